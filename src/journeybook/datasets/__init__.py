@@ -1,0 +1,113 @@
+"""Where rows come from: the study that comes with journeybook, the demo around it, and your own files."""
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import ibis
+from ibis.backends.duckdb import Backend
+
+from journeybook.errors import JourneybookError
+from journeybook.tables import schema_of
+
+DATASETS = ("journey_demo", "complete_journey", "files")
+
+
+def build_dataset(
+    folder: str | Path,
+    *,
+    dataset: str,
+    seed: int,
+    scale: float = 1.0,
+    timezone: str = "America/New_York",
+    files: dict | None = None,
+    base: str | Path | None = None,
+) -> None:
+    """Write a data set's raw tables, the truth behind simulated ones, and `dataset.json`.
+
+    Args:
+        folder: Folder of the run's tables; made where it is not there.
+        dataset: One of `DATASETS`.
+        seed: Seed of everything simulated.
+        scale: Share of the households to draw, above 0 and up to 1; for `journey_demo` only.
+        timezone: Zone of the naive times.
+        files: The block `files:` of the parameters, for the data set `files`.
+        base: Folder that relative paths in `files` start from.
+
+    Raises:
+        JourneybookError: The data set is unknown or its rows cannot be used.
+    """
+    folder = Path(folder)
+    connection = ibis.duckdb.connect()
+    if dataset == "journey_demo":
+        from journeybook.datasets.complete_journey import TIMEZONE, build_complete_journey
+        from journeybook.datasets.demo import build_demo, draw_households
+
+        _check_timezone(dataset, timezone, TIMEZONE)
+        households = None if scale == 1 else draw_households(seed, scale)
+        build_complete_journey(connection, folder, households=households, with_demographics=False)
+        build_demo(connection, folder, seed=seed, scale=scale, timezone=timezone)
+    elif dataset == "complete_journey":
+        from journeybook.datasets.complete_journey import TIMEZONE, build_complete_journey
+
+        _check_timezone(dataset, timezone, TIMEZONE)
+        build_complete_journey(connection, folder)
+    elif dataset == "files":
+        from journeybook.datasets.files import build_files
+
+        build_files(connection, folder, files=files or {}, timezone=timezone, base=Path(base or "."))
+    else:
+        raise JourneybookError(f"dataset is {dataset!r}: it must be one of {', '.join(DATASETS)}.")
+    _describe(connection, folder, dataset=dataset, seed=seed, scale=scale, timezone=timezone)
+
+
+def _check_timezone(dataset: str, given: str, needed: str) -> None:
+    if given != needed:
+        raise JourneybookError(f"timezone is {given!r}: the shops of {dataset} are in {needed}.")
+
+
+def _describe(
+    connection: Backend, folder: Path, *, dataset: str, seed: int, scale: float, timezone: str
+) -> None:
+    """Write `dataset.json`: what the tables are, and the dates up to which they reach."""
+    tables, last_row, last_decision = {}, None, None
+    for path in sorted((folder / "raw").glob("*.parquet")):
+        table = connection.read_parquet(path)
+        schema = schema_of(path.stem)
+        assert schema is not None, path.stem
+        about = dict(
+            connection.con.execute(
+                "SELECT decode(key), decode(value) FROM parquet_kv_metadata(?)", [str(path)]
+            ).fetchall()
+        )
+        tables[path.stem] = {
+            "rows": int(table.count().execute()),
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "provenance": about["provenance"],
+            "source": about["source"],
+        }
+        times = [c for c in ("occurred_at", "recorded_at") if c in table.columns]
+        latest = [table[c].max().execute() for c in times]
+        latest = [moment.to_pydatetime() for moment in latest if moment is not None and moment == moment]
+        if schema.name == "consents":
+            last_decision = max(latest, default=None)
+        else:
+            last_row = max([*latest, *([last_row] if last_row else [])], default=None)
+    both = [moment for moment in (last_row, last_decision) if moment is not None]
+    described = {
+        "dataset": dataset,
+        "seed": seed,
+        "scale": scale,
+        "timezone": timezone,
+        "as_of": _midnight_after(last_row),
+        "ledger_as_of": _midnight_after(max(both, default=None)),
+        "tables": tables,
+    }
+    (folder / "dataset.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+
+
+def _midnight_after(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return (moment.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)).isoformat()

@@ -1,0 +1,44 @@
+"""How a data set's rows are stored: raw tables with a row number, and the truth apart from them."""
+
+from pathlib import Path
+
+import ibis
+import pandas as pd
+from ibis.backends.duckdb import Backend
+
+from journeybook.tables import store
+
+
+def write_raw(
+    connection: Backend,
+    folder: Path,
+    name: str,
+    table: ibis.Table | pd.DataFrame,
+    *,
+    provenance: str,
+    source: str,
+) -> None:
+    """Write `raw/<name>.parquet`, with a column `row` from 1 in the order given.
+
+    Args:
+        connection: DuckDB inside the process.
+        folder: The run's folder of tables.
+        name: Canonical table.
+        table: Its rows. A lazy table brings its own `row`, for an engine has no order to go by.
+        provenance: REAL, SIMULATED or YOURS.
+        source: Where the rows come from, in a few words.
+    """
+    if isinstance(table, pd.DataFrame):
+        numbered = table if "row" in table.columns else table.assign(row=range(1, len(table) + 1))
+        table = ibis.memtable(numbered)
+    else:
+        table = table.order_by("row")
+    table = table.relocate("row", before=table.columns[0])
+    about = {"provenance": provenance, "source": source}
+    store(connection, table, folder / "raw" / f"{name}.parquet", about=about)
+
+
+def write_truth(connection: Backend, folder: Path, name: str, frame: pd.DataFrame) -> None:
+    """Write `truth/<name>.parquet`: what a simulation planted, for comparing results with."""
+    about = {"provenance": "SIMULATED", "source": "planted by the simulation"}
+    store(connection, ibis.memtable(frame), folder / "truth" / f"{name}.parquet", about=about)

@@ -1,0 +1,48 @@
+"""How every figure looks. One module a page; each only draws."""
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe & Ito (2008): told apart by people of every colour vision.
+COLOURS = {
+    "blue": "#0072B2",
+    "orange": "#E69F00",
+    "green": "#009E73",
+    "red": "#D55E00",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "yellow": "#F0E442",
+    "grey": "#6E6E6E",
+}
+
+
+def use_house_style() -> None:
+    """Set size, type, colours and grid of the figures that follow."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (8.5, 4.2),
+            "figure.dpi": 110,
+            "figure.constrained_layout.use": True,
+            "axes.prop_cycle": plt.cycler(color=list(COLOURS.values())),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "axes.titlelocation": "left",
+            "axes.titlesize": 12,
+            "grid.color": "#E3E3E3",
+            "grid.linewidth": 0.8,
+            "font.size": 10,
+            "legend.frameon": False,
+            # Identifiers inside a figure's file are drawn from this salt, so that two runs give the same bytes.
+            "svg.hashsalt": "journeybook",
+        }
+    )
+
+
+def stamp(drawn: Axes | Figure, provenance: str) -> None:
+    """Write at the foot of a figure what its data are: REAL, SIMULATED, MIXED or YOURS."""
+    figure = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
+    assert figure is not None
+    figure.supxlabel(f"data: {provenance}", x=0.995, ha="right", fontsize=8, color=COLOURS["grey"])

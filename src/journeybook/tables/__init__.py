@@ -1,0 +1,46 @@
+"""The canonical tables: their columns, reading them for a purpose, writing them."""
+
+from journeybook.tables.consent import pseudonym, standing
+from journeybook.tables.run import (
+    Run,
+    consent_note,
+    has,
+    has_truth,
+    list_tables,
+    open_run,
+    permitted_people,
+    provenance,
+    raw,
+    read,
+    read_refused,
+    read_truth,
+    root,
+    store,
+    write,
+)
+from journeybook.tables.schema import PURPOSES, SCHEMAS, Column, Schema, schema_of
+
+__all__ = [
+    "PURPOSES",
+    "SCHEMAS",
+    "Column",
+    "Run",
+    "Schema",
+    "consent_note",
+    "has",
+    "has_truth",
+    "list_tables",
+    "open_run",
+    "permitted_people",
+    "provenance",
+    "pseudonym",
+    "raw",
+    "read",
+    "read_refused",
+    "read_truth",
+    "root",
+    "schema_of",
+    "standing",
+    "store",
+    "write",
+]

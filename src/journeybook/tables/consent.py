@@ -1,0 +1,57 @@
+"""Who permits what: the consent ledger, read once for a purpose and a date."""
+
+from datetime import datetime
+
+import ibis
+
+from journeybook.errors import JourneybookError
+from journeybook.tables.schema import PURPOSES
+
+
+def pseudonym(column: ibis.expr.types.StringValue, *, key: str) -> ibis.expr.types.StringValue:
+    """Return a keyed pseudonym of an id: 24 hexadecimal digits, stable for one key.
+
+    The hash is nested, key outside and inside, as in HMAC (Bellare, Canetti & Krawczyk 1996), so that
+    without the key nobody can try ids and compare.
+
+    Args:
+        column: Ids as text; null stays null.
+        key: The secret; whoever holds it can link a pseudonym to its id.
+    """
+    secret = ibis.literal(key)
+    return (secret + (secret + column).hexdigest("sha256")).hexdigest("sha256").substr(0, 24)
+
+
+def standing(ledger: ibis.Table, *, purpose: str, as_of: datetime) -> ibis.Table:
+    """Return what each customer's latest decision on one purpose says as of a date.
+
+    A decision counts if it was made before `as_of`; a grant must also have reached the ledger by then,
+    while a refusal holds from the moment it was made. Of two decisions at one moment the refusal counts.
+
+    Args:
+        ledger: The canonical table `consents`.
+        purpose: One of the purposes.
+        as_of: The date asked.
+
+    Returns:
+        One row a customer who ever decided: `customer_id`, `permits` (a grant that has not ended),
+        `refuses` (a refusal; a grant that has ended is neither).
+    """
+    made = ledger.filter(ledger.purpose == purpose, ledger.occurred_at < as_of)
+    if "recorded_at" in made.columns:
+        made = made.filter(~made.granted | (made.recorded_at.fill_null(made.occurred_at) < as_of))
+    latest = made.mutate(
+        newest=ibis.row_number().over(
+            group_by=made.customer_id, order_by=[made.occurred_at.desc(), made.granted.asc()]
+        )
+    ).filter(ibis._.newest == 0)
+    lasts = (
+        latest.expires_at.isnull() | (latest.expires_at > as_of) if "expires_at" in latest.columns else True
+    )
+    return latest.select("customer_id", permits=latest.granted & lasts, refuses=~latest.granted)
+
+
+def check_purpose(purpose: str) -> None:
+    """Raise JourneybookError unless `purpose` is one that consent can be given for."""
+    if purpose not in PURPOSES:
+        raise JourneybookError(f"purpose {purpose!r} is not one of {', '.join(PURPOSES)}.")
