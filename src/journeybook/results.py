@@ -143,9 +143,9 @@ def _rule(c: Check) -> str:
 
 def _fingerprint(run: Run, name: str) -> dict[str, Any]:
     path = run.folder / f"{name}.parquet"
-    rows = run.connection.con.execute(
-        "SELECT num_rows FROM parquet_file_metadata(?)", [str(path)]
-    ).fetchall()[0][0]
+    rows = run.connection.con.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(path)]).fetchall()[0][
+        0
+    ]
     return {"rows": rows, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
@@ -167,6 +167,4 @@ def _plain(value: Any) -> Any:
         return None
     if hasattr(value, "isoformat"):
         return value.isoformat()
-    raise JourneybookError(
-        f"a result holds {value!r} of type {type(value).__name__}, which JSON cannot hold."
-    )
+    raise JourneybookError(f"a result holds {value!r} of type {type(value).__name__}, which JSON cannot hold.")

@@ -67,9 +67,7 @@ def _check_timezone(dataset: str, given: str, needed: str) -> None:
         raise JourneybookError(f"timezone is {given!r}: the shops of {dataset} are in {needed}.")
 
 
-def _describe(
-    connection: Backend, folder: Path, *, dataset: str, seed: int, scale: float, timezone: str
-) -> None:
+def _describe(connection: Backend, folder: Path, *, dataset: str, seed: int, scale: float, timezone: str) -> None:
     """Write `dataset.json`: what the tables are, and the dates up to which they reach."""
     tables, last_row, last_decision = {}, None, None
     for path in sorted((folder / "raw").glob("*.parquet")):

@@ -45,9 +45,7 @@ def standing(ledger: ibis.Table, *, purpose: str, as_of: datetime) -> ibis.Table
             group_by=made.customer_id, order_by=[made.occurred_at.desc(), made.granted.asc()]
         )
     ).filter(ibis._.newest == 0)
-    lasts = (
-        latest.expires_at.isnull() | (latest.expires_at > as_of) if "expires_at" in latest.columns else True
-    )
+    lasts = latest.expires_at.isnull() | (latest.expires_at > as_of) if "expires_at" in latest.columns else True
     return latest.select("customer_id", permits=latest.granted & lasts, refuses=~latest.granted)
 
 

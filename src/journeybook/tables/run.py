@@ -129,16 +129,12 @@ def read(run: Run, name: str, *, purpose: str, as_of: datetime | str | None = No
     check_purpose(purpose)
     stage = name.split("/")[0]
     if stage == "raw":
-        raise JourneybookError(
-            f"{name!r} is read for {purpose!r}: raw tables are open to 01_collection only."
-        )
+        raise JourneybookError(f"{name!r} is read for {purpose!r}: raw tables are open to 01_collection only.")
     table = _open(run, name)
     schema = schema_of(name)
     resolving = purpose == "identity_resolution"
     if "customer_id" in table.columns and (stage == "accepted" or resolving):
-        table = _permitted_rows(
-            run, table, "customer_id", _permitted_customers(run, purpose, _date(run, as_of))
-        )
+        table = _permitted_rows(run, table, "customer_id", _permitted_customers(run, purpose, _date(run, as_of)))
     elif "customer_id" in table.columns:
         table = _as_people(run, table)
         table = _permitted_rows(run, table, "person_id", _permitted_people(run, purpose, _date(run, as_of)))
@@ -173,9 +169,7 @@ def permitted_people(run: Run, *, purpose: str, as_of: datetime | str | None = N
     check_purpose(purpose)
     permitted = _permitted_people(run, purpose, _date(run, as_of))
     if permitted is None:
-        raise JourneybookError(
-            f"purpose {purpose!r} cannot be looked up: the data set has no consent ledger."
-        )
+        raise JourneybookError(f"purpose {purpose!r} cannot be looked up: the data set has no consent ledger.")
     return permitted
 
 
@@ -294,29 +288,27 @@ def _permitted_customers(run: Run, purpose: str, as_of: datetime | None) -> ibis
     if not run.has_ledger:
         return None
     name = f"permitted_customers_{purpose}_{as_of:%Y%m%d%H%M%S}"
-    if name not in run.connection.list_tables():
-        decided = standing(_ledger(run), purpose=purpose, as_of=as_of)
-        run.connection.create_table(name, decided.filter(decided.permits).select("customer_id"), temp=True)
-    return run.connection.table(name)
+    decided = standing(_ledger(run), purpose=purpose, as_of=as_of)
+    return _computed_once(run, name, decided.filter(decided.permits).select("customer_id"))
 
 
 def _permitted_people(run: Run, purpose: str, as_of: datetime | None) -> ibis.Table | None:
     if not run.has_ledger:
         return None
     name = f"permitted_people_{purpose}_{as_of:%Y%m%d%H%M%S}"
-    if name not in run.connection.list_tables():
-        decided = standing(_ledger(run), purpose=purpose, as_of=as_of)
-        voices = _as_people(run, decided)
-        if has(run, "refusal_links"):
-            links = _open(run, "refusal_links").select("customer_id", "person_id")
-            carried = decided.filter(decided.refuses).inner_join(links, "customer_id")
-            voices = voices.union(carried.select(*voices.columns))
-        people = voices.group_by("person_id").aggregate(
-            permits=voices.permits.any(), refuses=voices.refuses.any()
-        )
-        run.connection.create_table(
-            name, people.filter(people.permits & ~people.refuses).select("person_id"), temp=True
-        )
+    decided = standing(_ledger(run), purpose=purpose, as_of=as_of)
+    voices = _as_people(run, decided)
+    if has(run, "refusal_links"):
+        links = _open(run, "refusal_links").select("customer_id", "person_id")
+        carried = decided.filter(decided.refuses).inner_join(links, "customer_id")
+        voices = voices.union(carried.select(*voices.columns))
+    people = voices.group_by("person_id").aggregate(permits=voices.permits.any(), refuses=voices.refuses.any())
+    return _computed_once(run, name, people.filter(people.permits & ~people.refuses).select("person_id"))
+
+
+def _computed_once(run: Run, name: str, table: ibis.Table) -> ibis.Table:
+    """Keep a table in the run's connection, so that a second read for the same purpose and date is free."""
+    run.connection.raw_sql(f"CREATE TEMP TABLE IF NOT EXISTS {name} AS {run.connection.compile(table)}")
     return run.connection.table(name)
 
 

@@ -111,13 +111,9 @@ SCHEMAS: dict[str, Schema] = {
                     identifier=True,
                     without="records are linked by the fields that are left",
                 ),
-                Column(
-                    "email", "string", "E-mail address", identifier=True, without="no link by exact e-mail"
-                ),
+                Column("email", "string", "E-mail address", identifier=True, without="no link by exact e-mail"),
                 Column("phone", "string", "Telephone number", identifier=True, without="no link by phone"),
-                Column(
-                    "address", "string", "Street and number", identifier=True, without="no link by address"
-                ),
+                Column("address", "string", "Street and number", identifier=True, without="no link by address"),
                 Column(
                     "postcode",
                     "string",
@@ -125,9 +121,7 @@ SCHEMAS: dict[str, Schema] = {
                     identifier=True,
                     without="no third-party attributes by postcode",
                 ),
-                Column(
-                    "birth_date", "date", "Date of birth", identifier=True, without="no link by birth date"
-                ),
+                Column("birth_date", "date", "Date of birth", identifier=True, without="no link by birth date"),
                 Column(
                     "updated_at",
                     "timestamp(6)",
