@@ -235,15 +235,10 @@ def consent_note(run: Run, *, purpose: str) -> str:
     """Return one sentence that says whose rows this page was allowed to read."""
     if not run.has_ledger:
         return "This data set has **no consent ledger**: whether anyone permitted this use is not known here."
-    permits, decided = (
-        standing(_ledger(run), purpose=purpose, as_of=_date(run, None))
-        .aggregate(permits=ibis._.permits.sum().fill_null(0), decided=ibis._.count())
-        .to_pandas()
-        .iloc[0]
-    )
+    permitted = _permitted_customers(run, purpose, _date(run, None)).count().execute()
     return (
-        f"Rows are read for the purpose `{purpose}`: {permits:,} of the {decided:,} customer ids with a decision "
-        f"on it permit it as of {_date(run, None):%d %B %Y}; the others' rows are not read."
+        f"Rows are read for the purpose `{purpose}`: those of the {permitted:,} customer ids that permit it as of "
+        f"{_date(run, None):%d %B %Y}, unless another record of the same person refuses it; no other customer's."
     )
 
 
