@@ -1,0 +1,141 @@
+"""The command line: run, check, params, data."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import journeybook
+from journeybook.errors import JourneybookError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line asks; returns 0, 1 where a page failed, 2 where the command cannot be done."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.do(arguments)
+    except JourneybookError as error:
+        if arguments.debug:
+            traceback.print_exc()
+        print(f"journeybook: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\njourneybook: stopped.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if arguments.debug:
+            raise
+        print(
+            f"journeybook: {type(error).__name__}: {error} (--debug shows where)",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from journeybook.report.running import run_report
+
+    parameters = _parameters(arguments)
+    outcome = run_report(parameters, out=arguments.out, only=arguments.only, cell_timeout=arguments.cell_timeout)
+    code = outcome.exit_code(strict=arguments.strict)
+    if outcome.failed:
+        print(f"{outcome.failed} page{'s' if outcome.failed != 1 else ''} failed; the report shows why.")
+    if outcome.failed_checks:
+        print(f"{outcome.failed_checks} check{'s' if outcome.failed_checks != 1 else ''} failed; the report shows which.")
+    print(f"Report in {outcome.seconds:.0f} s: {outcome.index}")
+    return code
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from journeybook.report.checking import check_data
+
+    parameters = _parameters(arguments)
+    for line in check_data(parameters):
+        print(line)
+    return 0
+
+
+def _params(arguments: argparse.Namespace) -> int:
+    from journeybook.report.listing import params_yaml, parameter_lines
+    from journeybook.report.params import PARAMS
+
+    parameters = _parameters(arguments)
+    if arguments.write:
+        PARAMS.write_text(params_yaml(parameters), encoding="utf-8")
+        print(f"Written: {PARAMS}")
+        return 0
+    for line in parameter_lines(parameters):
+        print(line)
+    return 0
+
+
+def _data(arguments: argparse.Namespace) -> int:
+    from journeybook.report.listing import table_lines
+
+    for line in table_lines(arguments.out):
+        print(line)
+    return 0
+
+
+def _parameters(arguments: argparse.Namespace):
+    from journeybook.report.pages import discover
+    from journeybook.report.params import read_parameters
+
+    return read_parameters(arguments.params, pages=discover(), settings=arguments.set)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="journeybook", description="Analyse a whole customer journey, and write the report.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"journeybook {journeybook.__version__}")
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    debug = argparse.ArgumentParser(add_help=False)
+    debug.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    asked = argparse.ArgumentParser(add_help=False)
+    asked.add_argument("--params", type=Path, metavar="FILE", help="your own parameters; names only what it changes")
+    asked.add_argument(
+        "--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE",
+        help="one parameter, such as seed=7 or 05_segmentation.max_segments=5",
+    )  # fmt: skip
+
+    run = commands.add_parser("run", parents=[asked, debug], allow_abbrev=False, help="run the pages and write the report")
+    run.add_argument(
+        "--only", action="extend", nargs="+", default=[], metavar="PAGE",
+        help="these pages, and those they need unless the run's tables already hold them",
+    )  # fmt: skip
+    run.add_argument("--out", type=Path, metavar="DIR", help="folder of the report and its tables; default reports")
+    run.add_argument("--strict", action="store_true", help="exit with 1 where a check fails")
+    run.add_argument(
+        "--cell-timeout", type=_seconds, default=600, metavar="SECONDS", help="longest time of a cell; default 600"
+    )
+    run.set_defaults(do=_run)
+
+    check = commands.add_parser(
+        "check", parents=[asked, debug], allow_abbrev=False, help="check parameters and data; execute nothing"
+    )
+    check.set_defaults(do=_check)
+
+    params = commands.add_parser(
+        "params", parents=[asked, debug], allow_abbrev=False, help="every parameter: meaning, type, range, value"
+    )
+    params.add_argument("--write", action="store_true", help="bring params.yaml in step with the notebooks")
+    params.set_defaults(do=_params)
+
+    data = commands.add_parser("data", parents=[debug], allow_abbrev=False, help="the tables of the last run")
+    data.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")
+    data.set_defaults(do=_data)
+    return parser
+
+
+def _seconds(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of seconds from 1")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""One notebook, executed by papermill in a process of its own."""
+
+import logging
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import papermill
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+"""Sums on several threads differ in the last digit from run to run; a page runs its models on one."""
+
+logging.getLogger("papermill").setLevel(logging.CRITICAL)
+logging.getLogger("traitlets").setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True, eq=False)
+class Execution:
+    """What came of executing a notebook.
+
+    Attributes:
+        notebook: The notebook with its outputs, without times, paths or ids of this run.
+        seconds: Time from the start of the process to its end.
+        error: What went wrong, in a few words without values of the data; empty when all cells ran.
+        cell: Number of the code cell that failed, from 1; 0 when none did.
+        message: The error with its own message, for the page; empty when all cells ran.
+    """
+
+    notebook: nbformat.NotebookNode
+    seconds: float
+    error: str = ""
+    cell: int = 0
+    message: str = ""
+
+
+def execute(
+    notebook: Path,
+    *,
+    parameters: Mapping[str, object],
+    timeout: int,
+    on_cell: Callable[[int, int], None],
+) -> Execution:
+    """Run every cell of a notebook with the interpreter of this process.
+
+    Args:
+        notebook: The committed notebook; it is not changed.
+        parameters: Values for its parameters cell.
+        timeout: Longest time a cell may take, in seconds.
+        on_cell: Called with the number of the code cell that starts (from 1) and how many there are.
+    """
+    started = time.monotonic()
+    source = nbformat.read(notebook, as_version=4)
+    n_code = sum(c.cell_type == "code" for c in source.cells) + bool(parameters)
+    seen: list[int] = []
+
+    def cell_starts(cell: nbformat.NotebookNode, cell_index: int) -> None:
+        if cell.cell_type == "code":
+            seen.append(cell_index)
+            on_cell(len(seen), n_code)
+
+    with tempfile.TemporaryDirectory(prefix="jb-") as folder:
+        output = Path(folder) / "executed.ipynb"
+        error = message = ""
+        try:
+            papermill.execute_notebook(
+                notebook,
+                output,
+                parameters=dict(parameters),
+                kernel_name="python3",
+                language="python",
+                kernel_manager_class=_manager(Path(folder)),
+                cwd=folder,
+                progress_bar=False,
+                start_timeout=120,
+                execution_timeout=timeout,
+                on_cell_start=cell_starts,
+            )
+        except PapermillExecutionError as stopped:
+            error, message = stopped.ename, f"{stopped.ename}: {_plain(stopped.evalue)}"
+        except CellTimeoutError:
+            error = message = f"a cell took longer than {timeout} s"
+        except DeadKernelError:
+            error = message = "the process of the page died, most often for want of memory"
+        executed = nbformat.read(output, as_version=4) if output.exists() else source
+    return Execution(
+        notebook=_without_traces(executed),
+        seconds=time.monotonic() - started,
+        error=error,
+        cell=len(seen) if error else 0,
+        message=message,
+    )
+
+
+def _manager(folder: Path) -> type[AsyncKernelManager]:
+    """A manager of one kernel of this interpreter, on files in `folder` and not on the network."""
+    spec = KernelSpec(
+        argv=[
+            sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--HistoryManager.enabled=False",
+        ],
+        display_name="Python 3",
+        language="python",
+        env={**THREADS, "IPYTHONDIR": str(folder / "ipython"), "PYTHONHASHSEED": "0"},
+    )  # fmt: skip
+
+    class Manager(AsyncKernelManager):
+        transport = "ipc"
+        connection_file = str(folder / "k.json")
+
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            return spec
+
+    return Manager
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def _without_traces(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook as every run leaves it: no times, no paths, no cells that papermill added for an error."""
+    notebook.metadata.pop("papermill", None)
+    cells = []
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if "papermill-error-cell-tag" in tags:
+            continue
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if "injected-parameters" in tags:
+            cell["id"] = "injected-parameters"
+            kept = [line for line in cell.source.splitlines() if not re.match(r"(tables|results)\s*=", line)]
+            cell.source = "\n".join(kept)
+        cells.append(cell)
+    notebook.cells = cells
+    return notebook

