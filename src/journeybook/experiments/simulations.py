@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from journeybook.experiments.contrasts import ArmMoments, contrast
-from journeybook.experiments.measures import numbers
+from journeybook.experiments.measures import Measures, numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,11 +16,13 @@ class FalsePositives:
     """Share of experiments without any effect that a procedure calls significant.
 
     Attributes:
+        subject: What was tested.
         rates: One row a procedure or number of looks: `rate` and `monte_carlo_error` (its standard error).
         n_simulations: Simulated experiments a row.
         alpha: The rate that the procedure promises.
     """
 
+    subject: str
     rates: pd.DataFrame
     n_simulations: int
     alpha: float
@@ -48,7 +50,7 @@ def peeking(*, n_looks: int, alpha: float, n_simulations: int, rng: np.random.Ge
         stopped |= np.abs(walked) > bound * np.sqrt(look)
         rates.append(stopped.mean())
     table = pd.DataFrame({"looks": looks, "rate": rates})
-    return _with_error(table, n_simulations, alpha)
+    return _with_error("normal means", table, n_simulations, alpha)
 
 
 def a_a_rates(
@@ -102,9 +104,18 @@ def a_a_rates(
         p_values.append(np.stack([test.p_value for test in tests]))
     claimed = (np.concatenate(p_values, axis=1) < alpha).mean(axis=1)
     table = pd.DataFrame({"method": ["welch", "cuped"][: len(claimed)], "rate": claimed})
-    return _with_error(table, n_simulations, alpha)
+    return _with_error(metric, table, n_simulations, alpha)
 
 
-def _with_error(table: pd.DataFrame, n_simulations: int, alpha: float) -> FalsePositives:
+def most_skewed(units: pd.DataFrame, *, measured: Measures) -> str:
+    """The metric with the largest skewness, on which the normal approximation is worst."""
+    found = {}
+    for metric in measured.kinds:
+        values = numbers(units, metric)
+        found[metric] = abs(float(stats.skew(values[~np.isnan(values)])))
+    return max(found, key=lambda metric: found[metric])
+
+
+def _with_error(subject: str, table: pd.DataFrame, n_simulations: int, alpha: float) -> FalsePositives:
     error = np.sqrt(table["rate"] * (1 - table["rate"]) / n_simulations)
-    return FalsePositives(table.assign(monte_carlo_error=error), n_simulations, alpha)
+    return FalsePositives(subject, table.assign(monte_carlo_error=error), n_simulations, alpha)
