@@ -1,0 +1,105 @@
+"""The demo: the real purchases of The Complete Journey, with what they lack simulated around them.
+
+`transactions`, `products` and `coupon_contacts` are the study's and are never altered. Everything else is
+drawn from the seed: customer records, consents, third-party attributes, contacts, events and experiments.
+What was planted is written to `truth/`, apart from the tables that pages read.
+
+    households.py    which households are drawn, what their receipts say, the type each is given
+    people.py        one person a household, the accounts they open, what is true of them when
+    records.py       what three systems hold of them, with errors at published rates
+    misspelling.py   the errors of hands, ears and forms
+    consents.py      who granted what when, withdrew it, renewed it
+    third_party.py   what a data vendor says of their postcodes
+    contacts.py      e-mail, SMS, push or nothing, at random with known probabilities, and who responded
+    events.py        visits to site and app
+    experiments.py   an A/B test and a 2x2 test
+"""
+
+from pathlib import Path
+
+import ibis
+import pandas as pd
+from ibis.backends.duckdb import Backend
+
+from journeybook.datasets.demo.consents import simulate_consents
+from journeybook.datasets.demo.contacts import simulate_contacts
+from journeybook.datasets.demo.events import simulate_events
+from journeybook.datasets.demo.experiments import simulate_experiments
+from journeybook.datasets.demo.households import describe_households, draw_households
+from journeybook.datasets.demo.people import simulate_people
+from journeybook.datasets.demo.third_party import simulate_third_party, third_party_truth
+from journeybook.datasets.storage import write_raw, write_truth
+from journeybook.tables.schema import MONEY
+
+__all__ = ["build_demo", "draw_households"]
+
+_SOURCE = "simulated by journeybook from the seed, around the real purchases"
+
+
+def build_demo(connection: Backend, folder: Path, *, seed: int, scale: float, timezone: str) -> None:
+    """Simulate what the study lacks and write it to `raw/` and `truth/`.
+
+    Args:
+        connection: DuckDB inside the process.
+        folder: The run's folder of tables; `raw/transactions` is there, for the households drawn.
+        seed: Seed of everything simulated.
+        scale: Share of the households drawn; who they are is read from `raw/transactions`.
+        timezone: Zone of the naive times, that of the receipts.
+    """
+    path = folder / "raw" / "transactions.parquet"
+    connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW transactions AS SELECT * FROM read_parquet({_quoted(path)})")
+    households = describe_households(connection, seed=seed)
+    vendor = simulate_third_party(households, seed=seed)
+    people = simulate_people(households, home=vendor.home, postcodes=vendor.postcodes, seed=seed)
+    consents = simulate_consents(people.accounts, seed=seed)
+    contacts = simulate_contacts(
+        connection, households, accounts=people.accounts, ledger=consents.ledger, seed=seed
+    )
+    events = simulate_events(connection, seed=seed, web_accounts=_web_accounts(households, people.accounts))
+    experiments = simulate_experiments(connection, seed=seed)
+
+    raw = {
+        "customer_records": _lazy(people.records, birth_date="date"),
+        "consents": consents.ledger,
+        "third_party": vendor.table,
+        "contacts": _lazy(contacts.contacts, value=MONEY),
+        "events": events.events,
+        "experiment": experiments.experiment,
+        "factorial": experiments.factorial,
+    }
+    for name, table in raw.items():
+        write_raw(connection, folder, name, table, provenance="SIMULATED", source=_SOURCE)
+    parameters = vendor.parameters | contacts.parameters
+    truth = {
+        "people": people.people,
+        "households": households[["customer_id", "customer_type"]],
+        "consents": consents.standing,
+        "third_party": third_party_truth(vendor, people.postcodes),
+        "contacts": contacts.truth,
+        "parameters": pd.DataFrame({"name": list(parameters), "value": list(parameters.values())}),
+        **events.truth,
+        **experiments.truth,
+    }
+    for name, frame in truth.items():
+        write_truth(connection, folder, name, frame)
+
+
+def _lazy(frame: pd.DataFrame, **dtypes: str) -> ibis.Table:
+    """Return a frame as a table with its row numbers and with columns of types that pandas lacks."""
+    return ibis.memtable(frame.assign(row=range(1, len(frame) + 1))).cast(dtypes)
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _web_accounts(households: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
+    """Return every household with its type and its first web account, if it has one."""
+    web = accounts[accounts["source"] == "web"].drop_duplicates("household_id").set_index("household_id")
+    return pd.DataFrame(
+        {
+            "household_id": households["customer_id"],
+            "customer_id": households["customer_id"].map(web["customer_id"]),
+            "customer_type": households["customer_type"],
+        }
+    )

@@ -1,0 +1,209 @@
+"""Who the households are: one person each, the accounts they open, and what is true of them when.
+
+A household is one person here: the one who shops. Everyone has a loyalty card; some also have a web account, or
+have rung the call centre, and a few of these have two. Names come from Faker's lists for the United States,
+e-mail addresses are at example.com, example.org and example.net, telephone numbers are 555-01xx, and postcodes
+are made up.
+
+One household in ten is half of a family pair: two households with one surname, and mostly one address and one
+telephone, sometimes one mailbox or one given name. They are different persons, and hard to tell apart.
+
+Published rates:
+
+    share of households with a record      loyalty 1, web 0.26, call centre 0.075
+    a second record in the same source     web 0.05, call centre 0.06
+    moved house from July 2016 on          0.12
+    changed telephone from July 2016 on    0.08
+    half of a family pair                  0.10; of these one address 0.75, one telephone 0.75, one mailbox 0.30
+    errors in a record                     `records.RATES`, by field and source
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from faker import Faker
+
+from journeybook.datasets.demo.records import fill_in
+from journeybook.statistics import stream
+
+RECORD_SHARE = {"web": 0.26, "call_centre": 0.075}
+SECOND_SHARE = {"web": 0.05, "call_centre": 0.06}
+MOVED_SHARE = 0.12
+NEW_PHONE_SHARE = 0.08
+FAMILY_SHARE = 0.10
+SAME_ADDRESS, SAME_PHONE, SAME_MAILBOX, SAME_GIVEN_NAME = 0.75, 0.75, 0.30, 0.40
+
+_MAIL_HOSTS = ("example.com", "example.org", "example.net")
+_STREETS = ("Street", "Avenue", "Road", "Lane", "Drive", "Court", "Way", "Place", "Boulevard", "Terrace")
+_START, _END = np.datetime64("2016-01-01", "s"), np.datetime64("2017-12-31T20:00:00", "s")
+
+
+@dataclass(frozen=True, eq=False)
+class DemoPeople:
+    """Customer records and whom they belong to.
+
+    Attributes:
+        records: `customer_records` as the three systems hold them.
+        people: Truth: customer_id, household_id.
+        accounts: One row a customer_id: customer_id, household_id, source, joined_at (when it was opened).
+        postcodes: Truth: customer_id of the loyalty card, and the postcode at the end of 2017.
+    """
+
+    records: pd.DataFrame
+    people: pd.DataFrame
+    accounts: pd.DataFrame
+    postcodes: pd.DataFrame
+
+
+def simulate_people(
+    households: pd.DataFrame, *, home: np.ndarray, postcodes: np.ndarray, seed: int
+) -> DemoPeople:
+    """Draw who the households are and what three systems hold of them.
+
+    Args:
+        households: One row a household: customer_id, first_at.
+        home: Index into `postcodes` of each household's home.
+        postcodes: The postcodes.
+        seed: Seed of the data set.
+    """
+    persons = _draw_persons(postcodes[home], postcodes, stream(seed, "demo persons"))
+    accounts = _open_accounts(households, stream(seed, "demo accounts"))
+    records = fill_in(accounts, persons, end=_END, rng=stream(seed, "demo records"))
+    return DemoPeople(
+        records=records,
+        people=accounts[["customer_id", "household_id"]].copy(),
+        accounts=accounts[["customer_id", "household_id", "source", "joined_at"]].copy(),
+        postcodes=pd.DataFrame({"customer_id": households["customer_id"], "postcode": persons["postcode"]}),
+    )
+
+
+def _draw_persons(homes: np.ndarray, postcodes: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
+    """Return what is true of every household, now and before it moved or changed its number."""
+    n = len(homes)
+    fake = Faker("en_US")
+    fake.seed_instance(int(rng.integers(2**31)))
+    woman = rng.random(n) < 0.58
+    age_days = np.floor(np.clip(rng.normal(48, 15, n), 19, 92) * 365.25)
+    persons = pd.DataFrame(
+        {
+            "woman": woman,
+            "given_name": [fake.first_name_female() if w else fake.first_name_male() for w in woman],
+            "surname": [fake.last_name() for _ in range(n)],
+            "birth_date": np.datetime64("2017-07-01", "D") - age_days.astype("timedelta64[D]"),
+            "address": _addresses(n, fake, rng),
+            "postcode": homes,
+        }
+    )
+    numbers = _phones(2 * n, rng)
+    persons["phone"] = numbers[:n]
+    mailboxes = _make_families(persons, fake, rng)
+    moved = rng.random(n) < MOVED_SHARE
+    persons["old_address"] = np.where(moved, _addresses(n, fake, rng), persons["address"])
+    persons["old_postcode"] = np.where(moved, rng.choice(postcodes, n), persons["postcode"])
+    persons["moved_at"] = np.where(moved, _moments(n, rng), _START)
+    renumbered = rng.random(n) < NEW_PHONE_SHARE
+    persons["old_phone"] = np.where(renumbered, numbers[n:], persons["phone"])
+    persons["renumbered_at"] = np.where(renumbered, _moments(n, rng), _START)
+    taken: set[str] = set()
+    persons["email"] = np.array(_emails(persons, taken, rng), dtype=object)[mailboxes]
+    persons["other_email"] = _emails(persons, taken, rng)
+    return persons
+
+
+def _make_families(persons: pd.DataFrame, fake: Faker, rng: np.random.Generator) -> np.ndarray:
+    """Make pairs of households families, in place; return whose mailbox each household reads."""
+    mailboxes = np.arange(len(persons))
+    n_pairs = round(len(persons) * FAMILY_SHARE / 2)
+    chosen = rng.permutation(len(persons))[: 2 * n_pairs]
+    for first, second in zip(chosen[:n_pairs], chosen[n_pairs:], strict=True):
+        one = persons.loc[first]
+        same = rng.random(4) < (SAME_ADDRESS, SAME_PHONE, SAME_MAILBOX, SAME_GIVEN_NAME)
+        other = {"surname": one["surname"]}
+        if same[0]:
+            other |= {"address": one["address"], "postcode": one["postcode"]}
+        if same[1]:
+            other["phone"] = one["phone"]
+        if same[2]:
+            mailboxes[second] = first
+        # A grown child, sometimes named after the parent, or a partner or sibling of about the same age.
+        is_child = rng.random() < 0.5 and one["birth_date"] < pd.Timestamp("1977-01-01")
+        years = rng.uniform(20, 34) if is_child else rng.uniform(-6, 6)
+        other["birth_date"] = min(one["birth_date"] + pd.Timedelta(days=int(years * 365.25)), pd.Timestamp("1998-12-31"))
+        given = persons.loc[second, "given_name"]
+        if is_child and same[3] and persons.loc[second, "woman"] == one["woman"]:
+            given = one["given_name"]
+        else:
+            while given == one["given_name"]:
+                given = fake.first_name()
+        other["given_name"] = given
+        persons.loc[second, list(other)] = list(other.values())
+    return mailboxes
+
+
+def _addresses(n: int, fake: Faker, rng: np.random.Generator) -> list[str]:
+    """Return house number, street and, one time in four, a flat."""
+    number, street = rng.integers(1, 2000, n), rng.integers(len(_STREETS), size=n)
+    flat = np.where(rng.random(n) < 0.25, rng.integers(1, 60, n), 0)
+    return [
+        f"{a} {fake.last_name()} {_STREETS[b]}" + (f" Apt {c}" if c else "")
+        for a, b, c in zip(number, street, flat, strict=True)
+    ]
+
+
+def _phones(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return n different telephone numbers of ten digits: an area code, 555, 01 and two digits more."""
+    areas = np.array([area for area in range(201, 990) if area % 100 != 11])
+    drawn = rng.choice(len(areas) * 100, n, replace=False)
+    return np.array([f"{areas[k // 100]}55501{k % 100:02d}" for k in drawn], dtype=object)
+
+
+def _emails(persons: pd.DataFrame, taken: set[str], rng: np.random.Generator) -> list[str]:
+    """Return a mailbox for each person, none of which is taken yet, and take it."""
+    host, style = rng.integers(len(_MAIL_HOSTS), size=len(persons)), rng.integers(5, size=len(persons))
+    mailboxes = []
+    for i, (given, surname, born) in enumerate(
+        zip(persons["given_name"].str.lower(), persons["surname"].str.lower(), persons["birth_date"], strict=True)
+    ):
+        name = (
+            f"{given}.{surname}",
+            f"{given[0]}{surname}",
+            f"{given}{surname[0]}{born.year % 100:02d}",
+            f"{given}_{surname}",
+            f"{surname}{born.year}",
+        )[style[i]]
+        mailbox, n = f"{name}@{_MAIL_HOSTS[host[i]]}", 1
+        while mailbox in taken:
+            n += 1
+            mailbox = f"{name}{n}@{_MAIL_HOSTS[host[i]]}"
+        taken.add(mailbox)
+        mailboxes.append(mailbox)
+    return mailboxes
+
+
+def _moments(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return moments from July 2016 to the end of 2017."""
+    first = np.datetime64("2016-07-01", "s")
+    return first + (rng.random(n) * (_END - first).astype(float)).astype("timedelta64[s]")
+
+
+def _open_accounts(households: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Return one row a customer_id: the loyalty card of everyone, web accounts, call centre files.
+
+    A card is taken before the first receipt, a web account is opened in 2016, a first call can come up to
+    October 2017.
+    """
+    ids = households["customer_id"].to_numpy()
+    n = len(ids)
+    until = (households["first_at"].to_numpy().astype("datetime64[s]") - _START).astype(float)
+    opened = [pd.DataFrame({"household": np.arange(n), "source": "loyalty", "customer_id": ids, "at": rng.random(n) ** 0.7 * until})]
+    for source, letter, last in (("web", "W", "2017-01-01"), ("call_centre", "C", "2017-11-01")):
+        has = np.flatnonzero(rng.random(n) < RECORD_SHARE[source])
+        owners = np.concatenate([has, has[rng.random(len(has)) < SECOND_SHARE[source]]])
+        numbers = 10_000 + rng.choice(90_000, len(owners), replace=False)
+        at = rng.random(len(owners)) * (np.datetime64(last, "s") - _START).astype(float)
+        customer_id = [f"{letter}{number}" for number in numbers]
+        opened.append(pd.DataFrame({"household": owners, "source": source, "customer_id": customer_id, "at": at}))
+    accounts = pd.concat(opened, ignore_index=True)
+    accounts["joined_at"] = (_START + accounts.pop("at").to_numpy().astype("timedelta64[s]")).astype("datetime64[us]")
+    return accounts.assign(household_id=ids[accounts["household"]])
