@@ -1,0 +1,236 @@
+"""Pairs of records: which are compared (blocking), and how far they agree."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from journeybook.identity.records import Field, usable_fields
+
+# Greatest level of agreement by kind; 0 is disagreement, -1 that a value is missing on either side.
+TOP_LEVEL = {"name": 3, "text": 3, "code": 2, "date": 2, "email": 2}
+LEVEL_LABELS = {
+    "name": ("different", "similar (Jaro-Winkler ≥ 0.80)", "close (Jaro-Winkler ≥ 0.92)", "equal"),
+    "text": ("different", "similar (Jaro-Winkler ≥ 0.80)", "close (Jaro-Winkler ≥ 0.92)", "equal"),
+    "code": ("different", "one edit apart", "equal"),
+    "date": ("different", "one edit apart, or day and month swapped", "equal"),
+    "email": ("different", "same name before the @, or two edits apart", "equal"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedPairs:
+    """Pairs of records and how far each field of them agrees.
+
+    Attributes:
+        fields: The fields compared, in the order of the patterns' columns.
+        blocking: Rules that brought the pairs; a rule is a tuple of columns that must be equal.
+        n_records: Number of records.
+        n_possible: Number of pairs that records could form, n (n - 1) / 2.
+        n_pairs: Number of pairs compared.
+        skipped: Values shared by more than `max_block` records, by rule: `rule`, `n_values`, `n_records`.
+        pairs: Lazy: `left`, `right` (values of `row`, left < right), `pattern`, `rules` (bit i: rule i).
+        patterns: Counts: `pattern`, `rules`, `n`, then one column a field with its level (-1 missing).
+        random_patterns: The same without `rules`, for pairs drawn at random.
+    """
+
+    fields: tuple[Field, ...]
+    blocking: tuple[tuple[str, ...], ...]
+    n_records: int
+    n_possible: int
+    n_pairs: int
+    skipped: pd.DataFrame
+    pairs: ibis.Table
+    patterns: pd.DataFrame
+    random_patterns: pd.DataFrame
+
+
+def blocking_rules(texts: Sequence[str], *, columns: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Return the rules that the columns at hand allow, as tuples of columns.
+
+    >>> blocking_rules(["email", "surname + postcode"], columns=["surname", "postcode"])
+    (('surname', 'postcode'),)
+    """
+    rules = [tuple(part.strip() for part in text.split("+")) for text in texts]
+    return tuple(rule for rule in rules if set(rule) <= set(columns))
+
+
+def compare(
+    records: ibis.Table,
+    *,
+    blocking: Sequence[str],
+    max_block: int,
+    n_random_pairs: int,
+    rng: np.random.Generator,
+    fields: Sequence[Field] | None = None,
+) -> ComparedPairs:
+    """Compare the pairs that share a blocking key, and pairs drawn at random, field by field.
+
+    Pairs and comparisons stay in the engine; what leaves it are counts of agreement patterns, which do not
+    depend on the order in which the engine works. Given name and surname are compared in whichever order
+    agrees better, in matches and random pairs alike, so that swapped names cost nothing.
+
+    Args:
+        records: Normalised records (`normalise`), `row` unique.
+        blocking: Rules such as `"surname + postcode"`: a pair is compared if it agrees on any of them.
+        max_block: A value shared by more records than this is not used for blocking (2 or more).
+        n_random_pairs: Pairs drawn to learn how often records agree by chance; all are taken if fewer.
+        rng: Draws those pairs.
+        fields: Fields compared; None is the canonical ones that `records` has.
+
+    Raises:
+        ValueError: No field or rule applies, or `max_block` or `n_random_pairs` is below its range.
+    """
+    compared = usable_fields(records) if fields is None else usable_fields(records, fields=fields)
+    rules = blocking_rules(blocking, columns=records.columns)
+    if not compared or not rules:
+        raise ValueError(
+            f"records have the columns {', '.join(records.columns)}: no field to compare or no blocking rule applies."
+        )
+    if max_block < 2 or n_random_pairs < 1:
+        raise ValueError(f"max_block is {max_block} and n_random_pairs {n_random_pairs}: needed are >= 2 and >= 1.")
+    records = kept_in_engine(records)
+    rows = records.order_by("row").row.to_pandas().to_numpy()
+    if len(np.unique(rows)) < len(rows):
+        raise ValueError("records hold a value of `row` more than once: it must be unique.")
+    candidates, skipped = _candidates(records, rules, max_block)
+    pairs = kept_in_engine(_with_patterns(candidates, records, compared))
+    random = _with_patterns(ibis.memtable(_random_pairs(rows, n_random_pairs, rng)), records, compared)
+    patterns = pairs.group_by("pattern", "rules").aggregate(n=ibis._.count()).order_by("pattern", "rules").to_pandas()
+    by_chance = random.group_by("pattern").aggregate(n=ibis._.count()).order_by("pattern").to_pandas()
+    return ComparedPairs(
+        fields=compared,
+        blocking=rules,
+        n_records=len(rows),
+        n_possible=len(rows) * (len(rows) - 1) // 2,
+        n_pairs=int(patterns.n.sum()),
+        skipped=skipped,
+        pairs=pairs,
+        patterns=_decoded(patterns, compared),
+        random_patterns=_decoded(by_chance, compared),
+    )
+
+
+def equal_pairs(records: ibis.Table, *, rules: Sequence[str]) -> pd.DataFrame:
+    """Return the pairs of records that are equal on all columns of any rule.
+
+    Args:
+        records: Normalised records.
+        rules: Rules such as `"phone + birth_date"`; those with a column that is missing are passed over.
+
+    Returns:
+        `left`, `right` (values of `row`, left < right), in their order, each pair once.
+    """
+    found = [_sharing(_keyed(records, rule)) for rule in blocking_rules(rules, columns=records.columns)]
+    if not found:
+        return pd.DataFrame({"left": pd.Series(dtype="int64"), "right": pd.Series(dtype="int64")})
+    together = ibis.union(*found) if len(found) > 1 else found[0]
+    return together.distinct().order_by("left", "right").to_pandas()
+
+
+def kept_in_engine(table: ibis.Table) -> ibis.Table:
+    """Return a lazy table computed once, as a temporary table of its own engine.
+
+    `Table.cache()` would do, but its finaliser fails loudly when the process ends (ibis 12).
+    """
+    return table.get_backend().create_table(ibis.util.gen_name("identity"), table, temp=True)
+
+
+def _keyed(records: ibis.Table, rule: tuple[str, ...]) -> ibis.Table:
+    key = records[rule[0]]
+    for column in rule[1:]:
+        key = key + "\x1f" + records[column]
+    return records.select("row", key=key).filter(ibis._.key.notnull())
+
+
+def _sharing(keyed: ibis.Table) -> ibis.Table:
+    other = keyed.view()
+    joined = keyed.inner_join(other, [keyed.key == other.key, keyed.row < other.row], rname="{name}_right")
+    return joined.select(left="row", right="row_right")
+
+
+def _candidates(
+    records: ibis.Table, rules: tuple[tuple[str, ...], ...], max_block: int
+) -> tuple[ibis.Table, pd.DataFrame]:
+    found, skipped = [], []
+    for position, rule in enumerate(rules):
+        keyed = _keyed(records, rule).mutate(n_sharing=ibis._.count().over(group_by="key"))
+        crowded = keyed.filter(ibis._.n_sharing > max_block)
+        counts = crowded.aggregate(n_values=crowded.key.nunique(), n_records=crowded.count()).to_pandas().iloc[0]
+        if counts.n_records:
+            skipped.append((" + ".join(rule), int(counts.n_values), int(counts.n_records)))
+        kept = keyed.filter(ibis._.n_sharing <= max_block).select("row", "key")
+        found.append(_sharing(kept).mutate(rule=ibis.literal(2**position, "int64")))
+    together = ibis.union(*found) if len(found) > 1 else found[0]
+    pairs = together.group_by("left", "right").aggregate(rules=together.rule.bit_or())
+    return pairs, pd.DataFrame(skipped, columns=["rule", "n_values", "n_records"])
+
+
+def _random_pairs(rows: np.ndarray, n_wanted: int, rng: np.random.Generator) -> pd.DataFrame:
+    n = len(rows)
+    if n * (n - 1) // 2 <= n_wanted:
+        left, right = np.triu_indices(n, k=1)
+    else:
+        left = rng.integers(n, size=n_wanted)
+        right = (left + rng.integers(1, n, size=n_wanted)) % n
+        left, right = np.minimum(left, right), np.maximum(left, right)
+    return pd.DataFrame({"left": rows[left], "right": rows[right]})
+
+
+def _with_patterns(pairs: ibis.Table, records: ibis.Table, fields: tuple[Field, ...]) -> ibis.Table:
+    names = [field.name for field in fields]
+    lefts = records.select(left="row", **{f"l_{name}": records[name] for name in names})
+    rights = records.select(right="row", **{f"r_{name}": records[name] for name in names})
+    wide = pairs.inner_join(lefts, "left").inner_join(rights, "right")
+    if {"given_name", "surname"} <= set(names):
+        wide = _names_in_better_order(wide)
+    pattern = ibis.literal(0, "int64")
+    for field in fields:
+        level = _level(wide[f"l_{field.name}"], wide[f"r_{field.name}"], field.kind)
+        pattern = pattern * (TOP_LEVEL[field.kind] + 2) + (level + 1)
+    return wide.select(*pairs.columns, pattern=pattern.cast("int64"))
+
+
+def _names_in_better_order(wide: ibis.Table) -> ibis.Table:
+    straight = _jaro_winkler(wide.l_given_name, wide.r_given_name) + _jaro_winkler(wide.l_surname, wide.r_surname)
+    crossed = _jaro_winkler(wide.l_given_name, wide.r_surname) + _jaro_winkler(wide.l_surname, wide.r_given_name)
+    swap = (crossed > straight).fill_null(False)
+    return wide.mutate(
+        r_given_name=swap.ifelse(wide.r_surname, wide.r_given_name),
+        r_surname=swap.ifelse(wide.r_given_name, wide.r_surname),
+    )
+
+
+def _level(left: ibis.Column, right: ibis.Column, kind: str) -> ibis.expr.types.IntegerValue:
+    if kind in ("name", "text"):
+        likeness = _jaro_winkler(left, right)
+        cases = [(left == right, 3), (likeness >= 0.92, 2), (likeness >= 0.80, 1)]
+    elif kind == "email":
+        same_name = left.split("@")[0] == right.split("@")[0]
+        cases = [(left == right, 2), (same_name | (_edits(left, right) <= 2), 1)]
+    else:
+        near = _edits(left, right) <= 1
+        if kind == "date":
+            near = near | (left.substr(0, 4) + left.substr(6, 2) + left.substr(4, 2) == right)
+        cases = [(left == right, 2), (near, 1)]
+    missing = left.isnull() | right.isnull()
+    return ibis.cases((missing, -1), *cases, else_=0).cast("int64")
+
+
+def _decoded(counts: pd.DataFrame, fields: tuple[Field, ...]) -> pd.DataFrame:
+    rest = counts.pattern.to_numpy(dtype="int64")
+    levels = {}
+    for field in reversed(fields):
+        rest, digit = np.divmod(rest, TOP_LEVEL[field.kind] + 2)
+        levels[field.name] = digit - 1
+    return counts.assign(**{field.name: levels[field.name] for field in fields})
+
+
+@ibis.udf.scalar.builtin(name="jaro_winkler_similarity")
+def _jaro_winkler(left: str, right: str) -> float: ...
+
+
+@ibis.udf.scalar.builtin(name="damerau_levenshtein")
+def _edits(left: str, right: str) -> int: ...

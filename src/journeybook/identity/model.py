@@ -1,0 +1,222 @@
+"""How much each agreement tells: the model of Fellegi and Sunter, fitted by EM."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from journeybook.identity.comparison import LEVEL_LABELS, TOP_LEVEL, ComparedPairs
+from journeybook.identity.records import Field
+
+CLASSES = ("match", "household", "strangers")
+
+
+@dataclass(frozen=True, eq=False)
+class LinkageModel:
+    """What agreement and disagreement on each field says about two records being one person.
+
+    Attributes:
+        weights: One row a field and level: `field`, `level`, `label`, `m_probability` (share of matches at
+            this level), `u_probability` (share of strangers), `household_probability` (share of different
+            people of one household), `weight_bits` (log2 of m / u).
+        passes: One row a blocking rule: `rule`, `n_pairs`, `n_matches` and `n_household` (expected),
+            `n_iterations`, `converged`.
+        prior: Probability that two records drawn at random are one person.
+        household_prior: Probability that they are two people of one household.
+        patterns: The compared patterns: `pattern`, `n`, a level a field, `weight_bits` (log2 of the odds of a
+            match, prior included), `probability` of a match.
+        n_matches: Expected number of matches among the pairs compared.
+        converged: Whether every pass of EM met its tolerance before its limit.
+    """
+
+    weights: pd.DataFrame
+    passes: pd.DataFrame
+    prior: float
+    household_prior: float
+    patterns: pd.DataFrame
+    n_matches: float
+    converged: bool
+
+
+def fit_linkage(pairs: ComparedPairs, *, max_iterations: int, tolerance: float = 1e-6) -> LinkageModel:
+    """Estimate how much each field's agreement tells, without labels.
+
+    A pair is a match, two people of one household, or two strangers (three latent classes, Winkler 1993:
+    with two, relatives who share name, address and phone pass for matches). What strangers share by chance, u, comes
+    from random pairs, less the matches among them. What matches share, m, and what households share come from EM
+    (Winkler 1988), run once for each blocking rule on the fields outside that rule, because the rule's own
+    fields agree in all its pairs; the passes are averaged by their expected numbers. On fields marked
+    personal, people of one household agree by chance only. A missing value tells nothing.
+
+    Within a class, fields count as independent, which related fields (surname and e-mail) are not:
+    probabilities near 0 and 1 are too sure.
+
+    Args:
+        pairs: Compared pairs.
+        max_iterations: Limit of EM for each rule; a pass that reaches it is reported as not converged.
+        tolerance: EM stops when no probability changes by more than this.
+
+    Raises:
+        ValueError: No pair was compared, or `max_iterations` is below 1.
+    """
+    if pairs.n_pairs == 0:
+        raise ValueError("no pair of records shares a blocking key: there is nothing to compare.")
+    if max_iterations < 1:
+        raise ValueError(f"max_iterations is {max_iterations}: needed is 1 or more.")
+    at_random = {field.name: _counts(pairs.random_patterns, field) for field in pairs.fields}
+    n_random = int(pairs.random_patterns.n.sum())
+    priors = np.zeros(2)
+    levels: dict[str, np.ndarray] = {name: np.zeros((3, len(counts))) for name, counts in at_random.items()}
+    for _ in range(3):  # u needs the matches among random pairs, which need m, which needs u.
+        chance = {
+            name: _by_chance(counts, levels[name][:2], priors, n_random) for name, counts in at_random.items()
+        }
+        passes, levels = _all_passes(pairs, chance, max_iterations, tolerance)
+        priors = _priors(passes, levels, pairs)
+    patterns = _scored(pairs, levels, priors)
+    return LinkageModel(
+        weights=pd.concat([_weight_rows(field, levels[field.name]) for field in pairs.fields], ignore_index=True),
+        passes=passes.assign(rule=[" + ".join(rule) for rule in passes.rule]),
+        prior=float(priors[0]),
+        household_prior=float(priors[1]),
+        patterns=patterns,
+        n_matches=float((patterns.n * patterns.probability).sum()),
+        converged=bool(passes.converged.all()),
+    )
+
+
+def _counts(patterns: pd.DataFrame, field: Field) -> np.ndarray:
+    known = patterns[patterns[field.name] >= 0]
+    return np.bincount(known[field.name], weights=known.n, minlength=TOP_LEVEL[field.kind] + 1)
+
+
+def _by_chance(counts: np.ndarray, related: np.ndarray, priors: np.ndarray, n_random: int) -> np.ndarray:
+    """Return the share of levels among strangers: of all random pairs, less matches and households."""
+    share = counts / max(counts.sum(), 1.0)
+    share = (share - priors @ related) / (1 - priors.sum())
+    share = np.maximum(share, 0.5 / n_random)
+    return share / share.sum()
+
+
+def _all_passes(
+    pairs: ComparedPairs, chance: dict[str, np.ndarray], max_iterations: int, tolerance: float
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    rows, learnt = [], {name: np.zeros((2, len(values))) for name, values in chance.items()}
+    for position, rule in enumerate(pairs.blocking):
+        mine = pairs.patterns[(pairs.patterns.rules.to_numpy() >> position) & 1 == 1]
+        free = [field for field in pairs.fields if field.name not in rule]
+        if mine.empty or not free:
+            continue
+        shares, levels, n_iterations, converged = _em(mine, free, chance, max_iterations, tolerance)
+        expected = shares[:2] * mine.n.sum()
+        rows.append((rule, int(mine.n.sum()), *expected, n_iterations, converged))
+        for field in free:
+            learnt[field.name] += expected[:, None] * levels[field.name][:2]
+    columns = ["rule", "n_pairs", "n_matches", "n_household", "n_iterations", "converged"]
+    levels = {}
+    for field in pairs.fields:
+        found = learnt[field.name]
+        household = chance[field.name] if field.personal else _shares(found[1])
+        levels[field.name] = np.stack([_shares(found[0]), household, chance[field.name]])
+    return pd.DataFrame(rows, columns=columns), levels
+
+
+def _em(
+    patterns: pd.DataFrame,
+    fields: Sequence[Field],
+    chance: dict[str, np.ndarray],
+    max_iterations: int,
+    tolerance: float,
+) -> tuple[np.ndarray, dict[str, np.ndarray], int, bool]:
+    """Return the shares of the three classes, the shares of levels by class, the iterations, and whether it converged."""
+    n = patterns.n.to_numpy(dtype=float)
+    seen = {field.name: patterns[field.name].to_numpy() for field in fields}
+    levels = {}
+    for field in fields:
+        by_chance = chance[field.name]
+        agrees = _agreeing(len(by_chance))  # a start on the right side: matches mostly agree
+        levels[field.name] = np.stack([agrees, by_chance if field.personal else agrees, by_chance])
+    shares, converged, iteration = np.array([0.4, 0.2, 0.4]), False, 0
+    while iteration < max_iterations and not converged:
+        iteration += 1
+        expected = n * _posterior(seen, levels, shares)
+        renewed = expected.sum(axis=1) / n.sum()
+        change = float(np.abs(renewed - shares).max())
+        shares = renewed
+        for field in fields:
+            known = seen[field.name] >= 0
+            for position in (0,) if field.personal else (0, 1):
+                counts = np.bincount(
+                    seen[field.name][known],
+                    weights=expected[position, known],
+                    minlength=levels[field.name].shape[1],
+                )
+                updated = _shares(counts)
+                change = max(change, float(np.abs(updated - levels[field.name][position]).max()))
+                levels[field.name][position] = updated
+        converged = change <= tolerance
+    return shares, levels, iteration, converged
+
+
+def _posterior(seen: dict[str, np.ndarray], levels: dict[str, np.ndarray], shares: np.ndarray) -> np.ndarray:
+    """Return the probability of each class for each pattern, shape (3, patterns)."""
+    log_odds = np.log(np.maximum(shares, 1e-300))[:, None] + np.zeros(len(next(iter(seen.values()))))
+    for name, level in seen.items():
+        log_odds += np.where(level >= 0, np.log(levels[name])[:, level], 0.0)
+    log_odds -= log_odds.max(axis=0)
+    odds = np.exp(log_odds)
+    return odds / odds.sum(axis=0)
+
+
+def _agreeing(size: int) -> np.ndarray:
+    return np.append(np.full(size - 1, 0.1 / (size - 1)), 0.9)
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    """Return shares; half a pair is added to each level, so that no level has probability 0."""
+    if counts.sum() == 0:
+        return _agreeing(len(counts))
+    return (counts + 0.5) / (counts + 0.5).sum()
+
+
+def _priors(passes: pd.DataFrame, levels: dict[str, np.ndarray], pairs: ComparedPairs) -> np.ndarray:
+    """Return the shares of matches and of household pairs among all possible pairs.
+
+    A rule that finds a share of the matches (that on which its fields agree) tells how many there are; the
+    middle of the rules' answers is taken, and at least what they found together.
+    """
+    personal = {field.name for field in pairs.fields if field.personal}
+    totals: list[list[float]] = [[], []]
+    for rule, *expected in passes[["rule", "n_matches", "n_household"]].itertuples(index=False):
+        for position, n_found in enumerate(expected):
+            caught = np.prod([levels[name][position, -1] for name in rule if name in levels])
+            if position == 0 or not personal & set(rule):
+                totals[position].append(n_found / max(caught, 0.01))
+    middles = np.array([np.median(found) if found else 0.0 for found in totals])
+    return np.clip(middles, [1.0, 0.0], 0.25 * pairs.n_possible) / pairs.n_possible
+
+
+def _scored(pairs: ComparedPairs, levels: dict[str, np.ndarray], priors: np.ndarray) -> pd.DataFrame:
+    names = [field.name for field in pairs.fields]
+    whole = pairs.patterns.groupby("pattern").agg({"n": "sum"} | dict.fromkeys(names, "first")).reset_index()
+    posterior = _posterior(
+        {name: whole[name].to_numpy() for name in names}, levels, np.append(priors, 1 - priors.sum())
+    )
+    others = np.maximum(posterior[1:].sum(axis=0), 1e-300)
+    odds = np.maximum(posterior[0], 1e-300) / others
+    return whole.assign(weight_bits=np.log2(odds), probability=posterior[0])
+
+
+def _weight_rows(field: Field, levels: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "field": field.name,
+            "level": np.arange(levels.shape[1]),
+            "label": LEVEL_LABELS[field.kind],
+            "m_probability": levels[0],
+            "u_probability": levels[2],
+            "household_probability": levels[1],
+            "weight_bits": np.log2(levels[0] / levels[2]),
+        }
+    )

@@ -1,0 +1,110 @@
+"""Customer records made comparable: fields, their kinds, normalising and masking."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import pandas as pd
+
+KINDS = ("name", "text", "code", "date", "email")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field that records are compared on.
+
+    Attributes:
+        name: Column of the records.
+        kind: `name` or `text` (Jaro-Winkler similarity), `code` (edit distance of letters and digits), `date`
+            (the same, and day and month may be swapped) or `email`.
+        personal: Whether two people of one household agree on it by chance only, as on a given name.
+    """
+
+    name: str
+    kind: str
+    personal: bool = False
+
+
+CUSTOMER_FIELDS = (
+    Field("given_name", "name", personal=True),
+    Field("surname", "name"),
+    Field("email", "email"),
+    Field("phone", "code"),
+    Field("address", "text"),
+    Field("postcode", "code"),
+    Field("birth_date", "date", personal=True),
+)
+
+
+def usable_fields(records: ibis.Table, *, fields: Sequence[Field] = CUSTOMER_FIELDS) -> tuple[Field, ...]:
+    """Return the fields that the records have a column for, in the order given.
+
+    Raises:
+        ValueError: A field's kind is unknown.
+    """
+    for field in fields:
+        if field.kind not in KINDS:
+            raise ValueError(f"field {field.name!r} has the kind {field.kind!r}: needed is one of {KINDS}.")
+    return tuple(field for field in fields if field.name in records.columns)
+
+
+def normalise(records: ibis.Table, *, fields: Sequence[Field] = CUSTOMER_FIELDS) -> ibis.Table:
+    """Return the records with every field in one spelling, so that equal things compare as equal.
+
+    Text is lower-cased without accents, punctuation and double spaces; codes keep letters and digits; dates
+    become eight digits; e-mail addresses lose spaces and what follows a `+` in the part before the `@`.
+    An empty value becomes null: it neither agrees nor disagrees with anything.
+
+    Args:
+        records: `row` and `customer_id`, unique rows; further columns as `fields` says.
+        fields: The fields to normalise; those without a column are passed over.
+
+    Returns:
+        `row`, `customer_id` and one text column a field, lazily.
+
+    Raises:
+        ValueError: `row` or `customer_id` is missing.
+    """
+    for column in ("row", "customer_id"):
+        if column not in records.columns:
+            raise ValueError(f"records have no column {column!r}: identity resolution needs it.")
+    usable = usable_fields(records, fields=fields)
+    return records.select(
+        "row", "customer_id", **{field.name: _spelled(records[field.name], field.kind) for field in usable}
+    )
+
+
+def mask(records: pd.DataFrame) -> pd.DataFrame:
+    """Return records for showing: of each identifier only the first characters are left, of a phone number none.
+
+    >>> shown = mask(pd.DataFrame({"email": ["mary@example.org"], "postcode": ["90210"], "source": ["web"]}))
+    >>> shown.iloc[0].tolist()
+    ['m•••@•••', '90•••', 'web']
+    """
+    shown = records.copy()
+    kept = {"given_name": 1, "surname": 1, "email": 1, "phone": 0, "address": 1, "postcode": 2, "birth_date": 3}
+    kept |= {"customer_id": 1, "record_id": 1}
+    for column, n_characters in kept.items():
+        if column in shown:
+            end = "•••@•••" if column == "email" else "•••"
+            shown[column] = [
+                None if pd.isna(value) else str(value)[:n_characters] + end for value in records[column]
+            ]
+    return shown
+
+
+def _spelled(column: ibis.Column, kind: str) -> ibis.expr.types.StringValue:
+    if column.type().is_temporal():
+        column = column.strftime("%Y%m%d")
+    text = column.cast("string").lower().strip()
+    if kind in ("code", "date"):
+        text = text.re_replace(r"[^0-9a-z]", "")
+    elif kind == "email":
+        text = text.re_replace(r"\s", "").re_replace(r"\+[^@]*@", "@")
+    else:
+        text = _without_accents(text).re_replace(r"[^0-9a-z ]", " ").re_replace(r" +", " ").strip()
+    return text.nullif("")
+
+
+@ibis.udf.scalar.builtin(name="strip_accents")
+def _without_accents(text: str) -> str: ...
