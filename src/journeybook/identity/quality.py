@@ -1,0 +1,131 @@
+"""How good a linkage is, against known truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from journeybook.identity.clusters import components, resolve
+from journeybook.identity.comparison import ComparedPairs, blocking_rules, equal_pairs
+from journeybook.identity.model import LinkageModel
+
+
+@dataclass(frozen=True)
+class PairQuality:
+    """Pairs put together rightly, put together wrongly, or left apart.
+
+    Attributes:
+        n_true: Pairs that are one person in truth.
+        n_found: Pairs put together.
+        n_right: Pairs put together that are one person in truth.
+        precision: n_right / n_found; 1 where nothing was put together.
+        recall: n_right / n_true; 1 where there was nothing to find.
+        f1: Harmonic mean of the two.
+    """
+
+    n_true: int
+    n_found: int
+    n_right: int
+    precision: float
+    recall: float
+    f1: float
+
+
+def pair_quality(found: Sequence, truth: Sequence) -> PairQuality:
+    """Compare two groupings of the same things by the pairs they put together.
+
+    Args:
+        found: Group of each thing as found.
+        truth: Group of each thing in truth, in the same order.
+
+    Raises:
+        ValueError: The two differ in length.
+
+    >>> pair_quality(["a", "a", "b"], [1, 1, 1])
+    PairQuality(n_true=3, n_found=1, n_right=1, precision=1.0, recall=0.3333333333333333, f1=0.5)
+    """
+    if len(found) != len(truth):
+        raise ValueError(f"{len(found)} groups are compared with {len(truth)} in truth: needed is one each.")
+    groups = pd.DataFrame({"found": np.asarray(found), "truth": np.asarray(truth)})
+    n_true, n_found = _n_pairs(groups, ["truth"]), _n_pairs(groups, ["found"])
+    n_right = _n_pairs(groups, ["found", "truth"])
+    return PairQuality(
+        n_true=n_true,
+        n_found=n_found,
+        n_right=n_right,
+        precision=n_right / n_found if n_found else 1.0,
+        recall=n_right / n_true if n_true else 1.0,
+        f1=2 * n_right / (n_true + n_found) if n_true + n_found else 1.0,
+    )
+
+
+def keys_alone(records: ibis.Table, truth: pd.Series, *, rules: Sequence[str]) -> pd.DataFrame:
+    """Return what linking on one exact key alone would put together, and how much of it wrongly.
+
+    Args:
+        records: Normalised records.
+        truth: Person by `customer_id` (the index), as known or as best found; other ids are passed over.
+        rules: Keys such as `"email"` or `"given_name + surname"`; those with a missing column are passed over.
+
+    Returns:
+        One row a key: `key`, `n_pairs` (of customer ids, put together), `n_wrong` (different people),
+        `wrong_share`, `missed_share` (of the pairs that are one person), `largest_group` (customer ids).
+    """
+    ids = records.select("row", "customer_id").order_by("row").to_pandas()
+    known = ids.drop_duplicates("customer_id").customer_id.isin(truth.index)
+    firsts = ids.drop_duplicates("customer_id")[known]
+    number = pd.Series(range(len(ids.customer_id.unique())), index=ids.customer_id.unique())
+    of_row = pd.Series(number.loc[ids.customer_id].to_numpy(), index=ids.row)
+    rows = []
+    for rule in rules:
+        if not blocking_rules([rule], columns=records.columns):
+            continue
+        pairs = equal_pairs(records, rules=[rule])
+        ends = np.column_stack([of_row.loc[pairs.left], of_row.loc[pairs.right]])
+        group = components(len(number), ends)[number.loc[firsts.customer_id]]
+        quality = pair_quality(group, truth.loc[firsts.customer_id])
+        largest = int(np.unique(group, return_counts=True)[1].max(initial=0))
+        n_wrong = quality.n_found - quality.n_right
+        rows.append((rule, quality.n_found, n_wrong, 1 - quality.precision, 1 - quality.recall, largest))
+    return pd.DataFrame(
+        rows, columns=["key", "n_pairs", "n_wrong", "wrong_share", "missed_share", "largest_group"]
+    )
+
+
+def threshold_curve(
+    records: ibis.Table,
+    truth: Sequence,
+    *,
+    thresholds: Sequence[float],
+    max_diameter: int,
+    pairs: ComparedPairs,
+    model: LinkageModel,
+) -> pd.DataFrame:
+    """Return the quality of a resolution by threshold.
+
+    Args:
+        records: Normalised records.
+        truth: Person of each record, in the order of `row`.
+        thresholds: Probabilities from which pairs are linked.
+        max_diameter: As in `resolve`.
+        pairs: Compared pairs of these records.
+        model: The model of those pairs.
+
+    Returns:
+        One row a threshold: `threshold`, `precision`, `recall`, `f1`, `n_wrong`, `n_missed` (pairs).
+    """
+    rows = []
+    for threshold in thresholds:
+        found = resolve(records, threshold=threshold, max_diameter=max_diameter, pairs=pairs, model=model)
+        got = pair_quality(found.records.cluster, truth)
+        rows.append(
+            (threshold, got.precision, got.recall, got.f1, got.n_found - got.n_right, got.n_true - got.n_right)
+        )
+    return pd.DataFrame(rows, columns=["threshold", "precision", "recall", "f1", "n_wrong", "n_missed"])
+
+
+def _n_pairs(groups: pd.DataFrame, by: list[str]) -> int:
+    n = groups.groupby(by, sort=False).size()
+    return int((n * (n - 1) // 2).sum())
