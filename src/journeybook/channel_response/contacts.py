@@ -1,0 +1,204 @@
+"""From a contact table, and the feature snapshots if there are any, to one frame of contacts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import numpy as np
+import pandas as pd
+
+OUTCOMES = ("opened", "clicked", "value")
+"""Canonical columns that are known only after the contact."""
+
+ROLES = ("row", "contact_id", "person_id", "occurred_at", "channel", "propensity", "responded", "cut_off")
+"""Columns that say what a contact is; never features as they stand."""
+
+FATIGUE_DAYS = 28
+"""Days before a contact in which earlier contacts of the same person are counted."""
+
+NO_CONTACT = "none"
+"""Channel of a decision not to contact."""
+
+
+@dataclass(frozen=True, eq=False)
+class ContactFrame:
+    """Contacts with what was known before each of them.
+
+    Attributes:
+        rows: One row a contact, sorted by `row`: `row`, `person` (integer code by first appearance; guests and
+            tables without ids have a code a row), `channel` ("all" where the table names none), `responded`
+            (0 or 1), the columns of the table, and the features. `person_id`, `occurred_at` and `contact_id`
+            only where the table has them.
+        features: Names of the columns that may predict, in order: numbers as float64, the rest as text.
+        contact_features: Those of `features` that come from the contact table itself.
+        times: Those of `features` that were times: now days before sending, negative where later.
+        outcomes: Outcome columns present in `rows`; never features.
+        n_read: Contacts in the table.
+        n_cut_off: Contacts left out because the data end before their outcome was known.
+        n_unknown: Contacts left out because `responded` is missing.
+        n_sampled_out: Contacts left out by the hash sample; 0 where all were taken.
+        n_with_snapshot: Contacts with a feature snapshot strictly before sending.
+        n_identical: Rows equal to an earlier row in every feature, outcome and time, where no person is named.
+    """
+
+    rows: pd.DataFrame
+    features: tuple[str, ...]
+    contact_features: tuple[str, ...]
+    times: tuple[str, ...]
+    outcomes: tuple[str, ...]
+    n_read: int
+    n_cut_off: int
+    n_unknown: int
+    n_sampled_out: int
+    n_with_snapshot: int
+    n_identical: int
+
+    @property
+    def has_times(self) -> bool:
+        """Whether every contact has a time."""
+        return "occurred_at" in self.rows
+
+    @property
+    def has_people(self) -> bool:
+        """Whether contacts name people."""
+        return "person_id" in self.rows
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels, most contacts first."""
+        counts = self.rows["channel"].value_counts()
+        return tuple(sorted(counts.index, key=lambda name: (-counts[name], name)))
+
+
+def contact_frame(contacts: ibis.Table, features: ibis.Table | None, *, max_rows: int) -> ContactFrame:
+    """Join each contact with the latest feature snapshot strictly before it was sent.
+
+    Strictly before: a snapshot stamped at the moment of sending is not used, and a later one can never be.
+    Where contacts have times, hour and weekday of sending become features; where they also name people, so does
+    the number of contacts sent to that person in the 28 days before.
+
+    Args:
+        contacts: Canonical contacts, with a unique `row`; every column that is not canonical is a feature.
+        features: Snapshots by (person_id, as_of), each made from rows before `as_of`; None to use none.
+        max_rows: Contacts taken into memory; beyond it a sample by a hash of `row`.
+
+    Raises:
+        ValueError: A column is missing, no contact is left, or `responded` is not 0 or 1.
+    """
+    for needed in ("row", "responded"):
+        if needed not in contacts.columns:
+            raise ValueError(f"contacts have no column {needed!r}; found {', '.join(contacts.columns)}.")
+    if max_rows < 1:
+        raise ValueError(f"max_rows must be at least 1, got {max_rows}.")
+    n_read = _count(contacts)
+    # Contacts some of which have no time cannot be put in order: they are all taken as untimed.
+    if "occurred_at" in contacts.columns and _count(contacts.filter(contacts.occurred_at.isnull())) > 0:
+        contacts = contacts.drop("occurred_at")
+    if "person_id" in contacts.columns and _count(contacts.filter(contacts.person_id.notnull())) == 0:
+        contacts = contacts.drop("person_id")
+    has_history = {"occurred_at", "person_id"} <= set(contacts.columns)
+    given = tuple(name for name in contacts.columns if name not in (*ROLES, *OUTCOMES))
+
+    table = _with_fatigue(contacts) if has_history else contacts
+    if "cut_off" in table.columns:
+        table = table.filter(~table.cut_off.fill_null(False)).drop("cut_off")
+    n_kept = _count(table)
+    table = table.filter(table.responded.notnull())
+    n_known = _count(table)
+    if n_known == 0:
+        raise ValueError(f"contacts hold no row whose outcome is known; {n_read} rows were read.")
+    if n_known > max_rows:
+        ranked = table.mutate(_rank=(table.row * 2654435761) % 4294967296)
+        table = ranked.order_by(["_rank", "row"]).limit(max_rows).drop("_rank")
+    snapshot: tuple[str, ...] = ()
+    if features is not None and has_history:
+        table, snapshot = _with_snapshot(table, features)
+    table = table.mutate(**{n: table[n].cast("float64") for n in table.columns if table[n].type().is_decimal()})
+    return _frame(
+        table.order_by("row").to_pandas(),
+        given=given,
+        snapshot=snapshot,
+        n_read=n_read,
+        n_cut_off=n_read - n_kept,
+        n_unknown=n_kept - n_known,
+        n_sampled_out=max(0, n_known - max_rows),
+    )
+
+
+def _count(table: ibis.Table) -> int:
+    return int(table.count().to_pyarrow().as_py())
+
+
+def _with_fatigue(contacts: ibis.Table) -> ibis.Table:
+    """Count the person's contacts in the 28 days before each; those at the same moment do not count."""
+    if "n_contacts_28d" in contacts.columns:
+        return contacts
+    sent = (contacts.channel != NO_CONTACT).fill_null(True) if "channel" in contacts.columns else ibis.literal(True)
+    marked = contacts.mutate(_sent=sent.cast("int64"))
+    until_now = ibis.trailing_range_window(
+        preceding=ibis.interval(days=FATIGUE_DAYS), group_by="person_id", order_by="occurred_at"
+    )
+    now = ibis.window(group_by=["person_id", "occurred_at"])
+    earlier = marked._sent.sum().over(until_now) - marked._sent.sum().over(now)
+    return marked.mutate(n_contacts_28d=ibis.ifelse(marked.person_id.isnull(), 0, earlier)).drop("_sent")
+
+
+def _with_snapshot(table: ibis.Table, features: ibis.Table) -> tuple[ibis.Table, tuple[str, ...]]:
+    """As-of join; a feature named like a column of the contacts is prefixed `snapshot_`."""
+    wanted = [name for name in features.columns if name not in ("row", "person_id", "as_of")]
+    names = {f"snapshot_{name}" if name in table.columns else name: name for name in wanted}
+    right = features.select("person_id", "as_of", **names)
+    joined = table.asof_join(right, on=table.occurred_at > right.as_of, predicates="person_id")
+    return joined.drop("person_id_right"), tuple(names)
+
+
+def _frame(rows: pd.DataFrame, *, given: Sequence[str], snapshot: Sequence[str], **counts: int) -> ContactFrame:
+    """Type the collected rows and say which columns are features."""
+    outcome = rows["responded"].astype("float64")
+    if not outcome.isin([0, 1]).all():
+        raise ValueError(f"contacts.responded must be 0 or 1, found {sorted(outcome.unique())[:5]}.")
+    people = rows["person_id"] if "person_id" in rows else pd.Series(None, index=rows.index, dtype="object")
+    codes, known = pd.factorize(people)
+    guests = codes < 0
+    codes = np.where(guests, len(known) + np.cumsum(guests) - 1, codes)
+    channel = rows["channel"].fillna("unknown").astype(str) if "channel" in rows else "all"
+    rows = rows.assign(responded=outcome.astype("int8"), person=codes, channel=channel)
+    own = [*given, *(name for name in ("n_contacts_28d",) if name in rows and name not in given)]
+    if "occurred_at" in rows:
+        sent = rows["occurred_at"].dt
+        for name, value in (("hour", sent.hour), ("weekday", sent.day_name())):
+            if name not in rows and value.nunique() > 1:
+                rows[name] = value
+                own.append(name)
+    times = [name for name in (*own, *snapshot) if pd.api.types.is_datetime64_any_dtype(rows[name])]
+    if "occurred_at" not in rows:
+        own = [name for name in own if name not in times]
+    rows = _typed(rows, [*own, *snapshot])
+    if rows["channel"].nunique() > 1:
+        own.append("channel")
+    features = (*own, *snapshot)
+    compared = [*features, "responded", *(["occurred_at"] if "occurred_at" in rows else [])]
+    return ContactFrame(
+        rows=rows.reset_index(drop=True),
+        features=features,
+        contact_features=tuple(own),
+        times=tuple(name for name in times if name in features),
+        outcomes=tuple(name for name in OUTCOMES if name in rows),
+        n_with_snapshot=int(rows["as_of"].notna().sum()) if snapshot else 0,
+        n_identical=0 if "person_id" in rows else int(rows.duplicated(compared).sum()),
+        **counts,
+    )
+
+
+def _typed(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Numbers as float64, times as days before sending, the rest as text."""
+    typed = {}
+    for name in names:
+        column = rows[name]
+        if pd.api.types.is_datetime64_any_dtype(column):
+            column = (rows["occurred_at"] - column).dt.total_seconds() / 86_400
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            typed[name] = column.astype("float64").replace([np.inf, -np.inf], np.nan)
+        else:
+            typed[name] = column.astype("object").where(column.notna(), "missing").astype(str).astype("object")
+    return rows.assign(**typed)

@@ -1,0 +1,139 @@
+"""The leak gate: columns that could not be known when the contact was decided."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from journeybook.channel_response.contacts import ContactFrame
+from journeybook.channel_response.splits import Split
+
+PUBLISHED_NAMES = frozenset(
+    # How long the contact took; what was done with it; what came of it; when.
+    "duration call_duration call_seconds talk_time handle_time "
+    "delivered bounced bounce opened open opens clicked click clicks replied reply answered "
+    "unsubscribed unsubscribe complained complaint response visit visited visits converted conversion conversions "
+    "purchased purchase redeemed redemption spend_after revenue_after campaign_revenue order_id "
+    "opened_at clicked_at replied_at responded_at response_at redeemed_at converted_at purchased_at".split()
+)
+"""Names that contact tables use for what happens during or after the contact (lower case, the whole name)."""
+
+
+@dataclass(frozen=True, eq=False)
+class LeakGate:
+    """What the gate set aside, and what it let pass.
+
+    Attributes:
+        leaks: One row a column and rule that caught it: `column`, `rule` (outcome, declared, published name,
+            later than sending, single-column AUC), `evidence` (one sentence).
+        aucs: One row a candidate column: `column`, `auc` (0.5 to 1, on training rows), `caught`; highest first.
+        features: The candidate features that passed, in their order.
+    """
+
+    leaks: pd.DataFrame
+    aucs: pd.DataFrame
+    features: tuple[str, ...]
+
+
+def leak_gate(
+    contacts: ContactFrame,
+    split: Split,
+    *,
+    known_after_contact: Sequence[str],
+    known_before_contact: Sequence[str],
+    max_single_auc: float,
+) -> LeakGate:
+    """Set aside what could not be known before the contact, before any model sees it.
+
+    Args:
+        contacts: As made by `contact_frame`.
+        split: Its training rows give the evidence; the test is not looked at.
+        known_after_contact: Columns the user declares as known only afterwards.
+        known_before_contact: Columns the user vouches for: no name, time or AUC sets them aside. An outcome
+            column of the canonical table stays an outcome.
+        max_single_auc: A column that alone ranks responders with a larger AUC is set aside, 0.5 to 1.
+
+    Raises:
+        ValueError: A declared column is not in the table, or is declared both ways.
+    """
+    if not 0.5 <= max_single_auc <= 1:
+        raise ValueError(f"max_single_auc must lie between 0.5 and 1, got {max_single_auc}.")
+    candidates = [*contacts.outcomes, *contacts.features]
+    _check_declared(known_after_contact, candidates, what="known_after_contact")
+    _check_declared(known_before_contact, candidates, what="known_before_contact")
+    if both := sorted(set(known_after_contact) & set(known_before_contact)):
+        raise ValueError(f"{', '.join(both)}: named in known_after_contact and in known_before_contact.")
+
+    rows = contacts.rows.iloc[split.training]
+    responded = rows["responded"].to_numpy()
+    found: list[tuple[str, str, str]] = []
+    aucs: dict[str, float] = {}
+    for name in candidates:
+        auc = aucs[name] = single_column_auc(rows[name], responded)
+        alone = f"alone it ranks responders with AUC {auc:.3f}"
+        if name in contacts.outcomes:
+            found.append((name, "outcome", f"an outcome of the contact by the table's definition; {alone}"))
+            continue
+        if name in known_after_contact:
+            found.append((name, "declared", f"listed in known_after_contact; {alone}"))
+        if name in known_before_contact:
+            continue
+        if name in contacts.contact_features and name.lower() in PUBLISHED_NAMES:
+            found.append((name, "published name", f"a usual name for what follows a contact; {alone}"))
+        if name in contacts.times and (later := int((rows[name] < 0).sum())):
+            found.append((name, "later than sending", f"{later} of {len(rows)} values are later than the contact"))
+        if auc > max_single_auc:
+            found.append((name, "single-column AUC", f"{alone}, above {max_single_auc:g}"))
+    caught = {column for column, _, _ in found}
+    ranked = pd.DataFrame({"column": list(aucs), "auc": list(aucs.values())})
+    ranked["caught"] = ranked["column"].isin(caught)
+    return LeakGate(
+        leaks=pd.DataFrame(found, columns=["column", "rule", "evidence"]),
+        aucs=ranked.sort_values(["auc", "column"], ascending=[False, True], ignore_index=True),
+        features=tuple(name for name in contacts.features if name not in caught),
+    )
+
+
+def single_column_auc(column: pd.Series, responded: np.ndarray) -> float:
+    """Return how well one column alone ranks responders, 0.5 to 1, whichever way round.
+
+    A number is ranked by value and, apart, by being missing. A category is ranked by the response rate of its
+    level in the other half of the rows (odd against even), so that many levels alone earn nothing.
+
+    >>> single_column_auc(pd.Series([1.0, 2.0, 3.0, 4.0]), np.array([1, 1, 0, 0]))
+    1.0
+    """
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        values = column.to_numpy(dtype="float64", na_value=np.nan)
+        known = ~np.isnan(values)
+        return max(_either_way(values[known], responded[known]), _either_way(known.astype(float), responded))
+    halves = np.arange(len(column)) % 2
+    levels = pd.factorize(column.astype(str))[0]
+    n_levels, prior, score = levels.max() + 1, responded.mean(), np.empty(len(column))
+    for half in (0, 1):
+        other = halves != half
+        count = np.bincount(levels[other], minlength=n_levels)
+        hits = np.bincount(levels[other], weights=responded[other], minlength=n_levels)
+        score[~other] = ((hits + prior) / (count + 1))[levels[~other]]
+    return float(np.mean([_either_way(score[halves == half], responded[halves == half]) for half in (0, 1)]))
+
+
+def _either_way(score: np.ndarray, responded: np.ndarray) -> float:
+    """AUC of a score, or of its reverse if that is larger; 0.5 where there is nothing to rank."""
+    n_hits = int(responded.sum())
+    n_others = len(responded) - n_hits
+    if n_hits == 0 or n_others == 0:
+        return 0.5
+    auc = (rankdata(score)[responded == 1].sum() - n_hits * (n_hits + 1) / 2) / (n_hits * n_others)
+    return float(max(auc, 1 - auc))
+
+
+def _check_declared(names: Sequence[str], columns: Sequence[str], *, what: str) -> None:
+    for name in names:
+        if name not in columns:
+            near = difflib.get_close_matches(name, columns, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"columns are {', '.join(columns)}."
+            raise ValueError(f"{what} names {name!r}, which is not a column of the contacts: {hint}")

@@ -1,0 +1,145 @@
+"""Which contacts teach, which calibrate, which judge."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from journeybook.channel_response.contacts import ContactFrame
+
+FEWEST = 10
+"""Responses, and contacts without one, that every part must hold."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Positions of contacts in `ContactFrame.rows`, by use; no contact has two uses.
+
+    Attributes:
+        fit: Positions that models are fitted on.
+        calibrate: Positions that probabilities are calibrated on and a model is chosen on.
+        test: Positions that judge; nothing is learned from them.
+        purged: Positions used for nothing: their response window ends after the test begins.
+        how: "time", "person" or "draw".
+        cut_at: First moment of the test, for a split by time; otherwise None.
+        new: Whether each test contact is of a person met in neither `fit` nor `calibrate`, shape (test,); all
+            False where contacts name nobody.
+        warning: What a reader must know of this split; empty where there is nothing.
+    """
+
+    fit: np.ndarray
+    calibrate: np.ndarray
+    test: np.ndarray
+    purged: np.ndarray
+    how: str
+    cut_at: pd.Timestamp | None
+    new: np.ndarray
+    warning: str
+
+    @property
+    def training(self) -> np.ndarray:
+        """Positions of `fit` and `calibrate` together, sorted."""
+        return np.sort(np.concatenate([self.fit, self.calibrate]))
+
+    @property
+    def seen_share(self) -> float:
+        """Share of test contacts whose person was met in training, 0 to 1."""
+        return float(1 - self.new.mean())
+
+
+def split_contacts(
+    contacts: ContactFrame,
+    *,
+    test_share: float,
+    calibration_share: float,
+    response_window_days: float,
+    rng: np.random.Generator,
+) -> Split:
+    """Split by time where contacts have times, else by person, else by stratified draw.
+
+    By time the latest contacts are the test, and a training contact whose response window reaches into it is
+    purged: on the day the test begins nobody could know its outcome. The latest of the remaining contacts
+    calibrate. People may be on both sides, as they are in use; `new` marks those who are not.
+
+    Args:
+        contacts: As made by `contact_frame`.
+        test_share: Share of contacts for the test, above 0, below 1; met as closely as equal times allow.
+        calibration_share: Share of the training contacts kept for calibration, above 0, below 1.
+        response_window_days: Days after a contact in which a response counts, at least 0.
+        rng: Draws people or contacts where there are no times; not used in a split by time.
+
+    Raises:
+        ValueError: A share is out of range, or a part holds fewer than 10 responses or 10 other contacts.
+    """
+    for name, share in (("test_share", test_share), ("calibration_share", calibration_share)):
+        if not 0 < share < 1:
+            raise ValueError(f"{name} must lie between 0 and 1, got {share}.")
+    if response_window_days < 0:
+        raise ValueError(f"response_window_days must be at least 0, got {response_window_days}.")
+    rows = contacts.rows
+    purged, cut_at, warning = np.zeros(len(rows), dtype=bool), None, ""
+    if contacts.has_times:
+        how, times = "time", rows["occurred_at"]
+        cut_at = _moment(times, test_share, what="test_share")
+        test = (times >= cut_at).to_numpy()
+        purged = ~test & (times + pd.Timedelta(days=response_window_days) > cut_at).to_numpy()
+        left = times[~test & ~purged]
+        if left.empty:
+            raise ValueError(
+                f"no contact is left to learn from: the test begins on {cut_at:%Y-%m-%d}, and the "
+                f"response_window_days of {response_window_days} of every earlier contact end after that."
+            )
+        calibrate = (times >= _moment(left, calibration_share, what="calibration_share")).to_numpy()
+        calibrate &= ~test & ~purged
+    else:
+        how = "person" if contacts.has_people else "draw"
+        strata = rows["responded"].to_numpy() if how == "draw" else np.zeros(len(rows), dtype=int)
+        if how == "draw":
+            warning = (
+                "The contacts have neither times nor people: the test is a random draw. It cannot show how the model "
+                "ages, and one person may be on both sides. Expect less of the next campaign."
+            )
+        place = _place_in_line(rows["person"].to_numpy(), strata, rng=rng)
+        test = place < test_share
+        calibrate = ~test & (place < test_share + calibration_share * (1 - test_share))
+    fit = ~test & ~purged & ~calibrate
+    for name, part in (("fit", fit), ("calibration", calibrate), ("test", test)):
+        responses = int(rows["responded"].to_numpy()[part].sum())
+        if min(responses, int(part.sum()) - responses) < FEWEST:
+            raise ValueError(
+                f"the {name} part of the contacts holds {responses} responses in {int(part.sum())} contacts; at "
+                f"least {FEWEST} responses and {FEWEST} others are needed."
+            )
+    person = rows["person"].to_numpy()
+    return Split(
+        fit=np.flatnonzero(fit),
+        calibrate=np.flatnonzero(calibrate),
+        test=np.flatnonzero(test),
+        purged=np.flatnonzero(purged),
+        how=how,
+        cut_at=cut_at,
+        new=~np.isin(person[test], person[fit | calibrate]) & contacts.has_people,
+        warning=warning,
+    )
+
+
+def _moment(times: pd.Series, share: float, *, what: str) -> pd.Timestamp:
+    """Find the moment from which on the share of contacts is nearest to `share`, leaving some before it."""
+    counts = times.value_counts().sort_index()
+    if len(counts) < 2:
+        raise ValueError(f"the contacts to split by {what} are all of one moment, {counts.index[0]}; two are needed.")
+    from_here_on = counts[::-1].cumsum()[::-1].iloc[1:] / len(times)
+    return (from_here_on - share).abs().idxmin()
+
+
+def _place_in_line(person: np.ndarray, strata: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+    """Place each row in [0, 1) of a shuffled line: a person's rows at one place, each stratum over the whole line."""
+    place = np.empty(len(person))
+    for stratum in np.unique(strata):
+        inside = np.flatnonzero(strata == stratum)
+        _, code, size = np.unique(person[inside], return_inverse=True, return_counts=True)
+        order = rng.permutation(len(size))
+        start = np.empty(len(size))
+        start[order] = np.concatenate([[0], np.cumsum(size[order])[:-1]])
+        place[inside] = start[code] / len(inside)
+    return place

@@ -1,0 +1,199 @@
+"""The comparison of methods: the same contacts, the same test, with and without resampling."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from journeybook.channel_response.contacts import ContactFrame
+from journeybook.channel_response.leaks import LeakGate
+from journeybook.channel_response.models import METHODS, RESAMPLINGS, ResponseModel, fit_response_model
+from journeybook.channel_response.quality import Quality, difference, gain, quality, reliability
+from journeybook.channel_response.splits import FEWEST, Split
+from journeybook.statistics import cluster_weights
+
+GAIN_SHARES = tuple(i / 50 for i in range(51))
+
+_JUDGED = ("roc_auc", "pr_auc", "log_loss")
+
+
+@dataclass(frozen=True, eq=False)
+class MethodComparison:
+    """Every method with every resampling, judged on the test contacts.
+
+    Attributes:
+        methods: One row a method, resampling, channel ("all" is all of them together) and calibrated or not:
+            `n_rows`, `n_responses`, `roc_auc`, `pr_auc`, `log_loss`, `brier`, `ece`, each with `_low` and `_high`
+            (95 %, clustered on people), and `ece_floor`, the ECE that true probabilities would show by chance.
+            A channel with fewer than 10 responses in the test is left out.
+        effects: What resampling changed: one row a method, resampling, calibrated and measure, `difference` from
+            the same method without resampling, paired, with `_low` and `_high`.
+        calibration: One row a method, resampling, calibrated and bin: `predicted`, `observed` and its interval.
+        gain: One row a method and share contacted, without resampling: `found_share`, `lift`.
+        people: The chosen model on all test contacts, on those of people met in training and of new people.
+        chosen: The model with the least log loss on the calibration contacts, once calibrated.
+        probability: Its calibrated probabilities of the test contacts, shape (test,).
+        responded: What the test contacts did, shape (test,).
+        weights: Bootstrap weights of the test contacts, whole people drawn, shape (n_draws, test).
+    """
+
+    methods: pd.DataFrame
+    effects: pd.DataFrame
+    calibration: pd.DataFrame
+    gain: pd.DataFrame
+    people: pd.DataFrame
+    chosen: ResponseModel
+    probability: np.ndarray
+    responded: np.ndarray
+    weights: np.ndarray
+
+    def row(self, *, calibrated: bool, method: str | None = None, resampling: str | None = None) -> pd.Series:
+        """Return the row of `methods` for all channels together, by default of the chosen model."""
+        table = self.methods
+        return table[
+            (table["channel"] == "all")
+            & (table["calibrated"] == calibrated)
+            & (table["method"] == (method or self.chosen.method))
+            & (table["resampling"] == (resampling or self.chosen.resampling))
+        ].iloc[0]
+
+
+def compare_methods(
+    contacts: ContactFrame,
+    split: Split,
+    gate: LeakGate,
+    *,
+    n_trees: int,
+    n_draws: int,
+    rng: np.random.Generator,
+) -> MethodComparison:
+    """Fit every method with every resampling on the same contacts and judge all on the same test.
+
+    One joint model, with the channel as a feature, is fitted for all channels. Nothing is learned from the test:
+    models are fitted on `split.fit`, calibrated and chosen on `split.calibrate`.
+
+    Args:
+        contacts: As made by `contact_frame`.
+        split: As made by `split_contacts`.
+        gate: Only the features it let pass are used.
+        n_trees: Boosted trees, at least 1.
+        n_draws: Bootstrap samples of people, at least 2.
+        rng: Seeds models and bootstrap.
+
+    Raises:
+        ValueError: No feature passed the gate, or a count is out of range.
+    """
+    if not gate.features:
+        raise ValueError("no feature is left to predict with; the leak gate's table says why each was set aside.")
+    if n_trees < 1 or n_draws < 2:
+        raise ValueError(f"n_trees must be at least 1 and n_draws at least 2, got {n_trees} and {n_draws}.")
+    table = contacts.rows[[*gate.features, "responded"]]
+    fit, calibrate, test = (table.iloc[part] for part in (split.fit, split.calibrate, split.test))
+    responded = test["responded"].to_numpy()
+    weights = cluster_weights(contacts.rows["person"].iloc[split.test], n_draws=n_draws, rng=rng)
+    channels = _channels(contacts.rows["channel"].iloc[split.test], responded)
+    models = [
+        fit_response_model(fit, calibrate, method=m, resampling=r, n_trees=n_trees, rng=rng)
+        for m in METHODS
+        for r in RESAMPLINGS
+    ]
+    records, bins, plain = [], [], []
+    pooled: dict[tuple[str, str, bool], Quality] = {}
+    for model in models:
+        key = {"method": model.method, "resampling": model.resampling}
+        raw = model.probability(test, calibrated=False)
+        for calibrated, probability in ((False, raw), (True, model.calibrate(raw))):
+            for channel, inside in channels.items():
+                found = quality(probability[inside], responded[inside], weights[:, inside])
+                records.append({**key, "channel": channel, "calibrated": calibrated, **found.record()})
+                if channel == "all":
+                    pooled[(model.method, model.resampling, calibrated)] = found
+            bins.append(reliability(probability, responded).assign(**key, calibrated=calibrated))
+        if model.resampling == "none":
+            plain.append(gain(raw, responded, shares=GAIN_SHARES).assign(method=model.method))
+    chosen = min(models, key=lambda model: _log_loss(model, calibrate))
+    probability = chosen.probability(test, calibrated=True)
+    return MethodComparison(
+        methods=pd.DataFrame(records),
+        effects=_effects(pooled),
+        calibration=_first(pd.concat(bins, ignore_index=True), "method", "resampling", "calibrated"),
+        gain=_first(pd.concat(plain, ignore_index=True), "method"),
+        people=_people(probability, responded, weights, new=split.new, known=contacts.has_people),
+        chosen=chosen,
+        probability=probability,
+        responded=responded,
+        weights=weights,
+    )
+
+
+def resampling_verdict(comparison: MethodComparison) -> str:
+    """Say plainly, in two sentences, whether resampling helped."""
+    effects = comparison.effects[comparison.effects["calibrated"] & comparison.effects["measure"].isin(_JUDGED)]
+    higher = effects["measure"].isin(["roc_auc", "pr_auc"])
+    better = int(np.where(higher, effects["difference_low"] > 0, effects["difference_high"] < 0).sum())
+    worse = int(np.where(higher, effects["difference_high"] < 0, effects["difference_low"] > 0).sum())
+    if better == 0:
+        verdict = "Resampling did not help"
+    elif worse > 0:
+        verdict = "Resampling helped in places and harmed in others"
+    else:
+        verdict = "Resampling helped"
+    raw = comparison.methods[(comparison.methods["channel"] == "all") & ~comparison.methods["calibrated"]]
+    without, with_it = raw[raw["resampling"] == "none"], raw[raw["resampling"] != "none"]
+    return (
+        f"**{verdict}**: of {len(effects)} comparisons of ROC AUC, PR AUC and log loss after calibration {better} are "
+        f"better and {worse} worse than chance explains (95 %). Before calibration it takes the calibration error "
+        f"from {_span(without['ece'])} to {_span(with_it['ece'])}."
+    )
+
+
+def _span(values: pd.Series) -> str:
+    low, high = f"{values.min():.3f}", f"{values.max():.3f}"
+    return low if low == high else f"{low}-{high}"
+
+
+def _channels(channel: pd.Series, responded: np.ndarray) -> dict[str, np.ndarray]:
+    """Which rows to judge together: all of them, and each channel where there are several."""
+    names = sorted(channel.unique())
+    parts = {name: (channel == name).to_numpy() for name in names} if len(names) > 1 else {}
+    judged = {name: inside for name, inside in parts.items() if _has_both(responded[inside])}
+    return {"all": np.ones(len(channel), dtype=bool), **judged}
+
+
+def _has_both(responded: np.ndarray) -> bool:
+    return FEWEST <= responded.sum() <= len(responded) - FEWEST
+
+
+def _log_loss(model: ResponseModel, rows: pd.DataFrame) -> float:
+    probability, responded = model.probability(rows, calibrated=True), rows["responded"].to_numpy()
+    return float(-np.mean(np.log(np.where(responded == 1, probability, 1 - probability))))
+
+
+def _effects(pooled: dict[tuple[str, str, bool], Quality]) -> pd.DataFrame:
+    parts = [
+        difference(found, pooled[(method, "none", calibrated)]).assign(
+            method=method, resampling=resampling, calibrated=calibrated
+        )
+        for (method, resampling, calibrated), found in pooled.items()
+        if resampling != "none"
+    ]
+    return _first(pd.concat(parts, ignore_index=True), "method", "resampling", "calibrated")
+
+
+def _people(
+    probability: np.ndarray, responded: np.ndarray, weights: np.ndarray, *, new: np.ndarray, known: bool
+) -> pd.DataFrame:
+    groups = {"all": np.ones(len(responded), dtype=bool)}
+    if known:
+        groups |= {"met in training": ~new, "new": new}
+    return pd.DataFrame(
+        [
+            {"people": name, **quality(probability[inside], responded[inside], weights[:, inside]).record()}
+            for name, inside in groups.items()
+            if _has_both(responded[inside])
+        ]
+    )
+
+
+def _first(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
+    return frame[[*names, *[name for name in frame if name not in names]]]
