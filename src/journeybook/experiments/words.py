@@ -54,8 +54,8 @@ def factorial_sentence(found: Experiment, *, alpha: float) -> str:
     mixed = ", ".join(f"{row.term} on {row.metric}" for row in rows[both & held].itertuples()) or "none"
     return (
         f"**What we see.** Main effects that hold at {alpha:g} after Holm's correction over these {len(rows)} "
-        f"rows: {named}. Interactions: {mixed}. **What it does not show.** Small interactions: their standard error is "
-        "about twice a main effect's. **What to do.** Where an interaction holds, read the four cells and not the "
+        f"rows: {named}. Interactions: {mixed}. **What it does not show.** Small interactions: their standard error "
+        "is about twice a main effect's. **What to do.** Where an interaction holds, read the four cells and not the "
         "main effects."
     )
 
@@ -76,22 +76,22 @@ correction at {alpha:g}. Data: **{data_is}**.
 def headline_figures(found: Experiment, health: pd.DataFrame) -> dict[str, float]:
     """The page's figures for the index, flat."""
     best = _clearest(found.comparisons)
-    saved = found.methods["variance_saved_share"].dropna()
+    saved = found.methods["variance_saved_share"].dropna().tolist()
     return {
         "n_comparisons": len(found.comparisons),
         "n_health_alarms": int((~health["passed"]).sum()),
-        "sample_ratio_p_value": float(health.set_index("check").loc["sample_ratio", "p_value"]),
+        "sample_ratio_p_value": float(health["p_value"].to_numpy()[health["check"] == "sample_ratio"][0]),
         "clearest_effect": float(best["effect"]),
         "clearest_effect_low": float(best["effect_low"]),
         "clearest_effect_high": float(best["effect_high"]),
         "smallest_p_adjusted": float(best["p_adjusted"]),
-        "greatest_variance_saved_share": float(saved.max()) if len(saved) else 0.0,
+        "greatest_variance_saved_share": max(saved, default=0.0),
     }
 
 
 def _clearest(rows: pd.DataFrame) -> pd.Series:
     """The comparison with the smallest p value; the first of equals."""
-    return rows.loc[rows["p_value"].idxmin()]
+    return rows.iloc[int(rows["p_value"].to_numpy().argmin())]
 
 
 def _told(row: Any) -> str:

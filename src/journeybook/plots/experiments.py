@@ -23,7 +23,7 @@ def plot_effects(comparisons: pd.DataFrame, methods: pd.DataFrame) -> Figure:
     rows = -(-len(metrics) // columns)
     n_variants = comparisons["variant"].nunique()
     figure, axes = plt.subplots(
-        rows, columns, figsize=(8.8, rows * (1.7 + 0.45 * n_variants)), squeeze=False, sharey=True
+        rows, columns, figsize=(8.8, rows * (1.9 + 0.45 * n_variants)), squeeze=False, sharey=True
     )
     for ax, metric in zip(axes.flat, metrics, strict=False):
         part = comparisons[comparisons["metric"] == metric].reset_index(drop=True)
@@ -43,7 +43,8 @@ def plot_effects(comparisons: pd.DataFrame, methods: pd.DataFrame) -> Figure:
         ax.grid(visible=False, axis="y")
     for ax in axes.flat[len(metrics) :]:
         ax.set_visible(False)
-    axes.flat[0].legend(loc="upper left", bbox_to_anchor=(0, -0.22), ncols=2, fontsize=9) if adjusted else None
+    if adjusted:
+        figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="upper right", ncols=2, fontsize=9)
     figure.suptitle(f"Effect of each variant against '{comparisons['control_name'].iloc[0]}'", x=0.01, ha="left")
     return figure
 
