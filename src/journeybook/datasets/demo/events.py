@@ -1,0 +1,288 @@
+"""Visits to the site and the app, simulated so that the planted chain is exactly the chain of the mix.
+
+One basket in ten is online, drawn among the real ones; a household with a web account is twice as likely to
+have bought it there. Each is the end of a journey: a row of sessions of which the last ends in `purchase` at
+the basket's time. These journeys are drawn from the planted law given that they convert; others, given that
+they do not, are added in the number that the law says, n (1 - h) / h for each customer type, rounded to whole
+journeys. So the conversion rate of journeys is the law's but for that rounding, and every transition is
+distributed as in the law. Journeys without purchase belong to the same households in the same proportions.
+
+While the checkout is at fault, some payments in the app fail: visits that would have ended in a purchase end
+there, on top of the real baskets.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from ibis.backends.duckdb import Backend
+
+from journeybook.datasets.demo import event_chains as chains
+from journeybook.datasets.demo.event_truth import describe_events
+from journeybook.statistics import stream
+
+ONLINE_SHARE = 0.1
+ACCOUNT_WEIGHT = 2.0
+# Fewest and most days the checkout is at fault.
+FAULT_DAYS = (14, 24)
+# Seconds between two events: lognormal, always within one session (30 minutes).
+PAUSE_MEDIAN, PAUSE_SPREAD, PAUSE_MOST = 24.0, 1.0, 1_740
+# Seconds between the ends of two sessions of one journey.
+RETURN_MEDIAN, RETURN_SPREAD, RETURN_LEAST, RETURN_MOST = 50_000.0, 0.8, 7_200, 216_000
+# Sessions of one person are at least so many seconds apart, wherever moving a journey achieves it.
+APART, TRIES = 2_400, 8
+DAY = 86_400
+
+_EVENTS = np.array([*chains.STATES, chains.PURCHASE], dtype=object)
+_N = chains.N_STATES
+
+
+@dataclass(frozen=True, eq=False)
+class DemoEvents:
+    """Simulated visits and what they were drawn from.
+
+    Attributes:
+        events: Canonical table `events`, in the order of time; `customer_id` is null for a visitor who is
+            not signed in to an account.
+        truth: What was planted, frames by name (see `event_truth`).
+    """
+
+    events: pd.DataFrame
+    truth: dict[str, pd.DataFrame]
+
+
+def simulate_events(connection: Backend, *, seed: int, web_accounts: pd.DataFrame) -> DemoEvents:
+    """Simulate visits around the real baskets.
+
+    Args:
+        connection: Holds the real purchases as `transactions`.
+        seed: Seed of the run; another one plants other effects.
+        web_accounts: `household_id`, `customer_id` of the web account (null where there is none) and
+            `customer_type`, one of three, of every household.
+
+    Raises:
+        ValueError: There are not three customer types.
+    """
+    baskets = _online_baskets(connection, web_accounts, stream(seed, "events: online baskets"))
+    types, customer_type = np.unique(baskets["customer_type"].to_numpy(dtype=str), return_inverse=True)
+    if len(types) != chains.N_TYPES:
+        raise ValueError(f"customer_type of web_accounts holds {list(types)}: three types are needed.")
+    law = chains.draw_law(stream(seed, "events: law"), weights=np.bincount(customer_type).astype(float))
+    window = _fault_window(baskets, stream(seed, "events: fault"))
+    journeys = _draw_journeys(baskets, customer_type, law, window, stream(seed, "events: journeys"))
+    sessions = _draw_sessions(journeys, law, stream(seed, "events: sessions"))
+    steps = _draw_steps(sessions, journeys, law, stream(seed, "events: steps"))
+    steps, sessions = _timed(steps, sessions, journeys, baskets, stream(seed, "events: times"))
+    events = _as_table(steps, sessions, journeys, baskets)
+    truth = describe_events(law, types, journeys, sessions, baskets, window, stream(seed, "events: reruns"))
+    return DemoEvents(events=events, truth=truth)
+
+
+def _online_baskets(connection: Backend, web_accounts: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw one real basket in ten, in the order of the receipts."""
+    lines = connection.table("transactions")
+    found = (
+        lines.filter(lines.customer_id.notnull())
+        .group_by("basket_id")
+        .aggregate(
+            row=lines.row.min(),
+            household_id=lines.customer_id.min(),
+            ends_at=lines.occurred_at.min().epoch_seconds(),
+        )
+        .order_by("row")
+        .to_pandas()
+    )
+    known = web_accounts.drop_duplicates("household_id")
+    baskets = found.merge(known, on="household_id", how="left", validate="many_to_one")
+    weight = np.where(baskets["customer_id"].notna(), ACCOUNT_WEIGHT, 1.0)
+    # The largest keys u^(1/w) are a weighted draw without replacement (Efraimidis & Spirakis 2006).
+    keys = np.log(rng.random(len(baskets))) / weight
+    chosen = np.sort(np.argsort(-keys, kind="stable")[: round(ONLINE_SHARE * len(baskets))])
+    return baskets.iloc[chosen].reset_index(drop=True)
+
+
+def _fault_window(baskets: pd.DataFrame, rng: np.random.Generator) -> tuple[int, int]:
+    """Draw the fault's first second and the first one after it: whole days, away from the ends of the data."""
+    first_day, last_day = baskets["ends_at"].min() // DAY, baskets["ends_at"].max() // DAY
+    days = int(rng.integers(*FAULT_DAYS, endpoint=True))
+    start = int(rng.integers(first_day + 60, max(last_day - 60 - days, first_day + 61)))
+    return start * DAY, (start + days) * DAY
+
+
+def _draw_journeys(
+    baskets: pd.DataFrame,
+    customer_type: np.ndarray,
+    law: chains.PlantedLaw,
+    window: tuple[int, int],
+    rng: np.random.Generator,
+) -> chains.Journeys:
+    """Draw journeys that end in a basket, those that fail by the fault, and those that end in nothing."""
+    moment = baskets["ends_at"].to_numpy()
+    app = rng.random(len(moment)) < law.app_share[customer_type]
+    at_fault = app & (moment >= window[0]) & (moment < window[1])
+    # Of the payments made meanwhile the baskets are the share that did not fail.
+    n_failing = round(at_fault.sum() * law.failure_share / (1 - law.failure_share))
+    failing = rng.choice(np.flatnonzero(at_fault), size=n_failing) if n_failing else np.empty(0, dtype=int)
+    would = np.concatenate([np.arange(len(moment)), failing])
+    _, by_channel = chains.journeys_convert(law)
+    chance = (law.arrival * by_channel).sum(axis=1)
+    of_type = [would[customer_type[would] == t] for t in range(chains.N_TYPES)]
+    null = [rng.choice(rows, size=round(len(rows) * (1 - h) / h)) for rows, h in zip(of_type, chance, strict=True)]
+    basket = np.concatenate([would, *null])
+    number = np.arange(len(basket))
+    inside = at_fault[basket]
+    # What is not a basket has a day of its own, during the fault or not as the basket it was modelled on.
+    day = _draw_days(moment, inside, app[basket], window, rng)
+    of_day = np.clip(moment[basket] % DAY + rng.normal(0, 3_600, len(basket)), 600, DAY - 600).astype(np.int64)
+    return chains.Journeys(
+        basket=basket,
+        customer_type=customer_type[basket],
+        converts=number < len(would),
+        fails=(number >= len(moment)) & (number < len(would)),
+        in_fault=inside,
+        app=app[basket],
+        ends_at=np.where(number < len(moment), moment[basket], day * DAY + of_day),
+    )
+
+
+def _draw_days(
+    moment: np.ndarray, inside: np.ndarray, app: np.ndarray, window: tuple[int, int], rng: np.random.Generator
+) -> np.ndarray:
+    """Draw days since 1970: in the window where `inside`, elsewhere for the other journeys in the app."""
+    first, last = window[0] // DAY, window[1] // DAY
+    days = np.arange(moment.min() // DAY, moment.max() // DAY + 1)
+    outside = days[(days < first) | (days >= last)]
+    drawn = np.where(app, rng.choice(outside, size=len(inside)), rng.choice(days, size=len(inside)))
+    return np.where(inside, rng.integers(first, last, size=len(inside)), drawn)
+
+
+def _draw_sessions(journeys: chains.Journeys, law: chains.PlantedLaw, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw the sessions of every journey: `journey`, `channel`, `last`, `reaches_purchase`."""
+    by_session, by_journey = chains.journeys_convert(law)
+    starts, moves = [], []
+    for t in range(chains.N_TYPES):
+        ahead = chains.channel_moves(law, by_session[t])
+        ends = (1 - by_session[t]) * (1 - law.comes_back)
+        starts += [law.arrival[t] * (1 - by_journey[t]), law.arrival[t] * by_journey[t]]
+        moves += [chains.conditioned(ahead, ends), chains.conditioned(ahead, by_session[t])]
+    block = journeys.customer_type * 2 + journeys.converts
+    first = chains.draw_rows(chains.cumulated(np.array(starts))[block], rng)
+    cumulative = chains.cumulated(np.concatenate(moves))
+    journey, state = chains.walk(block * chains.N_CHANNELS + first, cumulative, rng)
+    last = np.r_[journey[1:] != journey[:-1], True]
+    return pd.DataFrame(
+        {
+            "journey": journey,
+            "channel": state % chains.N_CHANNELS,
+            "last": last,
+            "reaches_purchase": last & journeys.converts[journey],
+        }
+    )
+
+
+def _draw_steps(
+    sessions: pd.DataFrame, journeys: chains.Journeys, law: chains.PlantedLaw, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Draw the pages of every session: `session`, `state`, in order; a purchase is the last of its session."""
+    chance = chains.sessions_convert(law)
+    starts, moves = [], []
+    for t in range(chains.N_TYPES):
+        inside, buys, leaves = law.steps[t][:, :_N], law.steps[t][:, _N], law.steps[t][:, _N + 1]
+        starts += [law.landing * (1 - chance[t]), law.landing * chance[t]]
+        moves += [chains.conditioned(inside, leaves), chains.conditioned(inside, buys)]
+    reaches = sessions["reaches_purchase"].to_numpy()
+    journey = sessions["journey"].to_numpy()
+    block = journeys.customer_type[journey] * 2 + reaches
+    first = chains.draw_rows(chains.cumulated(np.array(starts))[block, sessions["channel"].to_numpy()], rng)
+    session, state = chains.walk(block * _N + first, chains.cumulated(np.concatenate(moves)), rng)
+    bought = np.flatnonzero(reaches & ~journeys.fails[journey])
+    steps = pd.DataFrame({"session": np.r_[session, bought], "state": np.r_[state % _N, np.full(len(bought), _N)]})
+    return steps.sort_values("session", kind="stable", ignore_index=True)
+
+
+def _timed(
+    steps: pd.DataFrame,
+    sessions: pd.DataFrame,
+    journeys: chains.Journeys,
+    baskets: pd.DataFrame,
+    rng: np.random.Generator,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give every page its `moment`, in seconds since 1970, and every session a number and an id."""
+    session, journey = steps["session"].to_numpy(), sessions["journey"].to_numpy()
+    pause = np.exp(rng.normal(np.log(PAUSE_MEDIAN), PAUSE_SPREAD, len(steps)))
+    pause = np.clip(np.round(pause), 1, PAUSE_MOST).astype(np.int64)
+    opens = np.flatnonzero(np.r_[True, session[1:] != session[:-1]])
+    closes = np.r_[opens[1:], len(steps)] - 1
+    pause[opens] = 0
+    elapsed = np.cumsum(pause)
+    before_end = elapsed[closes][session] - elapsed
+    length = before_end[opens]
+    away = np.exp(rng.normal(np.log(RETURN_MEDIAN), RETURN_SPREAD, len(sessions)))
+    away = np.clip(np.round(away), RETURN_LEAST, RETURN_MOST).astype(np.int64)
+    away[np.r_[True, journey[1:] != journey[:-1]]] = 0
+    passed = np.cumsum(away)
+    in_all = passed[sessions["last"].to_numpy()]
+    ends_at = journeys.ends_at[journey] - (in_all[journey] - passed)
+    ends_at = ends_at + _moves(ends_at, length, sessions, journeys, baskets, rng)[journey]
+    return steps.assign(moment=ends_at[session] - before_end), _numbered(sessions, ends_at - length)
+
+
+def _numbered(sessions: pd.DataFrame, starts_at: np.ndarray) -> pd.DataFrame:
+    """Number the sessions by when they begin, so that an id says nothing of how the session ends."""
+    number = np.empty(len(sessions), dtype=np.int64)
+    number[np.argsort(starts_at, kind="stable")] = np.arange(1, len(sessions) + 1)
+    return sessions.assign(number=number, session_id=[f"S{n:07d}" for n in number])
+
+
+def _moves(
+    ends_at: np.ndarray,
+    length: np.ndarray,
+    sessions: pd.DataFrame,
+    journeys: chains.Journeys,
+    baskets: pd.DataFrame,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Draw by how many seconds journeys without purchase move so that sessions of one person do not touch."""
+    journey = sessions["journey"].to_numpy()
+    person = baskets["household_id"].factorize()[0][journeys.basket[journey]]
+    signed_in = np.flatnonzero(baskets["customer_id"].notna().to_numpy()[journeys.basket[journey]])
+    movable = ~journeys.converts[journey]
+    latest = (baskets["ends_at"].max() // DAY + 1) * DAY - 1
+    moved = np.zeros(len(journeys.ends_at), dtype=np.int64)
+    for _ in range(TRIES):
+        now = ends_at + moved[journey]
+        order = signed_in[np.lexsort((now[signed_in], person[signed_in]))]
+        here, following = order[:-1], order[1:]
+        pause = now[following] - length[following] - now[here]
+        touching = (person[here] == person[following]) & (pause < APART)
+        which = np.where(movable[following], following, here)[touching]
+        which = np.unique(journey[which[movable[which]]])
+        if not len(which):
+            break
+        hours = rng.integers(3_600, 18_000, size=len(which)) * rng.choice([-1, 1], size=len(which))
+        too_late = journeys.ends_at[which] + moved[which] + hours > latest
+        moved[which] += np.where(too_late, -hours, hours)
+    return moved
+
+
+def _as_table(
+    steps: pd.DataFrame, sessions: pd.DataFrame, journeys: chains.Journeys, baskets: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the canonical events in the order of time."""
+    session = steps["session"].to_numpy()
+    opens = np.flatnonzero(np.r_[True, session[1:] != session[:-1]])
+    position = np.arange(len(steps)) - opens[session] + 1
+    moment = steps["moment"].to_numpy()
+    order = np.lexsort((position, sessions["number"].to_numpy()[session], moment))
+    at, journey = session[order], sessions["journey"].to_numpy()[session[order]]
+    return pd.DataFrame(
+        {
+            "session_id": sessions["session_id"].to_numpy(dtype=object)[at],
+            "customer_id": baskets["customer_id"].to_numpy(dtype=object)[journeys.basket[journey]],
+            "event": _EVENTS[steps["state"].to_numpy()[order]],
+            "occurred_at": pd.to_datetime(moment[order], unit="s").astype("datetime64[us]"),
+            "position": position[order].astype(np.int64),
+            "channel": np.array(chains.CHANNELS, dtype=object)[sessions["channel"].to_numpy()[at]],
+            "device": np.where(journeys.app[journey], "app", "web").astype(object),
+        }
+    )

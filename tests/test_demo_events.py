@@ -1,0 +1,188 @@
+"""The simulated visits: exactly the planted chain, around baskets that are real."""
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+
+from journeybook.datasets.demo import event_chains as chains
+from journeybook.datasets.demo.events import simulate_events
+
+N_HOUSEHOLDS, N_BASKETS = 600, 30_000
+
+
+@pytest.fixture(scope="module")
+def world():
+    rng = np.random.default_rng(3)
+    held = ibis.duckdb.connect()
+    moments = pd.Timestamp("2017-01-01") + pd.to_timedelta(
+        rng.integers(364, size=N_BASKETS) * 86_400 + rng.integers(7 * 3_600, 22 * 3_600, size=N_BASKETS), unit="s"
+    )
+    held.create_table(
+        "transactions",
+        pd.DataFrame(
+            {
+                "row": np.arange(1, N_BASKETS + 1),
+                "customer_id": rng.integers(N_HOUSEHOLDS, size=N_BASKETS).astype(str),
+                "occurred_at": np.sort(moments.to_numpy()),
+                "basket_id": np.arange(N_BASKETS).astype(str),
+            }
+        ),
+    )
+    households = np.arange(N_HOUSEHOLDS)
+    accounts = pd.DataFrame(
+        {
+            "household_id": households.astype(str),
+            "customer_id": [f"W{h:04d}" if h % 3 == 0 else None for h in households],
+            "customer_type": rng.choice(["bargain_hunter", "convenience", "planner"], size=N_HOUSEHOLDS),
+        }
+    )
+    return held, accounts
+
+
+@pytest.fixture(scope="module")
+def demo(world):
+    return simulate_events(world[0], seed=7, web_accounts=world[1])
+
+
+def test_the_same_seed_gives_the_same_rows(world, demo):
+    again = simulate_events(world[0], seed=7, web_accounts=world[1])
+    pd.testing.assert_frame_equal(again.events, demo.events)
+    for name, frame in demo.truth.items():
+        pd.testing.assert_frame_equal(again.truth[name], frame)
+
+
+def test_another_seed_plants_other_effects(world, demo):
+    other = simulate_events(world[0], seed=8, web_accounts=world[1])
+    for name, column in (("event_conversion", "probability"), ("event_channels", "conversions_lost")):
+        assert (np.abs(other.truth[name][column] / demo.truth[name][column] - 1) > 0.001).all()
+
+
+def test_every_tenth_basket_ends_a_session_of_its_household(world, demo):
+    connection, accounts = world
+    baskets = connection.table("transactions").to_pandas().set_index("basket_id")
+    bought = demo.truth["event_sessions"].dropna(subset=["basket_id"]).set_index("session_id")
+    assert len(bought) == N_BASKETS / 10 == bought["basket_id"].nunique()
+    purchases = demo.events[demo.events["event"] == "purchase"].set_index("session_id")
+    of = baskets.loc[bought.loc[purchases.index, "basket_id"]]
+    assert (purchases["occurred_at"].to_numpy() == of["occurred_at"].to_numpy()).all()
+    account = accounts.set_index("household_id")["customer_id"]
+    expected = account.loc[of["customer_id"]].to_numpy()
+    assert (purchases["customer_id"].fillna("").to_numpy() == pd.Series(expected).fillna("").to_numpy()).all()
+
+
+def test_sessions_are_whole_and_shorter_than_the_gap(demo):
+    events = demo.events.sort_values(["session_id", "position"])
+    same = events["session_id"].eq(events["session_id"].shift())
+    pause = events["occurred_at"].diff()[same]
+    assert pause.min() >= pd.Timedelta(seconds=1)
+    assert pause.max() < pd.Timedelta(minutes=30)
+    assert (events.groupby("session_id")["position"].max() == events.groupby("session_id").size()).all()
+    assert (events.groupby("session_id")[["channel", "device"]].nunique() == 1).all().all()
+    buys = events["event"].eq("purchase")
+    assert not (buys & events["session_id"].eq(events["session_id"].shift(-1))).any()
+
+
+def test_events_come_in_the_order_of_time_and_within_the_year(demo):
+    assert demo.events["occurred_at"].is_monotonic_increasing
+    assert demo.events["occurred_at"].max() < pd.Timestamp("2018-01-01")
+
+
+def test_few_sessions_of_one_person_touch(demo):
+    spans = demo.events.dropna(subset=["customer_id"]).groupby("session_id", sort=False)
+    spans = spans.agg(
+        customer_id=("customer_id", "first"), opens=("occurred_at", "min"), closes=("occurred_at", "max")
+    ).sort_values(["customer_id", "opens"])
+    same = spans["customer_id"].eq(spans["customer_id"].shift())
+    between = (spans["opens"] - spans["closes"].shift())[same]
+    assert (between <= pd.Timedelta(minutes=30)).mean() < 0.005
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_mix_is_the_planted_chain(world, seed):
+    """Every transition of the mix lies within what sampling allows; all together by a chi-square."""
+    demo = simulate_events(world[0], seed=seed, web_accounts=world[1])
+    events = demo.events.sort_values(["session_id", "position"])
+    source = events["event"].where(events["event"] != "purchase")
+    target = events.groupby("session_id", sort=False)["event"].shift(-1).fillna("(exit)")
+    seen = pd.DataFrame({"source": source, "target": target}).dropna().value_counts().rename("n").reset_index()
+    mix = demo.truth["event_mix"]
+    mix = mix[mix["source"] != "(start)"].merge(seen, how="outer", on=["source", "target"])
+    assert mix["probability"].notna().all()
+    totals = mix.groupby("source")["n"].transform("sum")
+    expected = totals * mix["probability"]
+    large = expected >= 10
+    chi = ((mix["n"].fillna(0) - expected) ** 2 / expected)[large]
+    # Its expectation is the number of free cells; the conditioning on the number of conversions takes some.
+    assert chi.sum() < large.sum() + 4 * np.sqrt(2 * large.sum())
+    assert chi.sum() > large.sum() / 3
+
+
+def test_the_conversion_rate_of_each_type_is_the_planted_one(demo):
+    truth = demo.truth["event_conversion"]
+    n_failed = demo.truth["event_faults"]["n_failed"].iloc[0]
+    rate = (truth["n_conversions"].sum() + n_failed) / truth["n_sessions"].sum()
+    weights = truth["n_sessions"] / truth["n_sessions"].sum()
+    assert rate == pytest.approx((truth["probability"] * weights).sum(), rel=0.02)
+
+
+def test_payments_in_the_app_fail_while_the_checkout_is_at_fault(demo):
+    fault = demo.truth["event_faults"].iloc[0]
+    payments = demo.events[demo.events["event"].isin(["payment", "purchase"]) & (demo.events["device"] == "app")]
+    inside = payments["occurred_at"].between(fault["starts_at"], fault["ends_at"], inclusive="left")
+    count = payments.groupby([inside.rename("inside"), "event"]).size().unstack()
+    rate = count["purchase"] / count["payment"]
+    assert rate[True] < rate[False] * (1 - fault["failure_share"] / 2)
+
+
+def test_the_planted_bottleneck_has_the_greatest_elasticity(demo):
+    steps = demo.truth["event_bottlenecks"]
+    assert steps["planted"].sum() == 1
+    assert steps.loc[steps["elasticity"].idxmax(), "planted"]
+
+
+def test_reruns_without_a_channel_agree_with_the_closed_form(demo):
+    """The rerun keeps what happened before the channel, so the two differ by the draw of the data alone."""
+    channels = demo.truth["event_channels"]
+    spread = np.sqrt(channels["n_sessions"] * 0.3) + 3 * channels["conversions_lost_error"]
+    assert (np.abs(channels["conversions_lost"] - channels["conversions_lost_expected"]) < spread).all()
+    assert channels["share"].sum() == pytest.approx(1)
+
+
+def test_reach_solves_the_drunkards_walk():
+    """Grinstead & Snell 1997, example 11.13: home from corner 1, 2, 3 with chance 1/4, 1/2, 3/4."""
+    moves = np.array([[0, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0]])
+    np.testing.assert_allclose(chains.reach(moves, np.array([0, 0, 0.5])), [0.25, 0.5, 0.75], atol=1e-12)
+
+
+def test_the_two_conditioned_chains_mix_back_to_the_chain():
+    rng = np.random.default_rng(5)
+    law = chains.draw_law(rng, weights=np.ones(3))
+    steps = law.steps[0]
+    inside, buys, leaves = steps[:, : chains.N_STATES], steps[:, chains.N_STATES], steps[:, chains.N_STATES + 1]
+    chance = chains.reach(inside, buys)
+    converting, leaving = chains.conditioned(inside, buys), chains.conditioned(inside, leaves)
+    np.testing.assert_allclose(converting.sum(axis=1), 1, atol=1e-12)
+    np.testing.assert_allclose(leaving.sum(axis=1), 1, atol=1e-12)
+    back = chance[:, None] * converting[:, :-1] + (1 - chance)[:, None] * leaving[:, :-1]
+    np.testing.assert_allclose(back, inside, atol=1e-12)
+
+
+def test_elasticities_equal_finite_differences():
+    law = chains.draw_law(np.random.default_rng(5), weights=np.ones(3))
+    start, steps = chains.mixed(law, np.ones(3))
+    gains = chains.elasticities(start, steps)
+    n = chains.N_STATES
+
+    def conversion(matrix):
+        return start @ chains.reach(matrix[:, :n], matrix[:, n])
+
+    for row, column in ((4, 6), (6, 8), (9, n)):
+        ends = []
+        for factor in (1 + 1e-6, 1 - 1e-6):
+            moved = steps.copy()
+            p = steps[row, column]
+            moved[row] *= (1 - p * factor) / (1 - p)
+            moved[row, column] = p * factor
+            ends.append(conversion(moved))
+        assert gains[row, column] == pytest.approx((ends[0] - ends[1]) / 2e-6 / conversion(steps), rel=1e-6)

@@ -1,0 +1,102 @@
+"""The simulated tests: planted effects, real spending before, fair assignment."""
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+
+from journeybook.datasets.demo.experiments import N_UNITS, VARIANTS, simulate_experiments
+
+N_HOUSEHOLDS = 300
+
+
+@pytest.fixture(scope="module")
+def connection():
+    rng = np.random.default_rng(1)
+    lines = pd.DataFrame(
+        {
+            "row": np.arange(1, 6001),
+            "customer_id": rng.integers(N_HOUSEHOLDS, size=6000).astype(str),
+            "occurred_at": pd.Timestamp("2017-06-01") + pd.to_timedelta(rng.integers(180, size=6000), unit="D"),
+            "revenue": rng.gamma(2, 10, size=6000).round(2),
+        }
+    )
+    held = ibis.duckdb.connect()
+    held.create_table("transactions", lines)
+    return held
+
+
+@pytest.fixture(scope="module")
+def demo(connection):
+    return simulate_experiments(connection, seed=7)
+
+
+def truth(demo, name, metric):
+    rows = demo.truth[(demo.truth["experiment"] == name) & (demo.truth["metric"] == metric)]
+    return rows.set_index("variant")
+
+
+def test_the_same_seed_gives_the_same_rows(connection, demo):
+    again = simulate_experiments(connection, seed=7)
+    pd.testing.assert_frame_equal(again.experiment, demo.experiment)
+    pd.testing.assert_frame_equal(again.truth, demo.truth)
+
+
+def test_another_seed_plants_other_effects(connection, demo):
+    other = simulate_experiments(connection, seed=8)
+    assert (np.abs(other.truth["effect"] - demo.truth["effect"])[demo.truth["effect"] != 0] > 1e-4).all()
+
+
+@pytest.mark.parametrize("name", ["experiment", "factorial"])
+def test_every_household_is_one_unit_and_the_rest_are_unknown(demo, name):
+    frame = getattr(demo, name)
+    assert len(frame) == N_UNITS == frame["unit_id"].nunique()
+    assert frame["customer_id"].dropna().is_unique
+    assert frame["customer_id"].notna().sum() == N_HOUSEHOLDS
+    assert frame["occurred_at"].is_monotonic_increasing
+
+
+def test_pre_spend_of_a_household_is_what_it_really_spent(connection, demo):
+    lines = connection.table("transactions").to_pandas()
+    start = pd.Timestamp("2017-09-04")
+    before = lines[lines["occurred_at"].between(start - pd.Timedelta(weeks=8), start, inclusive="left")]
+    spent = before.groupby("customer_id")["revenue"].sum()
+    known = demo.experiment.dropna(subset=["customer_id"])
+    expected = known["customer_id"].map(spent).fillna(0).to_numpy()
+    np.testing.assert_allclose(known["pre_spend"], expected, atol=0.006)
+
+
+@pytest.mark.parametrize("name", ["experiment", "factorial"])
+def test_assignment_is_fair_and_blind_to_spending(demo, name):
+    frame = getattr(demo, name)
+    share = 1 / len(VARIANTS[name])
+    counts = frame["variant"].value_counts()
+    assert set(counts.index) == set(VARIANTS[name])
+    assert (np.abs(counts - N_UNITS * share) < 4.5 * np.sqrt(N_UNITS * share * (1 - share))).all()
+    error = frame["pre_spend"].std() / np.sqrt(N_UNITS * share)
+    means = frame.groupby("variant")["pre_spend"].mean()
+    assert (np.abs(means - frame["pre_spend"].mean()) < 4.5 * error).all()
+
+
+@pytest.mark.parametrize("name", ["experiment", "factorial"])
+@pytest.mark.parametrize("metric", ["converted", "spend"])
+def test_outcomes_have_the_planted_means(demo, name, metric):
+    frame = getattr(demo, name)
+    groups = frame.groupby("variant")[metric]
+    error = groups.std() / np.sqrt(groups.size())
+    planted = truth(demo, name, metric)["mean"].reindex(error.index)
+    assert (np.abs(groups.mean() - planted) < 4.5 * error).all()
+
+
+def test_effects_are_differences_of_the_means(demo):
+    for metric in ("converted", "spend"):
+        rows = truth(demo, "factorial", metric)
+        alone = rows.loc["banner", "effect"] + rows.loc["free_delivery", "effect"]
+        interaction = rows.loc["banner x free_delivery", "effect"]
+        assert rows.loc["banner+free_delivery", "effect"] == pytest.approx(alone + interaction, abs=1e-12)
+        assert rows.loc["control", "effect"] == 0
+
+
+def test_only_units_that_convert_spend(demo):
+    frame = demo.experiment
+    assert ((frame["spend"] > 0) == (frame["converted"] == 1)).all()
