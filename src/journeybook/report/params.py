@@ -1,0 +1,236 @@
+"""params.yaml and --set, read strictly: one sentence for each mistake, before anything runs."""
+
+import difflib
+import re
+import zoneinfo
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from journeybook.datasets import DATASETS
+from journeybook.errors import JourneybookError
+from journeybook.report.kinds import check_kind, nearest
+from journeybook.report.pages import GIVEN, Page
+from journeybook.report.reading import read_document, read_value, said
+from journeybook.tables import SCHEMAS, root
+
+PARAMS = root() / "params.yaml"
+ENGINES = ("duckdb",)
+RUN_DEFAULTS = {
+    "dataset": "journey_demo",
+    "engine": "duckdb",
+    "seed": 20260101,
+    "scale": 1.0,
+    "timezone": "America/New_York",
+    "files": {},
+}
+RUN_MEANINGS = {
+    "dataset": f"What to run on: {', '.join(DATASETS)} (your own tables, named under files).",
+    "engine": "What computes the rows: duckdb.",
+    "seed": "Seed of what is simulated and of every random number. Range 0 up.",
+    "scale": "Share of the study's households, drawn without replacement. Range above 0 to 1.",
+    "timezone": "Zone of the data set; occurred_at is naive local time in it.",
+    "files": "Your own tables, for dataset: files; paths are relative to this file.",
+}
+KEYS = (*RUN_DEFAULTS, "pages")
+
+
+@dataclass(frozen=True)
+class PageRun:
+    """A page with the values it runs with.
+
+    Attributes:
+        name: Name of the page; `page.variant` where it runs again with other values.
+        page: The page.
+        values: Every parameter that is the page's own, by name.
+    """
+
+    name: str
+    page: Page
+    values: dict[str, object]
+
+    @property
+    def is_variant(self) -> bool:
+        """Whether this is a second run of a page; no other page reads its tables."""
+        return self.name != self.page.name
+
+
+@dataclass(frozen=True)
+class RunParameters:
+    """Everything a run is asked to do.
+
+    Attributes:
+        dataset: journey_demo, complete_journey or files.
+        engine: duckdb.
+        seed: Seed of every random number.
+        scale: Share of the households used.
+        timezone: Zone of the data set.
+        files: The mapping of the user's own tables; empty for the other data sets.
+        base: Folder that the paths in `files` are relative to.
+        pages: The pages and variants, in reading order.
+    """
+
+    dataset: str
+    engine: str
+    seed: int
+    scale: float
+    timezone: str
+    files: dict
+    base: Path
+    pages: tuple[PageRun, ...]
+
+
+def read_parameters(
+    file: Path | None = None,
+    *,
+    pages: Sequence[Page],
+    settings: Iterable[str] = (),
+    defaults: Path = PARAMS,
+) -> RunParameters:
+    """What to run: the repository's params.yaml, changed by the user's own file, changed by --set.
+
+    Every page runs that the data allow. `pages:` changes values and adds variants; it selects nothing.
+
+    Args:
+        file: The user's own file; it names only what it changes.
+        pages: The pages there are.
+        settings: `key=value` each, with dotted keys and YAML values.
+        defaults: The repository's params.yaml.
+
+    Raises:
+        JourneybookError: Anything unknown, of another type, or missing; one sentence.
+    """
+    changes: dict[str, dict] = {}
+    run: dict = dict(RUN_DEFAULTS)
+    if defaults.exists():
+        run |= _apply(read_document(defaults), run, changes, pages=pages, where=defaults.name)
+    repository_dataset, run_by_user = run["dataset"], {}
+    documents = [(file.name, read_document(file))] if file is not None else []
+    documents += [(f"--set {setting}", _setting(setting)) for setting in settings]
+    for where, document in documents:
+        run_by_user |= _apply(document, run | run_by_user, changes, pages=pages, where=where)
+    run |= run_by_user
+    if run["dataset"] == "files":
+        _check_files(run["files"], where=file.name if file else defaults.name)
+        if repository_dataset != "files" and "timezone" not in run_by_user:
+            run["timezone"] = "UTC"
+    elif run["files"]:
+        raise JourneybookError(
+            f"files is given, but dataset is {run['dataset']}: write dataset: files to run on your own tables."
+        )
+    return RunParameters(
+        **{**run, "scale": float(run["scale"])},
+        base=(file or defaults).resolve().parent,
+        pages=tuple(_page_runs(pages, changes)),
+    )
+
+
+def _apply(document: dict, run: dict, changes: dict, *, pages: Sequence[Page], where: str) -> dict:
+    """The run's keys that a document sets, checked; the blocks of its pages go into `changes`."""
+    for key in document:
+        if key not in KEYS:
+            raise JourneybookError(f"{where}: unknown key {key}; {nearest(key, KEYS)}")
+    given = {k: v for k, v in document.items() if k != "pages" and not (k == "files" and v is None)}
+    if where.startswith("--set") and "files" in given:
+        given["files"] = _merged(run["files"], given["files"])
+    _check_run(given, where=where)
+    for name, block in _blocks(document.get("pages"), pages=pages, where=where).items():
+        changes.setdefault(name, {}).update(block)
+    return given
+
+
+def _page_runs(pages: Sequence[Page], changes: dict[str, dict]) -> Iterator[PageRun]:
+    for page in pages:
+        values = {name: p.default for name, p in page.own.items()} | changes.get(page.name, {})
+        yield PageRun(page.name, page, values)
+        for name in sorted(n for n in changes if n.startswith(page.name + ".")):
+            yield PageRun(name, page, values | changes[name])
+
+
+def _setting(setting: str) -> dict:
+    """The document that `key=value` stands for."""
+    key, equals, text = setting.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise JourneybookError(f"--set {setting} is not key=value, such as seed=7 or 05_segmentation.max_segments=5.")
+    value = read_value(text, where=f"--set {setting}")
+    top, _, rest = key.partition(".")
+    if top == "files":
+        for part in reversed(rest.split(".") if rest else []):
+            value = {part: value}
+        return {"files": value}
+    if top != "pages" and ("." not in key or top in KEYS):
+        return {key: value}
+    page, _, name = (rest if top == "pages" else key).rpartition(".")
+    if not page:
+        raise JourneybookError(f"--set {setting} names no parameter: page.parameter=value is needed.")
+    return {"pages": {page: {name: value}}}
+
+
+def _merged(old: object, new: object) -> object:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old | {k: _merged(old.get(k), v) for k, v in new.items()}
+    return new
+
+
+def _blocks(given: object, *, pages: Sequence[Page], where: str) -> dict[str, dict]:
+    """The blocks under `pages:`, each value checked against the parameter it sets."""
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise JourneybookError(f"{where}: pages is {said(given)}, but must hold a block for each page it changes.")
+    by_name = {page.name: page for page in pages}
+    for name, block in given.items():
+        base, dot, variant = str(name).partition(".")
+        if base not in by_name:
+            raise JourneybookError(f"{where}: unknown page {name}; {nearest(base, by_name)}")
+        if dot and not re.fullmatch(r"[A-Za-z0-9_-]+", variant):
+            raise JourneybookError(f"{where}: variant {name} is not named in letters, digits, _ and - after one dot.")
+        if not isinstance(block, dict | None):
+            raise JourneybookError(f"{where}: pages.{name} is {said(block)}, but must hold parameter: value.")
+        own = by_name[base].own
+        for key, value in (block or {}).items():
+            if key in GIVEN:
+                hint = f"write {key} at the top" if key in KEYS else "the run gives it"
+                raise JourneybookError(f"{where}: pages.{name}.{key} is the same for every page; {hint}.")
+            if key not in own:
+                raise JourneybookError(f"{where}: unknown parameter {key} of {name}; {nearest(key, own)}")
+            check_kind(value, own[key].kind, where=f"{where}: pages.{name}.{key}")
+    return {name: dict(block or {}) for name, block in given.items()}
+
+
+def _check_run(given: dict, *, where: str) -> None:
+    for key, allowed in (("dataset", DATASETS), ("engine", ENGINES)):
+        if key in given and given[key] not in allowed:
+            later = " (pyspark comes later)" if given[key] == "pyspark" else ""
+            raise JourneybookError(f"{where}: {key} is {said(given[key])}{later}; {nearest(str(given[key]), allowed)}")
+    if "seed" in given:
+        check_kind(given["seed"], "int", where=f"{where}: seed")
+        if not 0 <= given["seed"] < 2**63:
+            raise JourneybookError(f"{where}: seed is {given['seed']}, but must be from 0 to 2**63 - 1.")
+    if "scale" in given:
+        check_kind(given["scale"], "float", where=f"{where}: scale")
+        if not 0 < given["scale"] <= 1:
+            raise JourneybookError(f"{where}: scale is {given['scale']}, but must be above 0 and at most 1.")
+    if "timezone" in given:
+        check_kind(given["timezone"], "str", where=f"{where}: timezone")
+        zones = sorted(zoneinfo.available_timezones())
+        if zones and given["timezone"] not in zones:
+            close = difflib.get_close_matches(given["timezone"], zones, n=1)
+            hint = f"did you mean {close[0]}?" if close else "a name such as Europe/London is needed."
+            raise JourneybookError(f"{where}: timezone is {said(given['timezone'])}; {hint}")
+
+
+def _check_files(files: object, *, where: str) -> None:
+    """Names of tables and keys; what is in the tables is checked where they are read."""
+    example = "transactions: {path: ..., columns: {...}}"
+    if not isinstance(files, dict) or not files:
+        raise JourneybookError(
+            f"{where}: dataset is files, but files is {said(files or None)}: a block for each table is needed, "
+            f"such as {example}."
+        )
+    for table, block in files.items():
+        if table not in SCHEMAS:
+            raise JourneybookError(f"{where}: unknown table files.{table}; {nearest(table, SCHEMAS)}")
+        if not isinstance(block, dict):
+            raise JourneybookError(f"{where}: files.{table} is {said(block)}, but must be like {example}.")

