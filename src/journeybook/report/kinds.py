@@ -78,7 +78,9 @@ def _fits(value: object, kind: ast.expr) -> bool:
         case ast.Subscript(value=ast.Name(id="list"), slice=element):
             return isinstance(value, list) and all(_fits(v, element) for v in value)
         case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[_, element])):
-            return isinstance(value, dict) and all(isinstance(k, str) and _fits(v, element) for k, v in value.items())
+            return isinstance(value, dict) and all(
+                isinstance(k, str) and _fits(v, element) for k, v in value.items()
+            )
         case ast.Name(id="float"):
             return isinstance(value, int | float) and not isinstance(value, bool)
         case ast.Name(id="int"):

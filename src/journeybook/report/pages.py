@@ -91,7 +91,9 @@ def read_page(path: Path) -> Page:
     notebook = nbformat.read(path, as_version=4)
     cells = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     if len(cells) != 1:
-        raise JourneybookError(f"{path.name} has {len(cells)} cells tagged parameters, but a page needs exactly one.")
+        raise JourneybookError(
+            f"{path.name} has {len(cells)} cells tagged parameters, but a page needs exactly one."
+        )
     tables = notebook.metadata.get("journeybook", {})
     if not {"reads", "writes"} <= set(tables):
         raise JourneybookError(
@@ -134,7 +136,9 @@ def read_parameter_cell(source: str, *, where: str) -> tuple[Parameter, ...]:
             target, value, annotation = statement.target, statement.value, statement.annotation
         if not isinstance(target, ast.Name) or value is None:
             line = lines[statement.lineno - 1]
-            raise JourneybookError(f"{where}: the parameters cell holds {line!r}, but only literals may stand there.")
+            raise JourneybookError(
+                f"{where}: the parameters cell holds {line!r}, but only literals may stand there."
+            )
         try:
             default = ast.literal_eval(value)
         except ValueError:

@@ -152,7 +152,9 @@ def _setting(setting: str) -> dict:
     key, equals, text = setting.partition("=")
     key = key.strip()
     if not equals or not key:
-        raise JourneybookError(f"--set {setting} is not key=value, such as seed=7 or 05_segmentation.max_segments=5.")
+        raise JourneybookError(
+            f"--set {setting} is not key=value, such as seed=7 or 05_segmentation.max_segments=5."
+        )
     value = read_value(text, where=f"--set {setting}")
     top, _, rest = key.partition(".")
     if top == "files":
@@ -185,7 +187,9 @@ def _blocks(given: object, *, pages: Sequence[Page], where: str) -> dict[str, di
         if base not in by_name:
             raise JourneybookError(f"{where}: unknown page {name}; {nearest(base, by_name)}")
         if dot and not re.fullmatch(r"[A-Za-z0-9_-]+", variant):
-            raise JourneybookError(f"{where}: variant {name} is not named in letters, digits, _ and - after one dot.")
+            raise JourneybookError(
+                f"{where}: variant {name} is not named in letters, digits, _ and - after one dot."
+            )
         if not isinstance(block, dict | None):
             raise JourneybookError(f"{where}: pages.{name} is {said(block)}, but must hold parameter: value.")
         own = by_name[base].own
@@ -203,7 +207,9 @@ def _check_run(given: dict, *, where: str) -> None:
     for key, allowed in (("dataset", DATASETS), ("engine", ENGINES)):
         if key in given and given[key] not in allowed:
             later = " (pyspark comes later)" if given[key] == "pyspark" else ""
-            raise JourneybookError(f"{where}: {key} is {said(given[key])}{later}; {nearest(str(given[key]), allowed)}")
+            raise JourneybookError(
+                f"{where}: {key} is {said(given[key])}{later}; {nearest(str(given[key]), allowed)}"
+            )
     if "seed" in given:
         check_kind(given["seed"], "int", where=f"{where}: seed")
         if not 0 <= given["seed"] < 2**63:

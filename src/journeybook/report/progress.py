@@ -14,7 +14,9 @@ class Progress:
     it starts and one when it ends, and at most one every ten seconds in between.
     """
 
-    def __init__(self, log: Path | None = None, *, stream: TextIO | None = None, quiet_seconds: float = 10) -> None:
+    def __init__(
+        self, log: Path | None = None, *, stream: TextIO | None = None, quiet_seconds: float = 10
+    ) -> None:
         """Open the log file, if one is wanted."""
         self._stream = stream or sys.stdout
         self._drawn = 0

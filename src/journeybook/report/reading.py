@@ -90,7 +90,9 @@ def read_document(file: Path) -> dict:
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise JourneybookError(f"{file.name} holds {said(document)}, but must hold keys such as dataset: and pages:.")
+        raise JourneybookError(
+            f"{file.name} holds {said(document)}, but must hold keys such as dataset: and pages:."
+        )
     return document
 
 

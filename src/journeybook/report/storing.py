@@ -1,0 +1,59 @@
+"""Files of a report: written whole or not at all, by one run at a time."""
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from journeybook.errors import JourneybookError
+
+
+def read_json(path: Path) -> dict:
+    """Content of a JSON file; empty where there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write a JSON file whole or not at all."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+
+
+def results_path(out: Path, name: str) -> Path:
+    """Where the results of a page are."""
+    return out / "results" / f"{name}.json"
+
+
+def executed_path(out: Path, name: str) -> Path:
+    """Where the executed notebook of a page is kept."""
+    return out / "executed" / f"{name}.ipynb"
+
+
+def html_path(out: Path, name: str) -> Path:
+    """Where the HTML of a page is."""
+    return out / f"{name}.html"
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for one run; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        JourneybookError: Another run holds it.
+    """
+    with (folder / ".lock").open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise JourneybookError(
+                f"Another run is writing into {folder}: wait for it, or name another folder with --out."
+            ) from None
+        yield
