@@ -11,7 +11,7 @@ simulation   records with known truth, made from the page's own
 
 from journeybook.identity.clusters import EXACT_RULES, Resolution, pairs_above, resolve
 from journeybook.identity.comparison import ComparedPairs, blocking_rules, compare, equal_pairs
-from journeybook.identity.model import LinkageModel, fit_linkage
+from journeybook.identity.model import LinkageModel, fit_linkage, weight_histogram
 from journeybook.identity.people import (
     REFUSAL_RULES,
     golden_profiles,
@@ -50,4 +50,5 @@ __all__ = [
     "simulate_copies",
     "threshold_curve",
     "usable_fields",
+    "weight_histogram",
 ]

@@ -39,7 +39,9 @@ class LinkageModel:
     converged: bool
 
 
-def fit_linkage(pairs: ComparedPairs, *, max_iterations: int, tolerance: float = 1e-6) -> LinkageModel:
+def fit_linkage(
+    pairs: ComparedPairs, *, max_iterations: int, tolerance: float = 1e-6, households: bool = True
+) -> LinkageModel:
     """Estimate how much each field's agreement tells, without labels.
 
     A pair is a match, two people of one household, or two strangers (three latent classes, Winkler 1993:
@@ -56,6 +58,7 @@ def fit_linkage(pairs: ComparedPairs, *, max_iterations: int, tolerance: float =
         pairs: Compared pairs.
         max_iterations: Limit of EM for each rule; a pass that reaches it is reported as not converged.
         tolerance: EM stops when no probability changes by more than this.
+        households: Whether there is a class for households; without it the model is Fellegi and Sunter's.
 
     Raises:
         ValueError: No pair was compared, or `max_iterations` is below 1.
@@ -72,8 +75,11 @@ def fit_linkage(pairs: ComparedPairs, *, max_iterations: int, tolerance: float =
         chance = {
             name: _by_chance(counts, levels[name][:2], priors, n_random) for name, counts in at_random.items()
         }
-        passes, levels = _all_passes(pairs, chance, max_iterations, tolerance)
+        passes, levels = _all_passes(pairs, chance, max_iterations, tolerance, households)
         priors = _priors(passes, levels, pairs)
+    patterns = _scored(pairs, levels, priors)
+    # There are at least as many matches as were found.
+    priors[0] = max(priors[0], (patterns.n * patterns.probability).sum() / pairs.n_possible)
     patterns = _scored(pairs, levels, priors)
     return LinkageModel(
         weights=pd.concat([_weight_rows(field, levels[field.name]) for field in pairs.fields], ignore_index=True),
@@ -84,6 +90,32 @@ def fit_linkage(pairs: ComparedPairs, *, max_iterations: int, tolerance: float =
         n_matches=float((patterns.n * patterns.probability).sum()),
         converged=bool(passes.converged.all()),
     )
+
+
+def weight_histogram(model: LinkageModel, *, width_bits: float) -> pd.DataFrame:
+    """Return the compared pairs by the log odds of a match.
+
+    Args:
+        model: A fitted model.
+        width_bits: Width of a bin, above 0.
+
+    Returns:
+        One row a bin that holds pairs: `low_bits`, `n_pairs`, `n_matches` (expected).
+
+    Raises:
+        ValueError: `width_bits` is not above 0.
+    """
+    if width_bits <= 0:
+        raise ValueError(f"width_bits is {width_bits}: needed is a width above 0.")
+    patterns = model.patterns
+    binned = pd.DataFrame(
+        {
+            "low_bits": np.floor(patterns.weight_bits / width_bits) * width_bits,
+            "n_pairs": patterns.n,
+            "n_matches": patterns.n * patterns.probability,
+        }
+    )
+    return binned.groupby("low_bits", as_index=False).sum()
 
 
 def _counts(patterns: pd.DataFrame, field: Field) -> np.ndarray:
@@ -100,7 +132,7 @@ def _by_chance(counts: np.ndarray, related: np.ndarray, priors: np.ndarray, n_ra
 
 
 def _all_passes(
-    pairs: ComparedPairs, chance: dict[str, np.ndarray], max_iterations: int, tolerance: float
+    pairs: ComparedPairs, chance: dict[str, np.ndarray], max_iterations: int, tolerance: float, households: bool
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     rows, learnt = [], {name: np.zeros((2, len(values))) for name, values in chance.items()}
     for position, rule in enumerate(pairs.blocking):
@@ -108,7 +140,7 @@ def _all_passes(
         free = [field for field in pairs.fields if field.name not in rule]
         if mine.empty or not free:
             continue
-        shares, levels, n_iterations, converged = _em(mine, free, chance, max_iterations, tolerance)
+        shares, levels, n_iterations, converged = _em(mine, free, chance, max_iterations, tolerance, households)
         expected = shares[:2] * mine.n.sum()
         rows.append((rule, int(mine.n.sum()), *expected, n_iterations, converged))
         for field in free:
@@ -128,8 +160,9 @@ def _em(
     chance: dict[str, np.ndarray],
     max_iterations: int,
     tolerance: float,
+    households: bool,
 ) -> tuple[np.ndarray, dict[str, np.ndarray], int, bool]:
-    """Return the shares of the three classes, the shares of levels by class, the iterations, and whether it converged."""
+    """Return the shares of the classes, of the levels by class, the iterations, and whether it converged."""
     n = patterns.n.to_numpy(dtype=float)
     seen = {field.name: patterns[field.name].to_numpy() for field in fields}
     levels = {}
@@ -137,7 +170,8 @@ def _em(
         by_chance = chance[field.name]
         agrees = _agreeing(len(by_chance))  # a start on the right side: matches mostly agree
         levels[field.name] = np.stack([agrees, by_chance if field.personal else agrees, by_chance])
-    shares, converged, iteration = np.array([0.4, 0.2, 0.4]), False, 0
+    shares = np.array([0.4, 0.2, 0.4]) if households else np.array([0.5, 0.0, 0.5])
+    converged, iteration = False, 0
     while iteration < max_iterations and not converged:
         iteration += 1
         expected = n * _posterior(seen, levels, shares)
@@ -184,7 +218,7 @@ def _priors(passes: pd.DataFrame, levels: dict[str, np.ndarray], pairs: Compared
     """Return the shares of matches and of household pairs among all possible pairs.
 
     A rule that finds a share of the matches (that on which its fields agree) tells how many there are; the
-    middle of the rules' answers is taken, and at least what they found together.
+    middle of the rules' answers is taken.
     """
     personal = {field.name for field in pairs.fields if field.personal}
     totals: list[list[float]] = [[], []]

@@ -1,0 +1,88 @@
+"""Figures of page 03: what agreements tell, which pairs are linked, and how well."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from journeybook.identity import LinkageModel
+from journeybook.plots import COLOURS
+
+
+def plot_weights(model: LinkageModel, ax: Axes | None = None) -> Axes:
+    """Draw how much each level of agreement counts for or against a match, in bits."""
+    weights = model.weights.iloc[::-1].reset_index(drop=True)
+    place = weights.index + 0.7 * (weights.field != weights.field.shift()).cumsum()
+    if ax is None:
+        _, ax = plt.subplots(figsize=(8.5, 0.24 * place.max() + 0.9))
+    colours = np.where(weights.weight_bits > 0, COLOURS["blue"], COLOURS["red"])
+    ax.barh(place, weights.weight_bits, color=colours, height=0.8)
+    ax.axvline(0, color="black", linewidth=0.8)
+    labels = [f"{field}: {label}" for field, label in zip(weights.field, weights.label, strict=True)]
+    ax.set_yticks(place, labels, fontsize=8)
+    ax.set_xlabel("weight in bits: log2 of (share among matches / share among strangers)")
+    ax.set_title("What an agreement tells")
+    ax.grid(axis="y", visible=False)
+    return ax
+
+
+def plot_pairs(histogram: pd.DataFrame, threshold: float, ax: Axes | None = None) -> Axes:
+    """Draw the compared pairs by their log odds, those expected to be matches apart, with the threshold."""
+    if ax is None:
+        _, ax = plt.subplots()
+    width = float(np.diff(np.sort(histogram.low_bits)).min()) if len(histogram) > 1 else 1.0
+    centre = histogram.low_bits + width / 2
+    others = histogram.n_pairs - histogram.n_matches
+    ax.bar(centre, others.where(others >= 0.5), width * 0.45, color=COLOURS["red"], label="different people")
+    matches = histogram.n_matches.where(histogram.n_matches >= 0.5)
+    ax.bar(centre + width * 0.45, matches, width * 0.45, color=COLOURS["blue"], label="one person")
+    if 0 < threshold < 1:
+        ax.axvline(np.log2(threshold / (1 - threshold)), color="black", linestyle="--", linewidth=1)
+        ax.annotate(
+            f" linked from {threshold:.2g}",
+            (np.log2(threshold / (1 - threshold)), 0.97),
+            xycoords=("data", "axes fraction"),
+            va="top",
+        )
+    ax.set_yscale("log")
+    ax.set_xlabel("log2 of the odds that a pair is one person")
+    ax.set_ylabel("expected number of pairs")
+    ax.set_title("Which compared pairs are one person")
+    ax.legend(loc="upper left", bbox_to_anchor=(0, 0.9))
+    return ax
+
+
+def plot_curve(curve: pd.DataFrame, threshold: float, ax: Axes | None = None) -> Axes:
+    """Draw precision and recall by threshold, on the log-odds scale."""
+    if ax is None:
+        _, ax = plt.subplots()
+    odds = np.log10(curve.threshold / (1 - curve.threshold))
+    ax.plot(odds, curve.precision, marker="o", color=COLOURS["blue"], label="precision: found pairs that are right")
+    ax.plot(odds, curve.recall, marker="s", color=COLOURS["orange"], label="recall: true pairs that are found")
+    ax.axvline(np.log10(threshold / (1 - threshold)), color="black", linestyle="--", linewidth=1)
+    ax.set_xticks(odds, [f"{value:.4g}" for value in curve.threshold])
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.set_xlabel("probability from which a pair is linked (dashed: this page's)")
+    ax.set_title("Quality by threshold, on copies of known truth")
+    ax.legend(loc="lower center")
+    return ax
+
+
+def plot_keys(keys: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw what each key alone would put together: right pairs and wrong ones."""
+    if ax is None:
+        _, ax = plt.subplots(figsize=(8.5, 0.55 * len(keys) + 1.3))
+    place = np.arange(len(keys))[::-1]
+    right = keys.n_pairs - keys.n_wrong
+    ax.barh(place, right, color=COLOURS["blue"], label="one person")
+    ax.barh(place, keys.n_wrong, left=right, color=COLOURS["red"], label="different people")
+    for y, row in zip(place, keys.itertuples(), strict=True):
+        ax.annotate(f" {row.wrong_share:.0%} wrong, {row.missed_share:.0%} missed", (row.n_pairs, y), va="center")
+    ax.set_yticks(place, keys.key)
+    ax.set_xlim(0, 1.35 * max(1, keys.n_pairs.max()))
+    ax.set_xlabel("pairs of customer ids put together")
+    ax.set_title("Linking on one key alone")
+    ax.grid(axis="y", visible=False)
+    ax.legend(loc="lower right")
+    return ax
