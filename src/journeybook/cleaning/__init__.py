@@ -1,0 +1,75 @@
+"""Page 02: what is wrong in the rows, and what was done about it.
+
+A row is changed only by a rule with a name, and the change log counts the rows of every rule. Rows are never
+lost: what is not clean is flagged or set aside, and both are counted. Outcomes, variants and metrics are passed
+through as they are.
+"""
+
+from journeybook.cleaning.attributes import clean_products, clean_third_party, pass_through
+from journeybook.cleaning.imputation import (
+    METHODS,
+    Cells,
+    ImputationTrial,
+    correlated_normals,
+    impute,
+    impute_trial,
+    numeric_cells,
+)
+from journeybook.cleaning.log import Cleaned, Rule, change_log, renumber, shape
+from journeybook.cleaning.missing import (
+    chance_of_more,
+    customer_figures,
+    missing_report,
+    presence_by_spend,
+    trading_days,
+)
+from journeybook.cleaning.records import clean_postcodes, clean_records, has_five_digit_postcodes
+from journeybook.cleaning.sentences import (
+    by_method,
+    differs,
+    say_changes,
+    say_copies,
+    say_imputation,
+    say_missing,
+    say_pitfall,
+)
+from journeybook.cleaning.stage import PASSED_THROUGH, Cleaning, clean_tables
+from journeybook.cleaning.transactions import clean_transactions, revenue_fence
+
+__all__ = [
+    "METHODS",
+    "PASSED_THROUGH",
+    "Cells",
+    "Cleaned",
+    "Cleaning",
+    "ImputationTrial",
+    "Rule",
+    "by_method",
+    "chance_of_more",
+    "change_log",
+    "clean_postcodes",
+    "clean_products",
+    "clean_records",
+    "clean_tables",
+    "clean_third_party",
+    "clean_transactions",
+    "correlated_normals",
+    "customer_figures",
+    "differs",
+    "has_five_digit_postcodes",
+    "impute",
+    "impute_trial",
+    "missing_report",
+    "numeric_cells",
+    "pass_through",
+    "presence_by_spend",
+    "renumber",
+    "revenue_fence",
+    "say_changes",
+    "say_copies",
+    "say_imputation",
+    "say_missing",
+    "say_pitfall",
+    "shape",
+    "trading_days",
+]

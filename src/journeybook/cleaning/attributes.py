@@ -1,0 +1,65 @@
+"""Rules for attributes, of products and of postcodes or customers, and for tables that pass through."""
+
+from collections.abc import Sequence
+
+import ibis
+import pandas as pd
+
+from journeybook.cleaning.log import LOG_COLUMNS, Cleaned, Rule, change_log, renumber
+from journeybook.cleaning.records import clean_postcodes
+
+# Words that stand for a missing attribute. `none` is not one of them: no children is an answer.
+PLACEHOLDERS = ("", "-", "?", "n/a", "unknown", "null", "not available")
+
+
+def clean_products(products: ibis.Table) -> Cleaned:
+    """Make missing attributes missing, and keep one row a product: a second one would double its sales."""
+    return _clean_attributes("products", products, keys=["product_id"])
+
+
+def clean_third_party(third_party: ibis.Table, *, five_digits: bool) -> Cleaned:
+    """Write postcodes one way, make missing attributes missing, and keep one row a key and date.
+
+    Args:
+        third_party: Accepted attributes by `postcode` or `customer_id`, and `as_of`.
+        five_digits: The postcodes of this data set are the five digits of the United States.
+    """
+    keys = [column for column in ("postcode", "customer_id") if column in third_party.columns]
+    if "postcode" not in keys:
+        return _clean_attributes("third_party", third_party, keys=[*keys, "as_of"])
+    written = third_party.mutate(tidy=clean_postcodes(third_party.postcode, five_digits=five_digits))
+    rule = Rule(
+        "written one way",
+        "postcode",
+        "changed",
+        ~written.postcode.identical_to(written.tidy),
+        written.postcode,
+        written.tidy,
+        shown_as_shape=True,
+    )
+    changes = change_log("third_party", written, [rule])
+    tidy = written.mutate(postcode=written.tidy).drop("tidy")
+    found = _clean_attributes("third_party", tidy, keys=[*keys, "as_of"])
+    return Cleaned(found.table, found.set_aside, pd.concat([changes, found.changes], ignore_index=True))
+
+
+def pass_through(table: ibis.Table) -> Cleaned:
+    """Keep a table as it is; `row` alone is counted anew."""
+    return Cleaned(renumber(table), None, pd.DataFrame(columns=LOG_COLUMNS))
+
+
+def _clean_attributes(name: str, table: ibis.Table, *, keys: Sequence[str]) -> Cleaned:
+    """Null the placeholders of text attributes; keep the first row of each key."""
+    texts = [c for c, dtype in table.schema().items() if dtype.is_string() and c not in keys]
+    placed = table.mutate(place=ibis.row_number().over(group_by=[table[key] for key in keys], order_by=table.row))
+    reason = "key listed again"
+    rules = [Rule(reason, ", ".join(keys), "set aside", placed.place > 0)]
+    tidy = {}
+    for column in texts:
+        is_missing = placed[column].strip().lower().isin(PLACEHOLDERS)
+        tidy[column] = is_missing.ifelse(ibis.null("string"), placed[column].strip())
+        rules.append(Rule("placeholder made missing", column, "changed", is_missing, placed[column], tidy[column]))
+    changes = change_log(name, placed, rules)
+    kept = placed.mutate(**tidy).filter(ibis._.place == 0).drop("place")
+    aside = placed.filter(placed.place > 0).drop("place").mutate(reason=ibis.literal(reason))
+    return Cleaned(renumber(kept), aside, changes)

@@ -1,0 +1,102 @@
+"""The change log: every rule that touched a table, how many rows it touched, and one example."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import pandas as pd
+
+LOG_COLUMNS = ["table", "rule", "column", "action", "rows_changed", "before", "after"]
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """One rule, as conditions on the rows of one table.
+
+    Attributes:
+        name: What the rule says, in a few words.
+        column: Column it concerns.
+        action: `changed`, `flagged` or `set aside`.
+        applies: Whether it touches a row.
+        before: Value before; None where the row as a whole is meant.
+        after: Value after; None where nothing takes its place.
+        shown_as_shape: The example shows the shape of a text and never the text.
+    """
+
+    name: str
+    column: str
+    action: str
+    applies: ibis.expr.types.BooleanValue
+    before: ibis.expr.types.Value | None = None
+    after: ibis.expr.types.Value | None = None
+    shown_as_shape: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Cleaned:
+    """One table after cleaning.
+
+    Attributes:
+        table: Clean rows, with `row` counted anew from 1 in the same order.
+        set_aside: Rows not in `table`, as they came, with a `reason`; None where no rule sets any aside.
+        changes: Change log: `table`, `rule`, `column`, `action`, `rows_changed`, `before`, `after`.
+    """
+
+    table: ibis.Table
+    set_aside: ibis.Table | None
+    changes: pd.DataFrame
+
+
+def shape(text: str | None) -> str | None:
+    """Return the shape of a text: a run of capitals as `A`, of other letters as `a`, each digit as `9`.
+
+    >>> shape("  O'Brien, 12 Main St ")
+    "  A'Aa, 99 Aa Aa "
+    """
+    if text is None:
+        return None
+    return re.sub(r"\d", "9", re.sub(r"[^\W\d_A-Z]+", "a", re.sub(r"[A-Z]+", "A", text)))
+
+
+def change_log(name: str, table: ibis.Table, rules: Sequence[Rule]) -> pd.DataFrame:
+    """Return the change log of one table, counted in one query; rules that touch no row are kept.
+
+    Args:
+        name: Name of the table.
+        table: Rows the rules are conditions on; the touched row with the least `row` is the example.
+        rules: The rules.
+    """
+    if not rules:
+        return pd.DataFrame(columns=LOG_COLUMNS)
+    asked = {}
+    for number, rule in enumerate(rules):
+        applies = rule.applies.fill_null(False)
+        asked[f"n_{number}"] = applies.sum().fill_null(0)
+        for side, value in (("before", rule.before), ("after", rule.after)):
+            if value is not None:
+                text = value.cast("string").fill_null("(missing)")
+                asked[f"{side}_{number}"] = text.argmin(table.row, where=applies)
+    found = table.aggregate(**asked).to_pandas().iloc[0]
+    rows = []
+    for number, rule in enumerate(rules):
+        example = {side: found.get(f"{side}_{number}") for side in ("before", "after")}
+        example = {side: None if text is None or pd.isna(text) else text for side, text in example.items()}
+        if rule.shown_as_shape:
+            example = {side: text if text == "(missing)" else shape(text) for side, text in example.items()}
+        rows.append(
+            {
+                "table": name,
+                "rule": rule.name,
+                "column": rule.column,
+                "action": rule.action,
+                "rows_changed": int(found[f"n_{number}"]),
+                **example,
+            }
+        )
+    return pd.DataFrame(rows, columns=LOG_COLUMNS)
+
+
+def renumber(table: ibis.Table) -> ibis.Table:
+    """Count `row` from 1 in the order it has, so that no gap tells of a row that may not be read."""
+    return table.mutate(row=(ibis.row_number().over(order_by=table.row) + 1).cast("int64"))

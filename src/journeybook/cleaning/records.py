@@ -1,0 +1,151 @@
+"""Rules for customer records: one way to write each field, so that page 03 compares like with like."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import ibis
+
+from journeybook.cleaning.log import Cleaned, Rule, change_log, renumber
+
+# Nobody living was born before this date.
+FIRST_BIRTH = "1900-01-01"
+
+# Words that stand for a missing field. Null, None and Na are surnames and are kept.
+EMPTY_FIELDS = ("", "-", "?", "n/a", "unknown", "not given")
+
+# Words of addresses that have one short form.
+SHORT_FORMS = {
+    "street": "st", "avenue": "ave", "road": "rd", "boulevard": "blvd", "drive": "dr", "lane": "ln",
+    "court": "ct", "place": "pl", "square": "sq", "highway": "hwy", "apartment": "apt", "suite": "ste",
+    "north": "n", "south": "s", "east": "e", "west": "w",
+}  # fmt: skip
+
+# Share of postcodes of five digits, or of nine, from which they are taken for those of the United States.
+FIVE_DIGIT_SHARE = 0.5
+
+_ACCENTED = "àáâãäåçèéêëìíîïñòóôõöøùúûüýÿāăąćčďđēęěğīįłńňőřśşšţťūůűźżž"
+_PLAIN = "aaaaaaceeeeiiiinoooooouuuuyyaaaccddeeegiilnnorsssttuuuzzz"
+
+
+def clean_records(records: ibis.Table, *, country_code: str, five_digits: bool, as_of: datetime | None) -> Cleaned:
+    """Write every field of the customer records one way; a value that cannot be one becomes missing.
+
+    Names and addresses: lower case, one space, no accents, no points. E-mail: lower case, no space, missing
+    without `@` and a domain. Phone: digits, without the country code and the zero that stands for it, missing
+    below seven digits or with one digit repeated. Postcode: see `clean_postcodes`. Birth date: missing before
+    1900 or from `as_of` on. Records equal in every column, `record_id` too, are copies and set aside.
+
+    Args:
+        records: Accepted customer records.
+        country_code: Country calling code of the phone numbers, digits; empty for none.
+        five_digits: The postcodes of this data set are the five digits of the United States.
+        as_of: First midnight after the data, or None.
+
+    Raises:
+        ValueError: `country_code` is not of digits.
+    """
+    if country_code and not (country_code.isascii() and country_code.isdigit()):
+        raise ValueError(f"country_code is {country_code!r}: it must be digits, such as '1', or empty.")
+    tidy = _tidy_fields(records, country_code, five_digits, as_of)
+    everything = [records[column] for column in records.columns if column != "row"]
+    place = ibis.row_number().over(group_by=everything, order_by=records.row)
+    written = records.mutate(place=place, **{f"tidy_{column}": value for column, value in tidy.items()})
+    copy = Rule("copy of a record", "record_id", "set aside", written.place > 0)
+    rules = [copy]
+    for column in tidy:
+        before, after = written[column], written[f"tidy_{column}"]
+        same_kind = {
+            "column": column,
+            "action": "changed",
+            "before": before,
+            "after": after,
+            "shown_as_shape": True,
+        }
+        rules.append(Rule("written one way", applies=(before != after).fill_null(False), **same_kind))
+        rules.append(Rule("cannot be one: made missing", applies=before.notnull() & after.isnull(), **same_kind))
+    kept = written.filter(written.place == 0)
+    kept = kept.mutate(**{column: kept[f"tidy_{column}"] for column in tidy}).select(*records.columns)
+    aside = written.filter(written.place > 0).select(*records.columns).mutate(reason=ibis.literal(copy.name))
+    return Cleaned(renumber(kept), aside, change_log("customer_records", written, rules))
+
+
+def clean_postcodes(postcode: ibis.expr.types.StringValue, *, five_digits: bool) -> ibis.expr.types.StringValue:
+    """Return postcodes in capitals without spaces, hyphens or points.
+
+    Args:
+        postcode: Postcodes as text.
+        five_digits: Keep the first five digits of nine, and put back zeros lost at the front.
+    """
+    bare = postcode.re_replace(r"[\s\-.]", "").upper()
+    bare = bare.lower().isin(EMPTY_FIELDS).ifelse(ibis.null("string"), bare)
+    if not five_digits:
+        return bare
+    return ibis.cases(
+        (bare.re_search(r"^\d{8,9}$"), bare.lpad(9, "0").substr(0, 5)),
+        (bare.re_search(r"^\d{3,4}$"), bare.lpad(5, "0")),
+        else_=bare,
+    )
+
+
+def has_five_digit_postcodes(tables: Sequence[ibis.Table]) -> bool:
+    """Return whether most postcodes of the tables have five digits, or the nine of ZIP+4."""
+    n_five = n_known = 0
+    for table in tables:
+        bare = table.postcode.re_replace(r"[\s\-]", "")
+        found = table.aggregate(
+            five=bare.re_search(r"^(\d{5}|\d{9})$").sum().fill_null(0), known=table.postcode.count()
+        ).to_pandas()
+        n_five, n_known = n_five + int(found.five.item()), n_known + int(found.known.item())
+    return n_known > 0 and n_five / n_known >= FIVE_DIGIT_SHARE
+
+
+def _tidy_fields(
+    records: ibis.Table, country_code: str, five_digits: bool, as_of: datetime | None
+) -> dict[str, ibis.expr.types.Value]:
+    """Return each field there is, written one way."""
+    tidy: dict[str, ibis.expr.types.Value] = {}
+    for column in ("given_name", "surname"):
+        if column in records.columns:
+            tidy[column] = _words(records[column].re_replace(r"[.,'’`´]", ""))
+    if "address" in records.columns:
+        tidy["address"] = _address(records.address)
+    if "email" in records.columns:
+        email = records.email.re_replace(r"\s", "").lower()
+        tidy["email"] = email.re_search(r"^[^@]+@[^@]+\.[^@.]+$").ifelse(email, ibis.null("string"))
+    if "phone" in records.columns:
+        tidy["phone"] = _phone(records.phone, country_code)
+    if "postcode" in records.columns:
+        tidy["postcode"] = clean_postcodes(records.postcode, five_digits=five_digits)
+    if "birth_date" in records.columns:
+        possible = records.birth_date >= ibis.date(FIRST_BIRTH)
+        if as_of is not None:
+            possible &= records.birth_date < ibis.date(as_of.date().isoformat())
+        tidy["birth_date"] = possible.ifelse(records.birth_date, ibis.null("date"))
+    return tidy
+
+
+def _words(text: ibis.expr.types.StringValue) -> ibis.expr.types.StringValue:
+    """Return lower case without accents, with one space between words; missing where nothing is left."""
+    plain = text.lower().translate(_ACCENTED, _PLAIN).re_replace(r"\s+", " ").strip()
+    return plain.isin(EMPTY_FIELDS).ifelse(ibis.null("string"), plain)
+
+
+def _address(address: ibis.expr.types.StringValue) -> ibis.expr.types.StringValue:
+    """Return an address in plain words, with the short form of those that have one."""
+    plain = _words(address.re_replace(r"[.,;:#/\-]+", " "))
+    for long, short in SHORT_FORMS.items():
+        plain = plain.re_replace(rf"\b{long}\b", short)
+    return plain
+
+
+def _phone(phone: ibis.expr.types.StringValue, country_code: str) -> ibis.expr.types.StringValue:
+    """Return the national number in digits; missing where it cannot be one."""
+    digits = phone.re_replace(r"[^\d]", "")
+    if country_code:
+        # A plus sign or two zeros announce a country code; in North America a 1 before ten digits is one.
+        announced = phone.re_search(rf"^\s*(\+|00)\s*\(?{country_code}")
+        if country_code == "1":
+            announced |= digits.re_search(r"^1\d{10}$")
+        digits = announced.ifelse(digits.re_replace(rf"^(00)?{country_code}", ""), digits).re_replace(r"^0", "")
+    impossible = (digits.length() < 7) | digits.re_search(r"^(0+|1+|2+|3+|4+|5+|6+|7+|8+|9+)$")
+    return impossible.ifelse(ibis.null("string"), digits)

@@ -1,0 +1,104 @@
+"""All tables of a run through page 02: each by its own rules, every row accounted for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import ibis
+import pandas as pd
+
+from journeybook.cleaning.attributes import clean_products, clean_third_party, pass_through
+from journeybook.cleaning.log import LOG_COLUMNS, Cleaned
+from journeybook.cleaning.records import clean_records, has_five_digit_postcodes
+from journeybook.cleaning.transactions import clean_transactions
+
+# No outcome, variant, metric or path of these is imputed, winsorised or dropped.
+PASSED_THROUGH = ("contacts", "coupon_contacts", "events", "experiment", "factorial", "paths")
+
+
+@dataclass(frozen=True, eq=False)
+class Cleaning:
+    """All tables of a run after cleaning.
+
+    Attributes:
+        tables: Clean table by name, lazy.
+        changes: Change log of all tables: `table`, `rule`, `column`, `action`, `rows_changed`, and one example
+            `before` and `after`. Rules that touch no row are kept.
+        counts: `table`, `rows_in`, `rows_out`, `rows_set_aside`, and `n_copies`: rows that come in equal to an
+            earlier one in every column but `row`, whether or not they are set aside.
+    """
+
+    tables: dict[str, ibis.Table]
+    changes: pd.DataFrame
+    counts: pd.DataFrame
+
+
+def clean_tables(
+    tables: Mapping[str, ibis.Table],
+    *,
+    unique_key: Sequence[str],
+    volume_quantity: float,
+    outlier_mads: float,
+    country_code: str,
+    as_of: datetime | None,
+) -> Cleaning:
+    """Clean every accepted table of a run, each by its own rules.
+
+    Args:
+        tables: Accepted table by its bare name, without `consents`.
+        unique_key: See `clean_transactions`.
+        volume_quantity: See `clean_transactions`, units.
+        outlier_mads: See `clean_transactions`, robust standard deviations.
+        country_code: See `clean_records`, digits.
+        as_of: First midnight after the data; nobody is born later. None where no table has times.
+
+    Raises:
+        ValueError: A table has no rules, a parameter is out of its range, or rows were lost.
+    """
+    five_digits = has_five_digit_postcodes([t for t in tables.values() if "postcode" in t.columns])
+    cleaned: dict[str, Cleaned] = {}
+    for name, table in tables.items():
+        if name == "transactions":
+            cleaned[name] = clean_transactions(
+                table, unique_key=unique_key, volume_quantity=volume_quantity, outlier_mads=outlier_mads
+            )
+        elif name == "products":
+            cleaned[name] = clean_products(table)
+        elif name == "third_party":
+            cleaned[name] = clean_third_party(table, five_digits=five_digits)
+        elif name == "customer_records":
+            cleaned[name] = clean_records(table, country_code=country_code, five_digits=five_digits, as_of=as_of)
+        elif name in PASSED_THROUGH:
+            cleaned[name] = pass_through(table)
+        else:
+            raise ValueError(f"table {name!r} has no rules of cleaning: it is not a canonical table.")
+    logs = [one.changes for one in cleaned.values() if len(one.changes)]
+    return Cleaning(
+        tables={name: one.table for name, one in cleaned.items()},
+        changes=pd.concat(logs, ignore_index=True) if logs else pd.DataFrame(columns=LOG_COLUMNS),
+        counts=_counts(tables, cleaned),
+    )
+
+
+def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned]) -> pd.DataFrame:
+    """Count rows in, out and set aside, and see that they add up."""
+    rows = []
+    for name, table in tables.items():
+        aside = cleaned[name].set_aside
+        n_in = int(table.count().execute())
+        rows.append(
+            {
+                "table": name,
+                "rows_in": n_in,
+                "rows_out": int(cleaned[name].table.count().execute()),
+                "rows_set_aside": 0 if aside is None else int(aside.count().execute()),
+                "n_copies": n_in - int(table.drop("row").distinct().count().execute()),
+            }
+        )
+    counts = pd.DataFrame(rows, columns=["table", "rows_in", "rows_out", "rows_set_aside", "n_copies"])
+    for one in counts[counts.rows_in != counts.rows_out + counts.rows_set_aside].itertuples():
+        raise ValueError(
+            f"{one.table}: {one.rows_in} rows came in, {one.rows_out} went out and {one.rows_set_aside} were set "
+            "aside: they must add up."
+        )
+    return counts
