@@ -1,0 +1,193 @@
+"""The consent ledger: who granted what when, withdrew it, renewed it, or let it lapse.
+
+Every customer id is asked for every purpose when its account is opened, in 2016 or 2017. Each answer can change
+after that, and each change is a row:
+
+    withdrawal   a household withdraws one purpose, all marketing, or everything; where it has several records
+                 it does so on one of them only in 70 % of cases, and the others go on saying yes
+    renewal      grants of marketing by SMS and push end after 365 days, by e-mail and of third-party data
+                 after 730; most are renewed in the 30 days before, some late, some never
+    return       one in five grants again after a withdrawal, one in ten after refusing at first
+
+A decision is recorded at once on the web, within hours by the call centre, within days from a paper form, and
+never before an earlier one of the same customer id and purpose.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from journeybook.datasets.demo.records import SOURCES
+from journeybook.statistics import stream
+from journeybook.tables import PURPOSES
+
+MARKETING = ("marketing_email", "marketing_sms", "marketing_push")
+
+# By purpose: share that grants when first asked, share of households that withdraw in a year, days a grant lasts.
+FIRST_GRANT = dict(zip(PURPOSES, (0.993, 0.993, 0.965, 0.84, 0.68, 0.58, 0.86), strict=True))
+WITHDRAWAL = dict(zip(PURPOSES, (0.006, 0.006, 0.02, 0.06, 0.08, 0.08, 0.04), strict=True))
+LASTS = dict(zip(PURPOSES, (np.inf, np.inf, np.inf, 730, 365, 365, 730), strict=True))
+WITHDRAWS_MARKETING, WITHDRAWS_EVERYTHING = 0.04, 0.006
+SAME_ANSWER = 0.93
+ON_ONE_RECORD = 0.70
+RENEWS, RENEWS_LATE = 0.88, 0.04
+RETURNS, LATER_GRANT = 0.20, 0.10
+
+_DAY = 86_400
+# Seconds until a decision is in the ledger, on average, in the order of SOURCES: loyalty, web, call centre.
+_DELAY = np.array([1.2 * _DAY, 20, 7_200])
+_START = np.datetime64("2016-01-01", "s")
+_END = int((np.datetime64("2017-12-31T23:59:59", "s") - _START).astype(int))
+
+
+@dataclass(frozen=True, eq=False)
+class DemoConsents:
+    """The ledger and what it comes to.
+
+    Attributes:
+        ledger: `consents`: customer_id, purpose, granted, occurred_at, recorded_at, expires_at.
+        standing: Truth at the end of 2017, one row a customer id and purpose: customer_id, purpose, permits
+            (this id's last word is a grant that has not ended), household_refuses (the last word of some
+            record of the household is no), withdrawn_on_one (one of its records withdrew, another grants).
+    """
+
+    ledger: pd.DataFrame
+    standing: pd.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class _Decisions:
+    """Decisions one by one, and the state they end in; moments are seconds since 2016.
+
+    Attributes:
+        who, what: Account and purpose of each decision.
+        grants: What was decided.
+        at: When.
+        granted, until, withdrew: Last word of each account (row) and purpose (column), when it ends, and
+            whether it is a withdrawal.
+    """
+
+    who: np.ndarray
+    what: np.ndarray
+    grants: np.ndarray
+    at: np.ndarray
+    granted: np.ndarray
+    until: np.ndarray
+    withdrew: np.ndarray
+
+
+def simulate_consents(accounts: pd.DataFrame, *, seed: int) -> DemoConsents:
+    """Draw the ledger.
+
+    Args:
+        accounts: One row a customer_id: customer_id, household_id, source, joined_at.
+        seed: Seed of the data set.
+    """
+    rng = stream(seed, "demo consents")
+    household = pd.factorize(accounts["household_id"])[0]
+    decisions = _decide(accounts, household, rng)
+    ledger = _write_down(accounts, decisions, rng)
+    return DemoConsents(ledger=ledger, standing=_standing(accounts, household, decisions))
+
+
+def _decide(accounts: pd.DataFrame, household: np.ndarray, rng: np.random.Generator) -> _Decisions:
+    """Return the decisions of every account on every purpose."""
+    shape = len(accounts), len(PURPOSES)
+    # The records of a household mostly answer alike at first.
+    alike = rng.random((household.max() + 1, shape[1]))[household]
+    answer = np.where(rng.random(shape) < SAME_ANSWER, alike, rng.random(shape))
+    at_first = answer < np.array(list(FIRST_GRANT.values()))
+    lasts = np.array(list(LASTS.values())) * _DAY
+    withdrawn_at = _withdrawals(household, rng)
+
+    joined = (accounts["joined_at"].to_numpy().astype("datetime64[s]") - _START).astype(float)
+    now, granted = np.repeat(joined[:, None], shape[1], axis=1), at_first.copy()
+    until = np.where(granted, now + lasts, np.inf)
+    withdrew, going = np.zeros(shape, dtype=bool), np.ones(shape, dtype=bool)
+    made = [(*(index.ravel() for index in np.indices(shape)), granted.ravel(), now.ravel())]
+    # At each turn every account and purpose takes its next decision, until none is left before the end.
+    while going.any():
+        lot = rng.random(shape)
+        in_time = until - 30 * _DAY * rng.random(shape)
+        too_late = until + _DAY * rng.uniform(5, 120, shape)
+        renewal = np.where(lot < RENEWS, in_time, np.where(lot < RENEWS + RENEWS_LATE, too_late, np.inf))
+        returns = lot < np.where(at_first, RETURNS, LATER_GRANT)
+        comeback = np.where(returns, now + _DAY + rng.exponential(90 * _DAY, shape), np.inf)
+        grant = np.where(granted, renewal, comeback)
+        refusal = np.where(granted & (withdrawn_at > now), withdrawn_at, np.inf)
+        refuses, then = refusal < grant, np.floor(np.minimum(refusal, grant))
+        going &= (then > now) & (then <= _END)
+        now, granted = np.where(going, then, now), np.where(going, ~refuses, granted)
+        until = np.where(going, np.where(refuses, np.inf, then + lasts), until)
+        withdrew = np.where(going, refuses, withdrew)
+        who, what = np.nonzero(going)
+        made.append((who, what, granted[who, what], now[who, what]))
+    return _Decisions(*(np.concatenate(part) for part in zip(*made, strict=True)), granted, until, withdrew)
+
+
+def _withdrawals(household: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return when each account withdraws each purpose, in seconds since 2016; infinite where it does not."""
+    n = household.max() + 1
+    single = rng.random((n, len(PURPOSES))) < 2 * np.array(list(WITHDRAWAL.values()))
+    at = np.where(single, rng.random(single.shape) * _END, np.inf)
+    for yearly, purposes in ((WITHDRAWS_MARKETING, MARKETING), (WITHDRAWS_EVERYTHING, PURPOSES)):
+        moment = np.where(rng.random(n) < 2 * yearly, rng.random(n) * _END, np.inf)
+        at = np.where(np.isin(PURPOSES, purposes), np.minimum(at, moment[:, None]), at)
+    # On one record of the household, always the same, or on all of them.
+    on_one, lot = rng.random(n) < ON_ONE_RECORD, rng.random(len(household))
+    greatest = np.zeros(n)
+    np.maximum.at(greatest, household, lot)
+    speaks = ~on_one[household] | (lot == greatest[household])
+    return np.where(speaks[:, None], np.floor(at)[household], np.inf)
+
+
+def _write_down(accounts: pd.DataFrame, decisions: _Decisions, rng: np.random.Generator) -> pd.DataFrame:
+    """Return the decisions as rows of the ledger, in the order in which they were recorded."""
+    source = accounts["source"].map({name: k for k, name in enumerate(SOURCES)}).to_numpy()
+    delay = np.ceil(rng.exponential(_DELAY[source[decisions.who]]))
+    made = pd.DataFrame({"who": decisions.who, "what": decisions.what, "grants": decisions.grants, "at": decisions.at})
+    made["recorded"] = made["at"] + delay
+    made = made.sort_values(["who", "what", "at"], ignore_index=True)
+    # In the order they were made; and what was decided by the end of 2017 is recorded by then.
+    made["recorded"] = made.groupby(["who", "what"])["recorded"].cummax().clip(upper=_END)
+    lasts = np.array(list(LASTS.values())) * _DAY
+    made["ends"] = np.where(made["grants"], made["at"] + lasts[made["what"]], np.inf)
+    made = made.sort_values(["recorded", "who", "what", "at"], ignore_index=True)
+    return pd.DataFrame(
+        {
+            "customer_id": accounts["customer_id"].to_numpy()[made["who"]],
+            "purpose": np.array(PURPOSES)[made["what"]],
+            "granted": made["grants"].to_numpy(dtype=bool),
+            "occurred_at": _moments(made["at"]),
+            "recorded_at": _moments(made["recorded"]),
+            "expires_at": _moments(made["ends"]),
+        }
+    )
+
+
+def _moments(seconds: pd.Series) -> np.ndarray:
+    """Return seconds since 2016 as moments; infinite ones become missing."""
+    finite = np.isfinite(seconds.to_numpy())
+    moments = _START + np.where(finite, seconds, 0).astype("timedelta64[s]")
+    return np.where(finite, moments, np.datetime64("NaT")).astype("datetime64[us]")
+
+
+def _standing(accounts: pd.DataFrame, household: np.ndarray, decisions: _Decisions) -> pd.DataFrame:
+    """Return what every account and purpose comes to at the end of 2017."""
+    n, m = decisions.granted.shape
+
+    def somewhere(flags: np.ndarray) -> np.ndarray:
+        found = np.zeros((household.max() + 1, m), dtype=bool)
+        np.logical_or.at(found, household, flags)
+        return found[household].ravel()
+
+    return pd.DataFrame(
+        {
+            "customer_id": accounts["customer_id"].to_numpy().repeat(m),
+            "purpose": np.tile(np.array(PURPOSES), n),
+            "permits": (decisions.granted & (decisions.until > _END)).ravel(),
+            "household_refuses": somewhere(~decisions.granted),
+            "withdrawn_on_one": somewhere(decisions.withdrew) & somewhere(decisions.granted),
+        }
+    )
