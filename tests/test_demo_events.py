@@ -18,17 +18,16 @@ def world():
     moments = pd.Timestamp("2017-01-01") + pd.to_timedelta(
         rng.integers(364, size=N_BASKETS) * 86_400 + rng.integers(7 * 3_600, 22 * 3_600, size=N_BASKETS), unit="s"
     )
-    held.create_table(
-        "transactions",
-        pd.DataFrame(
-            {
-                "row": np.arange(1, N_BASKETS + 1),
-                "customer_id": rng.integers(N_HOUSEHOLDS, size=N_BASKETS).astype(str),
-                "occurred_at": np.sort(moments.to_numpy()),
-                "basket_id": np.arange(N_BASKETS).astype(str),
-            }
-        ),
+    lines = pd.DataFrame(
+        {
+            "row": np.arange(1, N_BASKETS + 1),
+            "customer_id": rng.integers(N_HOUSEHOLDS, size=N_BASKETS).astype(str),
+            "occurred_at": np.sort(moments.to_numpy()),
+            "basket_id": np.arange(N_BASKETS).astype(str),
+        }
     )
+    held.con.register("lines", lines)
+    held.raw_sql("CREATE TABLE transactions AS SELECT * FROM lines")
     households = np.arange(N_HOUSEHOLDS)
     accounts = pd.DataFrame(
         {
@@ -55,7 +54,9 @@ def test_the_same_seed_gives_the_same_rows(world, demo):
 def test_another_seed_plants_other_effects(world, demo):
     other = simulate_events(world[0], seed=8, web_accounts=world[1])
     for name, column in (("event_conversion", "probability"), ("event_channels", "conversions_lost")):
-        assert (np.abs(other.truth[name][column] / demo.truth[name][column] - 1) > 0.001).all()
+        change = np.abs(other.truth[name][column] / demo.truth[name][column] - 1)
+        assert (change > 0).all()
+        assert change.max() > 0.02
 
 
 def test_every_tenth_basket_ends_a_session_of_its_household(world, demo):
@@ -142,10 +143,13 @@ def test_the_planted_bottleneck_has_the_greatest_elasticity(demo):
 
 
 def test_reruns_without_a_channel_agree_with_the_closed_form(demo):
-    """The rerun keeps what happened before the channel, so the two differ by the draw of the data alone."""
+    """The rerun keeps what happened before the channel, so the two differ by the draw of the data alone.
+
+    Over 25 seeds the difference had mean 0 and the spread of a count of the conversions through the channel.
+    """
     channels = demo.truth["event_channels"]
-    spread = np.sqrt(channels["n_sessions"] * 0.3) + 3 * channels["conversions_lost_error"]
-    assert (np.abs(channels["conversions_lost"] - channels["conversions_lost_expected"]) < spread).all()
+    difference = np.abs(channels["conversions_lost"] - channels["conversions_lost_expected"])
+    assert (difference < 4.5 * np.sqrt(channels["n_conversions_through"])).all()
     assert channels["share"].sum() == pytest.approx(1)
 
 

@@ -22,7 +22,8 @@ def connection():
         }
     )
     held = ibis.duckdb.connect()
-    held.create_table("transactions", lines)
+    held.con.register("lines", lines)
+    held.raw_sql("CREATE TABLE transactions AS SELECT * FROM lines")
     return held
 
 
