@@ -42,7 +42,9 @@ def _run(arguments: argparse.Namespace) -> int:
     if outcome.failed:
         print(f"{outcome.failed} page{'s' if outcome.failed != 1 else ''} failed; the report shows why.")
     if outcome.failed_checks:
-        print(f"{outcome.failed_checks} check{'s' if outcome.failed_checks != 1 else ''} failed; the report shows which.")
+        print(
+            f"{outcome.failed_checks} check{'s' if outcome.failed_checks != 1 else ''} failed; the report shows which."
+        )
     print(f"Report in {outcome.seconds:.0f} s: {outcome.index}")
     return code
 
@@ -87,7 +89,9 @@ def _parameters(arguments: argparse.Namespace):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="journeybook", description="Analyse a whole customer journey, and write the report.", allow_abbrev=False
+        prog="journeybook",
+        description="Analyse a whole customer journey, and write the report.",
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"journeybook {journeybook.__version__}")
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
@@ -96,18 +100,24 @@ def _parser() -> argparse.ArgumentParser:
     debug = argparse.ArgumentParser(add_help=False)
     debug.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     asked = argparse.ArgumentParser(add_help=False)
-    asked.add_argument("--params", type=Path, metavar="FILE", help="your own parameters; names only what it changes")
+    asked.add_argument(
+        "--params", type=Path, metavar="FILE", help="your own parameters; names only what it changes"
+    )
     asked.add_argument(
         "--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE",
         help="one parameter, such as seed=7 or 05_segmentation.max_segments=5",
     )  # fmt: skip
 
-    run = commands.add_parser("run", parents=[asked, debug], allow_abbrev=False, help="run the pages and write the report")
+    run = commands.add_parser(
+        "run", parents=[asked, debug], allow_abbrev=False, help="run the pages and write the report"
+    )
     run.add_argument(
         "--only", action="extend", nargs="+", default=[], metavar="PAGE",
         help="these pages, and those they need unless the run's tables already hold them",
     )  # fmt: skip
-    run.add_argument("--out", type=Path, metavar="DIR", help="folder of the report and its tables; default reports")
+    run.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the report and its tables; default reports"
+    )
     run.add_argument("--strict", action="store_true", help="exit with 1 where a check fails")
     run.add_argument(
         "--cell-timeout", type=_seconds, default=600, metavar="SECONDS", help="longest time of a cell; default 600"

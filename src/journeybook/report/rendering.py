@@ -1,7 +1,6 @@
 """A page and the index as HTML: one file each, nothing fetched from another host."""
 
 import html
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -123,7 +122,7 @@ def figure_said(value: Any) -> str:
 
 def _prepared(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """A copy made ready: parameters named, figures with a text, tables marked, idle outputs gone."""
-    notebook = nbformat.from_dict(json.loads(nbformat.writes(notebook)))
+    notebook = nbformat.reads(nbformat.writes(notebook), as_version=4)
     heading, styled = "", 0
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -177,7 +176,7 @@ _NUMBER = re.compile(r"[-+−]?[$€£]?[\d,.]*\d(?:[eE][-+]?\d+)?\s?%?|nan|NaN|
 
 
 def _table(text: str, *, number: int) -> str:
-    """A pandas table with a class on the cells of its columns of numbers, and ids that are the same in every run."""
+    """A pandas table with a class on its cells of numbers, and ids that are the same in every run."""
     text = re.sub(r"\bT_[0-9a-f]{5}", f"T_{number:05d}", text)
     text = re.sub(r"<style scoped>.*?</style>", "", text, flags=re.DOTALL).replace(' border="1"', "")
     text = text.replace(' style="text-align: right;"', "")
@@ -243,7 +242,7 @@ def _consent(described: Mapping) -> str:
             "and every page says so."
         )
     return (
-        f"Consent: a ledger of {ledger['rows']:,} decisions rules what each page may read, for the purpose it states. "
+        f"Consent: a ledger of {ledger['rows']:,} decisions rules what each page may read for the purpose it states. "
         "Names, e-mail addresses, phones and addresses end at identity resolution (page 03)."
     )
 
@@ -291,5 +290,5 @@ def _environment() -> jinja2.Environment:
 def _style() -> str:
     light = HtmlFormatter(style="default").get_style_defs(".highlight")
     dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
-    rules = f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n.highlight {{ background: none; }}"
-    return (TEMPLATES / "style.css").read_text(encoding="utf-8") + rules
+    rules = f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
+    return (TEMPLATES / "style.css").read_text(encoding="utf-8") + rules + ".highlight { background: none; }"

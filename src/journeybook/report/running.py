@@ -278,7 +278,9 @@ def _with_checks(outcome: PageOutcome, results: dict) -> PageOutcome:
 def _checks_said(outcome: PageOutcome) -> str:
     if outcome.failed_checks:
         return f"{outcome.failed_checks} of {outcome.checks} checks FAILED"
-    return f"{outcome.checks} check{'s' if outcome.checks != 1 else ''} passed"
+    if outcome.checks == 0:
+        return "no checks"
+    return f"{outcome.checks} check{'s' if outcome.checks > 1 else ''} passed"
 
 
 def _remove(paths: Sequence[Path]) -> None:
