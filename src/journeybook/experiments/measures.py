@@ -43,6 +43,8 @@ def measures(
     Raises:
         ValueError: A column is missing, is no number, is infinite or constant, or a kind is unknown.
     """
+    if units.empty:
+        raise ValueError("The experiment has no units; one row a unit is needed.")
     candidates = [column for column in units.columns if column not in NOT_MEASURED]
     if covariates is None:
         covariates = [column for column in candidates if str(column).startswith(COVARIATE_PREFIX)]

@@ -32,9 +32,11 @@ def effects_sentence(found: Experiment, *, alpha: float) -> str:
     if len(single):
         names = ", ".join(f"{row.metric} of {row.variant}" for row in single.itertuples())
         text += f" Below {alpha:g} on its own but not among {len(rows)}: {names}."
-    saved = found.methods.loc[found.methods["method"] == "cuped", "variance_saved_share"]
-    if len(saved):
-        text += f" CUPED saves {saved.min():.1%} to {saved.max():.1%} of the variance."
+    cuped = found.methods[found.methods["method"] == "cuped"]
+    if len(cuped):
+        saved = cuped.groupby("metric", sort=False)["variance_saved_share"].mean()
+        said = ", ".join(f"{share:.0%} on {metric}" for metric, share in saved.clip(lower=0).items())
+        text += f" The covariates save this share of the variance: {said}."
     if len(sure) < len(rows):
         text += (
             " **What it does not show.** That the others have no effect: their intervals say how large an effect "
@@ -54,9 +56,9 @@ def factorial_sentence(found: Experiment, *, alpha: float) -> str:
     mixed = ", ".join(f"{row.term} on {row.metric}" for row in rows[both & held].itertuples()) or "none"
     return (
         f"**What we see.** Main effects that hold at {alpha:g} after Holm's correction over these {len(rows)} "
-        f"rows: {named}. Interactions: {mixed}. **What it does not show.** Small interactions: their standard error "
-        "is about twice a main effect's. **What to do.** Where an interaction holds, read the four cells and not the "
-        "main effects."
+        f"rows: {named}. Interactions: {mixed}. **What it does not show.** Small interactions: their standard "
+        "error is about twice a main effect's. **What to do.** Where an interaction holds, read the four cells "
+        "and not the main effects."
     )
 
 

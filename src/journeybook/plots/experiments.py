@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from journeybook.plots import COLOURS
 
@@ -106,10 +106,11 @@ def plot_peeking(rates: pd.DataFrame, *, alpha: float, ax: Axes | None = None) -
     )
     ax.set_ylim(0, rates["rate"].max() * 1.25)
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("looks, equally spaced over the experiment")
     ax.set_ylabel("experiments without effect\ncalled significant")
     ax.set_title("Looking early and stopping at the first p below alpha")
-    ax.legend(loc="lower right")
+    ax.legend(loc="upper left")
     return ax
 
 
