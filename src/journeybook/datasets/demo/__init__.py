@@ -78,7 +78,7 @@ def build_demo(connection: Backend, folder: Path, *, seed: int, scale: float, ti
         "contacts": contacts.truth,
         "parameters": pd.DataFrame({"name": list(parameters), "value": list(parameters.values())}),
         **events.truth,
-        **experiments.truth,
+        "experiments": experiments.truth,
     }
     for name, frame in truth.items():
         write_truth(connection, folder, name, frame)
