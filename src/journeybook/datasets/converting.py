@@ -112,8 +112,8 @@ class Column:
         stored: Its name in the staged table, where text is trimmed and blank text is null.
         native: The type it is stored as; VARCHAR for everything from a CSV file.
         kind: What its values are: text, integer, number, boolean, date, timestamp, or nested.
-        clean: Whether every value is of that kind.
         n_values: Values that are not missing.
+        n_right: Values of that kind.
         dates: How dates are written, where the kind is date or timestamp.
     """
 
@@ -121,9 +121,14 @@ class Column:
     stored: str
     native: str
     kind: str = "text"
-    clean: bool = True
     n_values: int = 0
+    n_right: int = 0
     dates: Dates = Dates()
+
+    @property
+    def clean(self) -> bool:
+        """Whether every value is of the kind."""
+        return self.n_right == self.n_values
 
     @property
     def text(self) -> str:
@@ -237,7 +242,7 @@ def _decided(
 ) -> Column:
     n_values = counts[0]
     if column.native != "VARCHAR":
-        return replace(column, kind=_native_kind(column.native, counts), n_values=n_values)
+        return replace(column, kind=_native_kind(column.native, counts), n_values=n_values, n_right=n_values)
     _, n_numbers, n_whole, n_padded, n_words, n_iso, n_days = counts
     kind, n_right = "text", n_values
     dates = Dates()
@@ -245,13 +250,13 @@ def _decided(
         kind, n_right = ("integer" if n_whole == n_numbers else "number"), n_numbers
     elif n_values and n_words == n_values:
         kind = "boolean"
-    elif n_values and n_numbers == 0:
+    elif 2 * n_numbers <= n_values and n_values:
         dates, n_dates = find_dates(connection, view, column.stored, n_iso=n_iso, notation=notation)
         if 2 * n_dates > n_values and not dates.ambiguous:
             kind, n_right = "timestamp", n_dates
             if n_days == n_values or (dates.formats and not any("%H" in f or "%I" in f for f in dates.formats)):
                 kind = "date"
-    return replace(column, kind=kind, clean=n_right == n_values, n_values=n_values, dates=dates)
+    return replace(column, kind=kind, n_values=n_values, n_right=n_right, dates=dates)
 
 
 def _native_kind(native: str, counts: Sequence[int]) -> str:

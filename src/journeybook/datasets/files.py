@@ -1,0 +1,186 @@
+"""Your own files: the mapping from their columns to the canonical tables.
+
+A text equal to the name of a column is that column; any other text is a scalar DuckDB expression over the
+columns of one row; numbers and booleans stand for themselves. Values that do not convert put their row in
+quarantine (`unconverted` names them); what cannot be right for any row stops with one sentence.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+from ibis.backends.duckdb import Backend
+
+from journeybook.datasets.expressions import nearest
+from journeybook.datasets.mapping import Mapped, check_required, make_target, map_rows, rest_of
+from journeybook.datasets.reading import Source, find_files, is_parquet, read_options, stage
+from journeybook.datasets.storage import write_raw
+from journeybook.errors import JourneybookError
+from journeybook.tables import SCHEMAS, schema_of
+
+_KEYS = ("path", "options", "columns", "where", "keep")
+_SAMPLE_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class TableCheck:
+    """What checking one table's mapping found.
+
+    Attributes:
+        table: Canonical table.
+        n_files: Files the path names.
+        n_rows: Rows read, a sample of each file.
+        n_unconverted: Those of them that would go to quarantine because a value does not convert.
+        columns: Columns the table would have, in order.
+        notes: What a user should know, one sentence each.
+    """
+
+    table: str
+    n_files: int
+    n_rows: int
+    n_unconverted: int
+    columns: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """One table, ready to be written: its rows, the files they come from, notes for the user."""
+
+    rows: Mapped
+    source: Source
+    notes: tuple[str, ...]
+
+
+def build_files(connection: Backend, folder: Path, *, files: Mapping, timezone: str, base: Path) -> None:
+    """Write the canonical tables that a user's files hold to `raw/`.
+
+    Args:
+        connection: DuckDB inside the process.
+        folder: The run's folder of tables.
+        files: The block `files:` of the parameters.
+        timezone: Zone of the naive times; times with an offset are converted to it.
+        base: Folder that relative paths start from.
+
+    Raises:
+        JourneybookError: A file, a column or an expression cannot be used; one sentence says which and why.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for table, block in _checked(files).items():
+        with _scratch(folder) as scratch:
+            made = _prepare(connection.con, table, block, timezone=timezone, base=base, folder=scratch)
+            rows = connection.table(made.rows.view)
+            if not made.rows.n_unconverted:
+                rows = rows.drop("unconverted")
+            write_raw(connection, folder, table, rows, provenance="YOURS", source=_describe(block, made))
+
+
+def check_files(connection: Backend, *, files: Mapping, base: Path, timezone: str = "UTC") -> list[TableCheck]:
+    """Check a block `files:` on the first rows of each file, and write nothing.
+
+    Args:
+        connection: DuckDB inside the process.
+        files: The block `files:` of the parameters.
+        base: Folder that relative paths start from.
+        timezone: Zone of the naive times.
+
+    Returns:
+        One check a table, in the order of the block.
+
+    Raises:
+        JourneybookError: What `build_files` would raise for these rows.
+    """
+    checks = []
+    for table, block in _checked(files).items():
+        made = _prepare(connection.con, table, block, timezone=timezone, base=base, folder=None)
+        checks.append(
+            TableCheck(
+                table=table,
+                n_files=made.source.n_files,
+                n_rows=made.rows.n_read,
+                n_unconverted=made.rows.n_unconverted,
+                columns=made.rows.columns,
+                notes=made.notes,
+            )
+        )
+    return checks
+
+
+def _checked(files: object) -> dict[str, dict]:
+    """Return the block with every table and key known."""
+    if not isinstance(files, Mapping) or not files:
+        raise JourneybookError("files is empty: it must name at least one table, as `transactions:` does.")
+    for table, block in files.items():
+        if not isinstance(table, str) or schema_of(table) is None or "/" in table:
+            known = ", ".join(SCHEMAS)
+            raise JourneybookError(
+                f"files.{table} is not a table{nearest(str(table), SCHEMAS)} (tables: {known})."
+            )
+        if not isinstance(block, Mapping):
+            raise JourneybookError(f"files.{table} is {block!r}: it must hold path and columns.")
+        for key in block:
+            if key not in _KEYS:
+                allowed = ", ".join(_KEYS)
+                raise JourneybookError(
+                    f"files.{table}.{key} is not a key{nearest(str(key), _KEYS)} (keys: {allowed})."
+                )
+        if block.get("keep") not in (None, "rest"):
+            raise JourneybookError(f"files.{table}.keep is {block['keep']!r}: it can only be rest.")
+        if not isinstance(block.get("columns", {}), Mapping):
+            raise JourneybookError(f"files.{table}.columns is {block['columns']!r}: it must map names to columns.")
+    return dict(files)
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Give a folder for staged rows that only its owner can open, and remove it."""
+    scratch = Path(tempfile.mkdtemp(prefix=".staged-", dir=folder))
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _describe(block: Mapping, made: _Prepared) -> str:
+    """Return where the rows come from, in a few words, without the folder."""
+    n_read, n_left = made.rows.n_read, made.rows.n_read - made.rows.n_rows
+    words = f"{Path(block['path']).name}: {made.source.n_files} file(s), {n_read} rows"
+    return words + (f", {n_left} of them left out by `where`" if n_left else "")
+
+
+def _prepare(
+    engine: duckdb.DuckDBPyConnection,
+    table: str,
+    block: Mapping,
+    *,
+    timezone: str,
+    base: Path,
+    folder: Path | None,
+) -> _Prepared:
+    """Stage one table's files and make the view of its rows."""
+    place, schema = f"files.{table}", schema_of(table)
+    assert schema is not None
+    files = find_files(block.get("path"), base=base, place=place)
+    options = read_options(block.get("options"), parquet=is_parquet(files[0]), place=place)
+    limit = _SAMPLE_ROWS if folder is None else None
+    source = stage(engine, files, options, name=table, timezone=timezone, folder=folder, limit=limit)
+    names = [column.name for column in source.columns]
+    targets = [
+        make_target(engine, schema, name, given, names=names, place=f"{place}.columns.{name}")
+        for name, given in block.get("columns", {}).items()
+    ]
+    notes = list(source.notes)
+    if block.get("keep") == "rest":
+        kept, left = rest_of(schema, targets, names=names, place=place)
+        targets += kept
+        notes += left
+    check_required(schema, targets, names=names, place=place)
+    where = None
+    if block.get("where") is not None:
+        where = make_target(engine, None, "where", block["where"], names=names, place=f"{place}.where")
+    rows = map_rows(engine, source, schema, targets, where, table=table)
+    return _Prepared(rows=rows, source=source, notes=tuple(notes))

@@ -1,0 +1,452 @@
+"""From a staged source to the rows of one canonical table."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import duckdb
+
+from journeybook.datasets.converting import (
+    Column,
+    Dates,
+    check_dates,
+    find_dates,
+    from_text,
+    from_value,
+    profile,
+    quoted,
+)
+from journeybook.datasets.expressions import (
+    Expression,
+    find_column,
+    list_columns,
+    nearest,
+    not_scalar,
+    parse_expression,
+)
+from journeybook.datasets.reading import Source
+from journeybook.errors import JourneybookError
+from journeybook.tables import SCHEMAS, Schema
+
+# Columns that every table has of its own, or that stand for a person.
+_RESERVED = ("row", "unconverted", "person_id")
+
+# Names, without capitals and signs, under which a direct identifier could pass customer_records by.
+_IDENTIFYING = {
+    *("givenname", "firstname", "surname", "lastname", "familyname", "fullname", "customername", "email"),
+    *("emailaddress", "mail", "phone", "phonenumber", "telephonenumber", "mobile", "address", "streetaddress"),
+    *("birthdate", "dateofbirth", "dob", "birthday"),
+}
+
+# A further column is a number or a date when this share of its values is; else it is text.
+_FURTHER_SHARE = 0.99
+
+_NESTED = re.compile(r"\[\d*\]$|^(?:STRUCT|MAP|TUPLE|UNION|LIST)\b")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One column to be made.
+
+    Attributes:
+        name: Its name in the table.
+        place: Where it stands in the parameters.
+        given: What the user wrote.
+        dtype: Its canonical type; None for a further column, which keeps the type found.
+        column: The source's column, where it is one as it stands.
+        expression: The expression, where it is one.
+        literal: SQL of the literal, where it is one.
+        hidden: Whether its values may not be shown in a message.
+    """
+
+    name: str
+    place: str
+    given: str
+    dtype: str | None
+    column: str | None = None
+    expression: Expression | None = None
+    literal: str | None = None
+    hidden: bool = False
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """Columns of the source it is made from."""
+        if self.expression is not None:
+            return self.expression.columns
+        return () if self.column is None else (self.column,)
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """The rows of one table, as a view.
+
+    Attributes:
+        view: View with `row`, the columns and `unconverted`.
+        columns: The columns' names, in order.
+        n_read: Rows read.
+        n_rows: Rows that `where` keeps.
+        n_unconverted: Rows of them that hold a value that does not convert.
+    """
+
+    view: str
+    columns: tuple[str, ...]
+    n_read: int
+    n_rows: int
+    n_unconverted: int
+
+
+def make_target(
+    engine: duckdb.DuckDBPyConnection,
+    schema: Schema | None,
+    name: object,
+    given: object,
+    *,
+    names: Sequence[str],
+    place: str,
+) -> Target:
+    """Return what a user's line `name: given` asks for; without a schema it is a condition.
+
+    Raises:
+        JourneybookError: The table has no such column, or what is given is no column, expression or literal.
+    """
+    dtype, hidden = _canonical_type(schema, name, place=place) if schema is not None else ("boolean", False)
+    target = {"name": str(name), "place": place, "given": str(given), "dtype": dtype, "hidden": hidden}
+    if isinstance(given, bool | int | float):
+        return Target(**target, literal=str(given).lower() if isinstance(given, bool) else repr(given))
+    if not isinstance(given, str):
+        raise JourneybookError(
+            f"{place} is {given!r}: it must be the name of a column, an expression in quotes, a number or a boolean."
+        )
+    column = find_column(given, names)
+    if column is not None and schema is not None:
+        return Target(**target, column=column)
+    text = given if column is None else '"' + column.replace('"', '""') + '"'
+    return Target(**target, expression=parse_expression(engine, text, columns=names, place=place))
+
+
+def _canonical_type(schema: Schema, name: object, *, place: str) -> tuple[str | None, bool]:
+    if not isinstance(name, str) or not name.strip():
+        raise JourneybookError(f"{place}: {name!r} is not the name of a column.")
+    if name in schema.by_name:
+        column = schema.by_name[name]
+        return column.dtype, column.identifier
+    if name in _RESERVED:
+        raise JourneybookError(f"{place}: {name!r} is made by journeybook: give the column another name.")
+    alike = find_column(name, list(schema.by_name))
+    if alike is not None or not schema.further:
+        hint = nearest(name, schema.by_name)
+        listed = ", ".join(schema.by_name)
+        raise JourneybookError(f"{place}: {schema.name} has no column {name!r}{hint} (columns: {listed}).")
+    if name in SCHEMAS["customer_records"].identifiers and name != "postcode":
+        raise JourneybookError(
+            f"{place}: {name!r} names a person directly and belongs to customer_records, not to {schema.name}."
+        )
+    return None, False
+
+
+def rest_of(
+    schema: Schema, targets: Sequence[Target], *, names: Sequence[str], place: str
+) -> tuple[list[Target], list[str]]:
+    """Return the columns that no expression names, under their own names, and notes on those left out.
+
+    A column that bears the name of a canonical column is that column; one that names a person is left out.
+    """
+    used = {column for target in targets for column in target.uses}
+    taken = {target.name.lower() for target in targets}
+    kept, left = [], []
+    for name in names:
+        if name in used:
+            continue
+        canonical = find_column(name, list(schema.by_name))
+        own = canonical or (f"source_{name}" if name.lower() in _RESERVED else name)
+        identifying = re.sub(r"[^a-z]", "", name.lower()) in _IDENTIFYING and schema.name != "customer_records"
+        if own.lower() in taken or (identifying and canonical is None):
+            left.append(name)
+            continue
+        taken.add(own.lower())
+        column = schema.by_name.get(own)
+        kept.append(
+            Target(
+                name=own,
+                place=f"{place}.keep (column {name!r})",
+                given=name,
+                dtype=column.dtype if column else None,
+                column=name,
+                hidden=column.identifier if column else False,
+            )
+        )
+    notes = [f"keep: rest leaves out {list_columns(left)}: taken names, or direct identifiers."] if left else []
+    return kept, notes
+
+
+def check_required(schema: Schema, targets: Sequence[Target], *, names: Sequence[str], place: str) -> None:
+    """Raise JourneybookError where the table would lack a column that it cannot do without."""
+    have = {target.name for target in targets}
+    lacking = [name for name in schema.required if name not in have]
+    lacking += [" or ".join(group) for group in schema.either if not have & set(group)]
+    if lacking:
+        raise JourneybookError(
+            f"{place}.columns gives no {' and no '.join(lacking)}, which {schema.name} needs "
+            f"(columns of the file: {list_columns(names)})."
+        )
+
+
+def map_rows(
+    engine: duckdb.DuckDBPyConnection,
+    source: Source,
+    schema: Schema,
+    targets: Sequence[Target],
+    where: Target | None,
+    *,
+    table: str,
+) -> Mapped:
+    """Make the view of a table's rows, and check that every column has values that convert.
+
+    Raises:
+        JourneybookError: An expression does not bind, no value of a column converts, a needed column is empty, or no
+            row is left.
+    """
+    asked = [*targets, *([where] if where else [])]
+    used = {name for target in asked for name in target.uses}
+    columns = {c.name: c for c in source.columns if c.name in used}
+    columns = {c.name: c for c in profile(engine, source.view, list(columns.values()), notation=source.notation)}
+    typed = f"typed_{table}"
+    values = "".join(f", {c.typed(source.notation)} AS {_typed(c)}" for c in columns.values())
+    _view(engine, typed, f"SELECT *{values} FROM {source.view}")
+    # Values as given, with what is wrong with them before any conversion.
+    tried, found = f"tried_{table}", f"found_{table}"
+    bound = [_bind(engine, target, columns, view=typed) for target in asked]
+    parts = ", ".join(f"{b.tried} AS e{n}, {b.bad} AS b{n}" for n, b in enumerate(bound))
+    _view(engine, tried, f"SELECT position, line_problem, {parts} FROM {typed}")
+    parts = ", ".join(f"{b.found(n)} AS g{n}, {b.problem(n)} AS x{n}" for n, b in enumerate(bound))
+    keep = "line_problem IS NOT NULL OR x{n} IS NOT NULL OR g{n}".format(n=len(targets)) if where else "true"
+    _view(engine, found, f"SELECT * FROM (SELECT position, line_problem, {parts} FROM {tried}) WHERE {keep}")
+    converted = f"converted_{table}"
+    made = [_convert(engine, found, f"g{n}", b, target, source) for n, (b, target) in enumerate(zip(bound, asked, strict=True))]
+    parts = "".join(f", {sql} AS v{n}" for n, sql in enumerate(made[: len(targets)]))
+    _view(engine, converted, f"SELECT *{parts} FROM {found}")
+    problems = [_problem(n, target) for n, target in enumerate(asked)]
+    unconverted = f"nullif(concat_ws('; ', line_problem, {', '.join(problems)}), '')"
+    order = "row_number() OVER (ORDER BY position)" if where else "position"
+    named = ", ".join(f"v{n} AS {_name(target.name)}" for n, target in enumerate(targets))
+    _view(
+        engine, f"rows_{table}", f"SELECT {order} AS row, {named}, {unconverted} AS unconverted FROM {converted}"
+    )
+    counts = [
+        f"count(g{n}), count(v{n}), min(CAST(g{n} AS VARCHAR)), count(x{n}), min(x{n})"
+        for n in range(len(targets))
+    ]
+    (row,) = engine.execute(
+        f"SELECT count(*), count({unconverted}), {', '.join(counts)} FROM {converted}"
+    ).fetchall()
+    (n_read,) = engine.execute(f"SELECT count(*) FROM {source.view}").fetchall()[0]
+    if not row[0]:
+        raise JourneybookError(f"files.{table}.where is {where.given if where else ''!r}, which keeps no row.")
+    for n, target in enumerate(targets):
+        _check_counts(target, schema, row[2 + 5 * n : 7 + 5 * n])
+    return Mapped(
+        view=f"rows_{table}",
+        columns=tuple(target.name for target in targets),
+        n_read=n_read,
+        n_rows=row[0],
+        n_unconverted=row[1],
+    )
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """What one target is, in SQL over the typed source.
+
+    Attributes:
+        tried: The value, or a structure around it that is null where computing it fails.
+        bad: Text of a value that does not convert in a column the expression takes as a number or date.
+        native: Type of the value.
+        expression: Whether `tried` is such a structure.
+        dates: How the value writes dates, where that is known.
+        column: The source's column, where it is one as it stands.
+    """
+
+    tried: str
+    bad: str
+    native: str
+    expression: bool
+    column: Column | None = None
+
+    def found(self, n: int) -> str:
+        """SQL of the value."""
+        if not self.expression:
+            return f"e{n}"
+        return f"nullif(trim(e{n}.v), '')" if self.native == "VARCHAR" else f"e{n}.v"
+
+    def problem(self, n: int) -> str:
+        """SQL of what is wrong with it, null for nothing."""
+        failed = f"CASE WHEN e{n} IS NULL THEN 'cannot be computed' END" if self.expression else "NULL"
+        return f"CASE WHEN line_problem IS NULL THEN coalesce(b{n}, {failed}) END"
+
+
+def _bind(
+    engine: duckdb.DuckDBPyConnection, target: Target, columns: Mapping[str, Column], *, view: str
+) -> _Bound:
+    """Find the types under which an expression binds.
+
+    Its columns are taken as what their values are; one that the user casts, or in which some values are no number,
+    is first taken as text. Where that does not bind, the other reading of one column after the other is tried.
+    """
+    if target.literal is not None:
+        native = "BOOLEAN" if target.literal in ("true", "false") else "DOUBLE"
+        return _Bound(f"CASE WHEN line_problem IS NULL THEN {target.literal} END", "NULL::VARCHAR", native, False)
+    if target.column is not None:
+        column = columns[target.column]
+        return _Bound(
+            column.stored if column.native == "VARCHAR" else _typed(column),
+            "NULL::VARCHAR",
+            "VARCHAR" if column.native == "VARCHAR" else _type_of(engine, _typed(column), view),
+            False,
+            column,
+        )
+    assert target.expression is not None
+    used = [columns[name] for name in target.expression.columns]
+    first_as_text = {
+        c.name
+        for c in used
+        if c.kind == "text"
+        or c.name in target.expression.cast
+        or (not c.clean and c.kind in ("integer", "number") and c.native == "VARCHAR")
+    }
+    open_ = [c.name for c in used if c.kind not in ("text", "nested")]
+    reason = ""
+    for n_flipped in range(min(len(open_), 5) + 1):
+        for flipped in combinations(open_, n_flipped):
+            as_text = first_as_text ^ set(flipped)
+            named = {c.name: c.text if c.name in as_text else _typed(c) for c in used}
+            sql = f"(\n{target.expression.sql(named)}\n)"
+            try:
+                native = _type_of(engine, f"TRY({{'v': {sql}}}).v", view)
+            except duckdb.Error as problem:
+                reason = reason or str(problem)
+                continue
+            if _NESTED.search(native):
+                raise not_scalar(target.place, target.given, f"several values ({native})")
+            if target.name == "where" and native != "BOOLEAN" and target.place.endswith(".where"):
+                raise JourneybookError(
+                    f"{target.place} is {target.given!r}, which gives {native}: it must be a condition, true or false."
+                )
+            bad = [
+                f"CASE WHEN {c.stored} IS NOT NULL AND {_typed(c)} IS NULL THEN {quoted(c.name + ' ')} || "
+                f"{_shown(c.stored)} END"
+                for c in used
+                if c.name not in as_text and not c.clean and c.native == "VARCHAR"
+            ]
+            return _Bound(
+                f"CASE WHEN line_problem IS NULL THEN TRY({{'v': {sql}}}) END",
+                f"coalesce({', '.join(bad)}, NULL)" if bad else "NULL::VARCHAR",
+                native,
+                True,
+            )
+    if "aggregate" in reason:
+        raise not_scalar(target.place, target.given, "an aggregate")
+    plain = {c.stored: c.name for c in used} | {_typed(c): c.name for c in used}
+    reason = re.sub(r"\b[sk]\d+\b", lambda match: plain.get(match.group(), match.group()), reason.split("\n")[0])
+    reason = reason.removeprefix("Binder Error: ").rstrip(". ")
+    raise JourneybookError(f"{target.place} is {target.given!r}, which DuckDB cannot compute: {reason}.")
+
+
+def _convert(
+    engine: duckdb.DuckDBPyConnection, view: str, value: str, bound: _Bound, target: Target, source: Source
+) -> str:
+    """Return SQL of the value in the type the table needs."""
+    notation, column = source.notation, bound.column
+    dtype = target.dtype or _further_type(bound)
+    if dtype is None:
+        return value
+    dates = Dates()
+    if dtype in ("date", "timestamp(6)") and bound.native not in ("DATE", "TIMESTAMP"):
+        if column is not None and column.kind in ("date", "timestamp"):
+            dates = column.dates
+        else:
+            dates, _ = find_dates(engine, view, f"CAST({value} AS VARCHAR)", notation=notation)
+            check_dates(dates, expression=target.given, place=target.place)
+    if bound.native == "VARCHAR" and dtype == "string" and column is not None and column.kind == "integer":
+        # An id that a spreadsheet or a data frame made a float: 12345.0 is 12345.
+        point = re.escape(notation.decimal)
+        return rf"regexp_replace({value}, '^([+-]?\d+){point}0+$', '\1')"
+    if bound.native == "VARCHAR":
+        return from_text(value, dtype, notation=notation, dates=dates)
+    return from_value(value, bound.native, dtype, notation=notation, dates=dates)
+
+
+def _further_type(bound: _Bound) -> str | None:
+    """Return the type of a further column, or None where its values stay as they are."""
+    column = bound.column
+    if column is not None and column.native == "VARCHAR":
+        enough = column.n_right >= _FURTHER_SHARE * column.n_values
+        kinds = {"integer": "int64", "number": "float64", "boolean": "boolean", "date": "date"}
+        kinds["timestamp"] = "timestamp(6)"
+        return kinds.get(column.kind) if enough else None
+    if bound.native.startswith("DECIMAL") or bound.native in ("DOUBLE", "FLOAT"):
+        return "float64"
+    if bound.native.endswith("INT") or bound.native.endswith("INTEGER"):
+        return "int64"
+    if _NESTED.search(bound.native):
+        return "string"
+    return "timestamp(6)" if bound.native.startswith("TIMESTAMP") else None
+
+
+def _problem(n: int, target: Target) -> str:
+    """Return SQL of one column's entry in `unconverted`, null where there is nothing to say."""
+    name = quoted(target.name + ": ")
+    wrong = f"WHEN x{n} IS NOT NULL THEN {name} || x{n}"
+    if target.place.endswith(".where"):
+        return f"CASE {wrong} END"
+    unlike = f"WHEN g{n} IS NOT NULL AND v{n} IS NULL THEN {name} || {_shown(f'CAST(g{n} AS VARCHAR)')}"
+    return f"CASE {wrong} {unlike} END"
+
+
+def _check_counts(target: Target, schema: Schema, counts: Sequence) -> None:
+    """Raise JourneybookError where no value of a column converts, or where a needed one has no value."""
+    n_given, n_made, example, n_wrong, wrong = counts
+    column = schema.by_name.get(target.name)
+    needs = f"a value of type {target.dtype or 'the kind found'}"
+    if n_made:
+        return
+    if n_given:
+        shown = (
+            "of this kind: " + re.sub(r"\d", "9", re.sub(r"[^\W\d_]", "a", example))
+            if target.hidden
+            else repr(example)
+        )
+        raise JourneybookError(
+            f"{target.place} is {target.given!r}, and none of its {n_given} values converts (one is {shown}): "
+            f"{schema.name}.{target.name} needs {needs}."
+        )
+    if n_wrong:
+        raise JourneybookError(
+            f"{target.place} is {target.given!r}, and it gives a value for no row ({wrong}): "
+            f"{schema.name}.{target.name} needs {needs}."
+        )
+    if column is not None and column.required and not column.nullable:
+        raise JourneybookError(
+            f"{target.place} is {target.given!r}, which is empty in every row: {schema.name} needs {target.name}."
+        )
+
+
+def _shown(text: str) -> str:
+    """Return SQL that quotes a value for `unconverted`, no more than 40 characters of it."""
+    return f"'''' || left({text}, 40) || ''''"
+
+
+def _typed(column: Column) -> str:
+    return "k" + column.stored[1:]
+
+
+def _type_of(engine: duckdb.DuckDBPyConnection, sql: str, view: str) -> str:
+    return engine.execute(f"DESCRIBE SELECT {sql} AS v FROM {view}").fetchall()[0][1]
+
+
+def _view(engine: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
+    engine.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
+
+
+def _name(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
