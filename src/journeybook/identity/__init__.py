@@ -19,7 +19,13 @@ from journeybook.identity.people import (
     refusal_links,
     refusal_reach,
 )
-from journeybook.identity.quality import PairQuality, keys_alone, pair_quality, threshold_curve
+from journeybook.identity.quality import (
+    PairQuality,
+    keys_alone,
+    pair_quality,
+    threshold_curve,
+    who_is_who,
+)
 from journeybook.identity.records import CUSTOMER_FIELDS, Field, mask, normalise, usable_fields
 from journeybook.identity.simulation import KnownRecords, simulate_copies
 
@@ -51,4 +57,5 @@ __all__ = [
     "threshold_curve",
     "usable_fields",
     "weight_histogram",
+    "who_is_who",
 ]

@@ -7,7 +7,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.identity.records import Field, usable_fields
+from journeybook.identity.records import CUSTOMER_FIELDS, Field, usable_fields
 
 # Greatest level of agreement by kind; 0 is disagreement, -1 that a value is missing on either side.
 TOP_LEVEL = {"name": 3, "text": 3, "code": 2, "date": 2, "email": 2}
@@ -50,10 +50,23 @@ class ComparedPairs:
 def blocking_rules(texts: Sequence[str], *, columns: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """Return the rules that the columns at hand allow, as tuples of columns.
 
+    Args:
+        texts: Rules such as `"surname + postcode"`.
+        columns: Columns of the records; a rule that needs a field they lack is left out.
+
+    Raises:
+        ValueError: A rule names something that is neither a column nor a field of customer records.
+
     >>> blocking_rules(["email", "surname + postcode"], columns=["surname", "postcode"])
     (('surname', 'postcode'),)
     """
     rules = [tuple(part.strip() for part in text.split("+")) for text in texts]
+    allowed = set(columns) | {field.name for field in CUSTOMER_FIELDS}
+    for text, rule in zip(texts, rules, strict=True):
+        if not set(rule) <= allowed:
+            raise ValueError(
+                f"blocking rule {text!r} names an unknown field: known are {', '.join(sorted(allowed))}."
+            )
     return tuple(rule for rule in rules if set(rule) <= set(columns))
 
 
@@ -70,7 +83,8 @@ def compare(
 
     Pairs and comparisons stay in the engine; what leaves it are counts of agreement patterns, which do not
     depend on the order in which the engine works. Given name and surname are compared in whichever order
-    agrees better, in matches and random pairs alike, so that swapped names cost nothing.
+    agrees better, in matches and random pairs alike, so that swapped names cost nothing. Where no field or no rule
+    applies, no pair is compared.
 
     Args:
         records: Normalised records (`normalise`), `row` unique.
@@ -81,16 +95,15 @@ def compare(
         fields: Fields compared; None is the canonical ones that `records` has.
 
     Raises:
-        ValueError: No field or rule applies, or `max_block` or `n_random_pairs` is below its range.
+        ValueError: A rule names an unknown field, `row` is not unique, or `max_block` or `n_random_pairs` is
+            below its range.
     """
     compared = usable_fields(records) if fields is None else usable_fields(records, fields=fields)
     rules = blocking_rules(blocking, columns=records.columns)
-    if not compared or not rules:
-        raise ValueError(
-            f"records have the columns {', '.join(records.columns)}: no field to compare or no blocking rule applies."
-        )
     if max_block < 2 or n_random_pairs < 1:
-        raise ValueError(f"max_block is {max_block} and n_random_pairs {n_random_pairs}: needed are >= 2 and >= 1.")
+        raise ValueError(
+            f"max_block is {max_block} and n_random_pairs {n_random_pairs}: needed are >= 2 and >= 1."
+        )
     records = kept_in_engine(records)
     rows = records.order_by("row").row.to_pandas().to_numpy()
     if len(np.unique(rows)) < len(rows):
@@ -98,7 +111,9 @@ def compare(
     candidates, skipped = _candidates(records, rules, max_block)
     pairs = kept_in_engine(_with_patterns(candidates, records, compared))
     random = _with_patterns(ibis.memtable(_random_pairs(rows, n_random_pairs, rng)), records, compared)
-    patterns = pairs.group_by("pattern", "rules").aggregate(n=ibis._.count()).order_by("pattern", "rules").to_pandas()
+    patterns = (
+        pairs.group_by("pattern", "rules").aggregate(n=ibis._.count()).order_by("pattern", "rules").to_pandas()
+    )
     by_chance = random.group_by("pattern").aggregate(n=ibis._.count()).order_by("pattern").to_pandas()
     return ComparedPairs(
         fields=compared,
@@ -163,6 +178,9 @@ def _candidates(
             skipped.append((" + ".join(rule), int(counts.n_values), int(counts.n_records)))
         kept = keyed.filter(ibis._.n_sharing <= max_block).select("row", "key")
         found.append(_sharing(kept).mutate(rule=ibis.literal(2**position, "int64")))
+    if not found:
+        nobody = records.filter(ibis.literal(False))
+        found = [nobody.select(left="row", right="row", rule=ibis.literal(0, "int64"))]
     together = ibis.union(*found) if len(found) > 1 else found[0]
     pairs = together.group_by("left", "right").aggregate(rules=together.rule.bit_or())
     return pairs, pd.DataFrame(skipped, columns=["rule", "n_values", "n_records"])

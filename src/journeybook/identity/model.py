@@ -45,11 +45,11 @@ def fit_linkage(
     """Estimate how much each field's agreement tells, without labels.
 
     A pair is a match, two people of one household, or two strangers (three latent classes, Winkler 1993:
-    with two, relatives who share name, address and phone pass for matches). What strangers share by chance, u, comes
-    from random pairs, less the matches among them. What matches share, m, and what households share come from EM
-    (Winkler 1988), run once for each blocking rule on the fields outside that rule, because the rule's own
-    fields agree in all its pairs; the passes are averaged by their expected numbers. On fields marked
-    personal, people of one household agree by chance only. A missing value tells nothing.
+    with two, relatives who share name, address and phone pass for matches). What strangers share by chance,
+    u, comes from random pairs, less the matches among them. What matches share, m, and what households share
+    come from EM (Winkler 1988), run once for each blocking rule on the fields outside that rule, because the
+    rule's own fields agree in all its pairs; the passes are averaged by their expected numbers. On fields
+    marked personal, people of one household agree by chance only. A missing value tells nothing.
 
     Within a class, fields count as independent, which related fields (surname and e-mail) are not:
     probabilities near 0 and 1 are too sure.
@@ -61,14 +61,12 @@ def fit_linkage(
         households: Whether there is a class for households; without it the model is Fellegi and Sunter's.
 
     Raises:
-        ValueError: No pair was compared, or `max_iterations` is below 1.
+        ValueError: `max_iterations` is below 1.
     """
-    if pairs.n_pairs == 0:
-        raise ValueError("no pair of records shares a blocking key: there is nothing to compare.")
     if max_iterations < 1:
         raise ValueError(f"max_iterations is {max_iterations}: needed is 1 or more.")
     at_random = {field.name: _counts(pairs.random_patterns, field) for field in pairs.fields}
-    n_random = int(pairs.random_patterns.n.sum())
+    n_random = max(int(pairs.random_patterns.n.sum()), 1)
     priors = np.zeros(2)
     levels: dict[str, np.ndarray] = {name: np.zeros((3, len(counts))) for name, counts in at_random.items()}
     for _ in range(3):  # u needs the matches among random pairs, which need m, which needs u.
@@ -79,16 +77,16 @@ def fit_linkage(
         priors = _priors(passes, levels, pairs)
     patterns = _scored(pairs, levels, priors)
     # There are at least as many matches as were found.
-    priors[0] = max(priors[0], (patterns.n * patterns.probability).sum() / pairs.n_possible)
+    priors[0] = max(priors[0], (patterns.n * patterns.probability).sum() / max(pairs.n_possible, 1))
     patterns = _scored(pairs, levels, priors)
     return LinkageModel(
-        weights=pd.concat([_weight_rows(field, levels[field.name]) for field in pairs.fields], ignore_index=True),
+        weights=_weight_rows(pairs.fields, levels),
         passes=passes.assign(rule=[" + ".join(rule) for rule in passes.rule]),
         prior=float(priors[0]),
         household_prior=float(priors[1]),
         patterns=patterns,
         n_matches=float((patterns.n * patterns.probability).sum()),
-        converged=bool(passes.converged.all()),
+        converged=bool(passes.converged.astype(bool).all()),
     )
 
 
@@ -228,12 +226,14 @@ def _priors(passes: pd.DataFrame, levels: dict[str, np.ndarray], pairs: Compared
             if position == 0 or not personal & set(rule):
                 totals[position].append(n_found / max(caught, 0.01))
     middles = np.array([np.median(found) if found else 0.0 for found in totals])
-    return np.clip(middles, [1.0, 0.0], 0.25 * pairs.n_possible) / pairs.n_possible
+    return np.clip(middles, [1.0, 0.0], 0.25 * max(pairs.n_possible, 4)) / max(pairs.n_possible, 4)
 
 
 def _scored(pairs: ComparedPairs, levels: dict[str, np.ndarray], priors: np.ndarray) -> pd.DataFrame:
     names = [field.name for field in pairs.fields]
     whole = pairs.patterns.groupby("pattern").agg({"n": "sum"} | dict.fromkeys(names, "first")).reset_index()
+    if not names or whole.empty:
+        return whole.assign(weight_bits=np.zeros(len(whole)), probability=np.zeros(len(whole)))
     posterior = _posterior(
         {name: whole[name].to_numpy() for name in names}, levels, np.append(priors, 1 - priors.sum())
     )
@@ -242,15 +242,13 @@ def _scored(pairs: ComparedPairs, levels: dict[str, np.ndarray], priors: np.ndar
     return whole.assign(weight_bits=np.log2(odds), probability=posterior[0])
 
 
-def _weight_rows(field: Field, levels: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "field": field.name,
-            "level": np.arange(levels.shape[1]),
-            "label": LEVEL_LABELS[field.kind],
-            "m_probability": levels[0],
-            "u_probability": levels[2],
-            "household_probability": levels[1],
-            "weight_bits": np.log2(levels[0] / levels[2]),
-        }
-    )
+def _weight_rows(fields: Sequence[Field], levels: dict[str, np.ndarray]) -> pd.DataFrame:
+    rows = [
+        (field.name, level, label, m, u, household, float(np.log2(m / u)))
+        for field in fields
+        for level, (label, m, household, u) in enumerate(
+            zip(LEVEL_LABELS[field.kind], *levels[field.name].tolist(), strict=True)
+        )
+    ]
+    names = ["field", "level", "label", "m_probability", "u_probability", "household_probability", "weight_bits"]
+    return pd.DataFrame(rows, columns=names)

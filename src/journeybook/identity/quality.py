@@ -61,6 +61,25 @@ def pair_quality(found: Sequence, truth: Sequence) -> PairQuality:
     )
 
 
+def who_is_who(people: pd.DataFrame, truth: pd.DataFrame | None) -> pd.Series:
+    """Return the person behind each customer id as best known: in truth where it is known, else as found.
+
+    Truth comes by `person_id`; where a person found holds two in truth, the first stands for both.
+
+    Args:
+        people: `customer_id`, `person_id` as found.
+        truth: `person_id` and one column more, the person in truth; None where it is not known.
+
+    Returns:
+        Person by `customer_id`.
+    """
+    person = people.set_index("customer_id").person_id
+    if truth is None:
+        return person
+    known = truth.drop_duplicates("person_id").set_index("person_id")
+    return person.map(known.iloc[:, 0])
+
+
 def keys_alone(records: ibis.Table, truth: pd.Series, *, rules: Sequence[str]) -> pd.DataFrame:
     """Return what linking on one exact key alone would put together, and how much of it wrongly.
 
