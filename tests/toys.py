@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 
-OPENING = 'from journeybook.results import check_at_least, save_results\nfrom journeybook.tables import open_run\n'
+OPENING = "from journeybook.results import check_at_least, save_results\nfrom journeybook.tables import open_run\n"
 GIVEN = """
 # Seed of every random number.
 seed = 1
@@ -90,7 +90,9 @@ def write_pages(folder: Path) -> None:
     )  # fmt: skip
 
 
-def build_toy_dataset(folder: Path, *, dataset: str, seed: int, scale: float, timezone: str, files=None, base=None):
+def build_toy_dataset(
+    folder: Path, *, dataset: str, seed: int, scale: float, timezone: str, files=None, base=None
+):
     """A data set of one table, as `journeybook.datasets.build_dataset` would write it."""
     import ibis
     import pandas as pd

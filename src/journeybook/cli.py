@@ -1,13 +1,17 @@
-"""The command line: run, check, params, data."""
+"""The command line: run, check, params, data, compare."""
 
 import argparse
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import journeybook
 from journeybook.errors import JourneybookError
+
+if TYPE_CHECKING:
+    from journeybook.report.params import RunParameters
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,26 +44,23 @@ def _run(arguments: argparse.Namespace) -> int:
     outcome = run_report(parameters, out=arguments.out, only=arguments.only, cell_timeout=arguments.cell_timeout)
     code = outcome.exit_code(strict=arguments.strict)
     if outcome.failed:
-        print(f"{outcome.failed} page{'s' if outcome.failed != 1 else ''} failed; the report shows why.")
+        print(f"{_counted(outcome.failed, 'page')} failed; the report shows why.")
     if outcome.failed_checks:
-        print(
-            f"{outcome.failed_checks} check{'s' if outcome.failed_checks != 1 else ''} failed; the report shows which."
-        )
+        print(f"{_counted(outcome.failed_checks, 'check')} failed; the report shows which.")
     print(f"Report in {outcome.seconds:.0f} s: {outcome.index}")
     return code
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from journeybook.report.checking import check_data
+    from journeybook.report.listing import check_lines
 
-    parameters = _parameters(arguments)
-    for line in check_data(parameters):
+    for line in check_lines(_parameters(arguments)):
         print(line)
     return 0
 
 
 def _params(arguments: argparse.Namespace) -> int:
-    from journeybook.report.listing import params_yaml, parameter_lines
+    from journeybook.report.listing import parameter_lines, params_yaml
     from journeybook.report.params import PARAMS
 
     parameters = _parameters(arguments)
@@ -73,14 +74,30 @@ def _params(arguments: argparse.Namespace) -> int:
 
 
 def _data(arguments: argparse.Namespace) -> int:
-    from journeybook.report.listing import table_lines
+    from journeybook.report.listing import table_lines, tables_of
+    from journeybook.report.running import TABLES
 
-    for line in table_lines(arguments.out):
+    for line in table_lines(tables_of(arguments.out, TABLES)):
         print(line)
     return 0
 
 
-def _parameters(arguments: argparse.Namespace):
+def _compare(arguments: argparse.Namespace) -> int:
+    from journeybook.report.comparing import accept, compare
+    from journeybook.report.running import REPORTS
+
+    results = (arguments.out or REPORTS) / "results"
+    if arguments.accept:
+        print(f"Accepted: {', '.join(path.stem for path in accept(results))}.")
+        return 0
+    differences = compare(results)
+    for difference in differences:
+        print(difference)
+    print(f"{len(differences)} differences from the accepted results." if differences else "As accepted.")
+    return int(bool(differences))
+
+
+def _parameters(arguments: argparse.Namespace) -> "RunParameters":
     from journeybook.report.pages import discover
     from journeybook.report.params import read_parameters
 
@@ -135,10 +152,21 @@ def _parser() -> argparse.ArgumentParser:
     params.add_argument("--write", action="store_true", help="bring params.yaml in step with the notebooks")
     params.set_defaults(do=_params)
 
+    compare = commands.add_parser(
+        "compare", parents=[debug], allow_abbrev=False, help="the last run's results against the accepted ones"
+    )
+    compare.add_argument("--out", type=Path, metavar="DIR", help="folder of the report; default reports")
+    compare.add_argument("--accept", action="store_true", help="make them the accepted ones")
+    compare.set_defaults(do=_compare)
+
     data = commands.add_parser("data", parents=[debug], allow_abbrev=False, help="the tables of the last run")
     data.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")
     data.set_defaults(do=_data)
     return parser
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'s' if n != 1 else ''}"
 
 
 def _seconds(text: str) -> int:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import papermill
@@ -18,6 +19,8 @@ from papermill.exceptions import PapermillExecutionError
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 """Sums on several threads differ in the last digit from run to run; a page runs its models on one."""
+
+SAID_OUTSIDE = "process.log"
 
 logging.getLogger("papermill").setLevel(logging.CRITICAL)
 logging.getLogger("traitlets").setLevel(logging.CRITICAL)
@@ -59,11 +62,11 @@ def execute(
     """
     started = time.monotonic()
     source = nbformat.read(notebook, as_version=4)
-    n_code = sum(c.cell_type == "code" for c in source.cells) + bool(parameters)
+    n_code = sum(c.cell_type == "code" for c in source.cells)
     seen: list[int] = []
 
     def cell_starts(cell: nbformat.NotebookNode, cell_index: int) -> None:
-        if cell.cell_type == "code":
+        if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", []):
             seen.append(cell_index)
             on_cell(len(seen), n_code)
 
@@ -90,6 +93,9 @@ def execute(
             error = message = f"a cell took longer than {timeout} s"
         except DeadKernelError:
             error = message = "the process of the page died, most often for want of memory"
+        except RuntimeError as stopped:
+            error = "the process of the page did not start"
+            message = f"{error}: {stopped}{_last_line(Path(folder) / SAID_OUTSIDE)}"
         executed = nbformat.read(output, as_version=4) if output.exists() else source
     return Execution(
         notebook=_without_traces(executed),
@@ -102,14 +108,13 @@ def execute(
 
 def _manager(folder: Path) -> type[AsyncKernelManager]:
     """A manager of one kernel of this interpreter, on files in `folder` and not on the network."""
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec = KernelSpec(
-        argv=[
-            sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--HistoryManager.enabled=False",
-        ],
+        argv=[*command, "--HistoryManager.enabled=False"],
         display_name="Python 3",
         language="python",
         env={**THREADS, "IPYTHONDIR": str(folder / "ipython"), "PYTHONHASHSEED": "0"},
-    )  # fmt: skip
+    )
 
     class Manager(AsyncKernelManager):
         transport = "ipc"
@@ -119,7 +124,17 @@ def _manager(folder: Path) -> type[AsyncKernelManager]:
         def kernel_spec(self) -> KernelSpec:
             return spec
 
+        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+            """Start the process; what it says outside cells goes to a file, not to the terminal."""
+            with (folder / SAID_OUTSIDE).open("wb") as said:
+                await self._async_start_kernel(**options, stdout=said, stderr=said)
+
     return Manager
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
+    return f" ({lines[-1]})" if lines else ""
 
 
 def _plain(text: str) -> str:

@@ -95,7 +95,8 @@ def _words(kind: ast.expr) -> str:
         case ast.BinOp(left=left, right=right):
             return f"{_words(left)} or {_words(right)}"
         case ast.Subscript(value=ast.Name(id="list"), slice=element):
-            return f"a list of {_words(element).replace('a whole number', 'whole numbers').replace('a number', 'numbers')}"
+            several = _words(element).replace("a whole number", "whole numbers").replace("a number", "numbers")
+            return f"a list of {several}"
         case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[_, element])):
             return f"a mapping of names to {_words(element)}"
     return _WORDS.get(ast.unparse(kind), ast.unparse(kind))

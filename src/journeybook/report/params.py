@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from journeybook.datasets import DATASETS
+from journeybook.datasets.complete_journey import TIMEZONE
 from journeybook.errors import JourneybookError
 from journeybook.report.kinds import check_kind, nearest
 from journeybook.report.pages import GIVEN, Page
 from journeybook.report.reading import read_document, read_value, said
-from journeybook.tables import SCHEMAS, root
+from journeybook.tables import SCHEMAS, root, schema_of
 
 PARAMS = root() / "params.yaml"
 ENGINES = ("duckdb",)
@@ -21,7 +22,7 @@ RUN_DEFAULTS = {
     "engine": "duckdb",
     "seed": 20260101,
     "scale": 1.0,
-    "timezone": "America/New_York",
+    "timezone": TIMEZONE,
     "files": {},
 }
 RUN_MEANINGS = {
@@ -117,6 +118,14 @@ def read_parameters(
     elif run["files"]:
         raise JourneybookError(
             f"files is given, but dataset is {run['dataset']}: write dataset: files to run on your own tables."
+        )
+    elif run["timezone"] != TIMEZONE:
+        raise JourneybookError(
+            f"timezone is {run['timezone']}, but the shops of {run['dataset']} are in {TIMEZONE}."
+        )
+    if run["scale"] != 1 and run["dataset"] != "journey_demo":
+        raise JourneybookError(
+            f"scale is {run['scale']}, but dataset {run['dataset']} is used whole: leave scale at 1."
         )
     return RunParameters(
         **{**run, "scale": float(run["scale"])},
@@ -236,7 +245,7 @@ def _check_files(files: object, *, where: str) -> None:
             f"such as {example}."
         )
     for table, block in files.items():
-        if table not in SCHEMAS:
+        if "/" in str(table) or schema_of(str(table)) is None:
             raise JourneybookError(f"{where}: unknown table files.{table}; {nearest(table, SCHEMAS)}")
         if not isinstance(block, dict):
             raise JourneybookError(f"{where}: files.{table} is {said(block)}, but must be like {example}.")

@@ -12,7 +12,7 @@ from journeybook.errors import JourneybookError
 class _Loader(yaml.SafeLoader):
     """YAML 1.2 scalars: a date, 12:30, no, on and 1e-3 are what they look like; a key stands once."""
 
-    yaml_implicit_resolvers: ClassVar[dict] = {}
+    yaml_implicit_resolvers: ClassVar[dict] = {}  # type: ignore[misc]
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         """A mapping whose keys are all different."""

@@ -242,7 +242,7 @@ def _consent(described: Mapping) -> str:
             "and every page says so."
         )
     return (
-        f"Consent: a ledger of {ledger['rows']:,} decisions rules what each page may read for the purpose it states. "
+        f"Consent: a ledger of {ledger['rows']:,} decisions rules what each page may read for its purpose. "
         "Names, e-mail addresses, phones and addresses end at identity resolution (page 03)."
     )
 

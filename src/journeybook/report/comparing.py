@@ -1,0 +1,128 @@
+"""The results of a run against the accepted ones."""
+
+import fnmatch
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from journeybook.errors import JourneybookError
+from journeybook.report.storing import read_json, write_text
+from journeybook.tables import root
+
+BASELINE = root() / "tests" / "baseline"
+RELATIVE = 1e-6
+"""Two figures agree when they differ by at most this share of the accepted one; tolerances.json has exceptions."""
+ABSOLUTE = 1e-12
+"""Or by at most this much: the last digits of a figure that is zero but for rounding are not compared."""
+WHOLE_TABLE = 100
+"""A result table of up to this many rows is accepted row by row, a longer one by its number of rows."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One place where a result is not the accepted one.
+
+    Attributes:
+        page: Page or variant.
+        key: Place in the results, such as `metrics.n_segments`.
+        accepted: What the baseline has; None where it has nothing.
+        found: What the run has; None where it has nothing.
+        tolerance: Relative difference that is allowed.
+    """
+
+    page: str
+    key: str
+    accepted: object
+    found: object
+    tolerance: float
+
+    def __str__(self) -> str:
+        """One line for a terminal."""
+        return f"{self.page}: {self.key} is {self.found}, accepted {self.accepted} (relative tolerance {self.tolerance:g})"
+
+
+def compare(results: Path, *, baseline: Path = BASELINE) -> list[Difference]:
+    """Where the results of a run are not the accepted ones.
+
+    Parameters, metrics, checks, tables and the rows of inputs are compared. `tolerances.json` beside the
+    accepted files holds exceptions, `*` standing for anything: `{"05_segmentation": {"tables.segments.*": 1e-3}}`.
+
+    Args:
+        results: Folder of the run's results files.
+        baseline: Folder of the accepted ones.
+
+    Raises:
+        JourneybookError: There is no accepted result.
+    """
+    accepted = {path.stem: path for path in baseline.glob("[0-9][0-9]_*.json")}
+    if not accepted:
+        raise JourneybookError(f"{baseline} holds no accepted result: make report, then make accept.")
+    found = {path.stem: path for path in results.glob("[0-9][0-9]_*.json")}
+    exceptions = read_json(baseline / "tolerances.json")
+    differences = []
+    for page in sorted(accepted.keys() | found.keys()):
+        old = dict(_leaves(read_json(accepted[page]))) if page in accepted else {}
+        new = dict(_leaves(accepted_part(read_json(found[page])))) if page in found else {}
+        for key in sorted(old.keys() | new.keys()):
+            fitting = [t for pattern, t in exceptions.get(page, {}).items() if fnmatch.fnmatchcase(key, pattern)]
+            tolerance = max(fitting, default=RELATIVE)
+            absent = key not in old or key not in new
+            if absent or not agree(old[key], new[key], relative=tolerance):
+                differences.append(Difference(page, key, old.get(key), new.get(key), tolerance))
+    return differences
+
+
+def agree(accepted: object, found: object, *, relative: float) -> bool:
+    """Whether two values are the same; numbers, up to a share of the accepted one.
+
+    >>> agree(100.0, 100.00001, relative=1e-6), agree(0.0, 1e-9, relative=1e-6), agree("a", "a", relative=0)
+    (True, False, True)
+    """
+    numbers = [isinstance(v, int | float) and not isinstance(v, bool) for v in (accepted, found)]
+    if all(numbers):
+        return math.isclose(accepted, found, rel_tol=relative, abs_tol=ABSOLUTE)  # type: ignore[arg-type]
+    return type(accepted) is type(found) and accepted == found
+
+
+def accept(results: Path, *, baseline: Path = BASELINE) -> list[Path]:
+    """Make the results of a run the accepted ones; returns the files written.
+
+    Raises:
+        JourneybookError: There are no results.
+    """
+    found = sorted(results.glob("[0-9][0-9]_*.json"))
+    if not found:
+        raise JourneybookError(f"{results} holds no results: make report first.")
+    for path in baseline.glob("[0-9][0-9]_*.json"):
+        path.unlink()
+    for path in found:
+        kept = accepted_part(json.loads(path.read_text(encoding="utf-8")))
+        text = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
+        write_text(baseline / path.name, text)
+    return [baseline / path.name for path in found]
+
+
+def accepted_part(results: Mapping) -> dict:
+    """The part of a results file that is accepted: all but digests of inputs and the rows of long tables."""
+    tables = results.get("tables", {})
+    return {
+        **results,
+        "tables": {
+            name: rows if len(rows) <= WHOLE_TABLE else {"rows": len(rows)} for name, rows in tables.items()
+        },
+        "checks": {c["name"]: {k: v for k, v in c.items() if k != "name"} for c in results.get("checks", [])},
+        "inputs": {name: {"rows": about["rows"]} for name, about in results.get("inputs", {}).items()},
+    }
+
+
+def _leaves(value: object, key: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _leaves(item, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from _leaves(item, f"{key}.{i}")
+    else:
+        yield key, value
