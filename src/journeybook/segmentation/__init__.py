@@ -1,0 +1,49 @@
+"""Segmentation: which groups are there, are they real, how do people move between them (page 05).
+
+| module | holds |
+|---|---|
+| preparation | which features are clustered on, on which scale |
+| groups | how many groups the data hold: gap statistic, prediction strength, stability |
+| segments | k-means on the last snapshot, carried to all; names, profiles, RFM scores |
+| movement | steps between snapshots with intervals; the refitting that makes movement up |
+| references | the same procedure on nothing, on planted groups, on unscaled features |
+"""
+
+from journeybook.segmentation.groups import GroupCount, count_groups, fit_kmeans, nearest
+from journeybook.segmentation.movement import Movement, Refitted, movement, refit_each_snapshot
+from journeybook.segmentation.preparation import Preparation, last_snapshot, matrix, prepare
+from journeybook.segmentation.references import (
+    Planted,
+    Structureless,
+    Unscaled,
+    planted_groups,
+    structureless,
+    unscaled,
+)
+from journeybook.segmentation.segments import RfmScores, Segmentation, describe, rfm_scores, segment
+
+__all__ = [
+    "GroupCount",
+    "Movement",
+    "Planted",
+    "Preparation",
+    "Refitted",
+    "RfmScores",
+    "Segmentation",
+    "Structureless",
+    "Unscaled",
+    "count_groups",
+    "describe",
+    "fit_kmeans",
+    "last_snapshot",
+    "matrix",
+    "movement",
+    "nearest",
+    "planted_groups",
+    "prepare",
+    "refit_each_snapshot",
+    "rfm_scores",
+    "segment",
+    "structureless",
+    "unscaled",
+]

@@ -1,0 +1,168 @@
+"""How many groups the data hold: none (one cloud) is an answer.
+
+Three questions about each number of clusters k. Is the data tighter in k clusters than a box without groups is
+(gap statistic: Tibshirani, Walther & Hastie 2001)? Would one half of the people predict who belongs together in
+the other (prediction strength: Tibshirani & Walther 2005)? Do two halves draw the same borders (adjusted Rand
+index: Hubert & Arabie 1985)? The last two can be high for slices of one cloud; only the first asks whether there
+is anything to slice.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score, silhouette_score
+from threadpoolctl import threadpool_limits
+
+# People used to choose the number of groups; all are assigned to a segment afterwards.
+MAX_PEOPLE = 4_000
+MAX_SILHOUETTE = 1_500
+STRONG = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class GroupCount:
+    """The evidence for each number of clusters, and what it says.
+
+    Attributes:
+        evidence: One row a k from 1: `explained_share` of the variance, `gap` and `gap_se`, `prediction_strength`
+            and `prediction_strength_se`, `stability` (mean adjusted Rand index of two halves) and `silhouette`.
+        n_groups: Groups that the data support: the gap statistic's choice, but no more than can be predicted with
+            strength 0.8. 1 is one cloud.
+        n_slices: The largest k from 2 whose borders two halves agree on (stability 0.8); 2 where there is none.
+        n_people: People it was computed on.
+    """
+
+    evidence: pd.DataFrame
+    n_groups: int
+    n_slices: int
+    n_people: int
+
+
+def fit_kmeans(values: np.ndarray, *, n_clusters: int, n_starts: int, rng: np.random.Generator) -> KMeans:
+    """scikit-learn's k-means on one thread, so that the same numbers give the same centres."""
+    model = KMeans(n_clusters=n_clusters, n_init=n_starts, random_state=int(rng.integers(2**31)))
+    with threadpool_limits(limits=1):
+        return model.fit(values)
+
+
+def count_groups(
+    values: np.ndarray, *, max_groups: int, n_references: int, n_splits: int, rng: np.random.Generator
+) -> GroupCount:
+    """Weigh the evidence for 1 to `max_groups` groups.
+
+    Args:
+        values: People on comparable scales, shape (people, features); a sample of 4,000 is used of more.
+        max_groups: Largest number tried, 2 or more.
+        n_references: Boxes without groups the gap is measured against.
+        n_splits: Random splits into halves.
+        rng: Source of chance.
+
+    Raises:
+        ValueError: There are too few different people for `max_groups`, or a count is below 2.
+    """
+    for name, count in (("max_groups", max_groups), ("n_references", n_references), ("n_splits", n_splits)):
+        if count < 2:
+            raise ValueError(f"{name}: found {count}, needed 2 or more.")
+    if len(values) > MAX_PEOPLE:
+        values = values[np.sort(rng.choice(len(values), MAX_PEOPLE, replace=False))]
+    different = len(np.unique(values, axis=0))
+    if different < 10 * max_groups:
+        raise ValueError(
+            f"max_groups: {max_groups} groups cannot be told apart among {different} different people; "
+            f"{10 * max_groups} are needed, so choose {max(different // 10, 2)} or fewer groups."
+        )
+    within = _within(values, max_groups, rng)
+    rotated = _box(values)
+    references = np.array([_within(rotated(rng), max_groups, rng, n_starts=1) for _ in range(n_references)])
+    gap = np.log(references).mean(axis=0) - np.log(within)
+    gap_se = np.log(references).std(axis=0) * np.sqrt(1 + 1 / n_references)
+    strengths, agreements = _halves(values, max_groups, n_splits, rng)
+    evidence = pd.DataFrame(
+        {
+            "k": np.arange(1, max_groups + 1),
+            "explained_share": 1 - within / within[0],
+            "gap": gap,
+            "gap_se": gap_se,
+            "prediction_strength": strengths.mean(axis=0),
+            "prediction_strength_se": strengths.std(axis=0, ddof=1) / np.sqrt(n_splits),
+            "stability": agreements.mean(axis=0),
+            "silhouette": _silhouettes(values, max_groups, rng),
+        }
+    )
+    return GroupCount(evidence, _choose(evidence), _slices(evidence), len(values))
+
+
+def _choose(evidence: pd.DataFrame) -> int:
+    """The smallest k whose gap is within one standard error of the next one's, capped by prediction strength."""
+    gap, error = evidence["gap"].to_numpy(), evidence["gap_se"].to_numpy()
+    enough = np.flatnonzero(gap[:-1] >= gap[1:] - error[1:])
+    by_gap = int(enough[0]) + 1 if len(enough) else len(gap)
+    strong = evidence["prediction_strength"] + evidence["prediction_strength_se"] >= STRONG
+    return min(by_gap, int(evidence.loc[strong, "k"].max()))
+
+
+def _slices(evidence: pd.DataFrame) -> int:
+    stable = evidence.loc[(evidence["k"] >= 2) & (evidence["stability"] >= STRONG), "k"]
+    return int(stable.max()) if len(stable) else 2
+
+
+def _within(values: np.ndarray, max_groups: int, rng: np.random.Generator, *, n_starts: int = 3) -> np.ndarray:
+    """Sum of squared distances to the nearest of k centres, for k from 1."""
+    total = float(((values - values.mean(axis=0)) ** 2).sum())
+    fits = [fit_kmeans(values, n_clusters=k, n_starts=n_starts, rng=rng) for k in range(2, max_groups + 1)]
+    return np.array([total, *(fit.inertia_ for fit in fits)])
+
+
+def _box(values: np.ndarray):
+    """A sampler of people without groups: uniform in the box of the data along its principal axes."""
+    centre = values.mean(axis=0)
+    axes = np.linalg.svd(values - centre, full_matrices=False)[2]
+    scores = (values - centre) @ axes.T
+    low, high = scores.min(axis=0), scores.max(axis=0)
+    return lambda rng: rng.uniform(low, high, size=scores.shape) @ axes + centre
+
+
+def _halves(
+    values: np.ndarray, max_groups: int, n_splits: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Prediction strength and agreement of the borders that two halves draw, shape (n_splits, max_groups) each."""
+    strengths, agreements = np.ones((n_splits, max_groups)), np.ones((n_splits, max_groups))
+    for split in range(n_splits):
+        order = rng.permutation(len(values))
+        half = len(values) // 2
+        parts = (order[:half], order[half : 2 * half])
+        for k in range(2, max_groups + 1):
+            fits = [fit_kmeans(values[part], n_clusters=k, n_starts=3, rng=rng) for part in parts]
+            labels = [nearest(values, centres=fit.cluster_centers_) for fit in fits]
+            strengths[split, k - 1] = np.mean(
+                [_strength(labels[own][parts[own]], labels[1 - own][parts[own]], k) for own in (0, 1)]
+            )
+            agreements[split, k - 1] = adjusted_rand_score(*labels)
+    return strengths, agreements
+
+
+def _strength(own: np.ndarray, predicted: np.ndarray, k: int) -> float:
+    """Of the pairs in one own cluster, the share that the prediction puts together too; of the worst cluster."""
+    counts = np.zeros((k, k))
+    np.add.at(counts, (own, predicted), 1)
+    sizes = counts.sum(axis=1)
+    pairs = (counts * (counts - 1)).sum(axis=1)
+    possible = sizes * (sizes - 1)
+    return float(np.min(np.where(possible > 0, pairs / np.maximum(possible, 1), 0.0)))
+
+
+def _silhouettes(values: np.ndarray, max_groups: int, rng: np.random.Generator) -> list[float]:
+    some = values[np.sort(rng.choice(len(values), min(len(values), MAX_SILHOUETTE), replace=False))]
+    found = [np.nan]
+    for k in range(2, max_groups + 1):
+        labels = fit_kmeans(some, n_clusters=k, n_starts=3, rng=rng).labels_
+        found.append(float(silhouette_score(some, labels)))
+    return found
+
+
+def nearest(values: np.ndarray, *, centres: np.ndarray) -> np.ndarray:
+    """Number of the nearest centre; the first of equally near ones."""
+    distance = (centres**2).sum(axis=1) - 2 * values @ centres.T
+    return distance.argmin(axis=1)

@@ -1,0 +1,157 @@
+"""How people move between segments from one snapshot to the next."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+
+from journeybook.segmentation.groups import fit_kmeans, nearest
+from journeybook.segmentation.preparation import matrix
+from journeybook.segmentation.segments import Segmentation
+from journeybook.statistics import cluster_weights
+
+DRAWS_AT_ONCE = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Movement:
+    """Steps from each snapshot to the next, of people who are in both.
+
+    Attributes:
+        transitions: One row a pair of segments: source, target, n (steps), share of
+            the steps from source, low, high.
+        stay_share: Share of all steps that stay, with its interval `stay_low` to `stay_high`.
+        stay_low: Lower end.
+        stay_high: Upper end.
+        n_steps: Number of steps.
+        n_snapshots: Number of snapshots.
+    """
+
+    transitions: pd.DataFrame
+    stay_share: float
+    stay_low: float
+    stay_high: float
+    n_steps: int
+    n_snapshots: int
+
+
+def movement(assignments: pd.DataFrame, *, n_draws: int, level: float, rng: np.random.Generator) -> Movement:
+    """Count the steps and put intervals around their shares by drawing whole people (clustered bootstrap).
+
+    A person's steps are alike, so that steps counted as if independent would give intervals that are too narrow.
+
+    Args:
+        assignments: person_id, as_of, segment, row; one row a person and snapshot.
+        n_draws: Bootstrap samples.
+        level: Level of the intervals.
+        rng: Source of chance.
+    """
+    names = sorted(assignments["segment"].unique(), key=lambda name: (len(name), name))
+    k, n_snapshots = len(names), assignments["as_of"].nunique()
+    steps = _steps(assignments, names)
+    if steps.empty:
+        nothing = pd.DataFrame(columns=["source", "target", "n", "share", "low", "high"])
+        return Movement(nothing, np.nan, np.nan, np.nan, 0, n_snapshots)
+    people, person = np.unique(steps["person"], return_inverse=True)
+    counts = np.zeros((len(people), k * k))
+    np.add.at(counts, (person, steps["source"].to_numpy() * k + steps["target"].to_numpy()), 1)
+    draws = []
+    for start in range(0, n_draws, DRAWS_AT_ONCE):
+        n = min(DRAWS_AT_ONCE, n_draws - start)
+        draws.append(cluster_weights(np.arange(len(people)), n_draws=n, rng=rng) @ counts)
+    drawn = np.concatenate(draws).reshape(-1, k, k)
+    total = counts.sum(axis=0).reshape(k, k)
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    with np.errstate(invalid="ignore"):
+        share = total / total.sum(axis=1, keepdims=True)
+        low, high = np.nanquantile(drawn / drawn.sum(axis=2, keepdims=True), ends, axis=0)
+    stays = np.trace(drawn, axis1=1, axis2=2) / drawn.sum(axis=(1, 2))
+    stay_low, stay_high = np.quantile(stays, ends)
+    table = pd.DataFrame(
+        {
+            "source": np.repeat(names, k),
+            "target": np.tile(names, k),
+            "n": total.ravel().astype(int),
+            "share": share.ravel(),
+            "low": low.ravel(),
+            "high": high.ravel(),
+        }
+    )
+    stay = float(np.trace(total) / total.sum())
+    return Movement(table, stay, float(stay_low), float(stay_high), int(total.sum()), n_snapshots)
+
+
+@dataclass(frozen=True, eq=False)
+class Refitted:
+    """Share of steps that stay in their segment, by how the segments of each snapshot were made.
+
+    Attributes:
+        one_model: One model for all snapshots.
+        refitted: A model a snapshot, segments numbered as the algorithm gave them.
+        matched: A model a snapshot, segments renamed to overlap most with the snapshot before.
+    """
+
+    one_model: float
+    refitted: float
+    matched: float
+
+
+def refit_each_snapshot(features: pd.DataFrame, *, found: Segmentation, rng: np.random.Generator) -> Refitted:
+    """The tempting wrong way: cluster every snapshot anew and compare the labels.
+
+    Args:
+        features: One row a person and snapshot.
+        found: The segments of one model, whose number and columns are used.
+        rng: Source of chance.
+    """
+    ordered = features.sort_values("row", kind="stable")
+    values = matrix(ordered, preparation=found.preparation)
+    raw = np.zeros(len(ordered), dtype=int)
+    for as_of in sorted(ordered["as_of"].unique()):
+        here = (ordered["as_of"] == as_of).to_numpy()
+        k = min(found.n_segments, len(np.unique(values[here], axis=0)))
+        fit = fit_kmeans(values[here], n_clusters=k, n_starts=5, rng=rng)
+        raw[here] = nearest(values[here], centres=fit.cluster_centers_)
+    shares = [_stay_share(found.assignments["segment"].to_numpy(), found.assignments)]
+    shares.append(_stay_share(raw, ordered))
+    shares.append(_stay_share(_matched(raw, ordered, found.n_segments), ordered))
+    return Refitted(*shares)
+
+
+def _steps(assignments: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """One row a person and pair of neighbouring snapshots: person (number by first row), source, target."""
+    code = pd.Index(names).get_indexer(pd.Index(assignments["segment"]))
+    return _paired(code, assignments)
+
+
+def _paired(code: np.ndarray, rows: pd.DataFrame) -> pd.DataFrame:
+    moment = np.searchsorted(np.sort(rows["as_of"].unique()), rows["as_of"].to_numpy())
+    frame = pd.DataFrame(
+        {"person": pd.factorize(rows["person_id"])[0], "at": moment, "code": code, "row": rows["row"].to_numpy()}
+    ).sort_values(["person", "at"], kind="stable")
+    after = frame.shift(-1)
+    joined = (frame["person"] == after["person"]) & (frame["at"] + 1 == after["at"])
+    steps = pd.DataFrame({"person": frame["person"], "source": frame["code"], "target": after["code"]})[joined]
+    return steps.astype(int)
+
+
+def _stay_share(labels: np.ndarray, rows: pd.DataFrame) -> float:
+    steps = _paired(pd.factorize(labels)[0], rows)
+    return float((steps["source"] == steps["target"]).mean()) if len(steps) else float("nan")
+
+
+def _matched(raw: np.ndarray, rows: pd.DataFrame, k: int) -> np.ndarray:
+    """Labels renamed, snapshot by snapshot, so that as many people as possible keep theirs."""
+    labels = raw.copy()
+    moments = np.sort(rows["as_of"].unique())
+    for before, now in pairwise(moments):
+        two = rows["as_of"].isin([before, now]).to_numpy()
+        steps = _paired(labels[two], rows[two])
+        overlap = np.zeros((k, k))
+        np.add.at(overlap, (steps["target"].to_numpy(), steps["source"].to_numpy()), 1)
+        renamed = linear_sum_assignment(-overlap)[1]
+        here = (rows["as_of"] == now).to_numpy()
+        labels[here] = renamed[labels[here]]
+    return labels

@@ -1,0 +1,140 @@
+"""From features to the matrix that is clustered: which columns, on which scale."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+KEYS = ("person_id", "as_of", "row")
+MAX_MISSING_SHARE = 0.3
+FEWEST_VALUES = 5
+LOG_SKEWNESS = 1.0
+# A value further out counts as this many standard deviations: one customer is no group.
+FURTHEST_SD = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """How features become comparable numbers; learned on the last snapshot and used on all of them.
+
+    Attributes:
+        columns: The features used, shape (features,).
+        logged: Whether log(1 + x) is taken first, shape (features,).
+        filling: Median put where a value is missing, on the scale after the log, shape (features,).
+        centre: Mean after log and filling, shape (features,).
+        scale: Standard deviation after log and filling, shape (features,).
+        roles: One row a column of the features: column, role (used, left out), reason.
+    """
+
+    columns: list[str]
+    logged: np.ndarray
+    filling: np.ndarray
+    centre: np.ndarray
+    scale: np.ndarray
+    roles: pd.DataFrame
+
+
+def last_snapshot(features: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the last `as_of`, in the order of `row`.
+
+    Raises:
+        ValueError: A key column is missing, there are no rows, or a person has two rows in one snapshot.
+    """
+    missing = [key for key in KEYS if key not in features.columns]
+    if missing:
+        raise ValueError(
+            f"Column '{missing[0]}' is not in the features, which have {', '.join(features.columns)}."
+        )
+    if features.empty:
+        raise ValueError("The features have no rows; one row a person and snapshot is needed.")
+    twice = int(features.duplicated(["person_id", "as_of"]).sum())
+    if twice:
+        raise ValueError(
+            f"The features hold {twice} rows whose person and snapshot stand twice; one row is needed."
+        )
+    last = features[features["as_of"] == features["as_of"].max()]
+    return last.sort_values("row").reset_index(drop=True)
+
+
+def prepare(features: pd.DataFrame, *, columns: Sequence[str] | None) -> Preparation:
+    """Choose the features to cluster on and learn their scale from the last snapshot.
+
+    Without a choice every quantity is used that can be compared between snapshots. Left out are text, columns with
+    fewer than five values (classes), with more than 30 % missing, and running totals: a column that no person's
+    snapshots ever see fall measures how long we have watched, and would turn the passing of time into movement.
+
+    Args:
+        features: One row a person and snapshot.
+        columns: Features to use; None chooses by the rules above.
+
+    Raises:
+        ValueError: A column is not there or is no number, or no column is left.
+    """
+    last = last_snapshot(features)
+    if columns is not None:
+        unknown = [column for column in columns if column not in features.columns or column in KEYS]
+        if unknown:
+            raise ValueError(
+                f"columns: '{unknown[0]}' is not a feature; there are {', '.join(_others(features))}."
+            )
+    rows = []
+    for column in _others(features):
+        reason = _unfit(last[column], chosen=columns is not None)
+        if columns is not None and column not in columns:
+            reason = "not chosen"
+        elif columns is None and not reason and _is_running_total(features, column):
+            reason = "a running total, which grows with time alone"
+        rows.append((column, "left out" if reason else "used", reason))
+    roles = pd.DataFrame(rows, columns=["column", "role", "reason"])
+    used = roles.loc[roles["role"] == "used", "column"].tolist()
+    if columns is not None and len(used) < len(set(columns)):
+        bad = next(row for row in roles.itertuples() if row.column in columns and row.role != "used")
+        raise ValueError(f"columns: '{bad.column}' cannot be clustered on: {bad.reason}.")
+    if not used:
+        raise ValueError("No feature is left to cluster on; a number that differs between people is needed.")
+    raw = last[used].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    skewness = stats.skew(raw, axis=0, nan_policy="omit")
+    logged = (np.nanmin(raw, axis=0) >= 0) & (np.asarray(skewness) > LOG_SKEWNESS)
+    values = np.where(logged, np.log1p(np.where(logged, np.maximum(raw, 0), 0)), raw)
+    filling = np.nanmedian(values, axis=0)
+    values = np.where(np.isnan(values), filling, values)
+    return Preparation(used, logged, filling, values.mean(axis=0), values.std(axis=0), roles)
+
+
+def matrix(rows: pd.DataFrame, *, preparation: Preparation) -> np.ndarray:
+    """Rows of features as comparable numbers, shape (rows, features): mean 0 and sd 1 on the last snapshot."""
+    raw = rows[preparation.columns].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    values = np.where(preparation.logged, np.log1p(np.maximum(raw, 0)), raw)
+    values = np.where(np.isnan(values), preparation.filling, values)
+    return np.clip((values - preparation.centre) / preparation.scale, -FURTHEST_SD, FURTHEST_SD)
+
+
+def _others(features: pd.DataFrame) -> list[str]:
+    return [column for column in features.columns if column not in KEYS]
+
+
+def _unfit(values: pd.Series, *, chosen: bool) -> str:
+    """Why a column cannot be clustered on; empty if it can."""
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return "not a quantity"
+    known = values.dropna().to_numpy(dtype=float)
+    if not np.isfinite(known).all():
+        return "infinite values"
+    n_values = len(np.unique(known))
+    if n_values < 2:
+        return "the same for everyone"
+    if chosen:
+        return ""
+    if n_values < FEWEST_VALUES:
+        return f"only {n_values} values"
+    missing = float(values.isna().mean())
+    return f"{missing:.0%} missing" if missing > MAX_MISSING_SHARE else ""
+
+
+def _is_running_total(features: pd.DataFrame, column: str) -> bool:
+    """Whether a column rises for some people between snapshots and falls for nobody."""
+    ordered = features.sort_values(["as_of", "row"], kind="stable")
+    change = ordered.groupby("person_id", sort=False)[column].diff().dropna().to_numpy(dtype=float)
+    return len(change) > 0 and bool(change.min() >= -1e-9 and change.max() > 0)
