@@ -27,7 +27,7 @@ from journeybook.datasets.demo.events import simulate_events
 from journeybook.datasets.demo.experiments import simulate_experiments
 from journeybook.datasets.demo.households import describe_households, draw_households
 from journeybook.datasets.demo.people import simulate_people
-from journeybook.datasets.demo.third_party import simulate_third_party, third_party_truth
+from journeybook.datasets.demo.third_party import correlation_found, simulate_third_party, third_party_truth
 from journeybook.datasets.storage import write_raw, write_truth
 from journeybook.tables.schema import MONEY
 
@@ -69,19 +69,22 @@ def build_demo(connection: Backend, folder: Path, *, seed: int, scale: float, ti
     }
     for name, table in raw.items():
         write_raw(connection, folder, name, table, provenance="SIMULATED", source=_SOURCE)
-    parameters = vendor.parameters | contacts.parameters
+    areas = third_party_truth(vendor, people.postcodes)
+    found = correlation_found(households, areas)
+    parameters = vendor.parameters | {"third_party_correlation_found": found} | contacts.parameters
     truth = {
         "people": people.people,
         "households": households[["customer_id", "customer_type"]],
         "consents": consents.standing,
-        "third_party": third_party_truth(vendor, people.postcodes),
+        "third_party": areas,
         "contacts": contacts.truth,
         "parameters": pd.DataFrame({"name": list(parameters), "value": list(parameters.values())}),
         **events.truth,
         "experiments": experiments.truth,
     }
     for name, frame in truth.items():
-        write_truth(connection, folder, name, frame)
+        numbered = frame if "row" in frame.columns else frame.assign(row=range(1, len(frame) + 1))
+        write_truth(connection, folder, name, numbered)
 
 
 def _lazy(frame: pd.DataFrame, **dtypes: str) -> ibis.Table:

@@ -123,7 +123,8 @@ def _decide(accounts: pd.DataFrame, household: np.ndarray, rng: np.random.Genera
         withdrew = np.where(going, refuses, withdrew)
         who, what = np.nonzero(going)
         made.append((who, what, granted[who, what], now[who, what]))
-    return _Decisions(*(np.concatenate(part) for part in zip(*made, strict=True)), granted, until, withdrew)
+    by, on, grants, at = (np.concatenate(part) for part in zip(*made, strict=True))
+    return _Decisions(by, on, grants, at, granted=granted, until=until, withdrew=withdrew)
 
 
 def _withdrawals(household: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -146,7 +147,9 @@ def _write_down(accounts: pd.DataFrame, decisions: _Decisions, rng: np.random.Ge
     """Return the decisions as rows of the ledger, in the order in which they were recorded."""
     source = accounts["source"].map({name: k for k, name in enumerate(SOURCES)}).to_numpy()
     delay = np.ceil(rng.exponential(_DELAY[source[decisions.who]]))
-    made = pd.DataFrame({"who": decisions.who, "what": decisions.what, "grants": decisions.grants, "at": decisions.at})
+    made = pd.DataFrame(
+        {"who": decisions.who, "what": decisions.what, "grants": decisions.grants, "at": decisions.at}
+    )
     made["recorded"] = made["at"] + delay
     made = made.sort_values(["who", "what", "at"], ignore_index=True)
     # In the order they were made; and what was decided by the end of 2017 is recorded by then.

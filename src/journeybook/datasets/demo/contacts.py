@@ -165,7 +165,7 @@ def _logits(plan: pd.DataFrame, effects: _Effects, recent: np.ndarray) -> np.nda
     kind, at = plan["customer_type"].to_numpy(), pd.DatetimeIndex(plan["occurred_at"])
     hour = (at.hour + at.minute / 60).to_numpy()
     nearness = np.exp(4 * (np.cos(2 * np.pi * (hour - effects.peak_hour[kind]) / 24) - 1))
-    when = effects.peak_height[kind] * (nearness - 0.4) + effects.weekend[kind] * (at.dayofweek >= 5)
+    when = effects.peak_height[kind] * (nearness - 0.4) + effects.weekend[kind] * (at.day_of_week >= 5)
     unasked = effects.frequency * frequency + effects.recency * recency + effects.spend * spend
     message = effects.sure_visitor * frequency + effects.fatigue * recent + when
     return np.column_stack([(unasked + message)[:, None] + effects.taste[kind], unasked])
@@ -189,7 +189,11 @@ def _in_time(plan: pd.DataFrame) -> np.ndarray:
 
 
 def _as_logged(
-    plan: pd.DataFrame, propensity: np.ndarray, chosen: np.ndarray, probability: np.ndarray, rng: np.random.Generator
+    plan: pd.DataFrame,
+    propensity: np.ndarray,
+    chosen: np.ndarray,
+    probability: np.ndarray,
+    rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Return the rows as they were logged, in the order of time."""
     n = len(plan)

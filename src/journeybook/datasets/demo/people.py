@@ -56,9 +56,7 @@ class DemoPeople:
     postcodes: pd.DataFrame
 
 
-def simulate_people(
-    households: pd.DataFrame, *, home: np.ndarray, postcodes: np.ndarray, seed: int
-) -> DemoPeople:
+def simulate_people(households: pd.DataFrame, *, home: np.ndarray, postcodes: np.ndarray, seed: int) -> DemoPeople:
     """Draw who the households are and what three systems hold of them.
 
     Args:
@@ -129,7 +127,9 @@ def _make_families(persons: pd.DataFrame, fake: Faker, rng: np.random.Generator)
         # A grown child, sometimes named after the parent, or a partner or sibling of about the same age.
         is_child = rng.random() < 0.5 and one["birth_date"] < pd.Timestamp("1977-01-01")
         years = rng.uniform(20, 34) if is_child else rng.uniform(-6, 6)
-        other["birth_date"] = min(one["birth_date"] + pd.Timedelta(days=int(years * 365.25)), pd.Timestamp("1998-12-31"))
+        other["birth_date"] = min(
+            one["birth_date"] + pd.Timedelta(days=int(years * 365.25)), pd.Timestamp("1998-12-31")
+        )
         given = persons.loc[second, "given_name"]
         if is_child and same[3] and persons.loc[second, "woman"] == one["woman"]:
             given = one["given_name"]
@@ -196,7 +196,16 @@ def _open_accounts(households: pd.DataFrame, rng: np.random.Generator) -> pd.Dat
     ids = households["customer_id"].to_numpy()
     n = len(ids)
     until = (households["first_at"].to_numpy().astype("datetime64[s]") - _START).astype(float)
-    opened = [pd.DataFrame({"household": np.arange(n), "source": "loyalty", "customer_id": ids, "at": rng.random(n) ** 0.7 * until})]
+    opened = [
+        pd.DataFrame(
+            {
+                "household": np.arange(n),
+                "source": "loyalty",
+                "customer_id": ids,
+                "at": rng.random(n) ** 0.7 * until,
+            }
+        )
+    ]
     for source, letter, last in (("web", "W", "2017-01-01"), ("call_centre", "C", "2017-11-01")):
         has = np.flatnonzero(rng.random(n) < RECORD_SHARE[source])
         owners = np.concatenate([has, has[rng.random(len(has)) < SECOND_SHARE[source]]])
@@ -205,5 +214,7 @@ def _open_accounts(households: pd.DataFrame, rng: np.random.Generator) -> pd.Dat
         customer_id = [f"{letter}{number}" for number in numbers]
         opened.append(pd.DataFrame({"household": owners, "source": source, "customer_id": customer_id, "at": at}))
     accounts = pd.concat(opened, ignore_index=True)
-    accounts["joined_at"] = (_START + accounts.pop("at").to_numpy().astype("timedelta64[s]")).astype("datetime64[us]")
+    accounts["joined_at"] = (_START + accounts.pop("at").to_numpy().astype("timedelta64[s]")).astype(
+        "datetime64[us]"
+    )
     return accounts.assign(household_id=ids[accounts["household"]])

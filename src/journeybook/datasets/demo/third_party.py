@@ -61,7 +61,9 @@ def simulate_third_party(households: pd.DataFrame, *, seed: int) -> DemoThirdPar
     rng = stream(seed, "demo third party")
     correlation = rng.uniform(0.40, 0.60)
     postcodes = _draw_postcodes(N_POSTCODES + N_POSTCODES_WITHOUT_CUSTOMERS, rng)
-    affluence = np.append(np.sort(rng.standard_normal(N_POSTCODES)), rng.standard_normal(N_POSTCODES_WITHOUT_CUSTOMERS))
+    affluence = np.append(
+        np.sort(rng.standard_normal(N_POSTCODES)), rng.standard_normal(N_POSTCODES_WITHOUT_CUSTOMERS)
+    )
     areas = _releases(postcodes, affluence, rng)
     table = _as_sold(areas, rng)
     home = _settle(households["spend"].to_numpy(dtype=float), correlation, rng)
@@ -88,6 +90,21 @@ def third_party_truth(vendor: DemoThirdParty, postcodes: pd.DataFrame) -> pd.Dat
     found = postcodes.merge(vendor.areas, on="postcode", how="left", validate="many_to_many")
     found = found.sort_values("as_of", kind="stable", ignore_index=True)
     return found[["customer_id", "as_of", "listed", *ATTRIBUTES]]
+
+
+def correlation_found(households: pd.DataFrame, truth: pd.DataFrame) -> float:
+    """Return the correlation of log spend with log median income of the last release, over households.
+
+    It differs from the one planted by chance, by families that share an address, and by postcodes being few.
+
+    Args:
+        households: One row a household: customer_id, spend.
+        truth: What `third_party_truth` returns.
+    """
+    latest = truth[truth["as_of"] == RELEASES[-1]].set_index("customer_id")["median_income"]
+    income = np.log(latest.reindex(households["customer_id"]).to_numpy(dtype=float))
+    spend = np.log(np.maximum(households["spend"].to_numpy(dtype=float), 1.0))
+    return float(np.round(np.corrcoef(spend, income)[0, 1], 12)) if len(spend) > 1 else float("nan")
 
 
 def _draw_postcodes(n: int, rng: np.random.Generator) -> np.ndarray:
