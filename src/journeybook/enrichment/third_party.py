@@ -1,0 +1,93 @@
+"""What another organisation says of people's postcodes, or of people, joined as of a date."""
+
+import ibis
+import pandas as pd
+
+_KEYS = ("row", "postcode", "person_id", "customer_id", "as_of")
+
+
+def join_third_party(
+    features: ibis.Table, third_party: ibis.Table | None, *, places: ibis.Table | None
+) -> ibis.Table:
+    """Add the attributes of the latest release known as of each snapshot; what is missing stays missing.
+
+    A release counts from its own `as_of` on: one of July says nothing about a snapshot of June.
+
+    Args:
+        features: Snapshots with `person_id` and `as_of`.
+        third_party: Clean attributes by `person_id` or `postcode`, for the purpose of enrichment; None adds none.
+        places: `person_id` and `postcode` of those who permit enrichment; None where nobody's is known.
+
+    Returns:
+        The snapshots with the attributes and `third_party_known`: whether a release names the person or the
+        postcode. An attribute called as a feature gets `third_party_` in front.
+    """
+    if third_party is None:
+        return features
+    attributes = [column for column in third_party.columns if column not in _KEYS]
+    names = {c: f"third_party_{c}" if c in features.columns else c for c in attributes}
+    if "person_id" in third_party.columns:
+        known, key = third_party.filter(third_party.person_id.notnull()), "person_id"
+    elif places is not None:
+        known, key = third_party.filter(third_party.postcode.notnull()), "postcode"
+        features = _with_postcode(features, places)
+    else:
+        missing = {names[c]: ibis.null(third_party[c].type()) for c in attributes}
+        return features.mutate(third_party_known=ibis.literal(False), **missing)
+    # Two records of one person may both be named: the first row speaks.
+    first = ibis.row_number().over(group_by=[known[key], known.as_of], order_by=known.row)
+    known = known.mutate(place=first).filter(ibis._.place == 0)
+    until = known.as_of.lead().over(group_by=known[key], order_by=known.as_of)
+    releases = known.select(
+        release_key=known[key],
+        known_from=known.as_of,
+        known_until=until,
+        **{name: known[column] for column, name in names.items()},
+    )
+    joined = features.left_join(
+        releases,
+        [
+            features[key] == releases.release_key,
+            features.as_of >= releases.known_from,
+            releases.known_until.isnull() | (features.as_of < releases.known_until),
+        ],
+    )
+    joined = joined.mutate(third_party_known=joined.release_key.notnull())
+    kept = [c for c in features.columns if c != "postcode"]
+    return joined.select(*kept, "third_party_known", *names.values())
+
+
+def coverage(features: ibis.Table, *, places: ibis.Table | None) -> pd.DataFrame:
+    """Count, snapshot by snapshot, how many people the attributes are known of.
+
+    Args:
+        features: Snapshots after `join_third_party`.
+        places: `person_id` and `postcode`, or None.
+
+    Returns:
+        `as_of`, `n_people`, `n_with_postcode`, `n_known`, `known_share` of the people, `median_revenue_known`,
+        `median_revenue_unknown`. Empty where no attributes were joined.
+    """
+    columns = [
+        "as_of", "n_people", "n_with_postcode", "n_known", "known_share",
+        "median_revenue_known", "median_revenue_unknown",
+    ]  # fmt: skip
+    if "third_party_known" not in features.columns:
+        return pd.DataFrame(columns=columns)
+    placed = features.mutate(postcode=ibis.null("string")) if places is None else _with_postcode(features, places)
+    known = placed.third_party_known
+    counts = placed.group_by("as_of").aggregate(
+        n_people=placed.count(),
+        n_with_postcode=placed.postcode.count(),
+        n_known=known.sum(),
+        known_share=known.cast("int64").sum() / placed.count(),
+        median_revenue_known=placed.revenue.median(where=known),
+        median_revenue_unknown=placed.revenue.median(where=~known),
+    )
+    return counts.order_by("as_of").to_pandas()[columns]
+
+
+def _with_postcode(features: ibis.Table, places: ibis.Table) -> ibis.Table:
+    """Add each person's postcode; a person has one row in `places`."""
+    held = places.select(place_of="person_id", postcode="postcode")
+    return features.left_join(held, features.person_id == held.place_of).drop("place_of")
