@@ -9,7 +9,7 @@ TEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 .PHONY: help report test test-all lab accept compare lint lock clean
 
 help:  ## what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+	@sed -nE "s/^([a-z-]+):.*## +(.*)/\1\t\2/p" $(MAKEFILE_LIST) | expand -t 12
 
 report: $(READY)  ## run every page on the default data and write reports/index.html
 	$(BIN)/journeybook run

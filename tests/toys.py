@@ -75,8 +75,8 @@ def write_pages(folder: Path) -> None:
         ],
     )  # fmt: skip
     write_page(
-        folder, "03_visits", own="# Nothing much.\nx = 0.5", reads=["accepted/events|accepted/paths"], writes=["visits"],
-        cells=[save(["accepted/events"])],
+        folder, "03_visits", own="# Nothing much.\nx = 0.5", reads=["accepted/events|accepted/paths"],
+        writes=["visits"], cells=[save(["accepted/events"])],
     )  # fmt: skip
     write_page(
         folder, "04_last", own='# What goes wrong.\ntrouble = ""', reads=["counts", "visits?"], writes=["last"],
@@ -102,7 +102,8 @@ def build_toy_dataset(
     frame = pd.DataFrame({"customer_id": ["a", "b", "c", "d"], "revenue": [1.5, 2.0, 3.25, float(seed)]})
     write_raw(ibis.duckdb.connect(), Path(folder), "transactions", frame, provenance="SIMULATED", source="a toy")
     described = {
-        "dataset": dataset, "seed": seed, "scale": scale, "timezone": timezone, "as_of": None, "ledger_as_of": None,
+        "dataset": dataset, "seed": seed, "scale": scale, "timezone": timezone,
+        "as_of": None, "ledger_as_of": None,
         "tables": {"transactions": {"rows": 4, "sha256": "", "provenance": "SIMULATED", "source": "a toy"}},
     }  # fmt: skip
     (Path(folder) / "dataset.json").write_text(json.dumps(described), encoding="utf-8")

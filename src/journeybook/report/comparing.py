@@ -40,7 +40,8 @@ class Difference:
 
     def __str__(self) -> str:
         """One line for a terminal."""
-        return f"{self.page}: {self.key} is {self.found}, accepted {self.accepted} (relative tolerance {self.tolerance:g})"
+        allowed = f"relative tolerance {self.tolerance:g}"
+        return f"{self.page}: {self.key} is {self.found}, accepted {self.accepted} ({allowed})"
 
 
 def compare(results: Path, *, baseline: Path = BASELINE) -> list[Difference]:
@@ -107,11 +108,10 @@ def accept(results: Path, *, baseline: Path = BASELINE) -> list[Path]:
 def accepted_part(results: Mapping) -> dict:
     """The part of a results file that is accepted: all but digests of inputs and the rows of long tables."""
     tables = results.get("tables", {})
+    short = {name: rows if len(rows) <= WHOLE_TABLE else {"rows": len(rows)} for name, rows in tables.items()}
     return {
         **results,
-        "tables": {
-            name: rows if len(rows) <= WHOLE_TABLE else {"rows": len(rows)} for name, rows in tables.items()
-        },
+        "tables": short,
         "checks": {c["name"]: {k: v for k, v in c.items() if k != "name"} for c in results.get("checks", [])},
         "inputs": {name: {"rows": about["rows"]} for name, about in results.get("inputs", {}).items()},
     }

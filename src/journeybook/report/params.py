@@ -105,28 +105,25 @@ def read_parameters(
     run: dict = dict(RUN_DEFAULTS)
     if defaults.exists():
         run |= _apply(read_document(defaults), run, changes, pages=pages, where=defaults.name)
-    repository_dataset, run_by_user = run["dataset"], {}
+    comes_with_files = run["dataset"] == "files"
+    asked: dict = {}
     documents = [(file.name, read_document(file))] if file is not None else []
     documents += [(f"--set {setting}", _setting(setting)) for setting in settings]
     for where, document in documents:
-        run_by_user |= _apply(document, run | run_by_user, changes, pages=pages, where=where)
-    run |= run_by_user
+        asked |= _apply(document, run | asked, changes, pages=pages, where=where)
+    run |= asked
     if run["dataset"] == "files":
         _check_files(run["files"], where=file.name if file else defaults.name)
-        if repository_dataset != "files" and "timezone" not in run_by_user:
+        if not comes_with_files and "timezone" not in asked:
             run["timezone"] = "UTC"
     elif run["files"]:
         raise JourneybookError(
             f"files is given, but dataset is {run['dataset']}: write dataset: files to run on your own tables."
         )
     elif run["timezone"] != TIMEZONE:
-        raise JourneybookError(
-            f"timezone is {run['timezone']}, but the shops of {run['dataset']} are in {TIMEZONE}."
-        )
+        raise JourneybookError(f"timezone is {run['timezone']}, but that of {run['dataset']} is {TIMEZONE}.")
     if run["scale"] != 1 and run["dataset"] != "journey_demo":
-        raise JourneybookError(
-            f"scale is {run['scale']}, but dataset {run['dataset']} is used whole: leave scale at 1."
-        )
+        raise JourneybookError(f"scale is {run['scale']}, but {run['dataset']} is used whole: leave scale at 1.")
     return RunParameters(
         **{**run, "scale": float(run["scale"])},
         base=(file or defaults).resolve().parent,
