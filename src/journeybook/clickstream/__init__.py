@@ -1,0 +1,53 @@
+"""Page 08: how people move through the site, where they leave, and what would help most.
+
+sessions.py      in the engine: events to sessions, sessions to counts of steps, groups for the bootstrap
+chain.py         the journey as an absorbing Markov chain, solved exactly; drop-off; elasticity
+intervals.py     the chain again and again on resampled people; the tables of the page
+attribution.py   channels: exact removal effects, first, last and linear touch
+coverage.py      how often intervals hold the truth, by simulation
+"""
+
+from journeybook.clickstream.attribution import Attribution, ChannelPaths, attribute, channel_paths
+from journeybook.clickstream.chain import TransitionModel, elasticities, improved, transition_model
+from journeybook.clickstream.coverage import Coverage, interval_coverage
+from journeybook.clickstream.intervals import (
+    ChainDraws,
+    bottleneck_table,
+    draw_chains,
+    state_table,
+    transition_table,
+    without_exits,
+)
+from journeybook.clickstream.sessions import (
+    CONVERSION,
+    EXIT,
+    START,
+    StepCounts,
+    count_steps,
+    default_conversion,
+)
+
+__all__ = [
+    "CONVERSION",
+    "EXIT",
+    "START",
+    "Attribution",
+    "ChainDraws",
+    "ChannelPaths",
+    "Coverage",
+    "StepCounts",
+    "TransitionModel",
+    "attribute",
+    "bottleneck_table",
+    "channel_paths",
+    "count_steps",
+    "default_conversion",
+    "draw_chains",
+    "elasticities",
+    "improved",
+    "interval_coverage",
+    "state_table",
+    "transition_model",
+    "transition_table",
+    "without_exits",
+]
