@@ -111,7 +111,7 @@ def single_column_auc(column: pd.Series, responded: np.ndarray) -> float:
         known = ~np.isnan(values)
         return max(_either_way(values[known], responded[known]), _either_way(known.astype(float), responded))
     halves = np.arange(len(column)) % 2
-    levels = pd.factorize(column.astype(str))[0]
+    levels = pd.factorize(column, use_na_sentinel=False)[0]
     n_levels, prior, score = levels.max() + 1, responded.mean(), np.empty(len(column))
     for half in (0, 1):
         other = halves != half

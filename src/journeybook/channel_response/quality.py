@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.special import xlogy
+from scipy.stats import norm
 
 from journeybook.statistics import Interval, proportion_interval
 
@@ -24,29 +25,43 @@ class Quality:
 
     Attributes:
         estimate: The measures on the rows themselves, shape (5,), in the order of `MEASURES`.
-        draws: The measures on bootstrap samples, shape (n_draws, 5).
-        ece_floor: Expected calibration error that true probabilities of these sizes would show by chance.
+        draws: The first four measures on bootstrap samples, shape (n_draws, 4).
+        gaps: Observed less predicted responses in each bin, as a share of all rows, shape (10,); the ECE is the
+            sum of their sizes.
+        gap_draws: The same on bootstrap samples, shape (n_draws, 10).
         n_rows: Rows judged.
         n_responses: Responses among them.
     """
 
     estimate: np.ndarray
     draws: np.ndarray
-    ece_floor: float
+    gaps: np.ndarray
+    gap_draws: np.ndarray
     n_rows: int
     n_responses: int
 
-    def interval(self, *, level: float = 0.95) -> Interval:
-        """Return the basic bootstrap interval of each measure, shape (5,), kept inside what it can be.
+    @property
+    def ece_floor(self) -> float:
+        """Expected calibration error that chance alone would show, were every probability true."""
+        return float(np.abs(self.gap_draws - self.gaps).sum(axis=1).mean())
 
-        Basic (Davison & Hinkley 1997, eq. 5.6) and not percentile, because the calibration error of a bootstrap
-        sample is larger than that of the rows it is drawn from: the percentile interval of a well calibrated model
-        misses its target, the reflected one makes up for it.
+    def interval(self, *, level: float = 0.95) -> Interval:
+        """Return the interval of each measure, shape (5,).
+
+        The first four are percentile intervals. The calibration error needs its own: chance only adds to a sum of
+        sizes, so that its bootstrap lies above it (in simulation percentile intervals held the true value in 0 to
+        65 % of samples). With gaps d and noise e, | |d + e| - |d| | <= |e|: the lower end takes off the noise's
+        97.5 % size, the upper end adds the noise along the signs found.
         """
-        return _basic(self.estimate, self.draws, level, lowest=0.0)
+        tail = (1 - level) / 2
+        low, high = np.nanquantile(self.draws, [tail, 1 - tail], axis=0)
+        noise = self.gap_draws - self.gaps
+        ece_low = self.estimate[-1] - np.quantile(np.abs(noise).sum(axis=1), 1 - tail)
+        ece_high = self.estimate[-1] + np.quantile(-noise @ np.sign(self.gaps), 1 - tail)
+        return Interval(low=np.append(low, max(ece_low, 0.0)), high=np.append(high, min(ece_high, 1.0)))
 
     def record(self) -> dict[str, float]:
-        """Return the measures with their `_low` and `_high`, by name."""
+        """Return the measures with their `_low` and `_high`, by name, as one row of a results table."""
         interval = self.interval()
         named: dict[str, float] = {"n_rows": self.n_rows, "n_responses": self.n_responses}
         for i, name in enumerate(MEASURES):
@@ -81,35 +96,38 @@ def quality(probability: np.ndarray, responded: np.ndarray, weights: np.ndarray)
     step = max(1, _CHUNK // len(responded))
     parts = [np.ones((1, len(responded))), *(weights[i : i + step] for i in range(0, len(weights), step))]
     measured = np.concatenate([_measures(probability, responded, part) for part in parts])
+    gaps = measured[:, 4:]
     return Quality(
-        estimate=measured[0],
-        draws=measured[1:],
-        ece_floor=_ece_floor(probability),
+        estimate=np.append(measured[0, :4], np.abs(gaps[0]).sum()),
+        draws=measured[1:, :4],
+        gaps=gaps[0],
+        gap_draws=gaps[1:],
         n_rows=len(responded),
         n_responses=int(responded.sum()),
     )
 
 
 def difference(first: Quality, second: Quality, *, level: float = 0.95) -> pd.DataFrame:
-    """Return `first` minus `second` by measure, with the basic interval of the paired bootstrap.
+    """Return `first` minus `second` by measure but ECE, with the interval of the paired bootstrap.
 
-    Both must have been measured on the same rows with the same weights.
+    Both must have been measured on the same rows with the same weights. The interval is the difference plus and
+    minus normal quantiles of the bootstrap's standard error.
     """
-    estimate = first.estimate - second.estimate
-    interval = _basic(estimate, first.draws - second.draws, level, lowest=-np.inf)
+    estimate = first.estimate[:4] - second.estimate[:4]
+    half = norm.ppf((1 + level) / 2) * np.nanstd(first.draws - second.draws, axis=0, ddof=1)
     return pd.DataFrame(
         {
-            "measure": MEASURES,
+            "measure": MEASURES[:4],
             "difference": estimate,
-            "difference_low": interval.low,
-            "difference_high": interval.high,
+            "difference_low": estimate - half,
+            "difference_high": estimate + half,
         }
     )
 
 
 def reliability(probability: np.ndarray, responded: np.ndarray) -> pd.DataFrame:
     """Return predicted and observed rate in ten bins of equal counts, with Wilson's interval of the observed."""
-    bins = np.array_split(np.argsort(probability, kind="stable"), N_BINS)
+    bins = np.split(np.argsort(probability, kind="stable"), _bin_ends(len(probability))[:-1].astype(int))
     hits = np.array([responded[part].sum() for part in bins])
     n = np.array([len(part) for part in bins])
     interval = proportion_interval(hits, n)
@@ -140,49 +158,29 @@ def gain(probability: np.ndarray, responded: np.ndarray, *, shares: Sequence[flo
 
 
 def _measures(probability: np.ndarray, responded: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """All five measures for each row of weights, shape (len(weights), 5)."""
+    """ROC AUC, PR AUC, log loss, Brier and the ten gaps for each row of weights, shape (len(weights), 14)."""
     order = np.argsort(probability, kind="stable")
     p, y, w = probability[order], responded[order].astype(float), weights[:, order].astype(float)
-    total, positive = w.sum(axis=1), w * y
-    n_positive = positive.sum(axis=1)
-    # Rows of one score are one step of the curves.
-    start = np.flatnonzero(np.concatenate([[True], np.diff(p) > 0]))
-    hits = np.add.reduceat(positive, start, axis=1)
-    others = np.add.reduceat(w, start, axis=1) - hits
+    rows, hits = np.cumsum(w, axis=1), np.cumsum(w * y, axis=1)
+    n, n_hits = rows[:, -1:], hits[:, -1:]
+    # Rows of one score are one step of the curves: `last` is where each step ends.
+    last = np.flatnonzero(np.concatenate([np.diff(p) > 0, [True]]))
+    rows_to, hits_to = rows[:, last], hits[:, last]
+    rows_in, hits_in = np.diff(rows_to, axis=1, prepend=0), np.diff(hits_to, axis=1, prepend=0)
     with np.errstate(divide="ignore", invalid="ignore"):  # a sample with one outcome has no curve: NaN
-        below = np.cumsum(others, axis=1) - others / 2
-        roc_auc = (hits * below).sum(axis=1) / (n_positive * (total - n_positive))
-        hits_from_top = np.cumsum(hits[:, ::-1], axis=1)
-        called = np.cumsum((hits + others)[:, ::-1], axis=1)
-        precision = np.divide(hits_from_top, called, out=np.zeros_like(called), where=called > 0)
-        pr_auc = (precision * hits[:, ::-1]).sum(axis=1) / n_positive
-    log_loss = -(w @ (xlogy(y, p) + xlogy(1 - y, 1 - p))) / total
-    brier = w @ (p - y) ** 2 / total
-    return np.column_stack([roc_auc, pr_auc, log_loss, brier, _ece(p, y, w, total)])
+        others_below = rows_to - hits_to - (rows_in - hits_in) / 2
+        roc_auc = (hits_in * others_below).sum(axis=1) / (n_hits * (n - n_hits))[:, 0]
+        called, found = n - rows_to + rows_in, n_hits - hits_to + hits_in
+        precision = np.divide(found, called, out=np.zeros_like(called), where=called > 0)
+        pr_auc = (precision * hits_in).sum(axis=1) / n_hits[:, 0]
+    log_loss = -(w @ (xlogy(y, p) + xlogy(1 - y, 1 - p))) / n[:, 0]
+    brier = w @ (p - y) ** 2 / n[:, 0]
+    ends = np.array([np.searchsorted(row, _bin_ends(row[-1])) for row in rows])
+    gap_to = np.take_along_axis(hits - np.cumsum(w * p, axis=1), ends, axis=1)
+    gaps = np.diff(gap_to, axis=1, prepend=0) / n
+    return np.column_stack([roc_auc, pr_auc, log_loss, brier, gaps])
 
 
-def _ece(p: np.ndarray, y: np.ndarray, w: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """Expected calibration error of sorted probabilities, for each row of weights."""
-    if (w == 1).all():
-        edges = np.cumsum([0, *[len(part) for part in np.array_split(p, N_BINS)]])[:-1]
-        gaps = np.add.reduceat(w * (y - p), edges[edges < len(p)], axis=1)
-        return np.abs(gaps).sum(axis=1) / total
-    middle = np.cumsum(w, axis=1) - w / 2
-    bins = np.minimum((middle / total[:, None] * N_BINS).astype(int), N_BINS - 1)
-    gap = w * (y - p)
-    return np.array(
-        [np.abs(np.bincount(b, weights=g, minlength=N_BINS)).sum() for b, g in zip(bins, gap, strict=True)]
-    ) / total
-
-
-def _ece_floor(probability: np.ndarray) -> float:
-    """Expected |observed - predicted| over the bins if every probability were true (normal approximation)."""
-    parts = np.array_split(np.sort(probability), N_BINS)
-    return float(sum(np.sqrt(2 / np.pi * (part * (1 - part)).sum()) for part in parts) / len(probability))
-
-
-def _basic(estimate: np.ndarray, draws: np.ndarray, level: float, *, lowest: float) -> Interval:
-    low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    # Of the five only log loss may exceed 1.
-    highest = np.where(np.array(MEASURES) == "log_loss", np.inf, 1.0)
-    return Interval(low=np.maximum(2 * estimate - high, lowest), high=np.minimum(2 * estimate - low, highest))
+def _bin_ends(n: float) -> np.ndarray:
+    """Count of rows up to the end of each bin, shape (10,): bins differ by at most one row."""
+    return np.ceil(np.arange(1, N_BINS + 1) * n / N_BINS)

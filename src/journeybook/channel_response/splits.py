@@ -89,8 +89,8 @@ def split_contacts(
                 f"no contact is left to learn from: the test begins on {cut_at:%Y-%m-%d}, and the "
                 f"response_window_days of {response_window_days} of every earlier contact end after that."
             )
-        calibrate = (times >= _moment(left, calibration_share, what="calibration_share")).to_numpy()
-        calibrate &= ~test & ~purged
+        late = (times >= _moment(left, calibration_share, what="calibration_share")).to_numpy()
+        calibrate = late & ~test & ~purged
     else:
         how = "person" if contacts.has_people else "draw"
         strata = rows["responded"].to_numpy() if how == "draw" else np.zeros(len(rows), dtype=int)

@@ -1,0 +1,118 @@
+"""Scores: the probability of a response, per person and channel."""
+
+from collections.abc import Mapping, Set
+
+import numpy as np
+import pandas as pd
+
+from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
+from journeybook.channel_response.models import ResponseModel
+from journeybook.channel_response.splits import Split
+
+_COLUMNS = {"row": "int64", "person_id": "object", "as_of": "datetime64[us]", "channel": "object", "score": "float64"}
+
+
+def response_scores(
+    model: ResponseModel,
+    contacts: ContactFrame,
+    split: Split,
+    snapshot: pd.DataFrame | None,
+    *,
+    permitted: Mapping[str, Set[str]] | None,
+    n_occasions: int,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Score every person for every channel that they permit.
+
+    What belongs to the person comes from their latest snapshot. What belongs to the occasion (hour, weekday, the
+    offer, contacts before) is averaged over occasions on which that channel was used in training. Without
+    snapshots a person is scored on their own latest contact.
+
+    Args:
+        model: The chosen model; its calibrated probabilities are the scores.
+        contacts: As made by `contact_frame`.
+        split: Occasions are drawn from its training contacts.
+        snapshot: The latest snapshot, one row a person; None where there are no features.
+        permitted: For each channel, who may be contacted through it; a channel that is not named is not
+            scored. None where the data set has no ledger: everyone is scored for every channel.
+        n_occasions: Occasions to average over, at least 1.
+        rng: Draws them.
+
+    Returns:
+        `row` (1..n, people in the order of the snapshot or of first contact), `person_id`, `as_of` (null without
+        snapshots), `channel`, `score`. Empty where contacts name nobody. "none" is not a channel to score.
+
+    Raises:
+        ValueError: `n_occasions` is below 1.
+    """
+    if n_occasions < 1:
+        raise ValueError(f"n_occasions must be at least 1, got {n_occasions}.")
+    if not contacts.has_people:
+        return _typed([])
+    training = contacts.rows.iloc[split.training]
+    people = _people(contacts, snapshot)
+    parts = []
+    for channel in contacts.channels:
+        if channel == NO_CONTACT or (permitted is not None and channel not in permitted):
+            continue
+        asked = people if permitted is None else people[people["person_id"].isin(permitted[channel])]
+        used = training[training["channel"] == channel]
+        if asked.empty or used.empty:
+            continue
+        occasions = used.iloc[rng.integers(len(used), size=n_occasions if snapshot is not None else 1)]
+        score = np.mean([_on(model, contacts, asked, occasion, snapshot) for _, occasion in occasions.iterrows()], axis=0)
+        parts.append(asked[["place", "person_id", "as_of"]].assign(channel=channel, score=score))
+    return _typed(parts)
+
+
+def channels_permitted(channels: Set[str], purposes: Set[str]) -> dict[str, str]:
+    """Return the purpose that allows each channel, for the channels that have one.
+
+    >>> channels_permitted({"email", "none", "billboard"}, {"analytics", "marketing_email"})
+    {'email': 'marketing_email'}
+    """
+    return {name: f"marketing_{name}" for name in sorted(channels) if f"marketing_{name}" in purposes}
+
+
+def _people(contacts: ContactFrame, snapshot: pd.DataFrame | None) -> pd.DataFrame:
+    """One row a person, with their features and a place in an order that no id decides."""
+    if snapshot is not None:
+        renamed = {
+            name: f"snapshot_{name}" for name in snapshot if f"snapshot_{name}" in contacts.features and name != "as_of"
+        }
+        people = snapshot.rename(columns=renamed)
+    else:
+        rows = contacts.rows[contacts.rows["person_id"].notna()]
+        by = "occurred_at" if contacts.has_times else "row"
+        people = rows.sort_values([by, "row"]).groupby("person", sort=True).tail(1).sort_values("person")
+        people = people.assign(as_of=pd.NaT)
+    return people.assign(place=np.arange(len(people)))
+
+
+def _on(
+    model: ResponseModel,
+    contacts: ContactFrame,
+    people: pd.DataFrame,
+    occasion: pd.Series,
+    snapshot: pd.DataFrame | None,
+) -> np.ndarray:
+    """Probability that each person responds on one occasion."""
+    own = {name: people[name] for name in model.features if name in people}
+    fixed = set(contacts.contact_features) if snapshot is not None else {"channel"}
+    rows = pd.DataFrame(
+        {name: occasion[name] if name in fixed else own[name] for name in model.features}, index=people.index
+    )
+    kinds = {name: contacts.rows[name].dtype for name in model.features}
+    for name, kind in kinds.items():
+        if kind == "float64":
+            rows[name] = pd.to_numeric(rows[name]).astype("float64").replace([np.inf, -np.inf], np.nan)
+        else:
+            rows[name] = rows[name].astype("object").where(rows[name].notna(), "missing").astype(str).astype("object")
+    return model.probability(rows, calibrated=True)
+
+
+def _typed(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    if not parts:
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _COLUMNS.items()})
+    scores = pd.concat(parts).sort_values(["place", "channel"], ignore_index=True)
+    return scores.assign(row=np.arange(1, len(scores) + 1))[list(_COLUMNS)].astype({"score": "float64", "row": "int64"})
