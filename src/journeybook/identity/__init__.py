@@ -7,6 +7,8 @@ clusters     from pairs to people, with a guard against chains
 people       people, golden profiles, refusals carried to the person
 quality      a linkage against the truth
 simulation   records with known truth, made from the page's own
+trial        the linkage tried on those, beside the tempting shortcuts
+wording      sentences that depend on what was found
 """
 
 from journeybook.identity.clusters import EXACT_RULES, Resolution, pairs_above, resolve
@@ -14,34 +16,47 @@ from journeybook.identity.comparison import ComparedPairs, blocking_rules, compa
 from journeybook.identity.model import LinkageModel, fit_linkage, weight_histogram
 from journeybook.identity.people import (
     REFUSAL_RULES,
+    CarriedRefusals,
+    carry_refusals,
+    count_overruled,
     golden_profiles,
     people_of,
-    refusal_links,
     refusal_reach,
 )
 from journeybook.identity.quality import (
     PairQuality,
     keys_alone,
     pair_quality,
+    people_quality,
     threshold_curve,
     who_is_who,
 )
-from journeybook.identity.records import CUSTOMER_FIELDS, Field, mask, normalise, usable_fields
+from journeybook.identity.records import CUSTOMER_FIELDS, Field, fill_rates, mask, normalise, usable_fields
 from journeybook.identity.simulation import KnownRecords, simulate_copies
+from journeybook.identity.trial import LinkageTrial, try_linkage
+from journeybook.identity.wording import describe_fit, describe_people, describe_refusals
 
 __all__ = [
     "CUSTOMER_FIELDS",
     "EXACT_RULES",
     "REFUSAL_RULES",
+    "CarriedRefusals",
     "ComparedPairs",
     "Field",
     "KnownRecords",
     "LinkageModel",
+    "LinkageTrial",
     "PairQuality",
     "Resolution",
     "blocking_rules",
+    "carry_refusals",
     "compare",
+    "count_overruled",
+    "describe_fit",
+    "describe_people",
+    "describe_refusals",
     "equal_pairs",
+    "fill_rates",
     "fit_linkage",
     "golden_profiles",
     "keys_alone",
@@ -50,11 +65,12 @@ __all__ = [
     "pair_quality",
     "pairs_above",
     "people_of",
-    "refusal_links",
+    "people_quality",
     "refusal_reach",
     "resolve",
     "simulate_copies",
     "threshold_curve",
+    "try_linkage",
     "usable_fields",
     "weight_histogram",
     "who_is_who",

@@ -1,5 +1,7 @@
 """What a resolution gives: people, their golden profiles, and refusals carried to them."""
 
+from dataclasses import dataclass
+
 import ibis
 import pandas as pd
 
@@ -10,6 +12,23 @@ from journeybook.tables import pseudonym
 
 # Keys wide enough that few refusals are lost; a merge would need narrower ones.
 REFUSAL_RULES = ("email", "phone + birth_date", "given_name + surname + birth_date + postcode")
+
+
+@dataclass(frozen=True, eq=False)
+class CarriedRefusals:
+    """People once the refusals of identity resolution hold for all of a person's records.
+
+    Attributes:
+        people: As `people_of` returns them, but ids of people who refuse by any record stand alone.
+        links: Whose refusals hold for whom: `customer_id`, `person_id`, `row` (1, 2, ...); each pair once.
+        set_apart: Customer ids that stand alone for this reason, in the order of `people`.
+        n_recognised: Number of refusing customers who were recognised.
+    """
+
+    people: pd.DataFrame
+    links: pd.DataFrame
+    set_apart: pd.Series
+    n_recognised: int
 
 
 def people_of(resolution: Resolution, *, key: str) -> pd.DataFrame:
@@ -26,16 +45,11 @@ def people_of(resolution: Resolution, *, key: str) -> pd.DataFrame:
     """
     firsts = resolution.records.drop_duplicates("customer_id").reset_index(drop=True)
     heads = resolution.records.drop_duplicates("cluster").set_index("cluster").customer_id
-    named = pd.DataFrame(
-        {
-            "customer_id": firsts.customer_id,
-            "first_id": heads.loc[firsts.cluster].to_numpy(),
-            "row": range(1, len(firsts) + 1),
-        }
+    first_id = pd.Series(heads.loc[firsts.cluster].to_numpy(), index=firsts.index)
+    person_id = _pseudonyms(first_id, key=key)
+    return pd.DataFrame(
+        {"customer_id": firsts.customer_id, "person_id": person_id, "row": range(1, len(firsts) + 1)}
     )
-    table = ibis.memtable(named)
-    table = table.select("customer_id", "row", person_id=pseudonym(table.first_id, key=key))
-    return table.select("customer_id", "person_id", "row").order_by("row").to_pandas()
 
 
 def golden_profiles(records: ibis.Table, people: pd.DataFrame) -> pd.DataFrame:
@@ -78,38 +92,36 @@ def golden_profiles(records: ibis.Table, people: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def refusal_links(refused: ibis.Table, records: ibis.Table, people: pd.DataFrame) -> pd.DataFrame:
-    """Return which person a customer who refuses identity resolution is, so that the refusals hold for them.
+def carry_refusals(people: pd.DataFrame, refused: ibis.Table, records: ibis.Table, *, key: str) -> CarriedRefusals:
+    """Let the refusals of those who refuse identity resolution hold for the people they are.
 
-    Their records are matched to permitted ones on exact keys (`REFUSAL_RULES`) for this one use. They
-    join no profile, and nothing of them is kept but the pair of ids. One record may match several people:
-    then its refusals hold for each, because a refusal lost weighs more than a refusal too many.
+    Their records are matched to permitted ones on exact keys (`REFUSAL_RULES`) for this one use: they join no
+    profile, and nothing of them is kept but pairs of ids. One record may match several people; then its
+    refusals hold for each, because a refusal lost weighs more than a refusal too many. As a refusal holds for
+    all records of a person, the ids of a person so recognised are not resolved either: each stands
+    alone, and what any of them refuses holds for the others.
 
     Args:
-        refused: Customer records of those who refuse, as collected.
-        records: Customer records of those who permit, of the same engine.
-        people: Which person each permitted customer id belongs to.
-
-    Returns:
-        `customer_id` (of the refusing), `person_id`, `row` (1, 2, ...); each pair once.
+        people: Which person each permitted customer id belongs to (`people_of`).
+        refused: Customer records of those who refuse identity resolution, as collected.
+        records: Customer records of those who permit it, of the same engine.
+        key: Secret of the pseudonyms.
     """
-    refused, permitted = normalise(refused), normalise(records)
-    shared = [column for column in permitted.columns if column in refused.columns]
-    both = refused.select(*shared).mutate(refuses=True).union(permitted.select(*shared).mutate(refuses=False))
-    # The two tables number their rows each for itself, so rows are numbered again: those who refuse first.
-    both = kept_in_engine(both.mutate(row=ibis.row_number().over(order_by=[both.refuses.desc(), both.row])))
-    of_row = both.select("row", "customer_id", "refuses").order_by("row").to_pandas().set_index("row")
-    pairs = equal_pairs(both, rules=REFUSAL_RULES)
-    pairs = pairs[of_row.refuses.loc[pairs.left].to_numpy() & ~of_row.refuses.loc[pairs.right].to_numpy()]
-    found = pd.DataFrame(
-        {
-            "customer_id": of_row.customer_id.loc[pairs.left].to_numpy(),
-            "permitted_id": of_row.customer_id.loc[pairs.right].to_numpy(),
-        }
-    )
-    found = found.merge(people.rename(columns={"customer_id": "permitted_id"}), on="permitted_id")
+    found = _recognised(refused, records).merge(people.rename(columns={"customer_id": "permitted_id"}))
     found = found[["customer_id", "person_id"]].drop_duplicates(ignore_index=True)
-    return found.assign(row=range(1, len(found) + 1)).astype({"customer_id": "str", "person_id": "str"})
+    apart = people.person_id.isin(found.person_id)
+    voices = pd.concat([found, people.loc[apart, ["customer_id", "person_id"]]])
+    alone = people[apart].assign(own=_pseudonyms(people.customer_id[apart], key=key))
+    links = voices.merge(alone[["customer_id", "person_id", "own"]], on="person_id", suffixes=("", "_of"))
+    links = links[links.customer_id != links.customer_id_of]
+    links = links[["customer_id", "own"]].rename(columns={"own": "person_id"}).drop_duplicates(ignore_index=True)
+    settled = people.assign(person_id=people.person_id.mask(apart, alone.own))
+    return CarriedRefusals(
+        people=settled,
+        links=links.assign(row=range(1, len(links) + 1)).astype({"customer_id": "str", "person_id": "str"}),
+        set_apart=people.customer_id[apart].reset_index(drop=True),
+        n_recognised=found.customer_id.nunique(),
+    )
 
 
 def refusal_reach(people: pd.DataFrame, links: pd.DataFrame, refused: dict[str, pd.Series]) -> pd.DataFrame:
@@ -117,13 +129,13 @@ def refusal_reach(people: pd.DataFrame, links: pd.DataFrame, refused: dict[str, 
 
     Args:
         people: `customer_id`, `person_id` of those who permit identity resolution.
-        links: The same of those who refuse it (`refusal_links`).
+        links: Whose refusals hold for whom besides (`carry_refusals`).
         refused: Customer ids that refuse, by purpose.
 
     Returns:
         One row a purpose: `purpose`, `n_refusing_ids`, `n_refusing_people` (people any of whose records
         refuses), `n_carried_ids` (their other customer ids, for which the refusal now holds too), `n_by_link`
-        (people who refuse only by a record outside identity resolution).
+        (people who refuse only by a linked record).
     """
     rows = []
     for purpose, ids in refused.items():
@@ -135,6 +147,49 @@ def refusal_reach(people: pd.DataFrame, links: pd.DataFrame, refused: dict[str, 
     return pd.DataFrame(
         rows, columns=["purpose", "n_refusing_ids", "n_refusing_people", "n_carried_ids", "n_by_link"]
     )
+
+
+def count_overruled(
+    people: pd.DataFrame, links: pd.DataFrame, refused: dict[str, pd.Series], permitted: dict[str, pd.DataFrame]
+) -> int:
+    """Return how many people are permitted for a purpose that one of their records refuses; it must be 0.
+
+    Args:
+        people: `customer_id`, `person_id` of those who permit identity resolution.
+        links: Whose refusals hold for whom besides.
+        refused: Customer ids that refuse, by purpose.
+        permitted: `person_id` of those whom the door lets through, by purpose.
+    """
+    voices = pd.concat([people[["customer_id", "person_id"]], links[["customer_id", "person_id"]]])
+    return sum(
+        int(permitted[purpose].person_id.isin(voices.person_id[voices.customer_id.isin(ids)]).sum())
+        for purpose, ids in refused.items()
+        if purpose in permitted
+    )
+
+
+def _recognised(refused: ibis.Table, records: ibis.Table) -> pd.DataFrame:
+    """Return pairs of ids, `customer_id` refusing and `permitted_id`, whose records share an exact key."""
+    refused, permitted = normalise(refused), normalise(records)
+    shared = [column for column in permitted.columns if column in refused.columns]
+    both = refused.select(*shared).mutate(refuses=True).union(permitted.select(*shared).mutate(refuses=False))
+    # The two tables number their rows each for itself, so rows are numbered again: those who refuse first.
+    both = kept_in_engine(both.mutate(row=ibis.row_number().over(order_by=[both.refuses.desc(), both.row])))
+    of_row = both.select("row", "customer_id", "refuses").order_by("row").to_pandas().set_index("row")
+    pairs = equal_pairs(both, rules=REFUSAL_RULES)
+    pairs = pairs[of_row.refuses.loc[pairs.left].to_numpy() & ~of_row.refuses.loc[pairs.right].to_numpy()]
+    return pd.DataFrame(
+        {
+            "customer_id": of_row.customer_id.loc[pairs.left].to_numpy(),
+            "permitted_id": of_row.customer_id.loc[pairs.right].to_numpy(),
+        }
+    )
+
+
+def _pseudonyms(ids: pd.Series, *, key: str) -> pd.Series:
+    table = ibis.memtable(pd.DataFrame({"id": ids.astype("str"), "at": ids.index}))
+    named = table.select("at", name=pseudonym(table.id, key=key)).to_pandas().set_index("at").name
+    return named.reindex(ids.index)
 
 
 def _decade(birth_date: ibis.Column) -> ibis.expr.types.IntegerValue:

@@ -61,14 +61,25 @@ def pair_quality(found: Sequence, truth: Sequence) -> PairQuality:
     )
 
 
-def who_is_who(people: pd.DataFrame, truth: pd.DataFrame | None) -> pd.Series:
-    """Return the person behind each customer id as best known: in truth where it is known, else as found.
-
-    Truth comes by `person_id`; where a person found holds two in truth, the first stands for both.
+def people_quality(people: pd.DataFrame, truth: pd.DataFrame) -> PairQuality:
+    """Compare people found with people in truth, by the pairs of customer ids put together.
 
     Args:
         people: `customer_id`, `person_id` as found.
-        truth: `person_id` and one column more, the person in truth; None where it is not known.
+        truth: One row a customer id: `person_id` as found, and one column more, the person in truth. Ids of
+            those who are not among the people found are passed over.
+    """
+    known = truth[truth.person_id.isin(people.person_id)]
+    return pair_quality(known.person_id, _in_truth(known))
+
+
+def who_is_who(people: pd.DataFrame, truth: pd.DataFrame | None) -> pd.Series:
+    """Return the person behind each customer id as best known: in truth where it is known, else as found.
+
+    Args:
+        people: `customer_id`, `person_id` as found.
+        truth: As in `people_quality`, or None. Where a person found holds two in truth, the first stands for
+            both, so that few errors are laid to what is judged by it, rather than many.
 
     Returns:
         Person by `customer_id`.
@@ -76,8 +87,8 @@ def who_is_who(people: pd.DataFrame, truth: pd.DataFrame | None) -> pd.Series:
     person = people.set_index("customer_id").person_id
     if truth is None:
         return person
-    known = truth.drop_duplicates("person_id").set_index("person_id")
-    return person.map(known.iloc[:, 0])
+    known = truth.assign(truth=_in_truth(truth)).drop_duplicates("person_id").set_index("person_id").truth
+    return person.map(known)
 
 
 def keys_alone(records: ibis.Table, truth: pd.Series, *, rules: Sequence[str]) -> pd.DataFrame:
@@ -143,6 +154,10 @@ def threshold_curve(
             (threshold, got.precision, got.recall, got.f1, got.n_found - got.n_right, got.n_true - got.n_right)
         )
     return pd.DataFrame(rows, columns=["threshold", "precision", "recall", "f1", "n_wrong", "n_missed"])
+
+
+def _in_truth(truth: pd.DataFrame) -> pd.Series:
+    return truth[next(column for column in truth.columns if column not in ("person_id", "row"))]
 
 
 def _n_pairs(groups: pd.DataFrame, by: list[str]) -> int:

@@ -74,6 +74,29 @@ def normalise(records: ibis.Table, *, fields: Sequence[Field] = CUSTOMER_FIELDS)
     )
 
 
+def fill_rates(records: ibis.Table, *, fields: Sequence[Field] = CUSTOMER_FIELDS) -> pd.DataFrame:
+    """Return how much each field can tell.
+
+    Args:
+        records: Customer records, normalised or not.
+        fields: The fields to describe; those without a column are passed over.
+
+    Returns:
+        One row a field: `field`, `filled_share` (0 to 1), `n_values` (distinct), `most_shared` (records that hold
+        its most common value).
+    """
+    records = normalise(records, fields=fields)
+    rows = []
+    for field in usable_fields(records, fields=fields):
+        value = records[field.name]
+        counts = records.filter(value.notnull()).group_by(field.name).aggregate(n=ibis._.count())
+        found = counts.aggregate(filled=counts.n.sum(), n_values=counts.count(), most=counts.n.max()).to_pandas()
+        filled, n_values, most = found.iloc[0].fillna(0).astype(int)
+        rows.append((field.name, filled, n_values, most))
+    found = pd.DataFrame(rows, columns=["field", "filled_share", "n_values", "most_shared"])
+    return found.assign(filled_share=found.filled_share / max(records.count().to_pandas(), 1))
+
+
 def mask(records: pd.DataFrame) -> pd.DataFrame:
     """Return records for showing: of each identifier only the first characters are left, of a phone number none.
 

@@ -19,6 +19,7 @@ def plot_weights(model: LinkageModel, ax: Axes | None = None) -> Axes:
     colours = np.where(weights.weight_bits > 0, COLOURS["blue"], COLOURS["red"])
     ax.barh(place, weights.weight_bits, color=colours, height=0.8)
     ax.axvline(0, color="black", linewidth=0.8)
+    ax.margins(y=0.01)
     labels = [f"{field}: {label}" for field, label in zip(weights.field, weights.label, strict=True)]
     ax.set_yticks(place, labels, fontsize=8)
     ax.set_xlabel("weight in bits: log2 of (share among matches / share among strangers)")
@@ -39,17 +40,11 @@ def plot_pairs(histogram: pd.DataFrame, threshold: float, ax: Axes | None = None
     ax.bar(centre + width * 0.45, matches, width * 0.45, color=COLOURS["blue"], label="one person")
     if 0 < threshold < 1:
         ax.axvline(np.log2(threshold / (1 - threshold)), color="black", linestyle="--", linewidth=1)
-        ax.annotate(
-            f" linked from {threshold:.2g}",
-            (np.log2(threshold / (1 - threshold)), 0.97),
-            xycoords=("data", "axes fraction"),
-            va="top",
-        )
+    ax.set_title(f"Which compared pairs are one person (linked from {threshold:g}, dashed)")
     ax.set_yscale("log")
     ax.set_xlabel("log2 of the odds that a pair is one person")
     ax.set_ylabel("expected number of pairs")
-    ax.set_title("Which compared pairs are one person")
-    ax.legend(loc="upper left", bbox_to_anchor=(0, 0.9))
+    ax.legend(loc="upper left")
     return ax
 
 
@@ -58,11 +53,14 @@ def plot_curve(curve: pd.DataFrame, threshold: float, ax: Axes | None = None) ->
     if ax is None:
         _, ax = plt.subplots()
     odds = np.log10(curve.threshold / (1 - curve.threshold))
-    ax.plot(odds, curve.precision, marker="o", color=COLOURS["blue"], label="precision: found pairs that are right")
-    ax.plot(odds, curve.recall, marker="s", color=COLOURS["orange"], label="recall: true pairs that are found")
-    ax.axvline(np.log10(threshold / (1 - threshold)), color="black", linestyle="--", linewidth=1)
+    ax.plot(
+        odds, curve.precision, marker="o", color=COLOURS["blue"], label="precision: linked pairs that are right"
+    )
+    ax.plot(odds, curve.recall, marker="s", color=COLOURS["orange"], label="recall: true pairs that are linked")
+    if 0 < threshold < 1:
+        ax.axvline(np.log10(threshold / (1 - threshold)), color="black", linestyle="--", linewidth=1)
     ax.set_xticks(odds, [f"{value:.4g}" for value in curve.threshold])
-    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_xlabel("probability from which a pair is linked (dashed: this page's)")
     ax.set_title("Quality by threshold, on copies of known truth")
     ax.legend(loc="lower center")
@@ -80,9 +78,9 @@ def plot_keys(keys: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for y, row in zip(place, keys.itertuples(), strict=True):
         ax.annotate(f" {row.wrong_share:.0%} wrong, {row.missed_share:.0%} missed", (row.n_pairs, y), va="center")
     ax.set_yticks(place, keys.key)
-    ax.set_xlim(0, 1.35 * max(1, keys.n_pairs.max()))
+    ax.set_xlim(0, 1.3 * max(1, keys.n_pairs.max()))
     ax.set_xlabel("pairs of customer ids put together")
     ax.set_title("Linking on one key alone")
     ax.grid(axis="y", visible=False)
-    ax.legend(loc="lower right")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     return ax
