@@ -3,9 +3,17 @@
 import json
 from pathlib import Path
 
+import ibis
 import nbformat
+import pandas as pd
 
-OPENING = "from journeybook.results import check_at_least, save_results\nfrom journeybook.tables import open_run\n"
+from journeybook.datasets.storage import write_raw
+
+OPEN = (
+    "from journeybook.results import check_at_least, save_results\n"
+    "from journeybook.tables import list_tables, open_run, raw, read, write\n"
+    "run = open_run(tables, page=page)"
+)
 GIVEN = """
 # Seed of every random number.
 seed = 1
@@ -19,18 +27,19 @@ page = {name!r}
 
 
 def write_page(
-    folder: Path, name: str, *, own: str, cells: list[str], reads: list[str], writes: list[str], question: str = ""
+    folder: Path, name: str, *, own: str, cells: list[str], reads: list[str], writes: list[str]
 ) -> None:
-    """Write a notebook `name` with parameters `own` and code `cells`."""
+    """Write a notebook `name` with its own parameters and its code cells."""
     new = nbformat.v4
-    opening = f"# {name[:2]} {name[3:].capitalize()}\n\n**{question or 'What is it?'}** More words."
+    opening = f"# {name[:2]} {name[3:].capitalize()}\n\n**What does {name[3:]} do?** It is a toy."
     parameters = new.new_code_cell(own.strip() + GIVEN.format(name=name), metadata={"tags": ["parameters"]})
-    code = [new.new_code_cell(cell) for cell in [OPENING + "run = open_run(tables, page=page)", *cells]]
+    held = new.new_markdown_cell("## Does it hold?")
+    code = [new.new_code_cell(cell) for cell in cells]
     notebook = new.new_notebook(
-        cells=[new.new_markdown_cell(opening), parameters, *code],
+        cells=[new.new_markdown_cell(opening), parameters, *code[:-1], held, code[-1]],
         metadata={
             "journeybook": {"reads": reads, "writes": writes},
-            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "kernelspec": {"name": "a kernel that is not installed", "display_name": "None", "language": "python"},
         },
     )
     for number, cell in enumerate(notebook.cells):
@@ -48,62 +57,76 @@ def save(inputs: list[str], *, checks: str = "[]", metrics: str = "{}") -> str:
 
 
 def write_pages(folder: Path) -> None:
-    """Write four pages: one that copies, one that counts, one that needs another table, one after it."""
+    """Write four pages: one copies, one counts and draws, one lacks its table, one needs the second."""
     write_page(
-        folder, "01_copy", own="# Rows kept. Range 1 up.\nrows = 3", reads=["raw/*"], writes=["accepted/*"],
+        folder,
+        "01_copy",
+        own="# Rows kept. Range 1 up.\nrows = 3",
+        reads=["raw/*"],
+        writes=["accepted/*"],
         cells=[
-            "from journeybook.tables import list_tables, raw, write",
+            OPEN,
             "for name in list_tables(run, 'raw'):\n"
             "    write(run, f'accepted/{name}', raw(run, name).limit(rows), sources=[f'raw/{name}'])",
             save(["raw/transactions"]),
         ],
-    )  # fmt: skip
+    )
     write_page(
-        folder, "02_count", own='# Table counted.\ntable = "transactions"\n# A label.\nlabel: str | None = None',
-        reads=["accepted/{table}"], writes=["counts"], question="How many rows are there?",
+        folder,
+        "02_count",
+        own='# Table counted.\ntable = "transactions"\n# Least number of rows.\nleast: float | None = None',
+        reads=["accepted/{table}"],
+        writes=["counts"],
         cells=[
-            "import matplotlib.pyplot as plt\nimport pandas as pd\nfrom IPython.display import Markdown, display\n"
-            "from journeybook.tables import read, write",
+            OPEN,
+            "import matplotlib.pyplot as plt\nfrom IPython.display import Markdown, display",
             "frame = read(run, f'accepted/{table}', purpose='analytics').order_by('row').to_pandas()\nframe",
             "axes = plt.figure(figsize=(3, 2)).gca()\naxes.bar(frame['row'], 1)\n"
             "display(Markdown(f'**What we see.** {len(frame)} bars.'))\naxes",
-            "write(run, 'counts', pd.DataFrame({'n': [len(frame)]}), sources=[f'accepted/{table}'])",
+            "write(run, 'counts', frame[['row']], sources=[f'accepted/{table}'])",
             save(
-                ["accepted/transactions"], metrics="{'n_rows': len(frame), 'row_share': 0.123456}",
-                checks="[check_at_least('rows', len(frame), bound=3, source='a toy')]",
+                ["accepted/transactions"],
+                metrics="{'n_rows': len(frame), 'row_share': 0.123456, 'no_figure': float('nan')}",
+                checks="[check_at_least('rows', len(frame), bound=least or 3, source='a <toy>')]",
             ),
         ],
-    )  # fmt: skip
+    )
     write_page(
-        folder, "03_visits", own="# Nothing much.\nx = 0.5", reads=["accepted/events|accepted/paths"],
-        writes=["visits"], cells=[save(["accepted/events"])],
-    )  # fmt: skip
+        folder,
+        "03_visits",
+        own="# Nothing much.\nshare = 0.5",
+        reads=["accepted/events|accepted/paths"],
+        writes=["visits"],
+        cells=[OPEN, save(["accepted/events"])],
+    )
     write_page(
-        folder, "04_last", own='# What goes wrong.\ntrouble = ""', reads=["counts", "visits?"], writes=["last"],
+        folder,
+        "04_last",
+        own='# What goes wrong.\ntrouble = ""',
+        reads=["counts", "visits?"],
+        writes=["last"],
         cells=[
-            "import time\nif trouble == 'slow':\n    time.sleep(30)",
-            "if trouble:\n    raise ValueError(trouble)",
-            "from journeybook.tables import read, write\n"
+            "import os, time\nif trouble == 'slow':\n    time.sleep(60)\nif trouble == 'dead':\n    os._exit(1)",
+            "if trouble:\n    raise ValueError(f'trouble: {trouble}')",
+            OPEN,
             "write(run, 'last', read(run, 'counts', purpose='analytics'), sources=['counts'])",
             save(["counts"]),
         ],
-    )  # fmt: skip
+    )
 
 
-def build_toy_dataset(
-    folder: Path, *, dataset: str, seed: int, scale: float, timezone: str, files=None, base=None
-):
-    """A data set of one table, as `journeybook.datasets.build_dataset` would write it."""
-    import ibis
-    import pandas as pd
-
-    from journeybook.datasets.storage import write_raw
-
+def build_toy_dataset(folder, *, dataset, seed, scale, timezone, files=None, base=None) -> None:
+    """Write a data set of one table, as `journeybook.datasets.build_dataset` would."""
     frame = pd.DataFrame({"customer_id": ["a", "b", "c", "d"], "revenue": [1.5, 2.0, 3.25, float(seed)]})
     write_raw(ibis.duckdb.connect(), Path(folder), "transactions", frame, provenance="SIMULATED", source="a toy")
+    about = {"rows": len(frame), "sha256": "", "provenance": "SIMULATED", "source": "a toy"}
     described = {
-        "dataset": dataset, "seed": seed, "scale": scale, "timezone": timezone,
-        "as_of": None, "ledger_as_of": None,
-        "tables": {"transactions": {"rows": 4, "sha256": "", "provenance": "SIMULATED", "source": "a toy"}},
-    }  # fmt: skip
+        "dataset": dataset,
+        "seed": seed,
+        "scale": scale,
+        "timezone": timezone,
+        "as_of": None,
+        "ledger_as_of": None,
+        "tables": {"transactions": about},
+    }
     (Path(folder) / "dataset.json").write_text(json.dumps(described), encoding="utf-8")

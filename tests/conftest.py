@@ -1,0 +1,59 @@
+"""Runs that several tests look at, each done once."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import toys
+
+from journeybook.report import running
+from journeybook.report.outcomes import RunOutcome
+from journeybook.report.pages import Page, discover
+from journeybook.report.params import read_parameters
+
+SMALL_SCALE = 0.3
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that tests look at.
+
+    Attributes:
+        out: Folder of the report.
+        outcome: What became of the run.
+    """
+
+    out: Path
+    outcome: RunOutcome
+
+    def results(self, page: str) -> dict:
+        """The results file of a page."""
+        return json.loads((self.out / "results" / f"{page}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """journey_demo at a scale of 0.3, every page through the real runner."""
+    out = tmp_path_factory.mktemp("small") / "reports"
+    parameters = read_parameters(pages=discover(), settings=[f"scale={SMALL_SCALE}"])
+    return FinishedRun(out, running.run_report(parameters, out=out))
+
+
+@pytest.fixture(scope="session")
+def toy_pages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Page, ...]:
+    """Four toy pages."""
+    folder = tmp_path_factory.mktemp("toy-notebooks")
+    toys.write_pages(folder)
+    return discover(folder)
+
+
+@pytest.fixture(scope="session")
+def toy_run(toy_pages: tuple[Page, ...], tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """The toy pages, run once; tests that change the folder copy it first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "build_dataset", toys.build_toy_dataset)
+        folder = tmp_path_factory.mktemp("toy")
+        out = folder / "reports"
+        parameters = read_parameters(pages=toy_pages, settings=["seed=7"], defaults=folder / "none.yaml")
+        return FinishedRun(out, running.run_report(parameters, out=out))

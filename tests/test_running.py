@@ -1,0 +1,315 @@
+"""A run of toy pages through the real runner: order, failures, what is kept, what is never left behind."""
+
+import io
+import json
+import multiprocessing
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import pytest
+import toys
+
+from journeybook.errors import JourneybookError
+from journeybook.report import planning, running
+from journeybook.report.kernel import Execution, execute
+from journeybook.report.params import PageRun, read_parameters
+from journeybook.report.progress import Progress
+from journeybook.report.storing import locked
+
+
+@pytest.fixture
+def again(toy_run, toy_pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Run again in a copy of the finished toy run, with other settings; returns the outcome and what was said."""
+    monkeypatch.setattr(running, "build_dataset", toys.build_toy_dataset)
+    out = tmp_path / "reports"
+    shutil.copytree(toy_run.out, out)
+
+    def running_again(*settings: str, only: tuple[str, ...] = (), timeout: int = 60):
+        parameters = read_parameters(
+            pages=toy_pages, settings=["seed=7", *settings], defaults=tmp_path / "none.yaml"
+        )
+        said = io.StringIO()
+        progress = Progress(out / "run.log", stream=said)
+        outcome = running.run_report(parameters, out=out, only=only, cell_timeout=timeout, progress=progress)
+        return outcome, said.getvalue(), out
+
+    return running_again
+
+
+def statuses(outcome) -> dict[str, str]:
+    return {page.name: page.status for page in outcome.pages}
+
+
+def test_pages_run_in_order_and_say_what_they_lack(toy_run) -> None:
+    assert statuses(toy_run.outcome) == {
+        "01_copy": "done", "02_count": "done", "03_visits": "not run", "04_last": "done",
+    }  # fmt: skip
+    lacking = toy_run.outcome.pages[2].reason
+    assert lacking == "it needs the table events or the table paths, which the data set does not have"
+    assert toy_run.outcome.exit_code(strict=True) == 0
+    assert toy_run.results("02_count")["metrics"]["n_rows"] == 3
+
+
+def test_only_names_numbers_and_times_are_in_the_log(toy_run) -> None:
+    log = (toy_run.out / "run.log").read_text(encoding="utf-8")
+    assert "02_count cell 6 of 7" in log
+    assert str(toy_run.out) not in log
+
+
+def test_paths_hosts_and_times_are_in_the_manifest_alone(toy_run) -> None:
+    manifest = json.loads((toy_run.out / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["parameters"]["seed"] == 7
+    assert manifest["pages"]["02_count"]["failed_checks"] == 0
+    for path in [*toy_run.out.glob("results/*"), *toy_run.out.glob("executed/*"), *toy_run.out.glob("0*.html")]:
+        text = path.read_text(encoding="utf-8")
+        assert str(toy_run.out) not in text, path
+        assert manifest["host"] not in text, path
+
+
+def test_nothing_unfinished_is_left(toy_run) -> None:
+    left = [path.name for path in toy_run.out.rglob("*") if "unfinished" in path.name or "building" in path.name]
+    assert left == []
+
+
+def test_one_page_keeps_what_it_needs(again) -> None:
+    outcome, said, _ = again(only=("02_count",))
+    kept = {page.name: page.kept for page in outcome.pages if page.status == "done"}
+    assert kept == {"01_copy": True, "02_count": False, "04_last": True}
+    assert "as built before" in said
+    assert "01_copy                          kept" in said
+
+
+def test_changed_parameters_drop_what_was_made_from_the_old(again) -> None:
+    outcome, _, out = again("02_count.least=4", only=("02_count",))
+    assert statuses(outcome) == {
+        "01_copy": "done", "02_count": "done", "03_visits": "not run", "04_last": "not run",
+    }  # fmt: skip
+    assert outcome.pages[0].kept
+    assert outcome.pages[3].reason == "it was not asked for"
+    assert not (out / "results" / "04_last.json").exists()
+    assert not (out / "04_last.html").exists()
+    assert not (out / "tables" / "last.parquet").exists()
+    assert outcome.failed_checks == 1
+    assert (outcome.exit_code(strict=False), outcome.exit_code(strict=True)) == (0, 1)
+
+
+def test_a_failing_page_is_shown_and_stops_only_what_needs_it(again, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome, said, out = again("04_last.trouble=a <secret>", only=("04_last",))
+    last = outcome.pages[3]
+    assert (last.status, last.reason) == ("failed", "Stopped in cell 3: ValueError: trouble: a <secret>")
+    assert (outcome.failed, outcome.exit_code(strict=False)) == (1, 1)
+    assert "secret" not in said
+    assert "secret" not in (out / "run.log").read_text(encoding="utf-8")
+    assert not (out / "tables" / "last.parquet").exists()
+    page = (out / "04_last.html").read_text(encoding="utf-8")
+    assert "Traceback" in page
+    assert "trouble: a &lt;secret&gt;" in page
+    assert "This page failed" in page
+    executed = nbformat.read(out / "executed" / "04_last.ipynb", as_version=4)
+    assert executed.cells[3].outputs[-1].ename == "ValueError"
+    assert "04_last.html" in (out / "index.html").read_text(encoding="utf-8")
+
+
+def test_what_needs_a_failed_page_is_not_run(again, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(notebook: Path, **options) -> Execution:
+        return Execution(nbformat.read(notebook, as_version=4), 0.1, "ValueError", 2, "ValueError: no")
+
+    monkeypatch.setattr(running, "execute", fails)
+    outcome, said, out = again(only=("02_count", "04_last"))
+    assert statuses(outcome)["02_count"] == "failed"
+    assert outcome.pages[3].status == "not run"
+    assert outcome.pages[3].reason == "it needs 02_count, which failed"
+    assert not (out / "tables" / "counts.parquet").exists()
+
+
+def test_a_cell_has_a_time_limit(toy_pages) -> None:
+    started = time.monotonic()
+    done = execute(toy_pages[3].path, parameters={"trouble": "slow"}, timeout=1, on_cell=lambda cell, of: None)
+    assert (done.error, done.cell) == ("a cell took longer than 1 s", 2)
+    assert time.monotonic() - started < 50
+
+
+def test_a_process_that_dies_is_a_failure(toy_pages) -> None:
+    done = execute(toy_pages[3].path, parameters={"trouble": "dead"}, timeout=60, on_cell=lambda cell, of: None)
+    assert done.error == "the process of the page died, most often for want of memory"
+
+
+def test_other_data_are_built_anew(again) -> None:
+    outcome, said, out = again("seed=8", only=("01_copy",))
+    assert "data                             journey_demo is built" in said
+    assert statuses(outcome)["02_count"] == "not run"
+    assert json.loads((out / "tables" / "dataset.json").read_text(encoding="utf-8"))["seed"] == 8
+    assert not (out / "tables" / "counts.parquet").exists()
+
+
+def test_a_data_set_that_cannot_be_built_leaves_the_old_one(again, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(folder: Path, **options) -> None:
+        (folder / "raw").mkdir()
+        raise JourneybookError("contacts lack the column responded.")
+
+    monkeypatch.setattr(running, "build_dataset", broken)
+    with pytest.raises(JourneybookError, match="lack the column"):
+        again("seed=9")
+    outcome, said, out = again(only=("01_copy",))
+    assert "as built before" in said
+    assert not list(out.glob("*building*"))
+    assert outcome.failed == 0
+
+
+def test_a_folder_of_other_files_is_not_touched(again, tmp_path: Path) -> None:
+    tables = tmp_path / "reports" / "tables"
+    (tables / "dataset.json").unlink()
+    (tables / "fingerprints.json").unlink()
+    with pytest.raises(JourneybookError, match="holds files that are not a run's tables"):
+        again()
+    assert (tables / "counts.parquet").exists()
+
+
+def test_impossible_and_unknown_pages_are_usage_errors(again) -> None:
+    with pytest.raises(JourneybookError, match=r"--only: 03_visits is not possible: it needs the table events"):
+        again(only=("03_visits",))
+    with pytest.raises(JourneybookError, match=r"--only: unknown page 02_cuont; did you mean 02_count\?"):
+        again(only=("02_cuont",))
+
+
+def _hold(folder: Path, held, release) -> None:
+    with locked(folder):
+        held.set()
+        release.wait(20)
+
+
+def test_two_runs_do_not_mix(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    held, release = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(tmp_path, held, release))
+    other.start()
+    try:
+        assert held.wait(30)
+        with pytest.raises(JourneybookError, match="Another run is writing into"), locked(tmp_path):
+            raise AssertionError("the lock was given twice")
+        other.kill()
+        other.join()
+        with locked(tmp_path):
+            assert (tmp_path / ".lock").exists()
+    finally:
+        other.kill()
+
+
+def test_terminal_and_file_are_told_differently() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal, plain = Terminal(), io.StringIO()
+    for stream in (terminal, plain):
+        progress = Progress(stream=stream, quiet_seconds=10)
+        now = time.monotonic()
+        progress.at_work("01_copy", cell=1, of=3, started=now)
+        progress.at_work("01_copy", cell=2, of=3, started=now - 11)
+        progress.say("01_copy done")
+        progress.close()
+    assert terminal.getvalue().endswith("\r01_copy done\n")
+    assert "cell  1 of 3" in terminal.getvalue()
+    assert [line.split("  ")[-1].strip() for line in plain.getvalue().splitlines()] == ["11 s", "01_copy done"]
+
+
+# --- the plan, without running ------------------------------------------------------------------------
+
+
+def page(template, name: str, reads: list[str], writes: list[str], **values) -> PageRun:
+    base = name.partition(".")[0]
+    return PageRun(name, replace(template, name=base, reads=tuple(reads), writes=tuple(writes)), values)
+
+
+@pytest.fixture
+def journey(toy_pages):
+    """The pages of the design, by what they read and write."""
+    new = toy_pages[0]
+    return [
+        page(new, "01_collection", ["raw/*"], ["accepted/*", "quarantine", "consents"]),
+        page(new, "02_cleaning", ["accepted/*"], ["clean/*"]),
+        page(new, "03_identity", ["clean/customer_records"], ["people", "profiles"]),
+        page(new, "04_enrichment", ["clean/transactions", "clean/products?", "people?"], ["features"]),
+        page(new, "05_segmentation", ["features"], ["segments"]),
+        page(new, "07_channel", ["clean/{contacts}", "features?"], ["response_scores"], contacts="contacts"),
+        page(
+            new, "07_channel.coupons", ["clean/{contacts}", "features?"], ["response_scores"], contacts="coupons"
+        ),
+        page(new, "08_clickstream", ["clean/events|clean/paths"], ["transitions"]),
+        page(new, "10_privacy", ["features", "segments?"], ["private_releases"]),
+        page(new, "11_experiments", ["clean/{experiment}"], ["comparisons"], experiment="experiment"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "possible"),
+    [
+        (["transactions"], {"04_enrichment", "05_segmentation", "10_privacy"}),
+        (["contacts"], {"07_channel"}),
+        (["coupons"], {"07_channel.coupons"}),
+        (["events"], {"08_clickstream"}),
+        (["paths"], {"08_clickstream"}),
+        (["experiment"], {"11_experiments"}),
+        (["customer_records", "consents"], {"03_identity"}),
+    ],
+)
+def test_least_data_of_each_page(journey, raw: list[str], possible: set[str]) -> None:
+    steps = planning.plan(journey, raw=raw)
+    assert {s.name for s in steps if not s.missing} == {"01_collection", "02_cleaning"} | possible
+
+
+def test_plan_names_the_table_that_is_missing_at_the_root(journey) -> None:
+    missing = {s.name: s.missing for s in planning.plan(journey, raw=["contacts"])}
+    assert missing["05_segmentation"] == "the table transactions"
+    assert missing["10_privacy"] == "the table transactions"
+    assert missing["08_clickstream"] == "the table events or the table paths"
+    assert missing["07_channel.coupons"] == "the table coupons"
+
+
+def test_plan_knows_what_each_page_needs(journey) -> None:
+    steps = planning.plan(journey, raw=["transactions", "customer_records", "contacts"])
+    by_name = {s.name: s for s in steps}
+    assert by_name["04_enrichment"].needs == ("02_cleaning",)
+    assert by_name["04_enrichment"].uses == ("02_cleaning", "03_identity")
+    assert by_name["07_channel"].needs == ("02_cleaning",)
+    assert by_name["07_channel"].uses == ("02_cleaning", "04_enrichment")
+    asked, needed = planning.chosen(steps, ["05_segmentation"])
+    assert asked == {"05_segmentation"}
+    assert needed == {"01_collection", "02_cleaning", "03_identity", "04_enrichment"}
+
+
+def test_no_page_reads_the_tables_of_a_variant(journey) -> None:
+    steps = planning.plan(journey, raw=["coupons"])
+    assert all("07_channel.coupons" not in s.uses for s in steps)
+    assert planning.written_files(steps[6], Path("nowhere")) == []
+
+
+def test_fingerprints_follow_what_a_page_is_made_from(journey, toy_pages, tmp_path: Path) -> None:
+    parameters = read_parameters(pages=toy_pages, defaults=tmp_path / "none.yaml")
+    steps = planning.plan(journey, raw=["transactions", "contacts"])
+    first = planning.page_fingerprints(steps, parameters=parameters, data="a", key="k")
+    assert first == planning.page_fingerprints(steps, parameters=parameters, data="a", key="k")
+    for other in ({"data": "b", "key": "k"}, {"data": "a", "key": "l"}):
+        found = planning.page_fingerprints(steps, parameters=parameters, **other)
+        assert all(found[name] != first[name] for name in first)
+    journey[3] = replace(journey[3], values={"as_of": "2017-06-01"})
+    steps = planning.plan(journey, raw=["transactions", "contacts"])
+    found = planning.page_fingerprints(steps, parameters=parameters, data="a", key="k")
+    changed = {name for name in first if found[name] != first[name]}
+    assert changed >= {"04_enrichment", "05_segmentation", "07_channel", "10_privacy"}
+    assert not changed & {"01_collection", "02_cleaning", "03_identity", "08_clickstream", "11_experiments"}
+
+
+def test_a_changed_file_of_the_user_is_other_data(toy_pages, tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("x\n1\n", encoding="utf-8")
+    own = tmp_path / "own.yaml"
+    own.write_text("{dataset: files, files: {transactions: {path: '*.csv'}}}", encoding="utf-8")
+    parameters = read_parameters(own, pages=toy_pages, defaults=tmp_path / "none.yaml")
+    before = planning.data_fingerprint(parameters)
+    assert planning.data_fingerprint(parameters) == before
+    (tmp_path / "b.csv").write_text("x\n1\n2\n", encoding="utf-8")
+    assert planning.data_fingerprint(parameters) != before
