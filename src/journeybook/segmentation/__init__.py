@@ -7,11 +7,18 @@
 | segments | k-means on the last snapshot, carried to all; names, profiles, RFM scores |
 | movement | steps between snapshots with intervals; the refitting that makes movement up |
 | references | the same procedure on nothing, on planted groups, on unscaled features |
+| words | the sentences of the page |
 """
 
 from journeybook.segmentation.groups import GroupCount, count_groups, fit_kmeans, nearest
 from journeybook.segmentation.movement import Movement, Refitted, movement, refit_each_snapshot
-from journeybook.segmentation.preparation import Preparation, last_snapshot, matrix, prepare
+from journeybook.segmentation.preparation import (
+    Preparation,
+    first_full_snapshot,
+    last_snapshot,
+    matrix,
+    prepare,
+)
 from journeybook.segmentation.references import (
     Planted,
     Structureless,
@@ -21,6 +28,15 @@ from journeybook.segmentation.references import (
     unscaled,
 )
 from journeybook.segmentation.segments import RfmScores, Segmentation, describe, rfm_scores, segment
+from journeybook.segmentation.words import (
+    count_sentence,
+    headline_figures,
+    movement_sentence,
+    nothing_sentence,
+    pitfall_sentence,
+    rfm_sentence,
+    summary,
+)
 
 __all__ = [
     "GroupCount",
@@ -33,17 +49,25 @@ __all__ = [
     "Structureless",
     "Unscaled",
     "count_groups",
+    "count_sentence",
     "describe",
+    "first_full_snapshot",
     "fit_kmeans",
+    "headline_figures",
     "last_snapshot",
     "matrix",
     "movement",
+    "movement_sentence",
     "nearest",
+    "nothing_sentence",
+    "pitfall_sentence",
     "planted_groups",
     "prepare",
     "refit_each_snapshot",
     "rfm_scores",
+    "rfm_sentence",
     "segment",
     "structureless",
+    "summary",
     "unscaled",
 ]

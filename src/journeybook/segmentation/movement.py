@@ -22,6 +22,7 @@ class Movement:
     Attributes:
         transitions: One row a pair of segments: source, target, n (steps), share of
             the steps from source, low, high.
+        sizes: Share of the people of each snapshot by segment: as_of, segment, share.
         stay_share: Share of all steps that stay, with its interval `stay_low` to `stay_high`.
         stay_low: Lower end.
         stay_high: Upper end.
@@ -30,6 +31,7 @@ class Movement:
     """
 
     transitions: pd.DataFrame
+    sizes: pd.DataFrame
     stay_share: float
     stay_low: float
     stay_high: float
@@ -37,23 +39,27 @@ class Movement:
     n_snapshots: int
 
 
-def movement(assignments: pd.DataFrame, *, n_draws: int, level: float, rng: np.random.Generator) -> Movement:
+def movement(
+    assignments: pd.DataFrame, *, since: pd.Timestamp, n_draws: int, level: float, rng: np.random.Generator
+) -> Movement:
     """Count the steps and put intervals around their shares by drawing whole people (clustered bootstrap).
 
     A person's steps are alike, so that steps counted as if independent would give intervals that are too narrow.
 
     Args:
         assignments: person_id, as_of, segment, row; one row a person and snapshot.
+        since: First snapshot used, from `first_full_snapshot`.
         n_draws: Bootstrap samples.
         level: Level of the intervals.
         rng: Source of chance.
     """
+    assignments = assignments[assignments["as_of"] >= since]
     names = sorted(assignments["segment"].unique(), key=lambda name: (len(name), name))
     k, n_snapshots = len(names), assignments["as_of"].nunique()
     steps = _steps(assignments, names)
     if steps.empty:
         nothing = pd.DataFrame(columns=["source", "target", "n", "share", "low", "high"])
-        return Movement(nothing, np.nan, np.nan, np.nan, 0, n_snapshots)
+        return Movement(nothing, _sizes(assignments, names), np.nan, np.nan, np.nan, 0, n_snapshots)
     people, person = np.unique(steps["person"], return_inverse=True)
     counts = np.zeros((len(people), k * k))
     np.add.at(counts, (person, steps["source"].to_numpy() * k + steps["target"].to_numpy()), 1)
@@ -80,7 +86,9 @@ def movement(assignments: pd.DataFrame, *, n_draws: int, level: float, rng: np.r
         }
     )
     stay = float(np.trace(total) / total.sum())
-    return Movement(table, stay, float(stay_low), float(stay_high), int(total.sum()), n_snapshots)
+    return Movement(
+        table, _sizes(assignments, names), stay, float(stay_low), float(stay_high), int(total.sum()), n_snapshots
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,15 +106,18 @@ class Refitted:
     matched: float
 
 
-def refit_each_snapshot(features: pd.DataFrame, *, found: Segmentation, rng: np.random.Generator) -> Refitted:
+def refit_each_snapshot(
+    features: pd.DataFrame, *, found: Segmentation, since: pd.Timestamp, rng: np.random.Generator
+) -> Refitted:
     """The tempting wrong way: cluster every snapshot anew and compare the labels.
 
     Args:
         features: One row a person and snapshot.
         found: The segments of one model, whose number and columns are used.
+        since: First snapshot used, from `first_full_snapshot`.
         rng: Source of chance.
     """
-    ordered = features.sort_values("row", kind="stable")
+    ordered = features[features["as_of"] >= since].sort_values("row", kind="stable")
     values = matrix(ordered, preparation=found.preparation)
     raw = np.zeros(len(ordered), dtype=int)
     for as_of in sorted(ordered["as_of"].unique()):
@@ -114,10 +125,16 @@ def refit_each_snapshot(features: pd.DataFrame, *, found: Segmentation, rng: np.
         k = min(found.n_segments, len(np.unique(values[here], axis=0)))
         fit = fit_kmeans(values[here], n_clusters=k, n_starts=5, rng=rng)
         raw[here] = nearest(values[here], centres=fit.cluster_centers_)
-    shares = [_stay_share(found.assignments["segment"].to_numpy(), found.assignments)]
+    kept = found.assignments[found.assignments["as_of"] >= since]
+    shares = [_stay_share(kept["segment"].to_numpy(), kept)]
     shares.append(_stay_share(raw, ordered))
     shares.append(_stay_share(_matched(raw, ordered, found.n_segments), ordered))
     return Refitted(*shares)
+
+
+def _sizes(assignments: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    shares = pd.crosstab(assignments["as_of"], assignments["segment"], normalize="index").reindex(columns=names)
+    return shares.rename_axis(columns="segment").stack().to_frame("share").reset_index()
 
 
 def _steps(assignments: pd.DataFrame, names: list[str]) -> pd.DataFrame:

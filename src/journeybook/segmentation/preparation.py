@@ -1,5 +1,6 @@
 """From features to the matrix that is clustered: which columns, on which scale."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,10 @@ from scipy import stats
 KEYS = ("person_id", "as_of", "row")
 MAX_MISSING_SHARE = 0.3
 FEWEST_VALUES = 5
+MAX_SAME_SHARE = 0.5
+# Recency, frequency and money stay in where fewer columns than this can be compared.
+FEWEST_COLUMNS = 3
+RFM = ("recency_days", "n_baskets", "revenue")
 LOG_SKEWNESS = 1.0
 # A value further out counts as this many standard deviations: one customer is no group.
 FURTHEST_SD = 4.0
@@ -64,9 +69,10 @@ def prepare(features: pd.DataFrame, *, columns: Sequence[str] | None) -> Prepara
     """Choose the features to cluster on and learn their scale from the last snapshot.
 
     Without a choice every quantity is used that can be compared between snapshots. Left out are text, columns with
-    fewer than five values (classes), with more than 30 % missing, and running totals: a column that falls in
-    fewer than one in twenty of its changes measures how long we have watched, and would turn the passing of time
-    into movement.
+    fewer than five values (classes), with more than 30 % missing or half of the people at one value (k-means would
+    find that value and call it a group), and running totals: a column that falls in fewer than one in twenty of
+    its changes measures how long we have watched, and would turn the passing of time into movement. Where fewer
+    than three columns are left, recency, number of baskets and revenue are used all the same.
 
     Args:
         features: One row a person and snapshot.
@@ -90,6 +96,9 @@ def prepare(features: pd.DataFrame, *, columns: Sequence[str] | None) -> Prepara
         elif columns is None and not reason and _is_running_total(features, column):
             reason = "a running total, which grows with time alone"
         rows.append((column, "left out" if reason else "used", reason))
+    if columns is None and sum(role == "used" for _, role, _ in rows) < FEWEST_COLUMNS:
+        kept = "kept, for few columns can be compared"
+        rows = [(c, "used", kept) if c in RFM and _varies(last[c]) else (c, role, why) for c, role, why in rows]
     roles = pd.DataFrame(rows, columns=["column", "role", "reason"])
     used = roles.loc[roles["role"] == "used", "column"].tolist()
     if columns is not None and len(used) < len(set(columns)):
@@ -114,6 +123,21 @@ def matrix(rows: pd.DataFrame, *, preparation: Preparation) -> np.ndarray:
     return np.clip((values - preparation.centre) / preparation.scale, -FURTHEST_SD, FURTHEST_SD)
 
 
+def first_full_snapshot(features: pd.DataFrame, *, preparation: Preparation) -> pd.Timestamp:
+    """The first snapshot whose windows (columns named ..._91d) lie wholly inside the data.
+
+    Before it a window holds fewer days than its name says, and everyone seems to rise as it fills. How far the
+    data reach back is read from the largest `tenure_days`; without that column every snapshot counts. Where no
+    window is ever full it is the last snapshot.
+    """
+    windows = [int(days) for c in preparation.columns for days in re.findall(r"_(\d+)d$", c)]
+    if not windows or "tenure_days" not in features.columns:
+        return features["as_of"].min()
+    reach = features.groupby("as_of")["tenure_days"].max()
+    full = reach.index[reach >= max(windows)]
+    return full.min() if len(full) else features["as_of"].max()
+
+
 def _others(features: pd.DataFrame) -> list[str]:
     return [column for column in features.columns if column not in KEYS]
 
@@ -133,7 +157,14 @@ def _unfit(values: pd.Series, *, chosen: bool) -> str:
     if n_values < FEWEST_VALUES:
         return f"only {n_values} values"
     missing = float(values.isna().mean())
-    return f"{missing:.0%} missing" if missing > MAX_MISSING_SHARE else ""
+    if missing > MAX_MISSING_SHARE:
+        return f"{missing:.0%} missing"
+    same = float(values.value_counts(normalize=True).iloc[0])
+    return f"one value for {same:.0%} of the people" if same > MAX_SAME_SHARE else ""
+
+
+def _varies(values: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(values) and values.nunique() > 1
 
 
 def _is_running_total(features: pd.DataFrame, column: str) -> bool:

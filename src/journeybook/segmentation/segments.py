@@ -7,14 +7,13 @@ import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
 from journeybook.segmentation.groups import fit_kmeans, nearest
-from journeybook.segmentation.preparation import Preparation, last_snapshot, matrix
+from journeybook.segmentation.preparation import RFM, Preparation, last_snapshot, matrix
 
 # The first of these that is used orders the segments; S1 has most of it.
 VALUE_COLUMNS = ("revenue_91d", "revenue", "monetary", "spend")
-RFM = ("recency_days", "n_baskets", "revenue")
 N_STARTS = 20
 # Means this many standard deviations from everyone's are worth a word.
-WORTH_A_WORD_SD = 0.3
+WORTH_A_WORD_SD = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +124,7 @@ def describe(away: pd.Series) -> str:
         for name, value in ranked.items()
         if abs(value) > WORTH_A_WORD_SD
     ]
-    return ", ".join(words) or "like everyone"
+    return ", ".join(words) or "near the average"
 
 
 @dataclass(frozen=True, eq=False)

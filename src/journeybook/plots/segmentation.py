@@ -1,0 +1,112 @@
+"""Figures of page 05: the evidence for groups, what sets segments apart, how people move."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from journeybook.plots import COLOURS
+
+MAX_FEATURES = 20
+
+
+def plot_evidence(evidence: pd.DataFrame, *, n_groups: int, n_segments: int, strong: float = 0.8) -> Figure:
+    """Gap statistic and prediction strength with stability, by the number of clusters.
+
+    Args:
+        evidence: Table of a `GroupCount`.
+        n_groups: Groups the data support.
+        n_segments: Segments the page makes.
+        strong: Strength from which a number of groups counts as predicted.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.8, 3.9))
+    left.errorbar(
+        evidence["k"], evidence["gap"], yerr=evidence["gap_se"], fmt="o-", capsize=3, color=COLOURS["blue"]
+    )
+    left.set_title("Tighter than a box without groups?")
+    left.set_ylabel("gap statistic ± one standard error")
+    right.errorbar(
+        evidence["k"], evidence["prediction_strength"], yerr=evidence["prediction_strength_se"],
+        fmt="o-", capsize=3, color=COLOURS["blue"], label="prediction strength",
+    )  # fmt: skip
+    right.plot(evidence["k"], evidence["stability"], "s--", color=COLOURS["orange"], label="stability of borders")
+    right.plot(evidence["k"], evidence["silhouette"], "^:", color=COLOURS["green"], label="silhouette")
+    right.axhline(strong, color=COLOURS["grey"], linewidth=1)
+    right.set_title("Would others find the same?")
+    right.set_ylim(min(0.0, float(evidence["silhouette"].min())) - 0.03, 1.05)
+    right.legend(fontsize=9, loc="upper right")
+    for ax in (left, right):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_xlabel("number of clusters")
+        ax.axvline(n_groups, color=COLOURS["red"], linewidth=1)
+    said = f"supported: {n_groups}" + ("" if n_groups == n_segments else f", sliced into {n_segments}")
+    bottom, top = left.get_ylim()
+    left.text(n_groups + 0.12, bottom + 0.04 * (top - bottom), said, color=COLOURS["red"], fontsize=9)
+    return figure
+
+
+def plot_profile(standardised: pd.DataFrame, profile: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """What sets each segment apart: feature means in standard deviations from everyone's.
+
+    Args:
+        standardised: Means by segment and feature; the 20 that differ most are drawn.
+        profile: Table of the segments.
+        ax: Where to draw; None makes a figure.
+    """
+    spread = np.ptp(standardised.to_numpy(), axis=0)
+    drawn = np.sort(np.argsort(-spread, kind="stable")[:MAX_FEATURES])
+    shown = standardised.iloc[:, drawn].T
+    ax = ax or plt.subplots(figsize=(8.8, 1.6 + 0.3 * len(shown)))[1]
+    limit = max(float(np.abs(shown.to_numpy()).max()), 1.0)
+    image = ax.imshow(shown, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    for (y, x), value in np.ndenumerate(shown.to_numpy()):
+        ax.text(x, y, f"{value:+.1f}", ha="center", va="center", fontsize=8, color=_ink(abs(value) / limit))
+    labels = [f"{row.segment}\n{row.share:.0%}" for row in profile.itertuples()]
+    ax.set_xticks(range(len(labels)), labels)
+    ax.set_yticks(range(len(shown)), shown.index)
+    ax.grid(visible=False)
+    ax.set_title("Segments, in standard deviations from everyone's mean")
+    ax.figure.colorbar(image, ax=ax, shrink=0.8)
+    return ax
+
+
+def plot_movement(transitions: pd.DataFrame, sizes: pd.DataFrame) -> Figure:
+    """Share of each segment by snapshot, and where people are one snapshot later.
+
+    Args:
+        transitions: Table of a `Movement`, with rows.
+        sizes: Its sizes.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.8, 4.0), width_ratios=(1.15, 1))
+    names = list(dict.fromkeys(sizes["segment"]))
+    for name, colour in zip(names, list(COLOURS.values()) * 3, strict=False):
+        part = sizes[sizes["segment"] == name]
+        left.plot(part["as_of"], part["share"], "o-", markersize=4, color=colour, label=name)
+    left.set_ylim(0, None)
+    left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    left.set_title("Size by snapshot")
+    left.legend(ncols=min(len(names), 4), fontsize=9)
+    left.tick_params(axis="x", rotation=40)
+    table = transitions.pivot(index="source", columns="target", values="share").reindex(index=names, columns=names)
+    low = transitions.pivot(index="source", columns="target", values="low").reindex(index=names, columns=names)
+    high = transitions.pivot(index="source", columns="target", values="high").reindex(index=names, columns=names)
+    right.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (y, x), value in np.ndenumerate(table.to_numpy()):
+        if np.isfinite(value):
+            text = f"{value:.0%}"
+            if len(names) <= 5:
+                text += f"\n{low.iat[y, x]:.1%} to {high.iat[y, x]:.1%}"
+            right.text(x, y, text, ha="center", va="center", fontsize=8, color=_ink(value))
+    right.set_xticks(range(len(names)), names)
+    right.set_yticks(range(len(names)), names)
+    right.grid(visible=False)
+    right.set_xlabel("one snapshot later")
+    right.set_ylabel("from")
+    right.set_title("Where people go")
+    return figure
+
+
+def _ink(depth: float) -> str:
+    return "white" if depth > 0.6 else "black"
