@@ -1,0 +1,44 @@
+"""01 Collection: which rows were collected, which of them are valid, and who permits what.
+
+rows.py       accepted or in quarantine, and what is odd
+consents.py   the ledger over time, what it opens, the same counted by hand
+pitfalls.py   a yes for ever; types left to be guessed
+witnesses.py  what the page is held against
+words.py      sentences and headline figures that stay true for other data
+"""
+
+from journeybook.collection.consents import (
+    ConsentHistory,
+    consent_history,
+    count_permits,
+    open_rows,
+    recount_ledger,
+)
+from journeybook.collection.pitfalls import Pitfall, consent_pitfall, type_pitfall
+from journeybook.collection.rows import Collection, collect, mask, masked_rows
+from journeybook.collection.witnesses import check_ledger, check_planted, check_rules, check_study, check_sums
+from journeybook.collection.words import metrics, say_consent, say_findings, say_rows
+
+__all__ = [
+    "Collection",
+    "ConsentHistory",
+    "Pitfall",
+    "check_ledger",
+    "check_planted",
+    "check_rules",
+    "check_study",
+    "check_sums",
+    "collect",
+    "consent_history",
+    "consent_pitfall",
+    "count_permits",
+    "mask",
+    "masked_rows",
+    "metrics",
+    "open_rows",
+    "recount_ledger",
+    "say_consent",
+    "say_findings",
+    "say_rows",
+    "type_pitfall",
+]

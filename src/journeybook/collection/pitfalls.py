@@ -1,0 +1,85 @@
+"""Tempting ways to collect and to count consent, next to the right ones."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import ibis
+import pandas as pd
+
+from journeybook.tables import PURPOSES, standing
+
+
+@dataclass(frozen=True, eq=False)
+class Pitfall:
+    """A tempting way next to the right one.
+
+    Attributes:
+        title: What the tempting way is.
+        table: Both side by side.
+        size: The error, in the unit that `sentence` names.
+        sentence: What was compared, and by how much it is off.
+    """
+
+    title: str
+    table: pd.DataFrame
+    size: float
+    sentence: str
+
+
+def consent_pitfall(ledger: ibis.Table, *, as_of: datetime) -> Pitfall:
+    """Count permissions by the shortcuts that ignore withdrawals or the end of a grant."""
+    rows = []
+    for purpose in PURPOSES:
+        asked = ledger.filter(ledger.purpose == purpose)
+        ever = asked.filter(asked.granted).customer_id.nunique()
+        newest = asked.mutate(newest=ibis.row_number().over(group_by="customer_id", order_by=ibis.desc("row")))
+        last = newest.filter((newest.newest == 0) & newest.granted).count()
+        decided = standing(
+            asked.drop("expires_at") if "expires_at" in asked.columns else asked, purpose=purpose, as_of=as_of
+        )
+        endless = decided.permits.sum().fill_null(0)
+        right = standing(asked, purpose=purpose, as_of=as_of).permits.sum().fill_null(0)
+        rows.append((purpose, *(int(n.to_pandas()) for n in (right, ever, last, endless))))
+    columns = ["purpose", "n_permits", "n_ever_granted", "n_last_row_of_file", "n_end_ignored"]
+    table = pd.DataFrame(rows, columns=columns)
+    table["too_many_ever"] = table.n_ever_granted - table.n_permits
+    table["too_many_end_ignored"] = table.n_end_ignored - table.n_permits
+    worst = table.loc[table.too_many_ever.idxmax()]
+    excess = worst.too_many_ever / worst.n_permits if worst.n_permits else float("inf")
+    n_wrong = int(table.too_many_ever.sum())
+    sentence = (
+        f"Counting everyone who ever said yes finds {n_wrong:,} permissions too many over {len(PURPOSES)} "
+        f"purposes, most for `{worst.purpose}`: {worst.n_ever_granted:,} instead of {worst.n_permits:,} "
+        f"({excess:+.0%}). Taking the latest decision but forgetting that grants end still finds "
+        f"{int(table.too_many_end_ignored.sum()):,} too many. Each of them is a person read, or written to, "
+        "without permission."
+    )
+    return Pitfall("a yes once is a yes for ever", table, n_wrong, sentence)
+
+
+def type_pitfall(accepted: Mapping[str, ibis.Table], *, max_rows: int) -> Pitfall:
+    """Write each table's first rows as CSV, read them with pandas' guesses, and count the texts that change."""
+    rows = []
+    for name, table in accepted.items():
+        texts = [column for column, kind in table.schema().items() if kind.is_string()]
+        frame = table.order_by("row").limit(max_rows).select(*texts).to_pandas().astype("string")
+        guessed = pd.read_csv(io.StringIO(frame.to_csv(index=False)), low_memory=False)
+        for column in texts:
+            again = guessed[column].astype("string")
+            n_changed = int(
+                ((again != frame[column]) | (again.isna() & frame[column].notna())).fillna(False).sum()
+            )
+            if n_changed:
+                rows.append((name, column, str(guessed[column].dtype), n_changed, len(frame)))
+    table = pd.DataFrame(rows, columns=["table", "column", "read_as", "n_changed", "n_rows"])
+    n_wrong = int(table.n_changed.sum())
+    tried = f"Written as CSV and read back with pandas' guesses (the first {max_rows:,} rows of each table), "
+    sentence = tried + (
+        f"{n_wrong:,} values of {len(table)} text columns change: an id loses its zeros or gains a `.0`, "
+        "a word such as NA becomes a missing value. An id that has changed joins to nothing."
+        if n_wrong
+        else "no text changes. That is luck: one missing id would make a column of ids a column of floats."
+    )
+    return Pitfall("letting the reader guess the types", table, n_wrong, sentence)

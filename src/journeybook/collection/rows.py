@@ -1,0 +1,282 @@
+"""Rows as they came in: which are valid, which are set aside, what is odd about them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import reduce
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from journeybook.tables import PURPOSES, Schema, schema_of
+
+# Ids that one table takes from another.
+_REFERENCES = (("product_id", "products"), ("customer_id", "customer_records"))
+_SHOWN = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Collection:
+    """Rows sorted into accepted and quarantined.
+
+    Attributes:
+        accepted: Valid rows by table, lazy, typed as the table's schema says; the ledger is `consents`.
+        quarantine: Lazy; one row for each row set aside: table, row, column, problem, value (identifiers masked).
+        counts: One row a table: table, n_collected, n_accepted, n_quarantined, n_customers, first_at, last_at.
+        problems: One row a table, column and problem in quarantine: table, column, problem, n_rows.
+        findings: What is odd and only reported: table, finding, n_rows, n_values.
+    """
+
+    accepted: dict[str, ibis.Table]
+    quarantine: ibis.Table
+    counts: pd.DataFrame
+    problems: pd.DataFrame
+    findings: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A condition under which a row goes to quarantine, and what is then said."""
+
+    broken: ir.BooleanValue
+    column: ir.StringValue | str
+    problem: str
+    value: ir.StringValue | None
+
+
+def collect(
+    tables: Mapping[str, ibis.Table], *, first_day: str | None = None, last_day: str | None = None
+) -> Collection:
+    """Sort every table's rows into accepted and quarantined.
+
+    Args:
+        tables: Raw tables by name, each with a unique `row`.
+        first_day: First day a row may be of; None is any.
+        last_day: Last day a row may be of; None is any.
+
+    Returns:
+        The rows, and the counts, which add up: n_collected = n_accepted + n_quarantined.
+
+    Raises:
+        ValueError: There is no table, one is unknown, or the days are no days or the wrong way round.
+    """
+    if not tables:
+        raise ValueError("tables is empty: there must be at least one raw table to collect.")
+    low, high = _day(first_day, "first_day"), _day(last_day, "last_day")
+    if low and high and high < low:
+        raise ValueError(f"first_day is {first_day} and last_day is {last_day}: first_day must not be later.")
+    marked = {name: _mark(name, table, low=low, high=high) for name, table in sorted(tables.items())}
+    if "consents" in marked:
+        marked["consents"] = _doubt_unread_refusals(marked["consents"])
+    accepted = {name: _accepted(name, table) for name, table in marked.items()}
+    quarantine = reduce(
+        lambda above, below: above.union(below),
+        [
+            table.filter(table.problem_.notnull()).select(
+                table=ibis.literal(name),
+                row="row",
+                column=table.column_,
+                problem=table.problem_,
+                value=table.value_,
+            )
+            for name, table in marked.items()
+        ],
+    )
+    problems = (
+        quarantine.group_by("table", "column", "problem")
+        .aggregate(n_rows=quarantine.count())
+        .order_by("table", "column", "problem")
+        .to_pandas()
+    )
+    counts = pd.DataFrame([_count(name, table) for name, table in marked.items()])
+    return Collection(
+        accepted=accepted,
+        quarantine=quarantine,
+        counts=counts,
+        problems=problems,
+        findings=_find(accepted),
+    )
+
+
+def _day(text: str | None, name: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(str(text)[:10])
+    except ValueError:
+        raise ValueError(f"{name} is {text!r}: it must be a day such as 2017-12-31, or null.") from None
+
+
+def _schema(name: str) -> Schema:
+    schema = schema_of(name)
+    if schema is None:
+        raise ValueError(f"table {name!r} is not one that journeybook knows.")
+    return schema
+
+
+def mask(value: ir.StringValue) -> ir.StringValue:
+    """Return an identifier as it may be shown: its first letter, and whether it is an e-mail address."""
+    return ibis.ifelse(value.contains("@"), value.left(1) + "•••@•••", value.left(1) + "•••")
+
+
+def masked_rows(table: ibis.Table, *, name: str, n: int) -> pd.DataFrame:
+    """Return the first rows of a table to look at, direct identifiers masked."""
+    shown = table.order_by("row").limit(n)
+    hidden = {c: mask(shown[c].cast("string")) for c in _schema(name).identifiers if c in shown.columns}
+    return shown.mutate(**hidden).to_pandas()
+
+
+def _mark(name: str, table: ibis.Table, *, low: datetime | None, high: datetime | None) -> ibis.Table:
+    """Add to each row what is first wrong with it: column_, problem_ and value_, null where nothing is."""
+    rules = _rules(_schema(name), table, low=low, high=high)
+    broken = [(rule.broken, rule) for rule in rules]
+    if not broken:
+        empty = ibis.null("string")
+        return table.mutate(column_=empty, problem_=empty, value_=empty)
+    nothing = ibis.null("string")
+    return table.mutate(
+        column_=ibis.cases(*[(b, r.column) for b, r in broken], else_=nothing),
+        problem_=ibis.cases(*[(b, r.problem) for b, r in broken], else_=nothing),
+        value_=ibis.cases(*[(b, nothing if r.value is None else r.value) for b, r in broken], else_=nothing),
+    )
+
+
+def _rules(schema: Schema, table: ibis.Table, *, low: datetime | None, high: datetime | None) -> list[_Rule]:
+    """Return the rules of a table, in the order in which they are asked."""
+    rules = []
+    if "unconverted" in table.columns:
+        first = table.unconverted.split("; ")[0]
+        column = ibis.ifelse(first.contains(": "), first.split(": ")[0], "row")
+        # The text after the column's name; of an identifier nothing but its length would be left to show.
+        found = ibis.ifelse(
+            column.isin(schema.identifiers), "•••", first.substr(first.find(": ") + 2).left(_SHOWN)
+        )
+        rules.append(_Rule(table.unconverted.notnull(), column, "does not convert", found))
+    for column in schema.columns:
+        if column.name not in table.columns:
+            continue
+        value = table[column.name]
+        text = value.cast("string")
+        shown = mask(text) if column.identifier else text.left(_SHOWN)
+        if column.required and not column.nullable:
+            rules.append(_Rule(value.isnull(), column.name, "is missing", None))
+        if column.allowed:
+            rules.append(_Rule(value.notin(column.allowed), column.name, "is not an allowed value", shown))
+        if column.low is not None:
+            rules.append(_Rule(value < column.low, column.name, f"is below {column.low:g}", shown))
+        if column.high is not None:
+            rules.append(_Rule(value > column.high, column.name, f"is above {column.high:g}", shown))
+        if value.type().is_floating():
+            rules.append(_Rule(value.isnan() | value.isinf(), column.name, "is not a number", shown))
+    for group in schema.either:
+        present = [table[column].isnull() for column in group if column in table.columns]
+        if present:
+            none = reduce(lambda one, other: one & other, present)
+            rules.append(_Rule(none, " or ".join(group), "is missing", None))
+    if "occurred_at" in table.columns:
+        at = table.occurred_at
+        shown = at.cast("string")
+        if low is not None:
+            rules.append(_Rule(at < low, "occurred_at", f"is before {low:%Y-%m-%d}", shown))
+        if high is not None:
+            after = high + timedelta(days=1)
+            rules.append(_Rule(at >= after, "occurred_at", f"is after {high:%Y-%m-%d}", shown))
+    return rules
+
+
+def _doubt_unread_refusals(ledger: ibis.Table) -> ibis.Table:
+    """Set aside, with a decision that cannot be read and may be a refusal, the customer's others on that purpose.
+
+    Whoever said something we cannot read is not taken to have said yes.
+    """
+    unread = ledger.filter(
+        ledger.problem_.notnull() & ledger.customer_id.notnull() & ledger.granted.fill_null(False).__invert__()
+    )
+    known = unread.purpose.isin(PURPOSES)
+    doubts = unread.select("customer_id", doubted=ibis.ifelse(known, unread.purpose, "every purpose")).distinct()
+    one = ledger.semi_join(doubts, [ledger.customer_id == doubts.customer_id, ledger.purpose == doubts.doubted])
+    every = doubts.filter(doubts.doubted == "every purpose")
+    all_ = ledger.semi_join(every, "customer_id")
+    rows = one.select("row").union(all_.select("row")).distinct().mutate(doubt=True)
+    joined = ledger.left_join(rows, "row").drop("row_right")
+    held = joined.doubt.fill_null(False) & joined.problem_.isnull()
+    return joined.mutate(
+        column_=ibis.ifelse(held, "granted", joined.column_),
+        problem_=ibis.ifelse(held, "another decision of this customer cannot be read", joined.problem_),
+        value_=joined.value_,
+    ).drop("doubt")
+
+
+def _accepted(name: str, marked: ibis.Table) -> ibis.Table:
+    schema = _schema(name)
+    kept = marked.filter(marked.problem_.isnull()).drop("column_", "problem_", "value_")
+    if "unconverted" in kept.columns:
+        kept = kept.drop("unconverted")
+    unlike = {
+        c.name: kept[c.name].cast(c.dtype)
+        for c in schema.columns
+        if c.name in kept.columns and kept[c.name].type() != ibis.dtype(c.dtype)
+    }
+    return kept.mutate(**unlike) if unlike else kept
+
+
+def _count(name: str, marked: ibis.Table) -> dict:
+    good = marked.problem_.isnull()
+    asked = {"n_collected": marked.count(), "n_accepted": good.sum().fill_null(0)}
+    asked["n_quarantined"] = marked.problem_.count()
+    if "customer_id" in marked.columns:
+        asked["n_customers"] = marked.customer_id.nunique(where=good)
+    if "occurred_at" in marked.columns:
+        asked |= {"first_at": marked.occurred_at.min(where=good), "last_at": marked.occurred_at.max(where=good)}
+    row = marked.aggregate(**asked).to_pandas().iloc[0].to_dict()
+    days = {c: f"{row[c]:%Y-%m-%d}" if c in row and not pd.isna(row[c]) else None for c in ("first_at", "last_at")}
+    whole = {c: int(row[c]) for c in ("n_collected", "n_accepted", "n_quarantined")}
+    customers = int(row["n_customers"]) if "n_customers" in row else None
+    return {"table": name, **whole, "n_customers": customers, **days}
+
+
+def _find(accepted: Mapping[str, ibis.Table]) -> pd.DataFrame:
+    """Return what is odd in the accepted rows: nothing here is removed."""
+    found = []
+
+    def note(table: str, finding: str, rows: ibis.Table, column: str | None = None) -> None:
+        n_values = rows[column].nunique() if column else ibis.literal(0)
+        n_rows, n_values = rows.aggregate(n_rows=rows.count(), n_values=n_values).to_pandas().iloc[0]
+        if n_rows:
+            found.append((table, finding, int(n_rows), int(n_values) if column else None))
+
+    for name, table in accepted.items():
+        schema = _schema(name)
+        key = [column for column in schema.key if column in table.columns]
+        if key and len(key) == len(schema.key):
+            keyed = table.filter(*[table[column].notnull() for column in key])
+            again = keyed.mutate(again=ibis.row_number().over(group_by=key, order_by="row"))
+            note(name, f"{', '.join(key)} seen before", again.filter(again.again > 0))
+        elif table.columns != ("row",):
+            same = [column for column in table.columns if column != "row"]
+            again = table.group_by(same).aggregate(copies_=table.count())
+            copies = again.aggregate(n=(again.copies_ - 1).sum().fill_null(0)).to_pandas().n.item()
+            if copies:
+                found.append((name, "rows equal to an earlier one (no key: kept)", int(copies), None))
+        for column, other in _REFERENCES:
+            if column in table.columns and other in accepted and other != name and name != "third_party":
+                lone = table.filter(table[column].notnull()).anti_join(accepted[other], column)
+                note(name, f"{column} not in {other}", lone, column)
+        if "customer_id" in table.columns and "consents" in accepted and name != "consents":
+            silent = table.filter(table.customer_id.notnull()).anti_join(accepted["consents"], "customer_id")
+            note(name, "customer without any decision in the ledger (never read)", silent, "customer_id")
+        if "occurred_at" in table.columns:
+            note(name, "more than a year after all but one row in a thousand", _far(table))
+        if {"occurred_at", "recorded_at"} <= set(table.columns):
+            note(name, "recorded before it was decided", table.filter(table.recorded_at < table.occurred_at))
+        if {"occurred_at", "expires_at"} <= set(table.columns):
+            note(name, "ends before it begins", table.filter(table.expires_at <= table.occurred_at))
+    return pd.DataFrame(found, columns=["table", "finding", "n_rows", "n_values"]).astype({"n_values": "Int64"})
+
+
+def _far(table: ibis.Table) -> ibis.Table:
+    """Return rows whose time lies far behind the others', as a mistyped year does."""
+    seconds = table.occurred_at.epoch_seconds()
+    limit = table.aggregate(limit=seconds.quantile(0.999) + 366 * 86_400)
+    return table.filter(seconds > limit.as_scalar())

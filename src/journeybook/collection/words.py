@@ -1,0 +1,67 @@
+"""Sentences of the page, computed, that stay true for other data."""
+
+import pandas as pd
+
+from journeybook.collection.consents import ConsentHistory
+from journeybook.collection.pitfalls import Pitfall
+from journeybook.collection.rows import Collection
+
+
+def say_rows(counts: pd.DataFrame, problems: pd.DataFrame) -> str:
+    """Return how many rows came in, how many are set aside, and why the most of them are."""
+    n_rows, n_aside = int(counts.n_collected.sum()), int(counts.n_quarantined.sum())
+    told = f"{n_rows:,} rows of {len(counts)} {'table' if len(counts) == 1 else 'tables'} were collected"
+    if not n_aside:
+        return f"{told}; every one of them is valid, and none is in quarantine."
+    worst = problems.loc[problems.n_rows.idxmax()]
+    return (
+        f"{told}; {n_aside:,} ({n_aside / n_rows:.2%}) are in quarantine, {int(worst.n_rows):,} of them because "
+        f"`{worst.column}` of {worst.table} {worst.problem}."
+    )
+
+
+def say_findings(findings: pd.DataFrame) -> str:
+    """Return what is odd in the accepted rows."""
+    if findings.empty:
+        return "No row repeats another, and no id is unknown to the table it belongs to."
+    parts = []
+    for found in findings.head(4).itertuples():
+        values = "" if pd.isna(found.n_values) else f", {found.n_values:,} ids"
+        parts.append(f"{found.table}: {found.finding} ({found.n_rows:,} rows{values})")
+    more = f"; and {len(findings) - 4} more" if len(findings) > 4 else ""
+    return f"Kept, and to be known: {'; '.join(parts)}{more}."
+
+
+def say_consent(decisions: pd.DataFrame | None) -> str:
+    """Return who permits what, or that nobody knows."""
+    if decisions is None:
+        return (
+            "There is no consent ledger: whether anyone permitted anything is not known, and every page says so."
+        )
+    asked = decisions.dropna(subset="permitted_share")
+    most, least = asked.loc[asked.permitted_share.idxmax()], asked.loc[asked.permitted_share.idxmin()]
+    n_withdrawn = int(decisions.n_withdrawals.sum())
+    if most.purpose == least.purpose:
+        span = f"{most.permitted_share:.1%} of those asked permit `{most.purpose}`"
+    else:
+        span = (
+            f"of those asked, {most.permitted_share:.1%} permit `{most.purpose}` and {least.permitted_share:.1%} "
+            f"permit `{least.purpose}`, the most and the least of all purposes"
+        )
+    return f"As of the last day, {span}; {n_withdrawn:,} decisions in the ledger withdraw an earlier yes."
+
+
+def metrics(found: Collection, history: ConsentHistory | None, pitfall: Pitfall) -> dict[str, float]:
+    """Return the page's headline figures."""
+    headline = {
+        "n_rows_collected": int(found.counts.n_collected.sum()),
+        "n_rows_quarantined": int(found.counts.n_quarantined.sum()),
+        "n_tables": len(found.counts),
+        "n_findings": len(found.findings),
+        "pitfall_n_wrong": pitfall.size,
+    }
+    if history is not None:
+        now = history.decisions.dropna(subset="permitted_share")
+        headline["n_withdrawals"] = int(now.n_withdrawals.sum())
+        headline |= {f"permitted_share_{row.purpose}": row.permitted_share for row in now.itertuples()}
+    return headline

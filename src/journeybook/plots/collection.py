@@ -1,0 +1,70 @@
+"""Figures of 01 Collection."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from journeybook.collection import ConsentHistory
+from journeybook.plots import COLOURS
+
+
+def plot_rows(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the rows of each table, accepted and in quarantine, on a logarithmic scale."""
+    if ax is None:
+        _, ax = plt.subplots(figsize=(8.5, 1.3 + 0.36 * len(counts)))
+    shown = counts.sort_values("n_collected")
+    place = np.arange(len(shown))
+    ax.barh(place + 0.18, shown.n_accepted, height=0.36, color=COLOURS["blue"], label="accepted")
+    ax.barh(place - 0.18, shown.n_quarantined, height=0.36, color=COLOURS["red"], label="in quarantine")
+    for at, row in zip(place, shown.itertuples(), strict=True):
+        span = f"  {row.first_at} to {row.last_at}" if row.first_at else ""
+        ax.text(row.n_accepted * 1.15 or 1.15, at + 0.18, f"{row.n_accepted:,}{span}", va="center", fontsize=9)
+        ax.text(max(row.n_quarantined, 1) * 1.15, at - 0.18, f"{row.n_quarantined:,}", va="center", fontsize=8)
+    ax.set_xscale("log")
+    ax.set_xlim(1, shown.n_collected.max() * 60)
+    ax.set_yticks(place, shown.table)
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel("rows (logarithmic)")
+    ax.set_title("What was collected, and what of it is valid")
+    ax.legend(loc="lower right")
+    return ax
+
+
+def plot_consent(history: ConsentHistory, ax: Axes | None = None) -> Axes:
+    """Draw the share of those who had decided that permits each purpose, over time."""
+    if ax is None:
+        _, ax = plt.subplots(figsize=(8.5, 4.4))
+    by_purpose = history.shares.pivot(index="as_of", columns="purpose", values="permitted_share")
+    ordered = by_purpose.iloc[-1].sort_values(ascending=False).index
+    colours = list(COLOURS.values())
+    for colour, purpose in zip(colours, ordered, strict=False):
+        ax.plot(by_purpose.index, by_purpose[purpose], color=colour, marker="o", markersize=3)
+    ends = _spread(by_purpose[ordered].iloc[-1].to_numpy(), least=0.045)
+    for colour, purpose, height in zip(colours, ordered, ends, strict=False):
+        share = by_purpose[purpose].iloc[-1]
+        ax.annotate(
+            f"{purpose}  {share:.0%}",
+            (by_purpose.index[-1], height),
+            xytext=(8, 0),
+            textcoords="offset points",
+            va="center",
+            color=colour,
+            fontsize=9,
+            annotation_clip=False,
+        )
+    ax.set_ylim(0, 1.04)
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.set_ylabel("permit it, of those who decided")
+    ax.set_title("Consent by purpose, month by month")
+    ax.tick_params(axis="x", rotation=20)
+    return ax
+
+
+def _spread(heights: np.ndarray, *, least: float) -> np.ndarray:
+    """Return heights moved down just enough that labels at them do not touch; they come in descending order."""
+    moved = heights.copy()
+    for k in range(1, len(moved)):
+        moved[k] = min(moved[k], moved[k - 1] - least)
+    return moved
