@@ -24,6 +24,7 @@ from journeybook.experiments.health import SampleRatio, health, sample_ratio
 from journeybook.experiments.measures import Measures, choose_control, factors, measures, numbers, variant_labels
 from journeybook.experiments.simulations import FalsePositives, a_a_rates, most_skewed, peeking
 from journeybook.experiments.words import (
+    beside_truth,
     effects_sentence,
     factorial_sentence,
     headline_figures,
@@ -41,6 +42,7 @@ __all__ = [
     "Ratio",
     "SampleRatio",
     "a_a_rates",
+    "beside_truth",
     "choose_control",
     "compare",
     "contrast",

@@ -91,6 +91,30 @@ def headline_figures(found: Experiment, health: pd.DataFrame) -> dict[str, float
     }
 
 
+def beside_truth(found: Experiment, *, truth: pd.DataFrame | None, experiment: str) -> pd.DataFrame:
+    """Headline effects and interactions beside those a simulation planted.
+
+    Args:
+        found: The comparisons.
+        truth: Columns experiment, metric, variant (a 2x2 interaction is `a x b`), effect; None where it is not known.
+        experiment: Table that was analysed.
+
+    Returns:
+        One row an effect: metric, term, effect, standard_error, planted; no rows where the truth is not known.
+    """
+    columns = ["metric", "term", "effect", "standard_error", "planted"]
+    if truth is None:
+        return pd.DataFrame(columns=columns)
+    best = found.methods[found.methods["method"].isin(found.comparisons["method"])].rename(
+        columns={"variant": "term"}
+    )
+    crossed = found.factorial[found.factorial["term"].str.startswith("interaction ")].copy()
+    crossed["term"] = crossed["term"].str.removeprefix("interaction ").str.replace("+", " x ", regex=False)
+    planted = truth[truth["experiment"] == experiment].rename(columns={"variant": "term", "effect": "planted"})
+    rows = pd.concat([frame[columns[:4]] for frame in (best, crossed) if len(frame)])
+    return rows.merge(planted[["metric", "term", "planted"]], on=["metric", "term"])[columns]
+
+
 def _clearest(rows: pd.DataFrame) -> pd.Series:
     """The comparison with the smallest p value; the first of equals."""
     return rows.iloc[int(rows["p_value"].to_numpy().argmin())]

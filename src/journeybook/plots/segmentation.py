@@ -63,7 +63,7 @@ def plot_profile(standardised: pd.DataFrame, profile: pd.DataFrame, ax: Axes | N
     image = ax.imshow(shown, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     for (y, x), value in np.ndenumerate(shown.to_numpy()):
         ax.text(x, y, f"{value:+.1f}", ha="center", va="center", fontsize=8, color=_ink(abs(value) / limit))
-    labels = [f"{row.segment}\n{row.share:.0%}" for row in profile.itertuples()]
+    labels = [f"S{number + 1}\n{share:.0%}" for number, share in enumerate(profile["share"])]
     ax.set_xticks(range(len(labels)), labels)
     ax.set_yticks(range(len(shown)), shown.index)
     ax.grid(visible=False)

@@ -134,7 +134,7 @@ def refit_each_snapshot(
 
 def _sizes(assignments: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     shares = pd.crosstab(assignments["as_of"], assignments["segment"], normalize="index").reindex(columns=names)
-    return shares.rename_axis(columns="segment").stack().to_frame("share").reset_index()
+    return shares.rename_axis(columns="segment").reset_index().melt(id_vars="as_of", value_name="share")
 
 
 def _steps(assignments: pd.DataFrame, names: list[str]) -> pd.DataFrame:

@@ -13,18 +13,18 @@ NO_STRUCTURE = 0.25
 
 def count_sentence(count: GroupCount, *, n_segments: int) -> str:
     """How many groups there are, and how many segments are made."""
-    rows = count.evidence.set_index("k")
+    rows = count.evidence.set_index("k").astype(float)
     best = rows.loc[max(count.n_groups, 2)]
     if count.n_groups == 1:
         seen = "one cloud: the data are no tighter in clusters than a box without groups is"
     else:
         seen = (
-            f"{count.n_groups} groups: tighter than a box without groups, and one half of the people predicts the "
-            f"groups of the other (strength {best['prediction_strength']:.2f}, two halves agree with an adjusted Rand "
-            f"index of {best['stability']:.2f})"
+            f"{count.n_groups} groups: tighter than a box without groups, and one half of the people predicts "
+            f"the groups of the other (strength {best['prediction_strength']:.2f}, two halves agree with an "
+            f"adjusted Rand index of {best['stability']:.2f})"
         )
     text = f"**What we see.** On {count.n_people:,} people the data support {seen}."
-    silhouette = float(rows.loc[n_segments, "silhouette"]) if 1 < n_segments <= len(rows) else float("nan")
+    silhouette = rows["silhouette"].to_dict().get(n_segments, float("nan"))
     if silhouette <= NO_STRUCTURE:
         text += (
             f" But the {n_segments} segments overlap (silhouette {silhouette:.2f}; up to {NO_STRUCTURE} no "
@@ -33,8 +33,8 @@ def count_sentence(count: GroupCount, *, n_segments: int) -> str:
     if n_segments == count.n_groups:
         return f"{text} **What to do.** Use {n_segments} segment{'s' if n_segments > 1 else ''}."
     return (
-        f"{text} **What to do.** The page makes {n_segments} slices, which others would draw much the same way where "
-        "stability is high; treat them as ranges of one population, not as kinds of people."
+        f"{text} **What to do.** The page makes {n_segments} slices, which others would draw much the same way "
+        "where stability is high; treat them as ranges of one population, not as kinds of people."
     )
 
 
@@ -43,11 +43,12 @@ def nothing_sentence(found: Segmentation, nothing: Structureless) -> str:
     low, high = nothing.explained_share.min(), nothing.explained_share.max()
     more = found.explained_share > high
     return (
-        f"**What we see.** {found.n_segments} clusters explain {found.explained_share:.1%} of the variance here, and "
-        f"{low:.1%} to {high:.1%} in {len(nothing.explained_share)} clouds that have the same covariance and no groups: "
-        f"{found.explained_share - np.mean(nothing.explained_share):+.1%} is all that grouping adds. Two halves of such "
-        f"a cloud agree on its borders with an index of {np.mean(nothing.stability):.2f} on average. **What it does "
-        f"not show.** {'Kinds of people: a skewed or clipped cloud also beats a normal one.' if more else 'Groups.'} "
+        f"**What we see.** {found.n_segments} clusters explain {found.explained_share:.1%} of the variance "
+        f"here, and {low:.1%} to {high:.1%} in {len(nothing.explained_share)} clouds that have the same "
+        f"covariance and no groups: {found.explained_share - np.mean(nothing.explained_share):+.1%} is all "
+        "that grouping adds. Two halves of such a cloud agree on its borders with an index of "
+        f"{np.mean(nothing.stability):.2f} on average. **What it does not show.** "
+        f"{'Kinds of people: a skewed or clipped cloud also beats a normal one.' if more else 'Groups.'} "
         "**What to do.** Never take a share explained, or a stable border, for proof of groups."
     )
 
@@ -55,20 +56,23 @@ def nothing_sentence(found: Segmentation, nothing: Structureless) -> str:
 def rfm_sentence(scores: RfmScores, *, n_quantiles: int) -> str:
     """How the segments and the scores agree."""
     return (
-        f"**What we see.** Recency, frequency and revenue, each cut into {n_quantiles} parts, and the segments agree with "
-        f"an adjusted Rand index of {scores.agreement:.2f} (1 is the same groups, 0 chance). **What to do.** Where the "
-        "scores rank people alike, the scores are simpler to explain."
+        f"**What we see.** Recency, frequency and revenue, each cut into {n_quantiles} parts, and the segments "
+        f"agree with an adjusted Rand index of {scores.agreement:.2f} (1 is the same groups, 0 chance). **What "
+        "to do.** Where the scores rank people alike, the scores are simpler to explain."
     )
 
 
 def movement_sentence(moves: Movement) -> str:
     """How many people stay."""
     if not moves.n_steps:
-        return f"**What we see.** Nothing: {moves.n_snapshots} snapshot has windows that are full, and movement needs two."
+        return (
+            "**What we see.** Nothing: movement needs two snapshots whose windows are full; the data are shorter."
+        )
     rows = moves.transitions[moves.transitions["source"] != moves.transitions["target"]]
     text = (
-        f"**What we see.** Of {moves.n_steps:,} steps between {moves.n_snapshots} snapshots {moves.stay_share:.1%} stay "
-        f"in their segment (95 % interval {moves.stay_low:.1%} to {moves.stay_high:.1%})."
+        f"**What we see.** Of {moves.n_steps:,} steps between {moves.n_snapshots} snapshots "
+        f"{moves.stay_share:.1%} stay in their segment (95 % interval {moves.stay_low:.1%} to "
+        f"{moves.stay_high:.1%})."
     )
     if len(rows):
         most = rows.iloc[int(rows["share"].fillna(0).to_numpy().argmax())]
@@ -77,8 +81,8 @@ def movement_sentence(moves: Movement) -> str:
             f"({most['low']:.1%} to {most['high']:.1%}) of those in {most['source']}."
         )
     return (
-        f"{text} **What it does not show.** Causes; and people close to a border cross it without changing much. "
-        "**What to do.** Plan for the flow and not for the label of today."
+        f"{text} **What it does not show.** Causes; and people close to a border cross it without changing "
+        "much. **What to do.** Plan for the flow and not for the label of today."
     )
 
 
@@ -87,13 +91,14 @@ def pitfall_sentence(refitted: Refitted, plain: Unscaled) -> str:
     text = ""
     if np.isfinite(refitted.refitted):
         text = (
-            f"**Refitting every snapshot.** With one model {1 - refitted.one_model:.1%} of the steps are moves; with a "
-            f"model a snapshot {1 - refitted.refitted:.1%} seem to be, because the algorithm numbers its clusters anew. "
-            f"Matched by overlap it is {1 - refitted.matched:.1%}: most of that movement was made up. "
+            f"**Refitting every snapshot.** With one model {1 - refitted.one_model:.1%} of the steps are "
+            f"moves; with a model a snapshot {1 - refitted.refitted:.1%} seem to be, because the algorithm "
+            f"numbers its clusters anew. Matched by overlap it is {1 - refitted.matched:.1%}; the difference "
+            "was made up. "
         )
     return (
-        f"{text}**Features in their own units.** `{plain.column}` holds {plain.variance_share:.1%} of the variance, so "
-        f"unscaled k-means follows it (adjusted Rand index with that feature alone "
+        f"{text}**Features in their own units.** `{plain.column}` holds {plain.variance_share:.1%} of the "
+        "variance, so unscaled k-means follows it (adjusted Rand index with that feature alone "
         f"{plain.agreement_with_column:.2f}, with the segments {plain.agreement_with_segments:.2f})."
     )
 
@@ -105,14 +110,14 @@ def summary(
     top = found.profile.iloc[0]
     groups = "no groups, one cloud" if count.n_groups == 1 else f"{count.n_groups} groups"
     kind = "groups" if found.n_segments == count.n_groups else "slices"
+    n_people = int(found.profile["n_people"].sum())
     stays = f"{moves.stay_share:.0%} stay from snapshot to snapshot" if moves.n_steps else "too short to see moves"
     return f"""**In short**
 
 * The data support **{groups}**; the page works with {found.n_segments} {kind}. Data: **{data_is}**.
-* They explain {found.explained_share:.0%} of the variance; k-means explains {np.mean(nothing.explained_share):.0%} of \
-a cloud that has no groups.
-* {top["segment"]} ({top["description"]}) is {top["share"]:.0%} of {int(found.profile["n_people"].sum()):,} people; \
-{stays}."""
+* They explain {found.explained_share:.0%} of the variance; k-means explains \
+{np.mean(nothing.explained_share):.0%} of a cloud that has no groups.
+* {top["segment"]} ({top["description"]}) is {top["share"]:.0%} of {n_people:,} people; {stays}."""
 
 
 def headline_figures(
@@ -124,7 +129,6 @@ def headline_figures(
     plain: Unscaled,
 ) -> dict[str, float]:
     """The page's figures for the index, flat; what cannot be computed is left out."""
-    rows = count.evidence.set_index("k")
     figures = {
         "n_groups_supported": count.n_groups,
         "n_segments": found.n_segments,
@@ -139,8 +143,7 @@ def headline_figures(
         "unscaled_agreement_with_segments": plain.agreement_with_segments,
         "unscaled_agreement_with_one_feature": plain.agreement_with_column,
     }
-    if 1 < found.n_segments <= len(rows):
-        figures["stability"] = float(rows.loc[found.n_segments, "stability"])
-        figures["prediction_strength"] = float(rows.loc[found.n_segments, "prediction_strength"])
-        figures["silhouette"] = float(rows.loc[found.n_segments, "silhouette"])
+    row = count.evidence[count.evidence["k"] == found.n_segments]
+    for name in ("stability", "prediction_strength", "silhouette"):
+        figures[name] = float(row[name].sum()) if len(row) else float("nan")
     return {name: value for name, value in figures.items() if np.isfinite(value)}
