@@ -1,0 +1,243 @@
+"""What is published: counts and sums that a mechanism has noised, and what they cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from diffprivlib import BudgetAccountant
+from diffprivlib.mechanisms import Geometric, Laplace
+
+CENTS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class PrivateReleases:
+    """Figures that may be published, and what they cost. No field holds an exact figure.
+
+    Attributes:
+        figures: One row a figure: `row`, `release` (`people`, `revenue`, `mean revenue`), `group`, `value`,
+            `value_low` and `value_high` (95 % interval of the exact figure, from the noise alone; missing for
+            means), `mechanism`, `sensitivity`, `epsilon` (0 for what is computed from other figures).
+        budget: One row a release: `release`, `mechanism`, `one_person_changes` (in words), `sensitivity` (the
+            greatest of the groups), `epsilon`.
+        epsilon: What all releases cost together, by diffprivlib's accountant.
+        delta: The same for delta.
+    """
+
+    figures: pd.DataFrame
+    budget: pd.DataFrame
+    epsilon: float
+    delta: float
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """People in groups that were declared before anyone looked at the data.
+
+    Attributes:
+        names: The groups, in their order; a group without people is one of them.
+        codes: Position of each person's group, shape (n_people,).
+        max_revenue: Greatest revenue that a person in each group counts with, shape (n_groups,).
+    """
+
+    names: tuple[str, ...]
+    codes: np.ndarray
+    max_revenue: np.ndarray
+
+
+def check_mode(mode: str) -> None:
+    """Raise ValueError unless the mode is `teaching`."""
+    if mode == "release":
+        raise ValueError("mode is 'release': publishing with cryptographic noise comes later, use 'teaching'.")
+    if mode != "teaching":
+        raise ValueError(f"mode is {mode!r}: needed is 'teaching'.")
+
+
+def spend_bands(revenue: pd.Series, *, band_edges: Sequence[float], max_revenue: float) -> Grouping:
+    """Return people by bands of revenue whose edges are declared, not taken from the data.
+
+    Args:
+        revenue: Revenue of each person.
+        band_edges: Where one band ends and the next begins, ascending, above 0 and below `max_revenue`.
+        max_revenue: Revenue that a person counts with at most.
+
+    Raises:
+        ValueError: The edges do not ascend between 0 and `max_revenue`.
+    """
+    edges = [0.0, *band_edges, max_revenue]
+    if not all(low < high for low, high in zip(edges, edges[1:], strict=False)):
+        raise ValueError(
+            f"band_edges are {list(band_edges)}: needed are values that ascend between 0 and {max_revenue:g}."
+        )
+    names = [f"{low:,.0f} to {high:,.0f}" for low, high in zip(band_edges, band_edges[1:], strict=False)]
+    names = [f"under {band_edges[0]:,.0f}", *names, f"{band_edges[-1]:,.0f} and more"] if band_edges else ["all"]
+    return Grouping(
+        names=tuple(names),
+        codes=np.searchsorted(np.asarray(band_edges, dtype=float), revenue.to_numpy(dtype=float), side="right"),
+        max_revenue=np.array([*band_edges, max_revenue], dtype=float),
+    )
+
+
+def named_groups(groups: pd.Series, *, names: Sequence[str], max_revenue: float) -> Grouping:
+    """Return people by groups whose names are declared.
+
+    Args:
+        groups: Group of each person.
+        names: All groups there may be.
+        max_revenue: Revenue that a person counts with at most.
+
+    Raises:
+        ValueError: A person is in a group that was not declared.
+    """
+    position = {name: place for place, name in enumerate(names)}
+    unknown = sorted(set(groups.astype(str)) - set(position))
+    if unknown:
+        raise ValueError(f"group {unknown[0]!r} was not declared: declared are {', '.join(names)}.")
+    return Grouping(
+        names=tuple(names),
+        codes=groups.astype(str).map(position).to_numpy(dtype=int),
+        max_revenue=np.full(len(names), float(max_revenue)),
+    )
+
+
+def release_figures(
+    revenue: pd.Series, groups: Grouping, *, epsilon: float, count_share: float, rng: np.random.Generator
+) -> PrivateReleases:
+    """Publish the number of people and their revenue by group, with differential privacy.
+
+    Two data sets are neighbours if one has one person more. That person is in one group, so the counts of all
+    groups cost as much as one (parallel composition); the same holds for the sums. A person adds 1 to a
+    count (geometric mechanism, Ghosh, Roughgarden & Sundararajan 2012), and to a sum at most the group's
+    greatest revenue (Laplace mechanism, Dwork et al. 2006), because revenue is clamped to between 0 and that. Means and
+    totals are computed from noised figures and cost nothing. Afterwards negative figures become 0 and sums
+    are rounded to cents, which costs nothing either, but pulls figures near 0 upwards.
+
+    Args:
+        revenue: Revenue of each person, shape (n_people,).
+        groups: Group of each person.
+        epsilon: Privacy budget of all figures together, above 0.
+        count_share: Part of the budget that goes to the counts, between 0 and 1; the rest goes to the sums.
+        rng: Seeds the noise. Seeded noise can be drawn again and taken off: it teaches, and protects nobody.
+
+    Raises:
+        ValueError: `epsilon` or `count_share` is out of range, or people and groups differ in number.
+    """
+    if not epsilon > 0:
+        raise ValueError(f"epsilon is {epsilon}: needed is a number above 0.")
+    if not 0 < count_share < 1:
+        raise ValueError(f"count_share is {count_share}: needed is a share between 0 and 1.")
+    if len(revenue) != len(groups.codes):
+        raise ValueError(f"there are {len(revenue)} people and {len(groups.codes)} groups: needed is one each.")
+    for_counts, for_sums = epsilon * count_share, epsilon * (1 - count_share)
+    accountant = BudgetAccountant(epsilon=epsilon * (1 + 1e-12), delta=0)
+    counts = np.bincount(groups.codes, minlength=len(groups.names))
+    accountant.spend(for_counts, 0)
+    counting = Geometric(epsilon=for_counts, sensitivity=1, random_state=_seed(rng))
+    people = np.array([counting.randomise(int(n)) for n in counts])
+    sums = clamped_sums(revenue, groups)
+    accountant.spend(for_sums, 0)
+    totals = np.array(
+        [
+            Laplace(epsilon=for_sums, sensitivity=float(most), random_state=_seed(rng)).randomise(float(exact))
+            for exact, most in zip(sums, groups.max_revenue, strict=True)
+        ]
+    )
+    spent = accountant.total()
+    figures = pd.concat(
+        [
+            _rows("people", groups.names, people, geometric_reach(for_counts), "geometric", 1.0, for_counts),
+            _rows(
+                "revenue",
+                groups.names,
+                totals,
+                groups.max_revenue / for_sums * np.log(20),
+                "Laplace",
+                groups.max_revenue,
+                for_sums,
+            ),
+            _means(groups.names, people, totals),
+        ],
+        ignore_index=True,
+    )
+    most = float(groups.max_revenue.max())
+    return PrivateReleases(
+        figures=figures.assign(row=range(1, len(figures) + 1)),
+        budget=pd.DataFrame(
+            [
+                ("people", "geometric", "one group's count by 1", 1.0, for_counts),
+                ("revenue", "Laplace", f"one group's sum by at most {most:,.0f}", most, for_sums),
+                ("mean revenue", "computed from the two", "nothing further", 0.0, 0.0),
+            ],
+            columns=["release", "mechanism", "one_person_changes", "sensitivity", "epsilon"],
+        ),
+        epsilon=float(spent[0]),
+        delta=float(spent[1]),
+    )
+
+
+def clamped_sums(revenue: pd.Series, groups: Grouping) -> np.ndarray:
+    """Return the exact revenue of each group, each person's clamped to between 0 and the group's greatest.
+
+    Cents are added as whole numbers, so that the order of people plays no part. Not for publication.
+    """
+    amounts = np.clip(revenue.to_numpy(dtype=float), 0, groups.max_revenue[groups.codes])
+    cents = np.zeros(len(groups.names), dtype=np.int64)
+    np.add.at(cents, groups.codes, np.floor(amounts * CENTS).astype(np.int64))
+    return cents / CENTS
+
+
+def geometric_reach(epsilon: float) -> int:
+    """Return the least k such that geometric noise exceeds k in size with probability 5 % at most.
+
+    P(|noise| > k) = 2 a^(k+1) / (1 + a) with a = exp(-epsilon).
+
+    >>> geometric_reach(1.0)
+    3
+    """
+    a = np.exp(-epsilon)
+    return int(max(0, np.ceil(np.log(0.05 * (1 + a) / 2) / np.log(a) - 1)))
+
+
+def _rows(
+    release: str,
+    names: Sequence[str],
+    noised: np.ndarray,
+    reach: float | np.ndarray,
+    mechanism: str,
+    sensitivity: float | np.ndarray,
+    epsilon: float,
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "release": release,
+            "group": names,
+            "value": np.maximum(noised, 0).round(2),
+            "value_low": np.maximum(noised - reach, 0).round(2),
+            "value_high": np.maximum(noised + reach, 0).round(2),
+            "mechanism": mechanism,
+            "sensitivity": sensitivity,
+            "epsilon": epsilon,
+        }
+    ).astype({"value": float, "value_low": float, "value_high": float})
+
+
+def _means(names: Sequence[str], people: np.ndarray, totals: np.ndarray) -> pd.DataFrame:
+    """Return mean revenue from noised counts and sums; missing where the noised count is below 1."""
+    mean = np.where(people >= 1, np.maximum(totals, 0) / np.maximum(people, 1), np.nan)
+    return pd.DataFrame(
+        {
+            "release": "mean revenue",
+            "group": names,
+            "value": mean.round(2),
+            "value_low": np.nan,
+            "value_high": np.nan,
+            "mechanism": "computed",
+            "sensitivity": 0.0,
+            "epsilon": 0.0,
+        }
+    )
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**31))
