@@ -322,7 +322,7 @@ def check_dates(dates: Dates, *, expression: str, place: str) -> None:
     """Raise JourneybookError where nothing says whether the day or the month comes first."""
     if dates.ambiguous:
         raise JourneybookError(
-            f"{place} is {expression!r}, whose dates (one is {dates.ambiguous!r}) can all be read month first or day "
-            f"first: say which with an expression such as strptime(column, {dates.formats[0]!r}), or with the option "
-            "dateformat."
+            f"{place} is {expression!r}, whose dates (one is {dates.ambiguous!r}) can all be read month first or "
+            f"day first: say which, with an expression such as strptime(column, {dates.formats[0]!r}) or with the "
+            "option dateformat."
         )

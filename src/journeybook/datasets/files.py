@@ -16,9 +16,10 @@ import duckdb
 from ibis.backends.duckdb import Backend
 
 from journeybook.datasets.expressions import nearest
-from journeybook.datasets.mapping import Mapped, check_required, make_target, map_rows, rest_of
+from journeybook.datasets.mapping import Mapped, map_rows
 from journeybook.datasets.reading import Source, find_files, is_parquet, read_options, stage
 from journeybook.datasets.storage import write_raw
+from journeybook.datasets.targets import check_required, make_target, rest_of
 from journeybook.errors import JourneybookError
 from journeybook.tables import SCHEMAS, schema_of
 

@@ -4,10 +4,8 @@ A CSV file is parsed by the rules found in its first lines or given in `options`
 not fit the header is kept with what is wrong with it, and ends in quarantine. Parquet files bring their types.
 """
 
-import csv
 import glob
 import gzip
-import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +14,10 @@ from pathlib import Path
 import duckdb
 
 from journeybook.datasets.converting import Column, Notation, quoted
+from journeybook.datasets.dialects import Dialect, read_dialect
 from journeybook.datasets.expressions import list_columns, nearest
 from journeybook.errors import JourneybookError
 
-_DELIMITERS = (",", ";", "\t", "|")
 _SAME = {"sep": "delim", "delimiter": "delim", "separator": "delim", "null": "nullstr", "column_names": "names"}
 _SAME |= {"date_format": "dateformat", "timestamp_format": "timestampformat", "quotechar": "quote"}
 _PASSED = ("compression", "max_line_size", "null_padding", "strict_mode")
@@ -36,7 +34,7 @@ _NEEDLESS = (
     "buffer_size",
 )
 _LATER = {".json": "JSON", ".jsonl": "JSON lines", ".ndjson": "JSON lines", ".xlsx": "Excel", ".xls": "Excel"}
-_HEAD_BYTES = 1 << 20
+_BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,8 @@ class Source:
     """A user's files, staged as one table.
 
     Attributes:
-        view: Name of the staged table: `position` from 1 in the order of the files, `line_problem` (null for a line
-            that could be read) and a column for each of the files'.
+        view: Name of the staged table: `position` from 1 in the order of the files, `line_problem` (null for a
+            line that could be read) and a column for each of the files'.
         columns: The columns, in the order of the first file.
         notation: How numbers and dates are written.
         n_files: Number of files.
@@ -76,8 +74,9 @@ def find_files(path: object, *, base: Path, place: str) -> list[Path]:
     whole = base / path
     if whole.is_dir():
         raise JourneybookError(f"{place}.path is the folder {path!r}: name its files, for example {path}/*.csv.")
-    found = [whole] if whole.is_file() else sorted(map(Path, glob.glob(str(whole), recursive=True)))
-    found = [file for file in found if file.is_file()]
+    # A name with brackets in it is that file, if there is one.
+    named = [str(whole)] if whole.is_file() else glob.glob(str(whole), recursive=True)  # noqa: PTH207
+    found = sorted(file for file in map(Path, named) if file.is_file())
     if not found:
         siblings = [p.name for p in whole.parent.iterdir() if p.is_file()] if whole.parent.is_dir() else []
         hint = nearest(whole.name, siblings) if whole.parent.is_dir() else "; there is no such folder"
@@ -107,8 +106,8 @@ def read_options(options: object, *, parquet: bool, place: str) -> dict:
         name = _SAME.get(str(given).lower(), str(given).lower())
         if name in ("types", "dtypes", "column_types", "columns", "auto_type_candidates", "hive_types"):
             raise JourneybookError(
-                f"{place}.options.{given} is not taken: values are read as text and converted to what the table needs; "
-                "write a CAST in the column's expression instead."
+                f"{place}.options.{given} is not taken: values are read as text and converted to what the table "
+                "needs; write a CAST in the column's expression instead."
             )
         if name not in known:
             raise JourneybookError(
@@ -142,7 +141,8 @@ def stage(
         limit: Rows to read of each file; None reads all.
 
     Raises:
-        JourneybookError: A file is empty or broken, the files' columns differ, or most lines do not fit the header.
+        JourneybookError: A file is empty or broken, the files' columns differ, or most lines do not fit the
+            header.
     """
     formats = tuple(str(options[key]) for key in ("timestampformat", "dateformat") if options.get(key))
     notation = Notation(
@@ -169,16 +169,6 @@ def is_parquet(file: Path) -> bool:
         return opened.read(4) == b"PAR1"
 
 
-@dataclass(frozen=True)
-class _Dialect:
-    """How one CSV file is written: the options its parser is given."""
-
-    names: tuple[str, ...]
-    delimiter: str
-    skip: int
-    encoding: str
-
-
 class _Staging:
     """Rows of several files, gathered part by part."""
 
@@ -192,7 +182,7 @@ class _Staging:
         self.notes: list[str] = []
 
     def add_csv(self, file: Path) -> None:
-        """Parse one CSV file; retry once as Latin-1, or with its line ends made alike, where that is what it needs."""
+        """Parse one CSV file; try again as Latin-1, or with its line ends made alike, where it needs that."""
         if file.stat().st_size == 0:
             raise JourneybookError(f"files.{self.name}: {file.name!r} is empty.")
         dialect = read_dialect(file, self.options, name=self.name)
@@ -205,7 +195,7 @@ class _Staging:
             problems = self._parse_mixed(file, dialect)
         if any(kind == "INVALID ENCODING" for _, kind, _, _ in problems) and "encoding" not in self.options:
             self.parts.pop()
-            latin = _Dialect(dialect.names, dialect.delimiter, dialect.skip, "latin-1")
+            latin = Dialect(dialect.names, dialect.delimiter, dialect.skip, "latin-1")
             problems = self._parse(file, latin)
             self.notes.append(f"{file.name} is not UTF-8 and was read as Latin-1.")
         lines: dict[int, str] = {}
@@ -220,8 +210,9 @@ class _Staging:
         if len(lines) > n_read:
             first = min(lines)
             raise JourneybookError(
-                f"files.{self.name}: {len(lines)} of {n_read + len(lines)} lines of {file.name!r} do not fit its header "
-                f"of {len(dialect.names)} columns (line {first}: {lines[first]}); check the options delim, quote and skip."
+                f"files.{self.name}: {len(lines)} of {n_read + len(lines)} lines of {file.name!r} do not fit its "
+                f"header of {len(dialect.names)} columns (line {first}: {lines[first]}); check the options delim, "
+                "quote and skip."
             )
         self.n_rows += n_read
         self.rejects += [(file.name, line, lines[line]) for line in sorted(lines)]
@@ -269,13 +260,13 @@ class _Staging:
         elif set(types) != set(self.types) and not self.options.get("union_by_name"):
             unlike = sorted(set(types) ^ set(self.types))
             raise JourneybookError(
-                f"files.{self.name}: {file.name!r} has other columns than the first file ({list_columns(unlike)}); "
+                f"files.{self.name}: {file.name!r} has other columns than the first file ({list_columns(unlike)}): "
                 "give the option union_by_name: true to read them together."
             )
         for column, kind in types.items():
             self.types.setdefault(column, kind)
 
-    def _parse(self, file: Path, dialect: _Dialect, **more: object) -> list[tuple[int, str, str, str]]:
+    def _parse(self, file: Path, dialect: Dialect, **more: object) -> list[tuple[int, str, str, str]]:
         """Stage one CSV file; return the lines that do not fit, with what is wrong."""
         options = {**self.options, **more}
         nulls = options.get("nullstr", "")
@@ -338,7 +329,7 @@ class _Staging:
             self.connection.execute(f"COPY ({query}) TO {quoted(str(path))} (FORMAT parquet)")
             self.parts.append(f"read_parquet({quoted(glob.escape(str(path)))})")
 
-    def _parse_mixed(self, file: Path, dialect: _Dialect) -> list[tuple[int, str, str, str]]:
+    def _parse_mixed(self, file: Path, dialect: Dialect) -> list[tuple[int, str, str, str]]:
         """Stage a CSV file whose lines end in more than one way."""
         if self.folder is None:
             return self._parse(file, dialect, strict_mode=False)
@@ -362,117 +353,3 @@ class _Staging:
         first = str(problem).strip().splitlines()
         reason = " ".join(first[:1]).rstrip(".")
         return JourneybookError(f"files.{self.name}: {file.name!r} cannot be read: {reason}.")
-
-
-_BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
-
-
-def read_dialect(file: Path, options: Mapping, *, name: str) -> _Dialect:
-    """Return how a CSV file is written, from what is given and from its first lines.
-
-    Raises:
-        JourneybookError: The header cannot be found.
-    """
-    head, encoding = _head(file, options, name=name)
-    quote = str(options.get("quote", '"'))
-    skipped = _whole_number(options.get("skip", 0), place=f"files.{name}.options.skip")
-    lines = head.splitlines(keepends=True)[skipped:]
-    # Empty lines above the header are no rows.
-    while lines and not lines[0].strip():
-        lines, skipped = lines[1:], skipped + 1
-    text = "".join(lines)
-    given = options.get("delim")
-    given = "\t" if given == "\\t" else given
-    if given is not None and (not isinstance(given, str) or len(given) != 1):
-        raise JourneybookError(f"files.{name}.options.delim is {given!r}: it must be one character.")
-    delimiter = given or max(_DELIMITERS, key=lambda sign: _fit(text, sign, quote))
-    records = _records(text, delimiter, quote)
-    first = next(records, None)
-    if first is None:
-        raise JourneybookError(f"files.{name}: {file.name!r} has no header.")
-    fields, n_lines = first
-    if options.get("header", True) is False:
-        fields = [""] * len(fields)
-    else:
-        skipped += n_lines
-    names = options.get("names", [])
-    if not isinstance(names, list):
-        raise JourneybookError(f"files.{name}.options.names is {names!r}: it must be a list of column names.")
-    return _Dialect(_unlike([*names, *fields[len(names) :]]), delimiter, skipped, encoding)
-
-
-def _head(file: Path, options: Mapping, *, name: str) -> tuple[str, str]:
-    """Return the beginning of a file as text, and its encoding."""
-    opener = gzip.open if file.suffix.lower() == ".gz" else open
-    try:
-        with opener(file, "rb") as opened:
-            start = opened.read(_HEAD_BYTES)
-    except OSError as problem:
-        raise JourneybookError(f"files.{name}: {file.name!r} cannot be read: {problem}.") from None
-    if start[:2] in (b"PK", b"\x1f\x8b", b"\xd0\xcf"):
-        raise JourneybookError(f"files.{name}: {file.name!r} is not text: CSV and Parquet files can be read.")
-    found = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
-    given = str(options.get("encoding", found)).lower()
-    encoding = {"utf8": "utf-8", "latin1": "latin-1", "iso-8859-1": "latin-1", "utf16": "utf-16"}.get(given, given)
-    if encoding not in ("utf-8", "latin-1", "utf-16"):
-        raise JourneybookError(f"files.{name}.options.encoding is {given!r}: it must be utf-8, latin-1 or utf-16.")
-    if encoding == "utf-8":
-        try:
-            # Up to the last whole line, which no character crosses.
-            start[: start.rfind(b"\n") + 1].decode()
-        except UnicodeDecodeError:
-            encoding = encoding if "encoding" in options else "latin-1"
-    python = "utf-8-sig" if encoding == "utf-8" else encoding
-    return start.decode(python, errors="replace"), encoding
-
-
-def _records(text: str, delimiter: str, quote: str):
-    """Yield the fields of each record, and the number of lines read until its end."""
-    quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote or None, quoting=quoting
-    )
-    try:
-        for fields in reader:
-            yield fields, reader.line_num
-    except csv.Error:
-        return
-
-
-def _fit(text: str, delimiter: str, quote: str) -> tuple[bool, int]:
-    """Return how well a delimiter fits: whether the first records agree on their fields, and how many there are."""
-    counts = []
-    for fields, _ in _records(text, delimiter, quote):
-        if fields:
-            counts.append(len(fields))
-        if len(counts) == 50:
-            break
-    if not counts or counts[0] == 1:
-        return (False, 0)
-    agree = sum(count == counts[0] for count in counts)
-    return (agree >= 0.8 * len(counts), counts[0])
-
-
-def _unlike(names: Sequence[object]) -> tuple[str, ...]:
-    """Return names that differ without regard to case: blank ones by their place, a second `a` as `a_1`.
-
-    >>> _unlike(["a", "", "A", "a_1"])
-    ('a', 'column1', 'A_1', 'a_1_1')
-    """
-    found: list[str] = []
-    taken: set[str] = set()
-    for place, given in enumerate(names):
-        plain = str(given).strip() or f"column{place}"
-        name, copy = plain, 0
-        while name.lower() in taken:
-            copy += 1
-            name = f"{plain}_{copy}"
-        taken.add(name.lower())
-        found.append(name)
-    return tuple(found)
-
-
-def _whole_number(value: object, *, place: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise JourneybookError(f"{place} is {value!r}: it must be a whole number, 0 or more.")
-    return value
