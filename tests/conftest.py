@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import toys
 
-from journeybook.report import running
+from journeybook.report import planning, running
 from journeybook.report.outcomes import RunOutcome
 from journeybook.report.pages import Page, discover
 from journeybook.report.params import read_parameters
@@ -53,6 +53,7 @@ def toy_run(toy_pages: tuple[Page, ...], tmp_path_factory: pytest.TempPathFactor
     """The toy pages, run once; tests that change the folder copy it first."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(running, "build_dataset", toys.build_toy_dataset)
+        patch.setattr(planning, "code_digest", toys.code_digest)
         folder = tmp_path_factory.mktemp("toy")
         out = folder / "reports"
         parameters = read_parameters(pages=toy_pages, settings=["seed=7"], defaults=folder / "none.yaml")

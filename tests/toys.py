@@ -130,3 +130,8 @@ def build_toy_dataset(folder, *, dataset, seed, scale, timezone, files=None, bas
         "tables": {"transactions": about},
     }
     (Path(folder) / "dataset.json").write_text(json.dumps(described), encoding="utf-8")
+
+
+def code_digest(paths) -> str:
+    """Stand for the digest of the code, so that editing a file while tests run changes nothing."""
+    return "the code"

@@ -61,14 +61,14 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _params(arguments: argparse.Namespace) -> int:
     from journeybook.report.listing import parameter_lines, params_yaml
-    from journeybook.report.params import PARAMS
+    from journeybook.report.pages import discover
+    from journeybook.report.params import PARAMS, committed_parameters
 
-    parameters = _parameters(arguments)
     if arguments.write:
-        PARAMS.write_text(params_yaml(parameters), encoding="utf-8")
+        PARAMS.write_text(params_yaml(committed_parameters(pages=discover())), encoding="utf-8")
         print(f"Written: {PARAMS}")
         return 0
-    for line in parameter_lines(parameters):
+    for line in parameter_lines(_parameters(arguments)):
         print(line)
     return 0
 

@@ -1,5 +1,6 @@
 """Parameters and tables as text, for the command line."""
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ def parameter_lines(parameters: RunParameters) -> Iterator[str]:
             changed = "" if value == parameter.default else f"; the notebook has {_flow(parameter.default)}"
             yield f"    {name}: {_flow(value)}    ({in_words(parameter.kind)}{changed})"
             if parameter.meaning and not run.is_variant:
-                yield _indented(parameter.meaning, by=8)
+                yield _indented(_in_yaml(parameter.meaning), by=8)
 
 
 def params_yaml(parameters: RunParameters) -> str:
@@ -109,7 +110,7 @@ def _block(run: PageRun) -> list[str]:
         return [f"  {run.name}: {{}}"]
     lines = [f"  {run.name}:"]
     for name, value in defaults.items():
-        comment = run.page.own[name].meaning
+        comment = _in_yaml(run.page.own[name].meaning)
         lines += [f"    # {line}" for line in textwrap.wrap(comment, WIDTH - 6)]
         lines.append(f"    {name}: {_flow(value)}")
     return lines
@@ -123,6 +124,11 @@ def _flow(value: object) -> str:
     """
     text = yaml.safe_dump(value, default_flow_style=True, width=10**6, sort_keys=False, allow_unicode=True)
     return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _in_yaml(meaning: str) -> str:
+    """A comment with Python's constants as YAML has them."""
+    return re.sub(r"\b(None|True|False)\b", lambda m: {"None": "null"}.get(m[0], m[0].lower()), meaning)
 
 
 def _indented(text: str, *, by: int) -> str:

@@ -101,21 +101,32 @@ def read_parameters(
     Raises:
         JourneybookError: Anything unknown, of another type, or missing; one sentence.
     """
+    documents = [(defaults.name, read_document(defaults) if defaults.exists() else {})]
+    if file is not None:
+        documents.append((file.name, read_document(file)))
+    documents += [(f"--set {setting}", _setting(setting)) for setting in settings]
+    return _combined(documents, pages=pages, source=file or defaults)
+
+
+def committed_parameters(*, pages: Sequence[Page], defaults: Path = PARAMS) -> RunParameters:
+    """What params.yaml should hold: its run keys and variants, and each page's values from the page's cell."""
+    document = read_document(defaults) if defaults.exists() else {}
+    blocks = document.get("pages") or {}
+    document["pages"] = {name: block for name, block in blocks.items() if "." in str(name)}
+    return _combined([(defaults.name, document)], pages=pages, source=defaults)
+
+
+def _combined(documents: Sequence[tuple[str, dict]], *, pages: Sequence[Page], source: Path) -> RunParameters:
+    """The parameters of several documents, each with its name, the later ones before the earlier."""
     changes: dict[str, dict] = {}
     run: dict = dict(RUN_DEFAULTS)
-    if defaults.exists():
-        run |= _apply(read_document(defaults), run, changes, pages=pages, where=defaults.name)
-    comes_with_files = run["dataset"] == "files"
-    asked: dict = {}
-    documents = [(file.name, read_document(file))] if file is not None else []
-    documents += [(f"--set {setting}", _setting(setting)) for setting in settings]
-    for where, document in documents:
-        asked |= _apply(document, run | asked, changes, pages=pages, where=where)
-    run |= asked
-    if run["dataset"] == "files":
-        _check_files(run["files"], where=file.name if file else defaults.name)
-        if not comes_with_files and "timezone" not in asked:
+    for i, (where, document) in enumerate(documents):
+        given = _apply(document, run, changes, pages=pages, where=where)
+        if given.get("dataset") == "files" and i > 0 and run["dataset"] != "files":
             run["timezone"] = "UTC"
+        run |= given
+    if run["dataset"] == "files":
+        _check_files(run["files"], where=source.name)
     elif run["files"]:
         raise JourneybookError(
             f"files is given, but dataset is {run['dataset']}: write dataset: files to run on your own tables."
@@ -126,7 +137,7 @@ def read_parameters(
         raise JourneybookError(f"scale is {run['scale']}, but {run['dataset']} is used whole: leave scale at 1.")
     return RunParameters(
         **{**run, "scale": float(run["scale"])},
-        base=(file or defaults).resolve().parent,
+        base=source.resolve().parent,
         pages=tuple(_page_runs(pages, changes)),
     )
 
