@@ -9,6 +9,7 @@ study       every method with every resampling, judged on the same test
 timing      the response rate by hour of sending
 scores      the probability of a response per person and permitted channel
 witnesses   the planted truth, labels that mean nothing, SMOTE in the wrong place
+sentences   what the page says of all this
 """
 
 from journeybook.channel_response.contacts import ContactFrame, contact_frame
@@ -16,6 +17,19 @@ from journeybook.channel_response.leaks import LeakGate, leak_gate, single_colum
 from journeybook.channel_response.models import ResponseModel, fit_response_model, response_pipeline
 from journeybook.channel_response.quality import Quality, quality
 from journeybook.channel_response.scores import channels_permitted, response_scores
+from journeybook.channel_response.sentences import (
+    describe_calibration,
+    describe_ceiling,
+    describe_choice,
+    describe_contacts,
+    describe_gate,
+    describe_hours,
+    describe_people,
+    describe_pitfall,
+    describe_split,
+    headline_figures,
+    summary,
+)
 from journeybook.channel_response.splits import Split, split_contacts
 from journeybook.channel_response.study import MethodComparison, compare_methods, resampling_verdict
 from journeybook.channel_response.timing import response_by_hour
@@ -42,7 +56,17 @@ __all__ = [
     "channels_permitted",
     "compare_methods",
     "contact_frame",
+    "describe_calibration",
+    "describe_ceiling",
+    "describe_choice",
+    "describe_contacts",
+    "describe_gate",
+    "describe_hours",
+    "describe_people",
+    "describe_pitfall",
+    "describe_split",
     "fit_response_model",
+    "headline_figures",
     "leak_gate",
     "noise_trial",
     "quality",
@@ -53,4 +77,5 @@ __all__ = [
     "single_column_auc",
     "smote_before_split",
     "split_contacts",
+    "summary",
 ]

@@ -133,7 +133,9 @@ def _with_fatigue(contacts: ibis.Table) -> ibis.Table:
     """Count the person's contacts in the 28 days before each; those at the same moment do not count."""
     if "n_contacts_28d" in contacts.columns:
         return contacts
-    sent = (contacts.channel != NO_CONTACT).fill_null(True) if "channel" in contacts.columns else ibis.literal(True)
+    sent = (
+        (contacts.channel != NO_CONTACT).fill_null(True) if "channel" in contacts.columns else ibis.literal(True)
+    )
     marked = contacts.mutate(_sent=sent.cast("int64"))
     until_now = ibis.trailing_range_window(
         preceding=ibis.interval(days=FATIGUE_DAYS), group_by="person_id", order_by="occurred_at"

@@ -12,12 +12,15 @@ from journeybook.channel_response.contacts import ContactFrame
 from journeybook.channel_response.splits import Split
 
 PUBLISHED_NAMES = frozenset(
-    # How long the contact took; what was done with it; what came of it; when.
-    "duration call_duration call_seconds talk_time handle_time "
-    "delivered bounced bounce opened open opens clicked click clicks replied reply answered "
-    "unsubscribed unsubscribe complained complaint response visit visited visits converted conversion conversions "
-    "purchased purchase redeemed redemption spend_after revenue_after campaign_revenue order_id "
-    "opened_at clicked_at replied_at responded_at response_at redeemed_at converted_at purchased_at".split()
+    {
+        *("duration", "call_duration", "call_seconds", "talk_time", "handle_time"),
+        *("delivered", "bounced", "bounce", "opened", "open", "opens", "clicked", "click", "clicks"),
+        *("replied", "reply", "answered", "response", "unsubscribed", "unsubscribe", "complained", "complaint"),
+        *("visit", "visited", "visits", "converted", "conversion", "conversions", "purchased", "purchase"),
+        *("redeemed", "redemption", "spend_after", "revenue_after", "campaign_revenue", "order_id"),
+        *("opened_at", "clicked_at", "replied_at", "response_at", "responded_at", "redeemed_at"),
+        *("converted_at", "purchased_at"),
+    }
 )
 """Names that contact tables use for what happens during or after the contact (lower case, the whole name)."""
 

@@ -109,7 +109,7 @@ def fit_response_model(
         n_trees: Boosted trees, for `xgboost`.
         rng: Seeds the resampler and the trees.
     """
-    features = tuple(name for name in fit if name != "responded")
+    features = tuple(str(name) for name in fit if name != "responded")
     pipeline = response_pipeline(fit, method=method, resampling=resampling, n_trees=n_trees, rng=rng)
     pipeline.fit(fit[list(features)], fit["responded"].to_numpy())
     said = _log_odds(pipeline.predict_proba(calibrate[list(features)])[:, 1])
@@ -135,7 +135,11 @@ def encoder(features: pd.DataFrame) -> tuple[ColumnTransformer, int, int, int]:
     words = [name for name in features if name not in numbers]
     fill = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, min_frequency=RARE_LEVEL)
-    parts = [("numbers", fill, numbers), ("missing", MissingIndicator(features="all"), missing), ("words", codes, words)]
+    parts = [
+        ("numbers", fill, numbers),
+        ("missing", MissingIndicator(features="all"), missing),
+        ("words", codes, words),
+    ]
     first_word = len(numbers) + len(missing)
     return ColumnTransformer(parts), len(numbers), first_word + len(words), first_word
 

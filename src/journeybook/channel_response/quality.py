@@ -88,7 +88,9 @@ def quality(probability: np.ndarray, responded: np.ndarray, weights: np.ndarray)
     """
     probability, responded = np.asarray(probability, dtype=float), np.asarray(responded)
     if probability.shape != responded.shape or weights.shape[1:] != responded.shape:
-        raise ValueError(f"shapes {probability.shape}, {responded.shape} and {weights.shape} do not belong together.")
+        raise ValueError(
+            f"shapes {probability.shape}, {responded.shape} and {weights.shape} do not belong together."
+        )
     if not ((probability >= 0) & (probability <= 1)).all():
         raise ValueError("a probability is missing, below 0 or above 1.")
     if not 0 < responded.sum() < len(responded):

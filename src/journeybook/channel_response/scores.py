@@ -9,7 +9,13 @@ from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
 from journeybook.channel_response.models import ResponseModel
 from journeybook.channel_response.splits import Split
 
-_COLUMNS = {"row": "int64", "person_id": "object", "as_of": "datetime64[us]", "channel": "object", "score": "float64"}
+_COLUMNS = {
+    "row": "int64",
+    "person_id": "object",
+    "as_of": "datetime64[us]",
+    "channel": "object",
+    "score": "float64",
+}
 
 
 def response_scores(
@@ -60,7 +66,9 @@ def response_scores(
         if asked.empty or used.empty:
             continue
         occasions = used.iloc[rng.integers(len(used), size=n_occasions if snapshot is not None else 1)]
-        score = np.mean([_on(model, contacts, asked, occasion, snapshot) for _, occasion in occasions.iterrows()], axis=0)
+        score = np.mean(
+            [_on(model, contacts, asked, occasion, snapshot) for _, occasion in occasions.iterrows()], axis=0
+        )
         parts.append(asked[["place", "person_id", "as_of"]].assign(channel=channel, score=score))
     return _typed(parts)
 
@@ -78,7 +86,9 @@ def _people(contacts: ContactFrame, snapshot: pd.DataFrame | None) -> pd.DataFra
     """One row a person, with their features and a place in an order that no id decides."""
     if snapshot is not None:
         renamed = {
-            name: f"snapshot_{name}" for name in snapshot if f"snapshot_{name}" in contacts.features and name != "as_of"
+            name: f"snapshot_{name}"
+            for name in snapshot
+            if f"snapshot_{name}" in contacts.features and name != "as_of"
         }
         people = snapshot.rename(columns=renamed)
     else:
@@ -107,7 +117,9 @@ def _on(
         if kind == "float64":
             rows[name] = pd.to_numeric(rows[name]).astype("float64").replace([np.inf, -np.inf], np.nan)
         else:
-            rows[name] = rows[name].astype("object").where(rows[name].notna(), "missing").astype(str).astype("object")
+            rows[name] = (
+                rows[name].astype("object").where(rows[name].notna(), "missing").astype(str).astype("object")
+            )
     return model.probability(rows, calibrated=True)
 
 
@@ -115,4 +127,6 @@ def _typed(parts: list[pd.DataFrame]) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _COLUMNS.items()})
     scores = pd.concat(parts).sort_values(["place", "channel"], ignore_index=True)
-    return scores.assign(row=np.arange(1, len(scores) + 1))[list(_COLUMNS)].astype({"score": "float64", "row": "int64"})
+    return scores.assign(row=np.arange(1, len(scores) + 1))[list(_COLUMNS)].astype(
+        {"score": "float64", "row": "int64"}
+    )

@@ -96,8 +96,8 @@ def split_contacts(
         strata = rows["responded"].to_numpy() if how == "draw" else np.zeros(len(rows), dtype=int)
         if how == "draw":
             warning = (
-                "The contacts have neither times nor people: the test is a random draw. It cannot show how the model "
-                "ages, and one person may be on both sides. Expect less of the next campaign."
+                "The contacts have neither times nor people: the test is a random draw. It cannot show how the "
+                "model ages, and one person may be on both sides. Expect less of the next campaign."
             )
         place = _place_in_line(rows["person"].to_numpy(), strata, rng=rng)
         test = place < test_share
@@ -127,13 +127,15 @@ def _moment(times: pd.Series, share: float, *, what: str) -> pd.Timestamp:
     """Find the moment from which on the share of contacts is nearest to `share`, leaving some before it."""
     counts = times.value_counts().sort_index()
     if len(counts) < 2:
-        raise ValueError(f"the contacts to split by {what} are all of one moment, {counts.index[0]}; two are needed.")
+        raise ValueError(
+            f"the contacts to split by {what} are all of one moment, {counts.index[0]}; two are needed."
+        )
     from_here_on = counts[::-1].cumsum()[::-1].iloc[1:] / len(times)
-    return (from_here_on - share).abs().idxmin()
+    return pd.Timestamp(from_here_on.index[(from_here_on - share).abs().argmin()])
 
 
 def _place_in_line(person: np.ndarray, strata: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Place each row in [0, 1) of a shuffled line: a person's rows at one place, each stratum over the whole line."""
+    """Place each row in [0, 1) of a shuffled line: a person's rows together, each stratum over the whole line."""
     place = np.empty(len(person))
     for stratum in np.unique(strata):
         inside = np.flatnonzero(strata == stratum)

@@ -161,9 +161,9 @@ def resampling_verdict(comparison: MethodComparison) -> str:
     raw = comparison.methods[(comparison.methods["channel"] == "all") & ~comparison.methods["calibrated"]]
     without, with_it = raw[raw["resampling"] == "none"], raw[raw["resampling"] != "none"]
     return (
-        f"**{verdict}.** Against the best model without it, once calibrated: {'; '.join(words)} (95 %, allowing for "
-        f"{len(effects)} comparisons). Before calibration the expected calibration error is {_span(without['ece'])} "
-        f"without resampling and {_span(with_it['ece'])} with it."
+        f"**{verdict}.** Against the best model without it, once calibrated: {'; '.join(words)} (95 %, allowing "
+        f"for {len(effects)} comparisons). Before calibration the expected calibration error is "
+        f"{_span(without['ece'])} without resampling and {_span(with_it['ece'])} with it."
     )
 
 
