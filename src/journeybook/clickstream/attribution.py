@@ -21,6 +21,17 @@ from journeybook.clickstream.sessions import (
 
 Array = NDArray[np.float64]
 UNKNOWN = "(unknown)"
+_COLUMNS = (
+    "channel",
+    "method",
+    "removal_effect",
+    "removal_effect_low",
+    "removal_effect_high",
+    "share",
+    "share_low",
+    "share_high",
+    "credit",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +47,7 @@ class ChannelPaths:
         n_conversions: Paths that end in conversion.
         known_only: Whether sessions of unknown visitors were left out, since nothing joins them.
         aggregated: Whether the input were paths with their numbers.
+        note: Why nothing can be attributed; None where something can.
     """
 
     counts: pd.DataFrame
@@ -44,6 +56,7 @@ class ChannelPaths:
     n_conversions: int
     known_only: bool
     aggregated: bool
+    note: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +68,14 @@ class Attribution:
             linear), `removal_effect` (share of the conversions lost without the channel; markov_removal
             only) with `removal_effect_low` and `_high`, `share` (of all credit) with `share_low` and
             `share_high` (markov_removal only), `credit` (conversions).
+            Empty where nothing can be attributed.
         conversion_probability: Probability that a path converts, by the chain.
+        note: Why nothing can be attributed; None where something can.
     """
 
     table: pd.DataFrame
     conversion_probability: float
+    note: str | None
 
 
 def channel_paths(
@@ -78,26 +94,29 @@ def channel_paths(
         path_gap_days: A pause strictly longer begins a new path.
 
     Raises:
-        ValueError: The events have no `channel`, or `path_gap_days` is not positive.
+        ValueError: `path_gap_days` is not positive.
     """
+    if not path_gap_days > 0:
+        raise ValueError(f"path_gap_days is {path_gap_days}: it must be above 0.")
     if "path" in table.columns:
         return _aggregated(table)
     if "channel" not in table.columns:
-        raise ValueError("events have no column 'channel': nothing can be attributed without it.")
-    if not path_gap_days > 0:
-        raise ValueError(f"path_gap_days is {path_gap_days}: it must be above 0.")
-    kept = cut(place(table, session_gap_minutes=session_gap_minutes), conversion=conversion)
-    facts = kept.group_by("session").aggregate(
-        converts=kept.converts.max(),
-        **({"ends_at": kept.occurred_at.max()} if "occurred_at" in kept.columns else {}),
-    )
-    opens = kept.filter(kept.step == 0).drop("converts")
-    sessions = opens.join(facts, "session")
-    known_only = bool(sessions.known.any().execute())
+        return _no_paths("the events name no channel")
+    if conversion is None:
+        return _no_paths("no event counts as conversion")
+    known_only = "person_id" in table.columns and bool(table.person_id.notnull().any().execute())
     if known_only:
-        sessions = sessions.filter(sessions.known)
-    sessions = _as_paths(sessions, path_gap_days).mutate(label=ibis._.channel.fill_null(UNKNOWN))
-    return _counted(sessions, known_only)
+        table = table.filter(table.person_id.notnull())
+    kept = cut(place(table, session_gap_minutes=session_gap_minutes), conversion=conversion)
+    timed = "occurred_at" in kept.columns
+    sessions = kept.group_by("session").aggregate(
+        cluster=kept.cluster.min(),
+        label=kept.channel.max(where=kept.step == 0).fill_null(UNKNOWN),
+        converts=kept.converts.max(),
+        row=kept.row.min(),
+        **({"occurred_at": kept.occurred_at.min(), "ends_at": kept.occurred_at.max()} if timed else {}),
+    )
+    return _counted(_as_paths(sessions, path_gap_days), known_only)
 
 
 def attribute(paths: ChannelPaths, *, n_draws: int, rng: np.random.Generator, level: float = 0.95) -> Attribution:
@@ -112,12 +131,9 @@ def attribute(paths: ChannelPaths, *, n_draws: int, rng: np.random.Generator, le
         n_draws: Draws behind the intervals.
         rng: Random numbers; people are drawn, or steps where paths are aggregated.
         level: Probability that an interval holds its target.
-
-    Raises:
-        ValueError: No path converts.
     """
-    if not paths.n_conversions:
-        raise ValueError("no path converts: there is nothing to attribute.")
+    if paths.note is not None:
+        return Attribution(table=pd.DataFrame(columns=[*_COLUMNS]), conversion_probability=0.0, note=paths.note)
     states, total = count_matrix(paths.counts, conversion=CONVERSION, exit=EXIT)
     start = states.index(START)
     channels = [name for name in states if name != START]
@@ -145,7 +161,7 @@ def attribute(paths: ChannelPaths, *, n_draws: int, rng: np.random.Generator, le
     table = table.assign(credit=table["share"] * paths.n_conversions, rank=table["channel"].map(order.index))
     table = table.sort_values(["rank", "method"], ignore_index=True, kind="stable").drop(columns="rank")
     chance = float(_conversion(total[None], start)[0])
-    return Attribution(table=table, conversion_probability=chance)
+    return Attribution(table=table[[*_COLUMNS]], conversion_probability=chance, note=None)
 
 
 def removal_effects(counts: Array, *, start: int) -> Array:
@@ -228,12 +244,7 @@ def _counted(sessions: ibis.Table, known_only: bool) -> ChannelPaths:
         won=sessions.converts.max().over(group_by=sessions.path),
         n_touches=ibis._.count().over(group_by=sessions.path),
     )
-    facts = steps.aggregate(
-        n_paths=steps.last.cast("int64").sum(),
-        n_conversions=(steps.last & (steps.won == 1)).cast("int64").sum(),
-        n_clusters=steps.cluster.nunique(),
-    )
-    n_paths, n_conversions, n_clusters = (int(value or 0) for value in facts.to_pandas().iloc[0])
+    n_clusters = int(sessions.cluster.nunique().execute())
     # Each touch is a step into its channel; a path that converts takes one more, into conversion.
     inner = steps.select("cluster", "row", "previous", "label", last=steps.last & (steps.won == 0))
     won = steps.filter(steps.last & (steps.won == 1))
@@ -252,14 +263,7 @@ def _counted(sessions: ibis.Table, known_only: bool) -> ChannelPaths:
         .order_by("channel", "n_touches")
         .to_pandas()
     )
-    return ChannelPaths(
-        counts=counts,
-        touches=touches,
-        n_paths=n_paths,
-        n_conversions=n_conversions,
-        known_only=known_only,
-        aggregated=False,
-    )
+    return _channel_paths(counts, touches, known_only=known_only, aggregated=False)
 
 
 def _aggregated(paths: ibis.Table) -> ChannelPaths:
@@ -286,13 +290,26 @@ def _aggregated(paths: ibis.Table) -> ChannelPaths:
         .to_pandas()
         .astype({"n": "int64", "first": "int64", "last": "int64"})
     )
-    ended = counts[counts["target"].isin([CONVERSION, EXIT])].groupby("target")["n"].sum()
-    n_conversions = int(ended.get(CONVERSION, 0))
+    return _channel_paths(counts.assign(group="all"), touches, known_only=False, aggregated=True)
+
+
+def _channel_paths(
+    counts: pd.DataFrame, touches: pd.DataFrame, *, known_only: bool, aggregated: bool
+) -> ChannelPaths:
+    reached = counts.groupby("target")["n"].sum()
+    n_conversions, n_exits = int(reached.get(CONVERSION, 0)), int(reached.get(EXIT, 0))
     return ChannelPaths(
-        counts=counts.assign(group="all"),
+        counts=counts,
         touches=touches,
-        n_paths=int(ended.sum()),
+        n_paths=n_conversions + n_exits,
         n_conversions=n_conversions,
-        known_only=False,
-        aggregated=True,
+        known_only=known_only,
+        aggregated=aggregated,
+        note=None if n_conversions else "no path ends in a conversion",
     )
+
+
+def _no_paths(note: str) -> ChannelPaths:
+    steps = pd.DataFrame(columns=["group", "source", "target", "n"])
+    touches = pd.DataFrame(columns=["channel", "n_touches", "n", "first", "last"])
+    return ChannelPaths(steps, touches, n_paths=0, n_conversions=0, known_only=False, aggregated=False, note=note)

@@ -156,7 +156,8 @@ def bottleneck_table(chain: ChainDraws, *, improvement: float) -> pd.DataFrame:
     drawn_gain = improved(draws, start=start, factor=1 + improvement)[:, source, target]
     low, high = _ends(chain, drawn)
     gain_low, gain_high = _ends(chain, drawn_gain)
-    first = np.bincount(np.nanargmax(drawn, axis=1), minlength=len(source)) / len(drawn)
+    ranked = drawn[np.isfinite(drawn).any(axis=1)]
+    first = np.bincount(np.nanargmax(ranked, axis=1), minlength=len(source)) / max(len(ranked), 1)
     names = np.array([*chain.model.states, CONVERSION, EXIT], dtype=object)
     columns = [names[source], names[target], chain.counts[source, target].astype(np.int64), p[source, target]]
     columns += [elastic[source, target], low, high, gain, gain_low, gain_high]
@@ -165,27 +166,38 @@ def bottleneck_table(chain: ChainDraws, *, improvement: float) -> pd.DataFrame:
     return frame.sort_values("elasticity", ascending=False, ignore_index=True, kind="stable")
 
 
-def without_exits(model: TransitionModel) -> pd.DataFrame:
-    """Return, by state, the chance that the next step converts with exits counted, and with exits left out.
+def without_exits(chain: ChainDraws) -> pd.DataFrame:
+    """Return what becomes of steps and of the chance of conversion when exits are left out.
 
-    Leaving them out takes a session's end for missing data: each row is spread over the steps that were
-    taken, and every journey of the chain then converts.
+    Leaving them out takes the end of a session for missing data: each row is spread over the steps that were
+    taken, and then every visit that can convert does.
+
+    Returns:
+        `source`, `target`, `n`, `probability`, `probability_without_exits`, and of the source
+        `conversion_probability` and `conversion_without_exits`; the most frequent steps first.
     """
-    p = model.probabilities
+    p = chain.model.probabilities
     stays = 1 - p[:, -1]
     spread = p[:, :-1] / np.where(stays > 0, stays, 1.0)[:, None]
     s = len(p)
-    reaches = np.zeros(s)
     can = _reaches(spread)
-    inside = np.ix_(can, can)
-    reaches[can] = np.linalg.solve(np.eye(can.sum()) - spread[:, :s][inside], spread[can, -1])
-    return pd.DataFrame(
+    converts = np.zeros(s)
+    inside = spread[np.ix_(can, [*np.flatnonzero(can)])]
+    converts[can] = np.linalg.solve(np.eye(can.sum()) - inside, spread[can, -1])
+    source, target = np.nonzero(chain.counts[:, :-1])
+    names = np.array([*chain.model.states, CONVERSION], dtype=object)
+    frame = pd.DataFrame(
         {
-            "state": model.states,
-            "conversion_probability": model.conversion_probability,
-            "without_exits": reaches,
+            "source": names[source],
+            "target": names[target],
+            "n": chain.counts[source, target].astype(np.int64),
+            "probability": p[source, target],
+            "probability_without_exits": spread[source, target],
+            "conversion_probability": chain.model.conversion_probability[source],
+            "conversion_without_exits": converts[source],
         }
     )
+    return frame.sort_values("n", ascending=False, ignore_index=True, kind="stable")
 
 
 _BOTTLENECKS = (

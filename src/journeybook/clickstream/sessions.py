@@ -74,15 +74,30 @@ def count_steps(table: ibis.Table, *, conversion: str | None, session_gap_minute
         return _count_paths(table)
     _check_names(table, conversion)
     placed = place(table, session_gap_minutes=session_gap_minutes)
-    kept = cut(placed, conversion=conversion)
-    facts = _facts(table, kept, session_gap_minutes)
-    counts = grouped_counts(kept, many=facts["n_clusters"] > MOST_GROUPS)
+    sizes = placed.aggregate(
+        n_placed=placed.count(),
+        n_people=placed.cluster.nunique(where=placed.known),
+        n_clusters=placed.cluster.nunique(),
+    )
+    n_placed, n_people, n_clusters = (int(value) for value in sizes.to_pandas().iloc[0])
+    counts = grouped_counts(cut(placed, conversion=conversion), many=n_clusters > MOST_GROUPS)
+    n_events = int(table.count().execute())
+    reached = counts.groupby("target")["n"].sum()
+    n_conversions, n_exits = int(reached.get(CONVERSION, 0)), int(reached.get(EXIT, 0))
     return StepCounts(
         counts=counts,
         conversion=conversion,
+        n_events=n_events,
+        n_sessions=n_conversions + n_exits,
+        n_conversions=n_conversions,
+        n_people=n_people,
+        n_clusters=n_clusters,
         n_groups=counts["group"].nunique(),
+        # Every event that is kept is the target of one step.
+        n_after_conversion=n_placed - int(reached.sum()) + n_exits,
+        n_unplaced=n_events - n_placed,
+        n_cut_by_log=_cut_by_log(placed, conversion, session_gap_minutes),
         aggregated=False,
-        **facts,
     )
 
 
@@ -100,47 +115,43 @@ def place(events: ibis.Table, *, session_gap_minutes: float) -> ibis.Table:
     person = events.person_id if "person_id" in columns else ibis.null("string")
     given = events.session_id if "session_id" in columns else ibis.null("string")
     base = events.mutate(person=person, given=given).filter(ibis._.given.notnull() | ibis._.person.notnull())
-    apart = {"group_by": [base.person, base.given.isnull()], "order_by": _order(base)}
-    if "occurred_at" in columns:
-        gap = ibis.interval(seconds=round(session_gap_minutes * 60))
-        before = base.occurred_at.lag().over(**apart)
-        opens = (base.occurred_at > before + gap).fill_null(True).cast("int64")
+    if "session_id" in columns and not base.given.isnull().any().execute():
+        base = base.mutate(session=base.given)
     else:
-        opens = ibis.literal(0)
-    base = base.mutate(opens=opens)
-    number = base.opens.cumsum(group_by=[base.person, base.given.isnull()], order_by=_order(base))
-    session = ibis.ifelse(
-        base.given.notnull(), ibis.literal("s ") + base.given, base.person + " " + number.cast("string")
-    )
-    base = base.mutate(session=session)
+        base = _by_pause(base, session_gap_minutes)
+    base = base.mutate(cluster=base.person.fill_null(base.session), known=base.person.notnull(), label=base.event)
     wanted = ["session", "cluster", "known", "label", *_order_names(columns)]
-    return base.mutate(
-        cluster=base.person.fill_null(base.session), known=base.person.notnull(), label=base.event
-    ).select(*wanted, *[name for name in ("channel", "device") if name in columns])
+    return base.select(*wanted, *[name for name in ("channel", "device") if name in columns])
+
+
+def _by_pause(base: ibis.Table, session_gap_minutes: float) -> ibis.Table:
+    """Add `session`: the one given, or the person and the number of the run of events without a longer pause."""
+    if "occurred_at" not in base.columns:
+        return base.mutate(session=ibis.coalesce("s " + base.given, "p " + base.person))
+    within = {"group_by": [base.person, base.given.isnull()], "order_by": _order(base)}
+    gap = ibis.interval(seconds=round(session_gap_minutes * 60))
+    opens = base.occurred_at > base.occurred_at.lag().over(**within) + gap
+    base = base.mutate(opens=opens.fill_null(True).cast("int64"))
+    number = base.opens.cumsum(group_by=[base.person, base.given.isnull()], order_by=_order(base))
+    counted = "p " + base.person + " " + number.cast("string")
+    return base.mutate(session=ibis.coalesce("s " + base.given, counted))
 
 
 def cut(placed: ibis.Table, *, conversion: str | None) -> ibis.Table:
-    """Cut each session at its first conversion and add `step` (from 0), `previous` and `last`.
+    """Cut each session at its first conversion and add `converts`, `step` (from 0), `previous` and `last`.
 
-    The conversion's label becomes `(conversion)`. Column `n_after` of a session's first row counts the events
-    that were cut off.
+    The conversion's label becomes `(conversion)`.
     """
     within = {"group_by": placed.session, "order_by": _order(placed)}
     converts = (placed.label == conversion) if conversion is not None else ibis.literal(False)
-    marked = placed.mutate(converts=converts.cast("int64"), length=ibis._.count().over(group_by=placed.session))
-    marked = marked.mutate(before=marked.converts.cumsum(**within) - marked.converts)
-    kept = marked.filter(marked.before == 0)
-    within = {"group_by": kept.session, "order_by": _order(kept)}
-    kept = kept.mutate(
-        label=ibis.ifelse(kept.converts == 1, CONVERSION, kept.label),
-        step=ibis.row_number().over(**within),
-        kept_length=ibis._.count().over(group_by=kept.session),
-    )
+    marked = placed.mutate(converts=converts.cast("int64"))
+    kept = marked.filter(marked.converts.cumsum(**within) - marked.converts == 0)
+    kept = kept.mutate(label=ibis.ifelse(kept.converts == 1, CONVERSION, kept.label))
     within = {"group_by": kept.session, "order_by": _order(kept)}
     return kept.mutate(
+        step=ibis.row_number().over(**within),
         previous=kept.label.lag().over(**within).fill_null(START),
-        last=kept.step == kept.kept_length - 1,
-        n_after=kept.length - kept.kept_length,
+        last=kept.label.lead().over(**within).isnull(),
     )
 
 
@@ -163,42 +174,18 @@ def grouped_counts(kept: ibis.Table, *, many: bool) -> pd.DataFrame:
     return found.astype({"n": "int64"})
 
 
-def _facts(table: ibis.Table, kept: ibis.Table, session_gap_minutes: float) -> dict:
-    """Return the numbers of `StepCounts`, by name."""
-    timed = "occurred_at" in table.columns
-    sessions = kept.group_by("session").aggregate(
-        cluster=kept.cluster.min(),
-        known=kept.known.max(),
-        converts=kept.converts.max(),
-        n_after=kept.n_after.max(),
-        n_kept=kept.count(),
-        **({"first_at": kept.occurred_at.min(), "last_at": kept.occurred_at.max()} if timed else {}),
+def _cut_by_log(placed: ibis.Table, conversion: str | None, session_gap_minutes: float) -> int | None:
+    """Count the sessions without conversion that reach within one gap of the log's first or last event."""
+    if "occurred_at" not in placed.columns:
+        return None
+    converts = (placed.label == conversion) if conversion is not None else ibis.literal(False)
+    sessions = placed.group_by("session").aggregate(
+        converts=converts.any(), opens=placed.occurred_at.min(), closes=placed.occurred_at.max()
     )
-    measures = {
-        "n_sessions": sessions.count(),
-        "n_conversions": sessions.converts.sum(),
-        "n_people": sessions.cluster.nunique(where=sessions.known),
-        "n_clusters": sessions.cluster.nunique(),
-        "n_after_conversion": sessions.n_after.sum(),
-        "n_kept": sessions.n_kept.sum(),
-    }
-    if timed:
-        gap = ibis.interval(seconds=round(session_gap_minutes * 60))
-        edges = table.aggregate(first=table.occurred_at.min(), last=table.occurred_at.max()).to_pandas().iloc[0]
-        if not pd.isna(edges["first"]):
-            near = (sessions.last_at + gap >= edges["last"]) | (
-                sessions.first_at <= edges["first"] + pd.Timedelta(minutes=session_gap_minutes)
-            )
-            measures["n_cut_by_log"] = (near & (sessions.converts == 0)).sum()
-    found = {name: int(value or 0) for name, value in sessions.aggregate(**measures).to_pandas().iloc[0].items()}
-    n_events = int(table.count().execute())
-    n_kept = found.pop("n_kept")
-    return {
-        "n_events": n_events,
-        "n_unplaced": n_events - n_kept - found["n_after_conversion"],
-        "n_cut_by_log": found.pop("n_cut_by_log", None),
-        **found,
-    }
+    gap = ibis.interval(seconds=round(session_gap_minutes * 60))
+    edges = sessions.mutate(first=sessions.opens.min().over(), final=sessions.closes.max().over())
+    near = (edges.closes + gap >= edges.final) | (edges.opens <= edges["first"] + gap)
+    return int((near & ~edges.converts).sum().execute() or 0)
 
 
 def _count_paths(paths: ibis.Table) -> StepCounts:

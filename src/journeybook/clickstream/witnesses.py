@@ -1,0 +1,192 @@
+"""What the page is held against: worked examples, brute force, simulated people, the planted truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from journeybook.clickstream.chain import TransitionModel, elasticities, fundamental, transition_model
+from journeybook.clickstream.sessions import CONVERSION, START
+
+Array = NDArray[np.float64]
+
+# Chance of one step for three equally frequent types of people.
+TYPES = (0.15, 0.35, 0.55)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Share of simulated data sets whose 95 % interval holds the true probability of a step.
+
+    Attributes:
+        n_people: People in each data set.
+        steps_each: Steps each of them takes.
+        clustered: Share for the bootstrap that draws people.
+        independent: Share for a Dirichlet posterior, which takes every step for a new person's.
+        n_simulations: Data sets simulated.
+    """
+
+    n_people: int
+    steps_each: int
+    clustered: float
+    independent: float
+    n_simulations: int
+
+
+@dataclass(frozen=True, eq=False)
+class CoverageStudy:
+    """Coverage at several numbers of steps.
+
+    Attributes:
+        table: One row a number of steps, the fields of `Coverage`.
+        clustered: Mean share over the rows, for the bootstrap that draws people.
+        low: Lower end of the range that share lies in 99.9 % of the time if it is 95 % in truth.
+        high: Upper end.
+    """
+
+    table: pd.DataFrame
+    clustered: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Planted:
+    """How the page's figures compare with what the demo planted.
+
+    Attributes:
+        n_steps: Steps expected at least 20 times.
+        covered_share: Share of them whose interval holds the planted probability.
+        chance: Planted probability that a session converts.
+        bottleneck: The planted bottleneck, "source to target".
+        rank: Its rank by elasticity on the page, 1 for the first.
+    """
+
+    n_steps: int
+    covered_share: float
+    chance: float
+    bottleneck: str
+    rank: int
+
+
+def drunkards_error() -> float:
+    """Return the greatest error in the drunkard's walk (Grinstead & Snell 1997, examples 11.13 to 11.15).
+
+    Corners 0 to 4, home at 4, bar at 0, and half a chance either way. In print are N, the expected steps
+    t = (3, 4, 3), and the chance of reaching home, (1/4, 1/2, 3/4).
+    """
+    steps = pd.DataFrame(
+        [("1", "0", 1), ("1", "2", 1), ("2", "1", 1), ("2", "3", 1), ("3", "2", 1), ("3", "4", 1)],
+        columns=["source", "target", "n"],
+    )
+    walk = transition_model(steps, conversion="4", exit="0")
+    errors = [
+        walk.visits - np.array([[1.5, 1.0, 0.5], [1.0, 2.0, 1.0], [0.5, 1.0, 1.5]]),
+        walk.expected_steps - np.array([3.0, 4.0, 3.0]),
+        walk.conversion_probability - np.array([0.25, 0.5, 0.75]),
+    ]
+    return max(float(np.abs(error).max()) for error in errors)
+
+
+def elasticity_error(model: TransitionModel) -> float:
+    """Return the greatest difference between the elasticities and brute force; 0 where nothing converts."""
+    start = model.at(START)
+    forced = elasticity_by_difference(model.probabilities, start=start)
+    difference = np.abs(forced - elasticities(model.probabilities, start=start))
+    return float(np.nanmax(difference, initial=0.0))
+
+
+def elasticity_by_difference(probabilities: Array, *, start: int, change: float = 1e-5) -> Array:
+    """Return elasticities by brute force: change one step a little both ways, invert the whole chain again.
+
+    Args:
+        probabilities: Chain, shape (s, s + 2), conversion and exit last.
+        start: Number of the state every journey begins in.
+        change: Relative change of the step.
+    """
+    s = len(probabilities)
+    whole = (fundamental(probabilities) @ probabilities[:, s])[start]
+    found = np.full(probabilities.shape, np.nan)
+    for i, j in zip(*np.nonzero((probabilities > 0) & (probabilities < 1)), strict=True):
+        if j == s + 1:
+            continue
+        both = np.stack([probabilities, probabilities])
+        for k, factor in enumerate((1 + change, 1 - change)):
+            p = probabilities[i, j]
+            both[k, i] *= (1 - p * factor) / (1 - p)
+            both[k, i, j] = p * factor
+        chance = (fundamental(both) @ both[..., s][..., None])[:, start, 0]
+        if whole > 0:
+            found[i, j] = (chance[0] - chance[1]) / (2 * change * whole)
+    return found
+
+
+def interval_coverage(
+    *, n_people: int, steps_each: int, n_simulations: int, n_draws: int, rng: np.random.Generator
+) -> Coverage:
+    """Simulate people of three types and count how often either interval holds the truth.
+
+    Args:
+        n_people: People in each data set; their types are drawn.
+        steps_each: Steps each takes from the state in question.
+        n_simulations: Data sets.
+        n_draws: Draws behind each interval.
+        rng: Random numbers.
+    """
+    truth = float(np.mean(TYPES))
+    held = np.zeros(2)
+    for _ in range(n_simulations):
+        taken = rng.binomial(steps_each, rng.choice(TYPES, size=n_people))
+        drawn_again = taken[rng.integers(n_people, size=(n_draws, n_people))]
+        clustered = drawn_again.sum(axis=1) / (n_people * steps_each)
+        total = taken.sum()
+        independent = rng.beta(total, n_people * steps_each - total, size=n_draws)
+        for k, drawn in enumerate((clustered, independent)):
+            low, high = np.quantile(drawn, [0.025, 0.975])
+            held[k] += low <= truth <= high
+    shares = held / n_simulations
+    return Coverage(n_people, steps_each, float(shares[0]), float(shares[1]), n_simulations)
+
+
+def coverage_study(
+    *, n_people: int, steps_each: Sequence[int], n_simulations: int, n_draws: int, rng: np.random.Generator
+) -> CoverageStudy:
+    """Simulate `interval_coverage` at several numbers of steps, `n_simulations` data sets each."""
+    rows = [
+        interval_coverage(n_people=n_people, steps_each=n, n_simulations=n_simulations, n_draws=n_draws, rng=rng)
+        for n in steps_each
+    ]
+    table = pd.DataFrame([vars(row) for row in rows])
+    half = 3.29 * np.sqrt(0.95 * 0.05 / (n_simulations * len(rows)))
+    return CoverageStudy(table, float(table["clustered"].mean()), float(0.95 - half), float(0.95 + half))
+
+
+def compare_with_planted(
+    transitions: pd.DataFrame, bottlenecks: pd.DataFrame, *, mix: pd.DataFrame, planted: pd.DataFrame
+) -> Planted:
+    """Compare the page's steps and ranking with the demo's truth.
+
+    Args:
+        transitions: The page's table of steps.
+        bottlenecks: The page's ranking.
+        mix: Truth `event_mix`.
+        planted: Truth `event_bottlenecks`.
+    """
+    mix = mix.assign(target=mix["target"].replace("purchase", CONVERSION))
+    both = mix[mix["expected_n"] >= 20].merge(
+        transitions, on=["source", "target"], how="left", suffixes=("_planted", "")
+    )
+    held = both["probability_planted"].between(both["probability_low"], both["probability_high"])
+    ends = mix[mix["target"] == CONVERSION]["expected_n"].sum()
+    step = planted[planted["planted"]].iloc[0]
+    source, target = step["source"], str(step["target"]).replace("purchase", CONVERSION)
+    found = bottlenecks.index[(bottlenecks["source"] == source) & (bottlenecks["target"] == target)]
+    return Planted(
+        n_steps=len(both),
+        covered_share=float(held.mean()),
+        chance=float(ends / mix[mix["source"] == "(start)"]["expected_n"].sum()),
+        bottleneck=f"{source} to {target}",
+        rank=int(found[0]) + 1 if len(found) else len(bottlenecks) + 1,
+    )

@@ -1,0 +1,154 @@
+"""Figures of page 08: the steps, where leaving costs most, what would help most, who is credited."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from journeybook.clickstream import CONVERSION, EXIT, START
+from journeybook.plots import COLOURS
+
+METHODS = {
+    "markov_removal": ("removal (exact)", "blue", "o"),
+    "last_touch": ("last touch", "orange", "s"),
+    "first_touch": ("first touch", "green", "^"),
+    "linear": ("linear", "purple", "D"),
+}
+
+
+def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int = 16) -> Axes:
+    """Probability of every step, sources in rows; the states visited most are drawn.
+
+    Args:
+        transitions: Table of steps, sources in the order of their visits.
+        ax: Axes to draw on.
+        most: States drawn.
+    """
+    ax = ax or plt.subplots(figsize=(8.8, 6.0))[1]
+    rows = list(dict.fromkeys(transitions["source"]))[:most]
+    columns = [name for name in rows if name != START] + [CONVERSION, EXIT]
+    grid = transitions.pivot(index="source", columns="target", values="probability")
+    grid = grid.reindex(index=rows, columns=columns).fillna(0.0)
+    ax.imshow(grid, cmap="Blues", vmin=0, vmax=max(0.75, float(grid.to_numpy().max())), aspect="auto")
+    for i, j in zip(*np.nonzero(grid.to_numpy() >= 0.005), strict=True):
+        value = grid.iloc[i, j]
+        ax.text(j, i, f"{100 * value:.0f}", ha="center", va="center", fontsize=8.5,
+                color="white" if value > 0.45 else "black")  # fmt: skip
+    ax.set_xticks(range(len(columns)), columns, rotation=40, ha="left")
+    ax.set_yticks(range(len(rows)), rows)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.grid(visible=False)
+    ax.axvline(len(columns) - 2.5, color="white", linewidth=3)
+    ax.set_title("Next step from each page, in per cent of its visits", pad=12)
+    return ax
+
+
+def plot_drop_off(states: pd.DataFrame, ax: Axes | None = None, *, most: int = 12) -> Axes:
+    """Conversions lost where sessions end, with intervals and the share that leaves.
+
+    Args:
+        states: Table of states, those that lose most first.
+        ax: Axes to draw on.
+        most: States drawn.
+    """
+    ax = ax or plt.subplots(figsize=(8.6, 4.6))[1]
+    shown = states[states["state"] != START].head(most).iloc[::-1].reset_index(drop=True)
+    lost, low, high = (shown[f"lost_conversions{end}"] for end in ("", "_low", "_high"))
+    ax.barh(shown.index, lost, color=COLOURS["sky"], height=0.65)
+    ax.errorbar(lost, shown.index, xerr=[lost - low, high - lost], fmt="none", ecolor="black", capsize=3)
+    for row, end, share in zip(shown.index, high, shown["drop_off"], strict=True):
+        ax.annotate(f"{share:.0%} leave", (end, row), xytext=(6, 0), textcoords="offset points", va="center",
+                    fontsize=9, color=COLOURS["grey"])  # fmt: skip
+    ax.set_yticks(shown.index, shown["state"])
+    ax.set_xlim(0, max(float(high.max()) * 1.15, 1.0))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.grid(visible=False, axis="y")
+    ax.set_xlabel("conversions lost (95 % interval)")
+    ax.set_title("Where leaving costs most")
+    return ax
+
+
+def plot_bottlenecks(bottlenecks: pd.DataFrame, ax: Axes | None = None, *, most: int = 10) -> Axes:
+    """Elasticity of the steps that would bring most, with intervals.
+
+    Args:
+        bottlenecks: Table of steps, the first by elasticity first.
+        ax: Axes to draw on.
+        most: Steps drawn.
+    """
+    ax = ax or plt.subplots(figsize=(8.6, 4.4))[1]
+    ax.set_title("Which step would bring most")
+    if bottlenecks.empty:
+        return _nothing(ax, "nothing converts: there is no step to rank")
+    shown = bottlenecks.head(most).iloc[::-1].reset_index(drop=True)
+    value, low, high = (shown[f"elasticity{end}"].astype(float) for end in ("", "_low", "_high"))
+    ax.errorbar(value, shown.index, xerr=[value - low, high - value], fmt="o", color=COLOURS["blue"], capsize=3)
+    names = [
+        f"{s} → {t}  ({p:.0%})" for s, t, p in shown[["source", "target", "probability"]].itertuples(index=False)
+    ]
+    ax.set_yticks(shown.index, names)
+    ax.set_xlim(left=min(0.0, float(low.min())) - 0.02)
+    ax.set_xlabel("per cent more conversions for one per cent more of the step (95 % interval)")
+    return ax
+
+
+def plot_attribution(table: pd.DataFrame, planted: pd.Series | None = None, ax: Axes | None = None) -> Axes:
+    """Share of the conversions credited to each channel by each method.
+
+    Args:
+        table: Table of an `Attribution`.
+        planted: True share by channel, where it is known.
+        ax: Axes to draw on.
+    """
+    ax = ax or plt.subplots(figsize=(8.6, 4.4))[1]
+    ax.set_title("Who is credited with the conversions")
+    if table.empty:
+        return _nothing(ax, "nothing can be attributed")
+    channels = list(dict.fromkeys(table["channel"]))[::-1]
+    for k, (method, (name, colour, marker)) in enumerate(METHODS.items()):
+        part = table[table["method"] == method].set_index("channel").loc[channels]
+        at = np.arange(len(channels)) + 0.18 * (1 - k)
+        ax.plot(part["share"], at, marker, color=COLOURS[colour], label=name, markersize=6)
+        if method == "markov_removal":
+            ax.hlines(at, part["share_low"], part["share_high"], color=COLOURS[colour], linewidth=2)
+    if planted is not None:
+        at = np.arange(len(channels))
+        ax.vlines(planted.reindex(channels), at - 0.35, at + 0.35, color=COLOURS["red"], linewidth=2.5,
+                  label="planted effect")  # fmt: skip
+    ax.set_yticks(range(len(channels)), channels)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set_xlim(left=0)
+    ax.set_xlabel("share of all credit")
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax
+
+
+def plot_coverage(coverage: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """How often either interval holds the truth, by how many steps a person takes.
+
+    Args:
+        coverage: Columns `steps_each`, `clustered`, `independent` (shares).
+        ax: Axes to draw on.
+    """
+    ax = ax or plt.subplots(figsize=(8.0, 3.4))[1]
+    at = range(len(coverage))
+    ax.axhline(0.95, color="black", linewidth=1, linestyle="--")
+    ax.plot(at, coverage["clustered"], "o-", color=COLOURS["blue"], label="people are drawn")
+    ax.plot(at, coverage["independent"], "s-", color=COLOURS["red"], label="every step a new person's (Dirichlet)")
+    ax.set_xticks(at, [str(n) for n in coverage["steps_each"]])
+    ax.set_ylim(0, 1.03)
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set_xlabel("steps of each person")
+    ax.set_ylabel("intervals that hold the truth")
+    ax.set_title("95 % intervals when people differ, simulated")
+    ax.legend(loc="lower left")
+    return ax
+
+
+def _nothing(ax: Axes, text: str) -> Axes:
+    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, color=COLOURS["grey"])
+    ax.set_xticks([])
+    ax.set_yticks([])
+    return ax
