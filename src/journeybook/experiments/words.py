@@ -96,7 +96,7 @@ def beside_truth(found: Experiment, *, truth: pd.DataFrame | None, experiment: s
 
     Args:
         found: The comparisons.
-        truth: Columns experiment, metric, variant (a 2x2 interaction is `a x b`), effect; None where it is not known.
+        truth: Columns experiment, metric, variant (a 2x2 interaction is `a x b`), effect; None where not known.
         experiment: Table that was analysed.
 
     Returns:

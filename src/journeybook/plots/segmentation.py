@@ -62,7 +62,15 @@ def plot_profile(standardised: pd.DataFrame, profile: pd.DataFrame, ax: Axes | N
     limit = max(float(np.abs(shown.to_numpy()).max()), 1.0)
     image = ax.imshow(shown, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     for (y, x), value in np.ndenumerate(shown.to_numpy()):
-        ax.text(x, y, f"{value:+.1f}", ha="center", va="center", fontsize=8, color=_ink(abs(value) / limit))
+        ax.text(
+            x,
+            y,
+            f"{value:+.1f}".replace("-0.0", "+0.0"),
+            ha="center",
+            va="center",
+            fontsize=8,
+            color=_ink(abs(value) / limit),
+        )
     labels = [f"S{number + 1}\n{share:.0%}" for number, share in enumerate(profile["share"])]
     ax.set_xticks(range(len(labels)), labels)
     ax.set_yticks(range(len(shown)), shown.index)
@@ -84,20 +92,23 @@ def plot_movement(transitions: pd.DataFrame, sizes: pd.DataFrame) -> Figure:
     for name, colour in zip(names, list(COLOURS.values()) * 3, strict=False):
         part = sizes[sizes["segment"] == name]
         left.plot(part["as_of"], part["share"], "o-", markersize=4, color=colour, label=name)
-    left.set_ylim(0, None)
+    left.set_ylim(0, 1.2 * float(sizes["share"].max()))
     left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     left.set_title("Size by snapshot")
-    left.legend(ncols=min(len(names), 4), fontsize=9)
+    left.legend(ncols=min(len(names), 4), fontsize=9, loc="upper left")
     left.tick_params(axis="x", rotation=40)
-    table = transitions.pivot(index="source", columns="target", values="share").reindex(index=names, columns=names)
-    low = transitions.pivot(index="source", columns="target", values="low").reindex(index=names, columns=names)
-    high = transitions.pivot(index="source", columns="target", values="high").reindex(index=names, columns=names)
-    right.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for (y, x), value in np.ndenumerate(table.to_numpy()):
+    share, *ends = (
+        transitions.pivot(index="source", columns="target", values=value)
+        .reindex(index=names, columns=names)
+        .to_numpy()
+        for value in ("share", "low", "high")
+    )
+    right.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (y, x), value in np.ndenumerate(share):
         if np.isfinite(value):
-            text = f"{value:.0%}"
+            text = f"{value:.1%}"
             if len(names) <= 5:
-                text += f"\n{low.iat[y, x]:.1%} to {high.iat[y, x]:.1%}"
+                text += f"\n{ends[0][y, x]:.1%} to {ends[1][y, x]:.1%}"
             right.text(x, y, text, ha="center", va="center", fontsize=8, color=_ink(value))
     right.set_xticks(range(len(names)), names)
     right.set_yticks(range(len(names)), names)

@@ -1,0 +1,376 @@
+"""Segmentation against planted groups, structureless data, counts by hand and scikit-learn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+from sklearn.preprocessing import StandardScaler
+
+from journeybook import segmentation
+from journeybook.statistics import stream
+
+MONTHS = pd.to_datetime(["2026-01-01", "2026-02-01", "2026-03-01", "2026-04-01", "2026-05-01"])
+
+
+def grouped(n: int = 600, *, n_months: int = 5, moving_share: float = 0.0, seed: int = 1):
+    """Snapshots of three kinds of people; `kind` is the truth. A share of the people is another kind each month."""
+    rng = stream(seed, "people")
+    share, means = [0.5, 0.3, 0.2], np.array([[5.0, 20.0, 10.0], [20.0, 60.0, 14.0], [60.0, 5.0, 40.0]])
+    kind = rng.choice(3, n, p=share)
+    frames = []
+    for month, as_of in enumerate(MONTHS[:n_months]):
+        moved = rng.random(n) < moving_share
+        kind = np.where(moved, rng.choice(3, n, p=share), kind)
+        values = means[kind] * (1 + 0.08 * rng.standard_normal((n, 3)))
+        frames.append(
+            pd.DataFrame(
+                {
+                    "person_id": [f"p{i}" for i in range(n)],
+                    "as_of": as_of,
+                    "recency_days": values[:, 0],
+                    "revenue_28d": values[:, 1],
+                    "mean_basket": values[:, 2],
+                    "n_baskets": np.arange(n) % 7 + 3.0 * (month + 1),
+                    "revenue": (np.arange(n) % 50) + values[:, 1] * (month + 1),
+                    "tenure_days": 31.0 * (month + 1),
+                    "kind": [f"kind {k}" for k in kind],
+                }
+            )
+        )
+    features = pd.concat(frames, ignore_index=True)
+    features.insert(0, "row", np.arange(1, len(features) + 1))
+    return features
+
+
+def segmented(features: pd.DataFrame, *, n_segments: int = 3, seed: int = 1) -> segmentation.Segmentation:
+    prepared = segmentation.prepare(features, columns=None)
+    return segmentation.segment(
+        features, preparation=prepared, n_segments=n_segments, rng=stream(seed, "segments")
+    )
+
+
+def counted(values: np.ndarray, *, max_groups: int = 6, seed: int = 1) -> segmentation.GroupCount:
+    return segmentation.count_groups(
+        values, max_groups=max_groups, n_references=8, n_splits=4, rng=stream(seed, "count")
+    )
+
+
+# --- which features ---------------------------------------------------------------------------------------
+
+
+def test_features_are_chosen_by_what_can_be_compared():
+    features = grouped().assign(
+        city="x",
+        loyal=lambda d: np.where(d["row"] % 2, 1.0, 0.0),
+        rare=lambda d: np.where(d["row"] % 10 < 6, 0.0, d["row"]),
+        unknown=lambda d: np.where(d["row"] % 3, np.nan, d["row"]),
+    )
+    roles = segmentation.prepare(features, columns=None).roles.set_index("column")
+    assert roles.query("role == 'used'").index.tolist() == ["recency_days", "revenue_28d", "mean_basket"]
+    assert roles.loc["city", "reason"] == "not a quantity"
+    assert roles.loc["loyal", "reason"] == "only 2 values"
+    assert roles.loc["rare", "reason"] == "one value for 60% of the people"
+    assert roles.loc["unknown", "reason"] == "67% missing"
+    assert roles.loc["revenue", "reason"] == "a running total, which grows with time alone"
+
+
+def test_a_total_with_a_few_returns_is_still_a_running_total():
+    features = grouped()
+    features.loc[features["row"] == 2_995, "revenue"] -= 500
+    roles = segmentation.prepare(features, columns=None).roles.set_index("column")
+    assert roles.loc["revenue", "reason"].startswith("a running total")
+
+
+def test_recency_frequency_and_money_stay_where_little_else_can_be_compared():
+    features = grouped().drop(columns=["revenue_28d", "mean_basket"])
+    prepared = segmentation.prepare(features, columns=None)
+    assert prepared.columns == ["recency_days", "n_baskets", "revenue"]
+    assert segmented(features).ordered_by == "revenue"
+
+
+def test_the_last_snapshot_has_mean_0_and_sd_1_as_scikit_learn_makes_it():
+    features = grouped()
+    prepared = segmentation.prepare(features, columns=["mean_basket", "recency_days"])
+    last = segmentation.last_snapshot(features)
+    values = segmentation.matrix(last, preparation=prepared)
+    by_hand = last[prepared.columns].to_numpy()
+    by_hand = StandardScaler().fit_transform(np.where(prepared.logged, np.log1p(by_hand), by_hand))
+    assert values == pytest.approx(by_hand)
+
+
+def test_a_missing_value_counts_as_the_median_and_an_outlier_as_four_sd():
+    features = grouped(n_months=1)
+    features.loc[0, "recency_days"], features.loc[1, "recency_days"] = np.nan, 1e9
+    prepared = segmentation.prepare(features, columns=["recency_days"])
+    values = segmentation.matrix(features, preparation=prepared)[:, 0]
+    assert values[0] == pytest.approx((prepared.filling[0] - prepared.centre[0]) / prepared.scale[0])
+    assert values[1] == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "columns", "message"),
+    [
+        ({}, ["revenue_9d"], "'revenue_9d' is not a feature; there are recency_days"),
+        ({}, ["as_of"], "'as_of' is not a feature"),
+        ({}, ["kind"], "'kind' cannot be clustered on: not a quantity"),
+        ({"mean_basket": 1.0}, ["mean_basket"], "the same for everyone"),
+        ({"mean_basket": np.inf}, ["mean_basket"], "infinite values"),
+        ({"as_of": MONTHS[0]}, None, "whose person and snapshot stand twice"),
+    ],
+)
+def test_bad_features_are_one_clear_sentence(change, columns, message):
+    with pytest.raises(ValueError, match=message) as problem:
+        segmentation.prepare(grouped(60).assign(**change), columns=columns)
+    assert str(problem.value).count(". ") == 0
+
+
+def test_no_rows_no_key_and_no_number_are_errors():
+    features = grouped(60)
+    with pytest.raises(ValueError, match="have no rows"):
+        segmentation.prepare(features.head(0), columns=None)
+    with pytest.raises(ValueError, match="'row' is not in the features"):
+        segmentation.prepare(features.drop(columns="row"), columns=None)
+    with pytest.raises(ValueError, match="No feature is left"):
+        segmentation.prepare(features[["row", "person_id", "as_of", "kind"]], columns=None)
+
+
+# --- how many groups ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 4])
+def test_planted_groups_are_counted(n_groups):
+    rng = stream(n_groups, "planted")
+    truth = rng.choice(n_groups, 500)
+    found = counted(np.eye(n_groups, 5)[truth] * 6 + rng.standard_normal((500, 5)))
+    assert found.n_groups == n_groups
+    assert found.evidence["k"].tolist() == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.9])
+@pytest.mark.parametrize("shape", ["normal", "uniform"])
+def test_one_cloud_is_one_group_however_stable_its_slices(shape, correlation):
+    rng = stream(1, shape)
+    draw = rng.standard_normal((800, 4)) if shape == "normal" else rng.uniform(-1.7, 1.7, (800, 4))
+    cloud = np.sqrt(correlation) * draw[:, :1] + np.sqrt(1 - correlation) * draw
+    assert counted(cloud).n_groups == 1
+
+
+def test_a_long_cloud_has_stable_slices_and_no_groups():
+    """What prediction strength and stability alone would have taken for two groups."""
+    rng = stream(2, "long")
+    found = counted(rng.standard_normal((800, 2)) * [5, 1])
+    two = found.evidence.set_index("k").loc[2]
+    assert two["prediction_strength"] > 0.9 and two["stability"] > 0.9
+    assert found.n_groups == 1 and found.n_slices >= 2
+
+
+def test_the_count_does_not_depend_on_where_people_stand():
+    rng = stream(3, "order")
+    values = np.eye(3, 4)[rng.choice(3, 400)] * 6 + rng.standard_normal((400, 4))
+    assert counted(values).n_groups == counted(values[::-1]).n_groups == counted(values + 100).n_groups == 3
+
+
+def test_prediction_strength_by_hand():
+    from journeybook.segmentation.groups import _strength
+
+    # Own cluster 0 has 4 people in pairs predicted 3 + 1: 3 of 6 pairs together; cluster 1 is kept whole.
+    own, predicted = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 1])
+    assert _strength(own, predicted, 2) == pytest.approx(3 / 6)
+    assert _strength(own, own, 2) == 1
+
+
+def test_too_few_people_are_an_error_that_says_what_would_do():
+    with pytest.raises(ValueError, match="choose 3 or fewer groups"):
+        counted(stream(1, "few").standard_normal((30, 2)))
+    with pytest.raises(ValueError, match="max_groups: found 1, needed 2 or more"):
+        counted(np.zeros((100, 2)), max_groups=1)
+
+
+# --- segments -----------------------------------------------------------------------------------------------
+
+
+def test_segments_are_the_planted_kinds_in_every_snapshot():
+    features = grouped()
+    found = segmented(features)
+    assert adjusted_rand_score(features["kind"], found.assignments["segment"]) > 0.99
+    assert found.profile["segment"].tolist() == ["S1", "S2", "S3"]
+    assert found.profile["revenue_28d"].is_monotonic_decreasing
+    assert found.profile["n_people"].sum() == 600
+    assert found.profile.set_index("segment").loc["S3", "description"] == "high mean_basket, high recency_days"
+
+
+def test_segments_are_what_scikit_learn_finds():
+    features = grouped(n_months=1)
+    found = segmented(features)
+    values = segmentation.matrix(features, preparation=found.preparation)
+    model = KMeans(3, n_init=20, random_state=0).fit(values)
+    assert adjusted_rand_score(model.labels_, found.assignments["segment"]) == 1
+    total = ((values - values.mean(axis=0)) ** 2).sum()
+    assert found.explained_share == pytest.approx(1 - model.inertia_ / total, abs=1e-6)
+
+
+def test_names_stay_the_same_with_another_seed_other_ids_and_another_order():
+    features = grouped()
+    one, two = segmented(features), segmented(features, seed=99)
+    assert (one.assignments["segment"] == two.assignments["segment"]).all()
+    other_ids = features.assign(person_id="z" + features["person_id"].str[::-1])
+    pd.testing.assert_series_equal(one.assignments["segment"], segmented(other_ids).assignments["segment"])
+    shuffled = segmented(features.sample(frac=1, random_state=1))
+    pd.testing.assert_frame_equal(one.assignments, shuffled.assignments)
+
+
+def test_segment_keeps_the_callers_frame_and_the_promised_columns():
+    features = grouped(100)
+    before = features.copy(deep=True)
+    found = segmented(features)
+    pd.testing.assert_frame_equal(features, before)
+    assert found.assignments.columns.tolist() == ["person_id", "as_of", "segment", "row"]
+    assert len(found.assignments) == len(features)
+    assert segmented(features, n_segments=1).profile["description"].tolist() == ["near the average"]
+    with pytest.raises(ValueError, match="n_segments: found 0"):
+        segmented(features, n_segments=0)
+
+
+def test_rfm_scores_by_hand():
+    features = pd.DataFrame(
+        {
+            "row": range(1, 11),
+            "person_id": list("abcdefghij"),
+            "as_of": MONTHS[0],
+            "recency_days": [1.0, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+            "n_baskets": [9, 9, 8, 7, 6, 5, 4, 3, 2, 1],
+            "revenue": np.arange(10, 0, -1) * 10.0,
+        }
+    )
+    scores = segmentation.rfm_scores(features, found=segmented(features, n_segments=2), n_quantiles=5).scores
+    assert scores["recency"].tolist() == [5, 5, 4, 4, 3, 3, 2, 2, 1, 1]
+    assert scores["monetary"].tolist() == [5, 5, 4, 4, 3, 3, 2, 2, 1, 1]
+    assert scores["frequency"].iloc[0] == scores["frequency"].iloc[1] == 5
+    with pytest.raises(ValueError, match="'revenue' is not in the features"):
+        segmentation.rfm_scores(
+            features.drop(columns="revenue"), found=segmented(features, n_segments=2), n_quantiles=5
+        )
+
+
+# --- movement -----------------------------------------------------------------------------------------------
+
+
+def moved(assignments: pd.DataFrame, *, seed: int = 1) -> segmentation.Movement:
+    since = assignments["as_of"].min()
+    return segmentation.movement(assignments, since=since, n_draws=400, level=0.95, rng=stream(seed, "m"))
+
+
+def test_steps_by_hand():
+    assignments = pd.DataFrame(
+        [
+            ("a", MONTHS[0], "S1"), ("b", MONTHS[0], "S1"), ("c", MONTHS[0], "S2"), ("d", MONTHS[0], "S1"),
+            ("a", MONTHS[1], "S1"), ("b", MONTHS[1], "S2"), ("c", MONTHS[1], "S2"),
+            ("a", MONTHS[2], "S2"), ("b", MONTHS[2], "S2"), ("d", MONTHS[2], "S2"),
+        ],
+        columns=["person_id", "as_of", "segment"],
+    )  # fmt: skip
+    found = moved(assignments.assign(row=range(1, 11)))
+    # d is missing in the second month: no step of d counts.
+    assert found.n_steps == 5
+    assert found.transitions["n"].tolist() == [1, 2, 0, 2]
+    assert found.transitions["share"].tolist() == pytest.approx([1 / 3, 2 / 3, 0, 1])
+    assert found.stay_share == pytest.approx(3 / 5)
+    shares = found.sizes.set_index(["as_of", "segment"])["share"]
+    assert shares[MONTHS[0], "S1"] == 3 / 4 and shares[MONTHS[2], "S2"] == 1
+
+
+def test_one_snapshot_has_no_movement():
+    found = moved(segmented(grouped(n_months=1)).assignments)
+    assert found.n_steps == 0 and np.isnan(found.stay_share) and found.transitions.empty
+    assert "Nothing" in segmentation.movement_sentence(found)
+
+
+def test_intervals_of_movement_hold_the_truth_where_people_differ():
+    """People who move often and people who stay: steps are alike within a person."""
+    rng = stream(4, "coverage")
+    hits, n_simulations = 0, 200
+    for _ in range(n_simulations):
+        n = 150
+        leaves = rng.beta(0.5, 0.5, n)
+        state = np.cumsum(rng.random((5, n)) < leaves, axis=0) % 2
+        frame = pd.DataFrame({"segment": np.where(state.ravel(), "S2", "S1"), "as_of": np.repeat(MONTHS, n)})
+        frame["person_id"], frame["row"] = np.tile(np.arange(n), 5), np.arange(5 * n)
+        found = segmentation.movement(frame, since=MONTHS[0], n_draws=200, level=0.95, rng=rng)
+        hits += found.stay_low <= 0.5 <= found.stay_high
+    assert hits / n_simulations > 0.89
+
+
+def test_refitting_makes_movement_up():
+    features = grouped()
+    found = segmented(features)
+    since = segmentation.first_full_snapshot(features, preparation=found.preparation)
+    again = segmentation.refit_each_snapshot(features, found=found, since=since, rng=stream(1, "refit"))
+    assert again.one_model == again.matched == 1
+    assert again.refitted < 0.8
+
+
+def test_true_movement_is_found():
+    features = grouped(2_000, moving_share=0.3)
+    found = moved(segmented(features).assignments)
+    truth = moved(features.rename(columns={"kind": "segment"})[["person_id", "as_of", "segment", "row"]])
+    assert found.stay_share == pytest.approx(truth.stay_share, abs=0.002)
+    # Moving three times in ten to a kind drawn anew: 0.7 + 0.3 (0.25 + 0.09 + 0.04).
+    assert truth.stay_low < 0.7 + 0.3 * 0.38 < truth.stay_high
+
+
+def test_snapshots_whose_windows_are_not_full_are_left_out():
+    features = grouped().rename(columns={"revenue_28d": "revenue_91d"})
+    prepared = segmentation.prepare(features, columns=None)
+    assert segmentation.first_full_snapshot(features, preparation=prepared) == MONTHS[2]
+    short = features[features["as_of"] <= MONTHS[1]]
+    assert segmentation.first_full_snapshot(short, preparation=prepared) == MONTHS[1]
+    unknown = features.drop(columns="tenure_days")
+    assert segmentation.first_full_snapshot(unknown, preparation=prepared) == MONTHS[0]
+
+
+# --- references and words -------------------------------------------------------------------------------------
+
+
+def test_k_means_finds_as_much_in_nothing():
+    rng = stream(5, "nothing")
+    values = rng.multivariate_normal([0, 0, 0], [[1, 0.8, 0], [0.8, 1, 0], [0, 0, 1]], size=1_500)
+    nothing = segmentation.structureless(values, n_clusters=3, n_clouds=8, rng=stream(1, "clouds"))
+    own = (
+        1 - KMeans(3, n_init=5, random_state=0).fit(values).inertia_ / ((values - values.mean(axis=0)) ** 2).sum()
+    )
+    assert nothing.explained_share.mean() == pytest.approx(own, abs=0.02)
+
+
+def test_the_unscaled_feature_decides_alone():
+    features = grouped().assign(revenue_28d=lambda d: 1_000 * stream(1, "noise").random(len(d)))
+    found = segmented(features)
+    plain = segmentation.unscaled(features, found=found, rng=stream(1, "unscaled"))
+    assert plain.column == "revenue_28d"
+    assert plain.variance_share > 0.99
+    assert plain.agreement_with_column > 0.95 > 0.1 > plain.agreement_with_segments
+
+
+def test_planted_groups_are_found_with_one_feature_too():
+    values = stream(6, "one").standard_normal((300, 1))
+    found = segmentation.planted_groups(values, n_planted=3, max_groups=5, n_people=400, rng=stream(1, "planted"))
+    assert (found.n_found, found.n_found_in_cloud) == (3, 1)
+    assert found.agreement > 0.95
+
+
+def test_the_sentences_follow_the_figures():
+    features = grouped()
+    found = segmented(features)
+    values = segmentation.matrix(segmentation.last_snapshot(features), preparation=found.preparation)
+    count = counted(values)
+    assert "support 3 groups" in segmentation.count_sentence(count, n_segments=3)
+    cloud = counted(stream(1, "cloud").standard_normal((500, 3)))
+    assert "one cloud" in segmentation.count_sentence(cloud, n_segments=cloud.n_slices)
+    nothing = segmentation.structureless(values, n_clusters=3, n_clouds=3, rng=stream(1, "n"))
+    moves = moved(found.assignments)
+    again = segmentation.refit_each_snapshot(features, found=found, since=MONTHS[0], rng=stream(1, "refit"))
+    plain = segmentation.unscaled(features, found=found, rng=stream(1, "unscaled"))
+    figures = segmentation.headline_figures(count, found, nothing, moves, again, plain)
+    assert figures["n_groups_supported"] == 3 and figures["stay_share"] == 1
+    assert all(np.isfinite(value) for value in figures.values())
+    assert "**3 groups**" in segmentation.summary(count, found, nothing, moves, data_is="SIMULATED")
