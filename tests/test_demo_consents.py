@@ -131,3 +131,13 @@ def test_one_account_is_enough():
     alone = simulate_consents(accounts().head(1), seed=1)
     assert set(alone.ledger["purpose"]) == set(PURPOSES)
     assert alone.ledger["occurred_at"].min() > datetime(2016, 1, 1)
+
+
+def test_households_with_several_records_withdraw_more_often(demo):
+    ledger = demo.ledger.sort_values(["customer_id", "purpose", "occurred_at"])
+    before = ledger.groupby(["customer_id", "purpose"])["granted"].shift()
+    withdrawn = ledger[~ledger["granted"] & before.notna()]
+    households = accounts().groupby("household_id").size()
+    who = withdrawn["customer_id"].str.removeprefix("W").unique()
+    several, one = households[households > 1].index, households[households == 1].index
+    assert several.isin(who).mean() > 1.3 * one.isin(who).mean()

@@ -123,8 +123,15 @@ def test_responses_follow_the_planted_probability_and_no_other(rows):
         return float(stats.chi2.sf(((responded - expected) ** 2 / spread).sum(), len(expected)))
 
     assert misfit(rows["probability"]) > 1e-4
-    assert misfit(rows["probability_none"]) < 1e-4
     assert misfit(rows["probability"].clip(0.08, 0.15)) < 1e-4
+    assert misfit(0.8 * rows["probability"]) < 1e-4
+
+    def loss(probability: pd.Series) -> pd.Series:
+        return -np.log(probability.where(rows["responded"], 1 - probability))
+
+    # What the channel, the hour and the messages before change is seen in the responses too.
+    worse = loss(rows["probability_none"]) - loss(rows["probability"])
+    assert worse.mean() > 5 * worse.sem()
     chosen = rows["channel"].map({name: k for k, name in enumerate(CHANNELS)}).to_numpy()
     of_all = rows[[f"probability_{name}" for name in CHANNELS]].to_numpy()
     np.testing.assert_array_equal(rows["probability"], of_all[np.arange(len(rows)), chosen])

@@ -3,8 +3,8 @@
 Every customer id is asked for every purpose when its account is opened, in 2016 or 2017. Each answer can change
 after that, and each change is a row:
 
-    withdrawal   a household withdraws one purpose, all marketing, or everything; where it has several records
-                 it does so on one of them only in 70 % of cases, and the others go on saying yes
+    withdrawal   a household withdraws one purpose, all marketing, or everything; one with several records does
+                 so twice as often, and in 70 % of cases on one of them only: the others go on saying yes
     renewal      grants of marketing by SMS and push end after 365 days, by e-mail and of third-party data
                  after 730; most are renewed in the 30 days before, some late, some never
     return       one in five grants again after a withdrawal, one in ten after refusing at first
@@ -24,12 +24,14 @@ from journeybook.tables import PURPOSES
 
 MARKETING = ("marketing_email", "marketing_sms", "marketing_push")
 
-# By purpose: share that grants when first asked, share of households that withdraw in a year, days a grant lasts.
+# By purpose: share that grants when first asked, share of households that withdraw in a year (of those
+# with one record), days a grant lasts.
 FIRST_GRANT = dict(zip(PURPOSES, (0.993, 0.993, 0.965, 0.84, 0.68, 0.58, 0.86), strict=True))
 WITHDRAWAL = dict(zip(PURPOSES, (0.006, 0.006, 0.02, 0.06, 0.08, 0.08, 0.04), strict=True))
 LASTS = dict(zip(PURPOSES, (np.inf, np.inf, np.inf, 730, 365, 365, 730), strict=True))
 WITHDRAWS_MARKETING, WITHDRAWS_EVERYTHING = 0.04, 0.006
 SAME_ANSWER = 0.93
+SEVERAL_RECORDS_FACTOR = 2
 ON_ONE_RECORD = 0.70
 RENEWS, RENEWS_LATE = 0.88, 0.04
 RETURNS, LATER_GRANT = 0.20, 0.10
@@ -130,10 +132,12 @@ def _decide(accounts: pd.DataFrame, household: np.ndarray, rng: np.random.Genera
 def _withdrawals(household: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return when each account withdraws each purpose, in seconds since 2016; infinite where it does not."""
     n = household.max() + 1
-    single = rng.random((n, len(PURPOSES))) < 2 * np.array(list(WITHDRAWAL.values()))
+    # The ledger spans two years.
+    years = 2 * np.where(np.bincount(household) > 1, SEVERAL_RECORDS_FACTOR, 1)
+    single = rng.random((n, len(PURPOSES))) < np.outer(years, list(WITHDRAWAL.values()))
     at = np.where(single, rng.random(single.shape) * _END, np.inf)
     for yearly, purposes in ((WITHDRAWS_MARKETING, MARKETING), (WITHDRAWS_EVERYTHING, PURPOSES)):
-        moment = np.where(rng.random(n) < 2 * yearly, rng.random(n) * _END, np.inf)
+        moment = np.where(rng.random(n) < years * yearly, rng.random(n) * _END, np.inf)
         at = np.where(np.isin(PURPOSES, purposes), np.minimum(at, moment[:, None]), at)
     # On one record of the household, always the same, or on all of them.
     on_one, lot = rng.random(n) < ON_ONE_RECORD, rng.random(len(household))
