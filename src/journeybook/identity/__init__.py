@@ -34,7 +34,7 @@ from journeybook.identity.quality import (
 from journeybook.identity.records import CUSTOMER_FIELDS, Field, fill_rates, mask, normalise, usable_fields
 from journeybook.identity.simulation import KnownRecords, simulate_copies
 from journeybook.identity.trial import LinkageTrial, try_linkage
-from journeybook.identity.wording import describe_fit, describe_people, describe_refusals
+from journeybook.identity.wording import describe_fit, describe_keys, describe_people, describe_refusals
 
 __all__ = [
     "CUSTOMER_FIELDS",
@@ -53,6 +53,7 @@ __all__ = [
     "compare",
     "count_overruled",
     "describe_fit",
+    "describe_keys",
     "describe_people",
     "describe_refusals",
     "equal_pairs",

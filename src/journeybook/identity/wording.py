@@ -26,10 +26,10 @@ def describe_fit(pairs: ComparedPairs, model: LinkageModel) -> str:
         f"**What we see.** {pairs.n_pairs:,} of {pairs.n_possible:,} possible pairs were compared.{skipped} The "
         f"strongest evidence for one person is *{strongest.field}: {strongest.label}* "
         f"({strongest.weight_bits:+.1f} bits, a factor of {2**strongest.weight_bits:,.0f}); the strongest "
-        f"against it is *{weakest.field}: {weakest.label}* ({weakest.weight_bits:+.1f} bits). {converged} "
-        "**What it does not show.** Fields count as independent given who the records belong to: an e-mail "
-        "address that holds the surname is counted twice. **What to do.** Ask at sign-up for the fields with "
-        "the longest bars that are seldom filled in."
+        f"against it is *{weakest.field}: {weakest.label}* ({weakest.weight_bits:+.1f} bits). {converged} **What "
+        "it does not show.** Fields count as independent given who the records belong to: an e-mail address "
+        "that holds the surname is counted twice. **What to do.** Ask at sign-up for the fields with the "
+        "longest bars that are seldom filled in."
     )
 
 
@@ -41,10 +41,10 @@ def describe_people(found: Resolution, exact: Resolution, expected_precision: fl
     return (
         f"**What we see.** {len(found.records):,} records are **{found.n_people:,} people**, "
         f"{exact.n_people - found.n_people:,} fewer than exact keys made of them. {n_several:,} people have "
-        f"several records, at most {largest}; {cut}. The model expects {expected_precision:.1%} of the links from "
-        f"probability {found.threshold:g} on to be right. **What it does not show.** That expectation is the "
-        "model's own; *Does it hold?* holds it against truth. **What to do.** Where a wrong link costs more than "
-        "a missed one, as with a bill, raise the threshold."
+        f"several records, at most {largest}; {cut}. The model expects {expected_precision:.1%} of the links "
+        f"from probability {found.threshold:g} on to be right. **What it does not show.** That expectation is "
+        "the model's own; *Does it hold?* holds it against truth. **What to do.** Where a wrong link costs more "
+        "than a missed one, as with a bill, raise the threshold."
     )
 
 
@@ -55,10 +55,23 @@ def describe_refusals(reach: pd.DataFrame, carried: CarriedRefusals) -> str:
     most = reach.loc[reach.n_carried_ids.idxmax()]
     return (
         "**What we see.** A refusal is recorded for a customer id and holds for the person. It reaches furthest "
-        f"for `{most.purpose}`: {most.n_refusing_ids:,} ids refuse, so {most.n_refusing_people:,} people of "
-        f"this page do, and {most.n_carried_ids:,} further ids of theirs are silenced with them. "
+        f"for `{most.purpose}`: {most.n_refusing_ids:,} ids refuse, so {most.n_refusing_people:,} people of this "
+        f"page do, and {most.n_carried_ids:,} further ids of theirs are silenced with them. "
         f"{carried.n_recognised:,} customers who refuse identity resolution itself were recognised by an exact "
-        f"key: the {len(carried.set_apart):,} other ids of theirs are taken apart again, each standing alone, and "
-        "every refusal of one holds for all. **What it does not show.** A refusing record that agrees on no exact key "
-        "stays unrecognised. **What to do.** Let customers refuse once, for all their accounts."
+        f"key: the {len(carried.set_apart):,} other ids of theirs are taken apart again, each standing alone, "
+        "and every refusal of one holds for all. **What it does not show.** A refusing record that agrees on no "
+        "exact key stays unrecognised. **What to do.** Let customers refuse once, for all their accounts."
+    )
+
+
+def describe_keys(keys: pd.DataFrame, judged: str) -> str:
+    """Say what the worst key puts together wrongly, and by whose judgement."""
+    worst = keys.loc[keys.n_wrong.idxmax()]
+    return (
+        f"**What we see.** Judged by {judged}, *{worst.key}* alone joins {worst.n_pairs:,} pairs of customer "
+        f"ids, of which {worst.n_wrong:,} ({worst.wrong_share:.0%}) are different people, and misses "
+        f"{worst.missed_share:.0%} of the pairs that are one; its largest group holds {worst.largest_group:,} "
+        "ids. **What it does not show.** A wrong merge spreads: every page after this one would count it. "
+        "**What to do.** Ask for agreement on something personal, a given name or a birth date, beside anything "
+        "a household shares."
     )

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from journeybook.plots import COLOURS
 from journeybook.privacy import MembershipAttack, PrivateReleases
@@ -29,8 +29,10 @@ def plot_releases(released: PrivateReleases) -> Figure:
         ax.set_yticks(place, rows.group)
         ax.set_xlabel(label)
         ax.grid(axis="y", visible=False)
+        ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes[0].set_title("Published figures with 95 % intervals of the noise")
+    axes[0].set_title("Figures as published, with 95 % intervals of the noise")
+    _watermark(figure)
     return figure
 
 
@@ -62,7 +64,7 @@ def plot_costs(errors: pd.DataFrame, costs: pd.DataFrame) -> Figure:
         color=COLOURS["blue"],
         label=f"advanced composition, delta {costs.delta.iloc[0]:g}",
     )
-    right.set_xlabel(f"releases of epsilon {costs.epsilon_sum.iloc[0] / costs.n_releases.iloc[0]:g} each")
+    right.set_xlabel(f"releases of epsilon {costs.epsilon.iloc[0]:g} each")
     right.set_ylabel("epsilon of all together")
     right.set_title("Every release adds up")
     right.legend(fontsize=9)
@@ -95,4 +97,11 @@ def plot_attack(attack: MembershipAttack, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("guesses that are right")
     ax.set_title("Is the biggest spender in the data?")
     ax.legend(loc="center left", bbox_to_anchor=(0.0, 0.72), fontsize=9)
+    _watermark(ax.figure)
     return ax
+
+
+def _watermark(figure: Figure) -> None:
+    """Write NOT PRIVATE across a figure, so that it is not passed on as if it protected anyone."""
+    style = {"fontsize": 40, "color": COLOURS["red"], "alpha": 0.15, "ha": "center", "va": "center"}
+    figure.text(0.55, 0.5, "NOT PRIVATE", rotation=15, **style)

@@ -24,7 +24,7 @@ from journeybook.privacy.releases import (
     release_figures,
     spend_bands,
 )
-from journeybook.privacy.wording import describe_attack, describe_releases, describe_uniqueness
+from journeybook.privacy.wording import describe_attack, describe_budget, describe_releases, describe_uniqueness
 
 __all__ = [
     "Grouping",
@@ -36,6 +36,7 @@ __all__ = [
     "compare_neighbours",
     "composition",
     "describe_attack",
+    "describe_budget",
     "describe_releases",
     "describe_uniqueness",
     "error_curve",

@@ -63,11 +63,11 @@ def membership_attack(
     """Guess from one noised sum whether the biggest spender is in the data.
 
     The attacker knows everybody else's value and the mechanism, and guesses by the likelihood ratio; half the
-    time the person is there. With bounds declared, noise of scale U / epsilon is added whether or not the person is
-    there, and the guess is right with probability 1 - exp(-epsilon x / 2 U) / 2, x the person's clamped
-    value. Where the bound is the biggest value found, the person also sets the scale of the noise. Where
-    histogram edges come from the data, as diffprivlib does when no range is given (with a warning), the last edge
-    is the biggest value itself.
+    time the person is there. With a declared bound U, noise of scale U / epsilon is added whether or not the
+    person is there, and the guess is right with probability 1 - exp(-epsilon x / 2 U) / 2, x being the
+    person's clamped value. Where the bound is the biggest value found, the person also sets the scale of the
+    noise. Where histogram edges come from the data, as diffprivlib's do when no range is given (it warns), the
+    last edge is the biggest value itself.
 
     Args:
         values: One value a person, not below 0.

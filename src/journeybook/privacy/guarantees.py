@@ -17,8 +17,8 @@ class NeighbourTest:
     """A mechanism run many times on two data sets that differ in one person.
 
     Attributes:
-        outputs: One row an output seen often enough: `output`, `n_with`, `n_without` (times seen with and without the
-            person), `log_ratio`, `standard_error`.
+        outputs: One row an output seen often enough: `output`, `n_with`, `n_without` (times seen with the person
+            and without), `log_ratio`, `standard_error`.
         epsilon: The mechanism's promise: no log ratio beyond it, in truth.
         worst_excess: Largest excess of |log ratio| over epsilon, in its standard errors.
         epsilon_low: Epsilon that the outputs prove at least, at 95 % confidence; above `epsilon` the promise
@@ -114,14 +114,14 @@ def composition(*, epsilon: float, n_releases: Sequence[int], slack: float) -> p
         slack: Delta allowed for the advanced bound (Kairouz, Oh & Viswanath 2017), above 0.
 
     Returns:
-        One row a number: `n_releases`, `epsilon_sum` (delta 0), `epsilon_advanced` and `delta`, by
-        diffprivlib's accountant.
+        One row a number: `n_releases`, `epsilon` (of each), `epsilon_sum` (of all, delta 0), and by
+        diffprivlib's accountant `epsilon_advanced` and `delta`.
     """
     rows = []
     for n in n_releases:
         total = BudgetAccountant(slack=slack, spent_budget=[(epsilon, 0)] * n).total()
-        rows.append((n, n * epsilon, float(total[0]), float(total[1])))
-    return pd.DataFrame(rows, columns=["n_releases", "epsilon_sum", "epsilon_advanced", "delta"])
+        rows.append((n, epsilon, n * epsilon, float(total[0]), float(total[1])))
+    return pd.DataFrame(rows, columns=["n_releases", "epsilon", "epsilon_sum", "epsilon_advanced", "delta"])
 
 
 def largest_change(revenue: pd.Series, groups: Grouping) -> float:

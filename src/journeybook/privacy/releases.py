@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -65,12 +66,11 @@ def spend_bands(revenue: pd.Series, *, band_edges: Sequence[float], max_revenue:
     Raises:
         ValueError: The edges do not ascend between 0 and `max_revenue`.
     """
-    edges = [0.0, *band_edges, max_revenue]
-    if not all(low < high for low, high in zip(edges, edges[1:], strict=False)):
+    if not all(low < high for low, high in pairwise([0.0, *band_edges, max_revenue])):
         raise ValueError(
             f"band_edges are {list(band_edges)}: needed are values that ascend between 0 and {max_revenue:g}."
         )
-    names = [f"{low:,.0f} to {high:,.0f}" for low, high in zip(band_edges, band_edges[1:], strict=False)]
+    names = [f"{low:,.0f} to {high:,.0f}" for low, high in pairwise(band_edges)]
     names = [f"under {band_edges[0]:,.0f}", *names, f"{band_edges[-1]:,.0f} and more"] if band_edges else ["all"]
     return Grouping(
         names=tuple(names),
@@ -109,8 +109,8 @@ def release_figures(
     Two data sets are neighbours if one has one person more. That person is in one group, so the counts of all
     groups cost as much as one (parallel composition); the same holds for the sums. A person adds 1 to a
     count (geometric mechanism, Ghosh, Roughgarden & Sundararajan 2012), and to a sum at most the group's
-    greatest revenue (Laplace mechanism, Dwork et al. 2006), because revenue is clamped to between 0 and that. Means and
-    totals are computed from noised figures and cost nothing. Afterwards negative figures become 0 and sums
+    greatest revenue (Laplace mechanism, Dwork et al. 2006), because revenue is clamped to between 0 and that.
+    Means are computed from noised figures and cost nothing. Afterwards negative figures become 0 and sums
     are rounded to cents, which costs nothing either, but pulls figures near 0 upwards.
 
     Args:
@@ -130,7 +130,7 @@ def release_figures(
     if len(revenue) != len(groups.codes):
         raise ValueError(f"there are {len(revenue)} people and {len(groups.codes)} groups: needed is one each.")
     for_counts, for_sums = epsilon * count_share, epsilon * (1 - count_share)
-    accountant = BudgetAccountant(epsilon=epsilon * (1 + 1e-12), delta=0)
+    accountant = BudgetAccountant(epsilon=epsilon * (1 + 1e-12), delta=0)  # the parts add up but for rounding
     counts = np.bincount(groups.codes, minlength=len(groups.names))
     accountant.spend(for_counts, 0)
     counting = Geometric(epsilon=for_counts, sensitivity=1, random_state=_seed(rng))

@@ -10,10 +10,10 @@ def describe_uniqueness(found: pd.DataFrame) -> str:
     """Say how many people a table without names still points at."""
     last = found.iloc[-1]
     return (
-        f"**What we see.** Whoever knows *{last.known}* of someone finds {last.unique_share:.0%} of the people alone "
-        f"in the table ({last.n_unique:,}); {last.below_5_share:.0%} share their values with fewer than four others. "
-        "**What it does not show.** What else an outsider knows; there is always more. **What to do.** Taking names "
-        "out of a table does not make it anonymous: publish figures with noise, not rows."
+        f"**What we see.** Whoever knows *{last.known}* of someone finds {last.unique_share:.0%} of the people "
+        f"alone in the table ({last.n_unique:,}); {last.below_5_share:.0%} share their values with fewer than "
+        "four others. **What it does not show.** What else an outsider knows; there is always more. **What to "
+        "do.** Taking names out of a table does not make it anonymous: publish figures with noise, not rows."
     )
 
 
@@ -25,9 +25,26 @@ def describe_releases(released: PrivateReleases) -> str:
     lost = "; ".join(f"{row.release} of *{row.group}*" for row in drowned.itertuples())
     which = f"{len(drowned)} of {len(figures)} drown in it ({lost})." if len(drowned) else "none drowns in it."
     return (
-        f"**What we see.** For epsilon {released.epsilon:g} in all, noise blurs each figure by the interval drawn: {which} "
-        "**What it does not show.** A small figure is not suppressed, for noise protects it already; it is just of "
-        "little use. **What to do.** Where a figure drowns, ask for wider groups, not for more budget."
+        f"**What we see.** For epsilon {released.epsilon:g} in all, noise blurs each figure by the interval "
+        f"drawn: {which} **What it does not show.** Small figures are not left out, for noise protects them "
+        "already; they are just of little use. **What to do.** Where a figure drowns, ask for wider groups, not "
+        "for more budget."
+    )
+
+
+def describe_budget(errors: pd.DataFrame, costs: pd.DataFrame) -> str:
+    """Say what a budget buys in accuracy, and what repeating a release costs."""
+    counts = errors[errors.mechanism == "geometric"].sort_values("epsilon")
+    tight, wide = counts.iloc[0], counts.iloc[-1]
+    last = costs.iloc[-1]
+    return (
+        f"**What we see.** A count is off by {tight.closed_form:.1f} people on average at epsilon "
+        f"{tight.epsilon:g} and by {wide.closed_form:.1f} at {wide.epsilon:g}: to be right to 10 %, a group "
+        f"needs {10 * tight.closed_form:,.0f} people or {10 * wide.closed_form:,.0f}. {last.n_releases:.0f} "
+        f"releases of epsilon {last.epsilon:g} cost {last.epsilon_sum:.1f} together, or "
+        f"{last.epsilon_advanced:.1f} if a chance of {last.delta:g} is allowed that the promise fails. **What it "
+        "does not show.** What was published of the same people elsewhere; it counts too. **What to do.** "
+        "Publish less often and for wider groups, rather than everything with more noise."
     )
 
 
@@ -38,13 +55,13 @@ def describe_attack(attack: MembershipAttack) -> str:
     promise = (
         f"more than the {least.ceiling:.1%} that epsilon allows"
         if least.epsilon in set(broken.epsilon)
-        else f"within the {least.ceiling:.1%} that epsilon allows, here by luck of the values"
+        else f"not told apart from the {least.ceiling:.1%} that epsilon allows"
     )
     return (
-        f"**What we see.** At epsilon {least.epsilon:g} a guesser is right {least.declared:.1%} of the time where the bounds "
-        f"were declared. Where the noise was fitted to the biggest value found, {least.from_data:.1%}, {promise}; "
-        f"the smaller epsilon, the larger the gap, because the noise itself tells. Where histogram edges "
-        f"came from the data, {least.edges:.0%}. **What it does not show.** The biggest spender is the worst case; this one "
-        f"spent {attack.outlier_ratio:.1f} times what the second did. **What to do.** Declare bounds and edges from what "
-        "the business is, before looking."
+        f"**What we see.** At epsilon {least.epsilon:g} a guesser is right {least.declared:.1%} of the time "
+        "where the bound was declared. Where the noise was fitted to the biggest value found, "
+        f"{least.from_data:.1%}, {promise}: the size of the noise tells. Where histogram edges came from the "
+        f"data, {least.edges:.0%}. **What it does not show.** The biggest spender is the worst case; this one "
+        f"spent {attack.outlier_ratio:.1f} times what the second did. **What to do.** Declare bounds and edges "
+        "from what the business is, before looking."
     )
