@@ -32,13 +32,25 @@ from journeybook.cleaning.sentences import (
     say_imputation,
     say_missing,
     say_pitfall,
+    say_receipts,
+    say_records,
 )
 from journeybook.cleaning.stage import PASSED_THROUGH, Cleaning, clean_tables
 from journeybook.cleaning.transactions import clean_transactions, revenue_fence
+from journeybook.cleaning.witness import (
+    STUDY_LINES,
+    count_altered,
+    count_unlike,
+    distinct_values,
+    revenue_lost,
+    study_counts,
+    volume_share,
+)
 
 __all__ = [
     "METHODS",
     "PASSED_THROUGH",
+    "STUDY_LINES",
     "Cells",
     "Cleaned",
     "Cleaning",
@@ -54,8 +66,11 @@ __all__ = [
     "clean_third_party",
     "clean_transactions",
     "correlated_normals",
+    "count_altered",
+    "count_unlike",
     "customer_figures",
     "differs",
+    "distinct_values",
     "has_five_digit_postcodes",
     "impute",
     "impute_trial",
@@ -65,11 +80,16 @@ __all__ = [
     "presence_by_spend",
     "renumber",
     "revenue_fence",
+    "revenue_lost",
     "say_changes",
     "say_copies",
     "say_imputation",
     "say_missing",
     "say_pitfall",
+    "say_receipts",
+    "say_records",
     "shape",
+    "study_counts",
     "trading_days",
+    "volume_share",
 ]

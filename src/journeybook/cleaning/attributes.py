@@ -6,10 +6,8 @@ import ibis
 import pandas as pd
 
 from journeybook.cleaning.log import LOG_COLUMNS, Cleaned, Rule, change_log, renumber
+from journeybook.cleaning.missing import PLACEHOLDERS
 from journeybook.cleaning.records import clean_postcodes
-
-# Words that stand for a missing attribute. `none` is not one of them: no children is an answer.
-PLACEHOLDERS = ("", "-", "?", "n/a", "unknown", "null", "not available")
 
 
 def clean_products(products: ibis.Table) -> Cleaned:

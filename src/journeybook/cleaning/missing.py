@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+# Words that stand for a missing value. `none` is not one of them: no children is an answer.
+PLACEHOLDERS = ("", "-", "?", "n/a", "unknown", "null", "not available")
+
 # Fewer customers than this on either side say nothing about the reason a value is missing.
 FEW = 20
 
@@ -23,19 +26,27 @@ def missing_report(tables: Mapping[str, ibis.Table]) -> pd.DataFrame:
         tables: Table by name.
 
     Returns:
-        `table`, `column`, `n_rows`, `n_missing`, `missing_share` of the rows; one row a column.
+        `table`, `column`, `n_rows`, `n_missing`, `missing_share` of the rows, and `n_placeholders`: texts such as
+        `unknown` that say that the value is missing, and are not counted as missing. One row a column.
     """
     found = []
     for name, table in tables.items():
         columns = [column for column in table.columns if column != "row"]
-        known = {f"n_{i}": table[column].count() for i, column in enumerate(columns)}
-        counts = table.aggregate(n_rows=table.count(), **known).to_pandas().iloc[0]
+        asked = {"n_rows": table.count()}
+        for i, column in enumerate(columns):
+            value = table[column]
+            asked[f"known_{i}"] = value.count()
+            if value.type().is_string():
+                asked[f"words_{i}"] = table.count(where=value.strip().lower().isin(PLACEHOLDERS))
+        counts = table.aggregate(**asked).to_pandas().iloc[0]
         n_rows = int(counts.n_rows)
         for i, column in enumerate(columns):
-            n_missing = n_rows - int(counts[f"n_{i}"])
+            n_missing = n_rows - int(counts[f"known_{i}"])
             share = n_missing / n_rows if n_rows else float("nan")
-            found.append((name, column, n_rows, n_missing, share))
-    return pd.DataFrame(found, columns=["table", "column", "n_rows", "n_missing", "missing_share"])
+            found.append((name, column, n_rows, n_missing, share, int(counts.get(f"words_{i}", 0))))
+    return pd.DataFrame(
+        found, columns=["table", "column", "n_rows", "n_missing", "missing_share", "n_placeholders"]
+    )
 
 
 def customer_figures(transactions: ibis.Table, *, max_customers: int) -> pd.DataFrame:

@@ -1,9 +1,12 @@
 """What page 02 says in words, computed from its figures."""
 
+import ibis
 import pandas as pd
 
 from journeybook.cleaning.imputation import Cells, ImputationTrial
+from journeybook.cleaning.missing import trading_days
 from journeybook.cleaning.stage import Cleaning
+from journeybook.cleaning.witness import volume_share
 
 
 def say_changes(found: Cleaning) -> str:
@@ -11,8 +14,8 @@ def say_changes(found: Cleaning) -> str:
     counts, changes = found.counts, found.changes
     touched = changes[changes.rows_changed > 0] if len(changes) else changes
     told = (
-        f"**{counts.rows_in.sum():,} rows** of {len(counts)} tables came in, {counts.rows_out.sum():,} are clean "
-        f"and {counts.rows_set_aside.sum():,} are set aside; none is lost."
+        f"**{counts.rows_in.sum():,} rows** of {len(counts)} table{'s' if len(counts) != 1 else ''} came in, "
+        f"{counts.rows_out.sum():,} are clean and {counts.rows_set_aside.sum():,} are set aside; none is lost."
     )
     if touched.empty:
         return f"{told} No rule found anything to change or to flag."
@@ -46,8 +49,14 @@ def say_missing(report: pd.DataFrame, presence: pd.DataFrame) -> str:
             f"{len(holes)} of {len(report)} columns have missing values, most of all `{most.table}.{most.column}` "
             f"({most.missing_share:.1%} of {most.n_rows:,} rows)."
         )
+    words = report[report.n_placeholders > 0]
+    if len(words):
+        told += (
+            f" In {len(words)} columns a word such as `unknown` stands for a missing value, "
+            f"{words.n_placeholders.sum():,} times."
+        )
     if presence.empty:
-        return f"{told} Too few customers with a known spend are on both sides to ask why values are missing."
+        return f"{told} Spend is known of too few customers on both sides to ask why values are missing."
     apart = differs(presence)
     if apart.empty:
         return f"{told} None of the {len(presence)} comparisons shows that presence goes with spend."
@@ -80,14 +89,45 @@ def say_imputation(trial: ImputationTrial, cells: Cells) -> str:
     )
 
 
+def say_receipts(clean: ibis.Table) -> str:
+    """Return what quantities and days say of receipts."""
+    days = trading_days(clean)
+    span = pd.date_range(days.day.min(), days.day.max())
+    closed = span.difference(pd.DatetimeIndex(days.day))
+    shut = ", ".join(f"{day:%d %B %Y}" for day in closed[:3]) + (", ..." if len(closed) > 3 else "")
+    told = (
+        f"Receipts fall on {len(days):,} of the {len(span):,} days from {span[0]:%d %B %Y} to "
+        f"{span[-1]:%d %B %Y}{f'; on none of {shut}' if len(closed) else ''}. Times in a wrong zone would show "
+        "here, as trade on a day the shops were shut."
+    )
+    share = volume_share(clean)
+    if not share > 0:
+        return told
+    n_volume = int(clean.count(where=clean.by_volume).execute())
+    return (
+        f"{told} {n_volume:,} lines ({n_volume / days.n_lines.sum():.1%}) are of products sold by volume, and "
+        f"their quantity is **{share:.1%} of all quantity**: a sum of quantities is a sum of fuel. `units` counts "
+        "such a line as one."
+    )
+
+
+def say_records(values: pd.DataFrame) -> str:
+    """Return in how many ways the fields of customer records were written."""
+    fewer = values[values.n_after < values.n_before]
+    if fewer.empty:
+        return "Writing the customer records one way made no two values alike that were not."
+    listed = ", ".join(f"`{row.column}` {row.n_before:,} to {row.n_after:,}" for row in fewer.itertuples())
+    return f"Written one way, the customer records hold fewer distinct values: {listed}."
+
+
 def say_pitfall(trial: ImputationTrial) -> str:
     """Return how far filling in with the mean makes customers look alike."""
     at_random = by_method(trial, "at_random")
     left = 1 - trial.hidden_share + trial.hidden_share * at_random.variance_ratio["mean"]
     return (
         f"Filled in with the mean, hidden cells keep **{at_random.variance_ratio['mean']:.2f}** of their variance "
-        f"(`donor`: {at_random.variance_ratio['donor']:.2f}), and the standard deviation of the whole column falls "
-        f"to about {left**0.5:.2f} of the truth."
+        f"(`donor`: {at_random.variance_ratio['donor']:.2f}), and the standard deviation of the whole column "
+        f"falls to about {left**0.5:.2f} of the truth."
     )
 
 

@@ -22,6 +22,7 @@ class Cleaning:
 
     Attributes:
         tables: Clean table by name, lazy.
+        set_aside: Rows set aside, lazy, by the name of the table, where a rule sets any aside.
         changes: Change log of all tables: `table`, `rule`, `column`, `action`, `rows_changed`, and one example
             `before` and `after`. Rules that touch no row are kept.
         counts: `table`, `rows_in`, `rows_out`, `rows_set_aside`, and `n_copies`: rows that come in equal to an
@@ -29,6 +30,7 @@ class Cleaning:
     """
 
     tables: dict[str, ibis.Table]
+    set_aside: dict[str, ibis.Table]
     changes: pd.DataFrame
     counts: pd.DataFrame
 
@@ -75,6 +77,7 @@ def clean_tables(
     logs = [one.changes for one in cleaned.values() if len(one.changes)]
     return Cleaning(
         tables={name: one.table for name, one in cleaned.items()},
+        set_aside={name: one.set_aside for name, one in cleaned.items() if one.set_aside is not None},
         changes=pd.concat(logs, ignore_index=True) if logs else pd.DataFrame(columns=LOG_COLUMNS),
         counts=_counts(tables, cleaned),
     )

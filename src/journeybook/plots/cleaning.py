@@ -48,7 +48,7 @@ def plot_presence(presence: pd.DataFrame, ax: Axes | None = None) -> Axes:
         return _nothing(ax, "Too few customers whose spend is known on both sides.")
     shown = presence.iloc[::-1].reset_index(drop=True)
     apart = (shown.auc_low > 0.5) | (shown.auc_high < 0.5)
-    for colour, label, rows in (("red", "depends on spend", apart), ("grey", "no sign of it", ~apart)):
+    for colour, label, rows in (("red", "goes with spend", apart), ("grey", "no sign of it", ~apart)):
         part = shown[rows]
         if len(part):
             reach = [part.auc - part.auc_low, part.auc_high - part.auc]
@@ -73,7 +73,7 @@ def plot_imputation(trial: ImputationTrial) -> Figure:
     for place, row in enumerate(random.itertuples()):
         colour = list(COLOURS.values())[place]
         left.plot(row.rmse, row.variance_ratio, "o", markersize=8, color=colour)
-        above = row.method != "median"
+        above = row.method not in ("median", "regression")
         left.annotate(
             _METHODS[row.method], (row.rmse, row.variance_ratio), textcoords="offset points",
             xytext=(0, 8 if above else -15), ha="center", fontsize=9,
@@ -81,7 +81,11 @@ def plot_imputation(trial: ImputationTrial) -> Figure:
     left.axhline(1, color=COLOURS["grey"], linewidth=1, linestyle="--")
     left.set_xlim(0, max(1.6, random.rmse.max() * 1.1))
     left.set_ylim(-0.15, max(1.25, random.variance_ratio.max() * 1.15))
-    left.set(title="Near, or alive?", xlabel="error, standard deviations", ylabel="variance kept (1 is the truth)")
+    left.set(
+        title="Error against variance kept",
+        xlabel="error, standard deviations",
+        ylabel="variance kept (1 is the truth)",
+    )
     cells = trial.imputed[trial.imputed.mechanism == "at_random"]
     low, high = cells.hidden.min(), cells.hidden.max()
     edges = np.linspace(low, high, 31)

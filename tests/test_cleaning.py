@@ -1,0 +1,434 @@
+"""Page 02: rules, the change log, missing values and the trial of filling in."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+
+from journeybook import cleaning
+from journeybook.statistics import stream
+
+RULES = {"unique_key": [], "volume_quantity": 100, "outlier_mads": 5.0, "country_code": "1", "as_of": None}
+MONEY = "decimal(18, 4)"
+
+
+def table(**columns):
+    frame = pd.DataFrame(columns)
+    frame.insert(0, "row", range(1, len(frame) + 1))
+    return ibis.memtable(frame)
+
+
+def receipts(lines, *, columns=("customer_id", "revenue", "quantity", "product_id")):
+    frame = pd.DataFrame(lines, columns=list(columns))
+    made = table(**frame, occurred_at=pd.date_range("2026-01-05 10:00", periods=len(frame), freq="h"))
+    casts = {c: made[c].cast(MONEY) for c in ("revenue", "quantity") if c in columns}
+    return made.mutate(**casts)
+
+
+def touched(changes):
+    some = changes[changes.rows_changed > 0]
+    return {(row.column, row.rule): row.rows_changed for row in some.itertuples()}
+
+
+# Each line of a receipt and the type a reader gives it by hand.
+LINES = [
+    (("a", 2.5, 1, "p"), "sale"),
+    (("a", 0, 1, "p"), "free"),
+    (("a", 0, 0, "p"), "empty"),
+    (("a", 1.5, 0, "p"), "amount_only"),
+    (("a", -2.5, -1, "p"), "return"),
+    (("b", -2.5, 1, "p"), "return"),
+    (("b", 0, -1, "p"), "return"),
+    (("b", 0, None, "p"), "free"),
+    (("b", 3, None, "p"), "sale"),
+]
+
+
+def test_every_line_gets_its_type_and_keeps_its_amounts():
+    lines = receipts([line for line, _ in LINES])
+    found = cleaning.clean_transactions(lines, unique_key=[], volume_quantity=100, outlier_mads=5)
+    frame = found.table.order_by("row").to_pandas()
+    assert list(frame.line_type) == [kind for _, kind in LINES]
+    before = lines.to_pandas()
+    assert list(frame.revenue) == list(before.revenue)
+    assert found.set_aside is None
+    assert cleaning.revenue_lost(lines, found.table, None) == 0
+    assert cleaning.count_unlike(found.table, max_rows=100) == 0
+
+
+def test_the_second_count_notices_a_wrong_line_type():
+    lines = receipts([line for line, _ in LINES])
+    found = cleaning.clean_transactions(lines, unique_key=[], volume_quantity=100, outlier_mads=5).table
+    assert cleaning.count_unlike(found.mutate(line_type=ibis.literal("sale")), max_rows=100) == 7
+
+
+def test_without_quantities_money_alone_says_the_type():
+    lines = receipts(
+        [("a", 2, "p"), ("a", 0, "p"), ("a", -1, "p")], columns=("customer_id", "revenue", "product_id")
+    )
+    found = cleaning.clean_transactions(lines, unique_key=[], volume_quantity=100, outlier_mads=5)
+    frame = found.table.order_by("row").to_pandas()
+    assert list(frame.line_type) == ["sale", "free", "return"]
+    assert "units" not in frame and "by_volume" not in frame
+    assert cleaning.count_unlike(found.table, max_rows=100) == 0
+
+
+def test_fuel_counts_as_one_unit_and_a_big_purchase_does_not():
+    fuel = [("a", 20, 9000 + i, "fuel") for i in range(3)] + [("a", 2, 40, "fuel")]
+    corn = [("a", 1, 5, "corn"), ("a", 1, 4, "corn"), ("a", 9, 144, "corn")]
+    found = cleaning.clean_transactions(receipts(fuel + corn), unique_key=[], volume_quantity=100, outlier_mads=5)
+    frame = found.table.order_by("row").to_pandas()
+    assert list(frame.by_volume) == [True] * 4 + [False] * 3
+    assert [int(u) for u in frame.units] == [1, 1, 1, 1, 5, 4, 144]
+    assert list(frame.is_outlier) == [False] * 6 + [True]
+    assert cleaning.volume_share(found.table) == pytest.approx((27003 + 40) / (27003 + 40 + 153))
+
+
+def test_the_fence_is_the_median_plus_robust_deviations_of_the_log():
+    money = [1.0, 2.0, 4.0, 8.0, 16.0]
+    lines = receipts([("a", m, 1, "p") for m in money]).mutate(line_type=ibis.literal("sale"))
+    # Logs are 0 to 4 times ln 2: median 2 ln 2, median absolute deviation ln 2.
+    assert cleaning.revenue_fence(lines, 2.0) == pytest.approx(np.exp(np.log(2) * (2 + 2 * 1.4826)))
+    assert cleaning.revenue_fence(lines.filter(lines.revenue == 2), 2.0) == np.inf
+    assert cleaning.revenue_fence(lines.filter(lines.revenue < 0), 2.0) == np.inf
+
+
+def test_equal_lines_are_set_aside_only_where_a_key_says_so():
+    twice = [("a", 2, 1, "p"), ("a", 2, 1, "p"), ("a", 2, 1, "q")]
+    lines = receipts(twice).mutate(occurred_at=ibis.timestamp("2026-01-05 10:00:00"))
+    kept = cleaning.clean_tables({"transactions": lines}, **RULES)
+    assert kept.counts.to_dict("records") == [
+        {"table": "transactions", "rows_in": 3, "rows_out": 3, "rows_set_aside": 0, "n_copies": 1}
+    ]
+    keyed = cleaning.clean_tables({"transactions": lines}, **RULES | {"unique_key": ["customer_id", "product_id"]})
+    assert keyed.counts.rows_set_aside.item() == 1
+    assert keyed.set_aside["transactions"].to_pandas()["row"].tolist() == [2]
+    assert keyed.tables["transactions"].order_by("row").to_pandas()["row"].tolist() == [1, 2]
+    assert cleaning.revenue_lost(lines, keyed.tables["transactions"], keyed.set_aside["transactions"]) == 0
+    assert touched(keyed.changes)["customer_id, product_id", "copy of a line with the same key"] == 1
+
+
+def test_a_key_that_is_missing_makes_no_copies():
+    lines = receipts([(None, 2, 1, "p"), (None, 2, 1, "p")]).mutate(
+        occurred_at=ibis.timestamp("2026-01-05 10:00:00")
+    )
+    found = cleaning.clean_tables({"transactions": lines}, **RULES | {"unique_key": ["customer_id"]})
+    assert found.counts.rows_set_aside.item() == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"unique_key": ["receipt"]}, "unique_key names 'receipt'"),
+        ({"volume_quantity": 1}, "volume_quantity is 1"),
+        ({"outlier_mads": 0}, "outlier_mads is 0"),
+    ],
+)
+def test_a_parameter_out_of_range_is_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        cleaning.clean_tables({"transactions": receipts([("a", 2, 1, "p")])}, **RULES | change)
+
+
+def test_a_table_without_rules_is_named():
+    with pytest.raises(ValueError, match="'weather' has no rules"):
+        cleaning.clean_tables({"weather": table(rain=[1])}, **RULES)
+
+
+def test_no_transaction_at_all_is_cleaned():
+    empty = receipts([("a", 2, 1, "p")]).filter(ibis._.row < 0)
+    found = cleaning.clean_tables({"transactions": empty}, **RULES)
+    assert found.counts.rows_out.item() == 0
+    assert found.changes.rows_changed.sum() == 0
+
+
+# Customer records: how a field comes, and how it is written after.
+FIELDS = [
+    ("given_name", "  ZOË  Ann ", "zoe ann"),
+    ("given_name", "-", None),
+    ("surname", "O'Brien", "obrien"),
+    ("surname", "Null", "null"),
+    ("surname", "Smith-Jones", "smith-jones"),
+    ("email", " Ann@Example.COM ", "ann@example.com"),
+    ("email", "ann.example.com", None),
+    ("email", "ann@localhost", None),
+    ("phone", "(212) 555-0147", "2125550147"),
+    ("phone", "+1 212 555 0147", "2125550147"),
+    ("phone", "1-212-555-0147", "2125550147"),
+    ("phone", "0012125550147", "2125550147"),
+    ("phone", "555", None),
+    ("phone", "000-000-0000", None),
+    ("postcode", "02134-1234", "02134"),
+    ("postcode", "2134", "02134"),
+    ("postcode", "21341234", "02134"),
+    ("postcode", "unknown", None),
+    ("address", "12 North Main Street, Apt. 3", "12 n main st apt 3"),
+    ("birth_date", pd.Timestamp("1980-02-03"), pd.Timestamp("1980-02-03")),
+    ("birth_date", pd.Timestamp("1880-02-03"), None),
+    ("birth_date", pd.Timestamp("2027-02-03"), None),
+]
+
+
+@pytest.mark.parametrize(("column", "before", "after"), FIELDS)
+def test_customer_records_are_written_one_way(column, before, after):
+    records = table(record_id=["r"], source=["web"], customer_id=["c"], **{column: [before]})
+    if column == "birth_date":
+        records = records.mutate(birth_date=records.birth_date.cast("date"))
+    found = cleaning.clean_records(records, country_code="1", five_digits=True, as_of=datetime(2026, 1, 1))
+    value = found.table.to_pandas()[column].item()
+    assert (None if pd.isna(value) else value) == after
+
+
+def test_other_countries_keep_their_postcodes_and_lose_their_code():
+    records = table(
+        record_id=["r", "s"],
+        source=["web"] * 2,
+        customer_id=["c", "d"],
+        phone=["+44 (0)7700 900123", "07700 900123"],
+        postcode=["sw1a 1aa", "2600"],
+    )
+    assert not cleaning.has_five_digit_postcodes([records])
+    found = cleaning.clean_records(records, country_code="44", five_digits=False, as_of=None).table
+    frame = found.order_by("row").to_pandas()
+    assert list(frame.phone) == ["7700900123", "7700900123"]
+    assert list(frame.postcode) == ["SW1A1AA", "2600"]
+
+
+def test_a_record_listed_twice_is_set_aside_and_a_changed_one_is_kept():
+    records = table(
+        record_id=["r", "r", "r"], source=["web"] * 3, customer_id=["c"] * 3, email=["a@b.de", "a@b.de", "x@b.de"]
+    )
+    found = cleaning.clean_tables({"customer_records": records}, **RULES)
+    assert found.counts[["rows_out", "rows_set_aside"]].to_numpy().tolist() == [[2, 1]]
+
+
+def test_the_log_shows_shapes_and_never_a_name():
+    records = table(record_id=["r"], source=["web"], customer_id=["c"], surname=["Doe"], email=["Jane@Doe.org"])
+    found = cleaning.clean_records(records, country_code="1", five_digits=False, as_of=None)
+    told = found.changes.to_csv().lower()
+    assert "jane" not in told and "doe" not in told
+    assert touched(found.changes) == {("surname", "written one way"): 1, ("email", "written one way"): 1}
+
+
+def test_a_country_code_is_digits():
+    with pytest.raises(ValueError, match="country_code is '\\+1'"):
+        cleaning.clean_records(
+            table(record_id=["r"], source=["web"], customer_id=["c"]),
+            country_code="+1",
+            five_digits=True,
+            as_of=None,
+        )
+
+
+def test_products_are_one_row_each_and_their_placeholders_missing():
+    products = table(
+        product_id=["p", "q", "p"], brand=["Private", " Unknown ", "National"], category=["A", "none", ""]
+    )
+    found = cleaning.clean_products(products)
+    frame = found.table.order_by("row").to_pandas()
+    assert frame.product_id.tolist() == ["p", "q"]
+    assert frame.brand.fillna("missing").tolist() == ["Private", "missing"]
+    assert frame.category.tolist() == ["A", "none"]
+    assert found.set_aside.to_pandas()["row"].tolist() == [3]
+
+
+def test_third_party_rows_that_become_one_postcode_are_one_row():
+    area = table(
+        postcode=["02134", "2134", "02134-1234", "99501"],
+        as_of=pd.to_datetime(["2026-01-01", "2026-01-01", "2026-07-01", "2026-01-01"]),
+        income=[1.0, 2.0, 3.0, 4.0],
+    )
+    found = cleaning.clean_tables({"third_party": area}, **RULES)
+    frame = found.tables["third_party"].order_by("row").to_pandas()
+    assert frame.postcode.tolist() == ["02134", "02134", "99501"]
+    assert frame.income.tolist() == [1.0, 3.0, 4.0]
+    assert found.counts.rows_set_aside.item() == 1
+
+
+def test_outcomes_variants_and_paths_pass_through():
+    tables = {
+        "contacts": table(responded=[True, False, True], age=[30, None, 30]),
+        "experiment": table(variant=["a", "b", "a"], spend=[0.0, 1e9, 0.0]),
+        "paths": table(path=["a > b", "a"], conversions=[1, 2], nulls=[0, 5]),
+        "events": table(session_id=["1", "1"], event=["home", "home"], position=[1, 1]),
+    }
+    found = cleaning.clean_tables(tables, **RULES)
+    for name, before in tables.items():
+        pd.testing.assert_frame_equal(found.tables[name].order_by("row").to_pandas(), before.to_pandas())
+        assert cleaning.count_altered(before, found.tables[name]) == 0
+    assert found.changes.empty
+    assert found.counts.set_index("table").n_copies.to_dict() == {
+        "contacts": 1, "experiment": 1, "paths": 0, "events": 1,
+    }  # fmt: skip
+
+
+def test_a_changed_outcome_is_counted():
+    before = table(responded=[True, False])
+    assert cleaning.count_altered(before, before.mutate(responded=ibis.literal(True))) == 1
+
+
+def test_rows_are_numbered_anew_without_gaps():
+    some = table(event=["a", "b", "c"]).filter(ibis._.row != 2)
+    assert cleaning.pass_through(some).table.order_by("row").to_pandas()["row"].tolist() == [1, 2]
+
+
+def test_missing_values_and_words_for_them_are_counted():
+    report = cleaning.missing_report({"contacts": table(job=["clerk", None, " Unknown"], age=[1.0, None, None])})
+    assert report.n_missing.tolist() == [1, 2]
+    assert report.n_placeholders.tolist() == [1, 0]
+    assert report.missing_share.tolist() == pytest.approx([1 / 3, 2 / 3])
+
+
+def spenders(n=400):
+    spend = np.arange(1, n + 1, dtype=float)
+    lines = receipts([(f"c{i}", Decimal(str(s)), 1, "p") for i, s in enumerate(spend)])
+    return lines, spend
+
+
+def test_presence_that_goes_with_spend_is_found():
+    lines, spend = spenders()
+    rich = [f"c{i}" for i, s in enumerate(spend) if s > 300]
+    tables = {"transactions": lines, "third_party": table(customer_id=rich, age=["x"] * len(rich))}
+    found = cleaning.presence_by_spend(tables, level=0.95, max_customers=1000)
+    assert found[["column", "n_with", "n_without"]].to_numpy().tolist() == [["any", 100, 300]]
+    assert found.auc.item() == 1.0
+    assert found.median_spend_with.item() == pytest.approx(350.5)
+    assert len(cleaning.differs(found)) == 1
+
+
+def test_presence_at_random_is_seldom_called_anything_else():
+    lines, spend = spenders()
+    rng = stream(7, "presence")
+    listed = table(customer_id=[f"c{i}" for i in range(len(spend))], **{
+        f"v{k}": pd.Series(rng.random(len(spend)) < 0.5).map({True: "x", False: None}).tolist() for k in range(20)
+    })  # fmt: skip
+    found = cleaning.presence_by_spend(
+        {"transactions": lines, "third_party": listed}, level=0.95, max_customers=1000
+    )
+    assert len(found) == 20
+    assert len(cleaning.differs(found)) <= 1
+
+
+def test_the_interval_of_a_chance_covers_it():
+    rng = stream(3, "coverage")
+    truth, covered = 0.6914624612740131, 0  # Phi(1 / 2): normals half a pooled deviation apart
+    for _ in range(400):
+        _, low, high = cleaning.chance_of_more(rng.normal(0.5 * 2**0.5, 1, 60), rng.normal(0, 1, 90), level=0.95)
+        covered += low <= truth <= high
+    # 95 % of 400, less four standard errors.
+    assert covered / 400 >= 0.95 - 4 * (0.95 * 0.05 / 400) ** 0.5
+
+
+def test_customers_beyond_the_limit_are_taken_by_appearance_not_by_id():
+    lines, _ = spenders(100)
+    renamed = lines.mutate(customer_id=lines.customer_id.hexdigest("md5"))
+    plain = cleaning.customer_figures(lines, max_customers=30).drop(columns="customer_id")
+    hashed = cleaning.customer_figures(renamed, max_customers=30).drop(columns="customer_id")
+    assert len(plain) == 25
+    pd.testing.assert_frame_equal(plain, hashed)
+
+
+@pytest.mark.parametrize("method", cleaning.METHODS)
+def test_known_cells_stay_and_hidden_ones_are_filled(method):
+    frame = cleaning.correlated_normals(200, correlation=0.6, rng=stream(1, "cells"))
+    frame.loc[::4, "y"] = np.nan
+    before = frame.copy()
+    filled = cleaning.impute(frame, column="y", method=method, rng=stream(1, method))
+    pd.testing.assert_frame_equal(frame, before)
+    known = before.y.notna()
+    assert filled[known].equals(before.y[known])
+    assert filled.notna().all()
+    if method in ("random_cell", "donor"):
+        assert filled[~known].isin(before.y[known]).all()
+
+
+def test_a_donor_is_one_of_the_five_nearest():
+    x = np.arange(100, dtype=float)
+    frame = pd.DataFrame({"x": x, "y": 2 * x})
+    frame.loc[50, "y"] = np.nan
+    drawn = {
+        cleaning.impute(frame, column="y", method="donor", rng=np.random.default_rng(s))[50] for s in range(60)
+    }
+    assert drawn <= {2.0 * k for k in (47, 48, 49, 51, 52, 53)}
+    assert {98.0, 102.0} <= drawn and len(drawn) == 5
+
+
+# Error in standard deviations, and variance kept, of normals of correlation r, hidden at random.
+CLOSED_FORMS = {
+    "mean": lambda r: (1, 0),
+    "random_cell": lambda r: (2**0.5, 1),
+    "regression": lambda r: ((1 - r**2) ** 0.5, r**2),
+    "donor": lambda r: ((2 * (1 - r**2)) ** 0.5, 1),
+}
+
+
+@pytest.mark.parametrize("correlation", [0.3, 0.8])
+def test_the_trial_agrees_with_closed_forms(correlation):
+    pairs = cleaning.correlated_normals(20_000, correlation=correlation, rng=stream(11, "pairs"))
+    trial = cleaning.impute_trial(
+        pairs, column="y", hidden_share=0.3, repeats=2, rng=stream(11, "trial"), methods=list(CLOSED_FORMS)
+    )
+    found = cleaning.by_method(trial, "at_random")
+    for method, closed in CLOSED_FORMS.items():
+        rmse, kept = closed(correlation)
+        # 12,000 hidden cells: standard errors are about 0.01 of an error and 0.015 of a variance.
+        assert found.rmse[method] == pytest.approx(rmse, abs=0.04)
+        assert found.variance_ratio[method] == pytest.approx(kept, abs=0.06)
+        assert abs(found.mean_shift[method]) < 0.02
+
+
+def test_what_is_hidden_because_it_is_low_cannot_be_repaired():
+    pairs = cleaning.correlated_normals(5_000, correlation=0.5, rng=stream(2, "pairs"))
+    trial = cleaning.impute_trial(pairs, column="y", hidden_share=0.3, repeats=2, rng=stream(2, "trial"))
+    low = cleaning.by_method(trial, "low_values")
+    assert (low.mean_shift > 0.08).all()
+    assert low.mean_shift["donor"] < low.mean_shift["mean"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hidden_share": 0}, "hidden_share is 0"),
+        ({"hidden_share": 0.9}, "hidden_share is 0.9"),
+        ({"repeats": 0}, "repeats is 0"),
+        ({"column": "x"}, "column 'x' has one value only"),
+        ({"cells": pd.DataFrame({"x": [1.0], "y": [2.0]})}, "the trial has 1 rows"),
+    ],
+)
+def test_a_trial_that_cannot_be_made_says_why(change, message):
+    cells = pd.DataFrame({"x": np.ones(60), "y": np.arange(60.0)})
+    asked = {"cells": cells, "column": "y", "hidden_share": 0.3, "repeats": 1, "rng": stream(1, "t")} | change
+    with pytest.raises(ValueError, match=message):
+        cleaning.impute_trial(asked.pop("cells"), **asked)
+
+
+@pytest.mark.parametrize(
+    ("tables", "source", "simulated"),
+    [
+        ({"paths": table(path=["a"], conversions=[1], nulls=[1])}, "simulated pairs", True),
+        ({"contacts": table(responded=[True] * 80, a=range(80), b=[1, 2] * 40)}, "rows of contacts", False),
+        ({"transactions": spenders(80)[0]}, "customers", False),
+    ],
+)
+def test_every_data_set_has_cells_for_the_trial(tables, source, simulated):
+    cells = cleaning.numeric_cells(tables, max_rows=500, rng=stream(1, "cells"))
+    assert (cells.source, cells.simulated) == (source, simulated)
+    assert cells.frame.notna().all(axis=None)
+    assert cells.column in cells.frame
+
+
+def test_days_are_counted():
+    days = cleaning.trading_days(receipts([("a", 1, 1, "p")] * 30))
+    assert days.n_lines.tolist() == [14, 16]
+    assert days.day.astype(str).tolist() == ["2026-01-05", "2026-01-06"]
+
+
+def test_sentences_hold_for_nothing_found():
+    found = cleaning.clean_tables({"paths": table(path=["a"], conversions=[1], nulls=[1])}, **RULES)
+    assert "No rule found" in cleaning.say_changes(found)
+    assert "1 table came in" in cleaning.say_changes(found)
+    report = cleaning.missing_report(found.tables)
+    presence = cleaning.presence_by_spend(found.tables, level=0.95, max_customers=10)
+    assert cleaning.say_missing(report, presence).startswith("No value is missing.")
