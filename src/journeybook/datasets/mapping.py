@@ -281,9 +281,9 @@ def _check_counts(target: Target, schema: Schema, counts: Sequence) -> None:
             f"{schema.name}.{target.name} needs {needs}."
         )
     if n_wrong:
+        shown = "" if target.hidden else f" ({wrong})"
         raise JourneybookError(
-            f"{target.place} is {target.given!r}, and it gives a value for no row ({wrong}): "
-            f"{schema.name}.{target.name} needs {needs}."
+            f"{target.place} is {target.given!r}, and it gives a value for no row{shown}: {schema.name}.{target.name} needs {needs}."
         )
     if column is not None and column.required and not column.nullable:
         raise JourneybookError(
