@@ -1,0 +1,75 @@
+"""Who may import whom, read from the source with `ast`."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import journeybook
+from journeybook.report.pages import NOTEBOOKS
+
+PACKAGE = Path(journeybook.__file__).resolve().parent
+SHARED = {"errors", "tables", "statistics", "results", "datasets", "plots", "report", "cli"}
+STAGES = {p.stem for p in PACKAGE.iterdir() if p.stem not in SHARED and not p.stem.startswith("__")}
+FORBIDDEN = {"papermill", "matplotlib", "nbconvert", "nbformat", "IPython"}
+
+# What each part of the package may import of it, besides itself.
+ALLOWED = {
+    "errors": set(),
+    "tables": {"errors"},
+    "statistics": {"errors"},
+    "datasets": {"errors", "tables", "statistics"},
+    "results": {"errors", "tables"},
+    "plots": {"errors", "statistics", *STAGES},
+    "report": {"errors", "tables", "datasets"},
+    "cli": {"errors", "report"},
+    **{stage: {"errors", "tables", "statistics"} for stage in STAGES},
+}
+
+
+def part(path: Path) -> str:
+    """The part of the package a file belongs to: a module or a package right below `journeybook`."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Full names of what a file imports, whether at its top or in a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(p.relative_to(PACKAGE)) for p in FILES])
+def test_arrows_point_one_way(path: Path) -> None:
+    own = part(path)
+    parts = {name.split(".")[1] for name in imports(path) if name.startswith("journeybook.")}
+    parts -= {own, "__version__"}
+    assert parts <= ALLOWED[own], f"{own} may not import {sorted(parts - ALLOWED[own])}"
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if part(p) in STAGES | {"tables", "statistics", "datasets", "results"}]
+)
+def test_no_page_code_draws_or_runs_notebooks(path: Path) -> None:
+    assert not {name.split(".")[0] for name in imports(path)} & FORBIDDEN
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_files_stay_readable(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_a_page_is_found_by_one_name() -> None:
+    for notebook in NOTEBOOKS.glob("*.ipynb"):
+        name = notebook.stem[3:]
+        assert (PACKAGE / f"{name}.py").exists() or (PACKAGE / name / "__init__.py").exists(), name
+        assert (PACKAGE / "plots" / f"{name}.py").exists(), name
+        assert (Path(__file__).parent / f"test_{name}.py").exists(), name

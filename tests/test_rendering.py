@@ -1,0 +1,186 @@
+"""Pages and index as HTML: what they say, where each figure comes from, and that nothing is fetched."""
+
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from journeybook.report.outcomes import PageOutcome
+from journeybook.report.params import RunParameters
+from journeybook.report.rendering import figure_said, notebook_html, render_report
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+VOID = {"meta", "link", "img", "br", "hr", "input", "col", "wbr"}
+
+
+class Document(html.parser.HTMLParser):
+    """The tags of a page: addresses, ids, texts by tag, and whether every tag is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.images: list[dict] = []
+        self.rows: list[list[str]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs) -> None:
+        found = dict(attrs)
+        self.addresses += [found[k] for k in ("href", "src", "srcset", "action", "data") if found.get(k)]
+        self.ids += [found["id"]] if "id" in found else []
+        if tag == "img":
+            self.images.append(found)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th") and self.rows:
+            self.rows[-1].append("")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.rows and self.open and any(t in self.open for t in ("td", "th")):
+            self.rows[-1][-1] += data
+
+
+def page(out: Path, name: str) -> Document:
+    return Document((out / name).read_text(encoding="utf-8"))
+
+
+def test_no_page_asks_another_host(toy_run) -> None:
+    pages = sorted(toy_run.out.glob("*.html"))
+    assert len(pages) == 4
+    for path in pages:
+        text = path.read_text(encoding="utf-8")
+        for address in Document(text).addresses:
+            assert not re.match(r"(https?:)?//", address), (path.name, address)
+        assert not re.search(r"@import|url\((?!data:)|require\.js|MathJax|cdn", text), path.name
+
+
+def test_links_lead_somewhere(toy_run) -> None:
+    for path in sorted(toy_run.out.glob("*.html")):
+        for address in page(toy_run.out, path.name).addresses:
+            file, _, anchor = address.partition("#")
+            if address.startswith("data:"):
+                continue
+            target = toy_run.out / (file or path.name)
+            assert target.is_file(), (path.name, address)
+            assert not anchor or anchor in page(toy_run.out, target.name).ids, (path.name, address)
+
+
+def test_each_figure_of_the_index_is_in_a_results_file(toy_run) -> None:
+    rows = page(toy_run.out, "index.html").rows
+    metrics = toy_run.results("02_count")["metrics"]
+    assert metrics == {"n_rows": 3, "row_share": 0.123456, "no_figure": None}
+    for name, value in metrics.items():
+        assert [name.replace("_", " "), figure_said(value)] in rows
+    assert "results/02_count.json" in page(toy_run.out, "index.html").addresses
+
+
+def test_each_check_says_what_it_compared(toy_run) -> None:
+    rows = page(toy_run.out, "index.html").rows
+    assert ["02 Count", "rows", "3", "at least", "3", "", "a <toy>", "✓ passed"] in rows
+
+
+def test_a_page_shows_its_data_code_figures_and_tables(toy_run) -> None:
+    text = (toy_run.out / "02_count.html").read_text(encoding="utf-8")
+    found = page(toy_run.out, "02_count.html")
+    assert 'class="badge simulated"' in text
+    assert "No consent ledger in this data set." in text
+    assert text.count('<details class="code">') == 8
+    assert "Parameters of this run" in text
+    assert [image["alt"] for image in found.images] == ["Figure: 02 Count. What we see. 3 bars."]
+    assert "&lt;Axes" not in text
+    assert re.search(r'<th class="n">revenue</th>', text)
+    assert re.search(r'<td class="n">3.25</td>', text)
+    assert re.search(r"<td>c</td>", text)
+
+
+def test_pages_not_run_are_listed_with_the_reason(toy_run) -> None:
+    text = (toy_run.out / "index.html").read_text(encoding="utf-8")
+    assert "03 Visits</b>: it needs the table events or the table paths, which the data set does not have." in text
+    assert not (toy_run.out / "03_visits.html").exists()
+
+
+def test_the_same_results_give_the_same_html(toy_run, tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(toy_run.out, copy)
+    for path in copy.glob("*.html"):
+        path.unlink()
+    described = json.loads((copy / "tables" / "dataset.json").read_text(encoding="utf-8"))
+    manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
+    pages = [PageOutcome(**p) for p in manifest["pages"].values()]
+    parameters = RunParameters("journey_demo", "duckdb", 7, 1.0, "America/New_York", {}, tmp_path, ())
+    render_report(copy, pages=pages, parameters=parameters, described=described, manifest=manifest)
+    for path in copy.glob("*.html"):
+        assert path.read_bytes() == (toy_run.out / path.name).read_bytes(), path.name
+
+
+def executed(*outputs: dict) -> nbformat.NotebookNode:
+    new = nbformat.v4
+    made = [new.new_output("display_data", data=output) for output in outputs]
+    return new.new_notebook(cells=[new.new_code_cell("x", id="a", outputs=made)])
+
+
+def test_what_a_cell_shows_is_not_taken_for_markup() -> None:
+    text = notebook_html(executed({"text/plain": "<script>alert(1)</script>"}))
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_random_ids_of_styled_tables_become_the_same() -> None:
+    style = "<style>#T_{0}_row0_col0 {{color: red}}</style>"
+    table = style + '<table id="T_{0}"><tr><td id="T_{0}_row0_col0">1</td></tr></table>'
+    first = notebook_html(executed({"text/html": table.format("a1b2c")}))
+    assert first == notebook_html(executed({"text/html": table.format("0f9e8")}))
+    assert "color: red" in first
+
+
+def test_numbers_stand_to_the_right_only_in_columns_of_numbers() -> None:
+    cells = [["1,234.5", "a", "12 %", "NaN"], ["-3", "7", "0.5%", "None"]]
+    body = "".join("<tr><th>i</th>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in cells)
+    text = notebook_html(executed({"text/html": f'<table border="1" class="dataframe">{body}</table>'}))
+    assert re.findall(r"<td( class=\"n\")?>", text) == [' class="n"', "", ' class="n"', ""] * 2
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0, "0"),
+        (3.0, "3"),
+        (1e-9, "1e-09"),
+        (-0.25, "-0.25"),
+        (99999.4, "99,999"),
+        ([0.1, 2], "0.1 to 2"),
+        (None, "none"),
+    ],
+)
+def test_figures_are_said_briefly(value: object, said: str) -> None:
+    assert figure_said(value) == said
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no browser is installed")
+def test_a_browser_opens_the_report_without_a_network(toy_run, tmp_path: Path) -> None:
+    log = tmp_path / "net.json"
+    picture = tmp_path / "index.png"
+    command = [
+        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
+        f"--log-net-log={log}", "--window-size=400,800", f"--screenshot={picture}",
+        (toy_run.out / "02_count.html").as_uri(),
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    assert picture.stat().st_size > 10_000
+    asked = re.findall(r'"url":"([^"]+)"', log.read_text(encoding="utf-8"))
+    from_page = [a for a in asked if not a.startswith(("file:", "data:", "chrome"))]
+    assert [a for a in from_page if "google" not in a] == []

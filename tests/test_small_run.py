@@ -1,0 +1,64 @@
+"""Every page on journey_demo at a scale of 0.3, through the real runner: what holds of all of them."""
+
+import re
+
+import pytest
+
+from journeybook.report.pages import discover
+from journeybook.report.params import read_parameters
+
+RUNS = [run.name for run in read_parameters(pages=discover()).pages]
+IDENTIFIER = re.compile(r"[\w.+-]+@example\.(com|org|net)|\(?\b555\)?[- ]?01\d\d\b", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_page_is_done(small_run, name: str) -> None:
+    outcome = {page.name: page for page in small_run.outcome.pages}[name]
+    assert (outcome.status, outcome.reason) == ("done", "")
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_checks_pass_and_say_what_they_compare(small_run, name: str) -> None:
+    checks = small_run.results(name)["checks"]
+    assert checks, "a page checks itself"
+    assert [c["name"] for c in checks if not c["passed"]] == []
+    for check in checks:
+        assert check["source"]
+        assert check["value"] is not None
+        assert check["reference"] is not None
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_results_are_as_every_results_file(small_run, name: str) -> None:
+    results = small_run.results(name)
+    assert results["page"] == name
+    assert results["dataset"] == "journey_demo"
+    assert results["provenance"] in {"REAL", "SIMULATED", "MIXED"}
+    assert results["metrics"]
+    assert all(isinstance(v, int | float | None) for v in results["metrics"].values())
+    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", key) for key in results["metrics"])
+    assert results["inputs"]
+    assert all(about["rows"] >= 0 and len(about["sha256"]) == 64 for about in results["inputs"].values())
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_page_says_something_and_draws(small_run, name: str) -> None:
+    text = (small_run.out / f"{name}.html").read_text(encoding="utf-8")
+    assert "In short" in text
+    assert "Filled in when the page has run" not in text
+    assert text.count("<img") >= 1
+    assert "Messages</summary>" not in text, "a page warns of nothing"
+    assert not re.search(r"\bnan\b(?![^<]*</td>)", re.sub(r"<[^>]*>|base64,[^\"]*", " ", text)), (
+        "nan in a sentence"
+    )
+
+
+def test_no_identifier_leaves_the_tables(small_run) -> None:
+    for path in [small_run.out / "run.log", *small_run.out.glob("results/*.json"), *small_run.out.glob("*.html")]:
+        text = re.sub(r"base64,[^\"]*", "", path.read_text(encoding="utf-8"))
+        assert not IDENTIFIER.search(text), path.name
+
+
+def test_tables_are_for_their_owner_only(small_run) -> None:
+    for path in (small_run.out / "tables").rglob("*.parquet"):
+        assert path.stat().st_mode & 0o077 == 0, path
