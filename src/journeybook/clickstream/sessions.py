@@ -143,8 +143,7 @@ def cut(placed: ibis.Table, *, conversion: str | None) -> ibis.Table:
     The conversion's label becomes `(conversion)`.
     """
     within = {"group_by": placed.session, "order_by": _order(placed)}
-    converts = (placed.label == conversion) if conversion is not None else ibis.literal(False)
-    marked = placed.mutate(converts=converts.cast("int64"))
+    marked = placed.mutate(converts=_converts(placed, conversion).cast("int64"))
     kept = marked.filter(marked.converts.cumsum(**within) - marked.converts == 0)
     kept = kept.mutate(label=ibis.ifelse(kept.converts == 1, CONVERSION, kept.label))
     within = {"group_by": kept.session, "order_by": _order(kept)}
@@ -178,14 +177,20 @@ def _cut_by_log(placed: ibis.Table, conversion: str | None, session_gap_minutes:
     """Count the sessions without conversion that reach within one gap of the log's first or last event."""
     if "occurred_at" not in placed.columns:
         return None
-    converts = (placed.label == conversion) if conversion is not None else ibis.literal(False)
     sessions = placed.group_by("session").aggregate(
-        converts=converts.any(), opens=placed.occurred_at.min(), closes=placed.occurred_at.max()
+        converts=_converts(placed, conversion).any(),
+        opens=placed.occurred_at.min(),
+        closes=placed.occurred_at.max(),
     )
     gap = ibis.interval(seconds=round(session_gap_minutes * 60))
     edges = sessions.mutate(first=sessions.opens.min().over(), final=sessions.closes.max().over())
     near = (edges.closes + gap >= edges.final) | (edges.opens <= edges["first"] + gap)
     return int((near & ~edges.converts).sum().execute() or 0)
+
+
+def _converts(placed: ibis.Table, conversion: str | None) -> ibis.Value:
+    """Return whether an event is the conversion; none is where none is named, for no event has a reserved name."""
+    return placed.label == (CONVERSION if conversion is None else conversion)
 
 
 def _count_paths(paths: ibis.Table) -> StepCounts:

@@ -1,0 +1,330 @@
+"""Page 08: sessions counted by hand, the chain against print and brute force, intervals, attribution."""
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from journeybook import clickstream as page
+from journeybook.clickstream.chain import values_after
+
+NOON = pd.Timestamp("2017-06-01 12:00")
+
+
+def events(rows, *columns):
+    """Canonical events from tuples; `minute` becomes `occurred_at`."""
+    frame = pd.DataFrame(rows, columns=[*columns])
+    frame.insert(0, "row", range(1, len(frame) + 1))
+    if "minute" in frame:
+        frame["occurred_at"] = (NOON + pd.to_timedelta(frame.pop("minute"), unit="m")).astype("datetime64[us]")
+    return ibis.memtable(frame)
+
+
+def count(table, conversion="buy", gap=30):
+    return page.count_steps(table, conversion=conversion, session_gap_minutes=gap)
+
+
+def steps(counts):
+    total = counts.counts.groupby(["source", "target"])["n"].sum()
+    return {f"{source}>{target}": n for (source, target), n in total.items()}
+
+
+def chain_of(pairs):
+    frame = pd.DataFrame(pairs, columns=["source", "target", "n"])
+    return page.transition_model(frame, conversion=page.CONVERSION, exit=page.EXIT)
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """Sessions of 200 people of two kinds, some unknown visitors."""
+    rng = np.random.default_rng(4)
+    rows, session = [], 0
+    for person in range(200):
+        eager = person % 2
+        for _ in range(1 + rng.poisson(4)):
+            session += 1
+            channel = rng.choice(["email", "search", "direct"])
+            event, position = "home", 0
+            while event is not None:
+                position += 1
+                rows.append((f"s{session}", f"p{person}" if person % 5 else None, event, 60 * session + position,
+                             position, channel))  # fmt: skip
+                law = {
+                    "home": (["item", None], [0.7, 0.3]),
+                    "item": (["home", "cart", None], [0.3, 0.2 + 0.3 * eager, 0.5 - 0.3 * eager]),
+                    "cart": (["buy", "item", None], [0.4, 0.3, 0.3]),
+                    "buy": ([None], [1.0]),
+                }[event]
+                event = rng.choice(np.array(law[0], dtype=object), p=law[1])
+    return events(rows, "session_id", "person_id", "event", "minute", "position", "channel")
+
+
+@pytest.fixture(scope="module")
+def chain(shop):
+    return page.draw_chains(count(shop), n_draws=200, rng=np.random.default_rng(1))
+
+
+# --- sessions -----------------------------------------------------------------------------------
+
+
+def test_a_pause_begins_a_new_session_only_if_strictly_longer_than_the_gap():
+    rows = [("a", "home", 0), ("a", "item", 30), ("a", "home", 60.02)]
+    counts = count(events(rows, "person_id", "event", "minute"), conversion=None)
+    assert counts.n_sessions == 2
+    assert steps(counts) == {
+        "(start)>home": 2,
+        "home>item": 1,
+        "home>(exit)": 1,
+        "item>(exit)": 1,
+    }
+
+
+def test_a_given_session_wins_over_the_pause():
+    rows = [("s", "a", "home", 0), ("s", "a", "item", 500), ("t", "a", "home", 501)]
+    assert count(events(rows, "session_id", "person_id", "event", "minute"), conversion=None).n_sessions == 2
+
+
+def test_ties_go_by_position_and_then_by_event():
+    rows = [("s", "c", 0, 2), ("s", "b", 0, 2), ("s", "z", 0, 1)]
+    found = steps(count(events(rows, "session_id", "event", "minute", "position"), conversion=None))
+    assert found == {"(start)>z": 1, "z>b": 1, "b>c": 1, "c>(exit)": 1}
+
+
+def test_positions_alone_order_a_session():
+    rows = [("s", "item", 2), ("s", "home", 1), ("s", "buy", 3)]
+    counts = count(events(rows, "session_id", "event", "position"))
+    assert steps(counts) == {"(start)>home": 1, "home>item": 1, "item>(conversion)": 1}
+    assert counts.n_cut_by_log is None
+
+
+def test_what_follows_the_first_conversion_is_set_aside():
+    rows = [("s", "home", 0), ("s", "buy", 1), ("s", "home", 2), ("s", "buy", 3), ("t", "home", 200)]
+    counts = count(events(rows, "session_id", "event", "minute"))
+    assert (counts.n_sessions, counts.n_conversions, counts.n_after_conversion) == (2, 1, 2)
+    assert steps(counts) == {"(start)>home": 2, "home>(conversion)": 1, "home>(exit)": 1}
+
+
+def test_sessions_at_the_edges_of_the_log_are_counted():
+    rows = [("s", "home", 0), ("t", "home", 300), ("u", "home", 600), ("u", "buy", 601)]
+    assert count(events(rows, "session_id", "event", "minute")).n_cut_by_log == 1
+
+
+def test_events_of_nobody_in_no_session_are_set_aside():
+    rows = [(None, None, "home", 0), ("s", None, "home", 1), (None, "a", "item", 2)]
+    counts = count(events(rows, "session_id", "person_id", "event", "minute"), conversion=None)
+    assert (counts.n_unplaced, counts.n_sessions, counts.n_people, counts.n_clusters) == (1, 2, 1, 2)
+
+
+def test_people_are_grouped_without_looking_at_their_ids(shop):
+    frame = shop.to_pandas()
+    renamed = frame.assign(person_id="x" + frame["person_id"].str[::-1])
+    pd.testing.assert_frame_equal(count(ibis.memtable(renamed)).counts, count(shop).counts)
+
+
+def test_more_clusters_than_groups_are_hashed_evenly():
+    rows = [(f"s{n}", "home", n) for n in range(20_000)]
+    counts = count(events(rows, "session_id", "event", "minute"), conversion=None)
+    sizes = counts.counts[counts.counts["source"] == "(start)"]["n"]
+    assert counts.n_clusters == 20_000
+    assert sizes.sum() == 20_000
+    assert 4_000 < counts.n_groups <= 4_096
+    assert sizes.var() == pytest.approx(20_000 / 4_096, rel=0.15)
+
+
+def test_aggregated_paths_are_walked_as_often_as_they_say():
+    paths = pd.DataFrame({"row": [1, 2], "path": ["a > b", "b"], "conversions": [2, 0], "nulls": [3, 4]})
+    counts = count(ibis.memtable(paths), conversion=page.CONVERSION)
+    assert steps(counts) == {
+        "(start)>a": 5,
+        "(start)>b": 4,
+        "a>b": 5,
+        "b>(conversion)": 2,
+        "b>(exit)": 7,
+    }
+    assert (counts.n_sessions, counts.n_conversions, counts.aggregated) == (9, 2, True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "gap", "conversion", "message"),
+    [
+        ([("s", "home", 0)], 0, None, "session_gap_minutes is 0"),
+        ([("s", "(exit)", 0)], 30, None, "named '(exit)'"),
+        ([("s", "home", 0)], 30, "buy", "never happens; the most frequent events are home"),
+    ],
+)
+def test_bad_input_is_named(rows, gap, conversion, message):
+    with pytest.raises(ValueError, match=message.replace("(", r"\(").replace(")", r"\)")):
+        count(events(rows, "session_id", "event", "minute"), conversion=conversion, gap=gap)
+
+
+def test_the_usual_conversion_is_found_only_where_it_is():
+    assert page.default_conversion(events([("s", "purchase", 0)], "session_id", "event", "minute")) == "purchase"
+    assert page.default_conversion(events([("s", "home", 0)], "session_id", "event", "minute")) is None
+
+
+# --- chain --------------------------------------------------------------------------------------
+
+
+def test_the_drunkards_walk():
+    assert page.drunkards_error() < 1e-12
+
+
+def test_conversion_by_the_chain_is_the_share_of_sessions(shop, chain):
+    counts = count(shop)
+    start = chain.model.at(page.START)
+    assert chain.model.conversion_probability[start] == pytest.approx(
+        counts.n_conversions / counts.n_sessions, abs=1e-12
+    )
+
+
+def test_the_solution_agrees_with_simulated_walks(chain):
+    rng = np.random.default_rng(2)
+    p = chain.model.probabilities
+    s, n = len(p), 40_000
+    state, length = np.full(n, chain.model.at(page.START)), np.zeros(n)
+    while (state < s).any():
+        walking = np.flatnonzero(state < s)
+        cumulative = np.cumsum(p[state[walking]], axis=1)
+        state[walking] = (rng.random(len(walking))[:, None] >= cumulative[:, :-1]).sum(axis=1)
+        length[walking] += 1
+    start = chain.model.at(page.START)
+    chance = chain.model.conversion_probability[start]
+    assert (state == s).mean() == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / n))
+    assert length.mean() == pytest.approx(chain.model.expected_steps[start], abs=4 * length.std() / np.sqrt(n))
+
+
+def test_the_order_of_the_rows_changes_nothing(shop, chain):
+    shuffled = count(shop).counts.sample(frac=1, random_state=3)
+    model = page.transition_model(shuffled, conversion=page.CONVERSION, exit=page.EXIT)
+    order = [model.at(state) for state in chain.model.states]
+    assert_allclose(model.conversion_probability[order], chain.model.conversion_probability, atol=1e-13)
+    assert_allclose(model.visits[np.ix_(order, order)], chain.model.visits, atol=1e-12)
+
+
+def test_a_state_without_a_way_out_is_named():
+    with pytest.raises(ValueError, match="state 'a' never reaches"):
+        chain_of([("(start)", "(exit)", 1), ("(start)", "a", 1), ("a", "b", 1), ("b", "a", 1)])
+
+
+def test_steps_out_of_an_end_are_refused():
+    with pytest.raises(ValueError, match="steps leave"):
+        chain_of([("(start)", "(exit)", 1), ("(exit)", "(start)", 1)])
+
+
+def test_elasticities_equal_brute_force(chain):
+    assert page.elasticity_error(chain.model) < 1e-8
+
+
+def test_the_only_road_has_elasticity_one():
+    """home -> cart -> conversion, everything else leaves: one per cent more is one per cent more."""
+    model = chain_of(
+        [("(start)", "home", 10), ("home", "cart", 5), ("home", "(exit)", 5), ("cart", "(conversion)", 1),
+         ("cart", "(exit)", 4)]
+    )  # fmt: skip
+    found = page.elasticities(model.probabilities, start=0)
+    assert found[model.at("home"), model.at("cart")] == pytest.approx(1)
+    assert found[model.at("cart"), -2] == pytest.approx(1)
+
+
+def test_an_improved_step_is_what_solving_again_gives(chain):
+    p, start = chain.model.probabilities, chain.model.at(page.START)
+    before = chain.model.conversion_probability[start]
+    for factor in (1.1, 3.0):
+        found = page.improved(p, start=start, factor=factor)
+        for i, j in zip(*np.nonzero(np.isfinite(found)), strict=True):
+            again = p.copy()
+            grown = min(p[i, j] * factor, 1.0)
+            again[i] *= (1 - grown) / (1 - p[i, j])
+            again[i, j] = grown
+            after = values_after(np.linalg.inv(np.eye(len(p)) - again[:, : len(p)]), again)[start]
+            assert found[i, j] == pytest.approx(after / before - 1, abs=1e-10)
+
+
+def test_lost_conversions_by_hand():
+    """10 visits to cart: 2 convert, 3 leave, 5 go home and all leave. h = 0.2, lost = 3 x 0.2 / 0.7."""
+    counts = page.StepCounts(
+        counts=pd.DataFrame(
+            [("g", "(start)", "cart", 10), ("g", "cart", "(conversion)", 2), ("g", "cart", "(exit)", 3),
+             ("g", "cart", "home", 5), ("g", "home", "(exit)", 5)],
+            columns=["group", "source", "target", "n"],
+        ),
+        conversion="buy", n_events=17, n_sessions=10, n_conversions=2, n_people=0, n_clusters=1, n_groups=1,
+        n_after_conversion=0, n_unplaced=0, n_cut_by_log=0, aggregated=False,
+    )  # fmt: skip
+    states = page.state_table(page.draw_chains(counts, n_draws=5, rng=np.random.default_rng(0)))
+    cart = states.set_index("state").loc["cart"]
+    assert cart["conversion_probability"] == pytest.approx(0.2)
+    assert cart["lost_conversions"] == pytest.approx(3 * 0.2 / 0.7)
+
+
+def test_without_exits_everything_converts(chain):
+    wrong = page.without_exits(chain)
+    assert_allclose(wrong["conversion_without_exits"], 1)
+    home = wrong[(wrong["source"] == "home") & (wrong["target"] == "item")].iloc[0]
+    assert home["probability"] < 0.8
+    assert home["probability_without_exits"] == pytest.approx(1)
+
+
+# --- intervals ----------------------------------------------------------------------------------
+
+
+def test_the_same_numbers_give_the_same_tables(shop):
+    tables = [
+        page.transition_table(page.draw_chains(count(shop), n_draws=50, rng=np.random.default_rng(6)))
+        for _ in range(2)
+    ]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_intervals_hold_the_estimate_and_are_wider_where_people_differ(shop, chain):
+    clustered = page.transition_table(chain)
+    assert (clustered["probability_low"] <= clustered["probability"] + 1e-12).all()
+    assert (clustered["probability_high"] >= clustered["probability"] - 1e-12).all()
+    independent = page.transition_table(
+        page.draw_chains(count(shop), n_draws=200, rng=np.random.default_rng(1), independent=True)
+    )
+    step = (clustered["source"] == "item") & (clustered["target"] == "cart")
+    width = [(t["probability_high"] - t["probability_low"])[step].iloc[0] for t in (clustered, independent)]
+    assert width[0] > 1.15 * width[1]
+
+
+def test_drawing_people_covers_and_drawing_steps_does_not():
+    found = page.interval_coverage(
+        n_people=300, steps_each=20, n_simulations=200, n_draws=300, rng=np.random.default_rng(8)
+    )
+    assert 0.895 < found.clustered < 0.99
+    assert found.independent < 0.85
+
+
+@pytest.mark.slow
+def test_coverage_over_many_simulations():
+    study = page.coverage_study(
+        n_people=300, steps_each=(5, 20, 60), n_simulations=1000, n_draws=1000, rng=np.random.default_rng(8)
+    )
+    assert 0.93 <= study.clustered <= 0.97
+    assert (study.table["independent"] < [0.93, 0.82, 0.62]).all()
+
+
+def test_where_nothing_converts_nothing_is_ranked(shop):
+    counts = count(shop, conversion=None)
+    chain = page.draw_chains(counts, n_draws=20, rng=np.random.default_rng(1))
+    bottlenecks = page.bottleneck_table(chain, improvement=0.1)
+    states = page.state_table(chain)
+    paths = page.channel_paths(shop, conversion=None, session_gap_minutes=30, path_gap_days=3)
+    credited = page.attribute(paths, n_draws=20, rng=np.random.default_rng(1))
+    wrong = page.without_exits(chain)
+    assert bottlenecks.empty
+    assert (states["lost_conversions"] == 0).all()
+    assert (wrong["conversion_without_exits"] == 0).all()
+    assert credited.table.empty
+    assert credited.note == "no event counts as conversion"
+    for text in (
+        page.describe_counts(counts),
+        page.describe_states(states, counts),
+        page.describe_bottlenecks(bottlenecks, counts, improvement=0.1),
+        page.describe_attribution(paths, credited),
+        page.describe_without_exits(wrong, counts),
+        page.summarise(counts, states, bottlenecks, credited, improvement=0.1),
+    ):
+        assert "nan" not in text
