@@ -173,7 +173,7 @@ def test_a_cast_that_fails_for_one_row_does_not_stop_the_run(tmp_path):
     }
     text = SHOP.replace("27.50", "n/a")
     found = transactions(tmp_path, text, columns=columns)
-    assert found.unconverted.dropna().to_dict() == {2: "revenue: cannot be computed"}
+    assert found.unconverted.dropna().to_dict() == {2: "revenue: cannot be computed; quantity: cannot be computed"}
     assert found["quantity"].isna().tolist() == [False, False, True, False]
 
 

@@ -24,7 +24,7 @@ from journeybook.errors import JourneybookError
 from journeybook.tables import SCHEMAS, schema_of
 
 _KEYS = ("path", "options", "columns", "where", "keep")
-_SAMPLE_ROWS = 10_000
+_SAMPLE_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -184,4 +184,4 @@ def _prepare(
     if block.get("where") is not None:
         where = make_target(engine, None, "where", block["where"], names=names, place=f"{place}.where")
     rows = map_rows(engine, source, schema, targets, where, table=table)
-    return _Prepared(rows=rows, source=source, notes=tuple(notes))
+    return _Prepared(rows=rows, source=source, notes=(*notes, *rows.notes))

@@ -39,6 +39,7 @@ class Mapped:
         n_read: Rows read.
         n_rows: Rows that `where` keeps.
         n_unconverted: Rows of them that hold a value that does not convert.
+        notes: What a sample of the rows does not tell, one sentence each.
     """
 
     view: str
@@ -46,6 +47,7 @@ class Mapped:
     n_read: int
     n_rows: int
     n_unconverted: int
+    notes: tuple[str, ...]
 
 
 def map_rows(
@@ -79,38 +81,41 @@ def map_rows(
     keep = "line_problem IS NOT NULL OR x{n} IS NOT NULL OR g{n}".format(n=len(targets)) if where else "true"
     _view(engine, found, f"SELECT * FROM (SELECT position, line_problem, {parts} FROM {tried}) WHERE {keep}")
     converted = f"converted_{table}"
-    made = [
-        _convert(engine, found, f"g{n}", b, target, source)
-        for n, (b, target) in enumerate(zip(bound, asked, strict=True))
+    dates = [
+        _dates(engine, found, f"g{n}", b, t, source) for n, (b, t) in enumerate(zip(bound, targets, strict=False))
     ]
-    parts = "".join(f", {sql} AS v{n}" for n, sql in enumerate(made[: len(targets)]))
+    parts = "".join(
+        f", {_convert(f'g{n}', bound[n], target, source, dates[n])} AS v{n}" for n, target in enumerate(targets)
+    )
     _view(engine, converted, f"SELECT *{parts} FROM {found}")
-    problems = [_problem(n, target) for n, target in enumerate(asked)]
-    unconverted = f"nullif(concat_ws('; ', line_problem, {', '.join(problems)}), '')"
+    unconverted = ", ".join(_problem(n, target) for n, target in enumerate(asked))
+    unconverted = f"nullif(concat_ws('; ', line_problem, {unconverted}), '')"
     order = "row_number() OVER (ORDER BY position)" if where else "position"
     named = ", ".join(f"v{n} AS {_name(target.name)}" for n, target in enumerate(targets))
-    _view(
-        engine, f"rows_{table}", f"SELECT {order} AS row, {named}, {unconverted} AS unconverted FROM {converted}"
-    )
-    counts = [
-        f"count(g{n}), count(v{n}), min(CAST(g{n} AS VARCHAR)), count(x{n}), min(x{n})"
-        for n in range(len(targets))
-    ]
-    (row,) = engine.execute(
-        f"SELECT count(*), count({unconverted}), {', '.join(counts)} FROM {converted}"
-    ).fetchall()
-    (n_read,) = engine.execute(f"SELECT count(*) FROM {source.view}").fetchall()[0]
-    if not row[0]:
-        raise JourneybookError(f"files.{table}.where is {where.given if where else ''!r}, which keeps no row.")
+    rows = f"rows_{table}"
+    _view(engine, rows, f"SELECT {order} AS row, {named}, {unconverted} AS unconverted FROM {converted}")
+    n_read = engine.execute(f"SELECT count(*) FROM {source.view}").fetchall()[0][0]
+    n_rows, n_unconverted, *counts = _counted(engine, converted, unconverted, len(targets))
+    if source.whole and not n_rows and where is not None:
+        raise JourneybookError(f"files.{table}.where is {where.given!r}, which keeps no row.")
     for n, target in enumerate(targets):
-        _check_counts(target, schema, row[2 + 5 * n : 7 + 5 * n])
+        _check_counts(target, schema, counts[5 * n : 5 * n + 5], whole=source.whole)
+    unclear = [target.name for target, written in zip(targets, dates, strict=True) if written.ambiguous]
     return Mapped(
-        view=f"rows_{table}",
+        view=rows,
         columns=tuple(target.name for target in targets),
         n_read=n_read,
-        n_rows=row[0],
-        n_unconverted=row[1],
+        n_rows=n_rows,
+        n_unconverted=n_unconverted,
+        notes=tuple(f"The sample does not tell the day from the month in {name}." for name in unclear),
     )
+
+
+def _counted(engine: duckdb.DuckDBPyConnection, view: str, unconverted: str, n_targets: int) -> tuple:
+    """Return the rows, those with something unconverted, and five counts for each target."""
+    each = "count(g{n}), count(v{n}), min(CAST(g{n} AS VARCHAR)), count(x{n}), min(x{n})"
+    asked = ["count(*)", f"count({unconverted})", *(each.format(n=n) for n in range(n_targets))]
+    return engine.execute(f"SELECT {', '.join(asked)} FROM {view}").fetchall()[0]
 
 
 @dataclass(frozen=True)
@@ -212,21 +217,27 @@ def _bind(
     raise JourneybookError(f"{target.place} is {target.given!r}, which DuckDB cannot compute: {reason}.")
 
 
-def _convert(
+def _dates(
     engine: duckdb.DuckDBPyConnection, view: str, value: str, bound: _Bound, target: Target, source: Source
-) -> str:
+) -> Dates:
+    """Return how a target's values write dates, where they have to be read."""
+    column = bound.column
+    if column is not None and column.kind in ("date", "timestamp"):
+        return column.dates
+    if target.dtype not in ("date", "timestamp(6)") or bound.native in ("DATE", "TIMESTAMP"):
+        return Dates()
+    dates, _ = find_dates(engine, view, f"CAST({value} AS VARCHAR)", notation=source.notation)
+    if source.whole:
+        check_dates(dates, expression=target.given, place=target.place)
+    return dates
+
+
+def _convert(value: str, bound: _Bound, target: Target, source: Source, dates: Dates) -> str:
     """Return SQL of the value in the type the table needs."""
     notation, column = source.notation, bound.column
     dtype = target.dtype or _further_type(bound)
     if dtype is None:
         return value
-    dates = Dates()
-    if dtype in ("date", "timestamp(6)") and bound.native not in ("DATE", "TIMESTAMP"):
-        if column is not None and column.kind in ("date", "timestamp"):
-            dates = column.dates
-        else:
-            dates, _ = find_dates(engine, view, f"CAST({value} AS VARCHAR)", notation=notation)
-            check_dates(dates, expression=target.given, place=target.place)
     if bound.native == "VARCHAR" and dtype == "string" and column is not None and column.kind == "integer":
         # An id that a spreadsheet or a data frame made a float: 12345.0 is 12345.
         point = re.escape(notation.decimal)
@@ -263,7 +274,7 @@ def _problem(n: int, target: Target) -> str:
     return f"CASE {wrong} {unlike} END"
 
 
-def _check_counts(target: Target, schema: Schema, counts: Sequence) -> None:
+def _check_counts(target: Target, schema: Schema, counts: Sequence, *, whole: bool) -> None:
     """Raise JourneybookError where no value of a column converts, or where a needed one has no value."""
     n_given, n_made, example, n_wrong, wrong = counts
     column = schema.by_name.get(target.name)
@@ -283,9 +294,10 @@ def _check_counts(target: Target, schema: Schema, counts: Sequence) -> None:
     if n_wrong:
         shown = "" if target.hidden else f" ({wrong})"
         raise JourneybookError(
-            f"{target.place} is {target.given!r}, and it gives a value for no row{shown}: {schema.name}.{target.name} needs {needs}."
+            f"{target.place} is {target.given!r}, and it gives a value for no row{shown}: "
+            f"{schema.name}.{target.name} needs {needs}."
         )
-    if column is not None and column.required and not column.nullable:
+    if whole and column is not None and column.required and not column.nullable:
         raise JourneybookError(
             f"{target.place} is {target.given!r}, which is empty in every row: {schema.name} needs {target.name}."
         )

@@ -48,6 +48,7 @@ class Source:
         notation: How numbers and dates are written.
         n_files: Number of files.
         n_rejected: Lines that do not fit the header.
+        whole: Whether all rows were read, not a sample.
         notes: What a user should know about the reading, one sentence each.
     """
 
@@ -56,6 +57,7 @@ class Source:
     notation: Notation
     n_files: int
     n_rejected: int
+    whole: bool
     notes: tuple[str, ...]
 
 
@@ -249,7 +251,8 @@ class _Staging:
         native = {n: k for n, k, *_ in self.connection.execute(f"DESCRIBE SELECT * FROM {view}").fetchall()}
         columns = tuple(Column(name, f"s{n}", native[f"s{n}"]) for n, name in enumerate(self.types))
         n_files = len(self.parts)
-        return Source(view, columns, notation, n_files, len(self.rejects), tuple(self.notes))
+        whole = self.limit is None or self.n_rows < self.limit
+        return Source(view, columns, notation, n_files, len(self.rejects), whole, tuple(self.notes))
 
     def _check_columns(self, file: Path, types: Mapping[str, str]) -> None:
         """Hold every file to the columns of the first, unless the user joins them by name."""
@@ -260,8 +263,8 @@ class _Staging:
         elif set(types) != set(self.types) and not self.options.get("union_by_name"):
             unlike = sorted(set(types) ^ set(self.types))
             raise JourneybookError(
-                f"files.{self.name}: {file.name!r} has other columns than the first file ({list_columns(unlike)}): "
-                "give the option union_by_name: true to read them together."
+                f"files.{self.name}: {file.name!r} has other columns than the first file "
+                f"({list_columns(unlike)}): give the option union_by_name: true to read them together."
             )
         for column, kind in types.items():
             self.types.setdefault(column, kind)
