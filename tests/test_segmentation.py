@@ -14,7 +14,7 @@ MONTHS = pd.to_datetime(["2026-01-01", "2026-02-01", "2026-03-01", "2026-04-01",
 
 
 def grouped(n: int = 600, *, n_months: int = 5, moving_share: float = 0.0, seed: int = 1):
-    """Snapshots of three kinds of people; `kind` is the truth. A share of the people is another kind each month."""
+    """Snapshots of three kinds of people, `kind` the truth; a share of the people is drawn anew each month."""
     rng = stream(seed, "people")
     share, means = [0.5, 0.3, 0.2], np.array([[5.0, 20.0, 10.0], [20.0, 60.0, 14.0], [60.0, 5.0, 40.0]])
     kind = rng.choice(3, n, p=share)
@@ -44,15 +44,16 @@ def grouped(n: int = 600, *, n_months: int = 5, moving_share: float = 0.0, seed:
 
 
 def segmented(features: pd.DataFrame, *, n_segments: int = 3, seed: int = 1) -> segmentation.Segmentation:
-    prepared = segmentation.prepare(features, columns=None)
+    told = ["recency_days", "revenue_28d", "mean_basket"]
+    prepared = segmentation.prepare(features, columns=told if set(told) <= set(features) else None)
     return segmentation.segment(
         features, preparation=prepared, n_segments=n_segments, rng=stream(seed, "segments")
     )
 
 
-def counted(values: np.ndarray, *, max_groups: int = 6, seed: int = 1) -> segmentation.GroupCount:
+def counted(values: np.ndarray, *, max_groups: int = 5, seed: int = 1) -> segmentation.GroupCount:
     return segmentation.count_groups(
-        values, max_groups=max_groups, n_references=8, n_splits=4, rng=stream(seed, "count")
+        values, max_groups=max_groups, n_references=6, n_splits=3, rng=stream(seed, "count")
     )
 
 
@@ -144,7 +145,7 @@ def test_planted_groups_are_counted(n_groups):
     truth = rng.choice(n_groups, 500)
     found = counted(np.eye(n_groups, 5)[truth] * 6 + rng.standard_normal((500, 5)))
     assert found.n_groups == n_groups
-    assert found.evidence["k"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert found.evidence["k"].tolist() == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.9])
@@ -161,7 +162,8 @@ def test_a_long_cloud_has_stable_slices_and_no_groups():
     rng = stream(2, "long")
     found = counted(rng.standard_normal((800, 2)) * [5, 1])
     two = found.evidence.set_index("k").loc[2]
-    assert two["prediction_strength"] > 0.9 and two["stability"] > 0.9
+    assert two["prediction_strength"] > 0.8 and two["stability"] > 0.8
+    assert two["valley"] > 0.9
     assert found.n_groups == 1 and found.n_slices >= 2
 
 
@@ -178,6 +180,25 @@ def test_prediction_strength_by_hand():
     own, predicted = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 1])
     assert _strength(own, predicted, 2) == pytest.approx(3 / 6)
     assert _strength(own, own, 2) == 1
+
+
+def test_a_valley_by_hand():
+    values = np.array([[0.0]] * 4 + [[5.0]] + [[10.0]] * 2)
+    # One person midway, two at the thinner centre.
+    assert segmentation.valley(values, centres=np.array([[0.0], [10.0]])) == 1 / 2
+    assert segmentation.valley(values[values[:, 0] != 5], centres=np.array([[0.0], [10.0]])) == 0
+
+
+@pytest.mark.slow
+def test_groups_are_claimed_in_hardly_any_cloud():
+    rng = stream(7, "clouds")
+    claimed = 0
+    for _ in range(60):
+        n_features = int(rng.integers(1, 8))
+        mixing = rng.standard_normal((n_features, n_features))
+        draw = rng.choice(["standard_normal", "standard_exponential", "random"])
+        claimed += counted(getattr(rng, draw)((400, n_features)) @ mixing, max_groups=4).n_groups > 1
+    assert claimed <= 3
 
 
 def test_too_few_people_are_an_error_that_says_what_would_do():
@@ -289,16 +310,17 @@ def test_one_snapshot_has_no_movement():
 def test_intervals_of_movement_hold_the_truth_where_people_differ():
     """People who move often and people who stay: steps are alike within a person."""
     rng = stream(4, "coverage")
-    hits, n_simulations = 0, 200
+    hits, n_simulations = 0, 80
     for _ in range(n_simulations):
         n = 150
         leaves = rng.beta(0.5, 0.5, n)
         state = np.cumsum(rng.random((5, n)) < leaves, axis=0) % 2
         frame = pd.DataFrame({"segment": np.where(state.ravel(), "S2", "S1"), "as_of": np.repeat(MONTHS, n)})
         frame["person_id"], frame["row"] = np.tile(np.arange(n), 5), np.arange(5 * n)
-        found = segmentation.movement(frame, since=MONTHS[0], n_draws=200, level=0.95, rng=rng)
+        found = segmentation.movement(frame, since=MONTHS[0], n_draws=100, level=0.95, rng=rng)
         hits += found.stay_low <= 0.5 <= found.stay_high
-    assert hits / n_simulations > 0.89
+    # 95 % less three Monte Carlo errors.
+    assert hits / n_simulations > 0.95 - 3 * np.sqrt(0.95 * 0.05 / n_simulations)
 
 
 def test_refitting_makes_movement_up():
@@ -316,7 +338,7 @@ def test_true_movement_is_found():
     truth = moved(features.rename(columns={"kind": "segment"})[["person_id", "as_of", "segment", "row"]])
     assert found.stay_share == pytest.approx(truth.stay_share, abs=0.002)
     # Moving three times in ten to a kind drawn anew: 0.7 + 0.3 (0.25 + 0.09 + 0.04).
-    assert truth.stay_low < 0.7 + 0.3 * 0.38 < truth.stay_high
+    assert truth.stay_share == pytest.approx(0.7 + 0.3 * 0.38, abs=4 * np.sqrt(0.814 * 0.186 / 8_000))
 
 
 def test_snapshots_whose_windows_are_not_full_are_left_out():
@@ -348,13 +370,13 @@ def test_the_unscaled_feature_decides_alone():
     plain = segmentation.unscaled(features, found=found, rng=stream(1, "unscaled"))
     assert plain.column == "revenue_28d"
     assert plain.variance_share > 0.99
-    assert plain.agreement_with_column > 0.95 > 0.1 > plain.agreement_with_segments
+    assert plain.agreement_with_column > 0.95 > 0.5 > plain.agreement_with_segments
 
 
 def test_planted_groups_are_found_with_one_feature_too():
     values = stream(6, "one").standard_normal((300, 1))
     found = segmentation.planted_groups(values, n_planted=3, max_groups=5, n_people=400, rng=stream(1, "planted"))
-    assert (found.n_found, found.n_found_in_cloud) == (3, 1)
+    assert (found.n_found, found.n_found_in_normal, found.n_found_in_uniform) == (3, 1, 1)
     assert found.agreement > 0.95
 
 

@@ -33,10 +33,13 @@ def plot_evidence(evidence: pd.DataFrame, *, n_groups: int, n_segments: int, str
     )  # fmt: skip
     right.plot(evidence["k"], evidence["stability"], "s--", color=COLOURS["orange"], label="stability of borders")
     right.plot(evidence["k"], evidence["silhouette"], "^:", color=COLOURS["green"], label="silhouette")
+    right.plot(evidence["k"], evidence["valley"], "v:", color=COLOURS["purple"], label="valley (low is deep)")
     right.axhline(strong, color=COLOURS["grey"], linewidth=1)
-    right.set_title("Would others find the same?")
-    right.set_ylim(min(0.0, float(evidence["silhouette"].min())) - 0.03, 1.05)
-    right.legend(fontsize=9, loc="upper right")
+    right.set_title("Would others find them? Are they apart?")
+    right.set_ylim(
+        min(0.0, float(evidence["silhouette"].min())) - 0.03, max(1.05, 1.05 * evidence["valley"].max())
+    )
+    right.legend(fontsize=8.5, loc="upper right", frameon=True, framealpha=0.85)
     for ax in (left, right):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_xlabel("number of clusters")

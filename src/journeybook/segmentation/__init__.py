@@ -10,7 +10,7 @@
 | words | the sentences of the page |
 """
 
-from journeybook.segmentation.groups import GroupCount, count_groups, fit_kmeans, nearest
+from journeybook.segmentation.groups import GroupCount, count_groups, fit_kmeans, nearest, valley
 from journeybook.segmentation.movement import Movement, Refitted, movement, refit_each_snapshot
 from journeybook.segmentation.preparation import (
     Preparation,
@@ -70,4 +70,5 @@ __all__ = [
     "structureless",
     "summary",
     "unscaled",
+    "valley",
 ]

@@ -1,10 +1,11 @@
 """How many groups the data hold: none (one cloud) is an answer.
 
-Three questions about each number of clusters k. Is the data tighter in k clusters than a box without groups is
+Four questions about each number of clusters k. Is the data tighter in k clusters than a box without groups is
 (gap statistic: Tibshirani, Walther & Hastie 2001)? Would one half of the people predict who belongs together in
-the other (prediction strength: Tibshirani & Walther 2005)? Do two halves draw the same borders (adjusted Rand
-index: Hubert & Arabie 1985)? The last two can be high for slices of one cloud; only the first asks whether there
-is anything to slice.
+the other (prediction strength: Tibshirani & Walther 2005)? Is there a valley between neighbours, fewer people
+midway between two centres than at either? Do two halves draw the same borders (adjusted Rand index: Hubert &
+Arabie 1985)? Slices of one cloud are predicted and agreed on, and a cloud that is no box is tighter than one:
+only a valley tells a group from a slice.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from threadpoolctl import threadpool_limits
 MAX_PEOPLE = 4_000
 MAX_SILHOUETTE = 1_500
 STRONG = 0.8
+# Midway between two groups there are at most half as many people as at the thinner of their centres.
+DEEP = 0.5
+# People midway or at a centre: those within this share of the way from centre to centre.
+BAND = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +32,11 @@ class GroupCount:
 
     Attributes:
         evidence: One row a k from 1: `explained_share` of the variance, `gap` and `gap_se`, `prediction_strength`
-            and `prediction_strength_se`, `stability` (mean adjusted Rand index of two halves) and `silhouette`.
-        n_groups: Groups that the data support: the gap statistic's choice, but no more than can be predicted with
-            strength 0.8. 1 is one cloud.
-        n_slices: The largest k from 2 whose borders two halves agree on (stability 0.8); 2 where there is none.
+            and `prediction_strength_se`, `valley` (people midway to the nearest cluster for one at the thinner
+            centre, the largest over clusters), `stability` (mean adjusted Rand index of two halves), `silhouette`.
+        n_groups: Groups that the data support: the largest k that the gap statistic's choice does not exceed,
+            that is predicted with strength 0.8 and has a valley of 0.5 or deeper round each. 1 is one cloud.
+        n_slices: The k up to which two halves agree on all borders (stability 0.8); 2 where they do on none.
         n_people: People it was computed on.
     """
 
@@ -73,9 +79,10 @@ def count_groups(
             f"max_groups: {max_groups} groups cannot be told apart among {different} different people; "
             f"{10 * max_groups} are needed, so choose {max(different // 10, 2)} or fewer groups."
         )
-    within = _within(values, max_groups, rng)
-    rotated = _box(values)
-    references = np.array([_within(rotated(rng), max_groups, rng, n_starts=1) for _ in range(n_references)])
+    fits = [fit_kmeans(values, n_clusters=k, n_starts=3, rng=rng) for k in range(2, max_groups + 1)]
+    within = _within(values, fits)
+    box = _box(values)
+    references = np.array([_reference(box(rng), max_groups, rng) for _ in range(n_references)])
     gap = np.log(references).mean(axis=0) - np.log(within)
     gap_se = np.log(references).std(axis=0) * np.sqrt(1 + 1 / n_references)
     strengths, agreements = _halves(values, max_groups, n_splits, rng)
@@ -87,6 +94,7 @@ def count_groups(
             "gap_se": gap_se,
             "prediction_strength": strengths.mean(axis=0),
             "prediction_strength_se": strengths.std(axis=0, ddof=1) / np.sqrt(n_splits),
+            "valley": [np.nan, *(valley(values, centres=fit.cluster_centers_) for fit in fits)],
             "stability": agreements.mean(axis=0),
             "silhouette": _silhouettes(values, max_groups, rng),
         }
@@ -95,24 +103,54 @@ def count_groups(
 
 
 def _choose(evidence: pd.DataFrame) -> int:
-    """The smallest k whose gap is within one standard error of the next one's, capped by prediction strength."""
+    """The largest k that passes; the gap statistic's own choice is the smallest within an error of the next."""
     gap, error = evidence["gap"].to_numpy(), evidence["gap_se"].to_numpy()
     enough = np.flatnonzero(gap[:-1] >= gap[1:] - error[1:])
     by_gap = int(enough[0]) + 1 if len(enough) else len(gap)
     strong = evidence["prediction_strength"] + evidence["prediction_strength_se"] >= STRONG
-    return min(by_gap, int(evidence.loc[strong, "k"].max()))
+    good = strong & (evidence["k"] <= by_gap) & ((evidence["valley"] <= DEEP) | (evidence["k"] == 1))
+    return int(evidence.loc[good, "k"].max())
 
 
 def _slices(evidence: pd.DataFrame) -> int:
-    stable = evidence.loc[(evidence["k"] >= 2) & (evidence["stability"] >= STRONG), "k"]
-    return int(stable.max()) if len(stable) else 2
+    steady = (evidence["stability"] >= STRONG).cummin()
+    return max(int(evidence.loc[steady, "k"].max()), 2)
 
 
-def _within(values: np.ndarray, max_groups: int, rng: np.random.Generator, *, n_starts: int = 3) -> np.ndarray:
+def valley(values: np.ndarray, *, centres: np.ndarray) -> float:
+    """How shallow the valleys between clusters are: about 1 between slices of one cloud, near 0 between groups.
+
+    For each cluster and the one with the nearest centre, their people are projected on the line between the two
+    centres. The number midway is divided by the number at the centre that has fewer; bands are equally wide.
+
+    Args:
+        values: People, shape (people, features).
+        centres: Centres of the clusters, shape (clusters, features), two or more.
+
+    Returns:
+        The largest ratio over the clusters.
+    """
+    labels = nearest(values, centres=centres)
+    worst = 0.0
+    for own, centre in enumerate(centres):
+        away = ((centres - centre) ** 2).sum(axis=1)
+        away[own] = np.inf
+        other = int(away.argmin())
+        pair = values[(labels == own) | (labels == other)]
+        along = (pair - centre) @ (centres[other] - centre) / away[other]
+        at = [int((np.abs(along - place) <= BAND).sum()) for place in (0.0, 0.5, 1.0)]
+        worst = max(worst, at[1] / max(min(at[0], at[2]), 1))
+    return worst
+
+
+def _within(values: np.ndarray, fits: list[KMeans]) -> np.ndarray:
     """Sum of squared distances to the nearest of k centres, for k from 1."""
-    total = float(((values - values.mean(axis=0)) ** 2).sum())
-    fits = [fit_kmeans(values, n_clusters=k, n_starts=n_starts, rng=rng) for k in range(2, max_groups + 1)]
-    return np.array([total, *(fit.inertia_ for fit in fits)])
+    return np.array([((values - values.mean(axis=0)) ** 2).sum(), *(fit.inertia_ for fit in fits)])
+
+
+def _reference(values: np.ndarray, max_groups: int, rng: np.random.Generator) -> np.ndarray:
+    fits = [fit_kmeans(values, n_clusters=k, n_starts=1, rng=rng) for k in range(2, max_groups + 1)]
+    return _within(values, fits)
 
 
 def _box(values: np.ndarray):

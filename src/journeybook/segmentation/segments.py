@@ -9,8 +9,8 @@ from sklearn.metrics import adjusted_rand_score
 from journeybook.segmentation.groups import fit_kmeans, nearest
 from journeybook.segmentation.preparation import RFM, Preparation, last_snapshot, matrix
 
-# The first of these that is used orders the segments; S1 has most of it.
-VALUE_COLUMNS = ("revenue_91d", "revenue", "monetary", "spend")
+# The first of these that is used, or another revenue, orders the segments; S1 has most of it.
+VALUE_COLUMNS = ("revenue_91d", "revenue")
 N_STARTS = 20
 # Means this many standard deviations from everyone's are worth a word.
 WORTH_A_WORD_SD = 0.5
@@ -67,7 +67,9 @@ def segment(
     if not 1 <= n_segments <= len(np.unique(values, axis=0)):
         raise ValueError(f"n_segments: found {n_segments}, needed 1 to {len(np.unique(values, axis=0))} here.")
     centres = fit_kmeans(values, n_clusters=n_segments, n_starts=N_STARTS, rng=rng).cluster_centers_
-    ordered_by = next((c for c in VALUE_COLUMNS if c in preparation.columns), preparation.columns[0])
+    worth_columns = [c for c in VALUE_COLUMNS if c in preparation.columns]
+    worth_columns += [c for c in preparation.columns if c.startswith("revenue")]
+    ordered_by = [*worth_columns, *preparation.columns][0]
     labels = nearest(values, centres=centres)
     worth = last[ordered_by].astype("Float64").fillna(0).to_numpy(dtype=float)
     means = [worth[labels == number].mean() for number in range(n_segments)]

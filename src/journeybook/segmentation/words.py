@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from journeybook.segmentation.groups import GroupCount
+from journeybook.segmentation.groups import DEEP, GroupCount
 from journeybook.segmentation.movement import Movement, Refitted
 from journeybook.segmentation.references import Structureless, Unscaled
 from journeybook.segmentation.segments import RfmScores, Segmentation
@@ -16,12 +16,17 @@ def count_sentence(count: GroupCount, *, n_segments: int) -> str:
     rows = count.evidence.set_index("k").astype(float)
     best = rows.loc[max(count.n_groups, 2)]
     if count.n_groups == 1:
-        seen = "one cloud: the data are no tighter in clusters than a box without groups is"
+        seen = (
+            f"one cloud: cut in two it is predicted with strength {best['prediction_strength']:.2f}, but midway "
+            f"between the centres there are {best['valley']:.2f} people for one at a centre, and between groups "
+            f"there would be {DEEP} or fewer"
+        )
     else:
         seen = (
-            f"{count.n_groups} groups: tighter than a box without groups, and one half of the people predicts "
-            f"the groups of the other (strength {best['prediction_strength']:.2f}, two halves agree with an "
-            f"adjusted Rand index of {best['stability']:.2f})"
+            f"{count.n_groups} groups: tighter than a box without groups, with {best['valley']:.2f} people or "
+            "fewer midway between two of them for one at a centre, and one half of the people predicts the groups "
+            f"of the other (strength {best['prediction_strength']:.2f}, two halves agree with an adjusted Rand "
+            f"index of {best['stability']:.2f})"
         )
     text = f"**What we see.** On {count.n_people:,} people the data support {seen}."
     silhouette = rows["silhouette"].to_dict().get(n_segments, float("nan"))
