@@ -90,6 +90,7 @@ def collect(
         .to_pandas()
     )
     counts = pd.DataFrame([_count(name, table) for name, table in marked.items()])
+    counts = counts.astype({"n_customers": "Int64", "first_at": "string", "last_at": "string"})
     return Collection(
         accepted=accepted,
         quarantine=quarantine,

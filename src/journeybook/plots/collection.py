@@ -14,21 +14,29 @@ def plot_rows(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw the rows of each table, accepted and in quarantine, on a logarithmic scale."""
     if ax is None:
         _, ax = plt.subplots(figsize=(8.5, 1.3 + 0.36 * len(counts)))
-    shown = counts.sort_values("n_collected")
+    shown = counts.sort_values(["n_collected", "table"])
+    aside = shown.n_quarantined > 0
     place = np.arange(len(shown))
-    ax.barh(place + 0.18, shown.n_accepted, height=0.36, color=COLOURS["blue"], label="accepted")
-    ax.barh(place - 0.18, shown.n_quarantined, height=0.36, color=COLOURS["red"], label="in quarantine")
-    for at, row in zip(place, shown.itertuples(), strict=True):
-        span = f"  {row.first_at} to {row.last_at}" if row.first_at else ""
-        ax.text(row.n_accepted * 1.15 or 1.15, at + 0.18, f"{row.n_accepted:,}{span}", va="center", fontsize=9)
-        ax.text(max(row.n_quarantined, 1) * 1.15, at - 0.18, f"{row.n_quarantined:,}", va="center", fontsize=8)
+    high = np.where(aside, 0.16, 0.0)
+    width = np.where(aside, 0.32, 0.6)
+    ax.barh(place + high, shown.n_accepted, height=width, color=COLOURS["blue"], label="accepted")
+    if aside.any():
+        kept = shown.n_quarantined.where(aside)
+        ax.barh(place - 0.16, kept, height=0.32, color=COLOURS["red"], label="in quarantine")
+        ax.legend(loc="lower right")
+    for at, up, row in zip(place, high, shown.itertuples(), strict=True):
+        span = "" if pd.isna(row.first_at) else f"   {row.first_at} to {row.last_at}"
+        ax.text(max(row.n_accepted, 1) * 1.2, at + up, f"{row.n_accepted:,}{span}", va="center", fontsize=9)
+        if row.n_quarantined:
+            ax.text(row.n_quarantined * 1.2, at - 0.16, f"{row.n_quarantined:,}", va="center", fontsize=9)
     ax.set_xscale("log")
-    ax.set_xlim(1, shown.n_collected.max() * 60)
+    # A label takes up as much of the axis as four orders of magnitude at the most.
+    ax.set_xlim(1, float(shown.n_collected.max()) ** 1.75 + 10)
     ax.set_yticks(place, shown.table)
+    ax.set_ylim(-0.7, len(shown) - 0.3)
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("rows (logarithmic)")
     ax.set_title("What was collected, and what of it is valid")
-    ax.legend(loc="lower right")
     return ax
 
 
@@ -38,7 +46,8 @@ def plot_consent(history: ConsentHistory, ax: Axes | None = None) -> Axes:
         _, ax = plt.subplots(figsize=(8.5, 4.4))
     by_purpose = history.shares.pivot(index="as_of", columns="purpose", values="permitted_share")
     ordered = by_purpose.iloc[-1].sort_values(ascending=False).index
-    colours = list(COLOURS.values())
+    # Yellow lines and letters cannot be read on white.
+    colours = [colour for name, colour in COLOURS.items() if name != "yellow"]
     for colour, purpose in zip(colours, ordered, strict=False):
         ax.plot(by_purpose.index, by_purpose[purpose], color=colour, marker="o", markersize=3)
     ends = _spread(by_purpose[ordered].iloc[-1].to_numpy(), least=0.045)
@@ -52,6 +61,7 @@ def plot_consent(history: ConsentHistory, ax: Axes | None = None) -> Axes:
             va="center",
             color=colour,
             fontsize=9,
+            weight="bold",
             annotation_clip=False,
         )
     ax.set_ylim(0, 1.04)
