@@ -11,7 +11,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 from xgboost import XGBClassifier
 
 METHODS = ("logistic", "xgboost")
@@ -19,6 +19,9 @@ RESAMPLINGS = ("none", "class_weights", "smote")
 
 RARE_LEVEL = 20
 """Levels of a category with fewer training rows than this are pooled."""
+
+FARTHEST = 3.0
+"""Standard deviations beyond which a number counts as this far, so that a line does not extrapolate."""
 
 _LEAST_PROBABILITY = 1e-6
 
@@ -60,7 +63,8 @@ def response_pipeline(
 
     Resampling is a step of the pipeline, so that it sees what the model is fitted on and nothing else. Numbers
     are filled with the median, marked where they were missing, and standardised; SMOTE interpolates them and
-    takes categories from the neighbours' majority (SMOTENC; Chawla et al. 2002).
+    takes categories from the neighbours' majority (SMOTENC; Chawla et al. 2002). The logistic regression
+    sees numbers held within 3 standard deviations.
 
     Args:
         rows: The rows it will be fitted on: features and `responded`.
@@ -79,7 +83,11 @@ def response_pipeline(
         )
     encode, n_numbers, n_columns, first_word = encoder(rows.drop(columns="responded"))
     levels = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
-    one_hot = ColumnTransformer([("words", levels, list(range(first_word, n_columns)))], remainder="passthrough")
+    clip = FunctionTransformer(np.clip, kw_args={"a_min": -FARTHEST, "a_max": FARTHEST})
+    numbers = [("numbers", clip, list(range(n_numbers)))] if method == "logistic" else []
+    one_hot = ColumnTransformer(
+        [*numbers, ("words", levels, list(range(first_word, n_columns)))], remainder="passthrough"
+    )
     steps = [("encode", encode)]
     if resampling == "smote":
         responses = int(rows["responded"].sum())

@@ -95,7 +95,7 @@ def _people(contacts: ContactFrame, snapshot: pd.DataFrame | None) -> pd.DataFra
         rows = contacts.rows[contacts.rows["person_id"].notna()]
         by = "occurred_at" if contacts.has_times else "row"
         people = rows.sort_values([by, "row"]).groupby("person", sort=True).tail(1).sort_values("person")
-        people = people.assign(as_of=pd.NaT)
+        people = people.assign(as_of=pd.Series(pd.NaT, index=people.index))
     return people.assign(place=np.arange(len(people)))
 
 

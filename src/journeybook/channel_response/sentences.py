@@ -2,14 +2,15 @@
 
 import pandas as pd
 
-from journeybook.channel_response.contacts import ContactFrame
+from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
 from journeybook.channel_response.leaks import LeakGate
-from journeybook.channel_response.models import METHODS
 from journeybook.channel_response.splits import Split
 from journeybook.channel_response.study import MethodComparison, resampling_verdict
 from journeybook.channel_response.witnesses import Ceiling, OversamplingPitfall
 
-METHOD_NAMES = {"logistic": "logistic regression", "xgboost": "XGBoost"}
+METHOD_NAMES = {"logistic": "Logistic regression", "xgboost": "XGBoost"}
+
+_RESAMPLED = {"none": "without resampling", "class_weights": "with class weights", "smote": "with SMOTE"}
 
 
 def describe_contacts(contacts: ContactFrame) -> str:
@@ -22,22 +23,20 @@ def describe_contacts(contacts: ContactFrame) -> str:
         said.append(f"Channels: {', '.join(contacts.channels)}.")
     if contacts.n_cut_off:
         said.append(
-            f"{contacts.n_cut_off:,} of the {contacts.n_read:,} contacts read are left out: the data end first."
+            f"Left out: {contacts.n_cut_off:,} of {contacts.n_read:,} whose outcome the data end too early for."
         )
     if contacts.n_unknown:
-        said.append(f"{contacts.n_unknown:,} are left out because their outcome is missing.")
+        said.append(f"Left out: {contacts.n_unknown:,} whose outcome is missing.")
     if contacts.n_sampled_out:
-        said.append(f"{contacts.n_sampled_out:,} are left out by a hash sample.")
+        said.append(f"Left out by a hash sample: {contacts.n_sampled_out:,}.")
     if contacts.n_with_snapshot:
-        said.append(
-            f"{contacts.n_with_snapshot / len(rows):.1%} have a snapshot of features from before they were sent."
-        )
-    elif contacts.has_people and contacts.has_times:
-        said.append("There are no feature snapshots: the table's own columns are the features.")
+        said.append(f"{contacts.n_with_snapshot / len(rows):.1%} have features from before they were sent.")
+    else:
+        said.append("No feature snapshots are joined: the table's own columns are the features.")
     if contacts.n_identical:
         said.append(
-            f"{contacts.n_identical:,} rows equal an earlier row; without ids nobody can say whether they are the same "
-            "contact, so they stay."
+            f"{contacts.n_identical:,} rows equal an earlier row. Without ids nobody can say whether they are the "
+            "same contact, so they stay."
         )
     return " ".join(said)
 
@@ -47,48 +46,40 @@ def describe_split(contacts: ContactFrame, split: Split) -> str:
     responded = contacts.rows["responded"].to_numpy()
     parts = (("learn", split.fit), ("calibrate", split.calibrate), ("judge", split.test))
     sizes = ", ".join(f"{len(part):,} {verb} ({responded[part].mean():.1%} responded)" for verb, part in parts)
-    how = {
-        "time": f"Split by time: the test begins on {split.cut_at:%d %B %Y}." if split.cut_at is not None else "",
-        "person": "Split by person: nobody is on both sides.",
-        "draw": f"**{split.warning}**",
-    }[split.how]
-    said = f"{how} {sizes}."
-    if split.how == "time":
-        said += f" {len(split.purged):,} are purged: their response window reaches into the test."
-        if contacts.has_people:
-            said += f" {split.seen_share:.1%} of the test contacts are of people met in training, as they will be in use."
+    if split.cut_at is None:
+        how = "Split by person: nobody is on both sides." if split.how == "person" else f"**{split.warning}**"
+        return f"{how} Of the contacts {sizes}."
+    said = f"Split by time: the test begins on {split.cut_at:%d %B %Y}. Of the contacts {sizes}; "
+    said += f"{len(split.purged):,} are purged, because their response window reaches into the test."
+    if contacts.has_people:
+        said += f" {split.seen_share:.1%} of the test contacts are of people met in training."
     return said
 
 
 def describe_gate(gate: LeakGate, *, max_single_auc: float) -> str:
     """Say what the leak gate set aside, and which kept column came nearest to it."""
     kept = gate.aucs[~gate.aucs["caught"]]
-    caught = list(dict.fromkeys(gate.leaks["column"]))
-    said = (
-        f"**What we see.** Set aside: {', '.join(caught)}."
-        if caught
-        else "**What we see.** Nothing was set aside."
-    )
+    caught = ", ".join(f"`{name}`" for name in dict.fromkeys(gate.leaks["column"]))
+    said = f"**What we see.** Set aside: {caught}." if caught else "**What we see.** Nothing was set aside."
     if not kept.empty:
         nearest = kept.iloc[0]
-        said += f" Of the columns kept, `{nearest['column']}` alone ranks best, with AUC {nearest['auc']:.3f}."
+        said += f" Of the columns kept, `{nearest['column']}` ranks best alone, with AUC {nearest['auc']:.3f}."
     return (
-        f"{said} **What it does not show.** A leak below the limit of {max_single_auc:g} under an unusual name passes. "
-        "**What to do.** Ask of each strong column when it was written, and list it in `known_after_contact` or "
-        "`known_before_contact`."
+        f"{said} **What it does not show.** A leak under an unusual name passes while its AUC stays below "
+        f"{max_single_auc:g}. **What to do.** Ask of each strong column when it was written, and list it in "
+        "`known_after_contact` or in `known_before_contact`."
     )
 
 
 def describe_choice(comparison: MethodComparison) -> str:
     """Say which model was chosen, how, and how it did."""
     row, chosen = comparison.row(calibrated=True), comparison.chosen
-    resampled = (
-        "without resampling" if chosen.resampling == "none" else f"with {chosen.resampling.replace('_', ' ')}"
-    )
+    by_lot = row["n_responses"] / row["n_rows"]
     return (
-        f"The model used below is {METHOD_NAMES[chosen.method]} {resampled}, which has the least log loss on the "
-        f"calibration contacts. On the test its ROC AUC is {_with_interval(row, 'roc_auc')} and its PR AUC "
-        f"{_with_interval(row, 'pr_auc')}, where a draw by lot has {row['n_responses'] / row['n_rows']:.3f}."
+        f"From here on the page uses {METHOD_NAMES[chosen.method]} {_RESAMPLED[chosen.resampling]}, which has the "
+        "least log loss on the calibration contacts. On the test its ROC AUC is "
+        f"{_with_interval(row, 'roc_auc')} and its PR AUC {_with_interval(row, 'pr_auc')}, where a draw by lot has "
+        f"{by_lot:.3f}."
     )
 
 
@@ -97,32 +88,30 @@ def describe_calibration(comparison: MethodComparison) -> str:
     table = comparison.methods[comparison.methods["channel"] == "all"]
     before, after = (table.loc[table["calibrated"] == c, "ece"] for c in (False, True))
     row = comparison.row(calibrated=True)
-    inside = row["ece_low"] == 0
+    by_chance = "chance may be all of it" if row["ece_low"] == 0 else "chance does not explain all of it"
     return (
-        f"**What we see.** As fitted, the expected calibration error is {before.min():.3f} to {before.max():.3f}; "
-        f"calibrated, {after.min():.3f} to {after.max():.3f}. The chosen model's is {_with_interval(row, 'ece')}; true "
-        f"probabilities would show {row['ece_floor']:.3f} by chance, "
-        + ("so nothing is found wrong with it. " if inside else "so chance does not explain all of it. ")
-        + "**What it does not show.** Calibration holds for the contacts calibrated on: when the response rate moves "
-        "between them and the test, every method is off by as much."
+        f"**What we see.** As fitted, the expected calibration error of the six models is {before.min():.3f} to "
+        f"{before.max():.3f}; calibrated, {after.min():.3f} to {after.max():.3f}. The chosen model's is "
+        f"{_with_interval(row, 'ece')}. True probabilities would show {row['ece_floor']:.3f}, so {by_chance}. "
+        "**What it does not show.** How calibration ages: when the response rate moves after the contacts it was "
+        "fitted on, every method is off by as much. **What to do.** Calibrate again with each new campaign."
     )
 
 
 def describe_people(comparison: MethodComparison) -> str:
     """Say what the ranking finds, and how it does on people never met."""
-    half = comparison.gain[
-        (comparison.gain["method"] == comparison.chosen.method) & (comparison.gain["contacted_share"] == 0.5)
-    ]
-    said = f"**What we see.** The likelier half of the contacts holds {half['found_share'].item():.0%} of the responses."
-    groups = comparison.people.set_index("people")
-    if "new" in groups.index:
-        new, all_of_them = groups.loc["new"], groups.loc["all"]
+    gain = comparison.gain
+    half = gain[(gain["method"] == comparison.chosen.method) & (gain["contacted_share"] == 0.5)]
+    found = half["found_share"].item()
+    said = f"**What we see.** The likelier half of the contacts holds {found:.0%} of the responses."
+    groups = {str(row["people"]): row for _, row in comparison.people.iterrows()}
+    if "new" in groups:
         said += (
-            f" On the {new['n_rows']:,.0f} contacts of people never met in training the AUC is "
-            f"{_with_interval(new, 'roc_auc')}, beside {all_of_them['roc_auc']:.3f} on all."
+            f" On the {groups['new']['n_rows']:,.0f} contacts of people never met in training the AUC is "
+            f"{_with_interval(groups['new'], 'roc_auc')}, beside {groups['all']['roc_auc']:.3f} on all."
         )
-    elif "met in training" in groups.index:
-        said += " Too few test contacts are of new people to say how it does on them."
+    elif len(groups) > 1:
+        said += " Too few test contacts are of new people to say how the model does on them."
     return f"{said} **What it does not show.** Who would have come without a contact: response is not effect."
 
 
@@ -130,53 +119,73 @@ def describe_hours(hours: pd.DataFrame) -> str:
     """Say when contacts were answered most, and whether the difference is more than chance."""
     part = hours[hours["contacted"]] if len(hours) else hours
     if len(part) < 2:
-        return "The contacts do not tell the hour of sending."
-    best, worst = part.loc[part["response_rate"].idxmax()], part.loc[part["response_rate"].idxmin()]
+        return "The contacts do not tell the hour of sending, or have too few in an hour."
+    order = part.sort_values("response_rate")
+    worst, best = order.iloc[0], order.iloc[-1]
     apart = best["response_rate_low"] > worst["response_rate_high"]
     return (
-        f"**What we see.** Contacts sent at {best['hour']:.0f} h are answered most ({_with_interval(best, 'response_rate')}"
-        f"), those at {worst['hour']:.0f} h least ({_with_interval(worst, 'response_rate')}); "
-        + ("the intervals do not meet. " if apart else "the intervals overlap, so the hour may not matter. ")
-        + "**What it does not show.** The best and worst of many hours look further apart than they are."
+        f"**What we see.** Contacts sent from {best['hour']:.0f}:00 are answered most, "
+        f"{_with_interval(best, 'response_rate')}; those from {worst['hour']:.0f}:00 least, "
+        f"{_with_interval(worst, 'response_rate')}. The intervals {'do not meet' if apart else 'overlap'}. "
+        "**What it does not show.** The best and the worst of many hours look further apart than they are, and "
+        "people of different habits have different best hours."
     )
+
+
+def describe_scores(scores: pd.DataFrame, contacts: ContactFrame, *, has_ledger: bool) -> str:
+    """Say who was scored for what, or why nobody was."""
+    if not contacts.has_people:
+        return "The contacts name nobody, so there is nobody to score."
+    if scores.empty:
+        channels = ", ".join(name for name in contacts.channels if name != NO_CONTACT)
+        return f"Nobody is scored: the ledger has no marketing purpose for {channels}, or nobody permits it."
+    counts = scores.groupby("channel")["person_id"].nunique()
+    said = ", ".join(f"{n:,} for {name}" for name, n in counts.items())
+    rule = "People are scored for the channels they permit" if has_ledger else "Without a ledger all are scored"
+    return f"{rule}: {said}."
 
 
 def describe_ceiling(truth: Ceiling) -> str:
     """Say how near the chosen model comes to the true probabilities."""
+    ceiling, low, high = (f"{value:.3f}" for value in (truth.roc_auc, truth.roc_auc_low, truth.roc_auc_high))
+    rest = f"{truth.shortfall:.3f} [{truth.shortfall_low:.3f}, {truth.shortfall_high:.3f}]"
     return (
-        f"Ranking by the true probabilities has ROC AUC {truth.roc_auc:.3f} [{truth.roc_auc_low:.3f}, "
-        f"{truth.roc_auc_high:.3f}]; the chosen model has {truth.model_roc_auc:.3f}, {truth.reached_share:.0%} of the way "
-        f"from chance. It falls short by {truth.shortfall:.3f} [{truth.shortfall_low:.3f}, {truth.shortfall_high:.3f}]. "
-        f"Its probabilities are {truth.mean_absolute_error:.3f} from the true ones on average, with correlation "
-        f"{truth.correlation:.2f}."
+        f"Ranking by the true probabilities has ROC AUC {ceiling} [{low}, {high}]. The chosen model has "
+        f"{truth.model_roc_auc:.3f}, {truth.reached_share:.0%} of the way there from 0.5; the rest, {rest}, is what "
+        f"the features do not tell it. Its probabilities are {truth.mean_absolute_error:.3f} from the true ones on "
+        f"average, with correlation {truth.correlation:.2f}."
     )
 
 
 def describe_pitfall(pitfall: OversamplingPitfall) -> str:
     """Say how large the error of SMOTE before the split is."""
     noise, own = (
-        (pitfall.roc_auc(labels, "before the split"), pitfall.roc_auc(labels, "inside each fold"))
+        [f"{pitfall.roc_auc(labels, place):.3f}" for place in ("before the split", "inside each fold")]
         for labels in ("noise", "own")
     )
     return (
-        f"**What we see.** On shuffled responses, where nothing can be found, SMOTE before the split reports an AUC of "
-        f"{noise[0]:.3f}; inside the folds it is {noise[1]:.3f}. On the true responses it reports {own[0]:.3f} instead of "
-        f"{own[1]:.3f}. **What to do.** Resample inside the pipeline, or not at all; an AUC that jumps when balancing is "
-        "switched on is a sign of this mistake."
+        "**What we see.** On shuffled responses, where nothing can be found, SMOTE before the split reports an AUC "
+        f"of {noise[0]}; inside the folds it is {noise[1]}. On the true responses it reports {own[0]} instead of "
+        f"{own[1]}. **What to do.** Resample inside the pipeline, or not at all. An AUC that jumps when balancing "
+        "is switched on is a sign of this mistake."
     )
 
 
-def summary(comparison: MethodComparison, pitfall: OversamplingPitfall, *, data_is: str) -> str:
+def summary(split: Split, comparison: MethodComparison, pitfall: OversamplingPitfall, *, data_is: str) -> str:
     """The page in short, as three bullets."""
     row = comparison.row(calibrated=True)
-    verdict = resampling_verdict(comparison).split("**")[1]
+    verdict = resampling_verdict(comparison).split("**")[1].rstrip(".")
+    raw = comparison.methods[(comparison.methods["channel"] == "all") & ~comparison.methods["calibrated"]]
+    off = raw.groupby(raw["resampling"] == "none")["ece"].max()
+    which = {"time": "later contacts", "person": "contacts of other people", "draw": "contacts drawn at random"}
+    own, noise = (pitfall.roc_auc(labels, "before the split") for labels in ("own", "noise"))
     return (
         f"**In short** (data: {data_is})\n\n"
-        f"* {METHOD_NAMES[comparison.chosen.method]} ranks later contacts with ROC AUC {_with_interval(row, 'roc_auc')}; "
-        f"once calibrated its probabilities are off by {row['ece']:.3f} on average.\n"
-        f"* {verdict.rstrip('.')}, judged on the same contacts once calibrated; {len(METHODS)} models were tried.\n"
-        f"* SMOTE before the split would have reported an AUC of {pitfall.roc_auc('own', 'before the split'):.3f}, and "
-        f"{pitfall.roc_auc('noise', 'before the split'):.3f} on responses that mean nothing."
+        f"* {METHOD_NAMES[comparison.chosen.method]} ranks {which[split.how]} with ROC AUC "
+        f"{_with_interval(row, 'roc_auc')}; once calibrated its expected calibration error is {row['ece']:.3f}.\n"
+        f"* {verdict}: before calibration the error is up to {off[False]:.3f} with it, up to {off[True]:.3f} "
+        "without.\n"
+        f"* SMOTE before the split would have reported an AUC of {own:.3f}, and {noise:.3f} on shuffled responses."
     )
 
 
@@ -200,8 +209,10 @@ def headline_figures(
     for name in ("roc_auc", "pr_auc", "log_loss", "brier", "ece"):
         figures |= {end: row[end] for end in (name, f"{name}_low", f"{name}_high")}
     figures["ece_floor"] = row["ece_floor"]
+    raw = comparison.methods[(comparison.methods["channel"] == "all") & ~comparison.methods["calibrated"]]
+    figures["ece_uncalibrated_max"] = raw["ece"].max()
     if contacts.has_people:
-        figures["test_contacts_of_people_met_in_training_share"] = split.seen_share
+        figures["test_contacts_of_people_met_share"] = split.seen_share
     new = comparison.people.loc[comparison.people["people"] == "new", "roc_auc"]
     if len(new):
         figures["roc_auc_new_people"] = new.item()

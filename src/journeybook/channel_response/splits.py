@@ -131,7 +131,7 @@ def _moment(times: pd.Series, share: float, *, what: str) -> pd.Timestamp:
             f"the contacts to split by {what} are all of one moment, {counts.index[0]}; two are needed."
         )
     from_here_on = counts[::-1].cumsum()[::-1].iloc[1:] / len(times)
-    return pd.Timestamp(from_here_on.index[(from_here_on - share).abs().argmin()])
+    return pd.Timestamp(from_here_on.index[int((from_here_on - share).abs().argmin())])
 
 
 def _place_in_line(person: np.ndarray, strata: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,9 @@ from scipy.stats import norm
 from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
 from journeybook.channel_response.splits import Split
 
+FEWEST_AN_HOUR = 30
+"""Contacts an hour must have to be shown."""
+
 
 def response_by_hour(contacts: ContactFrame, split: Split, *, level: float = 0.95) -> pd.DataFrame:
     """Return the response rate of training contacts by hour of sending, and of decisions not to contact.
@@ -27,12 +30,13 @@ def response_by_hour(contacts: ContactFrame, split: Split, *, level: float = 0.9
     if not contacts.has_times or contacts.rows["occurred_at"].dt.hour.nunique() < 2:
         return pd.DataFrame(columns=columns)
     rows = contacts.rows.iloc[split.training]
-    keys = [(rows["channel"] != NO_CONTACT).rename("contacted"), rows["occurred_at"].dt.hour.rename("hour")]
-    records = [
-        dict(zip(columns, (contacted, int(hour), *_rate(part, level)), strict=True))
-        for (contacted, hour), part in rows.groupby(keys, sort=True)
-        if len(part) >= 30
-    ]
+    contacted, hour = rows["channel"] != NO_CONTACT, rows["occurred_at"].dt.hour
+    records = []
+    for kind in (False, True):
+        for at in range(24):
+            part = rows[(contacted == kind) & (hour == at)]
+            if len(part) >= FEWEST_AN_HOUR:
+                records.append((kind, at, *_rate(part, level)))
     return pd.DataFrame(records, columns=columns)
 
 

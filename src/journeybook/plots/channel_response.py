@@ -10,6 +10,7 @@ from journeybook.channel_response import LeakGate, MethodComparison
 from journeybook.plots import COLOURS
 
 _RESAMPLING = {"none": ("blue", "o"), "class_weights": ("orange", "s"), "smote": ("red", "^")}
+_LABEL = {"none": "none", "class_weights": "class weights", "smote": "SMOTE"}
 _METHOD = {"logistic": ("logistic regression", "-", "blue"), "xgboost": ("XGBoost", "--", "red")}
 _MEASURE = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC", "log_loss": "log loss"}
 
@@ -53,18 +54,20 @@ def plot_calibration(comparison: MethodComparison) -> Figure:
                     linewidth=1.2,
                     elinewidth=0.8,
                     color=COLOURS[colour],
-                    label=resampling.replace("_", " "),
+                    label=_LABEL[resampling],
                 )
             ax.set_title(f"{name}, {'calibrated' if calibrated else 'as fitted'}", fontsize=11)
             ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             ax.set_xlim(0, limit)
-            ax.set_ylim(bottom=0)
+    highest = float(table["observed_high"].max()) * 1.1
+    axes[0, 0].set_ylim(0, highest)
     for ax in axes[-1]:
         ax.set_xlabel("predicted response rate")
     for ax in axes[:, 0]:
         ax.set_ylabel("observed response rate")
-    axes[0, 0].legend(title="resampling", loc="upper left", fontsize=9)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, title="resampling", loc="outside upper right", ncols=3, fontsize=9)
     return figure
 
 
@@ -87,7 +90,7 @@ def plot_resampling(comparison: MethodComparison) -> Figure:
                 markersize=5,
                 capsize=3,
                 color=COLOURS[colour],
-                label=resampling.replace("_", " "),
+                label=_LABEL[resampling],
             )
         ax.axvline(0, color="black", linewidth=1)
         ax.set_title(f"{title} ({'lower' if measure == 'log_loss' else 'higher'} is better)", fontsize=10.5)
