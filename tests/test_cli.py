@@ -141,7 +141,8 @@ def test_check_executes_nothing(toy_house: Path, capsys: pytest.CaptureFixture) 
 def test_check_reads_the_user_s_files(toy_house: Path, capsys: pytest.CaptureFixture) -> None:
     (toy_house / "a.csv").write_text("who,when,paid\n1,2024-01-01,2.5\n2,2024-01-02,3.5\n", encoding="utf-8")
     own = toy_house / "own.yaml"
-    text = "dataset: files\nfiles:\n  transactions:\n    path: {path}\n    columns: {{customer_id: who, occurred_at: when, revenue: {paid}}}\n"
+    columns = "{{customer_id: who, occurred_at: when, revenue: {paid}}}"
+    text = "dataset: files\nfiles:\n  transactions:\n    path: {path}\n    columns: " + columns + "\n"
     own.write_text(text.format(path="a.csv", paid="paid"), encoding="utf-8")
     assert main(["check", "--params", str(own)]) == 0
     said = capsys.readouterr().out

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 
 from journeybook.report.outcomes import PageOutcome
@@ -82,14 +83,14 @@ def test_each_figure_of_the_index_is_in_a_results_file(toy_run) -> None:
     rows = page(toy_run.out, "index.html").rows
     metrics = toy_run.results("02_count")["metrics"]
     assert metrics == {"n_rows": 3, "row_share": 0.123456, "no_figure": None}
-    for name, value in metrics.items():
-        assert [name.replace("_", " "), figure_said(value)] in rows
+    for name, label in (("n_rows", "rows"), ("row_share", "row share"), ("no_figure", "no figure")):
+        assert [f"{label} {name}", figure_said(metrics[name])] in rows
     assert "results/02_count.json" in page(toy_run.out, "index.html").addresses
 
 
 def test_each_check_says_what_it_compared(toy_run) -> None:
     rows = page(toy_run.out, "index.html").rows
-    assert ["02 Count", "rows", "3", "at least", "3", "", "a <toy>", "✓ passed"] in rows
+    assert ["✓ passed", "rows", "3", "at least", "3", "", "a <toy>"] in rows
 
 
 def test_a_page_shows_its_data_code_figures_and_tables(toy_run) -> None:
@@ -103,7 +104,7 @@ def test_a_page_shows_its_data_code_figures_and_tables(toy_run) -> None:
     assert "&lt;Axes" not in text
     assert re.search(r'<th class="n">revenue</th>', text)
     assert re.search(r'<td class="n">3.25</td>', text)
-    assert re.search(r"<td>c</td>", text)
+    assert re.search(r'<td class="short">c</td>', text)
 
 
 def test_pages_not_run_are_listed_with_the_reason(toy_run) -> None:
@@ -147,10 +148,20 @@ def test_random_ids_of_styled_tables_become_the_same() -> None:
 
 
 def test_numbers_stand_to_the_right_only_in_columns_of_numbers() -> None:
-    cells = [["1,234.5", "a", "12 %", "NaN"], ["-3", "7", "0.5%", "None"]]
+    cells = [["1,234.5", "a" * 40, "12 %", "NaN"], ["-3", "7", "0.5%", "None"]]
     body = "".join("<tr><th>i</th>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in cells)
     text = notebook_html(executed({"text/html": f'<table border="1" class="dataframe">{body}</table>'}))
-    assert re.findall(r"<td( class=\"n\")?>", text) == [' class="n"', "", ' class="n"', ""] * 2
+    assert re.findall(r"<td(?: class=\"(\w+)\")?>", text) == ["n", "", "n", "short"] * 2
+
+
+def test_an_index_that_only_counts_is_not_shown_and_verdicts_are_coloured() -> None:
+    checks = pd.DataFrame({"check": ["a", "b"], "passed": ["yes", "NO"]})
+    text = notebook_html(
+        executed({"text/html": checks.to_html()}, {"text/html": checks.set_index("check").to_html()})
+    )
+    assert "<th>0</th>" not in text
+    assert "<th>a</th>" in text
+    assert re.findall(r'<td class="short (\w+)">(\w+)</td>', text) == [("good", "yes"), ("bad", "NO")] * 2
 
 
 @pytest.mark.parametrize(

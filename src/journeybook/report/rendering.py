@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 import nbformat
+from bs4 import BeautifulSoup, Tag
 from nbconvert.exporters import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
@@ -99,7 +100,7 @@ def notebook_html(notebook: nbformat.NotebookNode) -> str:
         exclude_anchor_links=True,
     )
     body, _ = exporter.from_notebook_node(_prepared(notebook))
-    return re.sub(r'<h([1-6]) id="([^"]+)"', lambda m: f'<h{m[1]} id="{_anchor(m[2])}"', body)
+    return re.sub(r"<h([1-4])>(.*?)</h\1>", lambda m: f'<h{m[1]} id="{_anchor(m[2])}">{m[2]}</h{m[1]}>', body)
 
 
 def figure_said(value: Any) -> str:
@@ -172,47 +173,59 @@ def _text(value: str | list[str]) -> str:
     return value if isinstance(value, str) else "".join(value)
 
 
-_NUMBER = re.compile(r"[-+−]?[$€£]?[\d,.]*\d(?:[eE][-+]?\d+)?\s?%?|nan|NaN|inf|-inf|None|NaT|—|")
+_NUMBER = re.compile(r"[-+−]?[$€£]?[\d,.]*\d(?:[eE][-+]?\d+)?\s?%?|nan|NaN|inf|-inf|None|NaT|<NA>|—|")
+SHORT = 32
+"""Longest text of a column that is not broken into lines."""
 
 
 def _table(text: str, *, number: int) -> str:
-    """A pandas table with a class on its cells of numbers, and ids that are the same in every run."""
+    """A pandas table with numbers to the right and verdicts in colour, and ids that are the same in every run."""
     text = re.sub(r"\bT_[0-9a-f]{5}", f"T_{number:05d}", text)
-    text = re.sub(r"<style scoped>.*?</style>", "", text, flags=re.DOTALL).replace(' border="1"', "")
-    text = text.replace(' style="text-align: right;"', "")
-    rows = [
-        re.findall(r"<td[^>]*>(.*?)</td>", row, flags=re.DOTALL)
-        for row in re.findall(r"<tr.*?</tr>", text, flags=re.DOTALL)
-    ]
-    rows = [row for row in rows if row]
-    width = max(map(len, rows), default=0)
-    if not width or any(len(row) != width for row in rows):
-        return text
-    plain = [[html.unescape(re.sub(r"<[^>]+>", "", cell)).strip() for cell in row] for row in rows]
-    numeric = [
-        all(_NUMBER.fullmatch(row[k]) for row in plain) and any(re.search(r"\d", row[k]) for row in plain)
-        for k in range(width)
-    ]
-    return re.sub(r"<tr.*?</tr>", lambda m: _marked(m[0], numeric), text, flags=re.DOTALL)
+    soup = BeautifulSoup(text, "html.parser")
+    for style in soup.find_all("style", scoped=True):
+        style.decompose()
+    for table in soup.find_all("table"):
+        del table["border"]
+        for row in table.find_all("tr"):
+            del row["style"]
+        rows = [row.find_all("td") for row in table.find_all("tr")]
+        rows = [row for row in rows if row]
+        if rows and all(len(row) == len(rows[0]) for row in rows):
+            _mark(table, rows)
+    return str(soup)
 
 
-def _marked(row: str, numeric: Sequence[bool]) -> str:
-    """A row of a table with the class `n` on the cells of columns of numbers."""
-    cells = list(re.finditer(r"<(td|th)\b", row))
-    last = cells[-len(numeric) :] if len(cells) >= len(numeric) else []
-    if "colspan" in row:
-        return row
-    for cell, is_number in reversed(list(zip(last, numeric, strict=True)) if last else []):
-        if is_number:
-            rest = row[cell.end() :]
-            opened = re.match(r'([^>]*)class="([^"]*)"', rest)
-            rest = f'{opened[1]}class="{opened[2]} n"{rest[opened.end() :]}' if opened else f' class="n"{rest}'
-            row = row[: cell.end()] + rest
-    return row
+def _mark(table: Tag, rows: Sequence[Sequence[Tag]]) -> None:
+    """Give the cells of each column the class of what stands in it; drop an index that only counts the rows."""
+    head = [row.find_all("th") for row in table.find_all("tr") if not row.find("td")]
+    heads = head[0] if len(head) == 1 and not table.find(colspan=True) else []
+    for k in range(len(rows[0])):
+        column = [row[k] for row in rows]
+        said = [cell.get_text().strip() for cell in column]
+        title = heads[k - len(rows[0])] if len(heads) >= len(rows[0]) else None
+        if all(map(_NUMBER.fullmatch, said)) and any(re.search(r"\d", s) for s in said):
+            _add_class([*column, title], "n")
+        elif max(map(len, said)) <= SHORT:
+            _add_class(column, "short")
+        if title is not None and title.get_text().strip() == "passed":
+            for cell, verdict in zip(column, said, strict=True):
+                _add_class([cell], "good" if verdict in ("yes", "True") else "bad")
+    index = [row[0].find_previous_sibling("th") for row in rows]
+    counted = [cell is not None and cell.get_text().strip() == str(i) for i, cell in enumerate(index)]
+    if all(counted) and heads and not heads[0].get_text().strip() and len(heads) == len(rows[0]) + 1:
+        for cell in [heads[0], *index]:
+            cell.decompose()
+
+
+def _add_class(cells: Iterable[Tag | None], name: str) -> None:
+    for cell in cells:
+        if cell is not None:
+            cell["class"] = " ".join(filter(None, [*cell.get_attribute_list("class"), name]))
 
 
 def _anchor(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", html.unescape(name).lower()).strip("-")
+    plain = html.unescape(re.sub(r"<[^>]+>", "", name))
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
 
 
 # --- the index ----------------------------------------------------------------------------------------
@@ -249,7 +262,12 @@ def _consent(described: Mapping) -> str:
 
 def _card(page: PageOutcome, results: Mapping) -> dict:
     figures = [
-        {"key": key, "label": key.replace("_", " "), "value": figure_said(value), "exact": repr(value)}
+        {
+            "key": key,
+            "label": key.removeprefix("n_").replace("_", " "),
+            "value": figure_said(value),
+            "exact": repr(value),
+        }
         for key, value in results.get("metrics", {}).items()
     ]
     return {"page": page, "provenance": results.get("provenance", ""), "figures": figures}
@@ -259,7 +277,7 @@ def _check(page: PageOutcome, check: Mapping) -> dict:
     within = check.get("rule", "within") == "within"
     return {
         "page": page.name,
-        "page_short": page.title,
+        "title": page.title,
         "name": check["name"],
         "passed": check["passed"],
         "value": figure_said(check["value"]),
