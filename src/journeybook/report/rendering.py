@@ -198,7 +198,7 @@ def _table(text: str, *, number: int) -> str:
 def _mark(table: Tag, rows: Sequence[Sequence[Tag]]) -> None:
     """Give the cells of each column the class of what stands in it; drop an index that only counts the rows."""
     head = [row.find_all("th") for row in table.find_all("tr") if not row.find("td")]
-    heads = head[0] if len(head) == 1 and not table.find(colspan=True) else []
+    heads = head[0] if head and not table.find(colspan=True) else []
     for k in range(len(rows[0])):
         column = [row[k] for row in rows]
         said = [cell.get_text().strip() for cell in column]
@@ -213,8 +213,9 @@ def _mark(table: Tag, rows: Sequence[Sequence[Tag]]) -> None:
     index = [row[0].find_previous_sibling("th") for row in rows]
     counted = [cell is not None and cell.get_text().strip() == str(i) for i, cell in enumerate(index)]
     if all(counted) and heads and not heads[0].get_text().strip() and len(heads) == len(rows[0]) + 1:
-        for cell in [heads[0], *index]:
-            cell.decompose()
+        for counter in [heads[0], *index]:
+            if counter is not None:
+                counter.decompose()
 
 
 def _add_class(cells: Iterable[Tag | None], name: str) -> None:
