@@ -12,41 +12,51 @@ from journeybook.plots import COLOURS
 MAX_FEATURES = 20
 
 
-def plot_evidence(evidence: pd.DataFrame, *, n_groups: int, n_segments: int, strong: float = 0.8) -> Figure:
-    """Gap statistic and prediction strength with stability, by the number of clusters.
+def plot_evidence(evidence: pd.DataFrame, *, n_groups: int, n_segments: int, strong: float, deep: float) -> Figure:
+    """Gap statistic, prediction strength with stability, and valleys, by the number of clusters.
 
     Args:
         evidence: Table of a `GroupCount`.
         n_groups: Groups the data support.
         n_segments: Segments the page makes.
         strong: Strength from which a number of groups counts as predicted.
+        deep: Depth up to which a valley counts.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.8, 3.9))
-    left.errorbar(
-        evidence["k"], evidence["gap"], yerr=evidence["gap_se"], fmt="o-", capsize=3, color=COLOURS["blue"]
-    )
-    left.set_title("Tighter than a box without groups?")
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 3.7))
+    k = evidence["k"]
+    left.errorbar(k, evidence["gap"], yerr=evidence["gap_se"], fmt="o-", capsize=3, color=COLOURS["blue"])
+    left.set_title("Tighter than a box?", fontsize=11)
     left.set_ylabel("gap statistic ± one standard error")
-    right.errorbar(
-        evidence["k"], evidence["prediction_strength"], yerr=evidence["prediction_strength_se"],
-        fmt="o-", capsize=3, color=COLOURS["blue"], label="prediction strength",
-    )  # fmt: skip
-    right.plot(evidence["k"], evidence["stability"], "s--", color=COLOURS["orange"], label="stability of borders")
-    right.plot(evidence["k"], evidence["silhouette"], "^:", color=COLOURS["green"], label="silhouette")
-    right.plot(evidence["k"], evidence["valley"], "v:", color=COLOURS["purple"], label="valley (low is deep)")
-    right.axhline(strong, color=COLOURS["grey"], linewidth=1)
-    right.set_title("Would others find them? Are they apart?")
-    right.set_ylim(
-        min(0.0, float(evidence["silhouette"].min())) - 0.03, max(1.05, 1.05 * evidence["valley"].max())
+    error = evidence["prediction_strength_se"]
+    middle.errorbar(
+        k,
+        evidence["prediction_strength"],
+        yerr=error,
+        fmt="o-",
+        capsize=3,
+        color=COLOURS["blue"],
+        label="strength",
     )
-    right.legend(fontsize=8.5, loc="upper right", frameon=True, framealpha=0.85)
-    for ax in (left, right):
+    middle.plot(k, evidence["stability"], "s--", color=COLOURS["orange"], label="stability")
+    middle.axhline(strong, color=COLOURS["grey"], linewidth=1)
+    middle.set_title("Found again by others?", fontsize=11)
+    middle.set_ylabel("prediction strength, stability")
+    middle.set_ylim(0, 1.05)
+    middle.legend(fontsize=9, loc="lower left")
+    right.plot(k, evidence["valley"], "v-", color=COLOURS["blue"])
+    right.axhspan(0, deep, color=COLOURS["green"], alpha=0.15)
+    right.text(k.iloc[-1], deep / 2, "a valley: groups", ha="right", va="center", fontsize=9)
+    right.set_title("A valley between them?", fontsize=11)
+    right.set_ylabel("people midway for one at a centre")
+    right.set_ylim(0, max(1.2, 1.1 * float(evidence["valley"].max())))
+    for ax in (left, middle, right):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_xlim(0.5, k.iloc[-1] + 0.5)
         ax.set_xlabel("number of clusters")
         ax.axvline(n_groups, color=COLOURS["red"], linewidth=1)
-    said = f"supported: {n_groups}" + ("" if n_groups == n_segments else f", sliced into {n_segments}")
-    bottom, top = left.get_ylim()
-    left.text(n_groups + 0.12, bottom + 0.04 * (top - bottom), said, color=COLOURS["red"], fontsize=9)
+    said = "no groups, one cloud" if n_groups == 1 else f"{n_groups} groups"
+    made = "" if n_groups == n_segments else f", cut into {n_segments} slices"
+    figure.suptitle(f"Supported (red line): {said}{made}", x=0.01, ha="left", fontsize=12)
     return figure
 
 
@@ -110,7 +120,7 @@ def plot_movement(transitions: pd.DataFrame, sizes: pd.DataFrame) -> Figure:
     for (y, x), value in np.ndenumerate(share):
         if np.isfinite(value):
             text = f"{value:.1%}"
-            if len(names) <= 5:
+            if len(names) <= 3:
                 text += f"\n{ends[0][y, x]:.1%} to {ends[1][y, x]:.1%}"
             right.text(x, y, text, ha="center", va="center", fontsize=8, color=_ink(value))
     right.set_xticks(range(len(names)), names)

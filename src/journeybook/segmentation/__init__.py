@@ -10,7 +10,7 @@
 | words | the sentences of the page |
 """
 
-from journeybook.segmentation.groups import GroupCount, count_groups, fit_kmeans, nearest, valley
+from journeybook.segmentation.groups import DEEP, STRONG, GroupCount, count_groups, fit_kmeans, nearest, valley
 from journeybook.segmentation.movement import Movement, Refitted, movement, refit_each_snapshot
 from journeybook.segmentation.preparation import (
     Preparation,
@@ -39,6 +39,8 @@ from journeybook.segmentation.words import (
 )
 
 __all__ = [
+    "DEEP",
+    "STRONG",
     "GroupCount",
     "Movement",
     "Planted",

@@ -31,8 +31,9 @@ def count_sentence(count: GroupCount, *, n_segments: int) -> str:
     text = f"**What we see.** On {count.n_people:,} people the data support {seen}."
     silhouette = rows["silhouette"].to_dict().get(n_segments, float("nan"))
     if silhouette <= NO_STRUCTURE:
+        link = "But" if count.n_groups > 1 else "So"
         text += (
-            f" But the {n_segments} segments overlap (silhouette {silhouette:.2f}; up to {NO_STRUCTURE} no "
+            f" {link} the {n_segments} segments overlap (silhouette {silhouette:.2f}; up to {NO_STRUCTURE} no "
             "substantial structure, Kaufman & Rousseeuw 1990): their borders run through people who are alike."
         )
     if n_segments == count.n_groups:
@@ -103,7 +104,7 @@ def pitfall_sentence(refitted: Refitted, plain: Unscaled) -> str:
         )
     return (
         f"{text}**Features in their own units.** `{plain.column}` holds {plain.variance_share:.1%} of the "
-        "variance, so unscaled k-means follows it (adjusted Rand index with that feature alone "
+        "variance, so unscaled k-means gives it most weight (adjusted Rand index with that feature alone "
         f"{plain.agreement_with_column:.2f}, with the segments {plain.agreement_with_segments:.2f})."
     )
 
