@@ -11,7 +11,7 @@ trial        the linkage tried on those, beside the tempting shortcuts
 wording      sentences that depend on what was found
 """
 
-from journeybook.identity.clusters import EXACT_RULES, Resolution, pairs_above, resolve
+from journeybook.identity.clusters import EXACT_RULES, Resolution, cluster_sizes, pairs_above, resolve
 from journeybook.identity.comparison import ComparedPairs, blocking_rules, compare, equal_pairs
 from journeybook.identity.model import LinkageModel, fit_linkage, weight_histogram
 from journeybook.identity.people import (
@@ -34,7 +34,14 @@ from journeybook.identity.quality import (
 from journeybook.identity.records import CUSTOMER_FIELDS, Field, fill_rates, mask, normalise, usable_fields
 from journeybook.identity.simulation import KnownRecords, simulate_copies
 from journeybook.identity.trial import LinkageTrial, try_linkage
-from journeybook.identity.wording import describe_fit, describe_keys, describe_people, describe_refusals
+from journeybook.identity.wording import (
+    describe_exact,
+    describe_fit,
+    describe_keys,
+    describe_page,
+    describe_people,
+    describe_refusals,
+)
 
 __all__ = [
     "CUSTOMER_FIELDS",
@@ -50,10 +57,13 @@ __all__ = [
     "Resolution",
     "blocking_rules",
     "carry_refusals",
+    "cluster_sizes",
     "compare",
     "count_overruled",
+    "describe_exact",
     "describe_fit",
     "describe_keys",
+    "describe_page",
     "describe_people",
     "describe_refusals",
     "equal_pairs",

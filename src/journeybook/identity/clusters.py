@@ -104,6 +104,17 @@ def resolve(
     )
 
 
+def cluster_sizes(resolution: Resolution) -> pd.DataFrame:
+    """Return how many people have how many records, how far apart, and how weakly linked.
+
+    Returns:
+        One row a size and diameter of two records or more: `n_records`, `diameter`, `n_people`,
+        `weakest_probability`.
+    """
+    by_size = resolution.clusters.groupby(["n_records", "diameter"], as_index=False)
+    return by_size.agg(n_people=("cluster", "size"), weakest_probability=("weakest_probability", "min"))
+
+
 def components(n: int, ends: np.ndarray) -> np.ndarray:
     """Return a label for each of n nodes: the same for nodes that links (pairs of positions) connect."""
     graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(n, n))

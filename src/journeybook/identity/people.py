@@ -10,8 +10,16 @@ from journeybook.identity.comparison import equal_pairs, kept_in_engine
 from journeybook.identity.records import normalise
 from journeybook.tables import pseudonym
 
-# Keys wide enough that few refusals are lost; a merge would need narrower ones.
-REFUSAL_RULES = ("email", "phone + birth_date", "given_name + surname + birth_date + postcode")
+# Whose a refusal is: something that may be a household's beside something that is the person's. The e-mail
+# address or the phone alone would carry a refusal to relatives who did not make it.
+REFUSAL_RULES = (
+    "email + given_name",
+    "email + birth_date",
+    "phone + given_name",
+    "phone + birth_date",
+    "address + given_name",
+    "given_name + surname + birth_date",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,9 +141,9 @@ def refusal_reach(people: pd.DataFrame, links: pd.DataFrame, refused: dict[str, 
         refused: Customer ids that refuse, by purpose.
 
     Returns:
-        One row a purpose: `purpose`, `n_refusing_ids`, `n_refusing_people` (people any of whose records
-        refuses), `n_carried_ids` (their other customer ids, for which the refusal now holds too), `n_by_link`
-        (people who refuse only by a linked record).
+        One row a purpose: `purpose`, `n_refusing_ids` (of people found here), `n_refusing_people` (any of whose
+        records refuses), `n_carried_ids` (their other customer ids, for which the refusal now holds too),
+        `n_by_link` (people who refuse only by a linked record).
     """
     rows = []
     for purpose, ids in refused.items():
@@ -143,7 +151,8 @@ def refusal_reach(people: pd.DataFrame, links: pd.DataFrame, refused: dict[str, 
         linked = set(links.person_id[links.customer_id.isin(ids)])
         reached = people[people.person_id.isin(own | linked)]
         n_carried = int((~reached.customer_id.isin(ids)).sum())
-        rows.append((purpose, len(set(ids)), len(own | linked), n_carried, len(linked - own)))
+        n_refusing = pd.concat([people.customer_id, links.customer_id]).drop_duplicates().isin(ids).sum()
+        rows.append((purpose, int(n_refusing), len(own | linked), n_carried, len(linked - own)))
     return pd.DataFrame(
         rows, columns=["purpose", "n_refusing_ids", "n_refusing_people", "n_carried_ids", "n_by_link"]
     )

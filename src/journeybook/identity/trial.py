@@ -13,6 +13,10 @@ from journeybook.identity.model import fit_linkage
 from journeybook.identity.quality import PairQuality, pair_quality, threshold_curve
 from journeybook.identity.simulation import KnownRecords
 
+# Thresholds that the curve is drawn for.
+THRESHOLDS = (0.01, 0.1, 0.5, 0.8, 0.9, 0.99, 0.999)
+
+# No cluster is as wide as this.
 WITHOUT_GUARD = 10**6
 
 
@@ -22,12 +26,14 @@ class LinkageTrial:
 
     Attributes:
         quality: Pairs at the page's threshold.
+        without_households: The same with two classes, matches and strangers.
         expected_matches: Number of matches that the model expects among the pairs compared.
         curve: Quality by threshold (`threshold_curve`).
         ways: One row a way of linking: `way`, `precision`, `recall`, `f1`, `n_wrong`, `n_missed` (pairs).
     """
 
     quality: PairQuality
+    without_households: PairQuality
     expected_matches: float
     curve: pd.DataFrame
     ways: pd.DataFrame
@@ -36,7 +42,6 @@ class LinkageTrial:
 def try_linkage(
     known: KnownRecords,
     *,
-    thresholds: Sequence[float],
     threshold: float,
     blocking: Sequence[str],
     max_block: int,
@@ -49,7 +54,6 @@ def try_linkage(
 
     Args:
         known: Records of known truth.
-        thresholds: Probabilities of the curve, between 0 and 1.
         threshold: The page's own.
         blocking: As in `compare`.
         max_block: As in `compare`.
@@ -69,15 +73,16 @@ def try_linkage(
             records, threshold=threshold, max_diameter=max_diameter, pairs=pairs, model=two_classes
         ),
         "no guard, any plausible link": resolve(
-            records, threshold=min(thresholds), max_diameter=WITHOUT_GUARD, pairs=pairs, model=model
+            records, threshold=THRESHOLDS[0], max_diameter=WITHOUT_GUARD, pairs=pairs, model=model
         ),
     }
     qualities = {way: pair_quality(found.records.cluster, known.truth) for way, found in ways.items()}
     return LinkageTrial(
         quality=qualities["this page"],
+        without_households=qualities["no class for households"],
         expected_matches=model.n_matches,
         curve=threshold_curve(
-            records, known.truth, thresholds=thresholds, max_diameter=max_diameter, pairs=pairs, model=model
+            records, known.truth, thresholds=THRESHOLDS, max_diameter=max_diameter, pairs=pairs, model=model
         ),
         ways=pd.DataFrame(
             [

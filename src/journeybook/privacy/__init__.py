@@ -24,7 +24,13 @@ from journeybook.privacy.releases import (
     release_figures,
     spend_bands,
 )
-from journeybook.privacy.wording import describe_attack, describe_budget, describe_releases, describe_uniqueness
+from journeybook.privacy.wording import (
+    describe_attack,
+    describe_budget,
+    describe_page,
+    describe_releases,
+    describe_uniqueness,
+)
 
 __all__ = [
     "Grouping",
@@ -37,6 +43,7 @@ __all__ = [
     "composition",
     "describe_attack",
     "describe_budget",
+    "describe_page",
     "describe_releases",
     "describe_uniqueness",
     "error_curve",

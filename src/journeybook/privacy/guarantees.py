@@ -21,8 +21,8 @@ class NeighbourTest:
             and without), `log_ratio`, `standard_error`.
         epsilon: The mechanism's promise: no log ratio beyond it, in truth.
         worst_excess: Largest excess of |log ratio| over epsilon, in its standard errors.
-        epsilon_low: Epsilon that the outputs prove at least, at 95 % confidence; above `epsilon` the promise
-            is broken.
+        epsilon_low: Epsilon that the outputs prove at least, at 99.8 % confidence or more; above `epsilon` the
+            promise is broken.
     """
 
     outputs: pd.DataFrame
@@ -152,7 +152,7 @@ def _proven(draws_with: np.ndarray, draws_without: np.ndarray, values: np.ndarra
 
 
 def _log_low(n_with: int, n_without: int, n: int) -> float:
-    # Each end at 97.5 %, one-sided: together at least 95 %.
-    low = float(proportion_interval(n_with, n).low)
-    high = float(proportion_interval(n_without, n).high)
+    # Each end is wrong once in a thousand.
+    low = float(proportion_interval(n_with, n, level=0.998).low)
+    high = float(proportion_interval(n_without, n, level=0.998).high)
     return float(np.log(low / high)) if low > 0 else float("-inf")
