@@ -123,7 +123,9 @@ def mask(value: ir.StringValue) -> ir.StringValue:
 
 def masked_rows(table: ibis.Table, *, name: str, n: int) -> pd.DataFrame:
     """Return the first rows of a table to look at, direct identifiers masked."""
-    shown = table.order_by("row").limit(n)
+    # What does not convert is not masked yet: it is shown from the quarantine only.
+    kept = [column for column in table.columns if column != "unconverted"]
+    shown = table.order_by("row").limit(n).select(*kept)
     hidden = {c: mask(shown[c].cast("string")) for c in _schema(name).identifiers if c in shown.columns}
     return shown.mutate(**hidden).to_pandas()
 
@@ -153,7 +155,7 @@ def _rules(schema: Schema, table: ibis.Table, *, low: datetime | None, high: dat
         found = ibis.ifelse(
             column.isin(schema.identifiers), "•••", first.substr(first.find(": ") + 2).left(_SHOWN)
         )
-        rules.append(_Rule(table.unconverted.notnull(), column, "does not convert", found))
+        rules.append(_Rule(table.unconverted.notnull(), column, "cannot be read", found))
     for column in schema.columns:
         if column.name not in table.columns:
             continue
@@ -204,7 +206,9 @@ def _doubt_unread_refusals(ledger: ibis.Table) -> ibis.Table:
     held = joined.doubt.fill_null(False) & joined.problem_.isnull()
     return joined.mutate(
         column_=ibis.ifelse(held, "granted", joined.column_),
-        problem_=ibis.ifelse(held, "another decision of this customer cannot be read", joined.problem_),
+        problem_=ibis.ifelse(
+            held, "cannot be trusted: another decision of this customer cannot be read", joined.problem_
+        ),
         value_=joined.value_,
     ).drop("doubt")
 

@@ -8,15 +8,16 @@ from journeybook.collection.rows import Collection
 
 
 def say_rows(counts: pd.DataFrame, problems: pd.DataFrame) -> str:
-    """Return how many rows came in, how many are set aside, and why the most of them are."""
+    """Return how many rows came in, how many are set aside, and why most of them are."""
     n_rows, n_aside = int(counts.n_collected.sum()), int(counts.n_quarantined.sum())
-    told = f"{n_rows:,} rows of {len(counts)} {'table' if len(counts) == 1 else 'tables'} were collected"
+    told = f"{_count(n_rows, 'row')} of {_count(len(counts), 'table')} came in"
     if not n_aside:
         return f"{told}; every one of them is valid, and none is in quarantine."
-    worst = problems.loc[problems.n_rows.idxmax()]
+    worst = problems.sort_values("n_rows", ascending=False, kind="stable").iloc[0]
+    most = "all of them" if worst.n_rows == n_aside else f"{int(worst.n_rows):,} of them"
     return (
-        f"{told}; {n_aside:,} ({n_aside / n_rows:.2%}) are in quarantine, {int(worst.n_rows):,} of them because "
-        f"`{worst.column}` of {worst.table} {worst.problem}."
+        f"{told}; {n_aside:,} ({n_aside / n_rows:.2%}) went to quarantine, {most} because `{worst.column}` of "
+        f"{worst.table} {worst.problem}."
     )
 
 
@@ -25,11 +26,11 @@ def say_findings(findings: pd.DataFrame) -> str:
     if findings.empty:
         return "No row repeats another, and no id is unknown to the table it belongs to."
     parts = []
-    for found in findings.head(4).itertuples():
-        values = "" if pd.isna(found.n_values) else f", {found.n_values:,} ids"
-        parts.append(f"{found.table}: {found.finding} ({found.n_rows:,} rows{values})")
+    for table, finding, n_rows, n_values in findings.head(4).itertuples(index=False):
+        values = "" if pd.isna(n_values) else f", {_count(int(n_values), 'id')}"
+        parts.append(f"{table}: {finding} ({_count(int(n_rows), 'row')}{values})")
     more = f"; and {len(findings) - 4} more" if len(findings) > 4 else ""
-    return f"Kept, and to be known: {'; '.join(parts)}{more}."
+    return f"Accepted, and to be known: {'; '.join(parts)}{more}."
 
 
 def say_consent(decisions: pd.DataFrame | None) -> str:
@@ -39,8 +40,10 @@ def say_consent(decisions: pd.DataFrame | None) -> str:
             "There is no consent ledger: whether anyone permitted anything is not known, and every page says so."
         )
     asked = decisions.dropna(subset="permitted_share")
-    most, least = asked.loc[asked.permitted_share.idxmax()], asked.loc[asked.permitted_share.idxmin()]
+    ordered = asked.sort_values("permitted_share", kind="stable")
+    most, least = ordered.iloc[-1], ordered.iloc[0]
     n_withdrawn = int(decisions.n_withdrawals.sum())
+    withdrawn = "1 decision withdraws" if n_withdrawn == 1 else f"{n_withdrawn:,} decisions withdraw"
     if most.purpose == least.purpose:
         span = f"{most.permitted_share:.1%} of those asked permit `{most.purpose}`"
     else:
@@ -48,7 +51,7 @@ def say_consent(decisions: pd.DataFrame | None) -> str:
             f"of those asked, {most.permitted_share:.1%} permit `{most.purpose}` and {least.permitted_share:.1%} "
             f"permit `{least.purpose}`, the most and the least of all purposes"
         )
-    return f"As of the last day, {span}; {n_withdrawn:,} decisions in the ledger withdraw an earlier yes."
+    return f"As of the last day, {span}; {withdrawn} an earlier yes."
 
 
 def metrics(found: Collection, history: ConsentHistory | None, pitfall: Pitfall) -> dict[str, float]:
@@ -65,3 +68,7 @@ def metrics(found: Collection, history: ConsentHistory | None, pitfall: Pitfall)
         headline["n_withdrawals"] = int(now.n_withdrawals.sum())
         headline |= {f"permitted_share_{row.purpose}": row.permitted_share for row in now.itertuples()}
     return headline
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

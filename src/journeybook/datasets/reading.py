@@ -241,7 +241,7 @@ class _Staging:
         self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {rejected} (position BIGINT, line_problem VARCHAR)")
         if self.rejects:
             rows = [
-                (self.n_rows + number, f"{file} line {line}: {message}")
+                (self.n_rows + number, f"line: {file} line {line}, {message}")
                 for number, (file, line, message) in enumerate(self.rejects, start=1)
             ]
             self.connection.executemany(f"INSERT INTO {rejected} VALUES (?, ?)", rows)

@@ -1,0 +1,302 @@
+"""Page 01: rows accepted or set aside, the ledger over time, and what the page is held against."""
+
+from datetime import datetime
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+
+from journeybook import collection
+from journeybook.tables import PURPOSES
+
+AS_OF = datetime(2020, 7, 1)
+
+
+def table(frame: pd.DataFrame) -> ibis.Table:
+    return ibis.memtable(frame.assign(row=range(1, len(frame) + 1)))
+
+
+def sales(**changed) -> pd.DataFrame:
+    columns = {
+        "customer_id": ["a", "b", None, "a"],
+        "occurred_at": pd.to_datetime(["2020-01-01", "2020-02-01", "2020-03-01", "2020-04-01"]),
+        "revenue": [1.0, 2.0, 3.0, 4.0],
+        "product_id": ["p", "p", "q", "r"],
+    }
+    return pd.DataFrame(columns | changed)
+
+
+def ledger(*decisions: tuple) -> ibis.Table:
+    columns = ["customer_id", "purpose", "granted", "occurred_at", "recorded_at", "expires_at"]
+    filled = [(*decision, *[None] * (6 - len(decision))) for decision in decisions]
+    frame = pd.DataFrame(filled, columns=columns)
+    times = {column: pd.to_datetime(frame[column]).astype("datetime64[us]") for column in columns[3:]}
+    return table(frame.assign(**times).astype({"granted": "boolean"}))
+
+
+def quarantine(found: collection.Collection) -> pd.DataFrame:
+    return found.quarantine.order_by("table", "row").to_pandas()
+
+
+# Rows
+
+
+def test_every_row_is_accepted_or_set_aside():
+    found = collection.collect({"transactions": table(sales(revenue=[1.0, None, 3.0, np.inf]))})
+    assert found.accepted["transactions"].row.to_pandas().tolist() == [1, 3]
+    assert quarantine(found)[["row", "column", "problem"]].to_numpy().tolist() == [
+        [2, "revenue", "is missing"],
+        [4, "revenue", "is not a number"],
+    ]
+    counts = found.counts.iloc[0]
+    assert (counts.n_collected, counts.n_accepted, counts.n_quarantined, counts.n_customers) == (4, 2, 2, 1)
+    assert (counts.first_at, counts.last_at) == ("2020-01-01", "2020-03-01")
+    assert str(found.accepted["transactions"].schema()["revenue"]) == "decimal(18, 4)"
+
+
+def test_values_outside_their_range():
+    frame = pd.DataFrame({"responded": [True] * 4, "propensity": [0.5, 1.5, -0.1, np.nan]})
+    found = collection.collect({"contacts": table(frame)})
+    assert quarantine(found)[["row", "problem", "value"]].to_numpy().tolist() == [
+        [2, "is above 1", "1.5"],
+        [3, "is below 0", "-0.1"],
+    ]
+
+
+def test_values_that_are_not_allowed():
+    found = collection.collect({"consents": ledger(("a", "spying", True, "2020-01-01"))})
+    assert quarantine(found).iloc[0][["column", "problem", "value"]].tolist() == [
+        "purpose",
+        "is not an allowed value",
+        "spying",
+    ]
+
+
+def test_one_of_several_columns_is_needed():
+    frame = pd.DataFrame({"session_id": ["s", None], "event": ["home", "home"], "position": [1, 2]})
+    found = collection.collect({"events": table(frame)})
+    assert quarantine(found).iloc[0][["row", "column"]].tolist() == [2, "session_id or customer_id"]
+
+
+def test_days_outside_the_asked_ones():
+    found = collection.collect({"transactions": table(sales())}, first_day="2020-02-01", last_day="2020-03-01")
+    assert quarantine(found)[["row", "problem"]].to_numpy().tolist() == [
+        [1, "is before 2020-02-01"],
+        [4, "is after 2020-03-01"],
+    ]
+
+
+def test_what_does_not_convert_is_named_and_identifiers_are_not_shown():
+    frame = pd.DataFrame(
+        {
+            "record_id": ["1", "2", "3"],
+            "source": "web",
+            "customer_id": ["1", "2", "3"],
+            "birth_date": pd.to_datetime([None, None, "1980-01-01"]),
+            "updated_at": pd.to_datetime([None, "2020-01-01", "2020-01-01"]),
+            "unconverted": ["updated_at: 'once'; birth_date: '12 May'", "birth_date: '12 May 1980'", None],
+        }
+    )
+    found = collection.collect({"customer_records": table(frame)})
+    assert quarantine(found)[["column", "problem", "value"]].to_numpy().tolist() == [
+        ["updated_at", "cannot be read", "'once'"],
+        ["birth_date", "cannot be read", "•••"],
+    ]
+    assert "unconverted" not in found.accepted["customer_records"].columns
+    assert "unconverted" not in collection.masked_rows(table(frame), name="customer_records", n=3).columns
+
+
+def test_oddities_are_reported_and_removed_nowhere():
+    lines = pd.concat([sales(), sales().tail(1)], ignore_index=True)
+    products = pd.DataFrame({"product_id": ["p", "p", "q"]})
+    found = collection.collect({"transactions": table(lines), "products": table(products)})
+    odd = {(f.table, f.finding): f.n_rows for f in found.findings.itertuples()}
+    assert odd == {
+        ("products", "product_id seen before"): 1,
+        ("transactions", "rows equal to an earlier one (no key: kept)"): 1,
+        ("transactions", "product_id not in products"): 2,
+    }
+    assert found.counts.n_quarantined.sum() == 0
+
+
+def test_a_mistyped_year_is_reported():
+    many = pd.DataFrame(
+        {
+            "customer_id": "a",
+            "occurred_at": pd.to_datetime(["2020-01-01"] * 1999 + ["2102-01-01"]),
+            "revenue": np.arange(2000.0),
+        }
+    )
+    found = collection.collect({"transactions": table(many)})
+    assert found.findings.n_rows.tolist() == [1] and "more than a year after" in found.findings.finding[0]
+
+
+def test_masked_rows():
+    frame = pd.DataFrame(
+        {"record_id": ["1"], "source": ["web"], "customer_id": ["1"], "email": ["mary@b.org"], "surname": ["Poe"]}
+    )
+    shown = collection.masked_rows(table(frame), name="customer_records", n=1).iloc[0]
+    assert shown.email == "m•••@•••" and shown.surname == "P•••" and shown.customer_id == "1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"tables": {}}, "tables is empty"),
+        ({"tables": {"things": table(sales())}}, "'things' is not one"),
+        ({"tables": {"transactions": table(sales())}, "first_day": "soon"}, "first_day is 'soon'"),
+        (
+            {"tables": {"transactions": table(sales())}, "first_day": "2020-02-01", "last_day": "2020-01-01"},
+            "must not be later",
+        ),
+    ],
+)
+def test_collect_refuses(arguments, said):
+    tables = arguments.pop("tables")
+    with pytest.raises(ValueError, match=said):
+        collection.collect(tables, **arguments)
+
+
+def test_tables_are_left_as_they_were():
+    frame = table(sales())
+    before = frame.order_by("row").to_pandas()
+    collection.collect({"transactions": frame})
+    pd.testing.assert_frame_equal(frame.order_by("row").to_pandas(), before)
+
+
+# The ledger
+
+
+def test_a_refusal_that_cannot_be_read_is_not_taken_for_a_yes():
+    words = ledger(
+        ("a", "analytics", True, "2020-01-01"),
+        ("a", "analytics", False, None),
+        ("a", "personalisation", True, "2020-01-01"),
+        ("b", "analytics", True, "2020-01-01"),
+        ("b", "personalisation", True, "2020-01-01"),
+        ("b", "who knows", None, "2020-02-01"),
+        ("c", "analytics", True, "2020-01-01"),
+        ("c", "analytics", True, None),
+    )
+    found = collection.collect({"consents": words})
+    kept = found.accepted["consents"].order_by("row").to_pandas()
+    assert kept[["customer_id", "purpose"]].to_numpy().tolist() == [["a", "personalisation"], ["c", "analytics"]]
+    assert found.counts.n_quarantined.item() == 6
+    assert quarantine(found).problem.str.startswith("cannot be trusted").sum() == 3
+
+
+def words_of_three() -> ibis.Table:
+    return ledger(
+        ("a", "analytics", True, "2020-01-10", "2020-01-10"),
+        ("a", "analytics", False, "2020-03-10", "2020-05-10"),
+        ("a", "analytics", True, "2020-06-10", "2020-08-10"),
+        ("b", "analytics", True, "2020-01-20", "2020-01-25", "2020-04-15"),
+        ("b", "analytics", True, "2020-05-02", "2020-05-02"),
+        ("c", "analytics", False, "2020-02-02", "2020-02-02"),
+        ("c", "marketing_sms", True, "2020-02-02", "2020-02-02", "2021-02-02"),
+    )
+
+
+def test_consent_history_by_hand():
+    history = collection.consent_history(words_of_three(), as_of=AS_OF)
+    analytics = history.shares[history.shares.purpose == "analytics"].set_index("as_of")
+    assert analytics.n_permits.tolist() == [2, 2, 1, 0, 1, 1]
+    assert analytics.n_refuses.tolist() == [0, 1, 2, 2, 2, 2]
+    assert analytics.n_lapsed.tolist() == [0, 0, 0, 1, 0, 0]
+    assert analytics.index[-1] == pd.Timestamp(AS_OF)
+    told = history.decisions.set_index("purpose")
+    steps = ["n_grants", "n_renewals", "n_refusals", "n_withdrawals", "n_returns"]
+    assert told.loc["analytics", steps].tolist() == [2, 1, 1, 1, 1]
+    assert told.permitted_share["marketing_sms"] == 1
+
+
+def test_history_of_a_long_ledger_is_thinned_to_end_at_the_date():
+    words = ledger(("a", "analytics", True, "2000-01-10"), ("a", "analytics", False, "2019-01-10"))
+    shares = collection.consent_history(words, as_of=AS_OF, max_dates=10).shares
+    assert len(shares) <= 10 and shares.as_of.max() == pd.Timestamp(AS_OF)
+
+
+def test_an_empty_ledger_is_refused():
+    with pytest.raises(ValueError, match="no accepted row"):
+        collection.consent_history(words_of_three().filter(ibis.literal(False)), as_of=AS_OF)
+
+
+def test_recount_and_door_agree_with_the_history():
+    rng = np.random.default_rng(3)
+    n = 3000
+    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 200, n), unit="D")
+    frame = pd.DataFrame(
+        {
+            "customer_id": rng.integers(0, 300, n).astype(str),
+            "purpose": rng.choice(PURPOSES, n),
+            "granted": rng.random(n) < 0.6,
+            "occurred_at": days,
+            "recorded_at": days + pd.to_timedelta(rng.integers(0, 30, n), unit="D"),
+            "expires_at": (days + pd.Timedelta(days=60)).where(rng.random(n) < 0.5),
+        }
+    ).astype(dict.fromkeys(("occurred_at", "recorded_at", "expires_at"), "datetime64[us]"))
+    words = table(frame)
+    hand = collection.recount_ledger(words, as_of=AS_OF, max_customers=1000)
+    history = collection.consent_history(words, as_of=AS_OF)
+    door = collection.count_permits(words, as_of=AS_OF)
+    assert hand.n_unlike.sum() == 0 and hand.n_permits.sum() > 300
+    assert history.decisions.n_permits.tolist() == hand.n_permits.tolist() == door.tolist()
+    assert (collection.check_ledger(hand, history.decisions, door).value == 0).all()
+
+
+def test_open_rows():
+    tables = {"consents": words_of_three(), "transactions": table(sales(customer_id=["a", "b", None, "z"]))}
+    opened = collection.open_rows(collection.collect(tables).accepted, as_of=AS_OF).set_index("purpose")
+    assert opened.loc["analytics", ["n_rows", "n_without_customer", "n_permitted"]].tolist() == [4, 1, 1]
+    assert opened.open_share["analytics"] == 0.5 and opened.open_share["marketing_push"] == 0.25
+
+
+# Pitfalls and witnesses
+
+
+def test_consent_pitfall():
+    wrong = collection.consent_pitfall(words_of_three(), as_of=AS_OF)
+    row = wrong.table.set_index("purpose").loc["analytics"]
+    assert (row.n_permits, row.n_ever_granted, row.n_last_row_of_file) == (1, 2, 2)
+    assert wrong.size == 1 and "`analytics`: 2 instead of 1 (+100%)" in wrong.sentence
+
+
+def test_type_pitfall():
+    frame = sales(customer_id=["007", "8", None, "9"], product_id=["p", "NA", "q", "r"])
+    wrong = collection.type_pitfall(collection.collect({"transactions": table(frame)}).accepted, max_rows=10)
+    assert wrong.table.set_index("column").n_changed.to_dict() == {"customer_id": 3, "product_id": 1}
+    assert "4 values of 2 text columns" in wrong.sentence
+
+
+def test_rules_are_recounted_in_plain_python():
+    frame = sales(customer_id=["a", None, "b", "c"], revenue=[1.0, np.nan, np.inf, 2.0])
+    tables = {"transactions": table(frame), "consents": ledger(("a", "spying", True, "2020-01-01"))}
+    found = collection.collect(tables)
+    checked = collection.check_rules(tables, found, max_rows=10).iloc[0]
+    assert checked.value == checked.reference == 3
+    assert (collection.check_sums(found).value == collection.check_sums(found).reference).all()
+
+
+def test_planted_ledger():
+    history = collection.consent_history(words_of_three(), as_of=AS_OF)
+    planted = pd.DataFrame({"purpose": ["analytics"] * 3, "permits": [False, True, False]})
+    checked = collection.check_planted(history.decisions, planted)
+    assert checked.value.tolist() == checked.reference.tolist() == [1]
+
+
+def test_sentences():
+    found = collection.collect({"transactions": table(sales(revenue=[1.0, None, 3.0, 4.0]))})
+    assert collection.say_rows(found.counts, found.problems) == (
+        "4 rows of 1 table came in; 1 (25.00%) went to quarantine, all of them because `revenue` of transactions "
+        "is missing."
+    )
+    assert collection.say_findings(found.findings).startswith("No row repeats another")
+    assert "no consent ledger" in collection.say_consent(None)
+    history = collection.consent_history(words_of_three(), as_of=AS_OF)
+    assert "100.0% permit `marketing_sms` and 33.3% permit `analytics`" in collection.say_consent(
+        history.decisions
+    )
+    wrong = collection.consent_pitfall(words_of_three(), as_of=AS_OF)
+    metrics = collection.metrics(found, history, wrong)
+    assert metrics["n_rows_quarantined"] == 1 and metrics["permitted_share_analytics"] == pytest.approx(1 / 3)
