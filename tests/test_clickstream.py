@@ -122,6 +122,13 @@ def test_people_are_grouped_without_looking_at_their_ids(shop):
     pd.testing.assert_frame_equal(count(ibis.memtable(renamed)).counts, count(shop).counts)
 
 
+def test_rows_that_may_not_be_read_leave_no_trace(shop):
+    frame = shop.to_pandas()
+    refused = frame[frame["person_id"].isna() | ~frame["person_id"].isin(["p1", "p7", "p42"])]
+    never = refused.assign(row=range(1, len(refused) + 1))
+    pd.testing.assert_frame_equal(count(ibis.memtable(refused)).counts, count(ibis.memtable(never)).counts)
+
+
 def test_more_clusters_than_groups_are_hashed_evenly():
     rows = [(f"s{n}", "home", n) for n in range(20_000)]
     counts = count(events(rows, "session_id", "event", "minute"), conversion=None)
@@ -304,6 +311,20 @@ def test_coverage_over_many_simulations():
     )
     assert 0.93 <= study.clustered <= 0.97
     assert (study.table["independent"] < [0.93, 0.82, 0.62]).all()
+
+
+def test_the_headline_names_the_right_figures(shop, chain):
+    counts, wrong = count(shop), page.without_exits(chain)
+    bottlenecks = page.bottleneck_table(chain, improvement=0.1)
+    paths = page.channel_paths(shop, conversion="buy", session_gap_minutes=30, path_gap_days=3)
+    credited = page.attribute(paths, n_draws=20, rng=np.random.default_rng(1))
+    found = page.headline(counts, bottlenecks, credited, wrong)
+    shares = credited.table[credited.table["method"] == "markov_removal"]["share"]
+    assert found["top_channel_removal_share"] == shares.max()
+    assert found["top_step_elasticity"] == bottlenecks["elasticity"].max()
+    assert found["pitfall_step_share_without_exits"] > found["pitfall_step_share"]
+    text = page.summarise(counts, page.state_table(chain), bottlenecks, credited, improvement=0.1)
+    assert f"{shares.max():.0%}" in text
 
 
 def test_where_nothing_converts_nothing_is_ranked(shop):

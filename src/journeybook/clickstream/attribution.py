@@ -19,7 +19,7 @@ from journeybook.clickstream.sessions import (
     place,
 )
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 UNKNOWN = "(unknown)"
 _COLUMNS = (
     "channel",

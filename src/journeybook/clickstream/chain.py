@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ def count_matrix(transitions: pd.DataFrame, *, conversion: str, exit: str) -> tu
     states = (*sources, *[name for name in targets if name not in (conversion, exit)])
     number = {name: k for k, name in enumerate([*states, conversion, exit])}
     counts = np.zeros((len(states), len(states) + 2))
-    for (source, target), n in total.items():
+    for source, target, n in total.reset_index().itertuples(index=False):
         counts[number[source], number[target]] = n
     return states, counts
 
@@ -174,10 +174,10 @@ def improved(probabilities: Array, *, start: int, factor: float) -> Array:
 def _never_ends(counts: Array) -> NDArray[np.bool_]:
     """Return which states have no way to either end."""
     s = len(counts)
-    ends = (counts[:, s:] > 0).any(axis=1)
+    ends: NDArray[np.bool_] = np.asarray((counts[:, s:] > 0).any(axis=1))
     for _ in range(s):
         reached = ends | ((counts[:, :s] > 0) @ ends)
         if (reached == ends).all():
             break
         ends = reached
-    return ~ends
+    return np.logical_not(ends)

@@ -16,7 +16,7 @@ from journeybook.clickstream.chain import (
 )
 from journeybook.clickstream.sessions import CONVERSION, EXIT, START, StepCounts
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False)

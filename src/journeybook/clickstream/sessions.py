@@ -159,15 +159,17 @@ def grouped_counts(kept: ibis.Table, *, many: bool) -> pd.DataFrame:
 
     Args:
         kept: What `cut` returns.
-        many: Put clusters into random groups by a hash of the number of their first row; without, each
-            cluster is its own group. No value of an id plays a part.
+        many: Put clusters into random groups by a hash of the order in which they first appear; without,
+            each cluster is its own group. No value of an id plays a part.
     """
     steps = kept.select("cluster", "row", source=kept.previous, target=kept.label)
     leaves = kept.filter(kept.last & (kept.label != CONVERSION))
     steps = steps.union(leaves.select("cluster", "row", source=leaves.label, target=ibis.literal(EXIT)))
     counts = steps.group_by("cluster", "source", "target").aggregate(n=ibis._.count(), row=ibis._.row.min())
-    first = counts.row.min().over(group_by=counts.cluster).cast("string")
-    group = first.hexdigest("md5").substr(0, _DIGITS) if many else first
+    counts = counts.mutate(first=counts.row.min().over(group_by=counts.cluster))
+    # The rank, not the row: rows that nobody may read must leave no trace in the groups.
+    rank = ibis.dense_rank().over(order_by=counts["first"]).cast("string")
+    group = rank.hexdigest("md5").substr(0, _DIGITS) if many else rank
     counts = counts.mutate(group=group).group_by("group", "source", "target").aggregate(n=ibis._.n.sum())
     found = counts.order_by("group", "source", "target").to_pandas()
     return found.astype({"n": "int64"})

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from journeybook.clickstream.chain import TransitionModel, elasticities, fundamental, transition_model
 from journeybook.clickstream.sessions import CONVERSION, START
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 # Chance of one step for three equally frequent types of people.
 TYPES = (0.15, 0.35, 0.55)

@@ -25,10 +25,12 @@ def describe_counts(counts: StepCounts) -> str:
     else:
         ends = f"A session ends at its first `{counts.conversion}`: {counts.n_conversions:,} do"
     aside = []
-    if not counts.aggregated:
+    if counts.conversion is not None and not counts.aggregated:
         aside.append(f"{counts.n_after_conversion:,} events after a conversion are set aside")
-        aside += [f"{counts.n_unplaced:,} with neither session nor customer too"] * bool(counts.n_unplaced)
-    if counts.n_cut_by_log is not None:
+    aside += [f"{counts.n_unplaced:,} events with neither session nor customer are set aside"] * bool(
+        counts.n_unplaced
+    )
+    if counts.n_cut_by_log:
         aside.append(f"{counts.n_cut_by_log:,} sessions may have been cut by the edges of the log")
     return f"{read}. {ends}. {'; '.join(aside)}{'. ' if aside else ''}{people}"
 
@@ -42,7 +44,7 @@ def describe_states(states: pd.DataFrame, counts: StepCounts) -> str:
             f"end on `{busiest['state']}`, where {busiest['drop_off']:.1%} of the visits are the last."
         )
     top = states.iloc[0]
-    most = states.loc[states["drop_off"].idxmax()]
+    most = states.iloc[int(states["drop_off"].argmax())]
     same = (
         "It is also where the largest share leaves."
         if most["state"] == top["state"]
@@ -131,7 +133,7 @@ def describe_planted_channels(found: Attribution, truth: pd.DataFrame) -> str:
     planted = truth.set_index("channel")
     away = found.table.assign(away=(found.table["share"] - found.table["channel"].map(planted["share"])).abs())
     by_method = away.groupby("method")["away"].mean().sort_values()
-    listed = ", ".join(f"{method.replace('_', ' ')} {100 * value:.1f}" for method, value in by_method.items())
+    listed = ", ".join(f"{str(method).replace('_', ' ')} {100 * value:.1f}" for method, value in by_method.items())
     markov = found.table[found.table["method"] == "markov_removal"]
     return (
         f"**Against the truth.** Mean distance from the planted shares, in percentage points: {listed}. Run again "
@@ -154,7 +156,8 @@ def headline(
         figures["top_step_elasticity"] = bottlenecks["elasticity"].iloc[0]
         figures["top_step_extra_conversions"] = bottlenecks["extra_conversions"].iloc[0]
     if found.note is None:
-        figures["top_channel_removal_share"] = found.table["share"].iloc[0]
+        markov = found.table[found.table["method"] == "markov_removal"]
+        figures["top_channel_removal_share"] = markov["share"].iloc[0]
     step = _most_wrong(wrong)
     figures["pitfall_step_share"] = step["probability"]
     figures["pitfall_step_share_without_exits"] = step["probability_without_exits"]
@@ -166,7 +169,7 @@ def headline(
 def _most_wrong(wrong: pd.DataFrame) -> pd.Series:
     """Return the step that gains most, in percentage points, when exits are left out."""
     gained = wrong["probability_without_exits"] - wrong["probability"]
-    return wrong.loc[gained.idxmax()]
+    return wrong.iloc[int(gained.argmax())]
 
 
 def summarise(
@@ -174,7 +177,7 @@ def summarise(
 ) -> str:
     """Return the three bullets at the top of the page."""
     if not counts.n_conversions:
-        busiest = states.iloc[0]
+        busiest = states[states["state"] != START].iloc[0]
         start = states[states["state"] == "(start)"].iloc[0]
         return (
             f"* {counts.n_sessions:,} sessions, none of which converts; a session has "

@@ -46,7 +46,7 @@ def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int =
 
 
 def plot_drop_off(states: pd.DataFrame, ax: Axes | None = None, *, most: int = 12) -> Axes:
-    """Conversions lost where sessions end, with intervals and the share that leaves.
+    """Conversions lost where sessions end, with intervals and the share that leaves; exits where nothing converts.
 
     Args:
         states: Table of states, those that lose most first.
@@ -54,7 +54,10 @@ def plot_drop_off(states: pd.DataFrame, ax: Axes | None = None, *, most: int = 1
         most: States drawn.
     """
     ax = ax or plt.subplots(figsize=(8.6, 4.6))[1]
-    shown = states[states["state"] != START].head(most).iloc[::-1].reset_index(drop=True)
+    pages = states[states["state"] != START]
+    if not pages["lost_conversions"].any():
+        return _exits(pages, ax, most)
+    shown = pages.head(most).iloc[::-1].reset_index(drop=True)
     lost, low, high = (shown[f"lost_conversions{end}"] for end in ("", "_low", "_high"))
     ax.barh(shown.index, lost, color=COLOURS["sky"], height=0.65)
     ax.errorbar(lost, shown.index, xerr=[lost - low, high - lost], fmt="none", ecolor="black", capsize=3)
@@ -114,9 +117,10 @@ def plot_attribution(table: pd.DataFrame, planted: pd.Series | None = None, ax: 
         if method == "markov_removal":
             ax.hlines(at, part["share_low"], part["share_high"], color=COLOURS[colour], linewidth=2)
     if planted is not None:
-        at = np.arange(len(channels))
-        ax.vlines(planted.reindex(channels), at - 0.35, at + 0.35, color=COLOURS["red"], linewidth=2.5,
-                  label="planted effect")  # fmt: skip
+        low, high = ([row + end for row in range(len(channels))] for end in (-0.35, 0.35))
+        ax.vlines(
+            planted.reindex(channels), low, high, color=COLOURS["red"], linewidth=2.5, label="planted effect"
+        )
     ax.set_yticks(range(len(channels)), channels)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_xlim(left=0)
@@ -144,6 +148,18 @@ def plot_coverage(coverage: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("intervals that hold the truth")
     ax.set_title("95 % intervals when people differ, simulated")
     ax.legend(loc="lower left")
+    return ax
+
+
+def _exits(pages: pd.DataFrame, ax: Axes, most: int) -> Axes:
+    exits = (pages["visits"] * pages["drop_off"]).round()
+    shown = pages.assign(exits=exits).nlargest(most, "exits").iloc[::-1].reset_index(drop=True)
+    ax.barh(shown.index, shown["exits"], color=COLOURS["sky"], height=0.65)
+    ax.set_yticks(shown.index, shown["state"])
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.grid(visible=False, axis="y")
+    ax.set_xlabel("sessions that end here")
+    ax.set_title("Where sessions end")
     return ax
 
 
