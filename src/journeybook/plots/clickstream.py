@@ -41,7 +41,12 @@ def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int =
     ax.tick_params(length=0)
     ax.grid(visible=False)
     ax.axvline(len(columns) - 2.5, color="white", linewidth=3)
-    ax.set_title("Next step from each page, in per cent of its visits", pad=12)
+    hidden = transitions["source"].nunique() - len(rows)
+    ax.set_title(
+        "Next step from each page, in per cent of its visits"
+        + (f" ({hidden} pages visited less are not drawn)" if hidden else ""),
+        pad=12,
+    )
     return ax
 
 
