@@ -17,7 +17,7 @@ from journeybook.collection.consents import (
 from journeybook.collection.pitfalls import Pitfall, consent_pitfall, type_pitfall
 from journeybook.collection.rows import Collection, collect, mask, masked_rows
 from journeybook.collection.witnesses import check_ledger, check_planted, check_rules, check_study, check_sums
-from journeybook.collection.words import metrics, say_consent, say_findings, say_rows
+from journeybook.collection.words import metrics, say_consent, say_findings, say_rows, say_use
 
 __all__ = [
     "Collection",
@@ -40,5 +40,6 @@ __all__ = [
     "say_consent",
     "say_findings",
     "say_rows",
+    "say_use",
     "type_pitfall",
 ]

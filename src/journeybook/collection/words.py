@@ -54,6 +54,17 @@ def say_consent(decisions: pd.DataFrame | None) -> str:
     return f"As of the last day, {span}; {withdrawn} an earlier yes."
 
 
+def say_use(decisions: pd.DataFrame | None) -> str:
+    """Return what the ledger does not show, and what to do about it."""
+    if decisions is None:
+        return "**What to do.** Collect a ledger (`consents` in data/README.md) before anyone is written to."
+    n_lapsed = int(decisions.n_lapsed.sum())
+    return (
+        "**What it does not show.** Who was never asked, and what the other records of a person say. "
+        f"**What to do.** Ask again before a yes ends ({n_lapsed:,} have lapsed), and only for what is used."
+    )
+
+
 def metrics(found: Collection, history: ConsentHistory | None, pitfall: Pitfall) -> dict[str, float]:
     """Return the page's headline figures."""
     headline = {
