@@ -1,0 +1,500 @@
+"""Identity: records in one spelling, pairs, model, clusters, people, refusals."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial.distance import jensenshannon
+
+from journeybook import identity
+from journeybook.statistics import stream
+from journeybook.tables import pseudonym
+
+KEY = "test"
+BLOCKING = ["email", "phone", "address", "given_name + surname", "surname + postcode", "birth_date"]
+
+
+def table(**columns) -> ibis.Table:
+    """Customer records with `row` and `customer_id` where they are not given."""
+    n = len(next(iter(columns.values())))
+    given = {"row": range(1, n + 1), "customer_id": [f"c{i}" for i in range(1, n + 1)]} | columns
+    return ibis.memtable(pd.DataFrame(given))
+
+
+def household(seed: int, n: int) -> pd.DataFrame:
+    """People in one spelling, no two alike, names from short lists so that strangers agree now and then."""
+    rng = stream(seed, "people")
+    syllables = ["ba", "co", "di", "fe", "gu", "ka", "lo", "mi", "nu", "pe", "ra", "so", "ti", "vu"]
+
+    def word(k: int) -> list[str]:
+        return ["".join(rng.choice(syllables, k)) for _ in range(n)]
+
+    surname = word(3)
+    return pd.DataFrame(
+        {
+            "row": range(1, n + 1),
+            "customer_id": [f"p{i}" for i in range(n)],
+            "given_name": word(2),
+            "surname": surname,
+            "email": [f"{name}{i}@example.org" for i, name in enumerate(surname)],
+            "phone": [f"555{k:07d}" for k in rng.integers(10**7, size=n)],
+            "address": [f"{k} {w} street" for k, w in zip(rng.integers(1, 999, size=n), word(3), strict=True)],
+            "postcode": [f"{k:05d}" for k in 10_000 + 97 * rng.integers(80, size=n)],
+            "birth_date": [f"{y}{m:02d}{d:02d}" for y, m, d in rng.integers([1930, 1, 1], [2000, 13, 29], (n, 3))],
+        }
+    )
+
+
+def known_records(seed: int, n_people: int = 800, relative_share: float = 0.15) -> identity.KnownRecords:
+    """Records of known truth around made-up people."""
+    return identity.simulate_copies(
+        household(seed, n_people),
+        n_people=n_people,
+        copy_share=0.4,
+        error_rate=0.1,
+        missing_rate=0.1,
+        relative_share=relative_share,
+        rng=stream(seed, "copies"),
+    )
+
+
+def compared(known: identity.KnownRecords, seed: int = 1) -> tuple[ibis.Table, identity.ComparedPairs]:
+    records = ibis.memtable(known.records)
+    pairs = identity.compare(
+        records, blocking=BLOCKING, max_block=100, n_random_pairs=50_000, rng=stream(seed, "random")
+    )
+    return records, pairs
+
+
+@pytest.fixture(scope="module")
+def trial():
+    """Records of known truth, compared and weighed once."""
+    known = known_records(1)
+    records, pairs = compared(known)
+    return known, records, pairs, identity.fit_linkage(pairs, max_iterations=1000)
+
+
+# --- one spelling -----------------------------------------------------------------------------------------
+
+
+def test_equal_things_are_spelled_alike():
+    spelled = identity.normalise(
+        table(
+            given_name=["  JOSÉ-Luis ", "jose luis", ""],
+            email=[" Ann+shop@Example.org", "ann@example.org", None],
+            phone=["(555) 010-1234", "555.010.1234", " "],
+            birth_date=pd.to_datetime(["1980-02-03", "1980-02-03", None]),
+        )
+    )
+    frame = spelled.order_by("row").to_pandas()
+    for field in ("given_name", "email", "phone", "birth_date"):
+        assert frame[field][0] == frame[field][1]
+        assert pd.isna(frame[field][2])
+    assert frame.birth_date[0] == "19800203"
+
+
+def test_records_without_row_are_an_error():
+    with pytest.raises(ValueError, match="no column 'row'"):
+        identity.normalise(ibis.memtable({"customer_id": ["a"]}))
+
+
+def test_nothing_raw_is_shown():
+    shown = identity.mask(household(1, 20))
+    text = shown.to_csv()
+    for row in household(1, 20).itertuples():
+        assert row.email not in text
+        assert row.phone not in text
+        assert row.surname not in text
+        assert row.birth_date not in text
+    assert household(1, 20).email[0].startswith(shown.email[0][0])
+
+
+def test_fill_rates_count_what_is_there():
+    found = identity.fill_rates(table(email=["a@b", "a@b", None, "c@d"], surname=["x", "", "y", "x"]))
+    assert found.set_index("field").loc["email"].tolist() == [0.75, 2, 2]
+    assert found.set_index("field").loc["surname"].tolist() == [0.75, 2, 2]
+
+
+# --- pairs ------------------------------------------------------------------------------------------------
+
+
+def levels(**columns) -> dict[str, int]:
+    """Levels of agreement of two records."""
+    records = identity.normalise(table(**columns))
+    pairs = identity.compare(
+        records, blocking=["postcode"], max_block=10, n_random_pairs=10, rng=stream(1, "random")
+    )
+    assert pairs.n_pairs == 1
+    return pairs.patterns.iloc[0][[field.name for field in pairs.fields]].astype(int).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "level"),
+    [
+        ("surname", ("smith", "smith"), 3),
+        ("surname", ("martha", "marhta"), 2),  # Jaro-Winkler 0.961 (Winkler 1990)
+        ("surname", ("dwayne", "duane"), 1),  # 0.840
+        ("surname", ("smith", "jones"), 0),
+        ("surname", ("smith", None), -1),
+        ("phone", ("5550100", "5550010"), 1),  # neighbours exchanged are one edit
+        ("phone", ("5550100", "5559900"), 0),
+        ("birth_date", ("19800203", "19800302"), 1),  # day and month
+        ("birth_date", ("19800203", "19820203"), 1),
+        ("birth_date", ("19800203", "19820301"), 0),
+        ("email", ("ann@example.org", "ann@example.com"), 1),
+        ("email", ("ann@example.org", "bob@example.org"), 0),
+    ],
+)
+def test_levels_of_agreement(field, values, level):
+    assert levels(postcode=["12345", "12345"], **{field: list(values)}) == {"postcode": 2, field: level}
+
+
+def test_swapped_names_agree():
+    got = levels(given_name=["anna", "berg"], surname=["berg", "anna"], postcode=["1", "1"])
+    assert (got["given_name"], got["surname"]) == (3, 3)
+
+
+def test_blocking_finds_each_pair_once_and_says_by_which_rules():
+    records = table(email=["x", "x", "x", None], surname=["a", "a", "b", "b"], postcode=["1", "1", "1", "2"])
+    pairs = identity.compare(
+        records, blocking=["email", "surname + postcode"], max_block=10, n_random_pairs=10, rng=stream(1, "r")
+    )
+    found = pairs.pairs.order_by("left", "right").to_pandas()
+    assert found[["left", "right", "rules"]].to_numpy().tolist() == [[1, 2, 3], [1, 3, 1], [2, 3, 1]]
+    assert pairs.n_pairs == pairs.patterns.n.sum() == 3
+    assert pairs.random_patterns.n.sum() == pairs.n_possible == 6
+
+
+def test_a_value_that_too_many_share_is_skipped_and_counted():
+    pairs = identity.compare(
+        table(email=["none"] * 5 + ["a", "a"]),
+        blocking=["email"],
+        max_block=4,
+        n_random_pairs=10,
+        rng=stream(1, "r"),
+    )
+    assert pairs.n_pairs == 1
+    assert pairs.skipped.iloc[0].tolist() == ["email", 1, 5]
+
+
+def test_a_rule_of_an_unknown_field_is_an_error():
+    with pytest.raises(ValueError, match="unknown field"):
+        identity.blocking_rules(["e_mail"], columns=["email"])
+
+
+def test_nothing_to_compare_is_no_error():
+    records = table(source=["web", "web"])
+    pairs = identity.compare(records, blocking=BLOCKING, max_block=10, n_random_pairs=10, rng=stream(1, "r"))
+    model = identity.fit_linkage(pairs, max_iterations=10)
+    found = identity.resolve(records, threshold=0.5, max_diameter=2, pairs=pairs, model=model)
+    assert (pairs.n_pairs, found.n_people, model.converged) == (0, 2, True)
+    assert "nothing to compare" in identity.describe_fit(pairs, model)
+
+
+# --- the model --------------------------------------------------------------------------------------------
+
+
+def test_em_recovers_planted_probabilities():
+    """Patterns drawn from a known mixture of matches and strangers, u known from random pairs."""
+    rng = stream(4, "planted")
+    fields = tuple(identity.Field(name, "code") for name in ("one", "two", "three", "four"))
+    m = {f.name: np.array(p) for f, p in zip(fields, [(.05, .1, .85), (.1, .1, .8), (.2, .1, .7), (.02, .08, .9)],
+                                             strict=True)}  # fmt: skip
+    u = {f.name: np.array([0.9, 0.06, 0.04]) for f in fields}
+    n, share = 40_000, 0.3
+    is_match = rng.random(n) < share
+
+    def draw(matches: np.ndarray, n_drawn: int) -> pd.DataFrame:
+        frame = pd.DataFrame(
+            {
+                f.name: np.where(matches, rng.choice(3, n_drawn, p=m[f.name]), rng.choice(3, n_drawn, p=u[f.name]))
+                for f in fields
+            }
+        )
+        counts = frame.groupby([f.name for f in fields], as_index=False).size().rename(columns={"size": "n"})
+        return counts.assign(pattern=range(len(counts)), rules=1)
+
+    pairs = identity.ComparedPairs(
+        fields=fields,
+        blocking=(("key",),),
+        n_records=100_000,
+        n_possible=100_000 * 99_999 // 2,
+        n_pairs=n,
+        skipped=pd.DataFrame(),
+        pairs=ibis.memtable({"left": [1]}),
+        patterns=draw(is_match, n),
+        random_patterns=draw(np.zeros(200_000, dtype=bool), 200_000),
+    )
+    model = identity.fit_linkage(pairs, max_iterations=2000, households=False)
+    assert model.converged
+    assert model.passes.n_matches[0] == pytest.approx(is_match.sum(), rel=0.03)
+    for field in fields:
+        rows = model.weights[model.weights.field == field.name]
+        assert jensenshannon(rows.m_probability, m[field.name]) < 0.02
+        assert jensenshannon(rows.u_probability, u[field.name]) < 0.01
+
+
+def test_em_that_stops_at_its_limit_says_so(trial):
+    _, _, pairs, model = trial
+    assert model.converged
+    hurried = identity.fit_linkage(pairs, max_iterations=1)
+    assert not hurried.converged
+    assert "EM stopped at its limit" in identity.describe_fit(pairs, hurried)
+
+
+def test_expected_matches_are_the_true_ones(trial):
+    known, _, _, model = trial
+    truth = identity.pair_quality(known.truth, known.truth).n_true
+    assert model.n_matches == pytest.approx(truth, rel=0.03)
+
+
+def test_a_class_for_households_keeps_relatives_apart(trial):
+    known, records, pairs, model = trial
+    two_classes = identity.fit_linkage(pairs, max_iterations=1000, households=False)
+    linked = {"threshold": 0.9, "max_diameter": 2, "pairs": pairs}
+    three, two = (
+        identity.pair_quality(identity.resolve(records, model=fitted, **linked).records.cluster, known.truth)
+        for fitted in (model, two_classes)
+    )
+    assert three.precision > 0.985
+    assert three.recall > 0.95
+    assert two.precision < 0.85
+
+
+def test_the_same_answer_whatever_the_order_of_the_rows(trial):
+    known, _, pairs, model = trial
+    shuffled = ibis.memtable(known.records.sample(frac=1, random_state=3))
+    again = identity.compare(
+        shuffled, blocking=BLOCKING, max_block=100, n_random_pairs=50_000, rng=stream(1, "random")
+    )
+    pd.testing.assert_frame_equal(again.patterns, pairs.patterns)
+    refitted = identity.fit_linkage(again, max_iterations=1000)
+    pd.testing.assert_frame_equal(refitted.weights, model.weights, check_exact=True)
+
+
+def test_histogram_holds_every_pair(trial):
+    _, _, pairs, model = trial
+    histogram = identity.weight_histogram(model, width_bits=3.0)
+    assert histogram.n_pairs.sum() == pairs.n_pairs
+    assert histogram.n_matches.sum() == pytest.approx(model.n_matches)
+
+
+# --- clusters ---------------------------------------------------------------------------------------------
+
+
+def chain(probabilities: list[float]) -> tuple[ibis.Table, identity.ComparedPairs, identity.LinkageModel]:
+    """Records 1 - 2 - 3 - ..., each linked to the next with a probability of its own."""
+    n = len(probabilities)
+    pairs = pd.DataFrame({"left": range(1, n + 1), "right": range(2, n + 2), "pattern": range(n)})
+    compared_pairs = identity.ComparedPairs(
+        (), (), n + 1, n * (n + 1) // 2, n, pd.DataFrame(), ibis.memtable(pairs), pd.DataFrame(), pd.DataFrame()
+    )
+    patterns = pd.DataFrame({"pattern": range(n), "n": 1, "probability": probabilities})
+    model = identity.LinkageModel(pd.DataFrame(), pd.DataFrame(), 0.1, 0.0, patterns, 1.0, True)
+    return table(surname=[None] * (n + 1)), compared_pairs, model
+
+
+def test_a_chain_is_cut_at_its_weakest_link():
+    records, pairs, model = chain([0.99, 0.98, 0.6, 0.97, 0.96])
+    loose = identity.resolve(records, threshold=0.5, max_diameter=9, pairs=pairs, model=model)
+    assert (loose.n_people, loose.n_cut, loose.clusters.diameter.tolist()) == (1, 0, [5])
+    compact = identity.resolve(records, threshold=0.5, max_diameter=2, pairs=pairs, model=model)
+    assert compact.records.cluster.tolist() == [0, 0, 0, 1, 1, 1]
+    assert (compact.n_cut, compact.links.kept.tolist()) == (1, [True, True, False, True, True])
+    assert compact.clusters.weakest_probability.tolist() == [0.98, 0.96]
+
+
+def test_records_of_one_id_are_never_cut():
+    records = table(customer_id=["a", "b", "a", "b", "a"], email=[None] * 5)
+    found = identity.resolve(records, threshold=1.0, max_diameter=1)
+    assert found.records.cluster.tolist() == [0, 1, 0, 1, 0]
+    assert found.n_people == 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_components_are_those_of_breadth_first_search(seed):
+    rng = np.random.default_rng(seed)
+    n, ends = 60, rng.integers(60, size=(45, 2))
+    neighbours = {i: set() for i in range(n)}
+    for a, b in ends:
+        neighbours[a].add(b)
+        neighbours[b].add(a)
+    labels = identity.clusters.components(n, ends)
+    for start in range(n):
+        reached, waiting = {start}, [start]
+        while waiting:
+            new = neighbours[waiting.pop()] - reached
+            reached |= new
+            waiting += new
+        assert reached == set(np.flatnonzero(labels == labels[start]))
+
+
+@pytest.mark.parametrize(("threshold", "max_diameter"), [(1.5, 2), (0.5, 0)])
+def test_settings_out_of_range_are_errors(threshold, max_diameter):
+    records, pairs, model = chain([0.9])
+    with pytest.raises(ValueError, match="needed"):
+        identity.resolve(records, threshold=threshold, max_diameter=max_diameter, pairs=pairs, model=model)
+
+
+# --- people -----------------------------------------------------------------------------------------------
+
+
+def test_a_person_is_named_by_the_first_record():
+    records = table(customer_id=["w1", "l2", "w1"], email=[None, None, None])
+    people = identity.people_of(identity.resolve(records, threshold=1.0, max_diameter=1), key=KEY)
+    expected = ibis.memtable({"id": ["w1", "l2"]})
+    expected = expected.mutate(name=pseudonym(expected.id, key=KEY)).order_by("id").name.to_pandas()
+    assert people.customer_id.tolist() == ["w1", "l2"]
+    assert people.person_id.tolist() == expected.tolist()[::-1]
+    assert people.row.tolist() == [1, 2]
+
+
+def test_the_latest_value_survives():
+    people = pd.DataFrame({"customer_id": ["a", "b", "c"], "person_id": ["P", "P", "Q"]})
+    profiles = identity.golden_profiles(
+        table(
+            customer_id=["a", "b", "b", "c"],
+            source=["web", "loyalty", "loyalty", "web"],
+            postcode=["new", "old", None, None],
+            birth_date=pd.to_datetime([None, "1969-12-31", "1970-01-01", None]),
+            updated_at=pd.to_datetime(["2017-03-01", "2017-01-01", "2017-02-01", None]),
+            email=["a@b", "a@b", "a@b", "c@d"],
+        ),
+        people,
+    )
+    assert set(profiles) == {"person_id", "row", "n_records", "n_sources", "n_customer_ids", "postcode",
+                             "birth_decade", "updated_at"}  # fmt: skip
+    first, second = profiles.itertuples(index=False)
+    assert (first.person_id, first.n_records, first.n_sources, first.n_customer_ids) == ("P", 3, 2, 2)
+    assert (first.postcode, first.birth_decade, first.updated_at) == ("new", 1970, pd.Timestamp("2017-03-01"))
+    assert pd.isna(second.postcode)
+    assert pd.isna(second.birth_decade)
+
+
+def test_a_refusal_reaches_the_other_records_of_a_person_and_merges_nothing():
+    records = table(
+        customer_id=["a", "b", "c", "d"],
+        given_name=["ann", "ann", "bob", "eve"],
+        email=["ann@x", "ann@x", "ann@x", "eve@x"],
+    )
+    refused = table(customer_id=["r"], given_name=["Ann"], email=["ANN@x"])
+    people = pd.DataFrame({"customer_id": ["a", "b", "c", "d"], "person_id": ["P", "P", "Q", "R"]})
+    carried = identity.carry_refusals(people, refused, records, key=KEY)
+    assert carried.n_recognised == 1
+    assert carried.set_apart.tolist() == ["a", "b"]
+    named = carried.people.set_index("customer_id").person_id
+    assert named["a"] != named["b"], "who refuses to be resolved is not resolved"
+    assert (named["c"], named["d"]) == ("Q", "R"), "a shared e-mail address carries nothing to another person"
+    links = set(zip(carried.links.customer_id, carried.links.person_id, strict=True))
+    assert links == {("r", named["a"]), ("r", named["b"]), ("a", named["b"]), ("b", named["a"])}
+
+
+def test_reach_counts_whose_refusal_holds_for_whom():
+    people = pd.DataFrame({"customer_id": ["a", "b", "c", "d"], "person_id": ["P", "P", "Q", "R"]})
+    links = pd.DataFrame({"customer_id": ["r"], "person_id": ["R"]})
+    refused = {"analytics": pd.Series(["a", "r"]), "marketing_sms": pd.Series([], dtype=str)}
+    reach = identity.refusal_reach(people, links, refused)
+    assert reach.iloc[0].tolist() == ["analytics", 2, 2, 2, 1]
+    assert reach.iloc[1].tolist() == ["marketing_sms", 0, 0, 0, 0]
+    permitted = {"analytics": pd.DataFrame({"person_id": ["Q", "R"]})}
+    assert identity.count_overruled(people, links, refused, permitted) == 1
+
+
+def test_one_key_alone_puts_strangers_together():
+    records = table(customer_id=["a", "b", "c", "d"], email=["x", "x", "y", None], phone=["1", "1", "1", "1"])
+    truth = pd.Series({"a": 1, "b": 1, "c": 2, "d": 3})
+    found = identity.keys_alone(records, truth, rules=["email", "phone", "surname"]).set_index("key")
+    assert found.loc["email"].tolist() == [1, 0, 0.0, 0.0, 2]
+    assert found.loc["phone"].tolist() == [6, 5, pytest.approx(5 / 6), 0.0, 4]
+    assert "surname" not in found.index
+
+
+def test_quality_counts_only_those_found():
+    people = pd.DataFrame({"customer_id": ["a", "b", "c"], "person_id": ["P", "P", "Q"]})
+    truth = pd.DataFrame({"person_id": ["P", "P", "Q", "elsewhere"], "household_id": ["1", "2", "1", "1"]})
+    quality = identity.people_quality(people, truth)
+    assert (quality.n_true, quality.n_found, quality.n_right) == (1, 1, 0)
+    assert identity.who_is_who(people, truth).tolist() == ["1", "1", "1"]
+    assert identity.who_is_who(people, None).tolist() == ["P", "P", "Q"]
+
+
+def test_perfect_grouping_is_perfect():
+    quality = identity.pair_quality([1, 1, 2, 2, 3], list("aabbc"))
+    assert (quality.precision, quality.recall, quality.f1) == (1, 1, 1)
+    nothing = identity.pair_quality([1, 2, 3], list("abc"))
+    assert (nothing.precision, nothing.recall, nothing.f1) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.1])
+def test_rates_out_of_range_are_errors(rate):
+    shares = {"copy_share": 0.1, "error_rate": rate, "missing_rate": 0.1, "relative_share": 0.1}
+    with pytest.raises(ValueError, match="error_rate"):
+        identity.simulate_copies(household(1, 5), n_people=5, **shares, rng=stream(1, "copies"))
+
+
+def test_copies_without_errors_are_the_originals():
+    shares = {"copy_share": 1.0, "error_rate": 0.0, "missing_rate": 0.0, "relative_share": 0.0}
+    known = identity.simulate_copies(household(1, 5), n_people=5, **shares, rng=stream(1, "copies"))
+    fields = known.records.columns[2:]
+    pd.testing.assert_frame_equal(
+        known.records[fields][:5].reset_index(drop=True), known.records[fields][5:].reset_index(drop=True)
+    )
+    assert known.truth.tolist() == [0, 1, 2, 3, 4] * 2
+
+
+# --- published figures ------------------------------------------------------------------------------------
+
+# FEBRL, and what Splink 4 reaches at a threshold of 0.5.
+FEBRL = {
+    1: ("637acf9db993a77cc49d479c7c53b739a748615f272a050ff973e8038b1b9cb6", 500, 0.9980),
+    2: ("0c86efe0910769fbb13fb8c6fa01a7eedcd9a53a8ab8965b2946f87dcd7c4195", 1934, 0.9974),
+    3: ("0e667330458ae88dd3d6b9cab39af4e7629a2fef98a810d0ea5f15e48220bdbf", 6538, 0.9963),
+}
+FEBRL_FIELDS = (
+    identity.Field("given_name", "name", personal=True),
+    identity.Field("surname", "name"),
+    identity.Field("soc_sec_id", "code"),
+    identity.Field("address", "text"),
+    identity.Field("suburb", "name"),
+    identity.Field("postcode", "code"),
+    identity.Field("birth_date", "date", personal=True),
+)
+FEBRL_BLOCKING = ["soc_sec_id", "birth_date", "given_name + surname", "surname + postcode", "address",
+                  "given_name + postcode", "suburb + surname"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "number", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
+)
+def test_febrl_is_linked_at_least_as_well_as_by_splink(number):
+    folder = os.environ.get("JOURNEYBOOK_DATA")
+    path = Path(folder or ".") / "febrl" / f"dataset{number}.csv"
+    if not folder:
+        pytest.skip(f"1 witness needs febrl/dataset{number}.csv under JOURNEYBOOK_DATA")
+    assert path.is_file(), f"JOURNEYBOOK_DATA is set, but {path} is not there"
+    digest, n_true, bar = FEBRL[number]
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    frame = pd.read_csv(path, dtype=str, skipinitialspace=True)
+    frame.columns = frame.columns.str.strip()
+    truth = frame.rec_id.str.extract(r"rec-(\d+)-")[0]
+    frame = frame.rename(columns={"rec_id": "customer_id", "date_of_birth": "birth_date"})
+    frame["address"] = frame.street_number.fillna("") + " " + frame.address_1.fillna("")
+    frame["row"] = range(1, len(frame) + 1)
+    records = identity.normalise(ibis.memtable(frame), fields=FEBRL_FIELDS)
+    pairs = identity.compare(
+        records,
+        blocking=FEBRL_BLOCKING,
+        max_block=200,
+        n_random_pairs=100_000,
+        rng=stream(1, "random"),
+        fields=FEBRL_FIELDS,
+    )
+    model = identity.fit_linkage(pairs, max_iterations=500)
+    found = identity.resolve(records, threshold=0.5, max_diameter=2, pairs=pairs, model=model)
+    quality = identity.pair_quality(found.records.cluster, truth)
+    assert quality.n_true == n_true
+    assert round(quality.f1, 4) >= bar
