@@ -275,7 +275,7 @@ def _card(page: PageOutcome, results: Mapping) -> dict:
 
 
 def _check(page: PageOutcome, check: Mapping) -> dict:
-    within = check.get("rule", "within") == "within"
+    exact = check["rule"] == "within" and check["tolerance"] == 0
     return {
         "page": page.name,
         "title": page.title,
@@ -283,9 +283,9 @@ def _check(page: PageOutcome, check: Mapping) -> dict:
         "passed": check["passed"],
         "value": figure_said(check["value"]),
         "exact": repr(check["value"]),
-        "rule": check.get("rule", "within"),
+        "rule": "equal to" if exact else check["rule"],
         "reference": figure_said(check["reference"]),
-        "tolerance": f"± {figure_said(check['tolerance'])}" if within else "",
+        "tolerance": f"± {figure_said(check['tolerance'])}" if check["tolerance"] else "",
         "source": check["source"],
     }
 
