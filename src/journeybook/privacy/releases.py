@@ -196,7 +196,7 @@ def geometric_reach(epsilon: float) -> int:
     3
     """
     a = np.exp(-epsilon)
-    return int(max(0, np.ceil(np.log(0.05 * (1 + a) / 2) / np.log(a) - 1)))
+    return int(max(0, np.ceil(np.log(0.05 * (1 + a) / 2) / -epsilon - 1)))
 
 
 def _rows(
