@@ -47,6 +47,12 @@ class TableCheck:
     columns: tuple[str, ...]
     notes: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """Say it in words, for the terminal."""
+        files = "1 file" if self.n_files == 1 else f"{self.n_files} files"
+        told = f"{self.table}: {self.n_rows:,} rows read of {files}, {self.n_unconverted:,} of them would go to "
+        return " ".join([f"{told}quarantine; columns {', '.join(self.columns)}.", *self.notes])
+
 
 @dataclass(frozen=True)
 class _Prepared:
