@@ -8,7 +8,7 @@ from datetime import datetime
 import ibis
 import pandas as pd
 
-from journeybook.tables import PURPOSES, standing
+from journeybook.collection.consents import count_permits
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,27 +30,24 @@ class Pitfall:
 
 def consent_pitfall(ledger: ibis.Table, *, as_of: datetime) -> Pitfall:
     """Count permissions by the shortcuts that ignore withdrawals or the end of a grant."""
-    rows = []
-    for purpose in PURPOSES:
-        asked = ledger.filter(ledger.purpose == purpose)
-        ever = asked.filter(asked.granted).customer_id.nunique()
-        newest = asked.mutate(newest=ibis.row_number().over(group_by="customer_id", order_by=ibis.desc("row")))
-        last = newest.filter((newest.newest == 0) & newest.granted).count()
-        decided = standing(
-            asked.drop("expires_at") if "expires_at" in asked.columns else asked, purpose=purpose, as_of=as_of
-        )
-        endless = decided.permits.sum().fill_null(0)
-        right = standing(asked, purpose=purpose, as_of=as_of).permits.sum().fill_null(0)
-        rows.append((purpose, *(int(n.to_pandas()) for n in (right, ever, last, endless))))
-    columns = ["purpose", "n_permits", "n_ever_granted", "n_last_row_of_file", "n_end_ignored"]
-    table = pd.DataFrame(rows, columns=columns)
+    last = ibis.row_number().over(group_by=[ledger.customer_id, ledger.purpose], order_by=ibis.desc(ledger.row))
+    marked = ledger.mutate(is_last=last == 0)
+    shortcuts = marked.group_by("purpose").aggregate(
+        n_ever_granted=marked.customer_id.nunique(where=marked.granted),
+        n_last_row_of_file=(marked.is_last & marked.granted).sum(),
+    )
+    endless = ledger.drop("expires_at") if "expires_at" in ledger.columns else ledger
+    table = pd.DataFrame({"n_permits": count_permits(ledger, as_of=as_of)})
+    table = table.join(shortcuts.to_pandas().set_index("purpose")).fillna(0).astype("int64")
+    table["n_end_ignored"] = count_permits(endless, as_of=as_of)
+    table = table.rename_axis("purpose").reset_index()
     table["too_many_ever"] = table.n_ever_granted - table.n_permits
     table["too_many_end_ignored"] = table.n_end_ignored - table.n_permits
     worst = table.loc[table.too_many_ever.idxmax()]
     excess = worst.too_many_ever / worst.n_permits if worst.n_permits else float("inf")
     n_wrong = int(table.too_many_ever.sum())
     sentence = (
-        f"Counting everyone who ever said yes finds {n_wrong:,} permissions too many over {len(PURPOSES)} "
+        f"Counting everyone who ever said yes finds {n_wrong:,} permissions too many over {len(table)} "
         f"purposes, most for `{worst.purpose}`: {worst.n_ever_granted:,} instead of {worst.n_permits:,} "
         f"({excess:+.0%}). Taking the latest decision but forgetting that grants end still finds "
         f"{int(table.too_many_end_ignored.sum()):,} too many. Each of them is a person read, or written to, "

@@ -72,16 +72,24 @@ def check_study(found: Collection) -> pd.DataFrame:
     """Compare the accepted rows with the study's published totals."""
     lines, contacts = found.accepted["transactions"], found.accepted["coupon_contacts"]
     unknown = lines.filter(lines.product_id.notnull()).anti_join(found.accepted["products"], "product_id")
+    sums = lines.aggregate(
+        lines=lines.count(),
+        baskets=lines.basket_id.nunique(),
+        sales=lines.revenue.sum(),
+        households=lines.customer_id.nunique(),
+    ).to_pandas()
+    lone = unknown.aggregate(n=unknown.product_id.nunique()).to_pandas()
+    mailed = contacts.aggregate(n=contacts.count(), redeemed=contacts.responded.sum()).to_pandas()
     totals = [
-        ("lines", lines.count(), 1_469_307, 0),
-        ("baskets", lines.basket_id.nunique(), 155_848, 0),
-        ("sales", lines.revenue.sum(), 4_596_039.58, 0.005),
-        ("households", lines.customer_id.nunique(), 2_469, 0),
-        ("products unknown to the product table", unknown.product_id.nunique(), 17, 0),
-        ("coupon contacts", contacts.count(), 6_589, 0),
-        ("coupon contacts redeemed", contacts.responded.sum(), 792, 0),
+        ("lines", sums.lines, 1_469_307, 0),
+        ("baskets", sums.baskets, 155_848, 0),
+        ("sales", sums.sales, 4_596_039.58, 0.005),
+        ("households", sums.households, 2_469, 0),
+        ("products unknown to the product table", lone.n, 17, 0),
+        ("coupon contacts", mailed.n, 6_589, 0),
+        ("coupon contacts redeemed", mailed.redeemed, 792, 0),
     ]
-    rows = [(name, float(value.to_pandas()), total, within, _STUDY) for name, value, total, within in totals]
+    rows = [(name, float(value.item()), total, within, _STUDY) for name, value, total, within in totals]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
