@@ -431,6 +431,8 @@ def test_health_alarms_on_what_was_broken_and_on_nothing_else():
     assert checked(rare).query("~passed").index.tolist() == ["rare_outcome: converted"]
     people = units.assign(person_id=[f"p{i // 2}" for i in range(len(units))])
     assert checked(people).query("~passed").index.tolist() == ["person_in_two_arms"]
+    few = people.assign(person_id=[None] * 3_990 + ["p1", "p1", "p2", "p2", *"abcdef"])
+    assert checked(few)["passed"].all()
     twice = pd.concat([units, units.head(1).assign(variant="new"), units.tail(1)])
     assert not checked(twice).loc[["unit_twice"], "passed"].any()
 

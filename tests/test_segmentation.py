@@ -65,6 +65,7 @@ def test_features_are_chosen_by_what_can_be_compared():
         city="x",
         loyal=lambda d: np.where(d["row"] % 2, 1.0, 0.0),
         rare=lambda d: np.where(d["row"] % 10 < 6, 0.0, d["row"]),
+        income=lambda d: 1_000 * (d["row"] % 60) + 50 * (d["as_of"] >= MONTHS[2]),
         unknown=lambda d: np.where(d["row"] % 3, np.nan, d["row"]),
     )
     roles = segmentation.prepare(features, columns=None).roles.set_index("column")
@@ -73,6 +74,7 @@ def test_features_are_chosen_by_what_can_be_compared():
     assert roles.loc["loyal", "reason"] == "only 2 values"
     assert roles.loc["rare", "reason"] == "one value for 60% of the people"
     assert roles.loc["unknown", "reason"] == "67% missing"
+    assert roles.loc["income", "reason"].startswith("an attribute")
     assert roles.loc["revenue", "reason"] == "a running total, which grows with time alone"
 
 

@@ -124,7 +124,8 @@ def contrast(arms: ArmMoments, *, weights: Sequence[float]) -> Contrast:
         common = np.einsum("...i,...ij,...j->...", theta, pooled, theta) / n_all
         shared = shared + common[..., None, None]
     parts = w**2 * variance / n
-    df = parts.sum(axis=-1) ** 2 / (parts**2 / (n - 1)).sum(axis=-1) - n_covariates
+    with np.errstate(invalid="ignore"):
+        df = parts.sum(axis=-1) ** 2 / (parts**2 / (n - 1)).sum(axis=-1) - n_covariates
     covariance = shared + np.eye(len(w)) * (variance / n)[..., None]
     # The common part cancels because the weights sum to 0; leaving it out keeps the digits.
     own = covariance - (common[..., None, None] if n_covariates else 0)

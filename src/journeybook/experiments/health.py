@@ -12,6 +12,8 @@ from journeybook.experiments.measures import Measures, numbers, variant_labels
 ALARM = 0.001
 HEALTH_COLUMNS = ("check", "value", "p_value", "passed", "meaning")
 FEW_OUTCOMES = 10
+# One record linked to the wrong person is no broken assignment; one unit in a thousand is.
+MAX_SHARED_SHARE = 0.001
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,10 @@ def health(units: pd.DataFrame, *, measured: Measures, shares: Mapping[str, floa
             f"largest distance of an arm's share from {plan}; an alarm means that assignment or logging is broken",
         )
     ]
+    meanings = {
+        "unit": "units seen in more than one variant",
+        "person": f"people seen in more than one variant; allowed are {MAX_SHARED_SHARE:.1%} of the units",
+    }
     for column, word in (("unit_id", "unit"), ("person_id", "person")):
         if column in units.columns and units[column].notna().any():
             known = pd.DataFrame({"id": units[column], "arm": arm}).dropna()
@@ -90,7 +96,7 @@ def health(units: pd.DataFrame, *, measured: Measures, shares: Mapping[str, floa
             across = int((known.groupby("id")["arm"].nunique() > 1).sum())
             if word == "unit":
                 rows.append(("unit_twice", twice, np.nan, "units with more than one row"))
-            rows.append((f"{word}_in_two_arms", across, np.nan, f"{word}s seen in more than one variant"))
+            rows.append((f"{word}_in_two_arms", across, np.nan, meanings[word]))
     for column in measured.kinds:
         values = numbers(units, column)
         rows.append(_missing(f"missing_outcome: {column}", np.isnan(values), arm))
@@ -118,8 +124,9 @@ def health(units: pd.DataFrame, *, measured: Measures, shares: Mapping[str, floa
             rows.append((f"balance: {column}", gap, float(test.pvalue), "largest gap of arm means before, in sd"))
     table = pd.DataFrame(rows, columns=["check", "value", "p_value", "meaning"])
     count = table["p_value"].isna()
-    rare = table["check"].str.startswith("rare_outcome")
-    table["passed"] = np.where(rare, table["value"] >= FEW_OUTCOMES, table["value"] == 0)
+    rare, people = table["check"].str.startswith("rare_outcome"), table["check"] == "person_in_two_arms"
+    allowed = np.where(people, MAX_SHARED_SHARE * len(units), 0)
+    table["passed"] = np.where(rare, table["value"] >= FEW_OUTCOMES, table["value"] <= allowed)
     table["passed"] = np.where(count, table["passed"], table["p_value"] >= ALARM)
     table["passed"] = table["passed"].astype(bool)
     table["value"] = table["value"].astype(float)

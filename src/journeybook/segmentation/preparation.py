@@ -20,6 +20,8 @@ LOG_SKEWNESS = 1.0
 FURTHEST_SD = 4.0
 # A total falls only by returned goods.
 RARE_FALL_SHARE = 0.05
+# From one snapshot to the next behaviour changes for more people than this; an attribute does now and then.
+FEW_CHANGED_SHARE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +73,9 @@ def prepare(features: pd.DataFrame, *, columns: Sequence[str] | None) -> Prepara
     Without a choice every quantity is used that can be compared between snapshots. Left out are text, columns with
     fewer than five values (classes), with more than 30 % missing or half of the people at one value (k-means would
     find that value and call it a group), and running totals: a column that falls in fewer than one in twenty of
-    its changes measures how long we have watched, and would turn the passing of time into movement. Where fewer
-    than three columns are left, recency, number of baskets and revenue are used all the same.
+    its changes measures how long we have watched, and would turn the passing of time into movement. So are
+    attributes, such as a postcode's, that change for hardly anyone in most steps. Where fewer than three columns
+    are left, recency, number of baskets and revenue are used all the same.
 
     Args:
         features: One row a person and snapshot.
@@ -93,8 +96,8 @@ def prepare(features: pd.DataFrame, *, columns: Sequence[str] | None) -> Prepara
         reason = _unfit(last[column], chosen=columns is not None)
         if columns is not None and column not in columns:
             reason = "not chosen"
-        elif columns is None and not reason and _is_running_total(features, column):
-            reason = "a running total, which grows with time alone"
+        elif columns is None and not reason:
+            reason = _how_it_moves(features, column)
         rows.append((column, "left out" if reason else "used", reason))
     if columns is None and sum(role == "used" for _, role, _ in rows) < FEWEST_COLUMNS:
         kept = "kept, for few columns can be compared"
@@ -167,9 +170,16 @@ def _varies(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(values) and values.nunique() > 1
 
 
-def _is_running_total(features: pd.DataFrame, column: str) -> bool:
-    """Whether a column, where it changes between a person's snapshots, hardly ever falls."""
+def _how_it_moves(features: pd.DataFrame, column: str) -> str:
+    """Why a column's changes between snapshots are no behaviour; empty if they are, or with one snapshot."""
     ordered = features.sort_values(["as_of", "row"], kind="stable")
-    change = ordered.groupby("person_id", sort=False)[column].diff().dropna().to_numpy(dtype=float)
-    changed = change[np.abs(change) > 1e-9]
-    return len(changed) > 0 and float((changed < 0).mean()) < RARE_FALL_SHARE
+    change = ordered.groupby("person_id", sort=False)[column].diff()
+    known = change.notna().to_numpy()
+    if not known.any():
+        return ""
+    changed = change[known].abs() > 1e-9
+    by_step = changed.groupby(ordered.loc[known, "as_of"]).mean()
+    if (by_step > FEW_CHANGED_SHARE).mean() < 0.5:
+        return "an attribute, which changes for hardly anyone in most steps"
+    fallen = float((change[known][changed] < 0).mean())
+    return "a running total, which grows with time alone" if fallen < RARE_FALL_SHARE else ""
