@@ -98,16 +98,20 @@ def test_changed_parameters_drop_what_was_made_from_the_old(again) -> None:
 
 
 def test_a_failing_page_is_shown_and_stops_only_what_needs_it(again, monkeypatch: pytest.MonkeyPatch) -> None:
-    outcome, said, out = again("04_last.trouble=a <secret>", only=("04_last",))
+    outcome, said, out = again("04_last.trouble=a <secret> of ann@example.com", only=("04_last",))
     last = outcome.pages[3]
-    assert (last.status, last.reason) == ("failed", "Stopped in cell 3: ValueError: trouble: a <secret>")
+    assert (last.status, last.reason) == (
+        "failed",
+        "Stopped in cell 3: ValueError: trouble: a <secret> of •••@•••",
+    )
     assert (outcome.failed, outcome.exit_code(strict=False)) == (1, 1)
-    assert "secret" not in said
+    assert "FAILED in cell 3 after" in said
+    assert "ValueError: trouble: a <secret> of •••@•••" in said
     assert "secret" not in (out / "run.log").read_text(encoding="utf-8")
     assert not (out / "tables" / "last.parquet").exists()
     page = (out / "04_last.html").read_text(encoding="utf-8")
     assert "Traceback" in page
-    assert "trouble: a &lt;secret&gt;" in page
+    assert "trouble: a &lt;secret&gt; of •••@•••" in page
     assert "This page failed" in page
     executed = nbformat.read(out / "executed" / "04_last.ipynb", as_version=4)
     assert [o.ename for c in executed.cells for o in c.get("outputs", []) if o.output_type == "error"] == [

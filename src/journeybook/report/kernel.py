@@ -88,7 +88,7 @@ def execute(
                 on_cell_start=cell_starts,
             )
         except PapermillExecutionError as stopped:
-            error, message = stopped.ename, f"{stopped.ename}: {_plain(stopped.evalue)}"
+            error, message = stopped.ename, f"{stopped.ename}: {masked(_plain(stopped.evalue))}"
         except CellTimeoutError:
             error = message = f"a cell took longer than {timeout} s"
         except DeadKernelError:
@@ -137,6 +137,16 @@ def _last_line(path: Path) -> str:
     return f" ({lines[-1]})" if lines else ""
 
 
+def masked(text: str) -> str:
+    """A text without e-mail addresses and phone numbers: an error's message may quote the data.
+
+    >>> masked("could not convert 'ann@example.com' or (020) 555-0199")
+    "could not convert '•••@•••' or •••"
+    """
+    text = re.sub(r"[^\s'\"<>(),;]+@[^\s'\"<>(),;]+\.[a-z]+", "•••@•••", text)
+    return re.sub(r"(?<![\d.])\+?\(?\d{3}\)?[ .-](?:\d{3}[ .-])?\d{4}(?![\d.:-])", "•••", text)
+
+
 def _plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
@@ -151,6 +161,10 @@ def _without_traces(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             continue
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                output.evalue = masked(output.evalue)
+                output.traceback = [masked(line) for line in output.traceback]
         if "injected-parameters" in tags:
             cell["id"] = "injected-parameters"
             kept = [line for line in cell.source.splitlines() if not re.match(r"(tables|results)\s*=", line)]

@@ -29,11 +29,11 @@ class Progress:
         """Whether the stream is a terminal."""
         return self._stream.isatty()
 
-    def say(self, line: str) -> None:
-        """Write a line for good."""
+    def say(self, line: str, *, log: str | None = None) -> None:
+        """Write a line for good; to the log file the same, or what is given for it."""
         self._clear()
         print(line, file=self._stream, flush=True)
-        self.note(line)
+        self.note(line if log is None else log)
 
     def at_work(self, page: str, *, cell: int, of: int, started: float) -> None:
         """Say which cell of which page is at work."""

@@ -173,7 +173,8 @@ class _Runner:
             done = replace(done, error="it wrote no results file", message="it wrote no results file")
         if done.error:
             place = f" in cell {done.cell}" if done.cell else ""
-            self.progress.say(f"{step.name:<32} FAILED{place} after {done.seconds:.0f} s: {done.error}")
+            said = f"{step.name:<32} FAILED{place} after {done.seconds:.0f} s: "
+            self.progress.say(said + done.message.partition("\n")[0], log=said + done.error)
             results_path(self.out, step.name).unlink(missing_ok=True)
             _remove(planning.written_files(step, self.tables))
             return PageOutcome(step.name, *_about(step), "failed", f"Stopped{place}: {done.message}", done.seconds)
