@@ -355,7 +355,7 @@ def test_fixed_width_lines(tmp_path):
 
 def test_missing_values_as_the_user_writes_them(tmp_path):
     text = SHOP.replace(",17850.0,", ",NULL,")
-    found = transactions(tmp_path, text, options={"nullstr": ["NULL", "n/a"]})
+    found = transactions(tmp_path, text, options={"nullstr": ["NULL", 999]})
     assert found.customer_id.isna().tolist() == [True, False, True, False] and found.customer_id[1] == "13047"
 
 
@@ -415,6 +415,10 @@ def test_expressions_that_cannot_be_used(tmp_path, expression, said):
         ({"columns": {**SHOP_COLUMNS, "row": "Quantity"}}, "made by journeybook"),
         ({"where": "Quantity"}, "must be a condition"),
         ({"where": "Quantity > 1000"}, "keeps no row"),
+        ({"where": False}, "keeps no row"),
+        ({"where": 3}, "must be the name of a column"),
+        ({"columns": {**SHOP_COLUMNS, "Revenue": "Quantity"}}, "the nearest is 'revenue'"),
+        ({"options": {"decimal_separator": ",", "thousands": ","}}, "one character of its own"),
         ({"where": "sum(Quantity) > 1"}, "an aggregate"),
         ({"options": {"delimeter": ";"}}, "is not an option"),
         ({"options": {"types": {"a": "INT"}}}, "write a CAST"),
@@ -428,6 +432,29 @@ def test_blocks_that_cannot_be_used(tmp_path, change, said):
     write(tmp_path, "shop.csv", SHOP)
     message = refusal(tmp_path, {"transactions": {**block("shop.csv"), **change}})
     assert message.startswith("files.transactions") and said in message
+
+
+def test_a_column_may_be_called_where(tmp_path):
+    files = {
+        "contacts": block(
+            write(tmp_path, "c.csv", "y,place\n1,x\n0,y\n"), {"responded": "y", "where": "place || ''"}
+        )
+    }
+    assert build(tmp_path, files)["contacts"]["where"].tolist() == ["x", "y"]
+
+
+def test_most_dates_decide_how_dates_are_written(tmp_path):
+    text = "who,day,spent\nc,2020-01-02,1\nc,12/31/2020,1\nc,12/30/2020,1\nc,11/30/2020,1\n"
+    columns = {"customer_id": "who", "occurred_at": "day", "revenue": "spent"}
+    found = transactions(tmp_path, text, columns=columns)
+    assert found.unconverted.dropna().to_dict() == {0: "occurred_at: '2020-01-02'"}
+
+
+def test_long_ids_keep_their_digits(tmp_path):
+    text = "who,day,spent\n12345678901234567890,2020-01-01,1\n12345678901234567891,2020-01-02,2\n"
+    columns = {"customer_id": "who", "occurred_at": "day", "revenue": "spent", "basket_id": "who || '-' || spent"}
+    found = transactions(tmp_path, text, columns=columns)
+    assert found.customer_id[1] == "12345678901234567891" and found.basket_id[0] == "12345678901234567890-1"
 
 
 @pytest.mark.parametrize(

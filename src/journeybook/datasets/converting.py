@@ -199,7 +199,7 @@ def profile(
     """Return the columns with what all of their values say of their kind.
 
     A column of text is of a kind when more than half of its values are; it stays text where a number begins with a
-    needless zero, for then it is a code (a postcode, an account).
+    needless zero or has 19 digits, for then it is a code (a postcode, an account).
     """
     measures: list[str] = []
     spans = []
@@ -230,7 +230,7 @@ def _measures(column: Column, notation: Notation) -> list[str]:
         f"count({value})",
         f"count({notation.number(value)})",
         f"count_if(regexp_full_match({value}, {quoted(whole)}))",
-        f"count_if(regexp_matches({value}, '^[+-]?0\\d'))",
+        f"count_if(regexp_matches({value}, '^[+-]?(?:0\\d|\\d{{19}})'))",
         f"count_if(lower({value}) IN ('true', 'false'))",
         f"count_if(ascii({value}) BETWEEN 48 AND 57 AND TRY_CAST({value} AS TIMESTAMP) IS NOT NULL)",
         f"count_if(regexp_full_match({value}, {quoted(_DATE_ONLY)}))",
@@ -292,8 +292,9 @@ def find_dates(
         return given, count(f"{given.moment(text, notation)} IS NOT NULL")
     if n_iso is None:
         n_iso = count(f"{Dates().moment(text, notation)} IS NOT NULL")
-    if n_iso:
-        return Dates(offset=count(f"regexp_matches({text}, {quoted(_OFFSET)})") > 0), n_iso
+    iso = Dates(offset=n_iso > 0 and count(f"regexp_matches({text}, {quoted(_OFFSET)})") > 0)
+    if 2 * n_iso > count(f"{text} IS NOT NULL"):
+        return iso, n_iso
     sample = (
         f"(SELECT DISTINCT {text} AS t FROM {view} WHERE {text} IS NOT NULL ORDER BY hash(t), t LIMIT {_SAMPLE})"
     )
@@ -306,8 +307,8 @@ def find_dates(
         if dates.formats:
             likely.append(dates)
             counts.append(count(f"{dates.moment(text, notation)} IS NOT NULL"))
-    if not likely:
-        return Dates(), 0
+    if n_iso >= max(counts, default=0):
+        return iso, n_iso
     best = max(range(len(likely)), key=counts.__getitem__)
     if len(likely) > 1 and counts[0] == counts[1]:
         month, day = (dates.moment(text, notation) for dates in likely[:2])

@@ -30,7 +30,7 @@ def read_dialect(file: Path, options: Mapping, *, name: str) -> Dialect:
         JourneybookError: The header cannot be found.
     """
     head, encoding = _head(file, options, name=name)
-    quote = str(options.get("quote", '"'))
+    quote = read_quote(options)
     skipped = _whole_number(options.get("skip", 0), place=f"files.{name}.options.skip")
     lines = head.splitlines(keepends=True)[skipped:]
     # Empty lines above the header are no rows.
@@ -55,6 +55,12 @@ def read_dialect(file: Path, options: Mapping, *, name: str) -> Dialect:
     if not isinstance(names, list):
         raise JourneybookError(f"files.{name}.options.names is {names!r}: it must be a list of column names.")
     return Dialect(_unlike([*names, *fields[len(names) :]]), delimiter, skipped, encoding)
+
+
+def read_quote(options: Mapping) -> str:
+    """Return the quoting sign; empty for none."""
+    quote = options.get("quote", '"')
+    return "" if quote is None else str(quote)
 
 
 def _head(file: Path, options: Mapping, *, name: str) -> tuple[str, str]:

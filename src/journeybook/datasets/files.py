@@ -173,7 +173,7 @@ def _prepare(
     assert schema is not None
     files = find_files(block.get("path"), base=base, place=place)
     options = read_options(block.get("options"), parquet=is_parquet(files[0]), place=place)
-    limit = _SAMPLE_ROWS if folder is None else None
+    limit = max(_SAMPLE_ROWS // len(files), 1_000) if folder is None else None
     source = stage(engine, files, options, name=table, timezone=timezone, folder=folder, limit=limit)
     names = [column.name for column in source.columns]
     targets = [

@@ -192,7 +192,7 @@ def _bind(
                 continue
             if _NESTED.search(native):
                 raise not_scalar(target.place, target.given, f"several values ({native})")
-            if target.name == "where" and native != "BOOLEAN" and target.place.endswith(".where"):
+            if target.condition and native != "BOOLEAN":
                 raise JourneybookError(
                     f"{target.place} is {target.given!r}, which gives {native}: it must be a condition, true or "
                     "false."
@@ -268,7 +268,7 @@ def _problem(n: int, target: Target) -> str:
     """Return SQL of one column's entry in `unconverted`, null where there is nothing to say."""
     name = quoted(target.name + ": ")
     wrong = f"WHEN x{n} IS NOT NULL THEN {name} || x{n}"
-    if target.place.endswith(".where"):
+    if target.condition:
         return f"CASE {wrong} END"
     unlike = f"WHEN g{n} IS NOT NULL AND v{n} IS NULL THEN {name} || {_shown(f'CAST(g{n} AS VARCHAR)')}"
     return f"CASE {wrong} {unlike} END"

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from journeybook.datasets.converting import Column, Notation, quoted
-from journeybook.datasets.dialects import Dialect, read_dialect
+from journeybook.datasets.dialects import Dialect, read_dialect, read_quote
 from journeybook.datasets.expressions import list_columns, nearest
 from journeybook.errors import JourneybookError
 
@@ -147,12 +147,14 @@ def stage(
             header.
     """
     formats = tuple(str(options[key]) for key in ("timestampformat", "dateformat") if options.get(key))
-    notation = Notation(
-        timezone=timezone,
-        decimal=str(options.get("decimal_separator", ".")),
-        thousands=str(options.get("thousands", "")),
-        formats=formats,
-    )
+    decimal = str(options.get("decimal_separator", "."))
+    thousands = str(options.get("thousands", ""))
+    if len(decimal) != 1 or len(thousands) > 1 or decimal == thousands:
+        raise JourneybookError(
+            f"files.{name}.options: decimal_separator is {decimal!r} and thousands is {thousands!r}, and each must "
+            "be one character of its own."
+        )
+    notation = Notation(timezone=timezone, decimal=decimal, thousands=thousands, formats=formats)
     kinds = {is_parquet(file) for file in files}
     if len(kinds) > 1:
         raise JourneybookError(f"files.{name}.path names CSV and Parquet files together: name one kind of them.")
@@ -182,6 +184,7 @@ class _Staging:
         self.n_rows = 0
         self.rejects: list[tuple[str, int, str]] = []
         self.notes: list[str] = []
+        self.whole = True
 
     def add_csv(self, file: Path) -> None:
         """Parse one CSV file; try again as Latin-1, or with its line ends made alike, where it needs that."""
@@ -216,7 +219,7 @@ class _Staging:
                 f"header of {len(dialect.names)} columns (line {first}: {lines[first]}); check the options delim, "
                 "quote and skip."
             )
-        self.n_rows += n_read
+        self._count(n_read)
         self.rejects += [(file.name, line, lines[line]) for line in sorted(lines)]
 
     def add_parquet(self, file: Path) -> None:
@@ -227,9 +230,13 @@ class _Staging:
             types = {name.strip(): kind for name, kind, *_ in described}
             self._check_columns(file, types)
             self._keep(rows, {n.strip(): n for n, *_ in described}, types, file)
-            self.n_rows += self.connection.execute(f"SELECT count(*) FROM {self.parts[-1]}").fetchall()[0][0]
+            self._count(self.connection.execute(f"SELECT count(*) FROM {self.parts[-1]}").fetchall()[0][0])
         except duckdb.Error as problem:
             raise self._broken(file, problem) from None
+
+    def _count(self, n_rows: int) -> None:
+        self.n_rows += n_rows
+        self.whole = self.whole and (self.limit is None or n_rows < self.limit)
 
     def finish(self, notation: Notation) -> Source:
         """Return the parts as one table, with the lines that did not fit after them."""
@@ -251,8 +258,7 @@ class _Staging:
         native = {n: k for n, k, *_ in self.connection.execute(f"DESCRIBE SELECT * FROM {view}").fetchall()}
         columns = tuple(Column(name, f"s{n}", native[f"s{n}"]) for n, name in enumerate(self.types))
         n_files = len(self.parts)
-        whole = self.limit is None or self.n_rows < self.limit
-        return Source(view, columns, notation, n_files, len(self.rejects), whole, tuple(self.notes))
+        return Source(view, columns, notation, n_files, len(self.rejects), self.whole, tuple(self.notes))
 
     def _check_columns(self, file: Path, types: Mapping[str, str]) -> None:
         """Hold every file to the columns of the first, unless the user joins them by name."""
@@ -273,8 +279,8 @@ class _Staging:
         """Stage one CSV file; return the lines that do not fit, with what is wrong."""
         options = {**self.options, **more}
         nulls = options.get("nullstr", "")
-        nulls = [nulls] if isinstance(nulls, str) else [str(value) for value in nulls]
-        quote = str(options.get("quote", '"'))
+        nulls = [str(value) for value in (nulls if isinstance(nulls, list) else [nulls])]
+        quote = read_quote(options)
         given = {
             "columns": "{" + ", ".join(f"'c{n}': 'VARCHAR'" for n in range(len(dialect.names))) + "}",
             "auto_detect": "false",

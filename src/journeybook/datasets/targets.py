@@ -40,6 +40,7 @@ class Target:
         expression: The expression, where it is one.
         literal: SQL of the literal, where it is one.
         hidden: Whether its values may not be shown in a message.
+        condition: Whether it is no column but the condition `where`.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Target:
     expression: Expression | None = None
     literal: str | None = None
     hidden: bool = False
+    condition: bool = False
 
     @property
     def uses(self) -> tuple[str, ...]:
@@ -75,7 +77,8 @@ def make_target(
     """
     dtype, hidden = _canonical_type(schema, name, place=place) if schema is not None else ("boolean", False)
     target = {"name": str(name), "place": place, "given": str(given), "dtype": dtype, "hidden": hidden}
-    if isinstance(given, bool | int | float):
+    target["condition"] = schema is None
+    if isinstance(given, bool | int | float) and (schema is not None or isinstance(given, bool)):
         return Target(**target, literal=str(given).lower() if isinstance(given, bool) else repr(given))
     if not isinstance(given, str):
         raise JourneybookError(
@@ -145,8 +148,10 @@ def rest_of(
 
 
 def check_required(schema: Schema, targets: Sequence[Target], *, names: Sequence[str], place: str) -> None:
-    """Raise JourneybookError where the table would lack a column that it cannot do without."""
+    """Raise JourneybookError where a column is given twice, or one is lacking that the table cannot do without."""
     have = {target.name for target in targets}
+    if len({target.name.lower() for target in targets}) < len(targets):
+        raise JourneybookError(f"{place}.columns gives two columns whose names differ in capitals only.")
     lacking = [name for name in schema.required if name not in have]
     lacking += [" or ".join(group) for group in schema.either if not have & set(group)]
     if lacking:
