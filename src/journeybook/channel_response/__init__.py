@@ -16,7 +16,7 @@ from journeybook.channel_response.contacts import ContactFrame, contact_frame
 from journeybook.channel_response.leaks import LeakGate, leak_gate, single_column_auc
 from journeybook.channel_response.models import ResponseModel, fit_response_model, response_pipeline
 from journeybook.channel_response.quality import Quality, quality
-from journeybook.channel_response.scores import channels_permitted, response_scores
+from journeybook.channel_response.scores import granted_channels, latest_snapshot, response_scores
 from journeybook.channel_response.sentences import (
     describe_calibration,
     describe_ceiling,
@@ -54,7 +54,6 @@ __all__ = [
     "ResponseModel",
     "Split",
     "ceiling",
-    "channels_permitted",
     "compare_methods",
     "contact_frame",
     "describe_calibration",
@@ -68,7 +67,9 @@ __all__ = [
     "describe_scores",
     "describe_split",
     "fit_response_model",
+    "granted_channels",
     "headline_figures",
+    "latest_snapshot",
     "leak_gate",
     "noise_trial",
     "quality",

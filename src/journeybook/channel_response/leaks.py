@@ -14,12 +14,10 @@ from journeybook.channel_response.splits import Split
 PUBLISHED_NAMES = frozenset(
     {
         *("duration", "call_duration", "call_seconds", "talk_time", "handle_time"),
-        *("delivered", "bounced", "bounce", "opened", "open", "opens", "clicked", "click", "clicks"),
-        *("replied", "reply", "answered", "response", "unsubscribed", "unsubscribe", "complained", "complaint"),
-        *("visit", "visited", "visits", "converted", "conversion", "conversions", "purchased", "purchase"),
-        *("redeemed", "redemption", "spend_after", "revenue_after", "campaign_revenue", "order_id"),
+        *("delivered", "bounced", "opened", "clicked", "replied", "answered", "response", "unsubscribed"),
+        *("complained", "visit", "visited", "converted", "conversion", "purchased", "redeemed", "redemption"),
         *("opened_at", "clicked_at", "replied_at", "response_at", "responded_at", "redeemed_at"),
-        *("converted_at", "purchased_at"),
+        *("converted_at", "purchased_at", "spend_after", "revenue_after", "campaign_revenue", "order_id"),
     }
 )
 """Names that contact tables use for what happens during or after the contact (lower case, the whole name)."""

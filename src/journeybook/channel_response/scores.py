@@ -1,21 +1,17 @@
 """Scores: the probability of a response, per person and channel."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 
+import ibis
 import numpy as np
 import pandas as pd
 
 from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
 from journeybook.channel_response.models import ResponseModel
 from journeybook.channel_response.splits import Split
+from journeybook.tables import PURPOSES, Run, permitted_people
 
-_COLUMNS = {
-    "row": "int64",
-    "person_id": "object",
-    "as_of": "datetime64[us]",
-    "channel": "object",
-    "score": "float64",
-}
+_COLUMNS = {"row": "int64", "person_id": "str", "as_of": "datetime64[us]", "channel": "str", "score": "float64"}
 
 
 def response_scores(
@@ -73,13 +69,28 @@ def response_scores(
     return _typed(parts)
 
 
-def channels_permitted(channels: Set[str], purposes: Set[str]) -> dict[str, str]:
-    """Return the purpose that allows each channel, for the channels that have one.
+def granted_channels(run: Run, channels: Iterable[str]) -> dict[str, set[str]] | None:
+    """Return who permits each channel, for the channels that the ledger knows a purpose for.
 
-    >>> channels_permitted({"email", "none", "billboard"}, {"analytics", "marketing_email"})
-    {'email': 'marketing_email'}
+    Args:
+        run: The run whose ledger counts, as of its last decision.
+        channels: The channels; `email` is permitted by the purpose `marketing_email`, and so on.
+
+    Returns:
+        `person_id` of everyone who permits it, by channel; None where the data set has no ledger.
     """
-    return {name: f"marketing_{name}" for name in sorted(channels) if f"marketing_{name}" in purposes}
+    if not run.has_ledger:
+        return None
+    known = [name for name in sorted(channels) if f"marketing_{name}" in PURPOSES]
+    people = {name: permitted_people(run, purpose=f"marketing_{name}").to_pandas() for name in known}
+    return {name: set(frame["person_id"]) for name, frame in people.items()}
+
+
+def latest_snapshot(features: ibis.Table) -> pd.DataFrame:
+    """Return the newest snapshot of the features, one row a person, in the order of `row`."""
+    newest = features.filter(features.as_of == features.as_of.max())
+    decimals = {name: newest[name].cast("float64") for name in newest.columns if newest[name].type().is_decimal()}
+    return newest.mutate(**decimals).order_by("row").to_pandas()
 
 
 def _people(contacts: ContactFrame, snapshot: pd.DataFrame | None) -> pd.DataFrame:
@@ -127,6 +138,4 @@ def _typed(parts: list[pd.DataFrame]) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _COLUMNS.items()})
     scores = pd.concat(parts).sort_values(["place", "channel"], ignore_index=True)
-    return scores.assign(row=np.arange(1, len(scores) + 1))[list(_COLUMNS)].astype(
-        {"score": "float64", "row": "int64"}
-    )
+    return scores.assign(row=np.arange(1, len(scores) + 1))[list(_COLUMNS)].astype(_COLUMNS)

@@ -75,11 +75,11 @@ def describe_choice(comparison: MethodComparison) -> str:
     """Say which model was chosen, how, and how it did."""
     row, chosen = comparison.row(calibrated=True), comparison.chosen
     by_lot = row["n_responses"] / row["n_rows"]
+    model = f"{METHOD_NAMES[chosen.method]} {_RESAMPLED[chosen.resampling]}"
     return (
-        f"From here on the page uses {METHOD_NAMES[chosen.method]} {_RESAMPLED[chosen.resampling]}, which has the "
-        "least log loss on the calibration contacts. On the test its ROC AUC is "
-        f"{_with_interval(row, 'roc_auc')} and its PR AUC {_with_interval(row, 'pr_auc')}, where a draw by lot has "
-        f"{by_lot:.3f}."
+        f"The page goes on with {model}, which has the least log loss on the calibration contacts. On the test "
+        f"its ROC AUC is {_with_interval(row, 'roc_auc')} and its PR AUC {_with_interval(row, 'pr_auc')}, where a "
+        f"draw by lot has {by_lot:.3f}."
     )
 
 
@@ -151,9 +151,9 @@ def describe_ceiling(truth: Ceiling) -> str:
     rest = f"{truth.shortfall:.3f} [{truth.shortfall_low:.3f}, {truth.shortfall_high:.3f}]"
     return (
         f"Ranking by the true probabilities has ROC AUC {ceiling} [{low}, {high}]. The chosen model has "
-        f"{truth.model_roc_auc:.3f}, {truth.reached_share:.0%} of the way there from 0.5; the rest, {rest}, is what "
-        f"the features do not tell it. Its probabilities are {truth.mean_absolute_error:.3f} from the true ones on "
-        f"average, with correlation {truth.correlation:.2f}."
+        f"{truth.model_roc_auc:.3f}, {truth.reached_share:.0%} of the way there from 0.5; the rest, {rest}, is "
+        f"what the features do not tell it. Its probabilities are {truth.mean_absolute_error:.3f} from the true "
+        f"ones on average, with correlation {truth.correlation:.2f}."
     )
 
 
@@ -164,8 +164,8 @@ def describe_pitfall(pitfall: OversamplingPitfall) -> str:
         for labels in ("noise", "own")
     )
     return (
-        "**What we see.** On shuffled responses, where nothing can be found, SMOTE before the split reports an AUC "
-        f"of {noise[0]}; inside the folds it is {noise[1]}. On the true responses it reports {own[0]} instead of "
+        "**What we see.** On shuffled responses, where nothing can be found, SMOTE before the split reports an "
+        f"AUC of {noise[0]}; inside the folds it is {noise[1]}. On the true responses the two are {own[0]} and "
         f"{own[1]}. **What to do.** Resample inside the pipeline, or not at all. An AUC that jumps when balancing "
         "is switched on is a sign of this mistake."
     )

@@ -15,7 +15,8 @@ from journeybook.statistics import cluster_weights
 
 GAIN_SHARES = tuple(i / 50 for i in range(51))
 
-_JUDGED = ("roc_auc", "pr_auc", "log_loss")
+_JUDGED = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC", "log_loss": "log loss"}
+_WORDS = {"class_weights": "class weights", "smote": "SMOTE"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,11 +150,11 @@ def resampling_verdict(comparison: MethodComparison) -> str:
         mine = effects["resampling"] == name
         helped, harmed = effects.loc[mine & better, "measure"], effects.loc[mine & worse, "measure"]
         said = [
-            f"{verb} ({', '.join(found.str.replace('_', ' '))})"
+            f"{verb} ({', '.join(found.map(_JUDGED))})"
             for verb, found in (("better", helped), ("worse", harmed))
             if len(found)
         ]
-        words.append(f"{name.replace('_', ' ')} {' and '.join(said) if said else 'no different'}")
+        words.append(f"{_WORDS[name]} {' and '.join(said) if said else 'no different'}")
     if better.any():
         verdict = "Resampling helped in places and harmed in others" if worse.any() else "Resampling helped"
     else:
