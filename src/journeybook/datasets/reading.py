@@ -151,8 +151,8 @@ def stage(
     thousands = str(options.get("thousands", ""))
     if len(decimal) != 1 or len(thousands) > 1 or decimal == thousands:
         raise JourneybookError(
-            f"files.{name}.options: decimal_separator is {decimal!r} and thousands is {thousands!r}, and each must "
-            "be one character of its own."
+            f"files.{name}.options: decimal_separator is {decimal!r} and thousands is {thousands!r}: each must be "
+            "one character of its own."
         )
     notation = Notation(timezone=timezone, decimal=decimal, thousands=thousands, formats=formats)
     kinds = {is_parquet(file) for file in files}
