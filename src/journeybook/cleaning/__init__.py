@@ -43,7 +43,9 @@ from journeybook.cleaning.witness import (
     count_unlike,
     distinct_values,
     revenue_lost,
-    study_counts,
+    rows_hold,
+    study_holds,
+    trial_holds,
     volume_share,
 )
 
@@ -81,6 +83,7 @@ __all__ = [
     "renumber",
     "revenue_fence",
     "revenue_lost",
+    "rows_hold",
     "say_changes",
     "say_copies",
     "say_imputation",
@@ -89,7 +92,8 @@ __all__ = [
     "say_receipts",
     "say_records",
     "shape",
-    "study_counts",
+    "study_holds",
     "trading_days",
+    "trial_holds",
     "volume_share",
 ]

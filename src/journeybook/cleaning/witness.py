@@ -1,8 +1,14 @@
 """What page 02 is held against: published counts, another way of counting, rows before and after."""
 
+from collections.abc import Mapping
+
 import ibis
 import numpy as np
 import pandas as pd
+
+from journeybook.cleaning.imputation import correlated_normals, impute_trial
+from journeybook.cleaning.missing import trading_days
+from journeybook.cleaning.stage import PASSED_THROUGH, Cleaning
 
 # Counts of the Complete Journey study's 1,469,307 lines, taken from the package's file with another tool.
 # Sales of 20 lines are dust of floating point below 1e-14, which is 0.0000 in money.
@@ -15,26 +21,84 @@ STUDY_COUNTS = {
 }
 
 
-def study_counts(transactions: ibis.Table) -> pd.DataFrame:
+_WITNESS = ["name", "value", "reference", "tolerance", "source"]
+
+
+def rows_hold(accepted: Mapping[str, ibis.Table], found: Cleaning, *, max_rows: int) -> pd.DataFrame:
+    """Count what should be 0: rows and money lost, rows altered that pass through, line types that differ.
+
+    Args:
+        accepted: Accepted table by name.
+        found: The same after cleaning.
+        max_rows: Receipt lines to work out a second time at most.
+
+    Returns:
+        `name`, `value`, `reference`, `tolerance`, `source`.
+    """
+    lost = int((found.counts.rows_in - found.counts.rows_out - found.counts.rows_set_aside).abs().sum())
+    zeros = [("rows lost", lost, "rows in = rows out + rows set aside, table by table")]
+    for name in [name for name in accepted if name in PASSED_THROUGH]:
+        altered = count_altered(accepted[name], found.tables[name])
+        zeros.append((f"rows of {name} altered", altered, "the accepted table, every column but row"))
+    if "transactions" in accepted:
+        before, after = accepted["transactions"], found.tables["transactions"]
+        gone = revenue_lost(before, after, found.set_aside.get("transactions"))
+        unlike = count_unlike(after, max_rows=max_rows)
+        zeros.append(("revenue lost", gone, "sum of the accepted receipts, DECIMAL"))
+        zeros.append(
+            ("line types that differ", unlike, f"a second count in plain Python, {max_rows:,} lines at most")
+        )
+    return pd.DataFrame([(name, value, 0, 0.0, source) for name, value, source in zeros], columns=_WITNESS)
+
+
+def study_holds(transactions: ibis.Table, *, complete: bool) -> pd.DataFrame:
     """Count what is known of the Complete Journey study, in the receipts of all or of some of its households.
 
     Args:
         transactions: Receipt lines of the study, with `quantity`.
+        complete: All households are there, so that the counts are exact; of some of them the share of such lines
+            is alike, within three tenths.
 
     Returns:
-        `name`, `found`, `expected`: the published count, in proportion to the lines that are there.
+        `name`, `value`, `reference` (the study's count, in proportion to the lines), `tolerance`, `source`.
     """
     quantity, revenue = transactions.quantity, transactions.revenue
-    counts = transactions.aggregate(
-        lines=transactions.count(),
-        n_0=transactions.count(where=quantity == 0),
-        n_1=transactions.count(where=revenue == 0),
-        n_2=transactions.count(where=quantity > 100),
-        n_3=transactions.count(where=revenue < 0),
-    ).to_pandas().iloc[0]  # fmt: skip
-    share = counts.lines / STUDY_LINES
-    rows = [(name, int(counts[f"n_{i}"]), n * share) for i, (name, n) in enumerate(STUDY_COUNTS.items())]
-    return pd.DataFrame(rows, columns=["name", "found", "expected"])
+    conditions = [quantity == 0, revenue == 0, quantity > 100, revenue < 0]
+    asked = {f"n_{i}": transactions.count(where=condition) for i, condition in enumerate(conditions)}
+    counts = transactions.aggregate(lines=transactions.count(), **asked).to_pandas().iloc[0]
+    source = "84.51° study: its count, in proportion to the lines here"
+    rows = []
+    for i, (name, published) in enumerate(STUDY_COUNTS.items()):
+        expected = published * int(counts.lines) / STUDY_LINES
+        rows.append((name, int(counts[f"n_{i}"]), expected, 1e-6 if complete else 0.3 * expected, source))
+    days = pd.to_datetime(trading_days(transactions).day)
+    rows.append(("trading days", len(days), 364, 0.0, "2017 less 25 December"))
+    rows.append(("days of trade on 25 December", int((days == "2017-12-25").sum()), 0, 0.0, "the shops were shut"))
+    return pd.DataFrame(rows, columns=_WITNESS)
+
+
+def trial_holds(*, rng: np.random.Generator) -> pd.DataFrame:
+    """Make the trial of filling in on normals of correlation 0.7, whose answers are known in closed form.
+
+    Returns:
+        `name`, `value`, `reference`, `tolerance` (more than four standard errors), `source`.
+    """
+    r2 = 0.7**2
+    closed = {
+        "mean": (1.0, 0.0),
+        "random_cell": (2**0.5, 1.0),
+        "regression": ((1 - r2) ** 0.5, r2),
+        "donor": ((2 * (1 - r2)) ** 0.5, 1.0),
+    }
+    pairs = correlated_normals(20_000, correlation=0.7, rng=rng)
+    trial = impute_trial(pairs, column="y", hidden_share=0.3, repeats=2, rng=rng, methods=list(closed))
+    found = trial.methods[trial.methods.mechanism == "at_random"].set_index("method")
+    source = "closed form for normals of correlation 0.7; 12,000 hidden cells"
+    rows = []
+    for method, (error, kept) in closed.items():
+        rows.append((f"error of {method}", found.rmse[method], error, 0.05, source))
+        rows.append((f"variance kept by {method}", found.variance_ratio[method], kept, 0.08, source))
+    return pd.DataFrame(rows, columns=_WITNESS)
 
 
 def count_unlike(transactions: ibis.Table, *, max_rows: int) -> int:

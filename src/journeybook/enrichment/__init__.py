@@ -1,9 +1,14 @@
-"""Page 04: what is known of each person, as of a date."""
+"""Page 04: what is known of each person, as of a date.
+
+A snapshot is made of rows strictly before its date, and of third-party releases not after it. The rows stay in the
+engine; `features` is written from it.
+"""
 
 from journeybook.enrichment.leak import (
     LeakExamples,
     LeakTrial,
     coupon_examples,
+    leak_examples,
     leak_trial,
     next_purchase_examples,
 )
@@ -15,23 +20,51 @@ from journeybook.enrichment.snapshots import (
     snapshot_dates,
     tells_hours,
 )
-from journeybook.enrichment.third_party import coverage, join_third_party
-from journeybook.enrichment.totals import recount, totals_by_date
+from journeybook.enrichment.summary import (
+    describe_features,
+    features_by_date,
+    say_coverage,
+    say_leak,
+    say_snapshots,
+)
+from journeybook.enrichment.third_party import MatchTruth, coverage, join_third_party, match_truth
+from journeybook.enrichment.totals import (
+    Recount,
+    greatest_difference,
+    recount,
+    snapshots_hold,
+    study_holds,
+    totals_by_date,
+    worst_difference,
+)
 
 __all__ = [
     "LeakExamples",
     "LeakTrial",
+    "MatchTruth",
+    "Recount",
     "coupon_examples",
     "coverage",
+    "describe_features",
     "feature_snapshots",
+    "features_by_date",
+    "greatest_difference",
     "join_third_party",
     "largest_groups",
     "last_date",
+    "leak_examples",
     "leak_trial",
     "limit_people",
+    "match_truth",
     "next_purchase_examples",
     "recount",
+    "say_coverage",
+    "say_leak",
+    "say_snapshots",
     "snapshot_dates",
+    "snapshots_hold",
+    "study_holds",
     "tells_hours",
     "totals_by_date",
+    "worst_difference",
 ]

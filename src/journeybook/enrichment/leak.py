@@ -13,8 +13,12 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from journeybook.enrichment.snapshots import feature_snapshots
+from journeybook.enrichment.snapshots import feature_snapshots, is_purchase
 from journeybook.statistics import cluster_bootstrap
+
+# Two features each, so that nothing but their date can tell the models apart.
+COUPON_FEATURES = ("revenue", "discount_share")
+PURCHASE_FEATURES = ("recency_days", "n_baskets")
 
 _FOLDS = 5
 
@@ -67,50 +71,77 @@ class LeakTrial:
     outcome_share: float
 
 
-def coupon_examples(
-    transactions: ibis.Table, contacts: ibis.Table, *, end: datetime, names: Sequence[str]
+def leak_examples(
+    transactions: ibis.Table, *, contacts: ibis.Table | None, dates: Sequence[datetime], first_at: datetime
 ) -> LeakExamples:
-    """Return who redeemed a coupon, with features as of the day of sending and as of the end.
+    """Return who redeems a coupon where coupons were sent, else who buys next.
 
-    Contacts before the first receipt, or whose outcome is cut off by the end, are left out.
+    Args:
+        transactions: Clean receipt lines with `person_id`.
+        contacts: Clean coupon contacts with `person_id`, or None.
+        dates: Dates of the snapshots; the last is the end of what is known.
+        first_at: Time of the first receipt.
+    """
+    end = dates[-1]
+    if contacts is not None:
+        examples = coupon_examples(transactions, contacts, first_at=first_at, end=end)
+        if examples.enough:
+            return examples
+    middle = first_at + (end - first_at) / 2
+    asked_on = dates[-2] if len(dates) > 1 else datetime(middle.year, middle.month, middle.day)
+    return next_purchase_examples(transactions, asked_on=asked_on, end=end)
+
+
+def coupon_examples(
+    transactions: ibis.Table,
+    contacts: ibis.Table,
+    *,
+    first_at: datetime,
+    end: datetime,
+    names: Sequence[str] = COUPON_FEATURES,
+) -> LeakExamples:
+    """Return who redeems a coupon, with features as of the day of sending and as of the end.
+
+    Contacts sent before the first receipt, or whose outcome the end cuts off, are left out.
 
     Args:
         transactions: Clean receipt lines with `person_id`.
         contacts: Clean contacts with `person_id`, `occurred_at`, `responded`.
-        end: First midnight after the data.
+        first_at: Time of the first receipt.
+        end: End of what is known, a midnight.
         names: Features to use.
     """
-    first = transactions.occurred_at.min().execute()
-    asked = contacts.filter(contacts.person_id.notnull(), contacts.occurred_at >= ibis.literal(first))
+    at = contacts.occurred_at
+    asked = contacts.filter(contacts.person_id.notnull(), at >= ibis.literal(first_at), at < ibis.literal(end))
     if "cut_off" in asked.columns:
         asked = asked.filter(~asked.cut_off)
-    asked = asked.select("row", "person_id", "responded", as_of=asked.occurred_at.truncate("D"))
-    rows = asked.order_by("row").to_pandas()
-    dates = sorted({date.to_pydatetime() for date in rows.as_of} | {end})
-    snapshots = feature_snapshots(transactions, as_of_dates=dates, products=None, groups={}, hours=False)
-    return _examples(
-        "who responds to a coupon", rows.rename(columns={"responded": "outcome"}), snapshots, end, names
-    )
+    asked = asked.select("row", "person_id", outcome=asked.responded, as_of=asked.occurred_at.truncate("D"))
+    return _examples("who redeems a coupon", transactions, asked, end, names)
 
 
-def next_purchase_examples(transactions: ibis.Table, *, dates: Sequence[datetime], names: Sequence[str]):
-    """Return who buys until the next snapshot, with features as of the snapshot and as of the last one.
+def next_purchase_examples(
+    transactions: ibis.Table, *, asked_on: datetime, end: datetime, names: Sequence[str] = PURCHASE_FEATURES
+) -> LeakExamples:
+    """Return who buys between two dates, of those who had bought before, with features as of either.
 
     Args:
         transactions: Clean receipt lines with `person_id`.
-        dates: Dates of the snapshots, at least two.
+        asked_on: Date of the question, a midnight.
+        end: End of what is known, a midnight.
         names: Features to use.
     """
-    snapshots = feature_snapshots(transactions, as_of_dates=dates, products=None, groups={}, hours=False)
-    asked_on, until = dates[-2], dates[-1]
-    between = transactions.filter(
-        transactions.occurred_at >= ibis.literal(asked_on), transactions.occurred_at < ibis.literal(until)
+    at = transactions.occurred_at
+    lines = transactions.filter(
+        transactions.person_id.notnull(), at < ibis.literal(end), is_purchase(transactions)
     )
-    asked = snapshots.filter(snapshots.as_of == ibis.literal(asked_on)).select("row", "person_id", "as_of")
-    buyers = between.select(buyer=between.person_id).distinct()
-    rows = asked.left_join(buyers, asked.person_id == buyers.buyer)
-    rows = rows.mutate(outcome=rows.buyer.notnull()).drop("buyer").order_by("row").to_pandas()
-    return _examples(f"who buys from {asked_on:%d %B %Y} on", rows, snapshots, until, names)
+    people = lines.group_by("person_id").aggregate(
+        row=lines.row.min(),
+        before=(lines.occurred_at < ibis.literal(asked_on)).any(),
+        outcome=(lines.occurred_at >= ibis.literal(asked_on)).any(),
+    )
+    asked = people.filter(people.before).select("row", "person_id", "outcome", as_of=ibis.literal(asked_on))
+    question = f"who buys from {asked_on:%d %B %Y} to the end"
+    return _examples(question, transactions, asked, end, names)
 
 
 def leak_trial(examples: LeakExamples, *, n_draws: int, rng: np.random.Generator) -> LeakTrial:
@@ -162,13 +193,16 @@ def _score(features: np.ndarray, outcome: np.ndarray, people: np.ndarray) -> np.
 
 
 def _examples(
-    question: str, rows: pd.DataFrame, snapshots: ibis.Table, end: datetime, names: Sequence[str]
+    question: str, transactions: ibis.Table, asked: ibis.Table, end: datetime, names: Sequence[str]
 ) -> LeakExamples:
-    """Join the features of both dates; who had not bought yet has none, which is 0 here."""
+    """Join the features of both dates; whoever had not bought yet has none, which is 0 here."""
+    rows = asked.mutate(as_of=asked.as_of.cast("timestamp(6)")).order_by("row").to_pandas()
+    dates = sorted({date.to_pydatetime() for date in rows.as_of} | {end})
+    snapshots = feature_snapshots(transactions, as_of_dates=dates, products=None, groups={}, hours=False)
     there = [name for name in names if name in snapshots.columns]
-    frame = snapshots.select("person_id", "as_of", *there).to_pandas()
-    honest = rows.merge(frame, on=["person_id", "as_of"], how="left", validate="many_to_one")
-    at_end = frame[frame.as_of == pd.Timestamp(end)].drop(columns="as_of")
+    known = snapshots.select("person_id", "as_of", *there).to_pandas()
+    honest = rows.merge(known, on=["person_id", "as_of"], how="left", validate="many_to_one")
+    at_end = known[known.as_of == pd.Timestamp(end)].drop(columns="as_of")
     leaking = rows.merge(at_end, on="person_id", how="left", validate="many_to_one")
     return LeakExamples(
         question=question,

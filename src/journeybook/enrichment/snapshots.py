@@ -9,7 +9,7 @@ import ibis
 # Line types (page 02) that are not a purchase; a basket of nothing else counts as none.
 NOT_PURCHASES = ("return", "empty")
 
-# Windows of recent behaviour, days: four weeks and a quarter of whole weeks, so that each holds every weekday alike.
+# Windows of recent behaviour, days: whole weeks, so that each holds every weekday alike.
 RECENT_DAYS = (28, 91)
 
 MORNING_ENDS = 12
@@ -179,7 +179,7 @@ def feature_snapshots(
 
 def _baskets(lines: ibis.Table) -> ibis.Table:
     """Return one row a basket: its time, money, and whether anything was bought."""
-    bought = ~lines.line_type.isin(NOT_PURCHASES) if "line_type" in lines.columns else lines.revenue >= 0
+    bought = is_purchase(lines)
     moment = lines.occurred_at.cast("string")
     key = lines.basket_id.fill_null(moment) if "basket_id" in lines.columns else moment
     optional = {}
@@ -268,9 +268,7 @@ def _features(sums: ibis.Table) -> ibis.Table:
 
 def _n_products(lines: ibis.Table, days: Sequence[datetime], dates: ibis.Table) -> ibis.Table:
     """Count the distinct products each person had bought before each date, from first purchases."""
-    known = lines.filter(lines.product_id.notnull())
-    if "line_type" in lines.columns:
-        known = known.filter(~known.line_type.isin(NOT_PURCHASES))
+    known = lines.filter(lines.product_id.notnull(), is_purchase(lines))
     firsts = known.group_by("person_id", "product_id").aggregate(first_at=known.occurred_at.min())
     firsts = firsts.mutate(bucket=bucket(firsts.first_at, days))
     counts = firsts.group_by("person_id", "bucket").aggregate(n=firsts.count())
@@ -295,6 +293,11 @@ def _group_revenue(
     return pairs.group_by("person_id", "as_of").aggregate(
         **{name: pairs.revenue.sum(where=pairs.group == group) for name, group in groups.items()}
     )
+
+
+def is_purchase(lines: ibis.Table) -> ibis.expr.types.BooleanValue:
+    """Return whether a line is a purchase: neither a return nor empty."""
+    return ~lines.line_type.isin(NOT_PURCHASES) if "line_type" in lines.columns else lines.revenue >= 0
 
 
 def bucket(at: ibis.expr.types.TimestampValue, days: Sequence[datetime]) -> ibis.expr.types.IntegerValue:

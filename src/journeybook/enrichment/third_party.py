@@ -1,9 +1,28 @@
 """What another organisation says of people's postcodes, or of people, joined as of a date."""
 
+from dataclasses import dataclass
+
 import ibis
 import pandas as pd
 
 _KEYS = ("row", "postcode", "person_id", "customer_id", "as_of")
+
+
+@dataclass(frozen=True)
+class MatchTruth:
+    """The join, held against the truth of a simulation.
+
+    Attributes:
+        n_known: People with attributes, of those the truth names.
+        n_listed: People whose true postcode a release lists.
+        right_share: Share of `n_known` whose attributes are those of the place where they live.
+        found_share: Share of `n_listed` with attributes.
+    """
+
+    n_known: int
+    n_listed: int
+    right_share: float
+    found_share: float
 
 
 def join_third_party(
@@ -85,6 +104,34 @@ def coverage(features: ibis.Table, *, places: ibis.Table | None) -> pd.DataFrame
         median_revenue_unknown=placed.revenue.median(where=~known),
     )
     return counts.order_by("as_of").to_pandas()[columns]
+
+
+def match_truth(features: pd.DataFrame, truth: pd.DataFrame) -> MatchTruth:
+    """Set the attributes of one snapshot against those that a simulation planted.
+
+    Args:
+        features: One snapshot after `join_third_party`: `person_id`, `as_of`, `third_party_known`, attributes.
+        truth: `person_id`, `as_of` of the release, `listed` (the release names the postcode where the person
+            lives), and the true attributes of that postcode. A person of two households is right with either.
+
+    Returns:
+        How many were matched rightly, and how many that could be were matched.
+    """
+    date = features.as_of.iloc[0]
+    # A postcode that the last release leaves out keeps the attributes of the release before.
+    released = truth[truth.as_of <= date]
+    attributes = [c for c in released.columns if c in features.columns and c not in ("row", "person_id", "as_of")]
+    pairs = features.merge(released, on="person_id", suffixes=("", "_true"))
+    same = pd.DataFrame({c: pairs[c].isna() | ((pairs[c] - pairs[f"{c}_true"]).abs() < 1e-9) for c in attributes})
+    pairs = pairs.assign(right=pairs.third_party_known & same.all(axis=1))
+    people = pairs.groupby("person_id").agg(known=("third_party_known", "any"), right=("right", "any"),
+                                            listed=("listed", "any"))  # fmt: skip
+    return MatchTruth(
+        n_known=int(people.known.sum()),
+        n_listed=int(people.listed.sum()),
+        right_share=float(people.right[people.known].mean()),
+        found_share=float(people.known[people.listed].mean()),
+    )
 
 
 def _with_postcode(features: ibis.Table, places: ibis.Table) -> ibis.Table:

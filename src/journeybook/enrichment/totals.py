@@ -1,6 +1,7 @@
 """Witnesses of the features: totals that must add up to a cent, and a recount in another way."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import ibis
@@ -8,6 +9,23 @@ import numpy as np
 import pandas as pd
 
 from journeybook.enrichment.snapshots import DATES, NOT_PURCHASES, bucket
+
+
+@dataclass(frozen=True)
+class Recount:
+    """Features counted again in another way.
+
+    Attributes:
+        n_people: People counted again.
+        n_dates: Dates counted again.
+        n_figures: Figures compared.
+        worst: Greatest difference, relative to the figure where it is above 1; infinite where one is missing.
+    """
+
+    n_people: int
+    n_dates: int
+    n_figures: int
+    worst: float
 
 
 def totals_by_date(
@@ -89,3 +107,100 @@ def recount(lines: pd.DataFrame, *, as_of: datetime) -> pd.Series:
     if "store_id" in past:
         found["n_stores"] = past.store_id.nunique()
     return pd.Series(found)
+
+
+def worst_difference(transactions: ibis.Table, features: ibis.Table, *, n_people: int, n_dates: int) -> Recount:
+    """Recount the features of some people on some dates in pandas, and set them against those stored.
+
+    Args:
+        transactions: Clean receipt lines with `person_id`.
+        features: Snapshots made from them.
+        n_people: People to recount: every k-th of the last snapshot, at least 1.
+        n_dates: Dates to recount: spread evenly, the last among them, at least 1.
+
+    Raises:
+        ValueError: `n_people` or `n_dates` is below 1.
+    """
+    if min(n_people, n_dates) < 1:
+        raise ValueError(f"n_people is {n_people} and n_dates {n_dates}: both must be at least 1.")
+    stored = features.select("row", "person_id", "as_of").order_by("row").to_pandas()
+    dates = stored.as_of.unique()
+    at_end = stored.person_id[stored.as_of == dates[-1]]
+    people = at_end.iloc[:: -(-len(at_end) // n_people)].tolist()
+    dates = dates[np.unique(np.linspace(len(dates) - 1, 0, n_dates).round().astype(int))]
+    lines = transactions.filter(transactions.person_id.isin(people)).order_by("row").to_pandas()
+    told = features.filter(features.person_id.isin(people)).order_by("row").to_pandas()
+    told = told[told.as_of.isin(dates)]
+    worst, n_figures = 0.0, 0
+    for snapshot in told.to_dict("records"):
+        own = lines[lines.person_id == snapshot["person_id"]]
+        counted = recount(own, as_of=snapshot["as_of"])
+        for name in counted.index.intersection(told.columns):
+            ours, theirs = float(snapshot[name]), float(counted[name])
+            n_figures += 1
+            if np.isnan(ours) and np.isnan(theirs):
+                continue
+            apart = abs(ours - theirs) / max(1.0, abs(theirs))
+            worst = max(worst, np.inf if np.isnan(apart) else apart)
+    return Recount(n_people=len(people), n_dates=len(dates), n_figures=n_figures, worst=float(worst))
+
+
+def greatest_difference(features: ibis.Table, remade: ibis.Table) -> float:
+    """Return the greatest difference between a snapshot and the same one made again.
+
+    Args:
+        features: Stored snapshots.
+        remade: One snapshot, made of the rows before its date alone.
+
+    Returns:
+        The greatest absolute difference of a number; infinite where a person, or a value, is in one only.
+    """
+    again = remade.to_pandas().set_index("person_id").sort_index()
+    date = again.as_of.iloc[0].to_pydatetime()
+    stored = features.filter(features.as_of == ibis.literal(date)).to_pandas().set_index("person_id").sort_index()
+    names = [c for c, dtype in remade.schema().items() if dtype.is_numeric() and c != "row"]
+    if not stored.index.equals(again.index) or not stored[names].isna().equals(again[names].isna()):
+        return float("inf")
+    return float((stored[names] - again[names]).abs().max(axis=None))
+
+
+def snapshots_hold(
+    transactions: ibis.Table, features: ibis.Table, remade: ibis.Table, totals: pd.DataFrame
+) -> pd.DataFrame:
+    """Hold the snapshots against totals, a second count, and the same made of data that end on its date.
+
+    Args:
+        transactions: Clean receipt lines that the snapshots were made from.
+        features: Stored snapshots.
+        remade: One snapshot, made of the rows before its date alone.
+        totals: From `totals_by_date`.
+
+    Returns:
+        `name`, `value`, `reference`, `tolerance`, `source`; all references are 0.
+    """
+    again = worst_difference(transactions, features, n_people=12, n_dates=3)
+    counted = f"a second count in pandas, {again.n_people} people on {again.n_dates} dates"
+    rows = [
+        ("revenue not accounted for", totals.left_over.abs().max(), 0, 0.0, "all receipts before each date"),
+        (f"worst difference of {again.n_figures:,} figures", again.worst, 0, 1e-9, counted),
+        ("worst difference without the future", greatest_difference(features, remade), 0, 1e-9,
+         "one snapshot, made again of data that end on its date"),
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["name", "value", "reference", "tolerance", "source"])
+
+
+def study_holds(totals: pd.DataFrame, by_date: pd.DataFrame, known_of: pd.DataFrame) -> pd.DataFrame:
+    """Hold the last snapshot against what is published of the Complete Journey study, all households.
+
+    Returns:
+        `name`, `value`, `reference`, `tolerance`, `source`.
+    """
+    rows = [
+        ("revenue of all people", totals.people.iloc[-1], 4_596_039.58, 0.005),
+        ("people", by_date.n_people.iloc[-1], 2_469, 0.0),
+        ("people with demographics", known_of.n_known.iloc[-1], 801, 0.0),
+        ("median revenue of people with demographics", known_of.median_revenue_known.iloc[-1], 2_635, 0.5),
+        ("median revenue of the others", known_of.median_revenue_unknown.iloc[-1], 711, 0.5),
+    ]
+    frame = pd.DataFrame(rows, columns=["name", "value", "reference", "tolerance"])
+    return frame.assign(source="84.51° study, 2017")
