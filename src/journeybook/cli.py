@@ -1,6 +1,7 @@
 """The command line: run, check, params, data, compare."""
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -24,6 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"journeybook: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # The reader of our output, such as `head`, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("\njourneybook: stopped.", file=sys.stderr)
         return 130
