@@ -11,6 +11,7 @@ import pytest
 from journeybook.errors import JourneybookError
 from journeybook.tables import (
     SCHEMAS,
+    keep_permitted,
     open_run,
     permitted_people,
     provenance,
@@ -163,6 +164,14 @@ def test_read_refused_gives_only_those_who_refuse(make_run):
     )
     refused = read_refused(run, "accepted/transactions", purpose="analytics").to_pandas()
     assert refused.customer_id.tolist() == ["no"]
+
+
+def test_who_withdrew_everything_leaves_no_gap():
+    decisions = ledger(("yes", True, 1, 1, None), ("left", True, 1, 1, None), ("left", False, 2, 2, None))
+    rows = ibis.memtable(receipts("left", "yes", None, "never asked", "yes"))
+    kept = keep_permitted(rows, ibis.memtable(decisions), as_of=at(12).to_pydatetime()).order_by("row").to_pandas()
+    assert kept.row.tolist() == [1, 2, 3]
+    assert kept.customer_id.fillna("guest").tolist() == ["yes", "guest", "yes"]
 
 
 def test_pseudonyms_depend_on_the_key_and_keep_nulls():

@@ -1,6 +1,6 @@
 """The canonical tables: their columns, reading them for a purpose, writing them."""
 
-from journeybook.tables.consent import pseudonym, standing
+from journeybook.tables.consent import keep_permitted, pseudonym, standing
 from journeybook.tables.run import (
     Run,
     consent_note,
@@ -29,6 +29,7 @@ __all__ = [
     "consent_note",
     "has",
     "has_truth",
+    "keep_permitted",
     "list_tables",
     "open_run",
     "permitted_people",

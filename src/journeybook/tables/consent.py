@@ -37,16 +37,39 @@ def standing(ledger: ibis.Table, *, purpose: str, as_of: datetime) -> ibis.Table
         One row a customer who ever decided: `customer_id`, `permits` (a grant that has not ended),
         `refuses` (a refusal; a grant that has ended is neither).
     """
-    made = ledger.filter(ledger.purpose == purpose, ledger.occurred_at < as_of)
+    return standings(ledger.filter(ledger.purpose == purpose), as_of=as_of).drop("purpose")
+
+
+def standings(ledger: ibis.Table, *, as_of: datetime) -> ibis.Table:
+    """Return `standing` for every purpose: one row a customer and purpose, with the column `purpose`."""
+    made = ledger.filter(ledger.occurred_at < as_of)
     if "recorded_at" in made.columns:
         made = made.filter(~made.granted | (made.recorded_at.fill_null(made.occurred_at) < as_of))
-    latest = made.mutate(
-        newest=ibis.row_number().over(
-            group_by=made.customer_id, order_by=[made.occurred_at.desc(), made.granted.asc()]
-        )
-    ).filter(ibis._.newest == 0)
+    newest = ibis.row_number().over(
+        group_by=[made.customer_id, made.purpose], order_by=[made.occurred_at.desc(), made.granted.asc()]
+    )
+    latest = made.mutate(newest=newest).filter(ibis._.newest == 0)
     lasts = latest.expires_at.isnull() | (latest.expires_at > as_of) if "expires_at" in latest.columns else True
-    return latest.select("customer_id", permits=latest.granted & lasts, refuses=~latest.granted)
+    return latest.select("customer_id", "purpose", permits=latest.granted & lasts, refuses=~latest.granted)
+
+
+def keep_permitted(table: ibis.Table, ledger: ibis.Table, *, as_of: datetime) -> ibis.Table:
+    """Return the rows of customers who permit at least one purpose, and those without a customer, numbered anew.
+
+    The rows of someone who has withdrawn everything end here. Numbering anew hides the gaps they leave, so that
+    what is made of the rest is the same as if they had never been collected.
+
+    Args:
+        table: Rows with `row` and `customer_id`; a table without customers is returned as it is.
+        ledger: The canonical table `consents`.
+        as_of: The date asked.
+    """
+    if "customer_id" not in table.columns:
+        return table
+    decided = standings(ledger, as_of=as_of)
+    permits = decided.filter(decided.permits).select("customer_id").distinct()
+    kept = table.filter(table.customer_id.isnull() | table.customer_id.isin(permits.customer_id))
+    return kept.mutate(row=ibis.row_number().over(order_by=kept.row) + 1)
 
 
 def check_purpose(purpose: str) -> None:
