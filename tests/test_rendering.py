@@ -1,5 +1,7 @@
 """Pages and index as HTML: what they say, where each figure comes from, and that nothing is fetched."""
 
+import base64
+import hashlib
 import html.parser
 import json
 import re
@@ -66,6 +68,17 @@ def test_no_page_asks_another_host(toy_run) -> None:
         for address in Document(text).addresses:
             assert not re.match(r"(https?:)?//", address), (path.name, address)
         assert not re.search(r"@import|url\((?!data:)|require\.js|MathJax|cdn", text), path.name
+
+
+def test_pages_run_their_own_script_and_no_other(toy_run) -> None:
+    for path in sorted(toy_run.out.glob("*.html")):
+        text = path.read_text(encoding="utf-8")
+        policy = re.findall(r'Content-Security-Policy" content="([^"]+)"', text)
+        scripts = re.findall(r"<script[^>]*>(.*?)</script>", text, flags=re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+        assert len(policy) == len(scripts) == 1
+        assert f"script-src 'sha256-{digest}'" in policy[0]
+        assert policy[0].startswith("default-src 'none'; img-src data:;")
 
 
 def test_links_lead_somewhere(toy_run) -> None:

@@ -75,6 +75,21 @@ def test_nothing_unfinished_is_left(toy_run) -> None:
     assert left == []
 
 
+@pytest.mark.slow
+def test_another_folder_gives_the_same_bytes(toy_run, toy_pages, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(running, "build_dataset", toys.build_toy_dataset)
+    parameters = read_parameters(pages=toy_pages, settings=["seed=7"], defaults=tmp_path / "none.yaml")
+    out = tmp_path / "a much longer name of a folder" / "reports"
+    running.run_report(parameters, out=out)
+    for folder in ("results", "executed"):
+        names = sorted(path.name for path in (toy_run.out / folder).iterdir())
+        assert names == sorted(path.name for path in (out / folder).iterdir())
+        for name in names:
+            assert (out / folder / name).read_bytes() == (toy_run.out / folder / name).read_bytes(), name
+    for path in toy_run.out.glob("0*.html"):
+        assert (out / path.name).read_bytes() == path.read_bytes()
+
+
 def test_one_page_keeps_what_it_needs(again) -> None:
     outcome, said, _ = again(only=("02_count",))
     kept = {page.name: page.kept for page in outcome.pages if page.status == "done"}

@@ -94,7 +94,11 @@ def check_lines(parameters: RunParameters) -> Iterator[str]:
         from journeybook.datasets.files import check_files
 
         for found in check_files(ibis.duckdb.connect(), files=parameters.files, base=parameters.base):
-            yield str(found)
+            files = f"{found.n_files} file{'s' if found.n_files != 1 else ''}"
+            misfits = f"{found.n_unconverted:,} with a value that does not convert"
+            yield f"{found.table}: {found.n_rows:,} rows in {files}, {misfits}"
+            yield _indented(", ".join(found.columns), by=4)
+            yield from (_indented(note, by=4) for note in found.notes)
         yield from plan_lines(parameters, raw=list(parameters.files))
     else:
         yield f"{parameters.dataset} comes with journeybook: nothing of yours to check."

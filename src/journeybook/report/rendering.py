@@ -1,5 +1,7 @@
 """A page and the index as HTML: one file each, nothing fetched from another host."""
 
+import base64
+import hashlib
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,7 +52,6 @@ def render_report(
             _environment()
             .get_template("page.html.j2")
             .render(
-                style=_style(),
                 pages=pages,
                 here=page.name,
                 page=page,
@@ -67,7 +68,6 @@ def render_report(
         _environment()
         .get_template("index.html.j2")
         .render(
-            style=_style(),
             here="",
             pages=pages,
             dataset=parameters.dataset,
@@ -297,15 +297,19 @@ def _together(kinds: Iterable[str]) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    # The browser runs this script and no other, and fetches nothing, whatever text the data bring into a page.
+    environment.globals |= {"style": _style(), "script": script, "script_hash": f"sha256-{digest}"}
+    return environment
 
 
-@cache
 def _style() -> str:
     light = HtmlFormatter(style="default").get_style_defs(".highlight")
     dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")

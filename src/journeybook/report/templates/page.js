@@ -1,0 +1,4 @@
+document.querySelector("nav .here").scrollIntoView({inline: "center", block: "nearest"});
+document.getElementById("all-code")?.addEventListener("change", event => {
+  document.querySelectorAll("details.code").forEach(code => { code.open = event.target.checked; });
+});
