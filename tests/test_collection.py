@@ -1,6 +1,8 @@
 """Page 01: rows accepted or set aside, the ledger over time, and what the page is held against."""
 
+import os
 from datetime import datetime
+from pathlib import Path
 
 import ibis
 import numpy as np
@@ -8,6 +10,7 @@ import pandas as pd
 import pytest
 
 from journeybook import collection
+from journeybook.datasets.files import build_files
 from journeybook.tables import PURPOSES
 
 AS_OF = datetime(2020, 7, 1)
@@ -163,6 +166,19 @@ def test_tables_are_left_as_they_were():
     before = frame.order_by("row").to_pandas()
     collection.collect({"transactions": frame})
     pd.testing.assert_frame_equal(frame.order_by("row").to_pandas(), before)
+
+
+def test_equal_rows_of_the_e_mail_challenge(tmp_path):
+    folder = os.environ.get("JOURNEYBOOK_DATA")
+    if not folder:
+        pytest.skip("1 witness needs hillstrom/hillstrom.csv under JOURNEYBOOK_DATA")
+    columns = {"variant": "segment", "visit": "visit", "conversion": "conversion", "spend": "spend"}
+    files = {"experiment": {"path": "hillstrom/hillstrom.csv", "columns": columns, "keep": "rest"}}
+    engine = ibis.duckdb.connect()
+    build_files(engine, tmp_path, files=files, timezone="UTC", base=Path(folder))
+    found = collection.collect({"experiment": engine.read_parquet(tmp_path / "raw" / "experiment.parquet")})
+    assert found.counts.n_accepted.item() == 64_000
+    assert found.findings.n_rows.tolist() == [6_562]
 
 
 # The ledger

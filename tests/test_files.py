@@ -494,6 +494,15 @@ def test_tables_that_are_unknown(tmp_path, files, said):
     assert said in refusal(tmp_path, files)
 
 
+def test_what_the_engine_refuses_is_one_sentence_without_values(tmp_path):
+    write(tmp_path, "shop.csv", SHOP.replace("2010-12-01 08:26:00", "2010-12-01T08:26:00Z"))
+    with pytest.raises(
+        JourneybookError, match=r"^files.transactions cannot be read as its columns say: .*\.$"
+    ) as found:
+        build(tmp_path, {"transactions": block("shop.csv")}, timezone="Europe/Atlantis")
+    assert "Atlantis" not in str(found.value)
+
+
 def test_an_identifier_belongs_to_customer_records_alone(tmp_path):
     text = "y,mail\n1,a@b.org\n0,c@d.org\n"
     files = {"contacts": block(write(tmp_path, "c.csv", text), {"responded": "y", "email": "mail"})}

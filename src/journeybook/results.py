@@ -70,7 +70,7 @@ def show_checks(checks: Sequence[Check]) -> pd.DataFrame:
         {
             "check": [c.name for c in checks],
             "passed": ["yes" if c.passed else "NO" for c in checks],
-            "value": [f"{c.value:.6g}" for c in checks],
+            "value": [say_figure(c.value) for c in checks],
             "compared with": [_rule(c) for c in checks],
             "source": [c.source for c in checks],
         }
@@ -133,12 +133,27 @@ def save_results(
     unfinished.replace(path)
 
 
+def say_figure(value: float | None) -> str:
+    """Return a figure as tables show it: whole numbers whole, others to six digits or to the cent.
+
+    >>> [say_figure(v) for v in (1469307, 4596039.58, 0.0765903812, 8.9e-16, None)]
+    ['1,469,307', '4,596,039.58', '0.0765904', '8.9e-16', 'none']
+    """
+    if value is None or math.isnan(value):
+        return "none"
+    if math.isinf(value):
+        return str(value)
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.2f}" if 1e4 <= abs(value) < 1e15 else f"{value:.6g}"
+
+
 def _rule(c: Check) -> str:
     if isinstance(c.reference, list):
-        return f"inside {c.reference[0]:.6g} to {c.reference[1]:.6g}"
+        return f"inside {say_figure(c.reference[0])} to {say_figure(c.reference[1])}"
     if c.rule == "within":
-        return f"{c.reference:.6g} ± {c.tolerance:.2g}"
-    return f"{c.rule} {c.reference:.6g}"
+        return f"{say_figure(c.reference)} ± {c.tolerance:.2g}"
+    return f"{c.rule} {say_figure(c.reference)}"
 
 
 def _fingerprint(run: Run, name: str) -> dict[str, Any]:

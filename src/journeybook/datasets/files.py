@@ -5,6 +5,7 @@ columns of one row; numbers and booleans stand for themselves. Values that do no
 quarantine (`unconverted` names them); what cannot be right for any row stops with one sentence.
 """
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -156,7 +157,8 @@ def _describe(block: Mapping, made: _Prepared) -> str:
     """Return where the rows come from, in a few words, without the folder."""
     n_read, n_left = made.rows.n_read, made.rows.n_read - made.rows.n_rows
     words = f"{Path(block['path']).name}: {made.source.n_files} file(s), {n_read} rows"
-    return words + (f", {n_left} of them left out by `where`" if n_left else "")
+    words += f", {n_left} of them left out by `where`" if n_left else ""
+    return "; ".join([words, *made.source.notes])
 
 
 def _prepare(
@@ -189,5 +191,10 @@ def _prepare(
     where = None
     if block.get("where") is not None:
         where = make_target(engine, None, "where", block["where"], names=names, place=f"{place}.where")
-    rows = map_rows(engine, source, schema, targets, where, table=table)
+    try:
+        rows = map_rows(engine, source, schema, targets, where, table=table)
+    except duckdb.Error as problem:
+        # The engine quotes values in its messages, and a value may name a person.
+        reason = re.sub(r"'[^']*'|\"[^\"]*\"", "'…'", str(problem).split("\n")[0]).rstrip(".")
+        raise JourneybookError(f"{place} cannot be read as its columns say: {reason}.") from None
     return _Prepared(rows=rows, source=source, notes=(*notes, *rows.notes))

@@ -127,7 +127,6 @@ class _Bound:
         bad: Text of a value that does not convert in a column the expression takes as a number or date.
         native: Type of the value.
         expression: Whether `tried` is such a structure.
-        dates: How the value writes dates, where that is known.
         column: The source's column, where it is one as it stands.
     """
 

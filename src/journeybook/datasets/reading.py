@@ -176,7 +176,15 @@ def is_parquet(file: Path) -> bool:
 class _Staging:
     """Rows of several files, gathered part by part."""
 
-    def __init__(self, connection, *, name: str, folder: Path | None, limit: int | None, options: Mapping) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        name: str,
+        folder: Path | None,
+        limit: int | None,
+        options: Mapping,
+    ) -> None:
         self.connection, self.name, self.folder = connection, name, folder
         self.limit, self.options = limit, options
         self.parts: list[str] = []

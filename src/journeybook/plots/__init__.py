@@ -1,6 +1,7 @@
 """How every figure looks. One module a page; each only draws."""
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -18,7 +19,8 @@ COLOURS = {
 
 
 def use_house_style() -> None:
-    """Set size, type, colours and grid of the figures that follow."""
+    """Set size, type, colours and grid of the figures that follow, and how tables round and break text."""
+    pd.set_option("display.precision", 4, "display.max_colwidth", 200)
     plt.rcParams.update(
         {
             "figure.figsize": (8.5, 4.2),
