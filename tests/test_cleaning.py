@@ -405,16 +405,16 @@ def test_a_trial_that_cannot_be_made_says_why(change, message):
 
 
 @pytest.mark.parametrize(
-    ("tables", "source", "simulated"),
+    ("tables", "source", "from_table"),
     [
-        ({"paths": table(path=["a"], conversions=[1], nulls=[1])}, "simulated pairs", True),
-        ({"contacts": table(responded=[True] * 80, a=range(80), b=[1, 2] * 40)}, "rows of contacts", False),
-        ({"transactions": spenders(80)[0]}, "customers", False),
+        ({"paths": table(path=["a"], conversions=[1], nulls=[1])}, "simulated pairs", None),
+        ({"contacts": table(responded=[True] * 80, a=range(80), b=[1, 2] * 40)}, "rows of contacts", "contacts"),
+        ({"transactions": spenders(80)[0]}, "customers", "transactions"),
     ],
 )
-def test_every_data_set_has_cells_for_the_trial(tables, source, simulated):
+def test_every_data_set_has_cells_for_the_trial(tables, source, from_table):
     cells = cleaning.numeric_cells(tables, max_rows=500, rng=stream(1, "cells"))
-    assert (cells.source, cells.simulated) == (source, simulated)
+    assert (cells.source, cells.table) == (source, from_table)
     assert cells.frame.notna().all(axis=None)
     assert cells.column in cells.frame
 
@@ -432,3 +432,14 @@ def test_sentences_hold_for_nothing_found():
     report = cleaning.missing_report(found.tables)
     presence = cleaning.presence_by_spend(found.tables, level=0.95, max_customers=10)
     assert cleaning.say_missing(report, presence).startswith("No value is missing.")
+
+
+def test_the_page_s_witnesses_hold_and_would_notice():
+    tables = {"transactions": spenders(80)[0], "contacts": table(responded=[True, False])}
+    found = cleaning.clean_tables(tables, **RULES)
+    held = cleaning.rows_hold(tables, found, max_rows=100)
+    assert len(held) == 4 and (held.value == 0).all()
+    short = tables | {"transactions": tables["transactions"].filter(ibis._.row > 1)}
+    assert cleaning.rows_hold(short, found, max_rows=100).set_index("name").value["revenue lost"] == -1
+    held = cleaning.trial_holds(rng=stream(9, "normals"))
+    assert len(held) == 8 and ((held.value - held.reference).abs() <= held.tolerance).all()

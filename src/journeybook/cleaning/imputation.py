@@ -30,14 +30,14 @@ class Cells:
         column: Column whose cells are hidden; the others help to fill them in.
         source: What the rows are, in a few words.
         n_all: Rows there were before every k-th was taken.
-        simulated: The numbers are not from this data set, which has too few.
+        table: Table the numbers are from; None where this data set has too few, and they are simulated.
     """
 
     frame: pd.DataFrame
     column: str
     source: str
     n_all: int
-    simulated: bool
+    table: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +176,7 @@ def numeric_cells(tables: Mapping[str, ibis.Table], *, max_rows: int, rng: np.ra
         cells = _varying(np.log1p(counts).add_prefix("log_"))
         if len(cells) >= _FEWEST_ROWS and "log_spend" in cells and cells.shape[1] >= 2:
             n_all = int(tables["transactions"].customer_id.nunique().execute())
-            return Cells(cells, "log_spend", "customers", n_all, simulated=False)
+            return Cells(cells, "log_spend", "customers", n_all, "transactions")
     for name in _UNIT_TABLES:
         if name not in tables:
             continue
@@ -191,9 +191,9 @@ def numeric_cells(tables: Mapping[str, ibis.Table], *, max_rows: int, rng: np.ra
         rows = placed.filter(placed.place % max(1, -(-n_all // max_rows)) == 0).order_by("row")
         cells = _varying(rows.select(*numeric).to_pandas().astype(float).dropna())
         if len(cells) >= _FEWEST_ROWS and cells.shape[1] >= 2:
-            return Cells(cells, str(cells.nunique().idxmax()), f"rows of {name}", n_all, simulated=False)
+            return Cells(cells, str(cells.nunique().idxmax()), f"rows of {name}", n_all, name)
     pairs = correlated_normals(2_000, correlation=0.7, rng=rng)
-    return Cells(pairs, "y", "simulated pairs", len(pairs), simulated=True)
+    return Cells(pairs, "y", "simulated pairs", len(pairs), None)
 
 
 def _fill(

@@ -79,7 +79,7 @@ def plot_imputation(trial: ImputationTrial) -> Figure:
             xytext=(0, 8 if above else -15), ha="center", fontsize=9,
         )  # fmt: skip
     left.axhline(1, color=COLOURS["grey"], linewidth=1, linestyle="--")
-    left.set_xlim(0, max(1.6, random.rmse.max() * 1.1))
+    left.set_xlim(0, max(1.6, random.rmse.max() * 1.2))
     left.set_ylim(-0.15, max(1.25, random.variance_ratio.max() * 1.15))
     left.set(
         title="Error against variance kept",

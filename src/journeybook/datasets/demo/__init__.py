@@ -68,7 +68,9 @@ def build_demo(connection: Backend, folder: Path, *, seed: int, scale: float, ti
         "factorial": experiments.factorial,
     }
     for name, table in raw.items():
-        write_raw(connection, folder, name, table, provenance="SIMULATED", source=_SOURCE)
+        # The experiments' covariate is what real households spent.
+        provenance = "MIXED" if name in ("experiment", "factorial") else "SIMULATED"
+        write_raw(connection, folder, name, table, provenance=provenance, source=_SOURCE)
     areas = third_party_truth(vendor, people.postcodes)
     found = correlation_found(households, areas)
     parameters = vendor.parameters | {"third_party_correlation_found": found} | contacts.parameters
