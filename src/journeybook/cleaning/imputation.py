@@ -173,7 +173,7 @@ def numeric_cells(tables: Mapping[str, ibis.Table], *, max_rows: int, rng: np.ra
         figures = customer_figures(tables["transactions"], max_customers=max_rows)
         # The number of lines all but says the spend, and whoever lacks the one lacks the other.
         counts = figures.drop(columns=["customer_id", "n_lines"]).clip(lower=0)
-        cells = _varying(np.log1p(counts).add_prefix("log_"))
+        cells = _varying(counts.transform(np.log1p).add_prefix("log_"))
         if len(cells) >= _FEWEST_ROWS and "log_spend" in cells and cells.shape[1] >= 2:
             n_all = int(tables["transactions"].customer_id.nunique().execute())
             return Cells(cells, "log_spend", "customers", n_all, "transactions")

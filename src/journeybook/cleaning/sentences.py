@@ -1,6 +1,7 @@
 """What page 02 says in words, computed from its figures."""
 
 import ibis
+import numpy as np
 import pandas as pd
 
 from journeybook.cleaning.imputation import Cells, ImputationTrial
@@ -60,7 +61,7 @@ def say_missing(report: pd.DataFrame, presence: pd.DataFrame) -> str:
     apart = differs(presence)
     if apart.empty:
         return f"{told} None of the {len(presence)} comparisons shows that presence goes with spend."
-    far = apart.loc[(apart.auc - 0.5).abs().idxmax()]
+    far = apart.iloc[int(np.argmax(np.abs(apart.auc - 0.5)))]
     what = f"a row in `{far.table}`" if far.column == "any" else f"a known `{far.table}.{far.column}`"
     return (
         f"{told} In {len(apart)} of {len(presence)} comparisons **presence goes with spend**: the "
@@ -77,7 +78,7 @@ def differs(presence: pd.DataFrame) -> pd.DataFrame:
 def say_imputation(trial: ImputationTrial, cells: Cells) -> str:
     """Return what filling in did to the hidden cells."""
     at_random, low = (by_method(trial, mechanism) for mechanism in ("at_random", "low_values"))
-    best = at_random.rmse.idxmin()
+    best = str(at_random.index[int(np.argmin(at_random.rmse))])
     sampled = f" (a sample of {cells.n_all:,})" if cells.n_all > trial.n_rows else ""
     return (
         f"{trial.hidden_share:.0%} of the cells of `{trial.column}` were hidden, of {trial.n_rows:,} "

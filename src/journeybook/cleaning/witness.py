@@ -36,7 +36,9 @@ def rows_hold(accepted: Mapping[str, ibis.Table], found: Cleaning, *, max_rows: 
         `name`, `value`, `reference`, `tolerance`, `source`.
     """
     lost = int((found.counts.rows_in - found.counts.rows_out - found.counts.rows_set_aside).abs().sum())
-    zeros = [("rows lost", lost, "rows in = rows out + rows set aside, table by table")]
+    zeros: list[tuple[str, float, str]] = [
+        ("rows lost", lost, "rows in = rows out + rows set aside, table by table")
+    ]
     for name in [name for name in accepted if name in PASSED_THROUGH]:
         altered = count_altered(accepted[name], found.tables[name])
         zeros.append((f"rows of {name} altered", altered, "the accepted table, every column but row"))

@@ -82,7 +82,7 @@ def recount(lines: pd.DataFrame, *, as_of: datetime) -> pd.Series:
     key = past.basket_id.fillna(past.occurred_at.astype(str)) if "basket_id" in past else past.occurred_at
     baskets = past.groupby([key, dates], dropna=False).occurred_at.transform("min")
     times = baskets[bought.index].groupby([key[bought.index], dates[bought.index]]).first().sort_values()
-    gaps = times.diff().dropna() / day
+    gaps = times.diff().dropna().dt.total_seconds() / 86_400
     found = {
         "recency_days": (as_of - times.max()) / day,
         "tenure_days": (as_of - times.min()) / day,
