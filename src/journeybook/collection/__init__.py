@@ -14,10 +14,10 @@ from journeybook.collection.consents import (
     open_rows,
     recount_ledger,
 )
-from journeybook.collection.pitfalls import Pitfall, consent_pitfall, type_pitfall
+from journeybook.collection.pitfalls import Pitfall, consent_pitfall, find_pitfall, type_pitfall
 from journeybook.collection.rows import Collection, collect, mask, masked_rows
 from journeybook.collection.witnesses import check_ledger, check_planted, check_rules, check_study, check_sums
-from journeybook.collection.words import metrics, say_consent, say_findings, say_rows, say_use
+from journeybook.collection.words import metrics, say_consent, say_findings, say_in_short, say_rows, say_use
 
 __all__ = [
     "Collection",
@@ -32,6 +32,7 @@ __all__ = [
     "consent_history",
     "consent_pitfall",
     "count_permits",
+    "find_pitfall",
     "mask",
     "masked_rows",
     "metrics",
@@ -39,6 +40,7 @@ __all__ = [
     "recount_ledger",
     "say_consent",
     "say_findings",
+    "say_in_short",
     "say_rows",
     "say_use",
     "type_pitfall",

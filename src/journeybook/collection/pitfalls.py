@@ -28,6 +28,13 @@ class Pitfall:
     sentence: str
 
 
+def find_pitfall(accepted: Mapping[str, ibis.Table], *, as_of: datetime | None, max_rows: int) -> Pitfall:
+    """Return the pitfall of these tables: of consent where there is a ledger, of types where there is none."""
+    if "consents" in accepted and as_of is not None:
+        return consent_pitfall(accepted["consents"], as_of=as_of)
+    return type_pitfall(accepted, max_rows=max_rows)
+
+
 def consent_pitfall(ledger: ibis.Table, *, as_of: datetime) -> Pitfall:
     """Count permissions by the shortcuts that ignore withdrawals or the end of a grant."""
     last = ibis.row_number().over(group_by=[ledger.customer_id, ledger.purpose], order_by=ibis.desc(ledger.row))

@@ -65,6 +65,12 @@ def say_use(decisions: pd.DataFrame | None) -> str:
     )
 
 
+def say_in_short(found: Collection, decisions: pd.DataFrame | None) -> str:
+    """Return the page's three bullets."""
+    said = [say_rows(found.counts, found.problems), say_findings(found.findings), say_consent(decisions)]
+    return "**In short**\n\n" + "\n".join(f"* {sentence}" for sentence in said)
+
+
 def metrics(found: Collection, history: ConsentHistory | None, pitfall: Pitfall) -> dict[str, float]:
     """Return the page's headline figures."""
     headline = {

@@ -21,7 +21,18 @@ from journeybook.errors import JourneybookError
 _SAME = {"sep": "delim", "delimiter": "delim", "separator": "delim", "null": "nullstr", "column_names": "names"}
 _SAME |= {"date_format": "dateformat", "timestamp_format": "timestampformat", "quotechar": "quote"}
 _PASSED = ("compression", "max_line_size", "null_padding", "strict_mode")
-_OWN = ("delim", "quote", "escape", "header", "skip", "names", "nullstr", "encoding", "filename", "union_by_name")
+_OWN: tuple[str, ...] = (
+    "delim",
+    "quote",
+    "escape",
+    "header",
+    "skip",
+    "names",
+    "nullstr",
+    "encoding",
+    "filename",
+    "union_by_name",
+)
 _OWN += ("decimal_separator", "thousands", "dateformat", "timestampformat")
 # Readings that are always so here: no value decides a type, and no line is dropped.
 _NEEDLESS = (

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -76,10 +76,9 @@ def make_target(
         JourneybookError: The table has no such column, or what is given is no column, expression or literal.
     """
     dtype, hidden = _canonical_type(schema, name, place=place) if schema is not None else ("boolean", False)
-    target = {"name": str(name), "place": place, "given": str(given), "dtype": dtype, "hidden": hidden}
-    target["condition"] = schema is None
+    target = Target(str(name), place, str(given), dtype, hidden=hidden, condition=schema is None)
     if isinstance(given, bool | int | float) and (schema is not None or isinstance(given, bool)):
-        return Target(**target, literal=str(given).lower() if isinstance(given, bool) else repr(given))
+        return replace(target, literal=str(given).lower() if isinstance(given, bool) else repr(given))
     if not isinstance(given, str):
         raise JourneybookError(
             f"{place} is {given!r}: it must be the name of a column, an expression in quotes, a number or a "
@@ -87,9 +86,9 @@ def make_target(
         )
     column = find_column(given, names)
     if column is not None and schema is not None:
-        return Target(**target, column=column)
+        return replace(target, column=column)
     text = given if column is None else '"' + column.replace('"', '""') + '"'
-    return Target(**target, expression=parse_expression(engine, text, columns=names, place=place))
+    return replace(target, expression=parse_expression(engine, text, columns=names, place=place))
 
 
 def _canonical_type(schema: Schema, name: object, *, place: str) -> tuple[str | None, bool]:

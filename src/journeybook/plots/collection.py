@@ -31,7 +31,7 @@ def plot_rows(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
             ax.text(row.n_quarantined * 1.2, at - 0.16, f"{row.n_quarantined:,}", va="center", fontsize=9)
     ax.set_xscale("log")
     # A label takes up as much of the axis as four orders of magnitude at the most.
-    ax.set_xlim(1, float(shown.n_collected.max()) ** 1.75 + 10)
+    ax.set_xlim(0.6, float(shown.n_collected.max()) ** 1.75 + 10)
     ax.set_yticks(place, shown.table)
     ax.set_ylim(-0.7, len(shown) - 0.3)
     ax.grid(axis="y", visible=False)
