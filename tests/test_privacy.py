@@ -151,6 +151,15 @@ def test_drawn_errors_are_those_of_the_closed_form():
     assert laplace.closed_form.tolist() == [250, 50, 25]
 
 
+def test_draws_and_slack_out_of_range_are_errors():
+    with pytest.raises(ValueError, match="1,000 or more"):
+        privacy.error_curve([1.0], sensitivity=1.0, n_draws=10, rng=stream(1, "errors"))
+    with pytest.raises(ValueError, match="above 0"):
+        privacy.error_curve([0.0], sensitivity=1.0, n_draws=1000, rng=stream(1, "errors"))
+    with pytest.raises(ValueError, match="slack is 0"):
+        privacy.composition(epsilon=1.0, n_releases=[1], slack=0)
+
+
 @pytest.mark.parametrize("epsilon", [0.3, 1.0])
 def test_neighbours_tell_a_kept_promise_from_a_broken_one(epsilon):
     draws = {"epsilon": epsilon, "n_draws": 40_000}

@@ -15,7 +15,7 @@ def plot_weights(model: LinkageModel, ax: Axes | None = None) -> Axes:
     weights = model.weights.iloc[::-1].reset_index(drop=True)
     place = weights.index + 0.7 * (weights.field != weights.field.shift()).cumsum()
     if ax is None:
-        _, ax = plt.subplots(figsize=(8.5, 0.24 * place.max() + 0.9))
+        _, ax = plt.subplots(figsize=(8.5, 0.24 * max(place, default=5) + 0.9))
     colours = np.where(weights.weight_bits > 0, COLOURS["blue"], COLOURS["red"])
     ax.barh(place, weights.weight_bits, color=colours, height=0.8)
     ax.axvline(0, color="black", linewidth=0.8)
@@ -41,7 +41,8 @@ def plot_pairs(histogram: pd.DataFrame, threshold: float, ax: Axes | None = None
     if 0 < threshold < 1:
         ax.axvline(np.log2(threshold / (1 - threshold)), color="black", linestyle="--", linewidth=1)
     ax.set_title(f"Which compared pairs are one person (linked from {threshold:g}, dashed)")
-    ax.set_yscale("log")
+    if len(histogram):
+        ax.set_yscale("log")
     ax.set_xlabel("log2 of the odds that a pair is one person")
     ax.set_ylabel("expected number of pairs")
     ax.legend(loc="upper left")
@@ -78,7 +79,7 @@ def plot_keys(keys: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for y, row in zip(place, keys.itertuples(), strict=True):
         ax.annotate(f" {row.wrong_share:.0%} wrong, {row.missed_share:.0%} missed", (row.n_pairs, y), va="center")
     ax.set_yticks(place, keys.key)
-    ax.set_xlim(0, 1.3 * max(1, keys.n_pairs.max()))
+    ax.set_xlim(0, 1.45 * max(1, keys.n_pairs.max()))
     ax.set_xlabel("pairs of customer ids put together")
     ax.set_title("Linking on one key alone")
     ax.grid(axis="y", visible=False)

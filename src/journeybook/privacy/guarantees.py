@@ -42,13 +42,20 @@ def error_curve(
     Args:
         epsilons: Budgets, above 0.
         sensitivity: Of the Laplace mechanism, above 0.
-        n_draws: Draws for each, 2 or more.
+        n_draws: Draws for each, 1,000 or more.
         rng: Seeds the noise.
 
     Returns:
         One row a mechanism and epsilon: `mechanism`, `epsilon`, `mean_error`, `standard_error`,
         `closed_form`, `deviation` (in standard errors).
+
+    Raises:
+        ValueError: A budget or the number of draws is out of range.
     """
+    if n_draws < 1000 or not epsilons or min(epsilons) <= 0:
+        raise ValueError(
+            f"epsilons are {epsilons} and n_draws {n_draws}: needed are values above 0, and 1,000 or more."
+        )
     rows = []
     for epsilon in epsilons:
         for name, expected in (("geometric", 1 / np.sinh(epsilon)), ("Laplace", sensitivity / epsilon)):
@@ -116,7 +123,12 @@ def composition(*, epsilon: float, n_releases: Sequence[int], slack: float) -> p
     Returns:
         One row a number: `n_releases`, `epsilon` (of each), `epsilon_sum` (of all, delta 0), and by
         diffprivlib's accountant `epsilon_advanced` and `delta`.
+
+    Raises:
+        ValueError: `slack` is not between 0 and 1.
     """
+    if not 0 < slack < 1:
+        raise ValueError(f"slack is {slack}: needed is a probability between 0 and 1.")
     rows = []
     for n in n_releases:
         total = BudgetAccountant(slack=slack, spent_budget=[(epsilon, 0)] * n).total()
