@@ -20,6 +20,15 @@ RESAMPLINGS = ("none", "class_weights", "smote")
 RARE_LEVEL = 20
 """Levels of a category with fewer training rows than this are pooled."""
 
+TREES = {
+    "learning_rate": 0.04,
+    "max_depth": 4,
+    "min_child_weight": 10,
+    "subsample": 0.8,
+    "colsample_bytree": 0.4,
+}
+"""Weak, slow trees, for responses are mostly noise; picked by log loss on calibration contacts."""
+
 FARTHEST = 3.0
 """Standard deviations beyond which a number counts as this far, so that a line does not extrapolate."""
 
@@ -139,7 +148,9 @@ def encoder(features: pd.DataFrame) -> tuple[ColumnTransformer, int, int, int]:
         The encoder, the count of numbers, the count of all its columns, and the place of the first text column.
     """
     numbers = [name for name in features if pd.api.types.is_float_dtype(features[name])]
-    missing = [name for name in numbers if features[name].isna().any()]
+    # Columns that are missing together, as all of a snapshot's are, need one mark.
+    patterns = {features[name].isna().to_numpy().tobytes(): name for name in reversed(numbers)}
+    missing = [name for name in numbers if name in patterns.values() and features[name].isna().any()]
     words = [name for name in features if name not in numbers]
     fill = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, min_frequency=RARE_LEVEL)
@@ -169,11 +180,7 @@ def _classifier(
         return LogisticRegression(max_iter=1000, class_weight="balanced" if weighted else None)
     return XGBClassifier(
         n_estimators=n_trees,
-        learning_rate=0.06,
-        max_depth=4,
-        min_child_weight=5,
-        subsample=0.8,
-        colsample_bytree=0.8,
+        **TREES,
         scale_pos_weight=float((1 - responded).sum() / responded.sum()) if weighted else 1.0,
         tree_method="hist",
         n_jobs=1,
