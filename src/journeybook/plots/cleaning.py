@@ -24,8 +24,6 @@ def plot_changes(changes: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw the rows that each rule touched, on a log scale; rules that touched none are left out."""
     touched = changes[changes.rows_changed > 0].sort_values("rows_changed", kind="stable")
     ax = ax or plt.subplots(figsize=(8.5, 1.6 + 0.3 * max(len(touched), 2)))[1]
-    if touched.empty:
-        return _nothing(ax, "No rule found a row to change or to flag.")
     names = [f"{row.table}.{row.column}: {row.rule}" for row in touched.itertuples()]
     colours = [COLOURS[_ACTIONS[action]] for action in touched.action]
     ax.barh(names, touched.rows_changed, color=colours)
@@ -44,8 +42,6 @@ def plot_changes(changes: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def plot_presence(presence: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw the chance that a customer who has a value spends more than one who has not, with intervals."""
     ax = ax or plt.subplots(figsize=(8.5, 1.8 + 0.32 * max(len(presence), 2)))[1]
-    if presence.empty:
-        return _nothing(ax, "Too few customers whose spend is known on both sides.")
     shown = presence.iloc[::-1].reset_index(drop=True)
     apart = (shown.auc_low > 0.5) | (shown.auc_high < 0.5)
     for colour, label, rows in (("red", "goes with spend", apart), ("grey", "no sign of it", ~apart)):
@@ -100,10 +96,3 @@ def plot_imputation(trial: ImputationTrial) -> Figure:
     right.legend(loc="upper left")
     right.set(title="The filled cells (mean: cut off)", xlabel=trial.column.replace("_", " "), ylabel="cells")
     return figure
-
-
-def _nothing(ax: Axes, words: str) -> Axes:
-    """Say why there is nothing to draw."""
-    ax.set_axis_off()
-    ax.text(0.5, 0.5, words, ha="center", va="center", transform=ax.transAxes)
-    return ax
