@@ -88,7 +88,7 @@ def describe_calibration(comparison: MethodComparison) -> str:
     table = comparison.methods[comparison.methods["channel"] == "all"]
     before, after = (table.loc[table["calibrated"] == c, "ece"] for c in (False, True))
     row = comparison.row(calibrated=True)
-    by_chance = "chance may be all of it" if row["ece_low"] == 0 else "chance does not explain all of it"
+    by_chance = "chance may be all of it" if row["ece_low"] < 0.0005 else "chance does not explain all of it"
     return (
         f"**What we see.** As fitted, the expected calibration error of the six models is {before.min():.3f} to "
         f"{before.max():.3f}; calibrated, {after.min():.3f} to {after.max():.3f}. The chosen model's is "
