@@ -314,5 +314,14 @@ def test_sentences():
         history.decisions
     )
     wrong = collection.consent_pitfall(words_of_three(), as_of=AS_OF)
-    metrics = collection.metrics(found, history, wrong)
+    metrics = collection.metrics(found, history, None, wrong)
     assert metrics["n_rows_quarantined"] == 1 and metrics["permitted_share_analytics"] == pytest.approx(1 / 3)
+
+
+def test_rows_of_who_permits_nothing_end_here():
+    said = [(customer, "analytics", customer == "b", "2020-01-01", "2020-01-01") for customer in ("a", "b")]
+    accepted = {"consents": ledger(*said), "transactions": table(sales())}
+    found = collection.withdrawn_rows(accepted, as_of=AS_OF)
+    assert found.values.tolist() == [["transactions", 4, 2]]
+    assert "2 valid rows" in collection.say_withdrawn(found)
+    assert "all valid rows go on" in collection.say_withdrawn(found.assign(n_withdrawn=0))

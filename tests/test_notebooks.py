@@ -77,7 +77,7 @@ def test_tables_are_named_as_they_are_read_and_written(path: Path) -> None:
     for entry in page.writes:
         bare = entry.rstrip("?").removesuffix("/*")
         assert "write(" in sources, f"{bare} is written nowhere"
-    stages = {"raw", "accepted", "clean"}
+    stages = {"raw", "accepted", "refused", "clean"}
     for entry in page.reads:
         for name in entry.rstrip("?").split("|"):
             stage, _, table = name.rpartition("/")

@@ -12,6 +12,7 @@ from journeybook.errors import JourneybookError
 from journeybook.tables import (
     SCHEMAS,
     keep_permitted,
+    keep_refusing,
     open_run,
     permitted_people,
     provenance,
@@ -158,12 +159,17 @@ def test_identifiers_are_read_for_identity_resolution_alone(make_run):
 def test_read_refused_gives_only_those_who_refuse(make_run):
     run = make_run(
         {
-            "accepted/transactions": receipts("yes", "no", "never asked"),
+            "refused/customer_records": receipts("yes", "no", "never asked"),
             "consents": ledger(("yes", True, 1, 1, None), ("no", False, 1, 1, None)),
         }
     )
-    refused = read_refused(run, "accepted/transactions", purpose="analytics").to_pandas()
+    refused = read_refused(run, "customer_records", purpose="analytics").to_pandas()
     assert refused.customer_id.tolist() == ["no"]
+
+
+def test_nobody_refuses_without_a_ledger(make_run):
+    run = make_run({"accepted/customer_records": receipts("a")})
+    assert read_refused(run, "customer_records", purpose="analytics").count().execute() == 0
 
 
 def test_who_withdrew_everything_leaves_no_gap():
@@ -172,6 +178,8 @@ def test_who_withdrew_everything_leaves_no_gap():
     kept = keep_permitted(rows, ibis.memtable(decisions), as_of=at(12).to_pydatetime()).order_by("row").to_pandas()
     assert kept.row.tolist() == [1, 2, 3]
     assert kept.customer_id.fillna("guest").tolist() == ["yes", "guest", "yes"]
+    refusing = keep_refusing(rows, ibis.memtable(decisions), as_of=at(12).to_pydatetime()).to_pandas()
+    assert refusing.customer_id.tolist() == ["left"]
 
 
 def test_pseudonyms_depend_on_the_key_and_keep_nulls():

@@ -13,11 +13,20 @@ from journeybook.collection.consents import (
     count_permits,
     open_rows,
     recount_ledger,
+    withdrawn_rows,
 )
 from journeybook.collection.pitfalls import Pitfall, consent_pitfall, find_pitfall, type_pitfall
 from journeybook.collection.rows import Collection, collect, mask, masked_rows
 from journeybook.collection.witnesses import check_ledger, check_planted, check_rules, check_study, check_sums
-from journeybook.collection.words import metrics, say_consent, say_findings, say_in_short, say_rows, say_use
+from journeybook.collection.words import (
+    metrics,
+    say_consent,
+    say_findings,
+    say_in_short,
+    say_rows,
+    say_use,
+    say_withdrawn,
+)
 
 __all__ = [
     "Collection",
@@ -43,5 +52,7 @@ __all__ = [
     "say_in_short",
     "say_rows",
     "say_use",
+    "say_withdrawn",
     "type_pitfall",
+    "withdrawn_rows",
 ]

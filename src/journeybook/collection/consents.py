@@ -9,7 +9,7 @@ from functools import reduce
 import ibis
 import pandas as pd
 
-from journeybook.tables import PURPOSES, standing
+from journeybook.tables import PURPOSES, keep_permitted, standing
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +126,22 @@ def open_rows(accepted: Mapping[str, ibis.Table], *, as_of: datetime) -> pd.Data
             rows.append((name, purpose, n_rows, n_without, n_open, share))
     columns = ["table", "purpose", "n_rows", "n_without_customer", "n_permitted", "open_share"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def withdrawn_rows(accepted: Mapping[str, ibis.Table], *, as_of: datetime) -> pd.DataFrame:
+    """Return how many valid rows end on this page, because their customer permits nothing at all.
+
+    Returns:
+        One row a table with customers: table, n_accepted, n_withdrawn.
+    """
+    ledger = accepted["consents"]
+    rows = []
+    for name, table in accepted.items():
+        if "customer_id" in table.columns and name != "consents":
+            n_kept = keep_permitted(table, ledger, as_of=as_of).count().to_pandas()
+            n_accepted = table.count().to_pandas()
+            rows.append((name, int(n_accepted), int(n_accepted - n_kept)))
+    return pd.DataFrame(rows, columns=["table", "n_accepted", "n_withdrawn"])
 
 
 def count_permits(ledger: ibis.Table, *, as_of: datetime) -> pd.Series:

@@ -54,6 +54,17 @@ def say_consent(decisions: pd.DataFrame | None) -> str:
     return f"As of the last day, {span}; {withdrawn} an earlier yes."
 
 
+def say_withdrawn(withdrawn: pd.DataFrame) -> str:
+    """Return how many rows go no further than this page, because their customer permits nothing."""
+    n_rows = int(withdrawn.n_withdrawn.sum())
+    if not n_rows:
+        return "Every customer with a row permits something, so all valid rows go on."
+    return (
+        f"{n_rows:,} valid rows of customers who permit nothing (they withdrew, or were never asked) end here: "
+        "what follows is the same as if they had never been collected."
+    )
+
+
 def say_use(decisions: pd.DataFrame | None) -> str:
     """Return what the ledger does not show, and what to do about it."""
     if decisions is None:
@@ -71,7 +82,9 @@ def say_in_short(found: Collection, decisions: pd.DataFrame | None) -> str:
     return "**In short**\n\n" + "\n".join(f"* {sentence}" for sentence in said)
 
 
-def metrics(found: Collection, history: ConsentHistory | None, pitfall: Pitfall) -> dict[str, float]:
+def metrics(
+    found: Collection, history: ConsentHistory | None, withdrawn: pd.DataFrame | None, pitfall: Pitfall
+) -> dict[str, float]:
     """Return the page's headline figures."""
     headline = {
         "n_rows_collected": int(found.counts.n_collected.sum()),
@@ -80,6 +93,8 @@ def metrics(found: Collection, history: ConsentHistory | None, pitfall: Pitfall)
         "n_findings": len(found.findings),
         "pitfall_n_wrong": pitfall.size,
     }
+    if withdrawn is not None:
+        headline["n_rows_withdrawn"] = int(withdrawn.n_withdrawn.sum())
     if history is not None:
         now = history.decisions.dropna(subset="permitted_share")
         headline["n_withdrawals"] = int(now.n_withdrawals.sum())

@@ -1,6 +1,6 @@
 """The canonical tables: their columns, reading them for a purpose, writing them."""
 
-from journeybook.tables.consent import keep_permitted, pseudonym, standing
+from journeybook.tables.consent import keep_permitted, keep_refusing, pseudonym, standing
 from journeybook.tables.run import (
     Run,
     consent_note,
@@ -30,6 +30,7 @@ __all__ = [
     "has",
     "has_truth",
     "keep_permitted",
+    "keep_refusing",
     "list_tables",
     "open_run",
     "permitted_people",

@@ -72,6 +72,13 @@ def keep_permitted(table: ibis.Table, ledger: ibis.Table, *, as_of: datetime) ->
     return kept.mutate(row=ibis.row_number().over(order_by=kept.row) + 1)
 
 
+def keep_refusing(table: ibis.Table, ledger: ibis.Table, *, as_of: datetime) -> ibis.Table:
+    """Return the rows of customers who refuse at least one purpose, so that the refusal can be made to hold."""
+    decided = standings(ledger, as_of=as_of)
+    refuses = decided.filter(decided.refuses).select("customer_id").distinct()
+    return table.filter(table.customer_id.isin(refuses.customer_id))
+
+
 def check_purpose(purpose: str) -> None:
     """Raise JourneybookError unless `purpose` is one that consent can be given for."""
     if purpose not in PURPOSES:

@@ -151,13 +151,15 @@ def read(run: Run, name: str, *, purpose: str, as_of: datetime | str | None = No
 
 
 def read_refused(run: Run, name: str, *, purpose: str) -> ibis.Table:
-    """Return the rows of customers who refuse a purpose; for one use, to make the refusal hold elsewhere."""
+    """Return the accepted rows of customers who refuse a purpose; for one use, to make the refusal hold elsewhere.
+
+    Page 01 keeps them apart in `refused/<name>`, where no other page reads.
+    """
     check_purpose(purpose)
-    table = _open(run, name)
     if not run.has_ledger:
-        return table.limit(0)
+        return _open(run, f"accepted/{name}").limit(0)
     decided = standing(_ledger(run), purpose=purpose, as_of=_date(run, None))
-    return table.semi_join(decided.filter(decided.refuses), "customer_id")
+    return _open(run, f"refused/{name}").semi_join(decided.filter(decided.refuses), "customer_id")
 
 
 def permitted_people(run: Run, *, purpose: str, as_of: datetime | str | None = None) -> ibis.Table:
