@@ -91,7 +91,7 @@ def recount(lines: pd.DataFrame, *, as_of: datetime) -> pd.Series:
         "mean_basket": revenue.sum() / len(times),
         "gap_days_mean": gaps.mean(),
         "gap_days_sd": gaps.std(),
-        "weekend_share": (times.dt.dayofweek >= 5).mean(),
+        "weekend_share": (times.dt.day_of_week >= 5).mean(),
         "morning_share": (times.dt.hour < 12).mean(),
         "evening_share": (times.dt.hour >= 17).mean(),
     }

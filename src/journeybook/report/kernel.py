@@ -169,6 +169,14 @@ def _without_traces(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cell["id"] = "injected-parameters"
             kept = [line for line in cell.source.splitlines() if not re.match(r"(tables|results)\s*=", line)]
             cell.source = "\n".join(kept)
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                output["data"]["text/html"] = _with_steady_ids(output["data"]["text/html"])
         cells.append(cell)
     notebook.cells = cells
     return notebook
+
+
+def _with_steady_ids(html: str) -> str:
+    """The HTML of a styled table without the random name that pandas gives it."""
+    return re.sub(r"\bT_[0-9a-f]{5}(?=[_\"' ])", "T_table", html)
