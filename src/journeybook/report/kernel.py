@@ -155,6 +155,7 @@ def _without_traces(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """The notebook as every run leaves it: no times, no paths, no cells that papermill added for an error."""
     notebook.metadata.pop("papermill", None)
     cells = []
+    n_tables = 0
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if "papermill-error-cell-tag" in tags:
@@ -171,12 +172,10 @@ def _without_traces(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cell.source = "\n".join(kept)
         for output in cell.get("outputs", []):
             if "text/html" in output.get("data", {}):
-                output["data"]["text/html"] = _with_steady_ids(output["data"]["text/html"])
+                n_tables += 1
+                # pandas gives a styled table a random name.
+                html = output["data"]["text/html"]
+                output["data"]["text/html"] = re.sub(r"\bT_[0-9a-f]{5}", f"T_{n_tables:05d}", html)
         cells.append(cell)
     notebook.cells = cells
     return notebook
-
-
-def _with_steady_ids(html: str) -> str:
-    """The HTML of a styled table without the random name that pandas gives it."""
-    return re.sub(r"\bT_[0-9a-f]{5}(?=[_\"' ])", "T_table", html)
