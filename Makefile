@@ -40,7 +40,7 @@ lock: $(READY)  ## resolve the dependencies anew
 
 clean:  ## remove what was written: the default run's tables and reports, caches; not the environment
 	rm -rf data/processed data/processed.building .pytest_cache .mypy_cache .ruff_cache
-	find reports -mindepth 1 ! -name README.md -delete
+	find reports -mindepth 1 ! -name example.png -delete
 
 $(READY): requirements.lock pyproject.toml
 	@for python in "$${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11; do \

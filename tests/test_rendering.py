@@ -15,7 +15,8 @@ import pytest
 
 from journeybook.report.outcomes import PageOutcome
 from journeybook.report.params import RunParameters
-from journeybook.report.rendering import figure_said, notebook_html, render_report
+from journeybook.report.rendering import notebook_html, render_report
+from journeybook.results import say_figure
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VOID = {"meta", "link", "img", "br", "hr", "input", "col", "wbr"}
@@ -97,7 +98,7 @@ def test_each_figure_of_the_index_is_in_a_results_file(toy_run) -> None:
     metrics = toy_run.results("02_count")["metrics"]
     assert metrics == {"n_rows": 3, "row_share": 0.123456, "no_figure": None}
     for name, label in (("n_rows", "rows"), ("row_share", "row share"), ("no_figure", "no figure")):
-        assert [f"{label} {name}", figure_said(metrics[name])] in rows
+        assert [f"{label} {name}", say_figure(metrics[name])] in rows
     assert "results/02_count.json" in page(toy_run.out, "index.html").addresses
 
 
@@ -175,22 +176,6 @@ def test_an_index_that_only_counts_is_not_shown_and_verdicts_are_coloured() -> N
     assert "<th>0</th>" not in text
     assert "<th>a</th>" in text
     assert re.findall(r'<td class="short (\w+)">(\w+)</td>', text) == [("good", "yes"), ("bad", "NO")] * 2
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        (0, "0"),
-        (3.0, "3"),
-        (1e-9, "1e-09"),
-        (-0.25, "-0.25"),
-        (99999.4, "99,999"),
-        ([0.1, 2], "0.1 to 2"),
-        (None, "none"),
-    ],
-)
-def test_figures_are_said_briefly(value: object, said: str) -> None:
-    assert figure_said(value) == said
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no browser is installed")

@@ -9,7 +9,15 @@ import pandas as pd
 import pytest
 
 from journeybook.errors import JourneybookError
-from journeybook.results import check, check_at_least, check_at_most, check_inside, save_results, show_checks
+from journeybook.results import (
+    check,
+    check_at_least,
+    check_at_most,
+    check_inside,
+    save_results,
+    say_figure,
+    show_checks,
+)
 from journeybook.tables import open_run, store
 
 
@@ -51,6 +59,23 @@ def save(run, **changes):
 def test_a_check_passes_only_where_it_holds(made, passed):
     assert made.passed is passed
     assert show_checks([made]).passed.item() == ("yes" if passed else "NO")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0, "0"),
+        (3.0, "3"),
+        (1e-9, "1e-09"),
+        (-0.25, "-0.25"),
+        (99999.4, "99,999.40"),
+        (float("inf"), "inf"),
+        (float("nan"), "none"),
+        (None, "none"),
+    ],
+)
+def test_figures_are_said_as_people_read_them(value, said):
+    assert say_figure(value) == said
 
 
 def test_a_file_holds_the_shortest_numbers_that_round_trip_and_null_for_nan(run):

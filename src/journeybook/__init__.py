@@ -1,3 +1,22 @@
-"""journeybook: a whole customer journey, from raw records to a decision and its measured effect."""
+"""journeybook: a whole customer journey, from raw records to a decision and its measured effect.
+
+tables            the canonical tables: columns, reading for a purpose, consent, writing
+statistics        random streams by name, intervals, the clustered bootstrap
+results           a page's figures, checks and results file
+datasets          where rows come from: complete_journey, demo (simulated around it), files (yours)
+collection        01: which rows are valid, and who permits what
+cleaning          02: named rules, what is missing, what filling in would do
+identity          03: which records are one person, whose refusals hold for whom
+enrichment        04: what is known of each person as of a date
+segmentation      05: groups, whether they are real, movement between them
+channel_response  07: who answers which channel, and whether resampling helps
+clickstream       08: the site as an absorbing chain, drop-off, bottlenecks, attribution
+privacy           10: what can be published, at what cost
+experiments       11: did the change work
+plots             how figures look; one module a page, only drawing
+report            parameters, running, rendering, comparing: all that knows papermill and HTML
+cli               the command line
+errors            the one error a user is meant to read
+"""
 
 __version__ = "0.1.0"

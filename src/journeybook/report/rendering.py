@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import nbformat
@@ -18,6 +17,7 @@ from pygments.formatters import HtmlFormatter
 from journeybook.report.outcomes import PageOutcome
 from journeybook.report.params import RunParameters
 from journeybook.report.storing import executed_path, html_path, read_json, results_path, write_text
+from journeybook.results import say_figure
 
 TEMPLATES = Path(__file__).with_name("templates")
 FIRST_FIGURES = 8
@@ -101,21 +101,6 @@ def notebook_html(notebook: nbformat.NotebookNode) -> str:
     )
     body, _ = exporter.from_notebook_node(_prepared(notebook))
     return re.sub(r"<h([1-4])>(.*?)</h\1>", lambda m: f'<h{m[1]} id="{_anchor(m[2])}">{m[2]}</h{m[1]}>', body)
-
-
-def figure_said(value: Any) -> str:
-    """A figure as the index shows it.
-
-    >>> figure_said(1469307), figure_said(0.0765903), figure_said(12345.678), figure_said(None)
-    ('1,469,307', '0.07659', '12,346', 'none')
-    """
-    if value is None:
-        return "none"
-    if isinstance(value, list):
-        return " to ".join(figure_said(v) for v in value)
-    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
-        return f"{int(value):,}"
-    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
 
 # --- notebooks ----------------------------------------------------------------------------------------
@@ -266,7 +251,7 @@ def _card(page: PageOutcome, results: Mapping) -> dict:
         {
             "key": key,
             "label": key.removeprefix("n_").replace("_", " "),
-            "value": figure_said(value),
+            "value": say_figure(value),
             "exact": repr(value),
         }
         for key, value in results.get("metrics", {}).items()
@@ -276,16 +261,17 @@ def _card(page: PageOutcome, results: Mapping) -> dict:
 
 def _check(page: PageOutcome, check: Mapping) -> dict:
     exact = check["rule"] == "within" and check["tolerance"] == 0
+    ends = check["reference"] if isinstance(check["reference"], list) else [check["reference"]]
     return {
         "page": page.name,
         "title": page.title,
         "name": check["name"],
         "passed": check["passed"],
-        "value": figure_said(check["value"]),
+        "value": say_figure(check["value"]),
         "exact": repr(check["value"]),
         "rule": "equal to" if exact else check["rule"],
-        "reference": figure_said(check["reference"]),
-        "tolerance": f"± {figure_said(check['tolerance'])}" if check["tolerance"] else "",
+        "reference": " to ".join(say_figure(end) for end in ends),
+        "tolerance": f"± {check['tolerance']:.2g}" if check["tolerance"] else "",
         "source": check["source"],
     }
 
