@@ -21,7 +21,7 @@ ALLOWED = {
     "datasets": {"errors", "tables", "statistics"},
     "results": {"errors", "tables"},
     "plots": {"errors", "statistics", *STAGES},
-    "report": {"errors", "tables", "datasets"},
+    "report": {"errors", "tables", "datasets", "results"},
     "cli": {"errors", "report"},
     **{stage: {"errors", "tables", "statistics"} for stage in STAGES},
 }
