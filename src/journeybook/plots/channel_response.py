@@ -37,6 +37,7 @@ def plot_calibration(comparison: MethodComparison) -> Figure:
     """Observed against predicted rate in ten bins: a row a method, before and after calibration."""
     table = comparison.calibration
     figure, axes = plt.subplots(2, 2, figsize=(8.8, 7.2), sharey=True)
+    figure.get_layout_engine().set(hspace=0.08)
     for row, (method, (name, _, _)) in zip(axes, _METHOD.items(), strict=True):
         for ax, calibrated in zip(row, (False, True), strict=True):
             part = table[(table["method"] == method) & (table["calibrated"] == calibrated)]

@@ -171,11 +171,14 @@ def _without_traces(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             kept = [line for line in cell.source.splitlines() if not re.match(r"(tables|results)\s*=", line)]
             cell.source = "\n".join(kept)
         for output in cell.get("outputs", []):
-            if "text/html" in output.get("data", {}):
+            data = output.get("data", {})
+            if "text/plain" in data:
+                # Where an object lies in memory.
+                data["text/plain"] = re.sub(r" at 0x[0-9a-f]+>", ">", data["text/plain"])
+            if "text/html" in data:
                 n_tables += 1
                 # pandas gives a styled table a random name.
-                html = output["data"]["text/html"]
-                output["data"]["text/html"] = re.sub(r"\bT_[0-9a-f]{5}", f"T_{n_tables:05d}", html)
+                data["text/html"] = re.sub(r"\bT_[0-9a-f]{5}", f"T_{n_tables:05d}", data["text/html"])
         cells.append(cell)
     notebook.cells = cells
     return notebook
