@@ -193,6 +193,18 @@ def test_no_training_window_reaches_into_the_test(study):
     assert (~contacts.rows["person"].iloc[split.test].isin(seen)).tolist() == split.new.tolist()
 
 
+def test_calibration_begins_earlier_where_its_share_holds_too_few_responses(frame):
+    rare = frame.copy()
+    late = rare["occurred_at"].rank(pct=True).between(0.4, 0.7)
+    rare.loc[late & rare["responded"], "responded"] = False
+    split = cr.split_contacts(framed(rare), **SHARES, rng=stream(1, "split"))
+    responded = framed(rare).rows["responded"].to_numpy(dtype=bool)
+    times = framed(rare).rows["occurred_at"]
+    assert responded[split.calibrate].sum() == 10
+    assert len(split.calibrate) > SHARES["calibration_share"] * len(split.training)
+    assert times.iloc[split.fit].max() < times.iloc[split.calibrate].min()
+
+
 def test_without_times_nobody_is_on_both_sides(frame):
     contacts = framed(frame.drop(columns=["occurred_at", "probability"]))
     split = cr.split_contacts(contacts, **SHARES, rng=stream(1, "split"))

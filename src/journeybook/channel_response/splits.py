@@ -59,7 +59,8 @@ def split_contacts(
 
     By time the latest contacts are the test, and a training contact whose response window reaches into it is
     purged: on the day the test begins nobody could know its outcome. The latest of the remaining contacts
-    calibrate. People may be on both sides, as they are in use; `new` marks those who are not.
+    calibrate, more than their share where it would hold fewer than 10 responses or 10 others. People may be on
+    both sides, as they are in use; `new` marks those who are not.
 
     Args:
         contacts: As made by `contact_frame`.
@@ -89,8 +90,11 @@ def split_contacts(
                 f"no contact is left to learn from: the test begins on {cut_at:%Y-%m-%d}, and the "
                 f"response_window_days of {response_window_days} of every earlier contact end after that."
             )
-        late = (times >= _moment(left, calibration_share, what="calibration_share")).to_numpy()
-        calibrate = late & ~test & ~purged
+        begins = min(
+            _moment(left, calibration_share, what="calibration_share"),
+            _last_with_enough(left, rows["responded"].to_numpy(dtype=bool)[~test & ~purged]),
+        )
+        calibrate = (times >= begins).to_numpy() & ~test & ~purged
     else:
         how = "person" if contacts.has_people else "draw"
         strata = rows["responded"].to_numpy() if how == "draw" else np.zeros(len(rows), dtype=int)
@@ -132,6 +136,13 @@ def _moment(times: pd.Series, share: float, *, what: str) -> pd.Timestamp:
         )
     from_here_on = counts[::-1].cumsum()[::-1].iloc[1:] / len(times)
     return pd.Timestamp(from_here_on.index[int((from_here_on - share).abs().argmin())])
+
+
+def _last_with_enough(times: pd.Series, responded: np.ndarray) -> pd.Timestamp:
+    """Find the latest moment from which on there are enough responses and others, or the last of all."""
+    counts = pd.DataFrame({"yes": responded, "no": ~responded}).groupby(times.to_numpy()).sum()[::-1].cumsum()
+    enough = counts.index[counts.min(axis=1) >= FEWEST]
+    return pd.Timestamp(enough[0] if len(enough) else counts.index[0])
 
 
 def _place_in_line(person: np.ndarray, strata: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
