@@ -13,6 +13,7 @@ from pathlib import Path
 import ibis
 import pandas as pd
 from ibis.backends.duckdb import Backend
+from threadpoolctl import threadpool_limits
 
 from journeybook.errors import JourneybookError
 from journeybook.tables.consent import check_purpose, pseudonym, standing
@@ -63,7 +64,10 @@ def root() -> Path:
 
 
 def open_run(tables: str | Path | None = None, *, page: str | None = None) -> Run:
-    """Open a run's tables.
+    """Open a run's tables, and hold the process to one thread for arrays.
+
+    Sums on several threads differ in the last digit from run to run; a notebook run by hand must give the figures
+    of the report.
 
     Args:
         tables: Folder of the tables; None is the last default run, `data/processed`.
@@ -79,6 +83,7 @@ def open_run(tables: str | Path | None = None, *, page: str | None = None) -> Ru
             f"there are no tables in {folder.name!r}: `make report` or `journeybook run` makes them."
         )
     data = json.loads(described.read_text(encoding="utf-8"))
+    threadpool_limits(1)
     return Run(
         folder=folder,
         page=page,
