@@ -40,12 +40,12 @@ def plot_pairs(histogram: pd.DataFrame, threshold: float, ax: Axes | None = None
     ax.bar(centre + width * 0.45, matches, width * 0.45, color=COLOURS["blue"], label="one person")
     if 0 < threshold < 1:
         ax.axvline(np.log2(threshold / (1 - threshold)), color="black", linestyle="--", linewidth=1)
-    ax.set_title(f"Which compared pairs are one person (linked from {threshold:g}, dashed)")
+    ax.set_title(f"Pairs that are one person (linked from {threshold:g}, dashed)")
     if len(histogram):
         ax.set_yscale("log")
     ax.set_xlabel("log2 of the odds that a pair is one person")
     ax.set_ylabel("expected number of pairs")
-    ax.legend(loc="upper left")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=9)
     return ax
 
 

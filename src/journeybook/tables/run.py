@@ -211,7 +211,8 @@ def write(run: Run, name: str, table: ibis.Table | pd.DataFrame, *, sources: Seq
     if isinstance(table, pd.DataFrame):
         table = ibis.memtable(table)
     else:
-        table = table.order_by("row" if "row" in table.columns else list(table.columns))
+        # The quarantine holds rows of several tables, each numbered for itself.
+        table = table.order_by([c for c in ("row", "table") if c in table.columns] or list(table.columns))
     store(run.connection, table, path, about={"provenance": provenance(run, *sources)})
 
 
