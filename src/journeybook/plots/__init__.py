@@ -20,7 +20,7 @@ COLOURS = {
 
 def use_house_style() -> None:
     """Set size, type, colours and grid of the figures that follow, and how tables round and break text."""
-    pd.set_option("display.precision", 4, "display.max_colwidth", 200)
+    pd.set_option("display.float_format", _cell, "display.max_colwidth", 200)
     plt.rcParams.update(
         {
             "figure.figsize": (8.5, 4.2),
@@ -41,6 +41,10 @@ def use_house_style() -> None:
             "svg.hashsalt": "journeybook",
         }
     )
+
+
+def _cell(value: float) -> str:
+    return f"{value:,.2f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def stamp(drawn: Axes | Figure, provenance: str) -> None:
