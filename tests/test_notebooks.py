@@ -13,8 +13,9 @@ from journeybook.report.params import PARAMS, RUN_DEFAULTS, committed_parameters
 from journeybook.tables import SCHEMAS, schema_of
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
-# About 15 and the two that every page opens with; about 12 lines each, of which a call may take several.
-MAX_CODE_CELLS = 17
+# About 15 where a page asks two to five things, about twice that where it asks a dozen; about 12 lines each, of which a
+# call may take several.
+MAX_CODE_CELLS = 32
 MAX_LINES = 15
 HEADINGS = ["Load and look", "Does it hold?", "The pitfall", "Limits", "Save"]
 
@@ -52,7 +53,7 @@ def test_stripped(path: Path) -> None:
 
 def test_pages_ask_call_plot_and_say(path: Path) -> None:
     sources = code(path)
-    assert len(sources) < MAX_CODE_CELLS
+    assert len(sources) <= MAX_CODE_CELLS
     for source in sources:
         tree = ast.parse(source)
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
