@@ -34,6 +34,7 @@ class MethodComparison:
         calibration: One row a method, resampling, calibrated and bin: `predicted`, `observed` and its interval.
         gain: One row a method and share contacted, without resampling: `found_share`, `lift`.
         people: The chosen model on all test contacts, on those of people met in training and of new people.
+        models: Every fitted model, a method and resampling each; they serve all channels.
         chosen: The model with the least log loss on the calibration contacts, once calibrated.
         probability: Its calibrated probabilities of the test contacts, shape (test,).
         responded: What the test contacts did, shape (test,).
@@ -45,10 +46,23 @@ class MethodComparison:
     calibration: pd.DataFrame
     gain: pd.DataFrame
     people: pd.DataFrame
+    models: tuple[ResponseModel, ...]
     chosen: ResponseModel
     probability: np.ndarray
     responded: np.ndarray
     weights: np.ndarray
+
+    def model(self, method: str, resampling: str) -> ResponseModel:
+        """Return one fitted model.
+
+        Raises:
+            ValueError: No such model was fitted; the message lists those there are.
+        """
+        for model in self.models:
+            if (model.method, model.resampling) == (method, resampling):
+                return model
+        there = ", ".join(f"{model.method} with {model.resampling}" for model in self.models)
+        raise ValueError(f"no model {method!r} with resampling {resampling!r} was fitted; there are {there}.")
 
     def row(self, *, calibrated: bool, method: str | None = None, resampling: str | None = None) -> pd.Series:
         """Return the row of `methods` for all channels together, by default of the chosen model."""
@@ -124,6 +138,7 @@ def compare_methods(
         calibration=_first(pd.concat(bins, ignore_index=True), "method", "resampling", "calibrated"),
         gain=_first(pd.concat(plain, ignore_index=True), "method"),
         people=_people(probability, responded, weights, new=split.new, known=contacts.has_people),
+        models=tuple(models),
         chosen=chosen,
         probability=probability,
         responded=responded,
