@@ -24,6 +24,7 @@ from journeybook.clickstream.sessions import (
     StepCounts,
     count_steps,
     default_conversion,
+    session_steps,
 )
 from journeybook.clickstream.witnesses import (
     Coverage,
@@ -80,6 +81,7 @@ __all__ = [
     "headline",
     "improved",
     "interval_coverage",
+    "session_steps",
     "state_table",
     "summarise",
     "transition_model",

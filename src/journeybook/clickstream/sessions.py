@@ -101,6 +101,29 @@ def count_steps(table: ibis.Table, *, conversion: str | None, session_gap_minute
     )
 
 
+def session_steps(events: ibis.Table, *, conversion: str | None, session_gap_minutes: float) -> ibis.Table:
+    """Return the events that are kept, one row each, with where they stand in their session.
+
+    Args:
+        events: Canonical `events`, with `person_id` where people are known.
+        conversion: Event at which a session is cut; None if every session ends in exit.
+        session_gap_minutes: A pause strictly longer begins a new session, where no session is given.
+
+    Returns:
+        Columns `session`, `cluster` (the person, or the session of an unknown visitor), `known` (whether it is a
+        person), `label` (the event, the conversion as `(conversion)`), `occurred_at`, `position` and `row` as far
+        as they are there, `channel` and `device` likewise, `converts` (1 for the conversion), `step` (from 0),
+        `previous` (`(start)` for the first) and `last`.
+
+    Raises:
+        ValueError: The gap is not positive, an event bears a reserved name, or `conversion` never happens.
+    """
+    if not session_gap_minutes > 0:
+        raise ValueError(f"session_gap_minutes is {session_gap_minutes}: it must be above 0.")
+    _check_names(events, conversion)
+    return cut(place(events, session_gap_minutes=session_gap_minutes), conversion=conversion)
+
+
 def place(events: ibis.Table, *, session_gap_minutes: float) -> ibis.Table:
     """Give each event its session: the one given, or the customer's events without a longer pause.
 
