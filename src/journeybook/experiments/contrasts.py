@@ -11,19 +11,35 @@ import numpy as np
 from scipy import stats
 
 
+# Rows taken together in one pass over all columns: few enough to stay in a processor's cache.
+BLOCK = 1 << 14
+
+
 @dataclass(frozen=True, eq=False)
 class ArmMoments:
-    """Sufficient statistics of one metric and its covariates; leading axes are experiments, if there are any.
+    """Sufficient statistics of one or more columns by arm; leading axes are experiments, looks or subgroups.
+
+    A contrast takes the first column for the metric and the others for its covariates.
 
     Attributes:
         n: Units, shape (..., arms).
-        mean: Means, the metric first, shape (..., arms, 1 + covariates).
-        covariance: Covariances with n - 1 below, shape (..., arms, 1 + covariates, 1 + covariates).
+        mean: Means, shape (..., arms, columns); NaN where an arm is empty.
+        covariance: Covariances with n - 1 below, shape (..., arms, columns, columns); NaN below two units.
     """
 
     n: np.ndarray
     mean: np.ndarray
     covariance: np.ndarray
+
+    def pick(self, columns: Sequence[int], *, arms: Sequence[int] | None = None) -> "ArmMoments":
+        """The statistics of some columns, in the order given, and of some arms (None is all)."""
+        kept = list(range(self.n.shape[-1])) if arms is None else list(arms)
+        rows, places = list(columns), np.ix_(kept, columns, columns)
+        return ArmMoments(
+            n=self.n[..., kept],
+            mean=self.mean[..., kept, :][..., rows],
+            covariance=self.covariance[(..., *places)],
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,24 +70,126 @@ class Contrast:
         return stats.t.isf(alpha / 2, self.df) * self.standard_error
 
 
-def moments(values: np.ndarray, arm: np.ndarray, *, n_arms: int) -> ArmMoments:
-    """Sufficient statistics by arm.
+def arm_moments(columns: Sequence[np.ndarray], arm: np.ndarray, *, n_arms: int) -> ArmMoments:
+    """Sufficient statistics of all columns by arm, in one pass over the units.
+
+    The units are put in the order of their arms, and the columns' products summed in blocks about the columns'
+    means, so that neither a large offset nor a million units costs digits.
 
     Args:
-        values: The metric, then the covariates, shape (units, 1 + covariates), no NaN.
-        arm: Number of each unit's arm, 0 to n_arms - 1.
+        columns: Columns of shape (units,), finite.
+        arm: Number of each unit's arm, 0 to n_arms - 1; with looks or subgroups a number for each combination.
         n_arms: Number of arms.
     """
-    centre = values.mean(axis=0)
-    n, means, covariances = [], [], []
+    counts = np.bincount(arm, minlength=n_arms)
+    order = np.argsort(arm.astype(np.min_scalar_type(n_arms)), kind="stable")
+    centre = np.array([column.mean() for column in columns])
+    first = np.zeros((n_arms, len(columns)))
+    second = np.zeros((n_arms, len(columns), len(columns)))
+    end = np.cumsum(counts)
     for number in range(n_arms):
-        part = values[arm == number] - centre
-        mean = part.mean(axis=0)
-        part = part - mean
-        n.append(len(part))
-        means.append(mean + centre)
-        covariances.append(part.T @ part / (len(part) - 1))
-    return ArmMoments(n=np.array(n), mean=np.array(means), covariance=np.array(covariances))
+        for start in range(end[number] - counts[number], end[number], BLOCK):
+            rows = order[start : min(start + BLOCK, end[number])]
+            part = np.stack([column[rows] for column in columns]) - centre[:, None]
+            first[number] += part.sum(axis=1)
+            second[number] += part @ part.T
+    return moments_from_sums(counts, first, second, centre=centre)
+
+
+def moments(values: np.ndarray, arm: np.ndarray, *, n_arms: int) -> ArmMoments:
+    """Sufficient statistics by arm of columns that stand in one array, shape (units, columns)."""
+    return arm_moments(list(values.T), arm, n_arms=n_arms)
+
+
+def moments_from_sums(n: np.ndarray, first: np.ndarray, second: np.ndarray, *, centre: np.ndarray) -> ArmMoments:
+    """Sufficient statistics from sums about a centre near the means.
+
+    A variance that is nothing but rounding is 0, so that a constant is known as one.
+
+    Args:
+        n: Units, shape (..., arms).
+        first: Sums of the distances from the centre, shape (..., arms, columns).
+        second: Sums of their products, shape (..., arms, columns, columns).
+        centre: Shape (columns,).
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = first / np.asarray(n, dtype=float)[..., None]
+        within = second - first[..., :, None] * mean[..., None, :]
+        rounding = 8 * np.finfo(float).eps * np.einsum("...ii->...i", second)
+        varies = np.einsum("...ii->...i", within) > rounding
+        covariance = np.where(varies[..., :, None] & varies[..., None, :], within, 0) / (n - 1)[..., None, None]
+    return ArmMoments(n=n, mean=mean + centre, covariance=covariance)
+
+
+def metric_moments(
+    metrics: Sequence[Sequence[np.ndarray]], *, covariates: Sequence[np.ndarray], arm: np.ndarray, n_arms: int
+) -> list[ArmMoments]:
+    """Sufficient statistics of each metric with the covariates; metrics without missing values share one pass.
+
+    Args:
+        metrics: The columns of each metric: itself, or a ratio's numerator and denominator; NaN is missing, and
+            leaves the unit out of that metric alone.
+        covariates: Columns without missing values.
+        arm: Number of each unit's arm.
+        n_arms: Number of arms.
+
+    Returns:
+        One for each metric: its columns first, then the covariates.
+    """
+    whole = [columns for columns in metrics if not np.isnan(sum(column.sum() for column in columns))]
+    shared = list({id(column): column for columns in [*whole, covariates] for column in columns}.values())
+    place = {id(column): number for number, column in enumerate(shared)}
+    together = arm_moments(shared, arm, n_arms=n_arms) if whole else None
+    found = []
+    for columns in metrics:
+        wanted = [*columns, *covariates]
+        if together is not None and all(id(column) in place for column in columns):
+            found.append(together.pick([place[id(column)] for column in wanted]))
+        else:
+            known = ~np.isnan(sum(columns))
+            found.append(arm_moments([column[known] for column in wanted], arm[known], n_arms=n_arms))
+    return found
+
+
+def ratio_moments(arms: ArmMoments) -> ArmMoments:
+    """Turn (numerator, denominator, covariates) into (ratio of the means, covariates) by the delta method.
+
+    A unit's value is its arm's ratio R plus (numerator - R denominator) / mean denominator (Deng, Knoblich & Lu
+    2018, sec. 2.2), whose mean is R and whose variance over n is that of the ratio. So a contrast adjusts a
+    ratio for covariates as it does a mean.
+
+    Raises:
+        ValueError: A mean denominator is not above 0.
+    """
+    numerator, denominator = arms.mean[..., 0], arms.mean[..., 1]
+    if not (denominator > 0).all():
+        raise ValueError(
+            f"A ratio's denominator has a mean of {np.nanmin(denominator):g} in one arm; a mean above 0 is needed."
+        )
+    ratio = numerator / denominator
+    n_columns = arms.mean.shape[-1]
+    turn = np.zeros((*ratio.shape, n_columns - 1, n_columns))
+    turn[..., 0, 0], turn[..., 0, 1] = 1 / denominator, -ratio / denominator
+    turn[..., range(1, n_columns - 1), range(2, n_columns)] = 1
+    return ArmMoments(
+        n=arms.n,
+        mean=np.concatenate([ratio[..., None], arms.mean[..., 2:]], axis=-1),
+        covariance=turn @ arms.covariance @ np.swapaxes(turn, -1, -2),
+    )
+
+
+def cumulated(arms: ArmMoments) -> ArmMoments:
+    """Statistics of all units up to each look, from those of the units that each look adds (first axis)."""
+    filled = np.where(arms.n[..., None] > 0, arms.mean, 0)
+    weight = arms.n[..., None] / arms.n.sum()
+    centre = (weight * filled).sum(axis=tuple(range(filled.ndim - 1)))
+    gap = filled - centre
+    within = np.where(arms.n[..., None, None] > 1, (arms.n - 1)[..., None, None] * arms.covariance, 0)
+    n = arms.n[..., None]
+    second = within + n[..., None] * gap[..., :, None] * gap[..., None, :]
+    return moments_from_sums(
+        np.cumsum(arms.n, axis=0), np.cumsum(n * gap, axis=0), np.cumsum(second, axis=0), centre=centre
+    )
 
 
 def proportion_moments(*, n: Sequence[int], successes: Sequence[int]) -> ArmMoments:
@@ -174,3 +292,55 @@ def relative_lift(found: Contrast, *, alpha: float) -> Ratio:
         low, high = (b - root) / a - 1, (b + root) / a - 1
         relative = np.where(control > 0, treatment / control - 1, np.nan)
     return Ratio(relative=relative, low=np.where(bounded, low, np.nan), high=np.where(bounded, high, np.nan))
+
+
+@dataclass(frozen=True, eq=False)
+class Effect:
+    """What a method says of a metric in two arms; numbers for one experiment, arrays for many.
+
+    Attributes:
+        method: The method, as in the column `method`.
+        control: The control's mean, ratio, quantile or restricted mean.
+        treatment: The treatment's.
+        effect: Treatment less control.
+        low: Lower end of the interval of `effect`.
+        high: Upper end.
+        relative: Treatment over control, less 1; NaN where the control is not above 0.
+        relative_low: Lower end of the interval of `relative`; NaN where the control is not clearly above 0.
+        relative_high: Upper end.
+        standard_error: Standard error of `effect`.
+        df: Degrees of freedom of its t distribution; infinite for a normal, NaN where none is used.
+        p_value: Two-sided p value of no effect.
+    """
+
+    method: str
+    control: np.ndarray | float
+    treatment: np.ndarray | float
+    effect: np.ndarray | float
+    low: np.ndarray | float
+    high: np.ndarray | float
+    relative: np.ndarray | float
+    relative_low: np.ndarray | float
+    relative_high: np.ndarray | float
+    standard_error: np.ndarray | float
+    df: np.ndarray | float
+    p_value: np.ndarray | float
+
+
+def effect_of(found: Contrast, *, method: str, alpha: float) -> Effect:
+    """A contrast of two arms, control first, with its intervals at 1 - alpha."""
+    margin, ratio = found.margin(alpha=alpha), relative_lift(found, alpha=alpha)
+    return Effect(
+        method=method,
+        control=found.arm_means[..., 0],
+        treatment=found.arm_means[..., 1],
+        effect=found.effect,
+        low=found.effect - margin,
+        high=found.effect + margin,
+        relative=ratio.relative,
+        relative_low=ratio.low,
+        relative_high=ratio.high,
+        standard_error=found.standard_error,
+        df=found.df,
+        p_value=found.p_value,
+    )
