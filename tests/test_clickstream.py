@@ -316,7 +316,8 @@ def test_coverage_over_many_simulations():
 def test_the_headline_names_the_right_figures(shop, chain):
     counts, wrong = count(shop), page.without_exits(chain)
     bottlenecks = page.bottleneck_table(chain, improvement=0.1)
-    paths = page.channel_paths(shop, conversion="buy", session_gap_minutes=30, path_gap_days=3)
+    kept = page.session_steps(shop, conversion="buy", session_gap_minutes=30)
+    paths = page.channel_paths(kept, path_gap_days=3, half_life_days=7, orders=[1])
     credited = page.attribute(paths, n_draws=20, rng=np.random.default_rng(1))
     found = page.headline(counts, bottlenecks, credited, wrong)
     shares = credited.table[credited.table["method"] == "markov_removal"]["share"]
@@ -332,14 +333,15 @@ def test_where_nothing_converts_nothing_is_ranked(shop):
     chain = page.draw_chains(counts, n_draws=20, rng=np.random.default_rng(1))
     bottlenecks = page.bottleneck_table(chain, improvement=0.1)
     states = page.state_table(chain)
-    paths = page.channel_paths(shop, conversion=None, session_gap_minutes=30, path_gap_days=3)
+    kept = page.session_steps(shop, conversion=None, session_gap_minutes=30)
+    paths = page.channel_paths(kept, path_gap_days=3, half_life_days=7, orders=[1])
     credited = page.attribute(paths, n_draws=20, rng=np.random.default_rng(1))
     wrong = page.without_exits(chain)
     assert bottlenecks.empty
     assert (states["lost_conversions"] == 0).all()
     assert (wrong["conversion_without_exits"] == 0).all()
     assert credited.table.empty
-    assert credited.note == "no event counts as conversion"
+    assert credited.note == "no path ends in a conversion"
     for text in (
         page.describe_counts(counts),
         page.describe_states(states, counts),

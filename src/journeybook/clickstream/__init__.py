@@ -3,11 +3,14 @@
 sessions.py      in the engine: events to sessions, sessions to counts of steps, groups for the bootstrap
 chain.py         the journey as an absorbing Markov chain, solved exactly; drop-off; elasticity
 intervals.py     the chain again and again on resampled people; the tables of the page
-attribution.py   channels: exact removal effects, first, last and linear touch
+channels.py      in the engine: the channels of each person's sessions, one after the other
+credit.py        rules of thumb: which share of a conversion each touch is given
+attribution.py   channels: exact removal effects of any order, and the rules beside them
 coverage.py      how often intervals hold the truth, by simulation
 """
 
-from journeybook.clickstream.attribution import Attribution, ChannelPaths, attribute, channel_paths
+from journeybook.clickstream.attribution import Attribution, attribute, beside_planted
+from journeybook.clickstream.channels import ChannelPaths, channel_paths
 from journeybook.clickstream.chain import TransitionModel, elasticities, improved, transition_model
 from journeybook.clickstream.intervals import (
     ChainDraws,
@@ -61,6 +64,7 @@ __all__ = [
     "StepCounts",
     "TransitionModel",
     "attribute",
+    "beside_planted",
     "bottleneck_table",
     "channel_paths",
     "compare_with_planted",

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from journeybook.clickstream.attribution import Attribution, ChannelPaths
+from journeybook.clickstream.attribution import Attribution
+from journeybook.clickstream.channels import ChannelPaths
 from journeybook.clickstream.sessions import START, StepCounts
 
 

@@ -1,0 +1,182 @@
+"""The channels people came through, one after the other: paths, steps between channels, credit by rule."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import pandas as pd
+
+from journeybook.clickstream.credit import RULES, credits
+from journeybook.clickstream.sessions import CONVERSION, EXIT, MOST_GROUPS, START, path_steps
+
+UNKNOWN = "(unknown)"
+MARK = "\x1f"
+"""Stands between the channels of a state that remembers several; no printed name holds it."""
+
+HIGHEST_ORDER = 4
+_DIGITS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelPaths:
+    """The channels people came through, one after the other, up to a conversion.
+
+    Attributes:
+        counts: Steps by order of the chain: `group`, `source`, `target`, `n`, from `(start)` to `(conversion)` or
+            `(exit)`. A state of order k is the last k channels, joined by `MARK`.
+        credits: Conversions credited by each rule of thumb: `group`, `channel`, and a column a rule.
+        n_paths: Paths.
+        n_conversions: Paths that end in conversion.
+        known_only: Whether sessions of unknown visitors were left out, since nothing joins them.
+        aggregated: Whether the input were paths with their numbers; `group` of `credits` is then the path.
+        timed: Whether time decay is by days; otherwise every touch further back counts half.
+        note: Why nothing can be attributed; None where something can.
+    """
+
+    counts: dict[int, pd.DataFrame]
+    credits: pd.DataFrame
+    n_paths: int
+    n_conversions: int
+    known_only: bool
+    aggregated: bool
+    timed: bool
+    note: str | None
+
+
+def channel_paths(
+    table: ibis.Table, *, path_gap_days: float, half_life_days: float, orders: Sequence[int]
+) -> ChannelPaths:
+    """Put the sessions of each person in a row, count the steps between their channels, and credit by rule.
+
+    A session's channel is that of its first event. A path ends with a conversion, or when the person stays away
+    longer than `path_gap_days`. Where people are known, unknown visitors are left out; where nobody is, every
+    session is a path.
+
+    Args:
+        table: Kept events of `session_steps` with `channel`, or canonical `paths`, whose steps are the channels.
+        path_gap_days: A pause strictly longer begins a new path.
+        half_life_days: Days before the conversion in which a touch loses half its weight, for time decay.
+        orders: Orders of the chains of channels, each 1 to 4.
+
+    Raises:
+        ValueError: A number is out of its range.
+    """
+    for name, value in (("path_gap_days", path_gap_days), ("half_life_days", half_life_days)):
+        if not value > 0:
+            raise ValueError(f"{name} is {value}: it must be above 0.")
+    if not orders or any(order not in range(1, HIGHEST_ORDER + 1) for order in orders):
+        raise ValueError(f"orders are {list(orders)}: at least one from 1 to {HIGHEST_ORDER} is needed.")
+    if "path" in table.columns:
+        return _aggregated(table, orders)
+    if "channel" not in table.columns:
+        return _no_paths("the events name no channel")
+    known_only = bool(table.known.any().execute())
+    touches = _touches(table.filter(table.known) if known_only else table, path_gap_days)
+    if not touches.won.max().execute():
+        return _no_paths("no path ends in a conversion")
+    touches = touches.mutate(weight=touches.won, walked=ibis.literal(1, "int64"))
+    by_group = credits(touches, half_life_days=half_life_days).order_by("group", "channel").to_pandas()
+    counts = {order: _steps(_states(touches, order)) for order in orders}
+    return _channel_paths(counts, by_group, known_only=known_only, aggregated=False, timed="ends_at" in touches.columns)
+
+
+def _touches(kept: ibis.Table, path_gap_days: float) -> ibis.Table:
+    """One row a session: `path`, `touch` (from 0), `n_touches`, `label`, `group`, `won` (whether the path is)."""
+    times = {"occurred_at": kept.occurred_at.min(), "left_at": kept.occurred_at.max()} if _timed(kept) else {}
+    sessions = kept.group_by("session").aggregate(
+        cluster=kept.cluster.min(),
+        label=kept.channel.max(where=kept.step == 0).fill_null(UNKNOWN),
+        converts=kept.converts.max(),
+        row=kept.row.min(),
+        **times,
+    )
+    within = {"group_by": sessions.cluster, "order_by": _order(sessions)}
+    opens = sessions.converts.lag().over(**within).fill_null(1) == 1
+    if times:
+        pause = ibis.interval(seconds=round(path_gap_days * 86_400))
+        opens = opens | (sessions.occurred_at > sessions.left_at.lag().over(**within) + pause).fill_null(True)
+    marked = sessions.mutate(opens=opens.cast("int64"), first=sessions.row.min().over(group_by=sessions.cluster))
+    number = marked.opens.cumsum(group_by=marked.cluster, order_by=_order(marked))
+    # The rank, not the row: rows that nobody may read must leave no trace in the groups.
+    rank = ibis.dense_rank().over(order_by=marked["first"])
+    paths = marked.mutate(path=marked.cluster + " " + number.cast("string"), rank=rank)
+    ends = {"ends_at": paths.occurred_at.max().over(group_by=paths.path)} if times else {}
+    return paths.mutate(
+        touch=ibis.row_number().over(group_by=paths.path, order_by=_order(paths)),
+        n_touches=ibis._.count().over(group_by=paths.path),
+        won=paths.converts.max().over(group_by=paths.path),
+        group=_group(paths.rank, many=paths.rank.max().over() >= MOST_GROUPS),
+        **ends,
+    )
+
+
+def _group(rank: ibis.Value, *, many: ibis.Value) -> ibis.Value:
+    """Number people by the order in which they first appear; hash the numbers into 4,096 groups if they are more."""
+    name = rank.cast("string")
+    return ibis.ifelse(many, name.hexdigest("md5").substr(0, _DIGITS), name)
+
+
+def _states(touches: ibis.Table, order: int) -> ibis.Table:
+    """Add `state`, the last `order` channels of the path, and `previous`, the state of the touch before."""
+    within = {"group_by": touches.path, "order_by": touches.touch}
+    state = touches.label
+    for back in range(1, order):
+        state = (touches.label.lag(back).over(**within) + MARK).fill_null("") + state
+    found = touches.mutate(state=state)
+    previous = found.state.lag().over(group_by=found.path, order_by=found.touch)
+    return found.mutate(previous=previous.fill_null(START), last=found.touch == found.n_touches - 1)
+
+
+def _steps(states: ibis.Table) -> pd.DataFrame:
+    """Count the steps between states; each path takes one more, into conversion or exit."""
+    inner = states.select("group", source=states.previous, target=states.state, n=states.walked)
+    ends = states.filter(states.last)
+    won = ends.select("group", source=ends.state, target=ibis.literal(CONVERSION), n=ends.weight)
+    lost = ends.select("group", source=ends.state, target=ibis.literal(EXIT), n=ends.walked - ends.weight)
+    steps = inner.union(won).union(lost)
+    counts = steps.filter(steps.n > 0).group_by("group", "source", "target").aggregate(n=ibis._.n.sum())
+    return counts.order_by("group", "source", "target").to_pandas().astype({"n": "int64"})
+
+
+def _aggregated(paths: ibis.Table, orders: Sequence[int]) -> ChannelPaths:
+    steps = path_steps(paths)
+    touches = steps.mutate(
+        path=steps.row,
+        touch=steps.step,
+        n_touches=steps.step.max().over(group_by=steps.row) + 1,
+        weight=steps.conversions,
+        walked=steps.conversions + steps.nulls,
+    )
+    by_path = credits(touches.mutate(group=touches.row), half_life_days=None).order_by("group", "channel")
+    counts = {order: _steps(_states(touches.mutate(group=ibis.literal("all")), order)) for order in orders}
+    return _channel_paths(counts, by_path.to_pandas(), known_only=False, aggregated=True, timed=False)
+
+
+def _channel_paths(
+    counts: dict[int, pd.DataFrame], by_group: pd.DataFrame, *, known_only: bool, aggregated: bool, timed: bool
+) -> ChannelPaths:
+    reached = next(iter(counts.values())).groupby("target")["n"].sum()
+    n_conversions, n_exits = int(reached.get(CONVERSION, 0)), int(reached.get(EXIT, 0))
+    return ChannelPaths(
+        counts=counts,
+        credits=by_group,
+        n_paths=n_conversions + n_exits,
+        n_conversions=n_conversions,
+        known_only=known_only,
+        aggregated=aggregated,
+        timed=timed,
+        note=None if n_conversions else "no path ends in a conversion",
+    )
+
+
+def _no_paths(note: str) -> ChannelPaths:
+    credit = pd.DataFrame(columns=["group", "channel", *RULES])
+    return ChannelPaths({}, credit, 0, 0, known_only=False, aggregated=False, timed=False, note=note)
+
+
+def _timed(table: ibis.Table) -> bool:
+    return "occurred_at" in table.columns
+
+
+def _order(table: ibis.Table) -> list:
+    return [table[name] for name in ("occurred_at", "row") if name in table.columns]
