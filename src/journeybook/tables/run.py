@@ -11,8 +11,10 @@ from functools import cache
 from pathlib import Path
 
 import ibis
+import numpy as np
 import pandas as pd
 from ibis.backends.duckdb import Backend
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from journeybook.errors import JourneybookError
@@ -177,6 +179,54 @@ def permitted_people(run: Run, *, purpose: str, as_of: datetime | str | None = N
     permitted = _permitted_people(run, purpose, _date(run, as_of))
     if permitted is None:
         raise JourneybookError(f"purpose {purpose!r} cannot be looked up: the data set has no consent ledger.")
+    return permitted
+
+
+def permitted_at(run: Run, asked: pd.DataFrame, *, purpose: str) -> NDArray[np.bool_]:
+    """Return whether each person permitted a purpose at a moment: what `permitted_people` says, moment by moment.
+
+    Args:
+        run: The run whose ledger counts.
+        asked: `person_id` and `occurred_at`, one row a question; nobody (null) has permitted nothing.
+        purpose: One of the purposes of the ledger.
+
+    Returns:
+        One value a row of `asked`, shape (n,).
+
+    Raises:
+        JourneybookError: The data set has no ledger, or the purpose is unknown.
+    """
+    check_purpose(purpose)
+    if not run.has_ledger:
+        raise JourneybookError(f"purpose {purpose!r} cannot be looked up: the data set has no consent ledger.")
+    ledger = _ledger(run)
+    decided = ledger.filter(ledger.purpose == purpose).mutate(voice=ledger.customer_id, carried=False)
+    voices = _as_people(run, decided)
+    if has(run, "refusal_links"):
+        links = _open(run, "refusal_links").select("customer_id", "person_id")
+        carried = decided.inner_join(links, "customer_id").mutate(carried=True)
+        voices = voices.union(carried.select(*voices.columns))
+    question = ibis.memtable(asked[["person_id", "occurred_at"]].assign(question=range(len(asked))))
+    question = question.rename(person="person_id", moment="occurred_at")
+    made = question.inner_join(voices, question.person == voices.person_id)
+    made = made.filter(made.occurred_at < made.moment)
+    if "recorded_at" in made.columns:
+        made = made.filter(~made.granted | (made.recorded_at.fill_null(made.occurred_at) < made.moment))
+    newest = ibis.row_number().over(
+        group_by=[made.question, made.voice, made.carried], order_by=[made.occurred_at.desc(), made.granted.asc()]
+    )
+    latest = made.mutate(newest=newest).filter(ibis._.newest == 0)
+    lasts = (
+        latest.expires_at.isnull() | (latest.expires_at > latest.moment)
+        if "expires_at" in latest.columns
+        else True
+    )
+    # As in `permitted_people`: a record linked only to carry its refusal grants nothing.
+    counted = latest.mutate(permits=latest.granted & lasts & ~latest.carried)
+    answers = counted.group_by("question").aggregate(permits=counted.permits.any() & counted.granted.all())
+    yes = answers.filter(answers.permits).question.to_pandas()
+    permitted = np.zeros(len(asked), dtype=bool)
+    permitted[yes.to_numpy(dtype=int)] = True
     return permitted
 
 
