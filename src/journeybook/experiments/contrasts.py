@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-
 # Rows taken together in one pass over all columns: few enough to stay in a processor's cache.
 BLOCK = 1 << 14
 
@@ -296,35 +295,37 @@ def relative_lift(found: Contrast, *, alpha: float) -> Ratio:
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """What a method says of a metric in two arms; numbers for one experiment, arrays for many.
+    """What a method says of a metric in two arms; numbers for one experiment, arrays for many, NaN for nothing.
 
     Attributes:
         method: The method, as in the column `method`.
-        control: The control's mean, ratio, quantile or restricted mean.
-        treatment: The treatment's.
-        effect: Treatment less control.
+        p_value: Two-sided p value of no effect.
+        effect: What `estimand` names.
         low: Lower end of the interval of `effect`.
         high: Upper end.
+        standard_error: Standard error of `effect`.
+        df: Degrees of freedom of its t distribution; infinite for a normal.
+        control: The control's mean, ratio, quantile or restricted mean.
+        treatment: The treatment's.
         relative: Treatment over control, less 1; NaN where the control is not above 0.
         relative_low: Lower end of the interval of `relative`; NaN where the control is not clearly above 0.
         relative_high: Upper end.
-        standard_error: Standard error of `effect`.
-        df: Degrees of freedom of its t distribution; infinite for a normal, NaN where none is used.
-        p_value: Two-sided p value of no effect.
+        estimand: What `effect` is: treatment less control, or what else a method measures.
     """
 
     method: str
-    control: np.ndarray | float
-    treatment: np.ndarray | float
-    effect: np.ndarray | float
-    low: np.ndarray | float
-    high: np.ndarray | float
-    relative: np.ndarray | float
-    relative_low: np.ndarray | float
-    relative_high: np.ndarray | float
-    standard_error: np.ndarray | float
-    df: np.ndarray | float
     p_value: np.ndarray | float
+    effect: np.ndarray | float = np.nan
+    low: np.ndarray | float = np.nan
+    high: np.ndarray | float = np.nan
+    standard_error: np.ndarray | float = np.nan
+    df: np.ndarray | float = np.nan
+    control: np.ndarray | float = np.nan
+    treatment: np.ndarray | float = np.nan
+    relative: np.ndarray | float = np.nan
+    relative_low: np.ndarray | float = np.nan
+    relative_high: np.ndarray | float = np.nan
+    estimand: str = "difference"
 
 
 def effect_of(found: Contrast, *, method: str, alpha: float) -> Effect:
@@ -332,15 +333,15 @@ def effect_of(found: Contrast, *, method: str, alpha: float) -> Effect:
     margin, ratio = found.margin(alpha=alpha), relative_lift(found, alpha=alpha)
     return Effect(
         method=method,
-        control=found.arm_means[..., 0],
-        treatment=found.arm_means[..., 1],
+        p_value=found.p_value,
         effect=found.effect,
         low=found.effect - margin,
         high=found.effect + margin,
+        standard_error=found.standard_error,
+        df=found.df,
+        control=found.arm_means[..., 0],
+        treatment=found.arm_means[..., 1],
         relative=ratio.relative,
         relative_low=ratio.low,
         relative_high=ratio.high,
-        standard_error=found.standard_error,
-        df=found.df,
-        p_value=found.p_value,
     )
