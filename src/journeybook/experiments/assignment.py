@@ -1,0 +1,90 @@
+"""Deterministic assignment: the same unit gets the same variant, on every server and every day."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from journeybook.experiments.health import ALARM, HEALTH_COLUMNS
+
+N_BUCKETS = 100
+
+
+def positions(unit_ids: Iterable[object], *, salt: str) -> NDArray[np.float64]:
+    """A number in [0, 1) for each unit, from the SHA-256 digest of the salt and its id.
+
+    The first 53 bits of the digest of `salt:id` are the number, so that any language can compute it again.
+
+    >>> positions(["u1", "u2"], salt="checkout-button").round(4).tolist() == \
+        positions(["u1", "u2"], salt="checkout-button").round(4).tolist()
+    True
+    """
+    digests = (hashlib.sha256(f"{salt}:{unit}".encode()).digest()[:8] for unit in unit_ids)
+    first = np.frombuffer(b"".join(digests), dtype=">u8")
+    return (first >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def assign(unit_ids: Iterable[object], *, salt: str, shares: Mapping[str, float]) -> NDArray[np.object_]:
+    """The variant of each unit.
+
+    A unit's place between 0 and 1 is fixed by its id and the salt alone; the variants take up their shares of that line
+    in the order given. So a growing last share moves no unit of the first variants, and another salt deals anew.
+
+    Args:
+        unit_ids: Id of each unit, text or a number.
+        salt: Name of the experiment; never the same for two experiments.
+        shares: Share of each variant, any scale above 0.
+
+    Raises:
+        ValueError: The salt is empty, no share is given, or one is not above 0.
+    """
+    if not salt:
+        raise ValueError("salt: found an empty text, needed a name of the experiment's own.")
+    planned = np.array([float(share) for share in shares.values()])
+    if not (len(planned) and (np.isfinite(planned) & (planned > 0)).all()):
+        raise ValueError(f"shares: found {dict(shares)}, needed a number above 0 for each variant.")
+    ends = np.cumsum(planned / planned.sum())[:-1]
+    names = np.array([str(name) for name in shares], dtype=object)
+    return names[np.searchsorted(ends, positions(unit_ids, salt=salt), side="right")]
+
+
+def assignment_checks(
+    unit_ids: Iterable[object], *, salt: str, other_salt: str, shares: Mapping[str, float]
+) -> pd.DataFrame:
+    """Whether the salted hash deals these very ids evenly, and independently of another experiment's salt.
+
+    Args:
+        unit_ids: Id of each unit.
+        salt: Name of the experiment.
+        other_salt: Name of an experiment that runs on the same units.
+        shares: Share of each variant.
+
+    Returns:
+        One row a check, columns as of `health`; a test alarms at p below 0.001.
+    """
+    ids = list(dict.fromkeys(unit_ids))
+    place = positions(ids, salt=salt)
+    counts = np.bincount((place * N_BUCKETS).astype(int), minlength=N_BUCKETS)
+    even = stats.chisquare(counts)
+    smooth = stats.kstest(place, "uniform")
+    variants = [assign(ids, salt=name, shares=shares) for name in (salt, other_salt)]
+    crossed = pd.crosstab(*variants).to_numpy()
+    joint = stats.chi2_contingency(crossed, correction=False)
+    association = float(np.sqrt(joint.statistic / len(ids) / max(min(crossed.shape) - 1, 1)))
+    planned = np.array([float(share) for share in shares.values()])
+    found = pd.Series(variants[0]).value_counts().reindex([str(name) for name in shares], fill_value=0).to_numpy()
+    ratio = stats.chisquare(found, planned / planned.sum() * len(ids))
+    gap = float(np.abs(found / len(ids) - planned / planned.sum()).max())
+    rows = [
+        ("hash_shares", gap, ratio.pvalue, "largest distance of a variant's share from the planned one"),
+        ("hash_buckets", float(counts.max() / counts.mean() - 1), even.pvalue,
+         f"excess of the fullest of {N_BUCKETS} equal buckets over their mean"),
+        ("hash_uniformity", float(smooth.statistic), smooth.pvalue, "Kolmogorov-Smirnov distance from uniform"),
+        ("hash_independence", association, joint.pvalue, "Cramér's V with the assignment by another salt"),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["check", "value", "p_value", "meaning"])
+    table["passed"] = table["p_value"] >= ALARM
+    return table[list(HEALTH_COLUMNS)]

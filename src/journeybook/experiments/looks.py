@@ -1,0 +1,99 @@
+"""A register of looks: what has been seen of an experiment before, and what that does to the headline.
+
+The register is a plain dictionary, one entry an experiment, kept in a file beside the run's tables (`tables.register`).
+An entry holds digests and counts, no times and nothing of a person.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+# Columns that are made anew with another key or another order of rows, and say nothing of the outcome.
+_NOT_DATA = ("row", "person_id", "customer_id")
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What the register says of one look at an experiment.
+
+    Attributes:
+        number: 1 for the first data seen, 2 for the next; a rerun on the same data keeps its number.
+        n_before: Earlier looks at other data with no more units than this one.
+        early: Whether the planned end is not yet reached.
+        headline: `fixed_horizon` where this is the one look at the planned end, else `always_valid`.
+        planned_n: Units that the always-valid interval is tuned to: the planned size, or that of the first look.
+        plan_changed: Whether the plan differs from the one of the first look.
+        first_plan: Digest of the plan of the first look; empty where there was none.
+        entry: What the register must keep of the experiment after this look.
+    """
+
+    number: int
+    n_before: int
+    early: bool
+    headline: str
+    planned_n: int
+    plan_changed: bool
+    first_plan: str
+    entry: dict[str, Any]
+
+
+def fingerprint(units: pd.DataFrame) -> str:
+    """Digest of the units and all that was measured on them, whatever their order; ids of people play no part."""
+    columns = sorted(str(column) for column in units.columns if column not in _NOT_DATA)
+    plain = units[columns].astype({c: str for c in columns if not pd.api.types.is_numeric_dtype(units[c])})
+    rows = np.sort(pd.util.hash_pandas_object(plain, index=False).to_numpy())
+    return hashlib.sha256("\0".join(columns).encode() + rows.astype("<u8").tobytes()).hexdigest()
+
+
+def experiment_key(*, page: str, experiment: str, dataset: str, digest: str) -> str:
+    """Name of an experiment in the register.
+
+    The data sets that come with the repository are complete: other rows in them are another simulation and no later look,
+    so the data are part of their name. Your own experiment grows under one name.
+    """
+    return f"{page} {experiment}" if dataset == "files" else f"{page} {experiment} {dataset} {digest[:12]}"
+
+
+def look(
+    entry: Mapping[str, Any] | None,
+    *,
+    digest: str,
+    n_units: int,
+    planned_units: int,
+    over: bool,
+    plan: str,
+) -> Look:
+    """Place one look among those before it.
+
+    The interval of a fixed horizon holds for one look at the planned end. So the headline is always-valid where that end
+    is not reached, and where other data with no more units were looked at before: an early look, or an experiment
+    that went on. With no plan the first look counts as the planned end.
+
+    Args:
+        entry: What the register holds of the experiment; None at its first look.
+        digest: `fingerprint` of the units.
+        n_units: Units of all arms.
+        planned_units: Planned units of all arms; 0 where no plan says so.
+        over: Whether the planned end is reached; true where there is no plan.
+        plan: Digest of the plan; empty where there is none.
+    """
+    seen = list(entry["looks"]) if entry else []
+    first_plan = entry["plan"] if entry else plan
+    number = next((k for k, earlier in enumerate(seen) if earlier["digest"] == digest), len(seen))
+    if number == len(seen):
+        seen.append({"digest": digest, "n_units": int(n_units)})
+    n_before = sum(earlier["n_units"] <= n_units for earlier in seen[:number])
+    return Look(
+        number=number + 1,
+        n_before=n_before,
+        early=not over,
+        headline="fixed_horizon" if over and not n_before else "always_valid",
+        planned_n=planned_units or int(seen[0]["n_units"]),
+        plan_changed=plan != first_plan,
+        first_plan=first_plan,
+        entry={"plan": first_plan, "looks": seen},
+    )
