@@ -63,7 +63,7 @@ def simulated(n: int, *, seed: int = 1, effect: float = 0.5, variants: tuple[str
 def compared(units: pd.DataFrame, *, control: str = "control", **given):
     given = {"metrics": "auto", "covariates": None} | given
     measured = experiments.measures(units, **given)
-    return experiments.compare(units, measured=measured, control=control, alpha=0.05)
+    return experiments.compare(units, measured=measured, control=control, alpha=0.05, rng=stream(1, "quantiles"))
 
 
 # --- published figures ----------------------------------------------------------------------------------
@@ -408,7 +408,7 @@ def test_a_variant_named_like_a_column_is_only_a_label():
 
 def checked(units: pd.DataFrame, **given) -> pd.DataFrame:
     measured = experiments.measures(units, metrics="auto", covariates=["pre_spend"])
-    return experiments.health(units, measured=measured, **{"shares": None} | given).set_index("check")
+    return experiments.health(units, measured=measured, **{"shares": None, "control": "control"} | given).set_index("check")
 
 
 def test_a_sound_experiment_passes():

@@ -1,13 +1,25 @@
-"""Every variant against the control, metric by metric."""
+"""Every variant against the control, metric by metric: the headline rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from journeybook.experiments.contrasts import ArmMoments, Contrast, contrast, moments, relative_lift
-from journeybook.experiments.measures import Measures, factors, numbers, variant_labels
+from journeybook.experiments.contrasts import (
+    ArmMoments,
+    Effect,
+    contrast,
+    effect_of,
+    metric_moments,
+    ratio_moments,
+)
+from journeybook.experiments.corrections import CORRECTIONS, adjust_rows
+from journeybook.experiments.measures import Measures, Metric, numbers
+from journeybook.experiments.resampling import quantile_effect
+from journeybook.experiments.sequential import always_valid
+from journeybook.experiments.survival import restricted_mean_moments
+from journeybook.experiments.variants import Arms, arms_of, check_one_row_a_unit
 
 COMPARISON_COLUMNS = (
     *("metric", "kind", "variant", "control_name", "control", "treatment"),
@@ -18,10 +30,15 @@ METHOD_COLUMNS = (
     *("metric", "variant", "method", "effect", "effect_low", "effect_high"),
     *("standard_error", "df", "p_value", "variance_saved_share"),
 )
-FACTORIAL_COLUMNS = (
-    *("metric", "term", "effect", "effect_low", "effect_high", "standard_error", "df"),
-    *("p_value", "p_adjusted", "method"),
-)
+# Without and with covariates.
+HEADLINES = {
+    "proportion": ("welch", "cuped"),
+    "mean": ("welch", "cuped"),
+    "ratio": ("delta", "delta_cuped"),
+    "quantile": ("bootstrap", "bootstrap"),
+    "time_to_event": ("restricted_mean", "restricted_mean"),
+}
+BOOTSTRAP_DRAWS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,197 +47,257 @@ class Experiment:
 
     Attributes:
         comparisons: One headline row a metric and variant, columns `COMPARISON_COLUMNS`. `control` and
-            `treatment` are the arm means (adjusted to equal covariates where `method` is cuped), `effect`
-            their difference, `relative` their ratio less 1; the relative columns are missing where the
-            control's mean is not clearly above 0. `p_adjusted` is Holm's over all rows.
-        methods: Other methods beside the headline, columns `METHOD_COLUMNS`.
-        factorial: Main effects and interaction of a 2x2 design, columns `FACTORIAL_COLUMNS`; else no rows.
-        arms: One row a metric and variant: units with a value, raw mean and standard deviation.
-        control: The variant compared against.
+            `treatment` are what is measured in the arms (adjusted to equal covariates where `method` is a
+            cuped), `effect` their difference, `relative` their ratio less 1; the relative columns are missing
+            where the control is not clearly above 0. `p_adjusted` is over all rows.
+        estimates: The same rows with `standard_error` and `df` of the effect beside them.
+        methods: The headline's test at a fixed horizon, and the same without covariates, columns `METHOD_COLUMNS`.
+        arms: One row a metric and variant: n (units with a value), mean (of a ratio, quantile or time what is
+            measured), sd of one unit's part in it (missing for quantiles).
+        moments: Sufficient statistics by metric, the arms in the order of `names`, covariates after the
+            metric; not of quantiles.
+        names: The variants, the control first.
+        horizon: `fixed_horizon` or `always_valid`: what the headline's intervals and p values promise.
     """
 
     comparisons: pd.DataFrame
+    estimates: pd.DataFrame
     methods: pd.DataFrame
-    factorial: pd.DataFrame
     arms: pd.DataFrame
-    control: str
+    moments: dict[str, ArmMoments]
+    names: list[str]
+    horizon: str
+
+    @property
+    def control(self) -> str:
+        """The variant compared against."""
+        return self.names[0]
 
 
-def compare(units: pd.DataFrame, *, measured: Measures, control: str, alpha: float) -> Experiment:
+def compare(
+    units: pd.DataFrame,
+    *,
+    measured: Measures,
+    control: str | None,
+    alpha: float,
+    rng: np.random.Generator,
+    correction: str = "holm",
+    always_valid_at: int | None = None,
+) -> Experiment:
     """Compare each variant with the control on each metric.
 
-    The headline is CUPED where covariates are named, else Welch's t. Units without a value of a metric are
-    left out of that metric (`health` tests whether the arms lose them alike). A missing covariate takes the
-    mean of its column over all arms, which is known before assignment and so cannot favour an arm.
+    The headline is Welch's t for proportions and means and the delta method for ratios, both by CUPED where
+    covariates are named; the bootstrap for quantiles; the restricted mean for times to an event. Units without
+    a value of a metric are left out of that metric (`health` tests whether the arms lose them alike). A missing
+    covariate takes the mean of its column over all arms, which is known before assignment and so cannot favour
+    an arm.
 
     Args:
         units: One row a unit.
         measured: Metrics and covariates of `measures`.
-        control: The variant compared against.
+        control: The variant compared against; None is resolved by `choose_control`.
         alpha: Accepted rate of false positives; intervals are at 1 - alpha.
+        rng: Source of chance, for quantiles.
+        correction: How `p_adjusted` is made over all headline rows, one of `CORRECTIONS`.
+        always_valid_at: Planned units of all arms: intervals and p values then hold at every look, and are
+            narrowest there. None is one look at a fixed horizon.
 
     Raises:
         ValueError: A unit id occurs twice, an arm has fewer than two units with a value, a metric does not
-            vary within the arms, or alpha is not between 0 and 1.
+            vary within the arms, a covariate tells it wholly, or a parameter is out of its range.
     """
     if not 0 < alpha < 1:
         raise ValueError(f"alpha: found {alpha}, needed a number between 0 and 1.")
-    variant = variant_labels(units)
-    names = [control, *sorted(set(variant) - {control})]
-    if control not in set(variant):
-        raise ValueError(
-            f"control: '{control}' is not a variant; the variants are {', '.join(sorted(set(variant)))}."
-        )
-    if len(names) < 2:
-        raise ValueError(f"variant: a comparison needs two variants or more; found only '{control}'.")
-    _one_row_a_unit(units, variant)
-    arm = pd.Index(names).get_indexer(variant)
-    filled = [np.where(np.isnan(x), np.nanmean(x), x) for x in (numbers(units, c) for c in measured.covariates)]
-    headline, beside, cells, arms = [], [], [], []
-    design = factors(names)
-    for metric, kind in measured.kinds.items():
-        y = numbers(units, metric)
-        known = ~np.isnan(y)
-        values, where = np.column_stack([y, *filled])[known], arm[known]
-        _enough(metric, values[:, 0], where, names)
-        full = moments(values, where, n_arms=len(names))
-        plain = ArmMoments(full.n, full.mean[:, :1], full.covariance[:, :1, :1])
-        for number, name in enumerate(names):
-            sd = full.covariance[number, 0, 0] ** 0.5
-            arms.append((metric, name, int(full.n[number]), float(full.mean[number, 0]), float(sd)))
-            if number:
-                pair = _arms(full, [0, number])
-                welch = contrast(_arms(plain, [0, number]), weights=(-1, 1))
-                _varies(metric, welch, control, name)
-                best = contrast(pair, weights=(-1, 1)) if measured.covariates else welch
-                method = "cuped" if measured.covariates else "welch"
-                headline.append(_headline(metric, kind, name, control, best, method, pair.n, alpha))
-                saved = 1 - (best.standard_error / welch.standard_error) ** 2
-                beside.append(_method(metric, name, "welch", welch, alpha, np.nan))
-                if measured.covariates:
-                    beside.append(_method(metric, name, "cuped", best, alpha, saved))
-                a, b = values[where == 0, 0], values[where == number, 0]
-                beside += _others(metric, kind, name, a, b, alpha)
-        if design and design[0] == control:
-            order = [names.index(cell) for cell in design]
-            cells += _factorial(metric, design, _arms(full, order), alpha, bool(measured.covariates))
-    comparisons = pd.DataFrame(headline)
-    comparisons["p_adjusted"] = holm(comparisons["p_value"].to_numpy())
-    factorial = pd.DataFrame(cells, columns=[c for c in FACTORIAL_COLUMNS if c != "p_adjusted"])
-    factorial["p_adjusted"] = holm(factorial["p_value"].to_numpy())
+    if correction not in CORRECTIONS:
+        raise ValueError(f"correction: found '{correction}', needed one of {', '.join(CORRECTIONS)}.")
+    arms = arms_of(units, control=control)
+    check_one_row_a_unit(units, arms)
+    data = _prepared(units, measured, arms)
+    headline, beside, shown = [], [], []
+    for metric in measured.metrics:
+        shown += _arm_rows(metric, data)
+        for number in range(1, len(arms.names)):
+            effects = _effects(metric, data, number, alpha, rng)
+            beside += [_method(metric.name, arms.names[number], effect, effects[0]) for effect in effects]
+            n = data.counts[metric.name][[0, number]]
+            best = effects[-1]
+            if always_valid_at is not None:
+                half, p_value = _at_every_look(best, n=int(n.sum()), alpha=alpha, planned_n=always_valid_at)
+                level = 2 * stats.t.sf(half / best.standard_error, _df(best))
+                wide = _effects(metric, data, number, float(level), rng)[-1]
+                best = replace(wide, method=f"always_valid_{wide.method}", p_value=p_value)
+            headline.append(_headline(metric, arms.names[number], arms.names[0], best, n))
+    rows = pd.DataFrame(headline)
+    rows["control_variance"] = _control_variances(rows, pd.DataFrame(shown))
+    if correction == "dunnett":
+        _check_dunnett(measured, always_valid_at)
+    rows["p_adjusted"] = adjust_rows(rows, method=correction)
     return Experiment(
-        comparisons=comparisons[list(COMPARISON_COLUMNS)],
+        comparisons=rows[list(COMPARISON_COLUMNS)],
+        estimates=rows[[*COMPARISON_COLUMNS, "standard_error", "df"]],
         methods=pd.DataFrame(beside, columns=list(METHOD_COLUMNS)),
-        factorial=factorial[list(FACTORIAL_COLUMNS)],
-        arms=pd.DataFrame(arms, columns=["metric", "variant", "n", "mean", "sd"]),
-        control=control,
+        arms=pd.DataFrame(shown),
+        moments=data.moments,
+        names=arms.names,
+        horizon="fixed_horizon" if always_valid_at is None else "always_valid",
     )
 
 
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """Holm's (1979) adjusted p values, which hold the family-wise error whatever the dependence.
+@dataclass(frozen=True, eq=False)
+class _Data:
+    """What the comparisons are computed from.
 
-    >>> holm(np.array([0.01, 0.04, 0.03])).round(3).tolist()
-    [0.03, 0.06, 0.06]
+    Attributes:
+        arms: Variant of each unit.
+        values: The metrics' columns, missing as NaN.
+        counts: Units with a value by metric, shape (arms,).
+        moments: Sufficient statistics by metric, not of quantiles.
     """
-    p = np.asarray(p_values, dtype=float)
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(stepped, 1)
-    return adjusted
+
+    arms: Arms
+    values: dict[str, np.ndarray]
+    counts: dict[str, np.ndarray]
+    moments: dict[str, ArmMoments]
+
+    def known(self, metric: Metric) -> tuple[list[np.ndarray], np.ndarray]:
+        """The columns of a metric and the arms, of the units that have a value."""
+        columns = [self.values[column] for column in metric.columns]
+        known = ~np.isnan(sum(columns))
+        return [column[known] for column in columns], self.arms.number[known]
 
 
-def _arms(found: ArmMoments, numbers_of_arms: list[int]) -> ArmMoments:
-    return ArmMoments(found.n[numbers_of_arms], found.mean[numbers_of_arms], found.covariance[numbers_of_arms])
+def _prepared(units: pd.DataFrame, measured: Measures, arms: Arms) -> _Data:
+    n_arms = len(arms.names)
+    values = {column: numbers(units, column) for column in measured.outcomes}
+    data = _Data(arms, values, {}, {})
+    for metric in measured.metrics:
+        known = ~np.isnan(sum(values[column] for column in metric.columns))
+        n = np.bincount(arms.number[known], minlength=n_arms)
+        if n.min() < 2:
+            raise ValueError(
+                f"Variant '{arms.names[int(n.argmin())]}' has {n.min()} units with a value of '{metric.name}'; two "
+                "are needed."
+            )
+        data.counts[metric.name] = n
+    filled = [np.where(np.isnan(x), np.nanmean(x), x) for x in (numbers(units, c) for c in measured.covariates)]
+    summed = [metric for metric in measured.metrics if metric.kind in ("proportion", "mean", "ratio")]
+    columns = [[values[column] for column in metric.columns] for metric in summed]
+    found = metric_moments(columns, covariates=filled, arm=arms.number, n_arms=n_arms)
+    for metric, moments in zip(summed, found, strict=True):
+        data.moments[metric.name] = ratio_moments(moments) if metric.kind == "ratio" else moments
+    for metric in measured.metrics:
+        if metric.kind == "time_to_event":
+            (time, happened), arm = data.known(metric)
+            data.moments[metric.name] = restricted_mean_moments(
+                time, happened == 1, arm, n_arms=n_arms, horizon=metric.horizon
+            )
+    return data
 
 
-def _one_row_a_unit(units: pd.DataFrame, variant: np.ndarray) -> None:
-    if "unit_id" not in units.columns:
-        return
-    known = pd.DataFrame({"id": units["unit_id"].to_numpy(), "variant": variant}).dropna()
-    twice = int((known["id"].value_counts() > 1).sum())
-    if twice:
-        across = int((known.groupby("id")["variant"].nunique() > 1).sum())
-        raise ValueError(
-            f"unit_id: {twice} units have more than one row ({across} of them in two variants); "
-            f"one row a unit is needed."
-        )
+def _effects(metric: Metric, data: _Data, number: int, alpha: float, rng: np.random.Generator) -> list[Effect]:
+    """A variant against the control: without covariates first, the headline last."""
+    plain, adjusted = HEADLINES[metric.kind]
+    if metric.kind == "quantile":
+        (values,), arm = data.known(metric)
+        a, b = values[arm == 0], values[arm == number]
+        found = quantile_effect(a, b, quantile=metric.level, alpha=alpha, n_draws=BOOTSTRAP_DRAWS, rng=rng)
+        return [_varies(metric, found)]
+    moments = data.moments[metric.name]
+    bare = contrast(moments.pick([0], arms=[0, number]), weights=(-1, 1))
+    effects = [_varies(metric, effect_of(bare, method=plain, alpha=alpha))]
+    n_columns = moments.mean.shape[-1]
+    if n_columns > 1:
+        best = contrast(moments.pick(range(n_columns), arms=[0, number]), weights=(-1, 1))
+        if not best.standard_error > 1e-6 * bare.standard_error:
+            raise ValueError(f"covariates: they tell '{metric.name}' wholly, so they were not measured before it.")
+        effects.append(effect_of(best, method=adjusted, alpha=alpha))
+    return effects
 
 
-def _enough(metric: str, y: np.ndarray, arm: np.ndarray, names: list[str]) -> None:
-    for number, name in enumerate(names):
-        found = int((arm == number).sum())
-        if found < 2:
-            raise ValueError(f"Variant '{name}' has {found} units with a value of '{metric}'; two are needed.")
-
-
-def _varies(metric: str, found: Contrast, control: str, name: str) -> None:
+def _varies(metric: Metric, found: Effect) -> Effect:
     if not found.standard_error > 0:
-        raise ValueError(
-            f"metrics: '{metric}' does not vary within '{control}' or '{name}': its effect has no interval."
-        )
+        raise ValueError(f"metrics: '{metric.name}' does not vary within the arms: its effect has no interval.")
+    return found
 
 
-def _headline(
-    metric: str, kind: str, variant: str, control: str, found: Contrast, method: str, n: np.ndarray, alpha: float
-) -> dict:
-    margin, ratio = found.margin(alpha=alpha), relative_lift(found, alpha=alpha)
-    return {
-        "metric": metric,
-        "kind": kind,
-        "variant": variant,
-        "control_name": control,
-        "control": float(found.arm_means[0]),
-        "treatment": float(found.arm_means[1]),
-        "effect": float(found.effect),
-        "effect_low": float(found.effect - margin),
-        "effect_high": float(found.effect + margin),
-        "relative": float(ratio.relative),
-        "relative_low": float(ratio.low),
-        "relative_high": float(ratio.high),
-        "p_value": float(found.p_value),
-        "method": method,
-        "n_control": int(n[0]),
-        "n_treatment": int(n[1]),
-    }
+def _df(found: Effect) -> float:
+    """Degrees of freedom; infinite where the method has none."""
+    return float("inf") if np.isnan(found.df) else float(found.df)
 
 
-def _method(metric: str, variant: str, method: str, found: Contrast, alpha: float, saved: float) -> tuple:
-    effect, margin = float(found.effect), float(found.margin(alpha=alpha))
-    uncertainty = (float(found.standard_error), float(found.df), float(found.p_value), float(saved))
-    return metric, variant, method, effect, effect - margin, effect + margin, *uncertainty
+def _at_every_look(found: Effect, *, n: int, alpha: float, planned_n: int) -> tuple[float, float]:
+    """Half the width of the always-valid interval, and its p value."""
+    sequence = always_valid(found.effect, found.standard_error, n=n, alpha=alpha, planned_n=planned_n)
+    return float(sequence.high - sequence.low) / 2, float(sequence.p_value)
 
 
-def _others(metric: str, kind: str, variant: str, a: np.ndarray, b: np.ndarray, alpha: float) -> list[tuple]:
-    """Tests that stand beside the headline: another path to the same question, no replacement for it."""
-    nothing = (np.nan,) * 2
-    if kind == "mean":
-        p = float(stats.mannwhitneyu(a, b, method="asymptotic").pvalue)
-        return [(metric, variant, "mann_whitney", np.nan, *nothing, *nothing, p, np.nan)]
-    effect, pooled = b.mean() - a.mean(), np.concatenate([a, b]).mean()
-    se = float(np.sqrt(a.var() / len(a) + b.var() / len(b)))
-    z = effect / np.sqrt(pooled * (1 - pooled) * (1 / len(a) + 1 / len(b)))
-    margin = stats.norm.isf(alpha / 2) * se
-    table = [[int(a.sum()), int(len(a) - a.sum())], [int(b.sum()), int(len(b) - b.sum())]]
-    interval = (float(effect), float(effect - margin), float(effect + margin))
-    p_exact = float(stats.fisher_exact(table).pvalue)
+def _control_variances(rows: pd.DataFrame, shown: pd.DataFrame) -> pd.Series:
+    """The part of each effect's variance that is the control's, which the effects of a metric share."""
+    part = (shown["sd"] ** 2 / shown["n"]).set_axis(pd.MultiIndex.from_frame(shown[["metric", "variant"]]))
+    control = part.reindex(pd.MultiIndex.from_frame(rows[["metric", "control_name"]])).to_numpy()
+    treatment = part.reindex(pd.MultiIndex.from_frame(rows[["metric", "variant"]])).to_numpy()
+    return rows["standard_error"] ** 2 * control / (control + treatment)
+
+
+def _check_dunnett(measured: Measures, always_valid_at: int | None) -> None:
+    quantiles = [metric.name for metric in measured.metrics if metric.kind == "quantile"]
+    if quantiles:
+        raise ValueError(f"correction: dunnett needs means or ratios, and '{quantiles[0]}' is a quantile; take holm.")
+    if always_valid_at is not None:
+        raise ValueError("correction: dunnett holds at one planned look, and this is an early one; take holm.")
+
+
+def _arm_rows(metric: Metric, data: _Data) -> list[dict]:
+    """What is measured in each arm."""
+    n = data.counts[metric.name]
+    if metric.kind == "quantile":
+        (values,), arm = data.known(metric)
+        means = [float(np.quantile(values[arm == number], metric.level)) for number in range(len(n))]
+        sds = np.full(len(n), np.nan)
+    else:
+        moments = data.moments[metric.name]
+        means, sds = moments.mean[:, 0], np.sqrt(moments.covariance[:, 0, 0])
     return [
-        (metric, variant, "two_proportion_z", *interval, se, np.nan, float(2 * stats.norm.sf(abs(z))), np.nan),
-        (metric, variant, "fisher_exact", np.nan, *nothing, *nothing, p_exact, np.nan),
+        {"metric": metric.name, "variant": name, "n": int(count), "mean": float(mean), "sd": float(sd)}
+        for name, count, mean, sd in zip(data.arms.names, n, means, sds, strict=True)
     ]
 
 
-def _factorial(
-    metric: str, design: tuple[str, str, str, str], cells: ArmMoments, alpha: float, adjusted: bool
-) -> list[tuple]:
-    """Main effects (a change's effect averaged over the other's absence and presence) and interaction."""
-    _, first, second, both = design
-    terms = {first: (-0.5, 0.5, -0.5, 0.5), second: (-0.5, -0.5, 0.5, 0.5), f"interaction {both}": (1, -1, -1, 1)}
-    rows = []
-    for term, weights in terms.items():
-        found = contrast(cells, weights=weights)
-        effect, margin = float(found.effect), float(found.margin(alpha=alpha))
-        numbers_of = (effect, effect - margin, effect + margin, float(found.standard_error), float(found.df))
-        rows.append((metric, term, *numbers_of, float(found.p_value), "cuped" if adjusted else "welch"))
-    return rows
+def _headline(metric: Metric, variant: str, control: str, found: Effect, n: np.ndarray) -> dict:
+    return {
+        "metric": metric.name,
+        "kind": metric.kind,
+        "variant": variant,
+        "control_name": control,
+        "control": float(found.control),
+        "treatment": float(found.treatment),
+        "effect": float(found.effect),
+        "effect_low": float(found.low),
+        "effect_high": float(found.high),
+        "relative": float(found.relative),
+        "relative_low": float(found.relative_low),
+        "relative_high": float(found.relative_high),
+        "p_value": float(found.p_value),
+        "method": found.method,
+        "n_control": int(n[0]),
+        "n_treatment": int(n[1]),
+        "standard_error": float(found.standard_error),
+        "df": _df(found),
+    }
+
+
+def _method(metric: str, variant: str, found: Effect, plain: Effect) -> dict:
+    """One row of methods; covariates save the share of the variance that they take away."""
+    saved = np.nan if found is plain else 1 - (found.standard_error / plain.standard_error) ** 2
+    return {
+        "metric": metric,
+        "variant": variant,
+        "method": found.method,
+        "effect": float(found.effect),
+        "effect_low": float(found.low),
+        "effect_high": float(found.high),
+        "standard_error": float(found.standard_error),
+        "df": float(found.df),
+        "p_value": float(found.p_value),
+        "variance_saved_share": float(saved),
+    }

@@ -7,13 +7,19 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from journeybook.experiments.measures import Measures, numbers, variant_labels
+from journeybook.experiments.contrasts import ArmMoments, arm_moments, contrast
+from journeybook.experiments.measures import Measures, Metric, known_values, numbers
+from journeybook.experiments.variants import Arms, arms_of
 
 ALARM = 0.001
 HEALTH_COLUMNS = ("check", "value", "p_value", "passed", "meaning")
 FEW_OUTCOMES = 10
 # One record linked to the wrong person is no broken assignment; one unit in a thousand is.
 MAX_SHARED_SHARE = 0.001
+# Values on each side that count as outliers.
+OUTLIER_SHARE = 0.001
+# Days with fewer units in an arm have no effect of their own, and with fewer days there is no trend.
+MIN_UNITS_A_DAY, MIN_DAYS = 30, 4
 
 
 @dataclass(frozen=True)
@@ -59,85 +65,243 @@ def sample_ratio(counts: Mapping[str, int], *, shares: Mapping[str, float] | Non
     return SampleRatio(float(test.statistic), float(test.pvalue), gap)
 
 
-def health(units: pd.DataFrame, *, measured: Measures, shares: Mapping[str, float] | None) -> pd.DataFrame:
+def health(
+    units: pd.DataFrame, *, measured: Measures, control: str | None, shares: Mapping[str, float] | None
+) -> pd.DataFrame:
     """Check the experiment before its effects are read.
 
     A test alarms at p below 0.001, not 0.05: it is run on every experiment, and an alarm stops the reading.
+    Checks need their columns: `unit_id`, `person_id`, `occurred_at` (assigned), `exposed_at`, `withdrew` (0 or 1),
+    covariates.
 
     Args:
         units: One row a unit.
         measured: Metrics and covariates of `measures`.
+        control: The variant compared against; None is resolved by `choose_control`.
         shares: Planned share of each variant; None plans equal shares.
 
     Returns:
         One row a check, columns `HEALTH_COLUMNS`; `p_value` is missing where the check is a count.
     """
-    variant = variant_labels(units)
-    names, arm = np.unique(variant, return_inverse=True)
-    counts = {name: int(n) for name, n in zip(names, np.bincount(arm), strict=True)}
-    ratio = sample_ratio(counts, shares=shares)
+    arms = arms_of(units, control=control)
+    ratio = sample_ratio(arms.counts, shares=shares)
     plan = "equal shares" if shares is None else "the planned shares"
     rows = [
-        (
+        _tested(
             "sample_ratio",
             ratio.largest_gap_share,
             ratio.p_value,
             f"largest distance of an arm's share from {plan}; an alarm means that assignment or logging is broken",
         )
     ]
+    rows += _identities(units, arms)
+    rows += _times(units, arms)
+    if "withdrew" in units.columns:
+        meaning = "share of units that withdrew a consent after assignment, tested between arms"
+        rows.append(_between_arms("withdrew_consent", numbers(units, "withdrew") == 1, arms, meaning))
+    for metric in measured.metrics:
+        values, known = known_values(units, metric)
+        meaning = "share of units without a value, tested between arms"
+        rows.append(_between_arms(f"missing_outcome: {metric.name}", ~known, arms, meaning))
+        if metric.kind == "proportion":
+            rows.append(_rare(metric, values[known, 0], arms.number[known], arms))
+        if metric.kind == "mean" and known.any():
+            rows.append(_outliers(metric, values[known, 0], arms.number[known], arms))
+    for column in measured.covariates:
+        values = numbers(units, column)
+        known = ~np.isnan(values)
+        meaning = "share of units without a value, tested between arms"
+        rows.append(_between_arms(f"missing_covariate: {column}", ~known, arms, meaning))
+        groups = [values[known & (arms.number == number)] for number in range(len(arms.names))]
+        if min(map(len, groups)) >= 2:
+            means = np.array([group.mean() for group in groups])
+            gap = float((means.max() - means.min()) / values[known].std(ddof=1))
+            p_value = float(stats.f_oneway(*groups).pvalue)
+            rows.append(_tested(f"balance: {column}", gap, p_value, "largest gap of arm means before, in sd"))
+    return pd.DataFrame(rows)[list(HEALTH_COLUMNS)]
+
+
+def daily_effects(units: pd.DataFrame, *, measured: Measures, control: str | None) -> pd.DataFrame:
+    """Effect on the units assigned on each day, and whether it fades or grows with the days.
+
+    A novelty wears off, a habit has to be learnt: then late units answer differently from early ones, and the mean
+    over all days says little of the days to come. The trend is the slope of the daily effects, each weighted by
+    its precision.
+
+    Args:
+        units: One row a unit, assigned at `occurred_at`.
+        measured: Metrics and covariates of `measures`; proportions and means are looked at.
+        control: The variant compared against.
+
+    Returns:
+        One row a metric, variant and day with `MIN_UNITS_A_DAY` units in both arms: metric, variant, day (from 0),
+        effect, standard_error, trend (a day), trend_p_value; no rows without times or with fewer than `MIN_DAYS` days.
+    """
+    columns = ["metric", "variant", "day", "effect", "standard_error", "trend", "trend_p_value"]
+    metrics = [metric for metric in measured.metrics if metric.kind in ("proportion", "mean")]
+    if "occurred_at" not in units.columns or not metrics:
+        return pd.DataFrame(columns=columns)
+    arms = arms_of(units, control=control)
+    timed = units["occurred_at"].notna().to_numpy()
+    days = pd.to_datetime(units["occurred_at"]).dt.normalize()
+    day = (days - days.min()).dt.days.fillna(-1).astype(int).to_numpy()
+    frames = []
+    for metric in metrics:
+        values, known = known_values(units, metric)
+        known &= timed
+        n_days, n_arms = int(day.max()) + 1, len(arms.names)
+        cells = arm_moments([values[known, 0]], day[known] * n_arms + arms.number[known], n_arms=n_days * n_arms)
+        cells = ArmMoments(
+            cells.n.reshape(n_days, n_arms),
+            cells.mean.reshape(n_days, n_arms, 1),
+            cells.covariance.reshape(n_days, n_arms, 1, 1),
+        )
+        for number in range(1, n_arms):
+            pair = cells.pick([0], arms=[0, number])
+            full = np.flatnonzero((pair.n >= MIN_UNITS_A_DAY).all(axis=1))
+            found = contrast(ArmMoments(pair.n[full], pair.mean[full], pair.covariance[full]), weights=(-1, 1))
+            use = found.standard_error > 0
+            if use.sum() >= MIN_DAYS:
+                frames.append(_trend(metric.name, arms.names[number], full[use], found.effect[use], found.standard_error[use]))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def novelty_checks(daily: pd.DataFrame) -> pd.DataFrame:
+    """The trends of `daily_effects` as health checks, columns `HEALTH_COLUMNS`."""
+    rows = [
+        _tested(
+            f"novelty: {row.metric}, {row.variant}",
+            float(row.trend),
+            float(row.trend_p_value),
+            "change of the effect a day of assignment; an alarm means that it fades or grows",
+        )
+        for row in daily.drop_duplicates(["metric", "variant"]).itertuples()
+    ]
+    return pd.DataFrame(rows, columns=list(HEALTH_COLUMNS))
+
+
+def cuped_checks(moments: Mapping[str, ArmMoments], *, names: list[str]) -> pd.DataFrame:
+    """Whether CUPED's one slope fits all arms, and what it could move: columns `HEALTH_COLUMNS`.
+
+    The covariates' slopes are estimated in each arm and compared by a chi-square test (one degree of freedom a
+    covariate and variant). Where they differ the effect differs with the covariates; the pooled adjustment is
+    still without bias in large samples, but the effect's mean then hides whom it works for.
+
+    Args:
+        moments: Statistics by metric, covariates after it.
+        names: The variants.
+    """
+    rows = []
+    for metric, arms in moments.items():
+        n_covariates = arms.mean.shape[-1] - 1
+        if n_covariates:
+            statistic = _slopes_differ(arms)
+            df = n_covariates * (len(names) - 1)
+            meaning = "chi-square of the covariates' slopes between arms; an alarm means an effect that varies with them"
+            rows.append(_tested(f"cuped_slopes: {metric}", statistic, float(stats.chi2.sf(statistic, df)), meaning))
+    return pd.DataFrame(rows, columns=list(HEALTH_COLUMNS))
+
+
+def _slopes_differ(arms: ArmMoments) -> float:
+    """Wald's statistic of equal slopes."""
+    xx, xy = arms.covariance[:, 1:, 1:], arms.covariance[:, 1:, 0]
+    inverse = np.linalg.pinv(xx, hermitian=True)
+    slope = np.einsum("aij,aj->ai", inverse, xy)
+    residual = arms.covariance[:, 0, 0] - np.einsum("ai,ai->a", slope, xy)
+    precision = xx * (arms.n / np.maximum(residual, 1e-300))[:, None, None]
+    pooled = np.linalg.pinv(precision.sum(axis=0), hermitian=True) @ np.einsum("aij,aj->i", precision, slope)
+    return float(np.einsum("ai,aij,aj->", slope - pooled, precision, slope - pooled))
+
+
+def _trend(metric: str, variant: str, day: np.ndarray, effect: np.ndarray, error: np.ndarray) -> pd.DataFrame:
+    weight = error**-2
+    centred = day - (weight * day).sum() / weight.sum()
+    slope = (weight * centred * effect).sum() / (weight * centred**2).sum()
+    z = slope * np.sqrt((weight * centred**2).sum())
+    return pd.DataFrame(
+        {
+            "metric": metric,
+            "variant": variant,
+            "day": day,
+            "effect": effect,
+            "standard_error": error,
+            "trend": slope,
+            "trend_p_value": 2 * stats.norm.sf(abs(z)),
+        }
+    )
+
+
+def _identities(units: pd.DataFrame, arms: Arms) -> list[dict]:
+    """Units and people that are there more than once."""
+    rows = []
     meanings = {
         "unit": "units seen in more than one variant",
         "person": f"people seen in more than one variant; allowed are {MAX_SHARED_SHARE:.1%} of the units",
     }
     for column, word in (("unit_id", "unit"), ("person_id", "person")):
         if column in units.columns and units[column].notna().any():
-            known = pd.DataFrame({"id": units[column], "arm": arm}).dropna()
-            twice = int((known["id"].value_counts() > 1).sum())
-            across = int((known.groupby("id")["arm"].nunique() > 1).sum())
+            known = pd.DataFrame({"id": units[column], "arm": arms.number}).dropna()
+            repeated = known[known["id"].duplicated(keep=False)]
+            across = int((repeated.groupby("id")["arm"].nunique() > 1).sum())
+            allowed = 0.0
             if word == "unit":
-                rows.append(("unit_twice", twice, np.nan, "units with more than one row"))
-            rows.append((f"{word}_in_two_arms", across, np.nan, meanings[word]))
-    for column in measured.kinds:
-        values = numbers(units, column)
-        rows.append(_missing(f"missing_outcome: {column}", np.isnan(values), arm))
-        if measured.kinds[column] == "proportion":
-            fewest = min(
-                int(n) for value in (0, 1) for n in np.bincount(arm[values == value], minlength=len(names))
-            )
-            rows.append(
-                (
-                    f"rare_outcome: {column}",
-                    fewest,
-                    np.nan,
-                    f"fewest units of an arm with either outcome; below {FEW_OUTCOMES} trust the exact test alone",
-                )
-            )
-    for column in measured.covariates:
-        values = numbers(units, column)
-        known = ~np.isnan(values)
-        groups = [values[known & (arm == number)] for number in range(len(names))]
-        rows.append(_missing(f"missing_covariate: {column}", ~known, arm))
-        if min(map(len, groups)) >= 2:
-            means = np.array([group.mean() for group in groups])
-            gap = float((means.max() - means.min()) / values[known].std(ddof=1))
-            test = stats.f_oneway(*groups)
-            rows.append((f"balance: {column}", gap, float(test.pvalue), "largest gap of arm means before, in sd"))
-    table = pd.DataFrame(rows, columns=["check", "value", "p_value", "meaning"])
-    count = table["p_value"].isna()
-    rare, people = table["check"].str.startswith("rare_outcome"), table["check"] == "person_in_two_arms"
-    allowed = np.where(people, MAX_SHARED_SHARE * len(units), 0)
-    table["passed"] = np.where(rare, table["value"] >= FEW_OUTCOMES, table["value"] <= allowed)
-    table["passed"] = np.where(count, table["passed"], table["p_value"] >= ALARM)
-    table["passed"] = table["passed"].astype(bool)
-    table["value"] = table["value"].astype(float)
-    return table[list(HEALTH_COLUMNS)]
+                rows.append(_counted("unit_twice", repeated["id"].nunique(), 0, "units with more than one row"))
+            else:
+                allowed = MAX_SHARED_SHARE * len(units)
+            rows.append(_counted(f"{word}_in_two_arms", across, allowed, meanings[word]))
+    return rows
 
 
-def _missing(check: str, missing: np.ndarray, arm: np.ndarray) -> tuple[str, float, float, str]:
-    """Share of units without a value, tested between arms."""
-    meaning = "share of units without a value, tested between arms"
-    share = float(missing.mean())
-    if not missing.any() or missing.all():
-        return check, share, 1.0, meaning
-    table = np.array([np.bincount(arm[missing == state], minlength=arm.max() + 1) for state in (True, False)])
-    return check, share, float(stats.chi2_contingency(table, correction=False).pvalue), meaning
+def _times(units: pd.DataFrame, arms: Arms) -> list[dict]:
+    """Exposures before the assignment."""
+    if not {"occurred_at", "exposed_at"} <= set(units.columns):
+        return []
+    early = int((units["exposed_at"] < units["occurred_at"]).sum())
+    return [_counted("exposed_before_assignment", early, 0, "units that met the change before they were assigned")]
+
+
+def _rare(metric: Metric, values: np.ndarray, arm: np.ndarray, arms: Arms) -> dict:
+    fewest = min(int(n) for value in (0, 1) for n in np.bincount(arm[values == value], minlength=len(arms.names)))
+    meaning = f"fewest units of an arm with either outcome; below {FEW_OUTCOMES} trust the exact test alone"
+    return _row(f"rare_outcome: {metric.name}", fewest, np.nan, fewest >= FEW_OUTCOMES, meaning)
+
+
+def _outliers(metric: Metric, values: np.ndarray, arm: np.ndarray, arms: Arms) -> dict:
+    """How far the largest of the effects moves when the most extreme values are pulled in."""
+    n_arms = len(arms.names)
+    cut = np.clip(values, *np.quantile(values, [OUTLIER_SHARE, 1 - OUTLIER_SHARE]))
+    full = arm_moments([values, cut], arm, n_arms=n_arms)
+    moves = [0.0]
+    for number in range(1, n_arms):
+        plain, pulled = (contrast(full.pick([c], arms=[0, number]), weights=(-1, 1)) for c in (0, 1))
+        if plain.standard_error > 0:
+            moves.append(abs(float((plain.effect - pulled.effect) / plain.standard_error)))
+    meaning = (
+        f"standard errors by which an effect moves when the outer {OUTLIER_SHARE:.1%} of values on each side are pulled "
+        "in; above 1 a few units decide"
+    )
+    return _row(f"outliers: {metric.name}", max(moves), np.nan, max(moves) <= 1, meaning)
+
+
+def _between_arms(check: str, marked: np.ndarray, arms: Arms, meaning: str) -> dict:
+    """Share of units that are marked, tested between arms."""
+    share = float(marked.mean())
+    if not marked.any() or marked.all():
+        return _tested(check, share, 1.0, meaning)
+    n_arms = len(arms.names)
+    table = np.array([np.bincount(arms.number[marked == state], minlength=n_arms) for state in (True, False)])
+    return _tested(check, share, float(stats.chi2_contingency(table, correction=False).pvalue), meaning)
+
+
+def _tested(check: str, value: float, p_value: float, meaning: str) -> dict:
+    return _row(check, value, p_value, p_value >= ALARM, meaning)
+
+
+def _counted(check: str, value: float, allowed: float, meaning: str) -> dict:
+    return _row(check, value, np.nan, value <= allowed, meaning)
+
+
+def _row(check: str, value: float, p_value: float, passed: bool, meaning: str) -> dict:
+    return {
+        "check": check, "value": float(value), "p_value": float(p_value), "passed": bool(passed), "meaning": meaning
+    }  # fmt: skip

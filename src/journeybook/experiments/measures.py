@@ -1,4 +1,4 @@
-"""What is measured on each unit of an experiment, and which variant is the control."""
+"""What is measured on each unit of an experiment: metrics of five kinds, and covariates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,58 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-CONTROL_NAMES = ("baseline", "control", "holdout", "no treatment", "none", "placebo")
-KINDS = ("proportion", "mean")
-NOT_MEASURED = ("row", "unit_id", "customer_id", "person_id", "variant", "occurred_at", "stratum", "unconverted")
+# What each kind needs besides the metric's name: key, and whether it may be left out.
+KINDS: dict[str, dict[str, bool]] = {
+    "proportion": {"column": True},
+    "mean": {"column": True},
+    "ratio": {"numerator": False, "denominator": False},
+    "quantile": {"column": True, "level": False},
+    "time_to_event": {"column": True, "event": False, "horizon": False},
+}
+NOT_MEASURED = (
+    *("row", "unit_id", "customer_id", "person_id", "variant", "occurred_at", "exposed_at", "stratum"),
+    *("unconverted", "withdrew"),
+)
 COVARIATE_PREFIX = "pre_"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        name: Name in every table.
+        kind: `proportion`, `mean`, `ratio`, `quantile` or `time_to_event`.
+        column: Column of the values; of a ratio the numerator, of a time to event the time observed.
+        second: The denominator of a ratio, or the column that says whether the event was seen (1) or the
+            observation ended without it (0); else empty.
+        level: Level of a quantile, between 0 and 1; else NaN.
+        horizon: Time up to which a time to event is averaged, in its unit; else NaN.
+    """
+
+    name: str
+    kind: str
+    column: str
+    second: str = ""
+    level: float = float("nan")
+    horizon: float = float("nan")
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns it is computed from."""
+        return [self.column, self.second] if self.second else [self.column]
+
+    @property
+    def definition(self) -> str:
+        """How it is computed, in words."""
+        match self.kind:
+            case "ratio":
+                return f"sum of {self.column} over sum of {self.second}"
+            case "quantile":
+                return f"quantile of {self.column} at {self.level:g}"
+            case "time_to_event":
+                return f"mean of {self.column} up to {self.horizon:g}, censored where {self.second} is 0"
+        return f"{'share' if self.kind == 'proportion' else 'mean'} of {self.column}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,75 +65,84 @@ class Measures:
     """What is measured on each unit.
 
     Attributes:
-        kinds: Kind of each metric, `proportion` or `mean`, by column.
+        metrics: The metrics, in the order of the parameters or of the table.
         covariates: Columns measured before assignment; CUPED adjusts for them.
-        columns: One row a column of the table: column, role, kind, reason.
+        columns: One row a metric, covariate, or column left out: column, role, kind, definition, reason.
     """
 
-    kinds: dict[str, str]
+    metrics: list[Metric]
     covariates: list[str]
     columns: pd.DataFrame
 
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Kind by name of the metric."""
+        return {metric.name: metric.kind for metric in self.metrics}
+
+    @property
+    def outcomes(self) -> list[str]:
+        """The columns that the metrics are computed from, each once."""
+        return list(dict.fromkeys(column for metric in self.metrics for column in metric.columns))
+
 
 def measures(
-    units: pd.DataFrame, *, metrics: str | Mapping[str, str], covariates: Sequence[str] | None
+    units: pd.DataFrame, *, metrics: str | Mapping[str, str | Mapping], covariates: Sequence[str] | None
 ) -> Measures:
     """Decide which columns are metrics, of which kind, and which are covariates.
 
     Args:
         units: One row a unit.
-        metrics: Kind by column, or `auto`: 0/1 columns are proportions, other numbers are means, and text,
-            dates, constants and empty columns are left out with the reason shown.
+        metrics: Kind by name (`{"converted": "proportion"}`), or what the kind needs (`{"per_order":
+            {"kind": "ratio", "numerator": "spend", "denominator": "orders"}}`; see `KINDS`; `column` is the
+            metric's name where it is not given), or `auto`: 0/1 columns are proportions, other numbers are
+            means, and text, dates, constants and empty columns are left out with the reason shown.
         covariates: Columns measured before assignment; `[]` says there are none. None takes the columns whose
-            names begin with `pre_`, and is refused with `auto` where there is no such column: a covariate
-            taken for a metric is a wrong result that nothing else would show.
+            names begin with `pre_`. With `auto` one or more must be named: a covariate taken for a metric is
+            a wrong result that nothing else would show.
 
     Raises:
-        ValueError: A column is missing, is no number, is infinite or constant, or a kind is unknown.
+        ValueError: A column is missing, is no number, is infinite or constant, a kind is unknown or lacks what
+            it needs, or `auto` is asked without covariates.
     """
     if units.empty:
         raise ValueError("The experiment has no units; one row a unit is needed.")
-    candidates = [column for column in units.columns if column not in NOT_MEASURED]
+    candidates = [str(column) for column in units.columns if column not in NOT_MEASURED]
+    named = covariates
     if covariates is None:
-        covariates = [column for column in candidates if str(column).startswith(COVARIATE_PREFIX)]
-        if metrics == "auto" and not covariates:
-            raise ValueError(
-                "covariates: with metrics: auto name the columns measured before assignment ([] if none); "
-                f"the columns are {', '.join(candidates) or 'none'}."
-            )
-    left_out: dict[str, str] = {}
+        covariates = [column for column in candidates if column.startswith(COVARIATE_PREFIX)]
+    reasons: dict[str, str] = {}
     if isinstance(metrics, str):
         if metrics != "auto":
             raise ValueError(f"metrics: found '{metrics}', needed 'auto' or a kind for each metric column.")
-        kinds = {}
-        for column in candidates:
-            if column not in covariates:
-                kind, reason = _inferred_kind(units[column])
-                if kind:
-                    kinds[column] = kind
-                else:
-                    left_out[column] = reason
+        if not covariates:
+            found = "found none named pre_..." if named is None else "found []"
+            raise ValueError(
+                f"covariates: {found}, but with metrics: auto the columns measured before assignment must be named "
+                f"(without any, give each metric its kind); the columns are {', '.join(candidates) or 'none'}."
+            )
+        taken, reasons = _inferred(units, [c for c in candidates if c not in covariates])
     else:
-        kinds = dict(metrics)
-        left_out = {c: "not named" for c in candidates if c not in kinds and c not in covariates}
-    if not kinds:
+        taken = [_declared(name, given) for name, given in metrics.items()]
+    if not taken:
         raise ValueError(f"metrics: none found among the columns {', '.join(candidates) or 'none'}.")
-    both = sorted(set(kinds) & set(covariates))
+    for metric in taken:
+        _check_metric(units, metric)
+    used = [column for metric in taken for column in metric.columns]
+    both = sorted(set(used) & set(covariates))
     if both:
         raise ValueError(f"covariates: '{both[0]}' is named both as a metric and as a covariate.")
-    for column, kind in kinds.items():
-        _check_metric(units, column, kind)
     for column in covariates:
         values = numbers(units, column)
         if len(np.unique(values[np.isfinite(values)])) < 2:
             raise ValueError(f"covariates: column '{column}' has fewer than two values, so it adjusts nothing.")
-    rows = [(c, "metric", kind, "") for c, kind in kinds.items()]
-    rows += [(c, "covariate", "", "") for c in covariates]
-    rows += [(c, "left out", "", reason) for c, reason in left_out.items()]
+    rows = [(metric.name, "metric", metric.kind, metric.definition, "") for metric in taken]
+    rows += [(column, "covariate", "", "", "") for column in covariates]
+    left_out = [column for column in candidates if column not in used and column not in covariates]
+    rows += [(column, "left out", "", "", reasons.get(column, "not named")) for column in left_out]
     return Measures(
-        kinds=kinds,
+        metrics=taken,
         covariates=list(covariates),
-        columns=pd.DataFrame(rows, columns=["column", "role", "kind", "reason"]),
+        columns=pd.DataFrame(rows, columns=["column", "role", "kind", "definition", "reason"]),
     )
 
 
@@ -101,12 +158,54 @@ def numbers(units: pd.DataFrame, column: str) -> np.ndarray:
     if _is_text(values):
         found = values.dropna().iloc[0] if values.notna().any() else "no value"
         raise ValueError(f"Column '{column}' must hold numbers; found '{found}'.")
-    array = values.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiub":
+        array = values.to_numpy(dtype=float)
+    else:
+        array = values.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
     if np.isinf(array).any():
         raise ValueError(
             f"Column '{column}' holds {int(np.isinf(array).sum())} infinite values; numbers are needed."
         )
     return array
+
+
+def known_values(units: pd.DataFrame, metric: Metric) -> tuple[np.ndarray, np.ndarray]:
+    """The values of a metric's columns, and which units have them all.
+
+    Returns:
+        Values of shape (units, columns of the metric), and a mask of shape (units,).
+    """
+    values = np.column_stack([numbers(units, column) for column in metric.columns])
+    return values, ~np.isnan(values).any(axis=1)
+
+
+def _declared(name: str, given: str | Mapping) -> Metric:
+    """A metric as the parameters declare it."""
+    block = {"kind": given} if isinstance(given, str) else dict(given)
+    kind = block.pop("kind", None)
+    if kind not in KINDS:
+        raise ValueError(f"metrics: '{name}' has kind '{kind}'; allowed are {', '.join(KINDS)}.")
+    keys = KINDS[kind]
+    for key in block:
+        if key not in keys:
+            raise ValueError(f"metrics: '{name}' has the key '{key}'; a {kind} takes {', '.join(keys)}.")
+    for key, optional in keys.items():
+        if key not in block and not optional:
+            raise ValueError(f"metrics: '{name}' is a {kind} and lacks '{key}'; it takes {', '.join(keys)}.")
+    return Metric(
+        name=str(name),
+        kind=kind,
+        column=str(block.get("numerator", block.get("column", name))),
+        second=str(block.get("denominator", block.get("event", ""))),
+        level=_number(block.get("level", np.nan), f"metrics: level of '{name}'"),
+        horizon=_number(block.get("horizon", np.nan), f"metrics: horizon of '{name}'"),
+    )
+
+
+def _number(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{where} is '{value}'; a number is needed.")
+    return float(value)
 
 
 def _is_text(values: pd.Series) -> bool:
@@ -116,90 +215,55 @@ def _is_text(values: pd.Series) -> bool:
     return isinstance(values.dtype, pd.StringDtype | pd.CategoricalDtype) or values.dtype.kind in "mM"
 
 
-def _inferred_kind(values: pd.Series) -> tuple[str, str]:
-    """Kind of a column under `auto`, or an empty kind and the reason it is left out."""
-    if _is_text(values):
-        return "", "not a number"
-    array = numbers(values.to_frame(), str(values.name))
-    known = np.unique(array[~np.isnan(array)])
-    if len(known) == 0:
-        return "", "no values"
-    if len(known) == 1:
-        return "", "the same value for every unit"
-    return ("proportion" if set(known) <= {0.0, 1.0} else "mean"), ""
+def _inferred(units: pd.DataFrame, columns: Sequence[str]) -> tuple[list[Metric], dict[str, str]]:
+    """The metrics that `auto` takes, and why it left other columns out."""
+    taken, reasons = [], {}
+    for column in columns:
+        if _is_text(units[column]):
+            reasons[column] = "not a number"
+            continue
+        values = numbers(units, column)
+        known = np.unique(values[~np.isnan(values)])
+        if len(known) < 2:
+            reasons[column] = "the same value for every unit" if len(known) else "no values"
+        else:
+            taken.append(Metric(column, "proportion" if set(known) <= {0.0, 1.0} else "mean", column))
+    return taken, reasons
 
 
-def _check_metric(units: pd.DataFrame, column: str, kind: str) -> None:
-    if kind not in KINDS:
-        raise ValueError(f"metrics: '{column}' has kind '{kind}'; allowed are {', '.join(KINDS)}.")
-    if column in NOT_MEASURED:
-        raise ValueError(f"metrics: '{column}' names the unit or its assignment and is no metric.")
-    known = np.unique(numbers(units, column))
-    known = known[~np.isnan(known)]
-    if kind == "proportion" and not set(known) <= {0.0, 1.0}:
-        other = next(value for value in known if value not in (0.0, 1.0))
-        raise ValueError(f"metrics: '{column}' is a proportion but holds {other:g}; 0 and 1 are needed.")
-    if len(known) < 2:
-        found = "no value" if len(known) == 0 else f"only the value {known[0]:g}"
-        raise ValueError(f"metrics: '{column}' holds {found}, so no effect on it can be measured.")
+def _check_metric(units: pd.DataFrame, metric: Metric) -> None:
+    where = f"metrics: '{metric.name}'"
+    for column in metric.columns:
+        if column in NOT_MEASURED:
+            raise ValueError(f"metrics: '{column}' names the unit or its assignment and is no metric.")
+    values, known = known_values(units, metric)
+    first = np.unique(values[known, 0])
+    if metric.kind == "proportion":
+        _only_zero_one(first, f"{where} is a proportion but")
+    if len(first) < 2:
+        found = f"only the value {first[0]:g}" if len(first) else "no value"
+        raise ValueError(f"{where} holds {found}, so no effect on it can be measured.")
+    if metric.kind == "quantile" and not 0 < metric.level < 1:
+        raise ValueError(f"{where} is a quantile at {metric.level:g}; a level between 0 and 1 is needed.")
+    if metric.kind == "ratio":
+        second = values[known, 1]
+        if second.min() < 0 or second.max() == 0:
+            raise ValueError(
+                f"{where} is a ratio whose denominator '{metric.second}' runs from {second.min():g} to "
+                f"{second.max():g}; values from 0 up, not all 0, are needed."
+            )
+    if metric.kind == "time_to_event":
+        _only_zero_one(values[known, 1], f"{where}: its event '{metric.second}'")
+        if first[0] < 0:
+            raise ValueError(f"{where} holds the time {first[0]:g}; times from 0 up are needed.")
+        if not 0 < metric.horizon <= first[-1]:
+            raise ValueError(
+                f"{where} is averaged up to {metric.horizon:g}; a horizon above 0 and at most {first[-1]:g}, the "
+                "longest time observed, is needed."
+            )
 
 
-def factors(variants: Sequence[str]) -> tuple[str, str, str, str] | None:
-    """The cells (neither, first, second, both) of a 2x2 design whose variants are named x, a, b and a+b, else
-    None.
-
-    >>> factors(["control", "banner", "gift", "banner+gift"])
-    ('control', 'banner', 'gift', 'banner+gift')
-    """
-    names = sorted(variants)
-    if len(names) != 4:
-        return None
-    for both in names:
-        parts = [part.strip() for part in both.split("+")]
-        if len(parts) == 2 and parts[0] != parts[1] and all(part in names for part in parts):
-            (neither,) = set(names) - {both, *parts}
-            return neither, parts[0], parts[1], both
-    return None
-
-
-def choose_control(variants: Sequence[str], *, control: str | None) -> str:
-    """The variant that the others are compared against.
-
-    None is resolved only where the names leave no doubt: of two variants the one called control (or a name of
-    `CONTROL_NAMES`), of a 2x2 design the cell that has neither change.
-
-    Raises:
-        ValueError: There are fewer than two variants, or the control is unknown or not clear; the message
-            lists them.
-    """
-    names = sorted(set(variants))
-    listed = ", ".join(f"'{name}'" for name in names) or "none"
-    if len(names) < 2:
-        raise ValueError(f"variant: a comparison needs two variants or more; found {listed}.")
-    if control is not None:
-        if str(control) not in names:
-            raise ValueError(f"control: '{control}' is not a variant; the variants are {listed}.")
-        return str(control)
-    named = [name for name in names if name.strip().lower() in CONTROL_NAMES]
-    if len(names) == 2 and len(named) == 1:
-        return named[0]
-    cells = factors(names)
-    if cells:
-        return cells[0]
-    raise ValueError(f"control: name the variant to compare against; the variants are {listed}.")
-
-
-def variant_labels(units: pd.DataFrame) -> np.ndarray:
-    """The variants as text.
-
-    Raises:
-        ValueError: There is no such column, no unit, or a unit without a variant.
-    """
-    if "variant" not in units.columns:
-        raise ValueError(f"Column 'variant' is not in the table, which has {', '.join(map(str, units.columns))}.")
-    if units.empty:
-        raise ValueError("The experiment has no units; one row a unit is needed.")
-    missing = int(units["variant"].isna().sum())
-    if missing:
-        raise ValueError(f"Column 'variant' is empty for {missing} units; every unit needs its variant.")
-    return units["variant"].astype(str).to_numpy(dtype=object)
+def _only_zero_one(values: np.ndarray, where: str) -> None:
+    other = values[(values != 0) & (values != 1)]
+    if len(other):
+        raise ValueError(f"{where} holds {other[0]:g}; 0 and 1 are needed.")

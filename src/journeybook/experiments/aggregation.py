@@ -1,0 +1,180 @@
+"""From exposures and outcomes in rows to one row a unit, in the engine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import ibis
+import numpy as np
+
+HOW = ("any", "count", "hours_to_first", "max", "mean", "min", "sum")
+# These can be taken of whole rows; the others need a column.
+_OF_ROWS = ("any", "count", "hours_to_first")
+_OWN = ("row", "unit_id", "variant", "occurred_at")
+# Sums of floats depend on their order, sums of decimals do not.
+_EXACT = "decimal(38, 6)"
+# Microseconds.
+_HOUR, _DAY = 3.6e9, 8.64e10
+
+
+@dataclass(frozen=True, eq=False)
+class UnitRows:
+    """Units made from rows.
+
+    Attributes:
+        units: Lazy table, one row a unit and variant, in no order: `row` (of its first exposure), `unit_id`,
+            `variant`, `occurred_at` (its first exposure), `n_exposures`, every further column of the exposures
+            at its first known value, one column an aggregate, and `pre_<name>` for what came before.
+        n_exposures: Rows of exposures.
+        n_outcomes: Rows of outcomes.
+        n_unmatched: Outcomes of units that were never exposed.
+        n_outside: Outcomes of exposed units outside the windows before and after the exposure.
+        n_unfinished: Units left out because the data end before their window does.
+    """
+
+    units: ibis.Table
+    n_exposures: int
+    n_outcomes: int
+    n_unmatched: int
+    n_outside: int
+    n_unfinished: int
+
+
+def units_from_rows(
+    exposures: ibis.Table,
+    outcomes: ibis.Table,
+    *,
+    aggregates: Mapping[str, Mapping[str, str]],
+    window_days: float | None,
+    pre_days: float | None,
+) -> UnitRows:
+    """Aggregate exposures and outcomes to one row a unit and variant.
+
+    An outcome counts from the unit's first exposure to any variant, for `window_days`, the same for every unit;
+    one at the very moment of the exposure counts as after it. A unit exposed to two variants keeps a row in
+    each, which the health checks report and the comparison refuses. Sums are of decimals with six places, so
+    that the order of rows plays no part.
+
+    Args:
+        exposures: `row`, `unit_id`, `variant`; optional `occurred_at` and further columns.
+        outcomes: `unit_id`; `occurred_at` where the exposures have it; the columns aggregated.
+        aggregates: By name of the new column: `how`, one of `HOW`, and the `column` it is taken of (`any`, `count` and
+            `hours_to_first` of rows need none; with one, rows in which it is not missing nor 0).
+        window_days: Days after the first exposure; None is to the end of the data.
+        pre_days: Days before it, for covariates `pre_<name>`; None makes none.
+
+    Raises:
+        ValueError: A column is missing, a unit has no id, an aggregate is unknown, or a window needs times that are
+            not there.
+    """
+    _check(exposures, outcomes, aggregates=aggregates, window_days=window_days, pre_days=pre_days)
+    timed = "occurred_at" in exposures.columns and "occurred_at" in outcomes.columns
+    kept = [c for c in exposures.columns if c not in (*_OWN, *aggregates, *_columns(aggregates))]
+    moment = {"occurred_at": exposures.occurred_at.min()} if "occurred_at" in exposures.columns else {}
+    units = exposures.group_by("unit_id", "variant").aggregate(
+        row=exposures.row.min(),
+        **moment,
+        n_exposures=exposures.count(),
+        **{column: exposures[column].argmin(exposures.row) for column in kept},
+    )
+    entered = exposures.group_by("unit_id").aggregate(entered_at=exposures.occurred_at.min() if timed else 0)
+    facts = outcomes.select("unit_id", *(["occurred_at"] if timed else []), *_columns(aggregates))
+    joined = facts.inner_join(entered, "unit_id")
+    after, before = ibis.literal(True), ibis.literal(False)
+    if timed:
+        joined = joined.mutate(gap=joined.occurred_at.delta(joined.entered_at, unit="microsecond"))
+        after, before = joined.gap >= 0, (joined.gap < 0) & (joined.gap >= -(pre_days or 0) * _DAY)
+        after &= joined.gap < (window_days * _DAY if window_days is not None else np.inf)
+    made = {name: (how, after) for name, how in aggregates.items()}
+    if pre_days is not None:
+        made |= {f"pre_{name}": (how, before) for name, how in aggregates.items() if how["how"] != "hours_to_first"}
+    totals = joined.group_by("unit_id").aggregate(
+        **{name: _aggregate(joined, how, rows) for name, (how, rows) in made.items()}
+    )
+    units = units.left_join(totals, "unit_id").drop("unit_id_right")
+    nothing = {"any": 0, "count": 0, "sum": 0, "hours_to_first": 24.0 * (window_days or 0)}
+    units = units.mutate(
+        **{name: units[name].fill_null(nothing[h["how"]]) for name, (h, _) in made.items() if h["how"] in nothing}
+    )
+    n_unfinished = 0
+    if timed and window_days is not None:
+        end = max(outcomes.occurred_at.max().execute(), exposures.occurred_at.max().execute())
+        finished = ibis.literal(end).delta(units.occurred_at, unit="microsecond") >= window_days * _DAY
+        n_unfinished = int(units.filter(~finished).count().execute())
+        units = units.filter(finished)
+    n_outcomes, n_joined = int(outcomes.count().execute()), int(joined.count().execute())
+    return UnitRows(
+        units=units,
+        n_exposures=int(exposures.count().execute()),
+        n_outcomes=n_outcomes,
+        n_unmatched=n_outcomes - n_joined,
+        n_outside=n_joined - int(joined.filter(after | before).count().execute()),
+        n_unfinished=n_unfinished,
+    )
+
+
+def rows_sentence(found: UnitRows) -> str:
+    """What was made of the rows."""
+    return (
+        f"{found.n_exposures:,} exposures and {found.n_outcomes:,} outcomes were aggregated to units: "
+        f"{found.n_unmatched:,} outcomes are of units that were never exposed, {found.n_outside:,} lie outside the "
+        f"windows, and {found.n_unfinished:,} units are left out because the data end before their window does."
+    )
+
+
+def _columns(aggregates: Mapping[str, Mapping[str, str]]) -> list[str]:
+    return list(dict.fromkeys(how["column"] for how in aggregates.values() if "column" in how))
+
+
+def _aggregate(joined: ibis.Table, how: Mapping[str, str], rows: ibis.Value) -> ibis.Value:
+    """One aggregate over some of a unit's outcomes; null where there is none."""
+    value = joined[how["column"]] if "column" in how else ibis.literal(1)
+    happened = rows & value.notnull() & (value.cast("float64") != 0)
+    match how["how"]:
+        case "any":
+            return happened.any().cast("int64")
+        case "count":
+            return happened.sum()
+        case "hours_to_first":
+            return joined.gap.min(where=happened) / _HOUR
+        case "sum":
+            return value.cast(_EXACT).sum(where=rows).cast("float64")
+        case "mean":
+            known = rows & value.notnull()
+            return value.cast(_EXACT).sum(where=rows).cast("float64") / known.sum().nullif(0)
+        case "max":
+            return value.max(where=rows)
+    return value.min(where=rows)
+
+
+def _check(
+    exposures: ibis.Table,
+    outcomes: ibis.Table,
+    *,
+    aggregates: Mapping[str, Mapping[str, str]],
+    window_days: float | None,
+    pre_days: float | None,
+) -> None:
+    for name, table in (("exposures", exposures), ("outcomes", outcomes)):
+        if "unit_id" not in table.columns:
+            raise ValueError(f"aggregates: the {name} lack the column 'unit_id', which says whose rows they are.")
+    nameless = int(exposures.unit_id.isnull().sum().execute() or 0)
+    if nameless:
+        raise ValueError(f"unit_id: {nameless} exposures have none; every exposure needs its unit.")
+    timed = "occurred_at" in exposures.columns and "occurred_at" in outcomes.columns
+    for name, how in aggregates.items():
+        if how.get("how") not in HOW:
+            raise ValueError(f"aggregates: '{name}' is made by '{how.get('how')}'; allowed are {', '.join(HOW)}.")
+        if how["how"] not in _OF_ROWS and "column" not in how:
+            raise ValueError(f"aggregates: '{name}' is a {how['how']} and lacks 'column', what it is taken of.")
+        if "column" in how and how["column"] not in outcomes.columns:
+            raise ValueError(
+                f"aggregates: '{name}' needs the column '{how['column']}'; the outcomes have "
+                f"{', '.join(outcomes.columns)}."
+            )
+        if how["how"] == "hours_to_first" and (window_days is None or not timed):
+            raise ValueError(f"aggregates: '{name}' is hours_to_first, which needs times and window_days.")
+    for name, days in (("window_days", window_days), ("pre_days", pre_days)):
+        if days is not None and not (timed and days > 0):
+            raise ValueError(
+                f"{name} is {days:g}; a number above 0 is needed, and 'occurred_at' in exposures and outcomes."
+            )
