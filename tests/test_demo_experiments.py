@@ -33,8 +33,8 @@ def demo(connection):
 
 
 def truth(demo, name, metric):
-    rows = demo.truth[(demo.truth["experiment"] == name) & (demo.truth["metric"] == metric)]
-    return rows.set_index("variant")
+    of_all = (demo.truth["group"] == "all") & (demo.truth["experiment"] == name)
+    return demo.truth[of_all & (demo.truth["metric"] == metric)].set_index("variant")
 
 
 def test_the_same_seed_gives_the_same_rows(connection, demo):
@@ -80,7 +80,7 @@ def test_assignment_is_fair_and_blind_to_spending(demo, name):
 
 
 @pytest.mark.parametrize("name", ["experiment", "factorial"])
-@pytest.mark.parametrize("metric", ["converted", "spend"])
+@pytest.mark.parametrize("metric", ["converted", "spend", "orders", "hours_to_order"])
 def test_outcomes_have_the_planted_means(demo, name, metric):
     frame = getattr(demo, name)
     groups = frame.groupby("variant")[metric]
@@ -101,3 +101,34 @@ def test_effects_are_differences_of_the_means(demo):
 def test_only_units_that_convert_spend(demo):
     frame = demo.experiment
     assert ((frame["spend"] > 0) == (frame["converted"] == 1)).all()
+
+
+def test_the_planted_ratio_is_that_of_the_means(demo):
+    groups = demo.experiment.groupby("variant")
+    ratio = groups["spend"].mean() / groups["orders"].mean()
+    planted = truth(demo, "experiment", "spend_per_order")["mean"]
+    # The delta method's standard error.
+    rest = demo.experiment["spend"] - demo.experiment["variant"].map(ratio) * demo.experiment["orders"]
+    error = rest.groupby(demo.experiment["variant"]).std() / np.sqrt(groups.size()) / groups["orders"].mean()
+    assert (np.abs(ratio - planted.reindex(ratio.index)) < 4.5 * error).all()
+
+
+def test_the_effect_differs_between_devices_where_planted(demo):
+    rows = demo.truth[(demo.truth["metric"] == "converted") & (demo.truth["variant"] == "treatment")]
+    planted = rows.set_index("group")["effect"]
+    assert abs(planted["mobile"] - planted["desktop"]) > 0.015
+    frame = demo.experiment
+    for device in ("desktop", "mobile"):
+        groups = frame[frame["stratum"] == device].groupby("variant")["converted"]
+        error = np.sqrt((groups.var() / groups.size()).sum())
+        assert groups.mean()["treatment"] - groups.mean()["control"] == pytest.approx(planted[device], abs=4.5 * error)
+
+
+def test_units_meet_the_change_after_their_assignment(demo):
+    assert (demo.experiment["exposed_at"] > demo.experiment["occurred_at"]).all()
+
+
+def test_the_time_ends_with_the_order_or_with_the_week(demo):
+    frame = demo.experiment
+    assert ((frame["hours_to_order"] == 168) == (frame["converted"] == 0)).mean() > 0.999
+    assert ((frame["orders"] > 0) == (frame["converted"] == 1)).all()

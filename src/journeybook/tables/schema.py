@@ -281,10 +281,31 @@ SCHEMAS: dict[str, Schema] = {
                 Column("unit_id", "string", "Id of the unit", without="a unit listed twice is not noticed"),
                 Column("customer_id", "string", "Id of the customer", without="consent is not consulted"),
                 Column("occurred_at", "timestamp(6)", "When it was assigned", without="nothing by day"),
+                Column(
+                    "exposed_at",
+                    "timestamp(6)",
+                    "When it first met what is tested",
+                    without="an exposure before the assignment is not noticed",
+                ),
                 Column("stratum", "string", "Stratum of the assignment", without="no strata"),
             ),
             key=("unit_id",),
             further="a metric or a covariate",
+        ),
+        Schema(
+            "outcomes",
+            "One thing that a unit of an experiment did",
+            (
+                Column("unit_id", "string", "Id of the unit, as in `experiment`", required=True, nullable=False),
+                Column("customer_id", "string", "Id of the customer", without="consent is not consulted"),
+                Column(
+                    "occurred_at",
+                    "timestamp(6)",
+                    "When it happened",
+                    without="outcomes before the exposure count as after it, and no window is cut",
+                ),
+            ),
+            further="an amount or a mark to be aggregated",
         ),
         Schema(
             "third_party",

@@ -1,11 +1,14 @@
 """An A/B test and a 2x2 test of the web shop, simulated on units with real spending before.
 
 Every household is one unit. The other units are unknown visitors; each has the pre-period spend of a household
-drawn with replacement, and no `customer_id`. Assignment is by independent fair draws. Whether a unit buys, and
-what it spends, depends on the pre-period spend and on the variant by the planted effects, which the seed draws:
+drawn with replacement, and no `customer_id`. Assignment is by independent fair draws on either kind of device. Whether
+a unit buys, and what it spends, depends on the pre-period spend, on the device and on the variant by the planted
+effects, which the seed draws:
 
-    P(converted) = logistic(base + slope x + shift),  x = standardised log(1 + pre_spend)
+    P(converted) = logistic(base + slope x + shift + tilt m),  x = standardised log(1 + pre_spend), m = -1/2 or 1/2 on mobile
     spend | converted = lognormal, mean = level (1 - weight + weight z) (1 + uplift),  z = pre_spend / its mean
+    orders | spend, converted = 1 + Poisson(again spend / level)
+    hours_to_order | converted = FOLLOW_UP_HOURS u^2,  u uniform; FOLLOW_UP_HOURS where nothing was ordered
 
 The truth is the average, over the very units of the test, of what each is expected to do under each variant.
 """
@@ -28,6 +31,15 @@ VARIANTS = {
 }
 # Spread of the log of a conversion's spend.
 SPEND_SPREAD = 0.5
+# Every unit is followed for a week after its assignment, and meets the change a few minutes after it.
+FOLLOW_UP_HOURS = 168.0
+MEAN_MINUTES_TO_EXPOSURE = 6.0
+DEVICES = ("desktop", "mobile")
+COLUMNS = (
+    *("unit_id", "customer_id", "occurred_at", "exposed_at", "stratum", "variant", "pre_spend"),
+    *("converted", "spend", "orders", "hours_to_order"),
+)
+MOBILE_SHARE = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +48,13 @@ class DemoExperiments:
 
     Attributes:
         experiment: Canonical table `experiment`: `unit_id`, `customer_id` (null for an unknown visitor),
-            `occurred_at` (assignment), `variant`, `pre_spend` and `spend` (currency), `converted` (0 or 1).
+            `occurred_at` (assignment), `exposed_at`, `stratum` (the device), `variant`, `pre_spend` and `spend`
+            (currency), `converted` (0 or 1), `orders` (count), `hours_to_order` (to the first order, or
+            `FOLLOW_UP_HOURS`).
         factorial: The same columns for the 2x2 test.
-        truth: One row a test, variant and metric: expected mean under the variant, and the effect against
-            control; rows `banner x free_delivery` hold the interaction.
+        truth: One row a test, metric, variant and group of units (`all`, or a device): expected mean under the
+            variant, and the effect against control; `spend_per_order` is the ratio of two means; rows
+            `banner x free_delivery` hold the interaction.
     """
 
     experiment: pd.DataFrame
@@ -58,6 +73,8 @@ class Effects:
         weight: Share of that mean that is proportional to `pre_spend`; the rest is the same for all.
         shift: Change of the log odds, shape (variants,); 0 for control.
         uplift: Relative change of the mean spend, shape (variants,); 0 for control.
+        tilt: How much more the log odds change on mobile than on desktop, shape (variants,); 0 for control.
+        again: Further orders of a unit that spends `level`.
     """
 
     base: float
@@ -66,6 +83,8 @@ class Effects:
     weight: float
     shift: np.ndarray
     uplift: np.ndarray
+    tilt: np.ndarray
+    again: float
 
 
 def simulate_experiments(connection: Backend, *, seed: int) -> DemoExperiments:
@@ -80,7 +99,7 @@ def simulate_experiments(connection: Backend, *, seed: int) -> DemoExperiments:
         effects = _draw_effects(len(variants), stream(seed, f"experiments: {name} effects"))
         units = _draw_units(connection, name, stream(seed, f"experiments: {name} units"))
         frames[name] = _outcomes(units, variants, effects, stream(seed, f"experiments: {name} outcomes"))
-        truths.append(_truth(name, variants, units["pre_spend"].to_numpy(), effects))
+        truths.append(_truth(name, variants, units, effects))
     return DemoExperiments(
         experiment=frames["experiment"],
         factorial=frames["factorial"],
@@ -102,6 +121,9 @@ def _draw_effects(n_variants: int, rng: np.random.Generator) -> Effects:
         weight=float(rng.uniform(0.6, 0.8)),
         shift=shift,
         uplift=uplift,
+        # The A/B test works better on one kind of device; the 2x2 test on both alike.
+        tilt=np.r_[0.0, rng.choice([-1, 1]) * rng.uniform(0.15, 0.3)] if n_variants == 2 else np.zeros(n_variants),
+        again=float(rng.uniform(0.2, 0.4)),
     )
 
 
@@ -126,52 +148,68 @@ def _draw_units(connection: Backend, name: str, rng: np.random.Generator) -> pd.
     arrival = rng.permutation(len(model))
     names = np.where(known, households["customer_id"].to_numpy(dtype=object)[model], None)
     seconds = np.sort(rng.integers(ARRIVAL_DAYS * 86_400, size=len(model)))
+    later = seconds + np.ceil(rng.exponential(60 * MEAN_MINUTES_TO_EXPOSURE, size=len(model)))
     return pd.DataFrame(
         {
             "unit_id": [f"{name[0].upper()}{n + 1:06d}" for n in range(len(model))],
             "customer_id": names[arrival],
             "occurred_at": (start + pd.to_timedelta(seconds, unit="s")).astype("datetime64[us]"),
+            "exposed_at": (start + pd.to_timedelta(later, unit="s")).astype("datetime64[us]"),
+            "stratum": np.where(rng.random(len(model)) < MOBILE_SHARE, DEVICES[1], DEVICES[0]).astype(object),
             "pre_spend": spent[model][arrival],
         }
     )
 
 
-def _expected(pre_spend: np.ndarray, effects: Effects) -> tuple[np.ndarray, np.ndarray]:
+def _expected(units: pd.DataFrame, effects: Effects) -> tuple[np.ndarray, np.ndarray]:
     """Return the probability of conversion and the mean spend of a conversion, shape (variants, units)."""
+    pre_spend = units["pre_spend"].to_numpy()
     x = np.log1p(pre_spend)
     x = (x - x.mean()) / x.std()
-    chance = 1 / (1 + np.exp(-(effects.base + effects.slope * x + effects.shift[:, None])))
+    side = np.where(units["stratum"] == "mobile", 0.5, -0.5)
+    odds = effects.base + effects.slope * x + effects.shift[:, None] + effects.tilt[:, None] * side
     share = 1 - effects.weight + effects.weight * pre_spend / pre_spend.mean()
-    return chance, effects.level * share * (1 + effects.uplift[:, None])
+    return 1 / (1 + np.exp(-odds)), effects.level * share * (1 + effects.uplift[:, None])
 
 
 def _outcomes(
     units: pd.DataFrame, variants: tuple[str, ...], effects: Effects, rng: np.random.Generator
 ) -> pd.DataFrame:
     arm, row = rng.integers(len(variants), size=len(units)), np.arange(len(units))
-    chance, mean = _expected(units["pre_spend"].to_numpy(), effects)
+    chance, mean = _expected(units, effects)
     converted = rng.random(len(units)) < chance[arm, row]
     scatter = np.exp(rng.normal(-(SPEND_SPREAD**2) / 2, SPEND_SPREAD, size=len(units)))
     spend = np.where(converted, np.round(np.maximum(mean[arm, row] * scatter, 0.01), 2), 0.0)
-    measured = units.assign(
-        variant=np.array(variants, dtype=object)[arm], converted=converted.astype(np.int64), spend=spend
-    )
-    return measured[["unit_id", "customer_id", "occurred_at", "variant", "pre_spend", "converted", "spend"]]
+    orders = np.where(converted, 1 + rng.poisson(effects.again * spend / effects.level), 0)
+    hours = np.where(converted, np.round(FOLLOW_UP_HOURS * rng.random(len(units)) ** 2, 2), FOLLOW_UP_HOURS)
+    return units.assign(
+        variant=np.array(variants, dtype=object)[arm],
+        converted=converted.astype(np.int64),
+        spend=spend,
+        orders=orders.astype(np.int64),
+        hours_to_order=hours,
+    )[list(COLUMNS)]
 
 
-def _truth(name: str, variants: tuple[str, ...], pre_spend: np.ndarray, effects: Effects) -> pd.DataFrame:
-    chance, mean = _expected(pre_spend, effects)
-    means = pd.DataFrame({"converted": chance.mean(axis=1), "spend": (chance * mean).mean(axis=1)}, index=variants)
-    parts = [means.assign(what="mean"), (means - means.loc["control"]).assign(what="effect")]
-    long = pd.concat(parts).rename_axis("variant").reset_index()
-    long = long.melt(id_vars=["variant", "what"], var_name="metric")
-    truth = long.pivot(index=["metric", "variant"], columns="what", values="value").reset_index()
-    if len(variants) == 4:
-        both = means.loc["banner+free_delivery"] - means.loc["banner"]
-        interaction = both - means.loc["free_delivery"] + means.loc["control"]
-        crossed = pd.DataFrame(
-            {"metric": means.columns, "variant": "banner x free_delivery", "effect": interaction.to_numpy()}
-        )
-        truth = pd.concat([truth, crossed], ignore_index=True)
-    truth.insert(0, "experiment", name)
-    return truth[["experiment", "metric", "variant", "mean", "effect"]].rename_axis(columns=None)
+def _truth(name: str, variants: tuple[str, ...], units: pd.DataFrame, effects: Effects) -> pd.DataFrame:
+    chance, mean = _expected(units, effects)
+    spend = chance * mean
+    expected = {
+        "converted": chance,
+        "spend": spend,
+        "orders": chance + effects.again * spend / effects.level,
+        "hours_to_order": FOLLOW_UP_HOURS * (1 - chance * 2 / 3),
+    }
+    rows = []
+    for group in ("all", *DEVICES):
+        inside = (units["stratum"] == group).to_numpy() | (group == "all")
+        means = {metric: values[:, inside].mean(axis=1) for metric, values in expected.items()}
+        means["spend_per_order"] = means["spend"] / means["orders"]
+        for metric, by_variant in means.items():
+            of = dict(zip(variants, by_variant, strict=True))
+            control = of["control"]
+            rows += [(name, metric, variant, group, value, value - control) for variant, value in of.items()]
+            if len(variants) == 4:
+                both = of["banner+free_delivery"] - of["banner"] - of["free_delivery"] + control
+                rows.append((name, metric, "banner x free_delivery", group, np.nan, both))
+    return pd.DataFrame(rows, columns=["experiment", "metric", "variant", "group", "mean", "effect"])
