@@ -141,25 +141,26 @@ def permitted_channels(run: Run, contacts: ContactFrame) -> dict[str, np.ndarray
 
 
 def fatigue_loss(model: ResponseModel, contacts: ContactFrame, split: Split) -> float:
-    """Return how many later responses one more message costs, by wearing the person out.
+    """Return how many later responses each message costs a policy that sends at every decision.
 
     It is the fall in the model's probability of a response when one more message came in the 28 days before, times
-    the messages that follow a message within 28 days (on average as many as precede one). 0 where contacts do not
-    name people and times, or where the model sees no fall.
+    the decisions that follow within 28 days (on average as many as precede). A policy that sends at a share of its
+    decisions loses that share of it. 0 where contacts do not name people and times, or the model sees no fall.
 
     Args:
         model: Its feature `n_contacts_28d` tells of fatigue.
         contacts: As made by `contact_frame`.
-        split: Its training contacts are used.
+        split: Its calibration contacts are used.
     """
-    rows = contacts.rows.iloc[split.training]
+    rows = contacts.rows.iloc[split.calibrate]
     sent = rows[rows["channel"] != NO_CONTACT]
     if "n_contacts_28d" not in model.features or sent.empty:
         return 0.0
     features = sent[list(model.features)]
     one_more = features.assign(n_contacts_28d=features["n_contacts_28d"] + 1)
     fall = model.probability(features, calibrated=True) - model.probability(one_more, calibrated=True)
-    return max(0.0, float(fall.mean())) * float(sent["n_contacts_28d"].mean())
+    following = sent["n_contacts_28d"].mean() / (len(sent) / len(rows))
+    return max(0.0, float(fall.mean() * following))
 
 
 def value_of_a_response(contacts: ContactFrame, split: Split, *, value_per_response: float | None) -> float | None:

@@ -1,0 +1,376 @@
+"""Which message to send, if any, and what that would have brought, judged on logged contacts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
+from journeybook.channel_response.decisions import (
+    Decisions,
+    decisions,
+    fatigue_loss,
+    price_list,
+    value_of_a_response,
+)
+from journeybook.channel_response.models import ResponseModel
+from journeybook.channel_response.splits import Split
+
+ESTIMATORS = ("ips", "snips", "dr")
+"""Inverse propensity scoring, the same with its weights normalised, and doubly robust."""
+
+LEAST_EFFECTIVE = 200
+"""People that the weights must be worth; below it a value is refused."""
+
+PER = 1000
+"""Values are of this many contacts."""
+
+MODEL = "expected profit"
+LOGGED = "as logged"
+NOTHING = "nothing"
+ANSWERED = "last channel answered"
+LIKELIEST = "as many, to the likeliest"
+
+_SHARES = np.linspace(0, 1, 21)
+
+
+@dataclass(frozen=True, eq=False)
+class OffPolicyValue:
+    """The response rate that a policy would have had, estimated from contacts that another policy chose.
+
+    Attributes:
+        rate: By estimator, in the order of `ESTIMATORS`, shape (3,).
+        influence: What each contact adds to each estimate's error, shape (3, n); its mean is 0.
+        effective_n: Kish's effective sample size of the weights, summed by person: (sum W)^2 / sum W^2.
+        mean_weight: Mean weight; 1 where the propensities are right and every choice had a chance.
+        mean_weight_error: Its standard error, clustered by person.
+    """
+
+    rate: np.ndarray
+    influence: np.ndarray
+    effective_n: float
+    mean_weight: float
+    mean_weight_error: float
+
+    @property
+    def refusal(self) -> str:
+        """Why the value must not be told; empty where it may be."""
+        if self.effective_n < LEAST_EFFECTIVE:
+            return f"the contacts are worth {self.effective_n:.0f} people, below {LEAST_EFFECTIVE}"
+        if abs(self.mean_weight - 1) > norm.ppf(0.9995) * self.mean_weight_error:
+            return f"the weights average {self.mean_weight:.3f}, not 1: the propensities do not fit the choices"
+        return ""
+
+
+@dataclass(frozen=True, eq=False)
+class Deciding:
+    """Policies and their values on the test contacts.
+
+    Attributes:
+        why_not: Why nothing is decided, and the tables are empty; empty where something is.
+        value_per_response: Value of one response, in the currency of `value` or as given.
+        costs: One row a set of costs: `prices` (its name), the cost of a message by channel, and `fatigue`, what
+            any message costs besides by lowering the answers to later ones; in the unit of the value.
+        thresholds: What the model's policy was chosen by, on the calibration contacts: one row a set of costs and
+            candidate: `prices`, `threshold` (gain over nothing from which on a message is sent), `sent_share`,
+            `gain_per_1000` over threshold 0 (doubly robust), its standard error `error_per_1000`, `chosen`.
+        policy: One row a set of costs, policy and estimator: `prices`, `policy`, `estimator`, `sent_share`,
+            `responses_per_1000`, `profit_per_1000` and `gain_per_1000` (over sending nothing), all but the share
+            with `_low` and `_high` (95 %, clustered by person), `effective_n`, `mean_weight`, `refused` (why the
+            values are NaN; empty where they are told).
+        choices: What each policy does on each test contact: (set of costs, policy) to places in `actions`.
+        test: The test contacts as decisions; None where they cannot tell what another policy would bring.
+    """
+
+    why_not: str
+    value_per_response: float
+    costs: pd.DataFrame
+    thresholds: pd.DataFrame
+    policy: pd.DataFrame
+    choices: Mapping[tuple[str, str], np.ndarray]
+    test: Decisions | None
+
+
+def decide(
+    model: ResponseModel,
+    contacts: ContactFrame,
+    split: Split,
+    *,
+    permitted: Mapping[str, np.ndarray] | None,
+    costs: Mapping[str, float] | None,
+    value_per_response: float | None,
+    max_messages_28d: int,
+    response_window_days: float,
+) -> Deciding:
+    """Choose whom to write to by expected profit, and value that and simpler policies on the test contacts.
+
+    The profit of a message is the value of a response times its probability, less the cost of the message and what
+    it takes from later ones by fatigue, in proportion to how often this policy sends; of sending nothing, value
+    times the probability of a response without a message. The best permitted message is sent where it gains more
+    than a threshold over nothing. The threshold of theory is 0; another is taken where the calibration contacts
+    show it better by more than two standard errors.
+
+    Values are per decision, in the situations that the logged policy led to, with one charge for fatigue. The
+    policies `nothing`, `everyone <the most used channel>`, `last channel answered` and `as many, to the likeliest`
+    (messages to those of highest response probability, as many as the model's policy sends) hold to consent and
+    frequency cap too.
+
+    Args:
+        model: The chosen model.
+        contacts: As made by `contact_frame`.
+        split: The threshold is chosen on `calibrate`, values are of `test`.
+        permitted: As made by `permitted_channels`; None permits all.
+        costs: Cost of one message by channel; None shows a range of prices.
+        value_per_response: None takes the mean `value` of the training responses.
+        max_messages_28d: Messages a person may be sent in 28 days, at least 1.
+        response_window_days: Days in which a response counts.
+
+    Raises:
+        ValueError: A cost, the cap or the value is out of range.
+    """
+    if why_not := _why_not(model, contacts, split):
+        return _undecided(why_not)
+    rules = {
+        "permitted": permitted,
+        "max_messages_28d": max_messages_28d,
+        "response_window_days": response_window_days,
+    }
+    test = decisions(model, contacts, split.test, **rules)
+    value = value_of_a_response(contacts, split, value_per_response=value_per_response)
+    if value is None:
+        return _undecided("No response has a `value`, and `value_per_response` is not given.", test=test)
+    calibrate = decisions(model, contacts, split.calibrate, **rules)
+    lists = price_list(costs, test.actions[:-1], value_per_response=value)
+    worn = value * fatigue_loss(model, contacts, split)
+    thresholds, records, choices = [], [], {}
+    for name, price in lists.items():
+        paid = np.array([*(price[message] for message in test.actions[:-1]), 0.0])
+        price["fatigue"] = worn * _share_at_rest(calibrate, paid, worn, value_per_response=value)
+        charged = paid + price["fatigue"] * (np.arange(len(paid)) != test.nothing)
+        tried = choose_threshold(calibrate, charged, value_per_response=value)
+        thresholds.append(tried.assign(prices=name))
+        threshold = tried.loc[tried["chosen"], "threshold"].item()
+        for policy, chosen in _policies(test, charged, threshold, value_per_response=value).items():
+            choices[name, policy] = chosen
+            found = _records(test, chosen, charged, value_per_response=value)
+            records.append(found.assign(prices=name, policy=policy))
+    return Deciding(
+        why_not="",
+        value_per_response=value,
+        costs=pd.DataFrame(lists).T.rename_axis("prices").reset_index(),
+        thresholds=_first(pd.concat(thresholds, ignore_index=True), "prices"),
+        policy=_first(pd.concat(records, ignore_index=True), "prices", "policy"),
+        choices=choices,
+        test=test,
+    )
+
+
+def off_policy_value(logged: Decisions, chosen: np.ndarray) -> OffPolicyValue:
+    """Estimate the response rate of a policy from the contacts that the logged policy chose.
+
+    With the weight w = 1 / propensity where the logged choice is the policy's, else 0, the response y, and the
+    model's probability q of the policy's choice: IPS is mean(w y) (Horvitz & Thompson 1952), self-normalised IPS
+    sum(w y) / sum(w) (Swaminathan & Joachims 2015), doubly robust mean(q + w (y - q)) (Dudik, Langford & Li 2011).
+    All need that each choice of the policy had a chance; the last is exact whatever the model says, as the
+    propensities are known and the model has not seen these contacts.
+
+    Args:
+        logged: The contacts.
+        chosen: What the policy would do, shape (n,), place in `actions`.
+    """
+    weight = np.where(logged.taken == chosen, 1 / logged.propensity, 0.0)
+    said = logged.probability[np.arange(len(chosen)), chosen]
+    y = logged.responded
+    scores = np.stack([weight * y, weight * y, said + weight * (y - said)])
+    rate = scores.mean(axis=1)
+    influence = scores - rate[:, None]
+    mean_weight = weight.mean()
+    if mean_weight > 0:
+        rate[1] = (weight * y).sum() / weight.sum()
+        influence[1] = weight * (y - rate[1]) / mean_weight
+    by_person = np.bincount(pd.factorize(logged.person)[0], weights=weight)
+    return OffPolicyValue(
+        rate=rate,
+        influence=influence,
+        effective_n=float(by_person.sum() ** 2 / max((by_person**2).sum(), np.finfo(float).tiny)),
+        mean_weight=float(mean_weight),
+        mean_weight_error=clustered_error(weight - mean_weight, logged.person),
+    )
+
+
+def clustered_error(influence: np.ndarray, person: np.ndarray) -> float:
+    """Return the standard error of a mean from what each row adds to its error, whole people drawn.
+
+    The linearised variance of a mean over clusters of unequal size (Cochran 1977, sec. 11.8).
+
+    >>> round(clustered_error(np.array([1.0, 1.0, -1.0, -1.0]), np.array([0, 0, 1, 1])), 3)
+    1.0
+    """
+    sums = np.bincount(pd.factorize(person)[0], weights=influence)
+    return float(np.sqrt((sums**2).sum() * len(sums) / max(len(sums) - 1, 1)) / len(influence))
+
+
+def choose_threshold(calibrate: Decisions, costs: np.ndarray, *, value_per_response: float) -> pd.DataFrame:
+    """Try thresholds on the calibration contacts and say which is chosen.
+
+    Args:
+        calibrate: The calibration contacts as decisions.
+        costs: Cost of each choice, shape (k,).
+        value_per_response: Value of one response.
+
+    Returns:
+        One row a candidate, ascending: see `Deciding.thresholds`.
+    """
+    best, gain = calibrate.best_message(costs, value_per_response=value_per_response)
+    allowed = gain[np.isfinite(gain)]
+    candidates = (
+        np.unique([0.0, *np.quantile(allowed, _SHARES), allowed.max() * 2]) if len(allowed) else np.zeros(1)
+    )
+    # Twice the largest gain, if there is one above 0, sends nothing at all.
+    profits = []
+    for threshold in candidates:
+        chosen = np.where(gain > threshold, best, calibrate.nothing)
+        found = off_policy_value(calibrate, chosen)
+        paid = costs[chosen]
+        profits.append(
+            (
+                (chosen != calibrate.nothing).mean(),
+                value_per_response * found.rate[2] - paid.mean(),
+                value_per_response * found.influence[2] - (paid - paid.mean()),
+            )
+        )
+    at_zero = int(np.flatnonzero(candidates == 0)[0])
+    zero = profits[at_zero]
+    table = pd.DataFrame(
+        {
+            "threshold": candidates,
+            "sent_share": [share for share, _, _ in profits],
+            "gain_per_1000": [PER * (profit - zero[1]) for _, profit, _ in profits],
+            "error_per_1000": [PER * clustered_error(off - zero[2], calibrate.person) for _, _, off in profits],
+        }
+    )
+    clear = table["gain_per_1000"].where(table["gain_per_1000"] > 2 * table["error_per_1000"])
+    at = clear.idxmax() if clear.notna().any() else at_zero
+    return table.assign(chosen=table.index == at)
+
+
+def true_values(deciding: Deciding, contacts: ContactFrame, split: Split, truth: pd.DataFrame) -> pd.DataFrame:
+    """Return what each policy would truly have brought, where the responses are simulated.
+
+    Args:
+        deciding: As made by `decide`.
+        contacts: As made by `contact_frame`.
+        split: As made by `split_contacts`.
+        truth: `contact_id` and `probability_<channel>` for every channel, one row a contact.
+
+    Returns:
+        One row a set of costs and policy: `prices`, `policy`, `responses_per_1000_true`,
+        `profit_per_1000_true`, `gain_per_1000_true`.
+    """
+    test = deciding.test
+    assert test is not None
+    ids = contacts.rows["contact_id"].iloc[split.test]
+    true = truth.set_index("contact_id").loc[ids, [f"probability_{name}" for name in test.actions]].to_numpy()
+    rows = np.arange(len(true))
+    nothing = deciding.value_per_response * true[:, test.nothing].mean()
+    records = []
+    for (prices, policy), chosen in deciding.choices.items():
+        listed = deciding.costs.set_index("prices").loc[prices]
+        charged = np.array([*(listed[name] + listed["fatigue"] for name in test.actions[:-1]), 0.0])
+        responses = true[rows, chosen].mean()
+        profit = deciding.value_per_response * responses - charged[chosen].mean()
+        records.append((prices, policy, PER * responses, PER * profit, PER * (profit - nothing)))
+    names = [f"{name}_per_1000_true" for name in ("responses", "profit", "gain")]
+    return pd.DataFrame(records, columns=["prices", "policy", *names])
+
+
+def _undecided(why_not: str, *, test: Decisions | None = None) -> Deciding:
+    return Deciding(why_not, np.nan, *(pd.DataFrame() for _ in range(3)), choices={}, test=test)
+
+
+def _why_not(model: ResponseModel, contacts: ContactFrame, split: Split) -> str:
+    """Say in one sentence why the contacts cannot tell what another policy would bring, or nothing."""
+    rows = contacts.rows
+    messages = [name for name in contacts.channels if name != NO_CONTACT]
+    if len(messages) == len(contacts.channels):
+        return "No contact has the channel `none`, so that nothing tells who responds without a message."
+    if not messages:
+        return "Every contact has the channel `none`: there is no message to decide on."
+    if "channel" not in model.features:
+        return "The model does not read the channel, so that it cannot tell one choice from another."
+    if "propensity" not in rows:
+        return "The contacts do not tell the probability with which each was chosen (`propensity`)."
+    used = (
+        rows["propensity"]
+        .iloc[np.concatenate([split.calibrate, split.test])]
+        .to_numpy(dtype=float, na_value=np.nan)
+    )
+    if wrong := int((~((used > 0) & (used <= 1))).sum()):
+        return f"The `propensity` of {wrong:,} of {len(used):,} contacts is missing or not above 0 and at most 1."
+    return ""
+
+
+def _share_at_rest(calibrate: Decisions, costs: np.ndarray, worn: float, *, value_per_response: float) -> float:
+    """Return the share of decisions at which a policy sends whose fatigue comes of just that share.
+
+    At share s a message costs `worn` x s more, and it pays where its gain is above that: s is the largest share at
+    which the least of that share of gains still does.
+    """
+    gain = np.sort(calibrate.best_message(costs, value_per_response=value_per_response)[1])[::-1]
+    return float((gain > worn * np.arange(1, len(gain) + 1) / len(gain)).mean())
+
+
+def _policies(
+    test: Decisions, costs: np.ndarray, threshold: float, *, value_per_response: float
+) -> dict[str, np.ndarray]:
+    """What each policy does, by name; every message is an allowed one."""
+    n, rows = len(test.taken), np.arange(len(test.taken))
+    nothing = np.full(n, test.nothing)
+    best, gain = test.best_message(costs, value_per_response=value_per_response)
+    ours = np.where(gain > threshold, best, nothing)
+    likely = np.where(test.allowed, test.probability, -np.inf)[:, : test.nothing]
+    order = np.argsort(-likely.max(axis=1), kind="stable")[: int((ours != nothing).sum())]
+    likeliest = nothing.copy()
+    likeliest[order] = likely.argmax(axis=1)[order]
+    return {
+        MODEL: ours,
+        LIKELIEST: likeliest,
+        f"everyone {test.actions[0]}": np.where(test.allowed[:, 0], 0, nothing),
+        ANSWERED: np.where(test.allowed[rows, test.answered], test.answered, nothing),
+        NOTHING: nothing,
+    }
+
+
+def _records(test: Decisions, chosen: np.ndarray, costs: np.ndarray, *, value_per_response: float) -> pd.DataFrame:
+    """One row an estimator: the value of one policy."""
+    found = off_policy_value(test, chosen)
+    unasked = off_policy_value(test, np.full(len(chosen), test.nothing))
+    paid = costs[chosen]
+    refused = found.refusal or unasked.refusal
+    records = []
+    for i, name in enumerate(ESTIMATORS):
+        profit = value_per_response * found.rate[i] - paid.mean()
+        profit_off = value_per_response * found.influence[i] - (paid - paid.mean())
+        figures = {
+            "responses_per_1000": (found.rate[i], found.influence[i]),
+            "profit_per_1000": (profit, profit_off),
+            "gain_per_1000": (
+                profit - value_per_response * unasked.rate[i],
+                profit_off - value_per_response * unasked.influence[i],
+            ),
+        }
+        record: dict[str, float | str] = {"estimator": name, "sent_share": (chosen != test.nothing).mean()}
+        for figure, (estimate, influence) in figures.items():
+            half = norm.ppf(0.975) * clustered_error(influence, test.person)
+            ends = {"": estimate, "_low": estimate - half, "_high": estimate + half}
+            record |= {f"{figure}{end}": np.nan if refused else PER * at for end, at in ends.items()}
+        records.append(
+            {**record, "effective_n": found.effective_n, "mean_weight": found.mean_weight, "refused": refused}
+        )
+    return pd.DataFrame(records)
+
+
+def _first(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
+    return frame[[*names, *[name for name in frame if name not in names]]]

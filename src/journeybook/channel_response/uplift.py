@@ -1,0 +1,200 @@
+"""Response is not effect: whom a message moves, beside who responds."""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from journeybook.channel_response.decisions import Decisions
+from journeybook.channel_response.policy import PER, Deciding, clustered_error, off_policy_value
+
+REACHED_SHARE = 0.3
+"""Share of the contacts that a campaign reaches, when two rankings are compared at one size."""
+
+CURVE_SHARES = np.linspace(0, 1, 21)
+
+RANKINGS = ("uplift", "response")
+"""By the response that a message adds, as the model sees it, and by the response with a message."""
+
+
+@dataclass(frozen=True, eq=False)
+class Uplift:
+    """Two rankings of the test contacts, and what messages add along each.
+
+    Attributes:
+        why_not: Why nothing is told, and the tables are empty; empty where something is.
+        rankings: One row a ranking, and "difference" for the first less the second: `n_contacts` (to which a
+            message may be sent), `qini` (area between the curve and a random choice's, in responses per 1,000
+            contacts), and of the share `reached_share` that comes first `n_reached`, `responses_per_1000` (with a
+            message), `anyway_per_1000` (without), `added_per_1000` (the difference) and `sure_visitors` (how many
+            of the reached come anyway). Estimates with `_low` and `_high` (95 %, clustered by person).
+        curve: One row a ranking and `contacted_share`: `added_per_1000`, responses added per 1,000 contacts when
+            that share is sent a message, with `_low` and `_high`.
+        scores: What the contacts are ranked by, shape (2, m), of the m that a message may be sent to.
+        message: The permitted message of highest probability for each of them, shape (m,), place in `actions`.
+        inside: Which of the test contacts they are, shape (test,).
+        actions: Names of the choices.
+    """
+
+    why_not: str
+    rankings: pd.DataFrame
+    curve: pd.DataFrame
+    scores: np.ndarray
+    message: np.ndarray
+    inside: np.ndarray
+    actions: tuple[str, ...]
+
+
+def uplift_study(deciding: Deciding, weights: np.ndarray) -> Uplift:
+    """Rank the test contacts by effect and by response, and measure what messages add along each ranking.
+
+    The message is, for each contact, the permitted one of highest probability. Its effect against `none` is
+    measured by doubly robust scores (Robins, Rotnitzky & Zhao 1994): their mean over any group is unbiased for the
+    mean effect there, whatever the model says, as the propensities are known and the model has not seen these
+    contacts. Added up along a ranking they are Radcliffe's Qini curve (2007) for choices of uneven chance.
+
+    Args:
+        deciding: As made by `decide`; its test contacts and their probabilities are used.
+        weights: Bootstrap weights of the test contacts, whole people drawn, shape (n_draws, test).
+    """
+    test = deciding.test
+    if test is None:
+        return _untold(deciding.why_not)
+    inside = test.allowed[:, : test.nothing].any(axis=1)
+    own = part_of(test, inside)
+    message = np.where(own.allowed, own.probability, -np.inf)[:, : own.nothing].argmax(axis=1)
+    nothing = np.full(len(message), own.nothing)
+    for chosen in (message, nothing):
+        if refusal := off_policy_value(own, chosen).refusal:
+            return _untold(f"What a message adds cannot be told: {refusal}.")
+    likely = own.probability[np.arange(len(message)), message]
+    scores = np.stack([likely - own.probability[:, own.nothing], likely])
+    sent, unsent = (doubly_robust_scores(own, chosen) for chosen in (message, nothing))
+    every = np.concatenate([np.ones((1, len(message))), weights[:, inside]])
+    orders = [np.argsort(-score, kind="stable") for score in scores]
+    areas = np.stack([qini((sent - unsent)[order], every[:, order]) for order in orders])
+    curves = [
+        _with_ends("added_per_1000", PER * added_along((sent - unsent)[order], every[:, order]))
+        for order in orders
+    ]
+    return Uplift(
+        why_not="",
+        rankings=_rankings(sent, unsent, orders, areas, own.person),
+        curve=pd.concat(
+            [
+                pd.DataFrame({"ranking": name, "contacted_share": CURVE_SHARES, **curve})
+                for name, curve in zip(RANKINGS, curves, strict=True)
+            ],
+            ignore_index=True,
+        ),
+        scores=scores,
+        message=message,
+        inside=inside,
+        actions=test.actions,
+    )
+
+
+def doubly_robust_scores(logged: Decisions, chosen: np.ndarray) -> np.ndarray:
+    """Return scores whose mean over any group is the response rate there, had each choice been `chosen`.
+
+    The model's probability, and where the logged choice is `chosen` its error divided by the propensity.
+    """
+    said = logged.probability[np.arange(len(chosen)), chosen]
+    return said + np.where(logged.taken == chosen, (logged.responded - said) / logged.propensity, 0.0)
+
+
+def added_along(added: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return what the first contacts add, per contact of all, at each of `CURVE_SHARES`.
+
+    Args:
+        added: Scores of the effect in the order of the ranking, shape (n,).
+        weights: How often each counts, in the same order, shape (n_draws, n).
+
+    Returns:
+        Shape (n_draws, 21).
+    """
+    share = np.cumsum(weights, axis=1)
+    total = np.cumsum(weights * added, axis=1) / share[:, -1:]
+    share /= share[:, -1:]
+    return np.array([np.interp(CURVE_SHARES, [0, *x], [0, *y]) for x, y in zip(share, total, strict=True)])
+
+
+def qini(added: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the area between what a ranking adds and what a random choice of as many adds, in closed form.
+
+    The mean of the scores times one half less the rank: the first of n has rank 1 / 2n, the last 1 - 1 / 2n.
+
+    >>> qini(np.array([1.0, 0.0]), np.ones((1, 2))).tolist()
+    [0.125]
+
+    Args:
+        added: Scores of the effect in the order of the ranking, shape (n,).
+        weights: How often each counts, in the same order, shape (n_draws, n).
+    """
+    total = weights.sum(axis=1, keepdims=True)
+    rank = (np.cumsum(weights, axis=1) - weights / 2) / total
+    return ((0.5 - rank) * weights * added).sum(axis=1) / total[:, 0]
+
+
+def true_uplift(found: Uplift, true: np.ndarray) -> pd.DataFrame:
+    """Return the table `rankings` without intervals as it would be, were the true probabilities known.
+
+    Args:
+        found: As made by `uplift_study`.
+        true: True probability of a response of each test contact under each of `actions`, shape (test, k).
+    """
+    own = true[found.inside]
+    sent, unsent = own[np.arange(len(own)), found.message], own[:, -1]
+    orders = [np.argsort(-score, kind="stable") for score in found.scores]
+    areas = np.stack([qini((sent - unsent)[order], np.ones((1, len(order)))) for order in orders])
+    table = _rankings(sent, unsent, orders, areas, np.arange(len(own)))
+    return table[[name for name in table if not name.endswith(("_low", "_high"))]]
+
+
+def part_of(decisions: Decisions, inside: np.ndarray) -> Decisions:
+    """Return some of the decisions: those where `inside`, shape (n,), is true."""
+    arrays = {f.name: getattr(decisions, f.name)[inside] for f in fields(decisions) if f.name != "actions"}
+    return replace(decisions, **arrays)
+
+
+def _rankings(
+    sent: np.ndarray, unsent: np.ndarray, orders: list[np.ndarray], areas: np.ndarray, person: np.ndarray
+) -> pd.DataFrame:
+    """One row a ranking and one for their difference; `areas` has the estimate first, then the draws."""
+    n, n_reached = len(sent), round(REACHED_SHARE * len(sent))
+    measured = {"responses_per_1000": sent, "anyway_per_1000": unsent, "added_per_1000": sent - unsent}
+    means, influences = [], []
+    for order in orders:
+        first = np.zeros(n, dtype=bool)
+        first[order[:n_reached]] = True
+        mean = np.array([score[first].mean() for score in measured.values()])
+        off = [np.where(first, score - at, 0.0) for score, at in zip(measured.values(), mean, strict=True)]
+        means.append(mean)
+        influences.append(np.array(off) * n / n_reached)
+    records = []
+    rows = [
+        *zip(means, influences, areas, strict=True),
+        (means[0] - means[1], influences[0] - influences[1], areas[0] - areas[1]),
+    ]
+    for name, (mean, influence, area) in zip((*RANKINGS, "difference"), rows, strict=True):
+        record = {"ranking": name, "n_contacts": n, **_with_ends("qini", PER * area)}
+        record |= {"reached_share": REACHED_SHARE, "n_reached": n_reached}
+        for figure, at, off in zip(measured, mean, influence, strict=True):
+            half = norm.ppf(0.975) * clustered_error(off, person)
+            record |= {figure: PER * at, f"{figure}_low": PER * (at - half), f"{figure}_high": PER * (at + half)}
+        for end in ("", "_low", "_high"):
+            record[f"sure_visitors{end}"] = record[f"anyway_per_1000{end}"] * n_reached / PER
+        records.append(record)
+    return pd.DataFrame(records)
+
+
+def _with_ends(name: str, draws: np.ndarray) -> dict[str, np.ndarray]:
+    """The first of some draws as estimate, with normal ends by the standard deviation of the others."""
+    half = norm.ppf(0.975) * draws[1:].std(axis=0, ddof=1) if len(draws) > 2 else np.nan
+    return {name: draws[0], f"{name}_low": draws[0] - half, f"{name}_high": draws[0] + half}
+
+
+def _untold(why_not: str) -> Uplift:
+    nobody = np.zeros(0, dtype=int)
+    return Uplift(why_not, pd.DataFrame(), pd.DataFrame(), np.zeros((2, 0)), nobody, nobody.astype(bool), ())
