@@ -30,8 +30,9 @@ def positions(unit_ids: Iterable[object], *, salt: str) -> NDArray[np.float64]:
 def assign(unit_ids: Iterable[object], *, salt: str, shares: Mapping[str, float]) -> NDArray[np.object_]:
     """The variant of each unit.
 
-    A unit's place between 0 and 1 is fixed by its id and the salt alone; the variants take up their shares of that line
-    in the order given. So a growing last share moves no unit of the first variants, and another salt deals anew.
+    A unit's place between 0 and 1 is fixed by its id and the salt alone; the variants take up their shares of
+    that line in the order given. So a growing treatment takes units from the control and gives none back, and
+    another salt deals anew.
 
     Args:
         unit_ids: Id of each unit, text or a number.

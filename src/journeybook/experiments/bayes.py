@@ -1,7 +1,7 @@
 """What is believed after the data: the chance of each variant to be best, and what a wrong choice costs.
 
-Every figure is an integral over posterior distributions of one dimension, done by quadrature: nothing is drawn, so that
-nothing changes from run to run.
+Every figure is an integral over posterior distributions of one dimension, done by quadrature: nothing is drawn,
+so that nothing changes from run to run.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -83,9 +83,10 @@ def posteriors(
 ) -> pd.DataFrame:
     """Posterior of each arm's mean, and of its difference to the control.
 
-    A proportion has the prior Beta(1, 1), every rate alike. A mean has the unit-information prior (Kass & Wasserman
-    1995): normal, at the mean of all arms, with the spread of one unit, so that it weighs as much as one unit. Its
-    posterior is normal, with the standard deviation taken as known. Arms are independent, covariates are not used.
+    A proportion has the prior Beta(1, 1), every rate alike. A mean has the unit-information prior (Kass &
+    Wasserman 1995): normal, at the mean of all arms, with the spread of one unit, so that it weighs as much as
+    one unit. Its posterior is normal, with the standard deviation taken as known. Arms are independent,
+    covariates are not used.
 
     Args:
         arms: One row a metric and variant: metric, variant, n, mean, sd.
@@ -95,8 +96,8 @@ def posteriors(
         lower_is_better: Metrics of which less is better.
 
     Returns:
-        Columns `POSTERIOR_COLUMNS`, one row a metric and arm. `probability_better` (than the control) and the effect are
-        missing for the control; `expected_loss` is in the unit of the metric.
+        Columns `POSTERIOR_COLUMNS`, one row a metric and arm. `probability_better` (than the control) and the
+        effect are missing for the control; `expected_loss` is in the unit of the metric.
     """
     rows = []
     for metric in [metric for metric, kind in kinds.items() if kind in KINDS]:

@@ -8,10 +8,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-GUARDRAIL_COLUMNS = (
-    *("metric", "variant", "margin", "effect", "effect_low", "effect_high"),
-    *("p_value", "holds", "difference_p_value", "verdict"),
-)
+from journeybook.experiments.sequential import always_valid
+
+GUARDRAIL_COLUMNS = ("metric", "variant", "margin", "effect", "effect_low", "effect_high", "p_value", "verdict")
 EFFECT_SIZE_COLUMNS = ("metric", "variant", "measure", "size", "magnitude")
 # Cohen (1988): small, medium and large, for h and d alike.
 _MAGNITUDES = ((0.2, "below small"), (0.5, "small"), (0.8, "medium"), (np.inf, "large"))
@@ -81,7 +80,9 @@ def non_inferiority(
     return Margins(stats.t.cdf((d - margin) / se, df), np.full_like(d, -np.inf), d + reach)
 
 
-def guardrails(rows: pd.DataFrame, *, margins: Mapping[str, float], alpha: float) -> pd.DataFrame:
+def guardrails(
+    rows: pd.DataFrame, *, margins: Mapping[str, float], alpha: float, planned_n: int | None = None
+) -> pd.DataFrame:
     """Whether each guardrail metric is shown to be no worse than its margin.
 
     Only a metric that is shown to be within its margin holds; "no significant harm" is no such showing. Each
@@ -89,21 +90,33 @@ def guardrails(rows: pd.DataFrame, *, margins: Mapping[str, float], alpha: float
     "holds" alone ships nothing.
 
     Args:
-        rows: One row a metric and variant: metric, variant, effect, standard_error, df, p_value.
+        rows: One row a metric and variant: metric, variant, effect, standard_error, df (missing is normal),
+            n_control, n_treatment.
         margins: Margin by metric: below 0 it may fall by no more, above 0 it may rise by no more.
         alpha: Level of each one-sided test.
+        planned_n: Planned units of all arms, where the tests must hold at every look; None is one planned look.
 
     Returns:
-        Columns `GUARDRAIL_COLUMNS`. `verdict` is `holds`, `harmed` (the harm exceeds the margin beyond doubt) or `open`.
+        Columns `GUARDRAIL_COLUMNS`. `verdict` is `holds`, `harmed` (worse than the margin beyond doubt) or `open`;
+        `p_value` belongs to `holds`.
     """
     found = []
     for row in rows[rows["metric"].isin(list(margins))].itertuples():
         margin = float(margins[row.metric])
-        test = non_inferiority(row.effect, row.standard_error, row.df, margin=margin, alpha=alpha)
-        p = float(test.p_value)
-        verdict = "holds" if p < alpha else "harmed" if p > 1 - alpha else "open"
-        ends = (float(test.low), float(test.high))
-        found.append((row.metric, row.variant, margin, row.effect, *ends, p, p < alpha, row.p_value, verdict))
+        df = np.inf if np.isnan(row.df) else row.df
+        if planned_n is None:
+            test = non_inferiority(row.effect, row.standard_error, df, margin=margin, alpha=alpha)
+            good, bad = float(test.p_value), 1 - float(test.p_value)
+        else:
+            n = row.n_control + row.n_treatment
+            test = always_valid(row.effect, row.standard_error, n=n, alpha=alpha, planned_n=planned_n)
+            beyond = always_valid(row.effect - margin, row.standard_error, n=n, alpha=alpha, planned_n=planned_n)
+            inside = (row.effect - margin) * np.sign(margin) < 0
+            good, bad = (float(beyond.p_value), 1.0) if inside else (1.0, float(beyond.p_value))
+        verdict = "holds" if good < alpha else "harmed" if bad < alpha else "open"
+        found.append(
+            (row.metric, row.variant, margin, row.effect, float(test.low), float(test.high), good, verdict)
+        )
     return pd.DataFrame(found, columns=list(GUARDRAIL_COLUMNS))
 
 

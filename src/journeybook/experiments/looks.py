@@ -1,7 +1,7 @@
 """A register of looks: what has been seen of an experiment before, and what that does to the headline.
 
-The register is a plain dictionary, one entry an experiment, kept in a file beside the run's tables (`tables.register`).
-An entry holds digests and counts, no times and nothing of a person.
+The register is a plain dictionary, one entry an experiment, kept in a file beside the run's tables
+(`tables.register`). An entry holds digests and counts, no times and nothing of a person.
 """
 
 import hashlib
@@ -52,8 +52,8 @@ def fingerprint(units: pd.DataFrame) -> str:
 def experiment_key(*, page: str, experiment: str, dataset: str, digest: str) -> str:
     """Name of an experiment in the register.
 
-    The data sets that come with the repository are complete: other rows in them are another simulation and no later look,
-    so the data are part of their name. Your own experiment grows under one name.
+    The data sets that come with the repository are complete: other rows in them are another simulation and no
+    later look, so the data are part of their name. Your own experiment grows under one name.
     """
     return f"{page} {experiment}" if dataset == "files" else f"{page} {experiment} {dataset} {digest[:12]}"
 
@@ -69,9 +69,9 @@ def look(
 ) -> Look:
     """Place one look among those before it.
 
-    The interval of a fixed horizon holds for one look at the planned end. So the headline is always-valid where that end
-    is not reached, and where other data with no more units were looked at before: an early look, or an experiment
-    that went on. With no plan the first look counts as the planned end.
+    The interval of a fixed horizon holds for one look at the planned end. So the headline is always-valid where
+    that end is not reached, and where other data with no more units were looked at before: an early look, or an
+    experiment that went on. With no plan the first look counts as the planned end.
 
     Args:
         entry: What the register holds of the experiment; None at its first look.

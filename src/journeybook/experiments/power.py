@@ -1,8 +1,8 @@
 """How large an experiment must be, what it can detect, and how long it takes.
 
-Every kind of metric comes down to one figure, the deviation: the standard deviation of what one unit contributes to the
-estimate. It is the metric's own for a mean, `share_deviation` for a proportion, `ratio_deviation` for a ratio of two
-columns, and `cuped_deviation` of each of them where covariates are named.
+Every kind of metric comes down to one figure, the deviation: the standard deviation of what one unit
+contributes to the estimate. It is the metric's own for a mean, `share_deviation` for a proportion,
+`ratio_deviation` for a ratio of two columns, and `cuped_deviation` of each of them where covariates are named.
 """
 
 from collections.abc import Mapping
@@ -98,9 +98,9 @@ def power_of(
     df = (part0 + part1) ** 2 / (part0**2 / (n0 - 1) + part1**2 / (n1 - 1))
     shift = np.abs(delta) / np.sqrt(part0 + part1)
     limit = stats.t.isf(alpha / 2, df)
-    # The far tail is beyond nctdtr where the effect is large, and is then nothing.
-    far = np.nan_to_num(special.nctdtr(df, shift, -limit))
-    return np.clip(1 - special.nctdtr(df, shift, limit) + far, 0, 1)
+    # Where the effect is so large that nctdtr gives up, nothing is left below the limits.
+    below, far = (np.nan_to_num(special.nctdtr(df, shift, end)) for end in (limit, -limit))
+    return np.where(np.isnan(shift), np.nan, np.clip(1 - below + far, 0, 1))
 
 
 def minimum_detectable_effect(
@@ -199,8 +199,8 @@ def power_table(
     part (power at the effect found says nothing that its p value does not; Hoenig & Heisey 2001).
 
     Args:
-        rows: One row a metric, variant and method: metric, variant, method, control (mean), n_control, n_treatment,
-            standard_error.
+        rows: One row a metric, variant and method: metric, variant, method, control (mean), n_control,
+            n_treatment, standard_error.
         minimum_effects: Smallest effect worth detecting by metric, as a difference; a metric may be absent.
         alpha: Level at which one row is tested.
         power: Probability wanted to detect an effect.
@@ -209,8 +209,7 @@ def power_table(
     Returns:
         Columns `POWER_COLUMNS`; the planned columns are missing where a metric names no effect.
     """
-    n0, n1 = (rows[column].to_numpy(dtype=float) for column in ("n_control", "n_treatment"))
-    sd = rows["standard_error"].to_numpy(dtype=float) / np.sqrt(1 / n0 + 1 / n1)
+    n0, n1, sd = _design(rows)
     detectable = minimum_detectable_effect(n_control=n0, n_treatment=n1, sd_control=sd, alpha=alpha, power=power)
     control = rows["control"].to_numpy(dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -244,6 +243,36 @@ def power_table(
         },
         columns=list(POWER_COLUMNS),
     )
+
+
+def power_curve(rows: pd.DataFrame, *, metric: str, variant: str, alpha: float) -> pd.DataFrame:
+    """Power of each method against the true effect, for one metric and variant.
+
+    Args:
+        rows: As in `power_table`.
+        metric: Name of the metric.
+        variant: Name of the variant.
+        alpha: Level at which the row is tested.
+
+    Returns:
+        Columns metric, variant, method, effect, power; effects from 0 to six of the largest standard errors.
+    """
+    part = rows[(rows["metric"] == metric) & (rows["variant"] == variant)]
+    n0, n1, sd = _design(part)
+    effects = np.linspace(0, 6 * part["standard_error"].max(), 61)
+    found = power_of(effects[:, None], n_control=n0, n_treatment=n1, sd_control=sd, alpha=alpha)
+    named = {"metric": metric, "variant": variant}
+    curves = [
+        pd.DataFrame(named | {"method": method, "effect": effects, "power": power})
+        for method, power in zip(part["method"], found.T, strict=True)
+    ]
+    return pd.concat(curves, ignore_index=True)
+
+
+def _design(rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Units of the control and of the treatment, and the deviation that gives the standard error found."""
+    n0, n1 = (rows[column].to_numpy(dtype=float) for column in ("n_control", "n_treatment"))
+    return n0, n1, rows["standard_error"].to_numpy(dtype=float) / np.sqrt(1 / n0 + 1 / n1)
 
 
 def _check_power(power: float, alpha: float) -> None:

@@ -41,11 +41,11 @@ def always_valid(
 ) -> AlwaysValid:
     """The normal-mixture confidence sequence, and the mixture test that it inverts.
 
-    The likelihood ratio of an effect drawn from N(0, tau^2) against none is a martingale without effect, so that it
-    reaches 1 / alpha at any look with probability alpha at most (Robbins 1970; Johari, Pekelis & Walsh 2015;
-    Howard et al. 2021, eq. 14). The standard error is estimated, so the promise is asymptotic: the first look
-    needs about a hundred units an arm (Waudby-Smith et al. 2024). tau is set by the planned size alone, so that the
-    interval is narrowest there.
+    The likelihood ratio of an effect drawn from N(0, tau^2) against none is a martingale without effect, so
+    that it reaches 1 / alpha at any look with probability alpha at most (Robbins 1970; Johari, Pekelis & Walsh
+    2015; Howard et al. 2021, eq. 14). The standard error is estimated, so the promise is asymptotic: the first
+    look needs about a hundred units an arm (Waudby-Smith et al. 2024). tau is set by the planned size alone, so
+    that the interval is narrowest there.
 
     Args:
         effect: Difference of means at the look.
@@ -69,8 +69,8 @@ def boundaries(fractions: Sequence[float], *, alpha: float, spending: str) -> pd
 
     `obrien_fleming` (1979) has bounds proportional to 1 / sqrt(fraction), `pocock` (1977) equal bounds; both
     need the fractions of all looks beforehand. `obrien_fleming_spending` and `pocock_spending` spend alpha by
-    a function of the fraction (Lan & DeMets 1983), so that a bound depends on the looks so far alone. Half of alpha
-    is spent on each side.
+    a function of the fraction (Lan & DeMets 1983), so that a bound depends on the looks so far alone. Half of
+    alpha is spent on each side.
 
     Args:
         fractions: Share of the planned information (units) at each look, rising, above 0, at most 1.
@@ -134,23 +134,21 @@ def crossing(bounds: ArrayLike, fractions: ArrayLike, *, drift: float = 0.0) -> 
     return np.array(found)
 
 
-def follow(
-    looks: Contrast, *, n: ArrayLike, alpha: float, planned_n: float | None, spending: str
-) -> pd.DataFrame:
+def follow(looks: Contrast, *, n: ArrayLike, alpha: float, planned_n: float, spending: str) -> pd.DataFrame:
     """One effect at each look: the naive interval, the always-valid one, and the group sequential one.
 
     Args:
         looks: Contrasts of all units so far, one a look.
         n: Units of all arms at each look, rising.
         alpha: Accepted rate of false positives.
-        planned_n: Units planned at the end; None, or fewer than were found, takes those of the last look.
+        planned_n: Units planned at the end; fewer than were found takes those of the last look.
         spending: One of `SPENDING`; its bounds give the repeated intervals (Jennison & Turnbull 1989).
 
     Returns:
         One row a look, columns `SEQUENTIAL_COLUMNS`. `always_valid_p_value` is the smallest so far.
     """
     units = np.asarray(n, dtype=float)
-    planned = float(max(planned_n or 0, units[-1]))
+    planned = float(max(planned_n, units[-1]))
     effect, se, naive = looks.effect, looks.standard_error, looks.margin(alpha=alpha)
     always = always_valid(effect, se, n=units, alpha=alpha, planned_n=planned)
     planned_looks = boundaries(units / planned, alpha=alpha, spending=spending)
@@ -192,8 +190,8 @@ def looking(*, n_looks: int, alpha: float, n_simulations: int, rng: np.random.Ge
         rng: Source of chance.
 
     Returns:
-        One row a method and number of looks: method (`naive`, `always_valid`, `obrien_fleming`, `pocock`), looks, rate,
-        monte_carlo_error. The group sequential rules promise alpha at the last look alone.
+        One row a method and number of looks: method (`naive`, `always_valid`, `obrien_fleming`, `pocock`),
+        looks, rate, monte_carlo_error. The group sequential rules promise alpha at the last look alone.
     """
     looks = np.arange(1, n_looks + 1)
     fractions = looks / n_looks
@@ -237,15 +235,11 @@ def _spent_bounds(spent: NDArray[np.float64], t: NDArray[np.float64]) -> NDArray
     return np.array(bounds)
 
 
-def _unspent(
-    limit: float, at: NDArray[np.float64], mass: NDArray[np.float64], step: float, share: float
-) -> float:
+def _unspent(limit: float, at: NDArray[np.float64], mass: NDArray[np.float64], step: float, share: float) -> float:
     return _leaving(at, mass, limit, step, 0.0) - share
 
 
-def _leaving(
-    at: NDArray[np.float64], mass: NDArray[np.float64], limit: float, step: float, drift: float
-) -> float:
+def _leaving(at: NDArray[np.float64], mass: NDArray[np.float64], limit: float, step: float, drift: float) -> float:
     """Probability to end a step outside -limit to limit; `mass` is the weight of each starting point `at`."""
     centre, sd = at + drift * step, np.sqrt(step)
     return float(mass @ (special.ndtr((centre - limit) / sd) + special.ndtr((-limit - centre) / sd)))
@@ -260,7 +254,8 @@ def _staying(
     next_step: float,
     drift: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where the paths are that end a step inside, as quadrature points and weights fine enough for the next step."""
+    """Where the paths are that end a step inside, as quadrature points and weights fine enough for the next "
+    "step."""
     if np.isnan(next_step):
         return at, mass
     low = max(-limit, drift * now - _REACH * np.sqrt(now))
