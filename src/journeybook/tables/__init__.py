@@ -1,6 +1,7 @@
 """The canonical tables: their columns, reading them for a purpose, writing them."""
 
 from journeybook.tables.consent import keep_permitted, keep_refusing, pseudonym, standing
+from journeybook.tables.register import keep_in_register, read_register
 from journeybook.tables.run import (
     Run,
     consent_note,
@@ -30,6 +31,7 @@ __all__ = [
     "consent_note",
     "has",
     "has_truth",
+    "keep_in_register",
     "keep_permitted",
     "keep_refusing",
     "list_tables",
@@ -41,6 +43,7 @@ __all__ = [
     "raw",
     "read",
     "read_refused",
+    "read_register",
     "read_truth",
     "root",
     "schema_of",
