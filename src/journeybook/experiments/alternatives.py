@@ -7,9 +7,10 @@ import pandas as pd
 from scipy import stats
 
 from journeybook.experiments.contrasts import Effect, arm_moments, contrast, effect_of
-from journeybook.experiments.measures import Measures, Metric, known_values, variant_labels
+from journeybook.experiments.measures import Measures, Metric, known_values
 from journeybook.experiments.resampling import poisson_bootstrap
 from journeybook.experiments.survival import log_rank
+from journeybook.experiments.variants import arms_of
 
 METHOD_COLUMNS = (
     *("metric", "variant", "method", "estimand", "effect", "effect_low", "effect_high"),
@@ -22,7 +23,7 @@ def alternatives(
     units: pd.DataFrame,
     *,
     measured: Measures,
-    control: str,
+    control: str | None,
     alpha: float,
     tail_share: float,
     n_draws: int,
@@ -45,7 +46,7 @@ def alternatives(
     Args:
         units: One row a unit; `stratum` and `person_id` are used where they are there.
         measured: Metrics of `measures`.
-        control: The variant compared against.
+        control: The variant compared against; None is resolved by `choose_control`.
         alpha: One less the level of the intervals.
         tail_share: Share of the values that winsorising cuts at each end, from 0 to below 0.5.
         n_draws: Bootstrap samples.
@@ -59,17 +60,15 @@ def alternatives(
     """
     if not 0 <= tail_share < 0.5:
         raise ValueError(f"tail_share: found {tail_share:g}, needed a number from 0 to below 0.5.")
-    variant = variant_labels(units)
-    names = [control, *sorted(set(variant) - {control})]
-    arm = pd.Index(names).get_indexer(variant)
+    arms = arms_of(units, control=control)
     strata, people = (_codes(units, column) for column in ("stratum", "person_id"))
     rows = []
     for metric in measured.metrics:
         values, known = known_values(units, metric)
-        values, where = values[known], arm[known]
-        if metric.kind == "proportion" and len(names) > 2:
+        values, where = values[known], arms.number[known]
+        if metric.kind == "proportion" and len(arms.names) > 2:
             rows.append(method_row(chi_square(values[:, 0], where), metric=metric.name, variant=ALL_ARMS))
-        for number, name in enumerate(names[1:], start=1):
+        for number, name in enumerate(arms.names[1:], start=1):
             pair = np.isin(where, (0, number))
             treated = (where[pair] > 0).astype(np.int64)
             sides = [values[where == side] for side in (0, number)]

@@ -177,18 +177,26 @@ def ratio_moments(arms: ArmMoments) -> ArmMoments:
     )
 
 
+def merged(arms: ArmMoments, members: np.ndarray) -> ArmMoments:
+    """Statistics of unions of disjoint parts, such as subgroups or the days up to a look.
+
+    Args:
+        arms: Statistics of the parts, which are the first axis.
+        members: Which parts (columns) belong to each union (rows), 0 or 1.
+    """
+    n = arms.n[..., None].astype(float)
+    known = np.where(n > 0, arms.mean, 0)
+    centre = (n * known).sum(axis=tuple(range(known.ndim - 1))) / n.sum()
+    gap = np.where(n > 0, known - centre, 0)
+    within = np.where(n[..., None] > 1, (n - 1)[..., None] * arms.covariance, 0)
+    second = within + n[..., None] * gap[..., :, None] * gap[..., None, :]
+    sums = (np.tensordot(members, part, axes=1) for part in (arms.n, n * gap, second))
+    return moments_from_sums(*sums, centre=centre)
+
+
 def cumulated(arms: ArmMoments) -> ArmMoments:
     """Statistics of all units up to each look, from those of the units that each look adds (first axis)."""
-    filled = np.where(arms.n[..., None] > 0, arms.mean, 0)
-    weight = arms.n[..., None] / arms.n.sum()
-    centre = (weight * filled).sum(axis=tuple(range(filled.ndim - 1)))
-    gap = filled - centre
-    within = np.where(arms.n[..., None, None] > 1, (arms.n - 1)[..., None, None] * arms.covariance, 0)
-    n = arms.n[..., None]
-    second = within + n[..., None] * gap[..., :, None] * gap[..., None, :]
-    return moments_from_sums(
-        np.cumsum(arms.n, axis=0), np.cumsum(n * gap, axis=0), np.cumsum(second, axis=0), centre=centre
-    )
+    return merged(arms, np.tri(len(arms.n)))
 
 
 def proportion_moments(*, n: Sequence[int], successes: Sequence[int]) -> ArmMoments:

@@ -1,121 +1,183 @@
-"""Error rates by simulation: what a procedure claims when nothing happened."""
+"""Error rates by simulation: what the page's own procedures claim of its own units when nothing happened."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from journeybook.experiments.contrasts import ArmMoments, contrast
-from journeybook.experiments.measures import Measures, numbers
+from journeybook.experiments.contrasts import ArmMoments, contrast, cumulated, moments_from_sums, ratio_moments
+from journeybook.experiments.corrections import holm
+from journeybook.experiments.measures import Measures, Metric, known_values
+from journeybook.experiments.sequential import always_valid
+from journeybook.experiments.subgroups import filled_covariates
+
+RATE_COLUMNS = ("procedure", "metric", "rate", "monte_carlo_error", "promised")
+# Metrics whose statistics are sums over units, so that thousands of assignments cost one product of matrices.
+SUMMED = ("proportion", "mean", "ratio")
+# Assignments of single units held at a time.
+MAX_ASSIGNMENTS = 4_000_000
+ANY = "any metric"
 
 
 @dataclass(frozen=True, eq=False)
 class FalsePositives:
-    """Share of experiments without any effect that a procedure calls significant.
+    """Share of experiments without any effect in which a procedure claims one.
 
     Attributes:
-        subject: What was tested.
-        rates: One row a procedure or number of looks: `rate` and `monte_carlo_error` (its standard error).
+        rates: One row a procedure and metric, columns `RATE_COLUMNS`: `rate`, its standard error
+            `monte_carlo_error`, and the rate `promised`, NaN where a procedure promises none.
         n_simulations: Simulated experiments a row.
-        alpha: The rate that the procedure promises.
+        n_units: Units of each.
+        n_looks: Looks at each, equally spaced.
     """
 
-    subject: str
     rates: pd.DataFrame
     n_simulations: int
-    alpha: float
-
-
-def peeking(*, n_looks: int, alpha: float, n_simulations: int, rng: np.random.Generator) -> FalsePositives:
-    """Stop at the first significant look: the false positives of 1 to `n_looks` equally spaced looks.
-
-    Each look tests all units so far with a normal mean test at `alpha`, so the statistics of the looks are a
-    random walk divided by the square root of its length (Armitage, McPherson & Rowe 1969).
-
-    Args:
-        n_looks: Greatest number of looks.
-        alpha: Level of each single look.
-        n_simulations: Simulated experiments.
-        rng: Source of chance.
-    """
-    bound = stats.norm.isf(alpha / 2)
-    looks = np.arange(1, n_looks + 1)
-    walked = np.zeros(n_simulations)
-    stopped = np.zeros(n_simulations, dtype=bool)
-    rates = []
-    for look in looks:
-        walked += rng.standard_normal(n_simulations)
-        stopped |= np.abs(walked) > bound * np.sqrt(look)
-        rates.append(stopped.mean())
-    table = pd.DataFrame({"looks": looks, "rate": rates})
-    return _with_error("normal means", table, n_simulations, alpha)
+    n_units: int
+    n_looks: int
 
 
 def a_a_rates(
     units: pd.DataFrame,
     *,
-    metric: str,
-    covariates: Sequence[str],
-    treatment_share: float,
+    measured: Measures,
+    shares: Sequence[float],
     alpha: float,
+    n_looks: int,
     n_simulations: int,
     max_units: int,
     rng: np.random.Generator,
 ) -> FalsePositives:
-    """Assign the experiment's own units again at random, where no effect can be, and count what is called
-    one.
+    """Assign the experiment's own units again at random, where no effect can be, and count what is called one.
+
+    The tests are the page's: Welch's t or the delta method, each with and without CUPED, on each metric; and all
+    of them together, with every variant, after Holm's correction and at every look by always-valid p values.
 
     Args:
-        units: One row a unit.
-        metric: The metric tested; units without a value are left out.
-        covariates: Columns that CUPED adjusts for; none gives Welch's test alone.
-        treatment_share: Probability of the treatment arm.
+        units: One row a unit, in the order of arrival.
+        measured: Metrics and covariates; quantiles and times to an event are left out, and so are units without
+            a value of one of the others.
+        shares: Share of each variant, the control first; any positive scale.
         alpha: Level of the tests.
+        n_looks: Looks, equally spaced, for the procedures that look early.
         n_simulations: Random assignments.
         max_units: Units used at most, drawn without replacement.
         rng: Source of chance.
+
+    Raises:
+        ValueError: No metric is a proportion, mean or ratio.
     """
-    columns = [numbers(units, c) for c in (metric, *covariates)]
-    values = np.column_stack([columns[0], *(np.where(np.isnan(x), np.nanmean(x), x) for x in columns[1:])])
-    values = values[~np.isnan(values[:, 0])]
-    if len(values) > max_units:
-        values = values[np.sort(rng.choice(len(values), max_units, replace=False))]
-    values = values - values.mean(axis=0)
-    width = values.shape[1]
-    products = (values[:, :, None] * values[:, None, :]).reshape(len(values), -1)
-    sums = np.column_stack([np.ones(len(values)), values, products])
-    total, block, p_values = sums.sum(axis=0), max(1, 4_000_000 // len(values)), []
+    metrics = [metric for metric in measured.metrics if metric.kind in SUMMED]
+    if not metrics:
+        raise ValueError("metrics: no proportion, mean or ratio among them, so no sums to assign again.")
+    found = [known_values(units, metric) for metric in metrics]
+    known = np.flatnonzero(np.logical_and.reduce([mask for _, mask in found]))
+    if len(known) > max_units:
+        known = np.sort(rng.choice(known, max_units, replace=False))
+    covariates = filled_covariates(units, measured)
+    columns = [x[known] for x in (*(column for values, _ in found for column in values.T), *covariates)]
+    places, start = [], 0
+    for metric in metrics:
+        own = range(start, start + len(metric.columns))
+        places.append([*own, *range(len(columns) - len(covariates), len(columns))])
+        start = own.stop
+    claims = [
+        _claims(looks, metrics, places, alpha)
+        for looks in reassigned(columns, shares=shares, n_looks=n_looks, n_simulations=n_simulations, rng=rng)
+    ]
+    rates = pd.DataFrame([(*key, 0.0) for key in claims[0]], columns=["procedure", "metric", "promised", "rate"])
+    rates["rate"] = [np.concatenate([block[key] for block in claims]).mean() for key in claims[0]]
+    rates["monte_carlo_error"] = np.sqrt(rates["rate"] * (1 - rates["rate"]) / n_simulations)
+    return FalsePositives(rates[list(RATE_COLUMNS)], n_simulations, len(known), n_looks)
+
+
+def reassigned(
+    columns: Sequence[np.ndarray],
+    *,
+    shares: Sequence[float],
+    n_looks: int,
+    n_simulations: int,
+    rng: np.random.Generator,
+) -> Iterator[ArmMoments]:
+    """Statistics by arm under random assignments of the same units, a block of experiments at a time.
+
+    A block's assignments are the rows of a matrix; their product with the units' values and products of values
+    gives the sums of all its experiments at once.
+
+    Args:
+        columns: Values of the units in their order of arrival, finite.
+        shares: Share of each arm.
+        n_looks: Looks, equally spaced; a remainder of units is left out.
+        n_simulations: Random assignments.
+        rng: Source of chance.
+
+    Yields:
+        Statistics of all units up to each look, first axes (looks, experiments).
+    """
+    width, per_look = len(columns), len(columns[0]) // n_looks
+    values = np.stack(columns)[:, : per_look * n_looks]
+    centre = values.mean(axis=1)
+    values = values - centre[:, None]
+    pairs = list(combinations_with_replacement(range(width), 2))
+    sums = np.stack([np.ones(values.shape[1]), *values, *(values[i] * values[j] for i, j in pairs)])
+    sums = np.ascontiguousarray(sums.reshape(len(sums), n_looks, per_look).transpose(1, 2, 0))
+    at = np.empty((width, width), dtype=int)
+    for number, (i, j) in enumerate(pairs):
+        at[i, j] = at[j, i] = number
+    ends = np.cumsum(shares) / np.sum(shares)
+    block = max(1, MAX_ASSIGNMENTS // values.shape[1])
     for start in range(0, n_simulations, block):
-        treated = rng.random((min(block, n_simulations - start), len(values))) < treatment_share
-        treatment = treated.astype(float) @ sums
-        both = np.stack([total - treatment, treatment], axis=1)
-        n = both[..., 0]
-        mean = both[..., 1 : 1 + width] / n[..., None]
-        second = both[..., 1 + width :].reshape(*n.shape, width, width)
-        square = n[..., None, None] * mean[..., :, None] * mean[..., None, :]
-        covariance = (second - square) / (n - 1)[..., None, None]
-        full = ArmMoments(n=n, mean=mean, covariance=covariance)
-        plain = ArmMoments(n=n, mean=mean[..., :1], covariance=covariance[..., :1, :1])
-        tests = [contrast(plain, weights=(-1, 1))]
-        if width > 1:
-            tests.append(contrast(full, weights=(-1, 1)))
-        p_values.append(np.stack([test.p_value for test in tests]))
-    claimed = (np.concatenate(p_values, axis=1) < alpha).mean(axis=1)
-    table = pd.DataFrame({"method": ["welch", "cuped"][: len(claimed)], "rate": claimed})
-    return _with_error(metric, table, n_simulations, alpha)
+        size = min(block, n_simulations - start)
+        drawn = rng.random((n_looks, size, per_look), dtype=np.float32)
+        below = [sums.sum(axis=1)[:, None, :].repeat(size, axis=1)]
+        below = [(drawn < end).astype(float) @ sums for end in ends[:-1]] + below
+        arms = np.diff(np.stack(below, axis=2), axis=2, prepend=0)
+        n, first = np.rint(arms[..., 0]), arms[..., 1 : 1 + width]
+        second = arms[..., 1 + width :][..., at]
+        each = moments_from_sums(n, first, second, centre=np.zeros(width))
+        whole = cumulated(each) if n_looks > 1 else each
+        yield ArmMoments(whole.n, whole.mean + centre, whole.covariance)
 
 
-def most_skewed(units: pd.DataFrame, *, measured: Measures) -> str:
-    """The metric with the largest skewness, on which the normal approximation is worst."""
-    found = {}
-    for metric in measured.kinds:
-        values = numbers(units, metric)
-        found[metric] = abs(float(stats.skew(values[~np.isnan(values)])))
-    return max(found, key=lambda metric: found[metric])
+def _claims(
+    looks: ArmMoments, metrics: Sequence[Metric], places: Sequence[Sequence[int]], alpha: float
+) -> dict[tuple[str, str, float], np.ndarray]:
+    """Whether each procedure claims an effect in each experiment, by (procedure, metric, rate promised)."""
+    claims: dict[tuple[str, str, float], np.ndarray] = {}
+    fixed, always = [], []
+    planned_n = looks.n[-1].sum(axis=-1).mean()
+    for metric, place in zip(metrics, places, strict=True):
+        ratio = metric.kind == "ratio"
+        plain, adjusted = ("delta", "delta_cuped") if ratio else ("welch", "cuped")
+        n_own = len(metric.columns)
+        for name, chosen in ((plain, place[:n_own]), (adjusted, place)):
+            if name == adjusted and len(place) == n_own:
+                continue
+            found = []
+            for number in range(1, looks.n.shape[-1]):
+                arms = looks.pick(chosen, arms=[0, number])
+                found.append(contrast(ratio_moments(arms) if ratio else arms, weights=(-1, 1)))
+            claims[name, metric.name, alpha] = found[0].p_value[-1] < alpha
+        n = looks.n.sum(axis=-1)
+        fixed += [one.p_value for one in found]
+        always += [
+            always_valid(one.effect, one.standard_error, n=n, alpha=alpha, planned_n=planned_n).p_value
+            for one in found
+        ]
+    p, p_always = np.stack(fixed, axis=-1), np.stack(always, axis=-1)
+    claims["one look, uncorrected", ANY, np.nan] = (p[-1] < alpha).any(axis=-1)
+    claims["one look, Holm", ANY, alpha] = _holm_claims(p[-1], alpha)
+    if len(p) > 1:
+        claims["every look, uncorrected", ANY, np.nan] = (p < alpha).any(axis=(0, -1))
+        claims["every look, Holm", ANY, np.nan] = _holm_claims(p, alpha).any(axis=0)
+        claims["every look, always valid and Holm", ANY, alpha] = _holm_claims(p_always, alpha).any(axis=0)
+    return claims
 
 
-def _with_error(subject: str, table: pd.DataFrame, n_simulations: int, alpha: float) -> FalsePositives:
-    error = np.sqrt(table["rate"] * (1 - table["rate"]) / n_simulations)
-    return FalsePositives(subject, table.assign(monte_carlo_error=error), n_simulations, alpha)
+def _holm_claims(p: np.ndarray, alpha: float) -> np.ndarray:
+    """Whether one p value or more holds after Holm's correction over the last axis."""
+    claimed = (p < alpha).any(axis=-1)
+    claimed[claimed] = [holm(row).min() < alpha for row in p[claimed]]
+    return claimed
