@@ -257,7 +257,8 @@ def test_lost_conversions_by_hand():
             columns=["group", "source", "target", "n"],
         ),
         conversion="buy", n_events=17, n_sessions=10, n_conversions=2, n_people=0, n_clusters=1, n_groups=1,
-        n_after_conversion=0, n_unplaced=0, n_cut_by_log=0, aggregated=False,
+        n_after_conversion=0, n_one_event=0, n_machine_sessions=0, n_machine_events=0, n_short_sessions=0,
+        n_unplaced=0, n_cut_by_log=0, aggregated=False,
     )  # fmt: skip
     states = page.state_table(page.draw_chains(counts, n_draws=5, rng=np.random.default_rng(0)))
     cart = states.set_index("state").loc["cart"]

@@ -10,8 +10,9 @@ coverage.py      how often intervals hold the truth, by simulation
 """
 
 from journeybook.clickstream.attribution import Attribution, attribute, beside_planted
-from journeybook.clickstream.channels import ChannelPaths, channel_paths
 from journeybook.clickstream.chain import TransitionModel, elasticities, improved, transition_model
+from journeybook.clickstream.channels import ChannelPaths, channel_paths
+from journeybook.clickstream.counts import StepCounts, count_steps
 from journeybook.clickstream.intervals import (
     ChainDraws,
     bottleneck_table,
@@ -20,15 +21,7 @@ from journeybook.clickstream.intervals import (
     transition_table,
     without_exits,
 )
-from journeybook.clickstream.sessions import (
-    CONVERSION,
-    EXIT,
-    START,
-    StepCounts,
-    count_steps,
-    default_conversion,
-    session_steps,
-)
+from journeybook.clickstream.sessions import CONVERSION, EXIT, START, default_conversion, session_steps
 from journeybook.clickstream.witnesses import (
     Coverage,
     CoverageStudy,

@@ -14,7 +14,8 @@ from journeybook.clickstream.chain import (
     improved,
     transition_model,
 )
-from journeybook.clickstream.sessions import CONVERSION, EXIT, START, StepCounts
+from journeybook.clickstream.counts import StepCounts
+from journeybook.clickstream.sessions import CONVERSION, EXIT, START
 
 Array = NDArray[np.floating]
 
