@@ -1,4 +1,4 @@
-"""The command line: run, check, params, data, compare."""
+"""The command line: run, check, params, data, score, compare."""
 
 import argparse
 import os
@@ -102,6 +102,14 @@ def _compare(arguments: argparse.Namespace) -> int:
     return int(bool(differences))
 
 
+def _score(arguments: argparse.Namespace) -> int:
+    from journeybook.channel_response.scoring import score_file
+
+    said = score_file(arguments.model, arguments.input, arguments.output)
+    print(f"Written: {arguments.output}" if said is None else said, end="\n" if said is None else "")
+    return 0
+
+
 def _parameters(arguments: argparse.Namespace) -> "RunParameters":
     from journeybook.report.pages import discover
     from journeybook.report.params import read_parameters
@@ -163,6 +171,14 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--out", type=Path, metavar="DIR", help="folder of the report; default reports")
     compare.add_argument("--accept", action="store_true", help="make them the accepted ones")
     compare.set_defaults(do=_compare)
+
+    score = commands.add_parser(
+        "score", parents=[debug], allow_abbrev=False, help="apply the saved response model of page 07 to new rows"
+    )
+    score.add_argument("--model", type=Path, required=True, metavar="DIR", help="folder that page 07 saved it in")
+    score.add_argument("--input", type=Path, required=True, metavar="FILE", help="CSV or Parquet with its columns")
+    score.add_argument("--output", type=Path, metavar="FILE", help="CSV or Parquet; default the screen, as CSV")
+    score.set_defaults(do=_score)
 
     data = commands.add_parser("data", parents=[debug], allow_abbrev=False, help="the tables of the last run")
     data.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")

@@ -1,6 +1,7 @@
 """The canonical tables: their columns, reading them for a purpose, writing them."""
 
 from journeybook.tables.consent import keep_permitted, keep_refusing, pseudonym, standing
+from journeybook.tables.files import write_files
 from journeybook.tables.register import keep_in_register, read_register
 from journeybook.tables.run import (
     Run,
@@ -50,4 +51,5 @@ __all__ = [
     "standing",
     "store",
     "write",
+    "write_files",
 ]

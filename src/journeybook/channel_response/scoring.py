@@ -1,0 +1,138 @@
+"""Applying a saved model to a file of new rows, all of them or none."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from journeybook.channel_response.storage import RARE, SavedModel, TrainedColumn, unpack_model
+from journeybook.errors import JourneybookError
+
+IDS = ("row", "contact_id", "customer_id", "person_id")
+"""Columns that say which row a probability belongs to; they are carried over."""
+
+
+def score_file(folder: Path, source: Path, target: Path | None) -> str | None:
+    """Score the rows of a file with the model of a folder.
+
+    Args:
+        folder: What page 07 saved: `model.skops` and `contract.json`.
+        source: CSV with a header, or Parquet (by the ending `.parquet`): the model's columns, others as they may.
+        target: CSV or Parquet file to write, whole or not at all; None to get the CSV back.
+
+    Returns:
+        The CSV where `target` is None; else None.
+
+    Raises:
+        JourneybookError: A file cannot be read or written, or a row breaks the training contract.
+    """
+    model = _model(folder)
+    rows = _rows(source)
+    try:
+        scored = score_rows(model, rows)
+    except ValueError as error:
+        raise JourneybookError(f"{source}: {error}") from None
+    if target is None:
+        return scored.to_csv(index=False)
+    _write(scored, target, source=source)
+    return None
+
+
+def score_rows(saved: SavedModel, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the calibrated probability of a response of each row.
+
+    Args:
+        saved: As read back by `unpack_model`.
+        rows: The model's columns by name; text is read as the contract says.
+
+    Returns:
+        One row a row, in their order: those of `IDS` that `rows` has (`row`, 1..n, where it has none of them), and
+        `probability`.
+
+    Raises:
+        ValueError: A column is missing, or a value breaks the training contract; the first one is named.
+    """
+    if missing := [column.name for column in saved.columns if column.name not in rows]:
+        raise ValueError(
+            f"no column {', '.join(missing)}; the model needs {', '.join(c.name for c in saved.columns)}, and "
+            f"{', '.join(map(str, rows.columns)) or 'nothing'} is there."
+        )
+    if rows.empty:
+        raise ValueError("there are no rows to score.")
+    kept = pd.DataFrame({column.name: _as_trained(rows[column.name], column) for column in saved.columns})
+    ids = rows[[name for name in IDS if name in rows]].reset_index(drop=True)
+    if ids.empty:
+        ids = pd.DataFrame({"row": np.arange(1, len(rows) + 1)})
+    return ids.assign(probability=saved.model.probability(kept, calibrated=True))
+
+
+def _as_trained(values: pd.Series, column: TrainedColumn) -> pd.Series:
+    """Bring one column into the form that training had, or say which value breaks the contract."""
+    values = values.reset_index(drop=True)
+    absent = values.isna() | (values.astype("str") == "")
+    if column.kind == "level":
+        words = values.astype("object").where(~absent, "missing").astype(str).astype("object")
+        strange = ~words.isin(column.levels)
+        if column.others:
+            return words.mask(strange, RARE)
+        _refuse(words, strange, column.name, f"training knew {', '.join(column.levels)}")
+        return words
+    numbers = pd.to_numeric(values.mask(absent), errors="coerce").astype("float64")
+    _refuse(values, numbers.isna() & ~absent, column.name, "a number is needed")
+    if not column.missing:
+        _refuse(values.mask(absent, "missing"), absent, column.name, "in training it never was")
+    if column.low is None or column.high is None:
+        _refuse(values, ~absent, column.name, "in training it was always missing")
+        return numbers
+    outside = (numbers < column.low) | (numbers > column.high)
+    _refuse(values, outside, column.name, f"training had {column.low:g} to {column.high:g}")
+    return numbers
+
+
+def _refuse(values: pd.Series, wrong: pd.Series, name: str, needed: str) -> None:
+    if wrong.any():
+        at = int(np.flatnonzero(wrong)[0])
+        more = f" and in {int(wrong.sum()) - 1:,} rows more" if wrong.sum() > 1 else ""
+        raise ValueError(f"{name} in row {at + 1} is {str(values[at])!r}{more}: {needed}.")
+
+
+def _model(folder: Path) -> SavedModel:
+    names = ("model.skops", "contract.json")
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise JourneybookError(f"--model {folder}: there is no {' and no '.join(missing)}; page 07 writes them.")
+    try:
+        return unpack_model({name: (folder / name).read_bytes() for name in names})
+    except ValueError as error:
+        raise JourneybookError(f"--model {folder}: {error}") from None
+
+
+def _rows(source: Path) -> pd.DataFrame:
+    if not source.is_file():
+        raise JourneybookError(f"--input {source}: there is no such file.")
+    try:
+        if source.suffix == ".parquet":
+            return pd.read_parquet(source)
+        cells = pd.read_csv(source, header=None, dtype="str", keep_default_na=False, encoding="utf-8-sig")
+        header = cells.iloc[0]
+        if header.duplicated().any():
+            raise ValueError(f"two columns are named {header[header.duplicated()].iloc[0]!r}")
+        if (short := cells.isna().any(axis=1)).any():
+            raise ValueError(f"row {int(short.to_numpy().argmax())} has fewer fields than the header")
+        return cells.iloc[1:].set_axis(header.to_list(), axis=1)
+    except (ValueError, OSError) as error:  # pandas, Arrow and Unicode errors are kinds of these
+        raise JourneybookError(f"--input {source}: it cannot be read: {' '.join(str(error).split())}") from None
+
+
+def _write(scored: pd.DataFrame, target: Path, *, source: Path) -> None:
+    if target.exists() and target.samefile(source):
+        raise JourneybookError(f"--output {target}: it is the input, which is not overwritten.")
+    unfinished = target.with_name(f"{target.name}.unfinished")
+    try:
+        if target.suffix == ".parquet":
+            scored.to_parquet(unfinished, index=False)
+        else:
+            scored.to_csv(unfinished, index=False)
+        unfinished.replace(target)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise JourneybookError(f"--output {target}: it cannot be written: {error.strerror or error}.") from None
