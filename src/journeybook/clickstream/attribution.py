@@ -30,10 +30,10 @@ class Attribution:
     """Conversions credited to channels.
 
     Attributes:
-        table: One row a channel and method: `channel`, `method` (markov_removal, of order 1; markov_removal_2 and so
-            on for the orders above; and the rules of `credit.RULES`), `removal_effect` (share of the conversions
-            lost without the channel; Markov only) with `removal_effect_low` and `_high`, `share` (of all credit) with
-            `share_low` and `share_high`, `credit` (conversions). Empty where nothing can be attributed.
+        table: One row a channel and method: `channel`, `method` (markov_removal, of order 1; markov_removal_2 and
+            so on for the orders above; the rules of `credit.RULES`), `removal_effect` (share of the conversions
+            lost without the channel; Markov only) with `removal_effect_low` and `_high`, `share` (of all credit)
+            with `share_low` and `share_high`, `credit` (conversions). Empty where nothing can be attributed.
         conversion_probability: Probability that a path converts, by the chain; the same for every order.
         note: Why nothing can be attributed; None where something can.
     """
@@ -47,14 +47,14 @@ def attribute(paths: ChannelPaths, *, n_draws: int, rng: np.random.Generator, le
     """Credit the conversions to the channels by every method.
 
     The removal effect of a channel is exact: in the chain of channels its visits lead to exit instead, and the
-    chance of conversion is solved again (Anderl et al. 2016, with the fundamental matrix in place of simulation). Its
-    credit is its share of all removal effects.
+    chance of conversion is solved again (Anderl et al. 2016, with the fundamental matrix in place of simulation).
+    Its credit is its share of all removal effects.
 
     Args:
         paths: Steps between channels, and credit by rule.
         n_draws: Draws behind the intervals.
-        rng: Random numbers; people are drawn. Of aggregated paths the steps are, and for the rules the paths, as by a
-            Dirichlet posterior.
+        rng: Random numbers; people are drawn. Of aggregated paths the steps are, and for the rules the paths, as
+            by a Dirichlet posterior.
         level: Probability that an interval holds its target.
     """
     if paths.note is not None:
@@ -88,7 +88,9 @@ def attribute(paths: ChannelPaths, *, n_draws: int, rng: np.random.Generator, le
         credit = _by_group(paths.credits, groups, channels, rule)
         drawn = _credit_draws(credit, weights, n_draws, rng)
         share = credit.sum(axis=0) / credit.sum()
-        tables.append(_rows(channels, rule, share=share, drawn=drawn / drawn.sum(axis=1, keepdims=True), tail=tail))
+        tables.append(
+            _rows(channels, rule, share=share, drawn=drawn / drawn.sum(axis=1, keepdims=True), tail=tail)
+        )
     table = pd.concat(tables, ignore_index=True)
     rank = tables[0].sort_values(["share", "channel"], ascending=[False, True])["channel"].tolist()
     table = table.assign(credit=table["share"] * paths.n_conversions, rank=table["channel"].map(rank.index))
@@ -142,8 +144,8 @@ def beside_planted(found: Attribution, truth: pd.DataFrame) -> pd.DataFrame:
         truth: Truth `event_channels`: `channel`, `share`.
 
     Returns:
-        One row a method, the nearest first: `method`, `mean_distance` and `greatest_distance` of its shares from the
-        planted ones (0 to 1), and `n_inside`, how many of the planted shares its intervals hold.
+        One row a method, the nearest first: `method`, `mean_distance` and `greatest_distance` of its shares from
+        the planted ones (0 to 1), and `n_inside`, how many of the planted shares its intervals hold.
     """
     planted = found.table["channel"].map(truth.set_index("channel")["share"])
     away = (found.table["share"] - planted).abs()
@@ -157,7 +159,9 @@ def beside_planted(found: Attribution, truth: pd.DataFrame) -> pd.DataFrame:
 
 def _rows(channels: list[str], method: str, *, share: Array, drawn: Array, tail: list[float]) -> pd.DataFrame:
     low, high = _ends(drawn, tail)
-    frame = pd.DataFrame({"channel": channels, "method": method, "share": share, "share_low": low, "share_high": high})
+    frame = pd.DataFrame(
+        {"channel": channels, "method": method, "share": share, "share_low": low, "share_high": high}
+    )
     return frame.assign(removal_effect=np.nan, removal_effect_low=np.nan, removal_effect_high=np.nan)
 
 
@@ -194,7 +198,10 @@ def _count_draws(
 def _by_group(credits: pd.DataFrame, groups: list, channels: list[str], rule: str) -> Array:
     """Credit by one rule, shape (groups, channels)."""
     found = np.zeros((len(groups), len(channels)))
-    row, column = pd.Index(groups).get_indexer(credits["group"]), pd.Index(channels).get_indexer(credits["channel"])
+    row, column = (
+        pd.Index(groups).get_indexer(credits["group"]),
+        pd.Index(channels).get_indexer(credits["channel"]),
+    )
     found[row, column] = credits[rule]
     return found
 

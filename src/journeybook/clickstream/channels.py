@@ -77,7 +77,9 @@ def channel_paths(
     touches = touches.mutate(weight=touches.won, walked=ibis.literal(1, "int64"))
     by_group = credits(touches, half_life_days=half_life_days).order_by("group", "channel").to_pandas()
     counts = {order: _steps(_states(touches, order)) for order in orders}
-    return _channel_paths(counts, by_group, known_only=known_only, aggregated=False, timed="ends_at" in touches.columns)
+    return _channel_paths(
+        counts, by_group, known_only=known_only, aggregated=False, timed="ends_at" in touches.columns
+    )
 
 
 def _touches(kept: ibis.Table, path_gap_days: float) -> ibis.Table:
@@ -86,7 +88,7 @@ def _touches(kept: ibis.Table, path_gap_days: float) -> ibis.Table:
     sessions = kept.group_by("session").aggregate(
         cluster=kept.cluster.min(),
         label=kept.channel.max(where=kept.step == 0).fill_null(UNKNOWN),
-        converts=kept.converts.max(),
+        converts=kept.converts.cast("int64").max(),
         row=kept.row.min(),
         **times,
     )
@@ -111,7 +113,7 @@ def _touches(kept: ibis.Table, path_gap_days: float) -> ibis.Table:
 
 
 def _group(rank: ibis.Value, *, many: ibis.Value) -> ibis.Value:
-    """Number people by the order in which they first appear; hash the numbers into 4,096 groups if they are more."""
+    """Number people as they first appear; hash the numbers into 4,096 groups if they are more."""
     name = rank.cast("string")
     return ibis.ifelse(many, name.hexdigest("md5").substr(0, _DIGITS), name)
 

@@ -16,8 +16,8 @@ def credits(touches: ibis.Table, *, half_life_days: float | None) -> ibis.Table:
     """Add up the credit of each channel by each rule.
 
     The Shapley value needs no sum over sets here. A path counts for every set that holds its channels, so it is a
-    unanimity game, whose value is shared by its channels alike (Shapley 1953), and values add: each path gives each
-    of its distinct channels the same share (Zhao, Mahboobi & Bagheri 2018).
+    unanimity game, whose value is shared by its channels alike (Shapley 1953), and values add: each path gives
+    each of its distinct channels the same share (Zhao, Mahboobi & Bagheri 2018).
 
     Args:
         touches: One row a touch: `group`, `path`, `touch` (from 0), `n_touches`, `label` (the channel), `weight`

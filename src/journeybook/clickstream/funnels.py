@@ -1,0 +1,110 @@
+"""How far sessions come on one way to conversion, by the strict and by the loose definition."""
+
+from collections.abc import Sequence
+
+import ibis
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from journeybook.clickstream.chain import TransitionModel
+from journeybook.clickstream.rates import clustered_rates
+from journeybook.clickstream.sessions import CONVERSION, START
+
+STRICT, LOOSE = "strict", "loose"
+
+
+def likeliest_path(model: TransitionModel) -> tuple[str, ...]:
+    """Return the states of the likeliest way from start to conversion, without `(start)`, with `(conversion)`.
+
+    The way with the largest product of probabilities is the shortest one with lengths -log p (Dijkstra 1959).
+    Empty where nothing converts.
+    """
+    names = (*model.states, CONVERSION)
+    p = np.asarray(model.probabilities)[:, : len(names)]
+    source, target = np.nonzero(p)
+    # A step of probability 1 has length 0, which a sparse matrix would drop.
+    length = np.maximum(-np.log(p[source, target]), 1e-15)
+    graph = sparse.csr_array((length, (source, target)), shape=(len(names), len(names)))
+    _, before = sparse.csgraph.dijkstra(graph, indices=model.at(START), return_predecessors=True)
+    at, way = len(names) - 1, []
+    while before[at] >= 0:
+        way.append(names[at])
+        at = before[at]
+    return tuple(reversed(way))
+
+
+def funnel(steps: ibis.Table, *, stages: Sequence[str], level: float = 0.95) -> pd.DataFrame:
+    """Count the sessions that come to each stage.
+
+    Loose: the stages come in their order, with anything between them. Strict: each stage is the very next event
+    after the one before. Both may begin anywhere in the session.
+
+    Args:
+        steps: Kept events of `session_steps`.
+        stages: Two states or more, in order; the conversion is `(conversion)`.
+        level: Probability that an interval holds its share.
+
+    Returns:
+        One row a definition (loose, strict) and stage: `definition`, `number` (from 1), `stage`, `n_sessions` that
+        come so far, `share` of all sessions, and `of_previous`, the share of those at the stage before, with
+        `of_previous_low` and `_high`, drawn from people.
+
+    Raises:
+        ValueError: There are fewer than two stages, or one of them never happens.
+    """
+    if len(stages) < 2:
+        raise ValueError(f"funnel holds {len(stages)} stages: two or more are needed.")
+    known = set(steps.select(steps.label).distinct().to_pandas()["label"])
+    missing = [stage for stage in stages if stage not in known]
+    if missing:
+        raise ValueError(f"funnel names {missing[0]!r}, which never happens; the events are {_listed(known)}.")
+    found = clustered_rates(
+        _attempts(_reached(steps, stages), len(stages)), by=["definition", "number"], hit="come", level=level
+    )
+    n_sessions = int(found["n"].max())  # all of them may come to the first stage
+    table = found.assign(
+        stage=[stages[number - 1] for number in found["number"]], share=found["n_hits"] / n_sessions
+    )
+    table = table.rename(
+        columns={"n_hits": "n_sessions", "rate": "of_previous", "rate_low": "of_previous_low"}
+        | {"rate_high": "of_previous_high"}
+    )
+    columns = ["definition", "number", "stage", "n_sessions", "share"]
+    return table[[*columns, "of_previous", "of_previous_low", "of_previous_high"]]
+
+
+def _reached(steps: ibis.Table, stages: Sequence[str]) -> ibis.Table:
+    """One row a session: `cluster`, and the number of stages reached by either definition."""
+    within = {"group_by": steps.session, "order_by": steps.step}
+    marked, strict = steps, {}
+    for number in range(1, len(stages) + 1):
+        same = [steps.label.lag(back).over(**within) == stages[number - 1 - back] for back in range(1, number)]
+        strict[f"strict_{number}"] = ibis.and_(steps.label == stages[number - 1], *same).fill_null(False)
+    marked = marked.mutate(**strict)
+    # Where the stage before was first met; of the loose way only the earliest meeting of each stage matters.
+    met = ibis.literal(-1, "int64")
+    for number, stage in enumerate(stages, start=1):
+        here = (marked.label == stage) & (marked.step > met)
+        marked = marked.mutate(**{f"loose_{number}": marked.step.min(where=here).over(group_by=marked.session)})
+        met = marked[f"loose_{number}"]
+    numbers = range(1, len(stages) + 1)
+    return marked.group_by("session").aggregate(
+        cluster=marked.cluster.min(),
+        strict=sum(marked[f"strict_{number}"].any().cast("int64") for number in numbers),
+        loose=sum(marked[f"loose_{number}"].max().notnull().cast("int64") for number in numbers),
+    )
+
+
+def _attempts(reached: ibis.Table, n_stages: int) -> ibis.Table:
+    """One row a session, definition and stage that it may come to, having come to the one before."""
+    rows = reached.mutate(number=ibis.range(1, n_stages + 1).unnest())
+    rows = rows.mutate(definition=ibis.array([LOOSE, STRICT]).unnest())
+    come = ibis.ifelse(rows.definition == LOOSE, rows.loose, rows.strict)
+    rows = rows.mutate(before=come >= rows.number - 1, come=(come >= rows.number).cast("int64"))
+    return rows.filter(rows.before)
+
+
+def _listed(names: set[str], *, most: int = 12) -> str:
+    shown = sorted(names)[:most]
+    return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")

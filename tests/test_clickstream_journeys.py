@@ -1,0 +1,246 @@
+"""Page 08, ways and moments: sequences and funnels by hand, offers against every policy, rates by simulation."""
+
+from itertools import product
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from journeybook.clickstream import CONVERSION, EXIT, START, session_steps, transition_model
+from journeybook.clickstream.funnels import funnel, likeliest_path
+from journeybook.clickstream.intervals import ChainDraws
+from journeybook.clickstream.journeys import journeys
+from journeybook.clickstream.moments import (
+    best_moments,
+    live_sessions,
+    offer_values,
+    prefix_calibration,
+    reach_probabilities,
+    waiting_values,
+)
+from journeybook.clickstream.rates import clustered_rates
+
+NOON = pd.Timestamp("2017-06-01 12:00")
+
+
+def kept(sessions, *, people=None):
+    """Steps of sessions written as words; minute after minute, one session an hour."""
+    rows = [
+        (f"s{k}", people[k] if people else f"p{k}", word, NOON + pd.Timedelta(hours=2 * k, minutes=m))
+        for k, session in enumerate(sessions)
+        for m, word in enumerate(session.split())
+    ]
+    frame = pd.DataFrame(rows, columns=["session_id", "person_id", "event", "occurred_at"])
+    frame.insert(0, "row", range(1, len(frame) + 1))
+    frame["occurred_at"] = frame["occurred_at"].astype("datetime64[us]")
+    conversion = "buy" if (frame["event"] == "buy").any() else None
+    return session_steps(ibis.memtable(frame), conversion=conversion, session_gap_minutes=30)
+
+
+def chain(rows):
+    """A model from (source, target, n)."""
+    return transition_model(
+        pd.DataFrame(rows, columns=["source", "target", "n"]), conversion=CONVERSION, exit=EXIT
+    )
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """A chain in which it pays to wait at some pages."""
+    return chain(
+        [
+            *[
+                (START, "home", 60),
+                (START, "item", 40),
+                ("home", "item", 50),
+                ("home", "home", 10),
+                ("home", EXIT, 40),
+            ],
+            *[("item", "cart", 30), ("item", "home", 15), ("item", EXIT, 55), ("cart", "item", 20)],
+            *[("cart", CONVERSION, 45), ("cart", EXIT, 35)],
+        ]
+    )
+
+
+def of_kind(found, kind, *columns):
+    rows = found[found["kind"] == kind].set_index("sequence")
+    return rows[[*columns]].to_dict("index")
+
+
+def test_paths_by_hand():
+    found = journeys(kept(["a b", "a b", "a buy", "c", "a buy x"]), most=5, fewest=1)
+    assert of_kind(found, "path", "n", "share", "rate") == {
+        "a > (conversion)": {"n": 2, "share": 0.4, "rate": 1.0},
+        "a > b": {"n": 2, "share": 0.4, "rate": 0.0},
+        "c": {"n": 1, "share": 0.2, "rate": 0.0},
+    }
+    assert of_kind(found, "converting_path", "n", "share") == {"a > (conversion)": {"n": 2, "share": 1.0}}
+
+
+def test_loops_by_hand():
+    """A visit to `a` after `a > b` is a loop; the rate is of what follows, beside the other visits to `a`."""
+    found = journeys(kept(["a b a buy", "a b a", "a a a", "a c d a", "a c d e a"]), most=9, fewest=1)
+    assert of_kind(found, "loop", "n", "rate", "usual", "share") == {
+        # Visits to a: 5 first ones, 2 after a > b, 2 right after a, 1 after a > c > d, 1 too far off to be a loop.
+        "a > a": {"n": 2, "rate": 0.0, "usual": 2 / 9, "share": 2 / 11},
+        "a > b > a": {"n": 2, "rate": 0.5, "usual": 1 / 9, "share": 2 / 11},
+        "a > c > d > a": {"n": 1, "rate": 0.0, "usual": 2 / 10, "share": 1 / 11},
+    }
+
+
+def test_what_comes_before_leaving_by_hand():
+    found = journeys(kept(["x y z", "x y z w", "v y z w", "v y z w", "x y z"]), most=9, fewest=2)
+    assert of_kind(found, "before_exit", "n", "rate", "usual", "share") == {
+        "x > y > z": {"n": 3, "rate": 2 / 3, "usual": 0.0, "share": 2 / 5},
+        "y > z > w": {"n": 3, "rate": 1.0, "usual": pytest.approx(np.nan, nan_ok=True), "share": 3 / 5},
+        "v > y > z": {"n": 2, "rate": 0.0, "usual": 2 / 3, "share": 0.0},
+    }
+
+
+def test_funnels_by_hand():
+    sessions = ["a b c", "a x b c", "b a c b", "a b x c", "c", "x a b a b c"]
+    found = funnel(kept(sessions), stages=["a", "b", "c"])
+    reached = found.set_index(["definition", "number"])["n_sessions"]
+    assert reached["loose"].tolist() == [5, 5, 4]
+    assert reached["strict"].tolist() == [5, 3, 2]
+    shares = found.set_index(["definition", "number"])
+    assert_allclose(shares.loc["loose", "of_previous"], [5 / 6, 1, 4 / 5])
+    assert_allclose(shares.loc["strict", "of_previous"], [5 / 6, 3 / 5, 2 / 3])
+    assert_allclose(shares.loc["strict", "share"], np.array([5, 3, 2]) / 6)
+
+
+def test_funnels_against_going_through_every_session():
+    rng = np.random.default_rng(5)
+    sessions = [" ".join(rng.choice(list("abcd"), size=rng.integers(1, 9))) for _ in range(300)]
+    stages = ["a", "c", "a", "b"]
+    found = funnel(kept(sessions), stages=stages).set_index(["definition", "number"])["n_sessions"]
+    for number in range(1, 5):
+        loose = strict = 0
+        for session in (s.split() for s in sessions):
+            walk = iter(session)
+            loose += all(stage in walk for stage in stages[:number])
+            strict += any(session[i : i + number] == stages[:number] for i in range(len(session)))
+        assert found["loose", number] == loose
+        assert found["strict", number] == strict
+
+
+def test_a_funnel_of_unknown_stages_names_them():
+    with pytest.raises(ValueError, match="funnel names 'cart', which never happens; the events are a, b"):
+        funnel(kept(["a b"]), stages=["a", "cart"])
+    with pytest.raises(ValueError, match="funnel holds 1 stages"):
+        funnel(kept(["a b"]), stages=["a"])
+
+
+def test_the_likeliest_path_has_the_largest_product(shop):
+    assert likeliest_path(shop) == ("item", "cart", CONVERSION)
+    # By hand: start > item > cart > conversion 0.4 x 0.3 x 0.45; by home 0.6 x 0.5 x 0.3 x 0.45, which is less.
+    assert likeliest_path(chain([(START, "a", 5), ("a", EXIT, 5)])) == ()
+    certain = chain([(START, "a", 5), ("a", "b", 4), ("a", EXIT, 1), ("b", CONVERSION, 4)])
+    assert likeliest_path(certain) == ("a", "b", CONVERSION)
+
+
+def test_an_offer_brings_those_kept_with_the_chance_of_those_who_go_on(shop):
+    p, h = shop.probabilities, shop.conversion_probability
+    for k in range(len(shop.states)):
+        leaves = p[k, -1]
+        others = (p[k, :-2] @ h + p[k, -2]) / (1 - leaves)
+        assert offer_values(p)[k] == pytest.approx(leaves * others, abs=1e-12)
+
+
+def test_waiting_is_the_best_of_all_policies(shop):
+    """Every set of states at which the offer is made as soon as one of them is reached after the present one."""
+    p, s = shop.probabilities, len(shop.states)
+    gain = offer_values(p)
+    best = np.zeros(s)
+    for chosen in product([False, True], repeat=s):
+        stop = np.array(chosen)
+        going = np.where(stop[:, None], 0.0, p[:, :s])
+        value = np.linalg.solve(np.eye(s) - going, np.where(stop, gain, 0.0))
+        best = np.maximum(best, p[:, :s] @ value)
+    assert_allclose(waiting_values(p, gain), best, atol=1e-10)
+
+
+def test_best_moments_do_not_depend_on_how_many_an_offer_keeps(shop):
+    counts = 100 * shop.probabilities
+    draws = np.random.default_rng(1).standard_gamma(counts, size=(50, *counts.shape))
+    drawn = ChainDraws(model=shop, counts=counts, draws=draws, clustered=False, level=0.95)
+    few, many = best_moments(drawn, kept_share=0.1), best_moments(drawn, kept_share=0.5)
+    assert few["offer"].tolist() == many["offer"].tolist()
+    assert set(few["offer"]) == {"now", "wait"}
+    assert_allclose(5 * few["gain_now"], many["gain_now"])
+    assert (few["gain_now_low"] < few["gain_now"]).all()
+    assert (few["gain_now"] < few["gain_now_high"]).all()
+    with pytest.raises(ValueError, match="kept_share is 0: it must be above 0"):
+        best_moments(drawn, kept_share=0)
+
+
+def test_the_chance_of_coming_to_a_state_is_that_of_walks(shop):
+    reach = reach_probabilities(shop.probabilities)
+    rng, n, target = np.random.default_rng(2), 100_000, shop.at("cart")
+    cumulative = np.cumsum(shop.probabilities, axis=1)
+    at, met = np.full(n, shop.at("home")), np.zeros(n, dtype=bool)
+    while (at < len(shop.states)).any():
+        walking = np.flatnonzero(at < len(shop.states))
+        at[walking] = (rng.random(len(walking))[:, None] >= cumulative[at[walking], :-1]).sum(axis=1)
+        met |= at == target
+    assert reach[shop.at("home"), target] == pytest.approx(met.mean(), abs=4 * np.sqrt(0.25 / n))
+    assert_allclose(np.diagonal(reach), 1)
+
+
+def test_prefixes_are_held_against_what_became_of_them(shop):
+    """Sessions drawn from the chain itself: predictions lie within the intervals; of a wrong chain they do not."""
+    rng = np.random.default_rng(3)
+    names = [*shop.states, "buy", None]
+    sessions = []
+    for _ in range(3000):
+        at, words = shop.at(START), []
+        while names[at] not in ("buy", None):
+            at = rng.choice(len(names), p=shop.probabilities[at])
+            words += [names[at]] if names[at] else []
+        sessions.append(" ".join(words))
+    found = prefix_calibration(kept(sessions), shop)
+    assert found["n"].sum() == sum(word != "buy" for session in sessions for word in session.split())
+    assert (found["observed_low"] <= found["predicted"]).all()
+    assert (found["predicted"] <= found["observed_high"]).all()
+    swapped = chain([(START, "home", 1), ("home", "item", 1), ("item", "cart", 1), ("cart", CONVERSION, 1)])
+    assert (prefix_calibration(kept(sessions), swapped)["predicted"] > found["observed_high"]).all()
+
+
+def test_live_sessions_are_those_of_the_last_minutes():
+    steps = kept(["home", "home item", "home buy"], people=["a", "b", None])
+    moments = pd.DataFrame(
+        {"state": ["home", "item"], "conversion_probability": [0.1, 0.2], "gain_now": [0.01, 0.02]}
+    ).assign(offer="now", best_state="item")
+    assert live_sessions(steps, moments, session_gap_minutes=30).empty  # the last session has converted
+    near = live_sessions(steps, moments, session_gap_minutes=130)
+    assert near["person_id"].tolist() == ["b"]
+    assert near[["state", "n_events", "conversion_probability"]].to_numpy().tolist() == [["item", 2, 0.2]]
+
+
+def test_rates_by_group_by_hand():
+    rows = pd.DataFrame({"cluster": list("aabbc"), "kind": list("xxxyy"), "hit": [1, 0, 1, 0, 0]})
+    found = clustered_rates(ibis.memtable(rows), by=["kind"], hit="hit")
+    assert found[["kind", "n", "n_hits"]].to_numpy().tolist() == [["x", 3, 2], ["y", 2, 0]]
+    assert found["rate_low"].tolist()[1] == 0
+    assert 0 < found["rate_high"].tolist()[1] < 1
+
+
+def test_intervals_of_rates_hold_the_truth_when_people_differ():
+    """400 experiments of 250 people of two types with 1 to 15 events each; Monte Carlo error 1.1 points."""
+    rng, n_trials, n_people = np.random.default_rng(7), 400, 250
+    many = rng.integers(1, 16, size=(n_trials, n_people))
+    chance = rng.choice([0.05, 0.45], size=many.shape, p=[0.7, 0.3])
+    hits = rng.binomial(many, chance)
+    rows = pd.DataFrame({"trial": np.repeat(np.arange(n_trials), many.sum(axis=1))})
+    rows["cluster"] = np.repeat([f"p{k}" for k in range(many.size)], many.ravel())
+    rows["hit"] = np.concatenate(
+        [np.arange(m) < k for m, k in zip(many.ravel(), hits.ravel(), strict=True)]
+    ).astype(int)
+    found = clustered_rates(ibis.memtable(rows), by=["trial"], hit="hit")
+    truth = 0.7 * 0.05 + 0.3 * 0.45
+    covered = ((found["rate_low"] <= truth) & (truth <= found["rate_high"])).mean()
+    assert 0.917 <= covered <= 0.983
+    plain = 1.96 * np.sqrt(found["rate"] * (1 - found["rate"]) / found["n"])
+    assert ((found["rate"] - truth).abs() <= plain).mean() < 0.9  # events taken for independent: too narrow
