@@ -31,8 +31,8 @@ def methods_sentence(methods: pd.DataFrame, *, alpha: float) -> str:
         verdict = "are not all the same" if row.p_value < alpha else "may all be the same"
         text += f" The arms' shares of {row.metric} {verdict} (chi-square, p = {row.p_value:.2g})."
     return (
-        f"{text} **What it does not show.** Which method is right: they ask different questions. Mann-Whitney asks "
-        "who has the larger value, winsorising cuts the largest values, the log-rank test weighs all times alike. "
+        f"{text} **What it does not show.** Which method is right: they ask different questions. Mann-Whitney "
+        "asks who has the larger value, winsorising cuts the largest, the log-rank test weighs all times alike. "
         "**What to do.** Decide by the headline, which was chosen before; where the others differ, find out why."
     )
 
@@ -55,8 +55,8 @@ def subgroups_sentence(subgroups: pd.DataFrame, *, alpha: float) -> str:
         )
         text += "between them: a level has fewer units than the whole"
     text += (
-        ". **What it does not show.** That the effect is the same for all: an interaction between two halves of the "
-        "units needs four times the units of a main effect of its size. **What to do.** "
+        ". **What it does not show.** That the effect is the same for all: an interaction between two halves of "
+        "the units needs four times the units of a main effect of its size. **What to do.** "
     )
     if len(held):
         return text + "Read these subgroups apart, and repeat the difference before acting on it."
@@ -82,8 +82,8 @@ def heterogeneity_sentence(found: Heterogeneity, *, alpha: float) -> str:
     left = np.sign(rows["difference_when_found"]) * rows["difference"] / rows["difference_when_found"].abs()
     text += (
         f". On the other half {max(left.median(), 0):.0%} of the difference that made a split the best was left "
-        "(median of them). **What it does not show.** That no difference exists: half the units have little power to "
-        "find one. **What to do.** "
+        "(median of them). **What it does not show.** That no difference exists: half the units have little power "
+        "to find one. **What to do.** "
     )
     if len(held):
         return text + "Plan these splits as subgroups of the next experiment."
@@ -108,7 +108,7 @@ def error_rates_sentence(found: FalsePositives) -> str:
     text += ". The others promise nothing"
     for row in rows[rows["promised"].isna()].itertuples():
         text += f"; {row.procedure}: {row.rate:.1%}"
-    text += ". **What it does not show.** Power: a procedure that claims nothing never claims wrongly. **What to do.** "
+    text += ". **What it does not show.** Power: what claims nothing never claims wrongly. **What to do.** "
     if len(over):
         return text + "Do not rely on those here: a metric is too skewed, or an event too rare, for so few units."
     return text + "Fix metrics, correction and looks before the start, or pay with wrong claims."

@@ -41,6 +41,7 @@ def plot_methods(methods: pd.DataFrame, *, variant: str) -> Figure:
         ax.set_yticks(part.index, [name.replace("_", " ") for name in part["method"]])
         ax.set_ylim(len(part) - 0.5, -0.5)
         ax.set_title(metric, fontsize=11)
+        ax.locator_params(axis="x", nbins=5)
         ax.grid(visible=False, axis="y")
     for ax in axes.flat[len(metrics) :]:
         ax.set_visible(False)
