@@ -4,7 +4,8 @@ import pandas as pd
 
 from journeybook.clickstream.attribution import Attribution
 from journeybook.clickstream.channels import ChannelPaths
-from journeybook.clickstream.sessions import START, StepCounts
+from journeybook.clickstream.counts import StepCounts
+from journeybook.clickstream.sessions import START
 
 
 def describe_counts(counts: StepCounts) -> str:
