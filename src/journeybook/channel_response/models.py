@@ -1,36 +1,31 @@
 """Models of the probability of a response, and the calibration of what they say."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial, update_wrapper
 
 import numpy as np
 import pandas as pd
-from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 from imblearn.pipeline import Pipeline
 from scipy.special import expit, logit
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 from xgboost import XGBClassifier
 
-METHODS = ("logistic", "xgboost")
-RESAMPLINGS = ("none", "class_weights", "smote")
+from journeybook.channel_response.encoding import encoding, resampler
 
-RARE_LEVEL = 20
-"""Levels of a category with fewer training rows than this are pooled."""
+BASES = ("logistic", "forest", "xgboost")
+METHODS = (*BASES, "stack")
+RESAMPLINGS = ("none", "class_weights", "smote", "undersample")
 
-TREES = {
-    "learning_rate": 0.04,
-    "max_depth": 4,
-    "min_child_weight": 10,
-    "subsample": 0.8,
-    "colsample_bytree": 0.4,
-}
-"""Weak, slow trees, for responses are mostly noise; picked by log loss on calibration contacts."""
+FOREST = {"n_estimators": 60, "max_samples": 0.3, "max_features": "sqrt"}
+"""Few trees on a third of the rows each: leaves are large, so that more add little."""
 
-FARTHEST = 3.0
-"""Standard deviations beyond which a number counts as this far, so that a line does not extrapolate."""
+TREES = {"learning_rate": 0.08, "subsample": 0.8, "colsample_bytree": 0.4, "min_child_weight": 10}
+"""Weak trees, for responses are mostly noise; how deep and how many is searched."""
+
+PATIENCE = 20
+"""Rounds of boosting without a gain after which it stops."""
 
 _LEAST_PROBABILITY = 1e-6
 
@@ -43,7 +38,8 @@ class ResponseModel:
         method: One of `METHODS`.
         resampling: One of `RESAMPLINGS`.
         features: Columns it reads, in order.
-        pipeline: Fitted encoder, resampler (used in fitting only) and classifier.
+        pipeline: Fitted encoder, resampler (used in fitting only) and classifier; of a stack, the classifier that
+            weighs three such pipelines.
         slope: Calibrated log odds = `intercept` + `slope` x log odds of the pipeline (Platt 2000).
         intercept: See `slope`; it also undoes the shift in prior that resampling makes.
     """
@@ -51,7 +47,7 @@ class ResponseModel:
     method: str
     resampling: str
     features: tuple[str, ...]
-    pipeline: Pipeline
+    pipeline: Pipeline | StackingClassifier
     slope: float
     intercept: float
 
@@ -62,74 +58,117 @@ class ResponseModel:
 
     def calibrate(self, probability: np.ndarray) -> np.ndarray:
         """Return what the pipeline's probabilities mean, shape (n,); their order is kept while `slope` > 0."""
-        return expit(self.intercept + self.slope * _log_odds(probability))
+        return expit(self.intercept + self.slope * log_odds(probability))
 
 
-def response_pipeline(
-    rows: pd.DataFrame, *, method: str, resampling: str, n_trees: int, rng: np.random.Generator
-) -> Pipeline:
-    """Make one unfitted pipeline: encode, resample inside the fit, one-hot, classify.
+def response_pipelines(
+    rows: pd.DataFrame,
+    settings: Sequence[tuple[str, Mapping[str, float]]],
+    *,
+    resampling: str,
+    rng: np.random.Generator,
+) -> list[Pipeline]:
+    """Make unfitted pipelines that share their first steps: encode, resample; then one-hot and classify, each.
 
-    Resampling is a step of the pipeline, so that it sees what the model is fitted on and nothing else. Numbers
-    are filled with the median, marked where they were missing, and standardised; SMOTE interpolates them and
-    takes categories from the neighbours' majority (SMOTENC; Chawla et al. 2002). The logistic regression
-    sees numbers held within 3 standard deviations.
+    Resampling is a step of the pipeline, so that it sees what the model is fitted on and nothing else. The
+    logistic regression sees numbers held within 3 standard deviations.
 
     Args:
-        rows: The rows it will be fitted on: features and `responded`.
-        method: One of `METHODS`.
+        rows: The rows they will be fitted on: features and `responded`.
+        settings: A method of `BASES` and the settings of its classifier, for each pipeline.
         resampling: One of `RESAMPLINGS`.
-        n_trees: Boosted trees, for `xgboost`.
-        rng: Seeds the resampler and the trees.
+        rng: Seeds the folds of the encoder, the resampler and the trees; all trees have one seed.
 
     Raises:
-        ValueError: The method or the resampling is unknown.
+        ValueError: A method or the resampling is unknown.
     """
-    if method not in METHODS or resampling not in RESAMPLINGS:
-        raise ValueError(
-            f"method {method!r} with resampling {resampling!r}: the methods are {', '.join(METHODS)}, "
-            f"the resamplings {', '.join(RESAMPLINGS)}."
+    for method, _ in settings:
+        if method not in BASES or resampling not in RESAMPLINGS:
+            raise ValueError(
+                f"method {method!r} with resampling {resampling!r}: the methods are {', '.join(BASES)}, "
+                f"the resamplings {', '.join(RESAMPLINGS)}."
+            )
+    responded = rows["responded"].to_numpy()
+    encoded = encoding(rows.drop(columns="responded"), rng=rng)
+    steps = [("encode", encoded.transformer)]
+    if resampling in ("smote", "undersample"):
+        steps.append(("resample", resampler(resampling, encoded, responded, rng=rng)))
+    weight = float((1 - responded).sum() / responded.sum()) if resampling == "class_weights" else None
+    seed = int(rng.integers(2**31))
+    return [
+        Pipeline(
+            [
+                *steps,
+                ("one_hot", encoded.one_hot(clip=method == "logistic")),
+                ("classify", _classifier(method, chosen, weight=weight, seed=seed)),
+            ]
         )
-    encode, n_numbers, n_columns, first_word = encoder(rows.drop(columns="responded"))
-    levels = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
-    clip = FunctionTransformer(np.clip, kw_args={"a_min": -FARTHEST, "a_max": FARTHEST})
-    numbers = [("numbers", clip, list(range(n_numbers)))] if method == "logistic" else []
-    one_hot = ColumnTransformer(
-        [*numbers, ("words", levels, list(range(first_word, n_columns)))], remainder="passthrough"
-    )
-    steps = [("encode", encode)]
-    if resampling == "smote":
-        responses = int(rows["responded"].sum())
-        fewest = min(responses, len(rows) - responses)
-        steps.append(("resample", oversampler(n_numbers, n_columns, n_neighbours=min(5, fewest - 1), rng=rng)))
-    weighted = resampling == "class_weights"
-    classify = _classifier(method, weighted, rows["responded"], n_trees=n_trees, rng=rng)
-    return Pipeline([*steps, ("one_hot", one_hot), ("classify", classify)])
+        for method, chosen in settings
+    ]
 
 
-def fit_response_model(
-    fit: pd.DataFrame,
-    calibrate: pd.DataFrame,
-    *,
-    method: str,
-    resampling: str,
-    n_trees: int,
-    rng: np.random.Generator,
-) -> ResponseModel:
-    """Fit one model on some contacts and calibrate it on others that it has not seen.
+def fit_together(
+    pipelines: Sequence[Pipeline], rows: pd.DataFrame, *, stop_on: pd.DataFrame | None = None, shift: float = 0.0
+) -> None:
+    """Fit pipelines made by one call of `response_pipelines`, encoding and resampling once for all of them.
+
+    Each ends as its own `fit` would leave it. Resampling is the dear step: sharing it is what makes comparing many
+    models affordable.
 
     Args:
-        fit: Features and `responded`, the rows to learn from; resampled, if at all, inside the fit.
-        calibrate: The same columns of untouched rows; they are never resampled.
+        pipelines: Unfitted; fitted in place.
+        rows: Features and `responded`.
+        stop_on: Rows on which boosted trees stop early, once the log loss of their corrected probabilities has not
+            fallen for 20 rounds; None to grow all trees.
+        shift: What `corrected` takes off, see there.
+    """
+    features, responded = rows.drop(columns="responded"), rows["responded"].to_numpy()
+    encode, *resample = [step for name, step in pipelines[0].steps if name in ("encode", "resample")]
+    codes, balanced = encode.fit_transform(features, responded), responded
+    for step in resample:
+        codes, balanced = step.fit_resample(codes, responded)
+    for pipeline in pipelines:
+        one_hot, classify = (pipeline.named_steps[name] for name in ("one_hot", "classify"))
+        seen, stop = one_hot.fit_transform(codes), {}
+        if stop_on is not None and isinstance(classify, XGBClassifier):
+            loss = partial(_corrected_loss, shift=shift)
+            classify.set_params(early_stopping_rounds=PATIENCE, eval_metric=update_wrapper(loss, _corrected_loss))
+            judged = one_hot.transform(encode.transform(stop_on.drop(columns="responded")))
+            stop = {"eval_set": [(judged, stop_on["responded"].to_numpy())], "verbose": False}
+        classify.fit(seen, balanced, **stop)
+
+
+def stacked(
+    parts: Mapping[str, Pipeline], rows: pd.DataFrame, *, said: Mapping[str, np.ndarray]
+) -> StackingClassifier:
+    """Combine pipelines by a logistic regression on what they said of rows they had not seen (Wolpert 1992).
+
+    Args:
+        parts: Pipelines by method, fitted on all rows.
+        rows: Features and `responded` of the rows that `said` is about; not resampled, so that the stack learns
+            the true prior.
+        said: Probabilities of these rows by method, shape (n,), each row's from a fit without it.
+    """
+    features, responded = rows.drop(columns="responded"), rows["responded"].to_numpy()
+    stack = StackingClassifier(list(parts.items()), LogisticRegression(), cv="prefit").fit(features, responded)
+    # `fit` weighed what the parts say of rows they have seen; what counts is what was said without them.
+    stack.final_estimator_.fit(np.column_stack([said[method] for method in parts]), responded)
+    return stack
+
+
+def calibrated_model(
+    pipeline: Pipeline | StackingClassifier, calibrate: pd.DataFrame, *, method: str, resampling: str
+) -> ResponseModel:
+    """Calibrate a fitted pipeline on rows that it has not seen and that are never resampled.
+
+    Args:
+        pipeline: Fitted.
+        calibrate: Features, in the order of the fit, and `responded`.
         method: One of `METHODS`.
         resampling: One of `RESAMPLINGS`.
-        n_trees: Boosted trees, for `xgboost`.
-        rng: Seeds the resampler and the trees.
     """
-    features = tuple(str(name) for name in fit if name != "responded")
-    pipeline = response_pipeline(fit, method=method, resampling=resampling, n_trees=n_trees, rng=rng)
-    pipeline.fit(fit[list(features)], fit["responded"].to_numpy())
-    said = _log_odds(pipeline.predict_proba(calibrate[list(features)])[:, 1])
+    features = tuple(str(name) for name in calibrate if name != "responded")
+    said = log_odds(pipeline.predict_proba(calibrate[list(features)])[:, 1])
     platt = LogisticRegression(C=np.inf).fit(said.reshape(-1, 1), calibrate["responded"].to_numpy())
     return ResponseModel(
         method=method,
@@ -141,52 +180,39 @@ def fit_response_model(
     )
 
 
-def encoder(features: pd.DataFrame) -> tuple[ColumnTransformer, int, int, int]:
-    """Make the unfitted encoder of a frame: numbers, marks of missing numbers, then ordinal codes of text.
-
-    Returns:
-        The encoder, the count of numbers, the count of all its columns, and the place of the first text column.
-    """
-    numbers = [name for name in features if pd.api.types.is_float_dtype(features[name])]
-    # Columns that are missing together, as all of a snapshot's are, need one mark.
-    patterns = {features[name].isna().to_numpy().tobytes(): name for name in reversed(numbers)}
-    missing = [name for name in numbers if name in patterns.values() and features[name].isna().any()]
-    words = [name for name in features if name not in numbers]
-    fill = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
-    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, min_frequency=RARE_LEVEL)
-    parts = [
-        ("numbers", fill, numbers),
-        ("missing", MissingIndicator(features="all"), missing),
-        ("words", codes, words),
-    ]
-    first_word = len(numbers) + len(missing)
-    return ColumnTransformer(parts), len(numbers), first_word + len(words), first_word
+def prior_shift(resampling: str, *, rate: float) -> float:
+    """Return by how much resampling moves the log odds: from the response rate of the rows to one half."""
+    return 0.0 if resampling == "none" else float(-logit(rate))
 
 
-def oversampler(n_numbers: int, n_columns: int, *, n_neighbours: int, rng: np.random.Generator):
-    """Make the member of the SMOTE family that the columns call for: numbers first, categories after them."""
-    seed = int(rng.integers(2**31))
-    if n_numbers == n_columns:
-        return SMOTE(k_neighbors=n_neighbours, random_state=seed)
-    if n_numbers == 0:
-        return SMOTEN(k_neighbors=n_neighbours, random_state=seed)
-    return SMOTENC(list(range(n_numbers, n_columns)), k_neighbors=n_neighbours, random_state=seed)
+def corrected(probability: np.ndarray, *, shift: float) -> np.ndarray:
+    """Take the shift in prior off the log odds (Elkan 2001, theorem 2), shape (n,)."""
+    return expit(log_odds(probability) - shift)
+
+
+def log_odds(probability: np.ndarray) -> np.ndarray:
+    """Return the log odds, of probabilities held within 1e-6 of 0 and 1."""
+    return logit(np.clip(np.asarray(probability, dtype=float), _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY))
+
+
+def log_loss(probability: np.ndarray, responded: np.ndarray) -> float:
+    """Return the mean log loss in nats of probabilities above 0 and below 1."""
+    return float(-np.mean(np.log(np.where(responded == 1, probability, 1 - probability))))
+
+
+def _corrected_loss(responded: np.ndarray, probability: np.ndarray, *, shift: float) -> float:
+    return log_loss(corrected(probability, shift=shift), responded)
 
 
 def _classifier(
-    method: str, weighted: bool, responded: pd.Series, *, n_trees: int, rng: np.random.Generator
-) -> LogisticRegression | XGBClassifier:
+    method: str, settings: Mapping[str, float], *, weight: float | None, seed: int
+) -> LogisticRegression | RandomForestClassifier | XGBClassifier:
+    """Make an unfitted classifier; `weight` is that of a responder, to balance them with the others."""
+    balanced = None if weight is None else {0: 1.0, 1: weight}
     if method == "logistic":
-        return LogisticRegression(max_iter=1000, class_weight="balanced" if weighted else None)
+        return LogisticRegression(max_iter=1000, class_weight=balanced, **settings)
+    if method == "forest":
+        return RandomForestClassifier(**FOREST, **settings, class_weight=balanced, random_state=seed, n_jobs=1)
     return XGBClassifier(
-        n_estimators=n_trees,
-        **TREES,
-        scale_pos_weight=float((1 - responded).sum() / responded.sum()) if weighted else 1.0,
-        tree_method="hist",
-        n_jobs=1,
-        random_state=int(rng.integers(2**31)),
+        **TREES, **settings, scale_pos_weight=weight or 1.0, tree_method="hist", n_jobs=1, random_state=seed
     )
-
-
-def _log_odds(probability: np.ndarray) -> np.ndarray:
-    return logit(np.clip(probability.astype(float), _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY))

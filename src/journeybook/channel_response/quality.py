@@ -86,18 +86,34 @@ def quality(probability: np.ndarray, responded: np.ndarray, weights: np.ndarray)
     Raises:
         ValueError: Shapes differ, a probability is out of range, or only one outcome is there.
     """
-    probability, responded = np.asarray(probability, dtype=float), np.asarray(responded)
-    if probability.shape != responded.shape or weights.shape[1:] != responded.shape:
-        raise ValueError(
-            f"shapes {probability.shape}, {responded.shape} and {weights.shape} do not belong together."
-        )
-    if not ((probability >= 0) & (probability <= 1)).all():
-        raise ValueError("a probability is missing, below 0 or above 1.")
+    return qualities([probability], responded, weights)[0]
+
+
+def qualities(probabilities: Sequence[np.ndarray], responded: np.ndarray, weights: np.ndarray) -> list[Quality]:
+    """Measure several probabilities of the same rows, as `quality` does.
+
+    Those that rank the rows like the first, as a model before and after calibration do, are ranked only once.
+    """
+    said, responded = [np.asarray(each, dtype=float) for each in probabilities], np.asarray(responded)
+    for each in said:
+        if each.shape != responded.shape or weights.shape[1:] != responded.shape:
+            raise ValueError(f"shapes {each.shape}, {responded.shape}, {weights.shape} do not belong together.")
+        if not ((each >= 0) & (each <= 1)).all():
+            raise ValueError("a probability is missing, below 0 or above 1.")
     if not 0 < responded.sum() < len(responded):
         raise ValueError(f"{int(responded.sum())} of {len(responded)} responded; both outcomes are needed.")
+    order = np.argsort(said[0], kind="stable")
+    steps = [np.sign(np.diff(each[order])) for each in said]
+    alike = [i for i, step in enumerate(steps) if (step == steps[0]).all()]
     step = max(1, _CHUNK // len(responded))
     parts = [np.ones((1, len(responded))), *(weights[i : i + step] for i in range(0, len(weights), step))]
-    measured = np.concatenate([_measures(probability, responded, part) for part in parts])
+    y, ranked = responded[order].astype(float), [said[i][order] for i in alike]
+    measured = [_measures(ranked, y, part[:, order].astype(float)) for part in parts]
+    found = {i: _quality(np.concatenate([part[k] for part in measured]), responded) for k, i in enumerate(alike)}
+    return [found[i] if i in found else quality(each, responded, weights) for i, each in enumerate(said)]
+
+
+def _quality(measured: np.ndarray, responded: np.ndarray) -> Quality:
     gaps = measured[:, 4:]
     return Quality(
         estimate=np.append(measured[0, :4], np.abs(gaps[0]).sum()),
@@ -145,29 +161,62 @@ def reliability(probability: np.ndarray, responded: np.ndarray) -> pd.DataFrame:
     )
 
 
-def gain(probability: np.ndarray, responded: np.ndarray, *, shares: Sequence[float]) -> pd.DataFrame:
-    """Return the share of responses found among the likeliest contacts, and the lift over a random choice.
+def expected_error(table: pd.DataFrame) -> float:
+    """Return the ECE of a table made by `reliability`."""
+    return float(np.average((table["observed"] - table["predicted"]).abs(), weights=table["n_rows"]))
 
-    >>> gain(np.array([0.9, 0.8, 0.2, 0.1]), np.array([1, 0, 1, 0]), shares=[0.5]).found_share.tolist()
-    [0.5]
+
+def gain(
+    probability: np.ndarray, responded: np.ndarray, weights: np.ndarray, *, shares: Sequence[float]
+) -> pd.DataFrame:
+    """Return which share of the responses is found when the likeliest contacts are made.
+
+    Args:
+        probability: Probability of a response, shape (n,); ties keep their order.
+        responded: 0 or 1, shape (n,).
+        weights: As for `quality`.
+        shares: Shares of contacts made, 0 to 1.
+
+    Returns:
+        `contacted_share`, `found_share`, `lift` (found over contacted; missing at 0), each of the last two with
+        its 95 % percentile interval.
+
+    >>> gain(np.array([0.9, 0.8, 0.2, 0.1]), np.array([1, 0, 1, 0]), np.ones((1, 4)), shares=[0.5]).lift.tolist()
+    [1.0]
     """
     order = np.argsort(-np.asarray(probability), kind="stable")
-    found = np.concatenate([[0], np.cumsum(np.asarray(responded)[order])]) / np.sum(responded)
-    share = np.asarray(shares, dtype=float)
-    at = np.interp(share * len(order), np.arange(len(order) + 1), found)
-    lift = np.divide(at, share, out=np.full(len(share), np.nan), where=share > 0)
-    return pd.DataFrame({"contacted_share": share, "found_share": at, "lift": lift})
+    hit, share = np.asarray(responded, dtype=float)[order], np.asarray(shares, dtype=float)
+    found = np.array([_found(row[order], hit, share) for row in (np.ones(len(order)), *weights)])
+    low, high = np.nanquantile(found[1:], [0.025, 0.975], axis=0)
+    table = {"contacted_share": share}
+    for end, value in (("", found[0]), ("_low", low), ("_high", high)):
+        table[f"found_share{end}"] = value
+        table[f"lift{end}"] = np.divide(value, share, out=np.full(len(share), np.nan), where=share > 0)
+    return pd.DataFrame(table)
 
 
-def _measures(probability: np.ndarray, responded: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """ROC AUC, PR AUC, log loss, Brier and the ten gaps for each row of weights, shape (len(weights), 14)."""
-    order = np.argsort(probability, kind="stable")
-    p, y, w = probability[order], responded[order].astype(float), weights[:, order].astype(float)
+def _found(weight: np.ndarray, hit: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Share of the weighted responses found in the first part of the rows, for each share of their weight."""
+    rows, hits = (np.concatenate([[0.0], np.cumsum(each)]) for each in (weight, weight * hit))
+    return np.interp(share * rows[-1], rows, hits) / hits[-1] if hits[-1] else np.full(len(share), np.nan)
+
+
+def _measures(said: Sequence[np.ndarray], y: np.ndarray, w: np.ndarray) -> list[np.ndarray]:
+    """ROC AUC, PR AUC, log loss, Brier and the ten gaps of rows sorted by every one of `said`.
+
+    Args:
+        said: Probabilities, each ascending, shape (n,).
+        y: Outcomes, shape (n,).
+        w: Weights, shape (k, n).
+
+    Returns:
+        An array of shape (k, 14) for each of `said`.
+    """
     rows, hits = np.cumsum(w, axis=1), np.cumsum(w * y, axis=1)
     n, n_hits = rows[:, -1:], hits[:, -1:]
     # Rows of one score are one step of the curves: `last` is where each step ends.
-    last = np.flatnonzero(np.concatenate([np.diff(p) > 0, [True]]))
-    rows_to, hits_to = rows[:, last], hits[:, last]
+    last = np.flatnonzero(np.concatenate([np.diff(said[0]) > 0, [True]]))
+    rows_to, hits_to = (rows, hits) if len(last) == len(y) else (rows[:, last], hits[:, last])
     rows_in, hits_in = np.diff(rows_to, axis=1, prepend=0), np.diff(hits_to, axis=1, prepend=0)
     with np.errstate(divide="ignore", invalid="ignore"):  # a sample with one outcome has no curve: NaN
         others_below = rows_to - hits_to - (rows_in - hits_in) / 2
@@ -175,12 +224,15 @@ def _measures(probability: np.ndarray, responded: np.ndarray, weights: np.ndarra
         called, found = n - rows_to + rows_in, n_hits - hits_to + hits_in
         precision = np.divide(found, called, out=np.zeros_like(called), where=called > 0)
         pr_auc = (precision * hits_in).sum(axis=1) / n_hits[:, 0]
-    log_loss = -(w @ (xlogy(y, p) + xlogy(1 - y, 1 - p))) / n[:, 0]
-    brier = w @ (p - y) ** 2 / n[:, 0]
     ends = np.array([np.searchsorted(row, _bin_ends(row[-1])) for row in rows])
-    gap_to = np.take_along_axis(hits - np.cumsum(w * p, axis=1), ends, axis=1)
-    gaps = np.diff(gap_to, axis=1, prepend=0) / n
-    return np.column_stack([roc_auc, pr_auc, log_loss, brier, gaps])
+    measured = []
+    for p in said:
+        log_loss = -(w @ (xlogy(y, p) + xlogy(1 - y, 1 - p))) / n[:, 0]
+        brier = w @ (p - y) ** 2 / n[:, 0]
+        gap_to = np.take_along_axis(np.cumsum(w * (y - p), axis=1), ends, axis=1)
+        gaps = np.diff(gap_to, axis=1, prepend=0) / n
+        measured.append(np.column_stack([roc_auc, pr_auc, log_loss, brier, gaps]))
+    return measured
 
 
 def _bin_ends(n: float) -> np.ndarray:

@@ -2,15 +2,28 @@
 
 import pandas as pd
 
+from journeybook.channel_response.channels import ChannelModels
 from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
 from journeybook.channel_response.leaks import LeakGate
+from journeybook.channel_response.models import BASES
+from journeybook.channel_response.search import Search
 from journeybook.channel_response.splits import Split
 from journeybook.channel_response.study import MethodComparison, resampling_verdict
 from journeybook.channel_response.witnesses import Ceiling, OversamplingPitfall
 
-METHOD_NAMES = {"logistic": "Logistic regression", "xgboost": "XGBoost"}
+METHOD_NAMES = {
+    "logistic": "Logistic regression",
+    "forest": "Random forest",
+    "xgboost": "XGBoost",
+    "stack": "The stack of all three",
+}
 
-_RESAMPLED = {"none": "without resampling", "class_weights": "with class weights", "smote": "with SMOTE"}
+_RESAMPLED = {
+    "none": "without resampling",
+    "class_weights": "with class weights",
+    "smote": "with SMOTE",
+    "undersample": "with undersampling",
+}
 
 
 def describe_contacts(contacts: ContactFrame) -> str:
@@ -66,8 +79,48 @@ def describe_gate(gate: LeakGate, *, max_single_auc: float) -> str:
         said += f" Of the columns kept, `{nearest['column']}` ranks best alone, with AUC {nearest['auc']:.3f}."
     return (
         f"{said} **What it does not show.** A leak under an unusual name passes while its AUC stays below "
-        f"{max_single_auc:g}. **What to do.** Ask of each strong column when it was written, and list it in "
+        f"{max_single_auc:g} and no large range of it goes always or never with a response. **What to do.** Ask of each strong column when it was written, and list it in "
         "`known_after_contact` or in `known_before_contact`."
+    )
+
+
+def describe_search(search: Search, split: Split) -> str:
+    """Say what the search cost, and how much there was to choose between settings."""
+    table = search.trials
+    by_method = table.groupby(["method", "resampling"])["log_loss"]
+    apart = (by_method.max() - by_method.min()).groupby("method").median()
+    said = ", ".join(f"{apart[name]:.4f} for {_plain(name)}" for name in BASES)
+    return (
+        f"**What we see.** {search.n_fits} fits on {len(search.places):,} of the {len(split.fit):,} contacts that "
+        f"teach, in {search.n_folds} folds of whole people; every resampling had the same budget. Between the best "
+        f"and the worst setting lies a log loss of {said} (the median over resamplings); between folds it varies by "
+        f"{table['log_loss_sd'].median():.4f}. **What it does not show.** The best settings there are: more budget may "
+        "find better ones. **What to do.** Raise `n_settings` where the settings lie further apart than the methods."
+    )
+
+
+def describe_channel_models(found: ChannelModels) -> str:
+    """Say whether a model a channel beats one for all."""
+    table = found.differences
+    if table.empty:
+        return "There are not two channels with contacts enough for a model each."
+    pooled = table[(table["channel"] == "all") & (table["measure"] == "log_loss")].set_index("method")
+    said = [
+        f"{_plain(name)} {row['difference']:+.4f} [{row['difference_low']:+.4f}, {row['difference_high']:+.4f}]"
+        for name, row in pooled.iterrows()
+    ]
+    better, worse = pooled["difference_high"] < 0, pooled["difference_low"] > 0
+    advice = "Keep one model for all channels: it has more to learn from, and is no worse."
+    if better.any():
+        advice = (
+            f"A model a channel is worth having for {' and '.join(_plain(name) for name in pooled.index[better])}."
+        )
+    elif worse.any():
+        advice = "Keep one model for all channels: what they share is worth more than what sets them apart."
+    left = f" Too few contacts for a model of their own: {', '.join(found.left_out)}." if found.left_out else ""
+    return (
+        f"**What we see.** A model a channel changes the log loss by {'; '.join(said)} (above 0 is worse; 95 %, paired)."
+        f"{left} **What it does not show.** What more contacts a channel would do. **What to do.** {advice}"
     )
 
 
@@ -84,26 +137,44 @@ def describe_choice(comparison: MethodComparison) -> str:
 
 
 def describe_calibration(comparison: MethodComparison) -> str:
-    """Say how far probabilities were off before and after calibration."""
-    table = comparison.methods[comparison.methods["channel"] == "all"]
-    before, after = (table.loc[table["calibrated"] == c, "ece"] for c in (False, True))
-    row = comparison.row(calibrated=True)
+    """Say how far probabilities were off, after correcting for the prior, and after calibration."""
+    table, row = comparison.corrections, comparison.row(calibrated=True)
+    moved = table[(table["resampling"] != "none") & (table["method"] != "stack")]
     by_chance = "chance may be all of it" if row["ece_low"] < 0.0005 else "chance does not explain all of it"
     return (
-        f"**What we see.** As fitted, the expected calibration error of the six models is {before.min():.3f} to "
-        f"{before.max():.3f}; calibrated, {after.min():.3f} to {after.max():.3f}. The chosen model's is "
-        f"{_with_interval(row, 'ece')}. True probabilities would show {row['ece_floor']:.3f}, so {by_chance}. "
-        "**What it does not show.** How calibration ages: when the response rate moves after the contacts it was "
-        "fitted on, every method is off by as much. **What to do.** Calibrate again with each new campaign."
+        f"**What we see.** As fitted, the expected calibration error of the {len(table)} models is "
+        f"{_ends(table['ece_as_fitted'])}; calibrated, {_ends(table['ece_calibrated'])}. Of those that were resampled, "
+        f"correcting for the shift in prior alone takes it from {_ends(moved['ece_as_fitted'])} to "
+        f"{_ends(moved['ece_corrected'])}. A stack needs none: it weighs its parts on contacts that were not resampled. "
+        f"The chosen model's is {_with_interval(row, 'ece')}. True probabilities would show {row['ece_floor']:.3f}, so "
+        f"{by_chance}. **What it does not show.** How calibration ages: when the response rate moves after the contacts "
+        "it was fitted on, every method is off by as much. **What to do.** Calibrate again with each new campaign."
+    )
+
+
+def describe_channels(comparison: MethodComparison) -> str:
+    """Say what the calibration error of a channel means, which has fewer contacts than all together."""
+    rows = comparison.by_channel()
+    if len(rows) < 2:
+        return ""
+    beyond = rows.loc[rows["ece_low"] >= 0.0005, "channel"].tolist()
+    said = f"more than chance on {', '.join(beyond)}" if beyond else "what chance alone may show on each"
+    return (
+        f"By channel the calibration error of the chosen model is {_ends(rows['ece'])} on {rows['n_rows'].min():,} to "
+        f"{rows['n_rows'].max():,} contacts, where true probabilities would show {_ends(rows['ece_floor'])} "
+        f"(`ece_floor`): {said}."
     )
 
 
 def describe_people(comparison: MethodComparison) -> str:
     """Say what the ranking finds, and how it does on people never met."""
-    gain = comparison.gain
-    half = gain[(gain["method"] == comparison.chosen.method) & (gain["contacted_share"] == 0.5)]
-    found = half["found_share"].item()
-    said = f"**What we see.** The likelier half of the contacts holds {found:.0%} of the responses."
+    chosen, gain = comparison.chosen, comparison.gain
+    mine = gain[(gain["method"] == chosen.method) & (gain["resampling"] == chosen.resampling)]
+    half, tenth = (mine[mine["contacted_share"] == share].iloc[0] for share in (0.5, 0.1))
+    said = (
+        f"**What we see.** The likelier half of the contacts holds {_with_interval(half, 'found_share', percent=True)} of "
+        f"the responses; the likeliest tenth responds {_with_interval(tenth, 'lift')} times as often as all."
+    )
     groups = {str(row["people"]): row for _, row in comparison.people.iterrows()}
     if "new" in groups:
         said += (
@@ -113,23 +184,6 @@ def describe_people(comparison: MethodComparison) -> str:
     elif len(groups) > 1:
         said += " Too few test contacts are of new people to say how the model does on them."
     return f"{said} **What it does not show.** Who would have come without a contact: response is not effect."
-
-
-def describe_hours(hours: pd.DataFrame) -> str:
-    """Say when contacts were answered most, and whether the difference is more than chance."""
-    part = hours[hours["contacted"]] if len(hours) else hours
-    if len(part) < 2:
-        return "The contacts do not tell the hour of sending, or have too few in an hour."
-    order = part.sort_values("response_rate")
-    worst, best = order.iloc[0], order.iloc[-1]
-    apart = best["response_rate_low"] > worst["response_rate_high"]
-    return (
-        f"**What we see.** Contacts sent from {best['hour']:.0f}:00 are answered most, "
-        f"{_with_interval(best, 'response_rate')}; those from {worst['hour']:.0f}:00 least, "
-        f"{_with_interval(worst, 'response_rate')}. The intervals {'do not meet' if apart else 'overlap'}. "
-        "**What it does not show.** The best and the worst of many hours look further apart than they are, and "
-        "people of different habits have different best hours."
-    )
 
 
 def describe_scores(scores: pd.DataFrame, contacts: ContactFrame, *, has_ledger: bool) -> str:
@@ -143,6 +197,14 @@ def describe_scores(scores: pd.DataFrame, contacts: ContactFrame, *, has_ledger:
     said = ", ".join(f"{n:,} for {name}" for name, n in counts.items())
     rule = "People are scored for the channels they permit" if has_ledger else "Without a ledger all are scored"
     return f"{rule}: {said}."
+
+
+def describe_file_order(stratified: float, in_order: float) -> str:
+    """Say what the order of the rows would have told, were they in the order of time."""
+    return (
+        f"The same settings taught on the first rows of the table and judged on the last have ROC AUC {in_order:.3f}, beside "
+        f"{stratified:.3f} on a random draw. If the rows are in the order of time, expect the former of the next campaign."
+    )
 
 
 def describe_ceiling(truth: Ceiling) -> str:
@@ -222,5 +284,16 @@ def headline_figures(
     return figures
 
 
-def _with_interval(row: pd.Series, name: str) -> str:
-    return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+def _with_interval(row: pd.Series, name: str, *, percent: bool = False) -> str:
+    form = "{:.0%}" if percent else "{:.3f}"
+    value, low, high = (form.format(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
+    return f"{value} [{low}, {high}]"
+
+
+def _ends(values: pd.Series) -> str:
+    return f"{values.min():.3f} to {values.max():.3f}"
+
+
+def _plain(method: str) -> str:
+    """A method's name inside a sentence."""
+    return METHOD_NAMES[method] if method == "xgboost" else METHOD_NAMES[method].lower()

@@ -103,7 +103,7 @@ def split_contacts(
                 "The contacts have neither times nor people: the test is a random draw. It cannot show how the "
                 "model ages, and one person may be on both sides. Expect less of the next campaign."
             )
-        place = _place_in_line(rows["person"].to_numpy(), strata, rng=rng)
+        place = place_in_line(rows["person"].to_numpy(), strata, rng=rng)
         test = place < test_share
         calibrate = ~test & (place < test_share + calibration_share * (1 - test_share))
     fit = ~test & ~purged & ~calibrate
@@ -145,8 +145,14 @@ def _last_with_enough(times: pd.Series, responded: np.ndarray) -> pd.Timestamp:
     return pd.Timestamp(enough[0] if len(enough) else counts.index[0])
 
 
-def _place_in_line(person: np.ndarray, strata: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Place each row in [0, 1) of a shuffled line: a person's rows together, each stratum over the whole line."""
+def place_in_line(person: np.ndarray, strata: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+    """Place each row in [0, 1) of a shuffled line: a person's rows together, each stratum over the whole line.
+
+    Args:
+        person: Code of each row's person, shape (n,).
+        strata: Value of each row, shape (n,); each value is shuffled apart and spread over the whole line.
+        rng: Shuffles.
+    """
     place = np.empty(len(person))
     for stratum in np.unique(strata):
         inside = np.flatnonzero(strata == stratum)

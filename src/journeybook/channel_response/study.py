@@ -1,22 +1,45 @@
 """The comparison of methods: the same contacts, the same test, with and without resampling."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
+from sklearn.utils.parallel import Parallel, delayed
 
 from journeybook.channel_response.contacts import ContactFrame
 from journeybook.channel_response.leaks import LeakGate
-from journeybook.channel_response.models import METHODS, RESAMPLINGS, ResponseModel, fit_response_model
-from journeybook.channel_response.quality import Quality, difference, gain, quality, reliability
+from journeybook.channel_response.models import (
+    BASES,
+    METHODS,
+    RESAMPLINGS,
+    ResponseModel,
+    calibrated_model,
+    corrected,
+    fit_together,
+    log_loss,
+    prior_shift,
+    response_pipelines,
+    stacked,
+)
+from journeybook.channel_response.quality import (
+    Quality,
+    difference,
+    expected_error,
+    gain,
+    qualities,
+    quality,
+    reliability,
+)
+from journeybook.channel_response.search import Search
 from journeybook.channel_response.splits import FEWEST, Split
 from journeybook.statistics import cluster_weights
 
-GAIN_SHARES = tuple(i / 50 for i in range(51))
+GAIN_SHARES = tuple(i / 20 for i in range(21))
 
 _JUDGED = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC", "log_loss": "log loss"}
-_WORDS = {"class_weights": "class weights", "smote": "SMOTE"}
+_WORDS = {"class_weights": "class weights", "smote": "SMOTE", "undersample": "undersampling"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +54,11 @@ class MethodComparison:
         effects: What resampling changed, after calibration: one row a method, resampling and measure, `difference`
             from the same method without it, paired, with `_low` and `_high`. The method "best" is the better of
             the methods with that resampling less the better without, each picked on the calibration contacts.
+        corrections: What put the probabilities right: one row a method and resampling, `ece_as_fitted`,
+            `ece_corrected` (for the shift in prior alone), `ece_calibrated`.
         calibration: One row a method, resampling, calibrated and bin: `predicted`, `observed` and its interval.
-        gain: One row a method and share contacted, without resampling: `found_share`, `lift`.
+        gain: One row a method, resampling and share contacted, likeliest first: `found_share` and `lift` with
+            their intervals; calibration does not change them.
         people: The chosen model on all test contacts, on those of people met in training and of new people.
         models: Every fitted model, a method and resampling each; they serve all channels.
         chosen: The model with the least log loss on the calibration contacts, once calibrated.
@@ -43,6 +69,7 @@ class MethodComparison:
 
     methods: pd.DataFrame
     effects: pd.DataFrame
+    corrections: pd.DataFrame
     calibration: pd.DataFrame
     gain: pd.DataFrame
     people: pd.DataFrame
@@ -74,13 +101,18 @@ class MethodComparison:
             & (table["resampling"] == (resampling or self.chosen.resampling))
         ].iloc[0]
 
+    def by_channel(self) -> pd.DataFrame:
+        """Return the rows of `methods` for each channel, of the chosen model, calibrated."""
+        chosen = self.methods.query("method == @self.chosen.method and resampling == @self.chosen.resampling")
+        return chosen[chosen["calibrated"] & (chosen["channel"] != "all")].reset_index(drop=True)
+
 
 def compare_methods(
     contacts: ContactFrame,
     split: Split,
     gate: LeakGate,
+    search: Search,
     *,
-    n_trees: int,
     n_draws: int,
     rng: np.random.Generator,
 ) -> MethodComparison:
@@ -93,56 +125,108 @@ def compare_methods(
         contacts: As made by `contact_frame`.
         split: As made by `split_contacts`.
         gate: Only the features it let pass are used.
-        n_trees: Boosted trees, at least 1.
+        search: As made by `search_settings`; its settings are used, and its folds teach the stacks.
         n_draws: Bootstrap samples of people, at least 2.
         rng: Seeds models and bootstrap.
 
     Raises:
-        ValueError: No feature passed the gate, or a count is out of range.
+        ValueError: `n_draws` is out of range.
     """
-    if not gate.features:
-        raise ValueError("no feature is left to predict with; the leak gate's table says why each was set aside.")
-    if n_trees < 1 or n_draws < 2:
-        raise ValueError(f"n_trees must be at least 1 and n_draws at least 2, got {n_trees} and {n_draws}.")
+    if n_draws < 2:
+        raise ValueError(f"n_draws must be at least 2, got {n_draws}.")
     table = contacts.rows[[*gate.features, "responded"]]
-    fit, calibrate, test = (table.iloc[part] for part in (split.fit, split.calibrate, split.test))
+    calibrate, test = (table.iloc[part] for part in (split.calibrate, split.test))
     responded = test["responded"].to_numpy()
     weights = cluster_weights(contacts.rows["person"].iloc[split.test], n_draws=n_draws, rng=rng)
     channels = _channels(contacts.rows["channel"].iloc[split.test], responded)
-    models = [
-        fit_response_model(fit, calibrate, method=m, resampling=r, n_trees=n_trees, rng=rng)
-        for m in METHODS
-        for r in RESAMPLINGS
-    ]
-    records, bins, plain = [], [], []
-    pooled: dict[tuple[str, str], Quality] = {}
-    for model in models:
-        key = {"method": model.method, "resampling": model.resampling}
-        raw = model.probability(test, calibrated=False)
-        for calibrated, probability in ((False, raw), (True, model.calibrate(raw))):
-            for channel, inside in channels.items():
-                found = quality(probability[inside], responded[inside], weights[:, inside])
-                records.append({**key, "channel": channel, "calibrated": calibrated, **found.record()})
-                if channel == "all" and calibrated:
-                    pooled[model.method, model.resampling] = found
-            bins.append(reliability(probability, responded).assign(**key, calibrated=calibrated))
-        if model.resampling == "none":
-            plain.append(gain(raw, responded, shares=GAIN_SHARES).assign(method=model.method))
-    losses = {(model.method, model.resampling): _log_loss(model, calibrate) for model in models}
+    at_once = Parallel(n_jobs=-1, prefer="threads")
+    # The dearest first, so that no core waits at the end.
+    kinds = sorted(RESAMPLINGS, key=lambda kind: kind != "smote")
+    fitted = at_once(
+        delayed(_fit_all)(table.iloc[split.fit], table.iloc[search.places], calibrate, search, kind, rng=own)
+        for kind, own in zip(kinds, rng.spawn(len(kinds)), strict=True)
+    )
+    by_key = {(model.method, model.resampling): model for models in fitted for model in models}
+    models = [by_key[m, r] for m in METHODS for r in RESAMPLINGS]
+    rate = float(table["responded"].iloc[split.fit].mean())
+    judged = at_once(delayed(_judge)(model, test, weights, channels, rate=rate) for model in models)
+    losses = {
+        key: log_loss(m.probability(calibrate, calibrated=True), calibrate["responded"].to_numpy())
+        for key, m in by_key.items()
+    }
     best = {r: min((losses[m, r], m) for m in METHODS)[1] for r in RESAMPLINGS}
     chosen = min(models, key=lambda model: losses[model.method, model.resampling])
     probability = chosen.probability(test, calibrated=True)
+    pooled = {(m.method, m.resampling): found.pooled for m, found in zip(models, judged, strict=True)}
     return MethodComparison(
-        methods=pd.DataFrame(records),
+        methods=pd.concat([found.methods for found in judged], ignore_index=True),
         effects=_effects(pooled, best),
-        calibration=_first(pd.concat(bins, ignore_index=True), "method", "resampling", "calibrated"),
-        gain=_first(pd.concat(plain, ignore_index=True), "method"),
+        corrections=pd.DataFrame([found.correction for found in judged]),
+        calibration=pd.concat([found.calibration for found in judged], ignore_index=True),
+        gain=pd.concat([found.gain for found in judged], ignore_index=True),
         people=_people(probability, responded, weights, new=split.new, known=contacts.has_people),
         models=tuple(models),
         chosen=chosen,
         probability=probability,
         responded=responded,
         weights=weights,
+    )
+
+
+def _fit_all(
+    fit: pd.DataFrame,
+    searched: pd.DataFrame,
+    calibrate: pd.DataFrame,
+    search: Search,
+    resampling: str,
+    *,
+    rng: np.random.Generator,
+) -> list[ResponseModel]:
+    """Fit every method with one resampling, and the stack of them."""
+    settings = [(method, search.settings[method, resampling]) for method in BASES]
+    pipelines = response_pipelines(fit, settings, resampling=resampling, rng=rng)
+    fit_together(pipelines, fit)
+    parts = dict(zip(BASES, pipelines, strict=True))
+    parts["stack"] = stacked(parts, searched, said={m: search.said[m, resampling] for m in BASES})
+    return [calibrated_model(p, calibrate, method=m, resampling=resampling) for m, p in parts.items()]
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """One model's part of a `MethodComparison`, and its calibrated quality over all channels."""
+
+    methods: pd.DataFrame
+    correction: dict[str, object]
+    calibration: pd.DataFrame
+    gain: pd.DataFrame
+    pooled: Quality
+
+
+def _judge(
+    model: ResponseModel, test: pd.DataFrame, weights: np.ndarray, channels: dict[str, np.ndarray], *, rate: float
+) -> _Judged:
+    key = {"method": model.method, "resampling": model.resampling}
+    responded = test["responded"].to_numpy()
+    raw = model.probability(test, calibrated=False)
+    shift = 0.0 if model.method == "stack" else prior_shift(model.resampling, rate=rate)
+    said = {"as_fitted": raw, "corrected": corrected(raw, shift=shift), "calibrated": model.calibrate(raw)}
+    tables = {stage: reliability(probability, responded) for stage, probability in said.items()}
+    records, pooled = [], None
+    for channel, inside in channels.items():
+        pair = [said[stage][inside] for stage in ("as_fitted", "calibrated")]
+        found = qualities(pair, responded[inside], weights[:, inside])
+        records += [
+            {**key, "channel": channel, "calibrated": calibrated, **each.record()}
+            for calibrated, each in zip((False, True), found, strict=True)
+        ]
+        pooled = found[1] if channel == "all" else pooled
+    bins = [tables[stage].assign(calibrated=stage == "calibrated") for stage in ("as_fitted", "calibrated")]
+    return _Judged(
+        methods=pd.DataFrame(records),
+        correction={**key, **{f"ece_{stage}": expected_error(table) for stage, table in tables.items()}},
+        calibration=_keyed(pd.concat(bins, ignore_index=True), key),
+        gain=_keyed(gain(raw, responded, weights, shares=GAIN_SHARES), key),
+        pooled=pooled,
     )
 
 
@@ -200,19 +284,14 @@ def _has_both(responded: np.ndarray) -> bool:
     return FEWEST <= responded.sum() <= len(responded) - FEWEST
 
 
-def _log_loss(model: ResponseModel, rows: pd.DataFrame) -> float:
-    probability, responded = model.probability(rows, calibrated=True), rows["responded"].to_numpy()
-    return float(-np.mean(np.log(np.where(responded == 1, probability, 1 - probability))))
-
-
 def _effects(pooled: dict[tuple[str, str], Quality], best: dict[str, str]) -> pd.DataFrame:
     parts = []
     for resampling in RESAMPLINGS[1:]:
         pairs = {method: (method, method) for method in METHODS} | {"best": (best[resampling], best["none"])}
         for name, (with_it, without) in pairs.items():
             found = difference(pooled[with_it, resampling], pooled[without, "none"])
-            parts.append(found.assign(method=name, resampling=resampling))
-    return _first(pd.concat(parts, ignore_index=True), "method", "resampling")
+            parts.append(_keyed(found, {"method": name, "resampling": resampling}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _people(
@@ -230,5 +309,6 @@ def _people(
     )
 
 
-def _first(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
-    return frame[[*names, *[name for name in frame if name not in names]]]
+def _keyed(frame: pd.DataFrame, key: Mapping[str, str]) -> pd.DataFrame:
+    """Put a key before the columns of a frame."""
+    return frame.assign(**key)[[*key, *frame]]

@@ -1,17 +1,19 @@
 """What the page is held against: the planted truth, labels that mean nothing, and SMOTE in the wrong place."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from imblearn.pipeline import Pipeline
 from scipy.stats import norm
+from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from journeybook.channel_response.contacts import ContactFrame
 from journeybook.channel_response.leaks import LeakGate
-from journeybook.channel_response.models import response_pipeline
+from journeybook.channel_response.models import ResponseModel, response_pipelines
 from journeybook.channel_response.quality import quality
 from journeybook.channel_response.splits import Split
 from journeybook.channel_response.study import MethodComparison
@@ -99,7 +101,12 @@ class NoiseTrial:
 
 
 def noise_trial(
-    contacts: ContactFrame, split: Split, gate: LeakGate, *, method: str, n_trees: int, rng: np.random.Generator
+    contacts: ContactFrame,
+    split: Split,
+    gate: LeakGate,
+    *,
+    settings: Mapping[str, float],
+    rng: np.random.Generator,
 ) -> NoiseTrial:
     """Shuffle the responses over all contacts, then fit and judge as before.
 
@@ -110,14 +117,13 @@ def noise_trial(
         contacts: As made by `contact_frame`.
         split: As made by `split_contacts`.
         gate: Only the features it let pass are used.
-        method: Model to fit, without resampling.
-        n_trees: Boosted trees, for `xgboost`.
+        settings: Of the boosted trees to fit, without resampling.
         rng: Shuffles, and seeds the model.
     """
     table = contacts.rows[[*gate.features, "responded"]]
     table = table.assign(responded=rng.permutation(table["responded"].to_numpy()))
     fit, test = table.iloc[split.training], table.iloc[split.test]
-    pipeline = response_pipeline(fit, method=method, resampling="none", n_trees=n_trees, rng=rng)
+    (pipeline,) = response_pipelines(fit, [("xgboost", settings)], resampling="none", rng=rng)
     pipeline.fit(fit[list(gate.features)], fit["responded"].to_numpy())
     score = pipeline.predict_proba(test[list(gate.features)])[:, 1]
     hits = int(test["responded"].sum())
@@ -125,6 +131,48 @@ def noise_trial(
     return NoiseTrial(
         roc_auc=float(roc_auc_score(test["responded"], score)), low=float(0.5 - half), high=float(0.5 + half)
     )
+
+
+def auc_in_file_order(
+    contacts: ContactFrame,
+    split: Split,
+    gate: LeakGate,
+    *,
+    settings: Mapping[str, float],
+    rng: np.random.Generator,
+) -> float:
+    """Return the ROC AUC on the last rows of the table of boosted trees taught on the first ones.
+
+    Where contacts have no times, the order of the rows is all there is to tell what time may do to a model.
+
+    Args:
+        contacts: As made by `contact_frame`.
+        split: The last rows judged are as many as its test.
+        gate: Only the features it let pass are used.
+        settings: Of the boosted trees, without resampling.
+        rng: Seeds them.
+    """
+    rows = contacts.rows[[*gate.features, "responded"]]
+    fit, test = rows.iloc[: -len(split.test)], rows.iloc[-len(split.test) :]
+    (pipeline,) = response_pipelines(fit, [("xgboost", settings)], resampling="none", rng=rng)
+    pipeline.fit(fit[list(gate.features)], fit["responded"].to_numpy())
+    return _auc(pipeline, test[list(gate.features)], test["responded"].to_numpy())
+
+
+def refitted_alone(contacts: ContactFrame, split: Split, model: ResponseModel) -> float:
+    """Return the largest difference of a model's probabilities from those of its pipeline fitted by its own `fit`.
+
+    The page encodes and resamples once for several methods; the plain call of imbalanced-learn must say the same.
+
+    Args:
+        contacts: As made by `contact_frame`.
+        split: Fitted on its `fit`, compared on its test.
+        model: Any but a stack, as fitted for these contacts.
+    """
+    fit, test = contacts.rows.iloc[split.fit], contacts.rows.iloc[split.test]
+    alone = clone(model.pipeline).fit(fit[list(model.features)], fit["responded"].to_numpy())
+    said = alone.predict_proba(test[list(model.features)])[:, 1]
+    return float(np.abs(said - model.probability(test, calibrated=False)).max())
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +201,7 @@ def smote_before_split(
     *,
     max_rows: int,
     n_folds: int,
-    n_trees: int,
+    settings: Mapping[str, float],
     rng: np.random.Generator,
 ) -> OversamplingPitfall:
     """Cross-validate with SMOTE in the wrong place and in the right one, on shuffled and on true labels.
@@ -167,7 +215,7 @@ def smote_before_split(
         gate: Only the features it let pass are used.
         max_rows: Contacts to draw at most.
         n_folds: Folds, at least 2.
-        n_trees: Boosted trees.
+        settings: Of the boosted trees.
         rng: Draws, shuffles, and seeds models.
     """
     training = contacts.rows.iloc[split.training][[*gate.features, "responded"]]
@@ -178,13 +226,13 @@ def smote_before_split(
     records = []
     for labels, rows in (("noise", noise), ("own", own)):
         features, responded = rows.drop(columns="responded"), rows["responded"].to_numpy()
-        pipeline = response_pipeline(rows, method="xgboost", resampling="smote", n_trees=n_trees, rng=rng)
+        (pipeline,) = response_pipelines(rows, [("xgboost", settings)], resampling="smote", rng=rng)
         inside = [
             _auc(pipeline.fit(features.iloc[a], responded[a]), features.iloc[b], responded[b])
             for a, b in folds.split(features, responded)
         ]
         # The wrong way: the same steps, but the first two see every row before the folds are made.
-        codes = pipeline.named_steps["encode"].fit_transform(features)
+        codes = pipeline.named_steps["encode"].fit_transform(features, responded)
         codes, doubled = pipeline.named_steps["resample"].fit_resample(codes, responded)
         rest = Pipeline(pipeline.steps[2:])
         before = [
