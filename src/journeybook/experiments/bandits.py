@@ -36,6 +36,16 @@ class BanditStudy:
     n_simulations: int
     alpha: float
 
+    def worst(self) -> pd.DataFrame:
+        """By policy and estimator the largest bias of an arm's mean, and the lowest coverage of an effect."""
+        is_mean = self.estimates["quantity"].str.startswith("mean of ")
+        by = ["policy", "estimator"]
+        means = self.estimates[is_mean].assign(size=self.estimates["bias"].abs())
+        means = means.loc[means.groupby(by, sort=False)["size"].idxmax(), [*by, "bias", "bias_error"]]
+        effects = self.estimates[~is_mean]
+        lowest = effects.loc[effects.groupby(by, sort=False)["coverage"].idxmin()]
+        return means.merge(lowest[[*by, "coverage", "coverage_error"]], on=by)
+
 
 @dataclass(frozen=True, eq=False)
 class History:

@@ -12,19 +12,23 @@ def power_sentence(table: pd.DataFrame, *, power: float) -> str:
     if table.empty:
         return "No row has a standard error that a size could be worked out from."
     best = table.loc[table.groupby(["metric", "variant"], sort=False)["minimum_detectable_effect"].idxmin()]
-    told = "; ".join(
-        f"{row.minimum_detectable_effect:.3g}{_share(row.minimum_detectable_relative)} on {row.metric} of "
-        f"{row.variant}"
-        for row in best.itertuples()
-    )
-    text = f"**What we see.** With {power:.0%} probability this experiment finds an effect of {told}."
-    for row in best[best["planned_effect"].notna()].itertuples():
-        needed = row.n_control_needed + row.n_treatment_needed
-        days = "" if np.isnan(row.days_needed) else f", {row.days_needed:,.0f} days at the pace found"
+    told = []
+    for metric, part in best.groupby("metric", sort=False):
+        hardest = part.loc[part["minimum_detectable_effect"].idxmax()]
+        share = hardest["minimum_detectable_relative"]
+        of_control = "" if np.isnan(share) else f" ({share:.1%} of the control)"
+        told.append(f"{hardest['minimum_detectable_effect']:.3g}{of_control} on {metric}")
+    text = f"**What we see.** With {power:.0%} probability this experiment finds an effect of {'; '.join(told)}"
+    text += ", for the variant where it is hardest." if table["variant"].nunique() > 1 else "."
+    planned = best[best["planned_effect"].notna()]
+    for metric, part in planned.groupby("metric", sort=False):
+        row = part.loc[part["power"].idxmin()]
+        n, days = row["n_control_needed"] + row["n_treatment_needed"], row["days_needed"]
         text += (
-            f" The planned effect of {row.planned_effect:.3g} on {row.metric} is found with {row.power:.0%} "
-            f"probability; {power:.0%} needs {needed:,.0f} units{days}."
+            f" The planned effect of {row['planned_effect']:.3g} on {metric} is found with {row['power']:.0%} "
+            f"probability; {power:.0%} needs {n:,.0f} units in control and {row['variant']}"
         )
+        text += "." if np.isnan(days) else f", {days:,.0f} days at the pace found."
     return text + (
         " **What it does not show.** How large the effect is: only the spread of the units counts here, no effect "
         "that was found. **What to do.** Read an effect that is not significant as smaller than these, not as "
@@ -70,8 +74,9 @@ def look_sentence(seen: Look, *, n_units: int, planned_units: int) -> str:
         return f"{banner}{place}: {reason}, so the headline holds for this one look."
     reasons = ["the planned end is not reached"] if seen.early else []
     if seen.n_before:
+        looks = "an earlier look" if seen.n_before == 1 else f"{seen.n_before} earlier looks"
         reasons.append(
-            f"data of no more units were looked at {seen.n_before} time{'s' * (seen.n_before > 1)} before"
+            f"{looks} at other data with no more units {'is' if seen.n_before == 1 else 'are'} on record"
         )
     return (
         f"{banner}> **{place}.** Because {' and '.join(reasons)}, the headline is **always-valid**: its intervals "
@@ -84,22 +89,23 @@ def followed_sentence(rows: pd.DataFrame, *, alpha: float) -> str:
     if rows.empty:
         return "The units carry no time of assignment, or are too few, so the effect cannot be followed over time."
     last = rows.iloc[-1]
-    rules = {"crossed_naive": "the naive test", "crossed_group": "the group sequential bound"}
-    rules["crossed_always_valid"] = "the always-valid interval"
+    rules = {"the naive test": "crossed_naive", "the group sequential bound": "crossed_group"}
+    rules["the always-valid interval"] = "crossed_always_valid"
     told = []
-    for column, rule in rules.items():
-        crossed = rows[rows[column].astype(bool)]
-        told.append(f"{rule} {'at none' if crossed.empty else f'at look {int(crossed.iloc[0].look)}'}")
+    for rule, column in rules.items():
+        crossed = rows.loc[rows[column].astype(bool), "look"]
+        told.append(f"{rule} {'never' if crossed.empty else f'from look {crossed.iloc[0]} on'}")
     wider = (last.always_valid_high - last.always_valid_low) / (last.effect_high - last.effect_low)
     returned = rows["crossed_naive"].astype(bool) & (rows["p_value"] >= alpha)
     text = (
-        f"**What we see.** Over {len(rows)} looks at {last.metric} of {last.variant} the effect leaves 0 first by "
+        f"**What we see.** Over {len(rows)} looks at {last.metric} of {last.variant} an effect is claimed by "
         f"{', by '.join(told)}. At the last look the always-valid interval is {wider:.2f} times as wide as the "
         "naive one, and the group sequential one "
         f"{(last.group_high - last.group_low) / (last.effect_high - last.effect_low):.2f} times."
     )
     if returned.any():
-        text += f" At {int(returned.sum())} later looks the naive test took its claim back."
+        n = int(returned.sum())
+        text += f" At {n} later look{'s' * (n > 1)} the naive test took its claim back."
     return text + (
         " **What it does not show.** What a look saw of units that had just been assigned: outcomes are those "
         "known at the end. **What to do.** Choose the rule before the start; the always-valid one needs no "
@@ -173,29 +179,24 @@ def bandit_sentence(study: BanditStudy, *, none: BanditStudy) -> str:
         none: Arms of equal rates.
     """
     lost = study.policies.set_index("policy")["regret"]
-    effect = none.estimates[none.estimates["quantity"].str.startswith("effect of ")]
-    arm = none.estimates[none.estimates["quantity"].str.startswith("mean of ")]
-    bandit = effect["policy"] != "fixed_split"
-    wrong = 1 - effect[bandit].groupby("estimator")["coverage"].min()
-    naive = arm[(arm["policy"] != "fixed_split") & (arm["estimator"] == "naive")]
-    worst = naive.loc[naive["bias"].abs().idxmax()]
-    plain = arm[(arm["policy"] == worst.policy) & (arm["estimator"] == "aipw")]["bias"].abs().max()
+    worst = none.worst()
+    bandits = worst[worst["policy"] != "fixed_split"]
+    missed = 1 - bandits.groupby("estimator")["coverage"].min()
+    naive = bandits[bandits["estimator"] == "naive"]
+    first = naive.loc[naive["bias"].abs().idxmax()]
+    mended = bandits[(bandits["policy"] == first.policy) & (bandits["estimator"] == "aipw")]["bias"].iloc[0]
     return (
         f"**What we see.** The fixed split loses {lost['fixed_split']:,.0f} conversions an experiment to showing "
         f"the worse arms, Thompson sampling {lost['thompson']:,.0f} and epsilon-greedy "
         f"{lost['epsilon_greedy']:,.0f}. For arms without any difference, the naive mean of an arm is off by "
-        f"{100 * worst.bias:+.2f} points under {worst.policy} (inverse-probability weighting: {100 * plain:.2f} "
-        "at most), for an arm that began badly is given few units and cannot recover. Intervals at "
-        f"{1 - none.alpha:.0%} miss the effect in up to {wrong['naive']:.1%} (naive), {wrong['aipw']:.1%} "
-        f"(weighted by inverse probability) and {wrong['adaptively_weighted']:.1%} (adaptively weighted). **What "
-        "it does not show.** A bandit whose arms change with time, or that keeps no share for every arm: there no "
-        "weighting mends the estimate. **What to do.** Use a bandit to earn, the fixed split to learn; after a "
-        "bandit, log each unit's probability and weigh by it."
+        f"{100 * first.bias:+.2f} points under {first.policy.replace('_', '-')} (inverse-probability weighting: "
+        f"{100 * mended:+.2f}), for an arm that began badly is given few units and cannot recover. "
+        f"Intervals at {1 - none.alpha:.0%} miss the effect in up to {missed['naive']:.1%} (naive), "
+        f"{missed['aipw']:.1%} (weighted by inverse probability) and {missed['adaptively_weighted']:.1%} "
+        "(adaptively weighted). **What it does not show.** A bandit whose arms change with time, or that keeps no "
+        "share for every arm: there no weighting mends the estimate. **What to do.** Use a bandit to earn, the "
+        "fixed split to learn; after a bandit, log each unit's probability and weigh by it."
     )
-
-
-def _share(relative: float) -> str:
-    return "" if np.isnan(relative) else f" ({relative:.1%} of the control)"
 
 
 def _probability(p: float) -> str:

@@ -16,6 +16,7 @@ RULES = {
     "obrien_fleming": ("green", "O'Brien and Fleming's bounds"),
     "always_valid": ("blue", "always-valid interval"),
 }
+ESTIMATORS = {"naive": "naive", "aipw": "inverse\nprobability", "adaptively_weighted": "adaptively\nweighted"}
 POLICIES = {
     "fixed_split": ("grey", "fixed split"),
     "thompson": ("blue", "Thompson sampling"),
@@ -137,6 +138,7 @@ def plot_posteriors(table: pd.DataFrame) -> Figure:
         left.errorbar(part["posterior_mean"], part.index, xerr=ends, fmt="o", capsize=3, color=COLOURS["blue"])
         left.set_yticks(part.index, part["variant"])
         left.set_ylim(len(part) - 0.5, -0.5)
+        left.xaxis.set_major_locator(MaxNLocator(5))
         left.set_title(f"{metric}: posterior", fontsize=11)
         right.barh(part.index, part["probability_best"], height=0.5, color=COLOURS["sky"])
         for at, share in zip(part.index, part["probability_best"], strict=True):
@@ -151,34 +153,35 @@ def plot_posteriors(table: pd.DataFrame) -> Figure:
 
 
 def plot_bandits(study: BanditStudy, *, none: BanditStudy) -> Figure:
-    """Regret over the units by policy, and how often intervals hold the effect where there is none.
+    """Regret over the units by policy; bias and coverage of each estimator where the arms do not differ.
 
     Args:
         study: Arms with the rates found.
         none: Arms of equal rates.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.9), width_ratios=(1, 1.15))
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 3.9))
     for policy, (colour, label) in POLICIES.items():
         part = study.path[study.path["policy"] == policy]
         left.plot(part["n"], part["regret"], color=COLOURS[colour], label=label)
     left.set_xlabel("units so far")
-    left.xaxis.set_major_locator(MaxNLocator(4))
+    left.xaxis.set_major_locator(MaxNLocator(3))
     left.xaxis.set_major_formatter("{x:,.0f}")
-    left.set_ylabel("conversions lost to worse arms")
-    left.set_title("Regret", fontsize=11)
-    left.legend(fontsize=9)
-    effects = none.estimates[none.estimates["quantity"].str.startswith("effect of ")]
-    worst = effects.loc[effects.groupby(["policy", "estimator"], sort=False)["coverage"].idxmin()]
-    estimators = list(dict.fromkeys(worst["estimator"]))
-    for shift, (policy, (colour, label)) in zip((-0.2, 0, 0.2), POLICIES.items(), strict=True):
+    left.set_title("Conversions lost to worse arms", fontsize=11)
+    worst = none.worst()
+    estimators = list(ESTIMATORS)
+    for shift, (policy, (colour, _)) in zip((-0.22, 0, 0.22), POLICIES.items(), strict=True):
         part = worst[worst["policy"] == policy].set_index("estimator").loc[estimators]
-        right.errorbar(
-            np.arange(len(part)) + shift, part["coverage"], yerr=1.96 * part["coverage_error"],
-            fmt="o", capsize=3, color=COLOURS[colour], label=label,
-        )  # fmt: skip
+        at = np.arange(len(part)) + shift
+        look = {"fmt": "o", "markersize": 5, "capsize": 3, "color": COLOURS[colour]}
+        middle.errorbar(at, 100 * part["bias"], yerr=196 * part["bias_error"], **look)
+        right.errorbar(at, part["coverage"], yerr=1.96 * part["coverage_error"], **look)
+    middle.axhline(0, color="black", linewidth=0.8)
+    middle.set_title("Bias of an arm's mean, points", fontsize=11)
     right.axhline(1 - none.alpha, color="black", linewidth=0.8)
-    right.set_xticks(range(len(estimators)), [name.replace("_", "\n") for name in estimators])
     right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    right.set_ylabel("intervals that hold the effect")
-    right.set_title("Coverage, arms without difference", fontsize=11)
+    right.set_title("Intervals that hold the effect", fontsize=11)
+    for ax in (middle, right):
+        ax.set_xticks(range(len(estimators)), list(ESTIMATORS.values()), fontsize=9)
+        ax.set_xlabel("arms without any difference")
+    figure.legend(loc="outside upper center", ncols=3, fontsize=9)
     return figure
