@@ -1,4 +1,4 @@
-"""From exposures and outcomes in rows to one row a unit, in the engine."""
+"""From rows to one row a unit, in the engine: exposures and outcomes, and who withdrew a consent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,7 +86,9 @@ def units_from_rows(
         after &= joined.gap < (window_days * _DAY if window_days is not None else np.inf)
     made = {name: (how, after) for name, how in aggregates.items()}
     if pre_days is not None:
-        made |= {f"pre_{name}": (how, before) for name, how in aggregates.items() if how["how"] != "hours_to_first"}
+        made |= {
+            f"pre_{name}": (how, before) for name, how in aggregates.items() if how["how"] != "hours_to_first"
+        }
     totals = joined.group_by("unit_id").aggregate(
         **{name: _aggregate(joined, how, rows) for name, (how, rows) in made.items()}
     )
@@ -110,6 +112,25 @@ def units_from_rows(
         n_outside=n_joined - int(joined.filter(after | before).count().execute()),
         n_unfinished=n_unfinished,
     )
+
+
+def with_withdrawals(units: ibis.Table, ledger: ibis.Table) -> ibis.Table:
+    """Mark the units whose person withdrew a consent after the assignment.
+
+    Args:
+        units: One row a unit; those without `person_id` or `occurred_at` cannot be marked.
+        ledger: Consents of the people whose rows may be read: `person_id`, `granted`, `occurred_at`.
+
+    Returns:
+        The units with `withdrew`: 1 or 0, null where the unit is no known person; the table itself where it lacks
+        people or times.
+    """
+    if not {"person_id", "occurred_at"} <= set(units.columns):
+        return units
+    last = ledger.filter(~ledger.granted).group_by("person_id").aggregate(refused_at=ledger.occurred_at.max())
+    joined = units.left_join(last, "person_id").drop("person_id_right")
+    after = (joined.refused_at >= joined.occurred_at).fill_null(False).cast("int64")
+    return joined.mutate(withdrew=joined.person_id.notnull().ifelse(after, None)).drop("refused_at")
 
 
 def rows_sentence(found: UnitRows) -> str:

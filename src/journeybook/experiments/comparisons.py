@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from journeybook.experiments.alternatives import METHOD_COLUMNS, method_row
 from journeybook.experiments.contrasts import (
     ArmMoments,
     Effect,
@@ -26,10 +27,6 @@ COMPARISON_COLUMNS = (
     *("effect", "effect_low", "effect_high", "relative", "relative_low", "relative_high"),
     *("p_value", "p_adjusted", "method", "n_control", "n_treatment"),
 )
-METHOD_COLUMNS = (
-    *("metric", "variant", "method", "effect", "effect_low", "effect_high"),
-    *("standard_error", "df", "p_value", "variance_saved_share"),
-)
 # Without and with covariates.
 HEADLINES = {
     "proportion": ("welch", "cuped"),
@@ -38,7 +35,7 @@ HEADLINES = {
     "quantile": ("bootstrap", "bootstrap"),
     "time_to_event": ("restricted_mean", "restricted_mean"),
 }
-BOOTSTRAP_DRAWS = 10_000
+BOOTSTRAP_DRAWS = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +115,17 @@ def compare(
         shown += _arm_rows(metric, data)
         for number in range(1, len(arms.names)):
             effects = _effects(metric, data, number, alpha, rng)
-            beside += [_method(metric.name, arms.names[number], effect, effects[0]) for effect in effects]
+            for effect in effects:
+                saved = (
+                    np.nan
+                    if effect is effects[0]
+                    else 1 - (effect.standard_error / effects[0].standard_error) ** 2
+                )
+                beside.append(
+                    method_row(
+                        effect, metric=metric.name, variant=arms.names[number], variance_saved_share=float(saved)
+                    )
+                )
             n = data.counts[metric.name][[0, number]]
             best = effects[-1]
             if always_valid_at is not None:
@@ -242,7 +249,9 @@ def _control_variances(rows: pd.DataFrame, shown: pd.DataFrame) -> pd.Series:
 def _check_dunnett(measured: Measures, always_valid_at: int | None) -> None:
     quantiles = [metric.name for metric in measured.metrics if metric.kind == "quantile"]
     if quantiles:
-        raise ValueError(f"correction: dunnett needs means or ratios, and '{quantiles[0]}' is a quantile; take holm.")
+        raise ValueError(
+            f"correction: dunnett needs means or ratios, and '{quantiles[0]}' is a quantile; take holm."
+        )
     if always_valid_at is not None:
         raise ValueError("correction: dunnett holds at one planned look, and this is an early one; take holm.")
 
@@ -283,21 +292,4 @@ def _headline(metric: Metric, variant: str, control: str, found: Effect, n: np.n
         "n_treatment": int(n[1]),
         "standard_error": float(found.standard_error),
         "df": _df(found),
-    }
-
-
-def _method(metric: str, variant: str, found: Effect, plain: Effect) -> dict:
-    """One row of methods; covariates save the share of the variance that they take away."""
-    saved = np.nan if found is plain else 1 - (found.standard_error / plain.standard_error) ** 2
-    return {
-        "metric": metric,
-        "variant": variant,
-        "method": found.method,
-        "effect": float(found.effect),
-        "effect_low": float(found.low),
-        "effect_high": float(found.high),
-        "standard_error": float(found.standard_error),
-        "df": float(found.df),
-        "p_value": float(found.p_value),
-        "variance_saved_share": float(saved),
     }

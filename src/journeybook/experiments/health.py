@@ -13,6 +13,8 @@ from journeybook.experiments.variants import Arms, arms_of
 
 ALARM = 0.001
 HEALTH_COLUMNS = ("check", "value", "p_value", "passed", "meaning")
+# These say how to read an effect; the others, whether there is one to read.
+CAUTIONS = ("rare_outcome", "outliers", "novelty", "cuped_slopes")
 FEW_OUTCOMES = 10
 # One record linked to the wrong person is no broken assignment; one unit in a thousand is.
 MAX_SHARED_SHARE = 0.001
@@ -97,12 +99,14 @@ def health(
     rows += _identities(units, arms)
     rows += _times(units, arms)
     if "withdrew" in units.columns:
-        meaning = "share of units that withdrew a consent after assignment, tested between arms"
-        rows.append(_between_arms("withdrew_consent", numbers(units, "withdrew") == 1, arms, meaning))
+        withdrew = numbers(units, "withdrew")
+        known = ~np.isnan(withdrew)
+        meaning = "share of the known people who withdrew a consent after the assignment, tested between arms"
+        rows.append(_between_arms("withdrew_consent", withdrew[known] == 1, arms.number[known], arms, meaning))
     for metric in measured.metrics:
         values, known = known_values(units, metric)
         meaning = "share of units without a value, tested between arms"
-        rows.append(_between_arms(f"missing_outcome: {metric.name}", ~known, arms, meaning))
+        rows.append(_between_arms(f"missing_outcome: {metric.name}", ~known, arms.number, arms, meaning))
         if metric.kind == "proportion":
             rows.append(_rare(metric, values[known, 0], arms.number[known], arms))
         if metric.kind == "mean" and known.any():
@@ -111,7 +115,7 @@ def health(
         values = numbers(units, column)
         known = ~np.isnan(values)
         meaning = "share of units without a value, tested between arms"
-        rows.append(_between_arms(f"missing_covariate: {column}", ~known, arms, meaning))
+        rows.append(_between_arms(f"missing_covariate: {column}", ~known, arms.number, arms, meaning))
         groups = [values[known & (arms.number == number)] for number in range(len(arms.names))]
         if min(map(len, groups)) >= 2:
             means = np.array([group.mean() for group in groups])
@@ -119,6 +123,18 @@ def health(
             p_value = float(stats.f_oneway(*groups).pvalue)
             rows.append(_tested(f"balance: {column}", gap, p_value, "largest gap of arm means before, in sd"))
     return pd.DataFrame(rows)[list(HEALTH_COLUMNS)]
+
+
+def alarms(health: pd.DataFrame) -> list[str]:
+    """The failed checks after which no effect can be read; the `CAUTIONS` are not among them."""
+    failed = health.loc[~health["passed"], "check"]
+    return [check for check in failed if check.split(":")[0] not in CAUTIONS]
+
+
+def cautions(health: pd.DataFrame) -> list[str]:
+    """The failed checks that say how to read an effect."""
+    failed = health.loc[~health["passed"], "check"]
+    return [check for check in failed if check.split(":")[0] in CAUTIONS]
 
 
 def daily_effects(units: pd.DataFrame, *, measured: Measures, control: str | None) -> pd.DataFrame:
@@ -162,7 +178,11 @@ def daily_effects(units: pd.DataFrame, *, measured: Measures, control: str | Non
             found = contrast(ArmMoments(pair.n[full], pair.mean[full], pair.covariance[full]), weights=(-1, 1))
             use = found.standard_error > 0
             if use.sum() >= MIN_DAYS:
-                frames.append(_trend(metric.name, arms.names[number], full[use], found.effect[use], found.standard_error[use]))
+                frames.append(
+                    _trend(
+                        metric.name, arms.names[number], full[use], found.effect[use], found.standard_error[use]
+                    )
+                )
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
@@ -173,7 +193,7 @@ def novelty_checks(daily: pd.DataFrame) -> pd.DataFrame:
             f"novelty: {row.metric}, {row.variant}",
             float(row.trend),
             float(row.trend_p_value),
-            "change of the effect a day of assignment; an alarm means that it fades or grows",
+            "change of the effect a day of assignment; a fail means that it fades or grows",
         )
         for row in daily.drop_duplicates(["metric", "variant"]).itertuples()
     ]
@@ -197,8 +217,12 @@ def cuped_checks(moments: Mapping[str, ArmMoments], *, names: list[str]) -> pd.D
         if n_covariates:
             statistic = _slopes_differ(arms)
             df = n_covariates * (len(names) - 1)
-            meaning = "chi-square of the covariates' slopes between arms; an alarm means an effect that varies with them"
-            rows.append(_tested(f"cuped_slopes: {metric}", statistic, float(stats.chi2.sf(statistic, df)), meaning))
+            meaning = (
+                "chi-square of the covariates' slopes between arms; a fail means an effect that varies with them"
+            )
+            rows.append(
+                _tested(f"cuped_slopes: {metric}", statistic, float(stats.chi2.sf(statistic, df)), meaning)
+            )
     return pd.DataFrame(rows, columns=list(HEALTH_COLUMNS))
 
 
@@ -283,13 +307,12 @@ def _outliers(metric: Metric, values: np.ndarray, arm: np.ndarray, arms: Arms) -
     return _row(f"outliers: {metric.name}", max(moves), np.nan, max(moves) <= 1, meaning)
 
 
-def _between_arms(check: str, marked: np.ndarray, arms: Arms, meaning: str) -> dict:
+def _between_arms(check: str, marked: np.ndarray, arm: np.ndarray, arms: Arms, meaning: str) -> dict:
     """Share of units that are marked, tested between arms."""
-    share = float(marked.mean())
-    if not marked.any() or marked.all():
+    table = np.array([np.bincount(arm[marked == state], minlength=len(arms.names)) for state in (True, False)])
+    share = float(marked.mean()) if len(marked) else 0.0
+    if (table.sum(axis=1) == 0).any() or (table.sum(axis=0) == 0).any():
         return _tested(check, share, 1.0, meaning)
-    n_arms = len(arms.names)
-    table = np.array([np.bincount(arms.number[marked == state], minlength=n_arms) for state in (True, False)])
     return _tested(check, share, float(stats.chi2_contingency(table, correction=False).pvalue), meaning)
 
 

@@ -179,6 +179,12 @@ def known_values(units: pd.DataFrame, metric: Metric) -> tuple[np.ndarray, np.nd
     return values, ~np.isnan(values).any(axis=1)
 
 
+def known_before(units: pd.DataFrame, *, measured: Measures, planned: Sequence[str]) -> list[str]:
+    """Columns known before the assignment, by which an effect may be searched: covariates, planned subgroups, strata."""
+    strata = ["stratum"] if "stratum" in units.columns and units["stratum"].nunique() > 1 else []
+    return list(dict.fromkeys([*measured.covariates, *planned, *strata]))
+
+
 def _declared(name: str, given: str | Mapping) -> Metric:
     """A metric as the parameters declare it."""
     block = {"kind": given} if isinstance(given, str) else dict(given)

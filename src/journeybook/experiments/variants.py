@@ -72,7 +72,9 @@ def arms_of(units: pd.DataFrame, *, control: str | None) -> Arms:
         raise ValueError("The experiment has no units; one row a unit is needed.")
     codes, found = pd.factorize(units["variant"])
     if (codes < 0).any():
-        raise ValueError(f"Column 'variant' is empty for {int((codes < 0).sum())} units; every unit needs its variant.")
+        raise ValueError(
+            f"Column 'variant' is empty for {int((codes < 0).sum())} units; every unit needs its variant."
+        )
     labels = [str(label) for label in found]
     first = choose_control(labels, control=control)
     names = [first, *sorted(set(labels) - {first})]

@@ -6,33 +6,72 @@ import numpy as np
 import pandas as pd
 
 from journeybook.experiments.comparisons import Experiment
+from journeybook.experiments.corrections import holm
+from journeybook.experiments.health import alarms, cautions
+from journeybook.experiments.looks import Look
+from journeybook.experiments.plan import Plan
+
+
+def plan_sentence(plan: Plan, seen: Look) -> str:
+    """What the plan says, with a banner where it was changed since the first look."""
+    if seen.plan_changed:
+        return (
+            f"> **The plan was changed.** At the first look it had the digest `{seen.first_plan[:12] or 'none'}`, now it has "
+            f"`{plan.sha256[:12] or 'none'}`. A rule that was made or changed after looking promises nothing: read "
+            "everything below as exploration, and repeat the experiment under the new plan."
+        )
+    if not plan.given:
+        return "No plan was given, so this page describes and tests but cannot decide."
+    return f"The plan has the digest `{plan.sha256[:12]}`, the same as at the first look."
 
 
 def health_sentence(health: pd.DataFrame) -> str:
     """What the health checks found."""
-    failed = health.loc[~health["passed"], "check"].tolist()
-    if not failed:
-        return (
-            f"**What we see.** All {len(health)} checks pass. **What it does not show.** That the metric measures "
-            "what it should, or that units do not influence each other."
+    broken, careful = alarms(health), cautions(health)
+    text = f"**What we see.** {int(health['passed'].sum())} of {len(health)} checks pass."
+    if broken:
+        text += (
+            f" **Alarm: {', '.join(broken)}.** **What to do.** Find the cause before reading an effect; a broken "
+            "assignment cannot be corrected afterwards."
         )
-    return (
-        f"**What we see.** {len(failed)} of {len(health)} checks fail: {', '.join(failed)}. **What to do.** Find "
-        "the cause before reading an effect; a broken assignment cannot be corrected afterwards."
+    if careful:
+        text += f" Read with care: {', '.join(careful)}; `meaning` says what each stands for."
+    return text + (
+        " **What it does not show.** That the metric measures what it should, or that units do not influence each other."
     )
 
 
-def effects_sentence(found: Experiment, *, alpha: float) -> str:
+def novelty_sentence(daily: pd.DataFrame, *, alpha: float) -> str:
+    """Whether effects fade or grow with the day of assignment."""
+    if daily.empty:
+        return (
+            "The effects cannot be followed by day: times are missing, or there are too few days or units a day."
+        )
+    trends = daily.drop_duplicates(["metric", "variant"])
+    moved = trends[holm(trends["trend_p_value"]) < alpha]
+    text = f"**What we see.** {len(moved)} of {len(trends)} effects change with the day of assignment, at {alpha:g} after "
+    text += "Holm's correction"
+    text += "".join(f"; {row.variant} on {row.metric} by {row.trend:+.2g} a day" for row in moved.itertuples())
+    return text + (
+        ". **What it does not show.** How the effect on one unit develops: that needs its outcomes day by day. **What to "
+        "do.** Where it fades, run longer, and decide on the later days."
+    )
+
+
+def effects_sentence(found: Experiment, *, alpha: float, correction: str) -> str:
     """What the comparisons found, what they do not show, what to do."""
     rows = found.comparisons
     sure = rows[rows["p_adjusted"] < alpha]
     single = rows[(rows["p_value"] < alpha) & (rows["p_adjusted"] >= alpha)]
-    text = f"**What we see.** {len(sure)} of {len(rows)} comparisons hold after Holm's correction at {alpha:g}"
+    text = (
+        f"**What we see.** {len(sure)} of {len(rows)} comparisons hold at {alpha:g} after correction "
+        f"({correction.replace('_', '-')})"
+    )
     text += "".join(f"; {_told(row)}" for row in sure.itertuples()) + "."
     if len(single):
         names = ", ".join(f"{row.metric} of {row.variant}" for row in single.itertuples())
         text += f" Below {alpha:g} on its own but not among {len(rows)}: {names}."
-    cuped = found.methods[found.methods["method"] == "cuped"]
+    cuped = found.methods[found.methods["variance_saved_share"].notna()]
     if len(cuped):
         saved = cuped.groupby("metric", sort=False)["variance_saved_share"].mean()
         said = ", ".join(f"{share:.0%} on {metric}" for metric, share in saved.clip(lower=0).items())
@@ -45,34 +84,49 @@ def effects_sentence(found: Experiment, *, alpha: float) -> str:
     return text + " **What to do.** Decide on the whole interval, not on its middle."
 
 
-def factorial_sentence(found: Experiment, *, alpha: float) -> str:
-    """What the 2x2 design found, or that there is none."""
-    rows = found.factorial
-    if rows.empty:
-        return "This experiment is no 2x2 design with variants named x, a, b and a+b."
-    both = rows["term"].str.startswith("interaction")
-    held = rows["p_adjusted"] < alpha
-    named = ", ".join(f"{row.term} on {row.metric}" for row in rows[~both & held].itertuples()) or "none"
-    mixed = ", ".join(f"{row.term} on {row.metric}" for row in rows[both & held].itertuples()) or "none"
+def factorial_sentence(factorial: pd.DataFrame, *, alpha: float, power: float) -> str:
+    """What the factorial design found, or that there is none."""
+    if factorial.empty:
+        return "This experiment is no factorial design with variants named x, a, b and a+b."
+    both = factorial["order"] > 1
+    held = factorial["p_adjusted"] < alpha
+    named = ", ".join(f"{row.term} on {row.metric}" for row in factorial[~both & held].itertuples()) or "none"
+    mixed = ", ".join(f"{row.term} on {row.metric}" for row in factorial[both & held].itertuples()) or "none"
+    aliased = factorial[factorial["aliased_with"] != ""]
+    alias = (
+        f" **These cells cannot tell apart** {aliased['term'].iloc[0]} and {aliased['aliased_with'].iloc[0]}: see "
+        "`aliased_with`."
+        if len(aliased)
+        else " No two effects are aliased."
+    )
     return (
-        f"**What we see.** Main effects that hold at {alpha:g} after Holm's correction over these {len(rows)} "
-        f"rows: {named}. Interactions: {mixed}. **What it does not show.** Small interactions: their standard "
-        "error is about twice a main effect's. **What to do.** Where an interaction holds, read the four cells "
-        "and not the main effects."
+        f"**What we see.** Main effects that hold at {alpha:g} after Holm's correction over these {len(factorial)} "
+        f"rows: {named}. Interactions: {mixed}.{alias} **What it does not show.** Effects smaller than "
+        f"`detectable_effect`, which this design finds with probability {power:.0%}; those of interactions are larger. "
+        "**What to do.** Where an interaction holds, read the cells and not the main effects."
     )
 
 
-def summary(found: Experiment, health: pd.DataFrame, *, data_is: str, alpha: float) -> str:
-    """Three bullets that open the page."""
+def summary(
+    found: Experiment, health: pd.DataFrame, decision: pd.DataFrame, *, data_is: str, alpha: float, correction: str
+) -> str:
+    """The bullets that open the page."""
     rows = found.comparisons
-    failed = health.loc[~health["passed"], "check"].tolist()
-    trusted = "every health check passes" if not failed else f"**do not trust it yet**: {', '.join(failed)} failed"
+    broken = alarms(health)
+    trusted = "nothing forbids reading the effects" if not broken else f"**do not trust it: {', '.join(broken)}**"
+    decided = "; ".join(f"{row.variant}: **{row.decision}**, for {row.reason}" for row in decision.itertuples())
+    valid = ""
+    if found.horizon == "always_valid":
+        valid = (
+            " This is a look before the planned end or a second one, so intervals and p values are always-valid."
+        )
     return f"""**In short**
 
-* {int((rows["p_adjusted"] < alpha).sum())} of {len(rows)} comparisons with '{found.control}' hold after \
-correction at {alpha:g}. Data: **{data_is}**.
+* {int((rows["p_adjusted"] < alpha).sum())} of {len(rows)} comparisons with '{found.control}' hold at {alpha:g} after \
+correction ({correction.replace("_", "-")}). Data: **{data_is}**.{valid}
 * Clearest: {_told(_clearest(rows))}.
-* Health: {trusted}."""
+* Health: {trusted}.
+* Decision: {decided}."""
 
 
 def headline_figures(found: Experiment, health: pd.DataFrame) -> dict[str, float]:
@@ -81,7 +135,8 @@ def headline_figures(found: Experiment, health: pd.DataFrame) -> dict[str, float
     saved = found.methods["variance_saved_share"].dropna().tolist()
     return {
         "n_comparisons": len(found.comparisons),
-        "n_health_alarms": int((~health["passed"]).sum()),
+        "n_health_alarms": len(alarms(health)),
+        "n_health_cautions": len(cautions(health)),
         "sample_ratio_p_value": float(health["p_value"].to_numpy()[health["check"] == "sample_ratio"][0]),
         "clearest_effect": float(best["effect"]),
         "clearest_effect_low": float(best["effect_low"]),
@@ -91,28 +146,31 @@ def headline_figures(found: Experiment, health: pd.DataFrame) -> dict[str, float
     }
 
 
-def beside_truth(found: Experiment, *, truth: pd.DataFrame | None, experiment: str) -> pd.DataFrame:
+def beside_truth(
+    found: Experiment, factorial: pd.DataFrame, *, truth: pd.DataFrame | None, experiment: str
+) -> pd.DataFrame:
     """Headline effects and interactions beside those a simulation planted.
 
     Args:
         found: The comparisons.
-        truth: Columns experiment, metric, variant (a 2x2 interaction is `a x b`), effect; None where not known.
+        factorial: Main effects and interactions.
+        truth: Columns experiment, metric, variant (a 2x2 interaction is `a x b`), group, effect; None where not known.
         experiment: Table that was analysed.
 
     Returns:
-        One row an effect: metric, term, effect, standard_error, planted; no rows where the truth is not known.
+        One row an effect on all units: metric, term, effect, standard_error, planted; no rows where the truth is not
+        known.
     """
     columns = ["metric", "term", "effect", "standard_error", "planted"]
     if truth is None:
         return pd.DataFrame(columns=columns)
-    best = found.methods[found.methods["method"].isin(found.comparisons["method"])].rename(
-        columns={"variant": "term"}
-    )
-    crossed = found.factorial[found.factorial["term"].str.startswith("interaction ")].copy()
+    crossed = factorial[factorial["order"] > 1].copy()
     crossed["term"] = crossed["term"].str.removeprefix("interaction ").str.replace("+", " x ", regex=False)
-    planted = truth[truth["experiment"] == experiment].rename(columns={"variant": "term", "effect": "planted"})
-    rows = pd.concat([frame[columns[:4]] for frame in (best, crossed) if len(frame)])
-    return rows.merge(planted[["metric", "term", "planted"]], on=["metric", "term"])[columns]
+    planted = truth[(truth["experiment"] == experiment) & (truth["group"] == "all")]
+    planted = planted.rename(columns={"variant": "term", "effect": "planted"})
+    rows = [found.estimates.rename(columns={"variant": "term"})[columns[:4]]]
+    rows += [crossed[columns[:4]]] if len(crossed) else []
+    return pd.concat(rows).merge(planted[["metric", "term", "planted"]], on=["metric", "term"])[columns]
 
 
 def _clearest(rows: pd.DataFrame) -> pd.Series:
