@@ -1,0 +1,343 @@
+"""Was a step broken for some days: a scan over steps, devices and spans of days, held against sound logs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import ibis
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from journeybook.clickstream.links import links
+from journeybook.clickstream.sessions import CONVERSION, EXIT, START
+from journeybook.statistics import proportion_interval
+
+ALL, UNKNOWN = "(all)", "(unknown)"
+DAY = pd.Timedelta(days=1)
+# A span of days is looked at where the step is expected, and expected to be missed, so many times.
+_LEAST_EXPECTED = 5.0
+# Each length of the scan is so many times the one before.
+_GROWTH = 4 / 3
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class FaultScan:
+    """The deepest drop of every step.
+
+    Attributes:
+        table: One row a step, the deepest drop first: `source`, `target`, `device`, `starts_at` and `ends_at` (the
+            first midnight after), `n` (visits of the source meanwhile), `probability` of the step meanwhile with
+            `probability_low` and `probability_high`, `probability_outside`, `lost` (steps that did not happen),
+            `score` (standard errors below), `p_value` (family-wise) and `fault` (`p_value` at most `alpha`). The
+            interval is as narrow as if the span had been named beforehand.
+        daily: Visits and steps of the first row's source, step and device: `day`, `n`, `k`.
+        n_steps: Steps scanned, each device apart.
+        n_days: Days of the log.
+        threshold: Score that a sound log exceeds with chance `alpha`.
+        alpha: Chance that a sound log shows any fault.
+        n_simulations: Sound logs it was held against.
+        note: Why nothing can be scanned; None where something can.
+    """
+
+    table: pd.DataFrame
+    daily: pd.DataFrame
+    n_steps: int
+    n_days: int
+    threshold: float
+    alpha: float
+    n_simulations: int
+    note: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class PlantedFault:
+    """The planted fault beside what was found.
+
+    Attributes:
+        step: The step, as text.
+        found: Whether its drop is a fault in the table, on the right device.
+        overlap: Days in both spans as a share of the days in either; 0 where it is not found.
+        n_false: Faults in the table that were not planted.
+        starts_at: Planted first day.
+        ends_at: Planted first day after it.
+    """
+
+    step: str
+    found: bool
+    overlap: float
+    n_false: int
+    starts_at: pd.Timestamp
+    ends_at: pd.Timestamp
+
+
+def find_faults(
+    steps: ibis.Table,
+    *,
+    alpha: float,
+    shortest_days: int,
+    longest_days: int,
+    n_simulations: int,
+    rng: np.random.Generator,
+) -> FaultScan:
+    """Scan every step from a page, on every device and on all together, for days in which its share dropped.
+
+    The score of a span of days is how many standard errors the step was taken less often than its share over the
+    whole log says (Kulldorff's 1997 scan, with a score in place of the likelihood ratio); where days vary more than
+    chance, the standard error is as much larger. A step's drop is its span of the highest score. Looking at so
+    many steps and spans finds a drop in any log. So sound logs are simulated, in which every step keeps its share
+    on every day with the visits there were, and scanned alike: a drop is a fault where at most `alpha` of the
+    simulated logs hold, anywhere, a higher score. Steps into exit are not scanned (another step is then missing),
+    nor where visits begin.
+
+    Args:
+        steps: What `session_steps` returns; without times nothing can be scanned.
+        alpha: Chance that a sound log shows any fault.
+        shortest_days: Shortest span, in days; above 1, a single odd day (a holiday) is no fault.
+        longest_days: Longest span, in days; at most half the log is used.
+        n_simulations: Sound logs simulated, at least 1 / `alpha` - 1.
+        rng: Random numbers of the simulations.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha is {alpha}: it must be above 0 and below 1.")
+    if not 1 <= shortest_days <= longest_days:
+        raise ValueError(f"shortest_days is {shortest_days}: it must be from 1 to longest_days, {longest_days}.")
+    if (n_simulations + 1) * alpha < 1:
+        raise ValueError(f"n_simulations is {n_simulations}: at alpha {alpha} at least {1 / alpha - 1:.0f} are needed.")
+    if "session" not in steps.columns or "occurred_at" not in steps.columns:
+        return _nothing(alpha, "the data have no times")
+    days = _by_day(steps)
+    longest = min(longest_days, days.n_days // 2)
+    if longest < shortest_days or not len(days.names):
+        return _nothing(alpha, f"{days.n_days} days with {len(days.names)} busy steps are too little")
+    grid = [(length, _weights(days, length)) for length in _grid(shortest_days, longest)]
+    score = _deepest(days, days.took, grid).score
+    logs = (days.parts @ rng.binomial(days.cell_visits, days.cell_share) for _ in range(n_simulations))
+    greatest = np.array([_deepest(days, took, grid).score.max() for took in logs])
+    # The scan skips some lengths; the ends of what it found are sought among all.
+    every = ((length, _weights(days, length)) for length in range(shortest_days, longest + 1))
+    table = _table(days, _deepest(days, days.took, every))
+    table["score"] = score
+    table["p_value"] = (1 + (greatest[:, None] >= score).sum(axis=0)) / (1 + n_simulations)
+    table["fault"] = table["p_value"] <= alpha
+    order = np.argsort(-score, kind="stable")
+    daily = _daily(days, int(order[0]))
+    table = table.iloc[order].drop_duplicates(["source", "target"]).reset_index(drop=True)
+    return FaultScan(
+        table=table[[*_COLUMNS]],
+        daily=daily,
+        n_steps=len(days.names),
+        n_days=days.n_days,
+        threshold=float(np.sort(greatest)[::-1][int(alpha * (n_simulations + 1)) - 1]),
+        alpha=alpha,
+        n_simulations=n_simulations,
+        note=None,
+    )
+
+
+def compare_with_planted_fault(scan: FaultScan, planted: pd.DataFrame) -> PlantedFault:
+    """Hold the faults found against truth `event_faults`."""
+    truth = planted.iloc[0]
+    target = str(truth["target"]).replace("purchase", CONVERSION)
+    faults = scan.table[scan.table["fault"]]
+    right = (faults["source"] == truth["source"]) & (faults["target"] == target)
+    right &= faults["device"] == truth["device"]
+    overlap = 0.0
+    if right.any():
+        row = faults[right].iloc[0]
+        starts, ends = (sorted([row[name], truth[name]]) for name in ("starts_at", "ends_at"))
+        overlap = max((ends[0] - starts[1]) / (ends[1] - starts[0]), 0.0)
+    return PlantedFault(
+        step=f"{truth['source']} to {target} ({truth['device']})",
+        found=bool(right.any()),
+        overlap=overlap,
+        n_false=int((~right).sum()),
+        starts_at=pd.Timestamp(truth["starts_at"]),
+        ends_at=pd.Timestamp(truth["ends_at"]),
+    )
+
+
+_COLUMNS = (
+    "source",
+    "target",
+    "device",
+    "starts_at",
+    "ends_at",
+    "n",
+    "probability",
+    "probability_low",
+    "probability_high",
+    "probability_outside",
+    "lost",
+    "score",
+    "p_value",
+    "fault",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class _Days:
+    """Counts of each step and day, shape (steps, days), and the cells they are sums of.
+
+    Attributes:
+        names: `device`, `source` and `target` of each step.
+        first: First day of the log.
+        took: Steps.
+        visits: Visits of the step's source.
+        parts: 1 where a step holds a cell (a step on one device), shape (steps, cells).
+        cell_visits: Visits of the cell's source, shape (cells, days).
+        cell_share: Share of the cell's step among them, shape (cells, 1).
+    """
+
+    names: pd.DataFrame
+    first: pd.Timestamp
+    took: Array
+    visits: Array
+    parts: Array
+    cell_visits: NDArray[np.int64]
+    cell_share: Array
+
+    @property
+    def n_days(self) -> int:
+        return self.took.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Drops:
+    """The deepest drop of each step: its score, its first day and how many days it has."""
+
+    score: Array
+    start: NDArray[np.int64]
+    length: NDArray[np.int64]
+
+
+def _by_day(steps: ibis.Table) -> _Days:
+    """Count visits and steps by day, on each device and, where there are several, on all together."""
+    device = steps.device.fill_null(UNKNOWN) if "device" in steps.columns else ibis.literal(ALL)
+    found = links(steps.mutate(day=steps.occurred_at.date(), device=device), "day", "device")
+    keys = ["device", "source", "target", "day"]
+    counts = found.filter(found.source != START).group_by(keys).aggregate(n=found.n.sum()).order_by(keys).to_pandas()
+    day = pd.to_datetime(counts["day"])
+    first = day.min()
+    n_days = 0 if counts.empty else (day.max() - first).days + 1
+    at = ((day - first) // DAY).to_numpy(dtype=np.int64)
+    cell, cells = pd.MultiIndex.from_frame(counts[["device", "source", "target"]]).factorize()
+    page, pages = pd.MultiIndex.from_frame(counts[["device", "source"]]).factorize()
+    took, visits = (np.zeros((len(names), n_days), dtype=np.int64) for names in (cells, pages))
+    np.add.at(took, (cell, at), counts["n"].to_numpy())
+    np.add.at(visits, (page, at), counts["n"].to_numpy())
+    visits = visits[pages.get_indexer(cells.droplevel(2))]
+    parts, names = np.eye(len(cells)), cells.to_frame(index=False, name=["device", "source", "target"])
+    if names["device"].nunique() > 1:
+        step, together = cells.droplevel(0).factorize()
+        parts = np.vstack([parts, np.arange(len(together))[:, None] == step])
+        both = together.to_frame(index=False, name=["source", "target"])
+        names = pd.concat([names, both.assign(device=ALL)], ignore_index=True)
+    all_took, all_visits = parts @ took, parts @ visits
+    share = all_took.sum(axis=1) / all_visits.sum(axis=1)
+    busy = np.minimum(share, 1 - share) * all_visits.sum(axis=1) >= 2 * _LEAST_EXPECTED
+    busy &= (names["target"] != EXIT).to_numpy()
+    return _Days(
+        names=names[busy].reset_index(drop=True),
+        first=first,
+        took=all_took[busy],
+        visits=all_visits[busy],
+        parts=parts[busy],
+        cell_visits=visits,
+        cell_share=took.sum(axis=1, keepdims=True) / visits.sum(axis=1, keepdims=True),
+    )
+
+
+def _weights(days: _Days, length: int) -> Array:
+    """Return 1 / the standard error of each span of so many days, for one visit's variance of 1.
+
+    0 where the span is not looked at. Shape (steps, spans).
+    """
+    seen = np.pad(np.cumsum(days.visits, axis=1), ((0, 0), (1, 0)))
+    total = seen[:, -1:]
+    seen = seen[:, length:] - seen[:, :-length]
+    share = days.took.sum(axis=1, keepdims=True) / total
+    variance = seen * (1 - seen / total)
+    looked_at = (seen * np.minimum(share, 1 - share) >= _LEAST_EXPECTED) & (variance > 0)
+    return np.where(looked_at, 1 / np.sqrt(np.where(looked_at, variance, 1.0)), 0.0)
+
+
+def _deepest(days: _Days, took: Array, grid: Iterable[tuple[int, Array]]) -> _Drops:
+    """Return each step's span of the highest score, among spans of the lengths of the grid.
+
+    Args:
+        days: Visits.
+        took: Steps, those of `days` or simulated ones.
+        grid: Lengths and the weights of their spans.
+    """
+    missing = np.pad(np.cumsum(_missing(took, days.visits), axis=1), ((0, 0), (1, 0)))
+    best = np.full(len(took), -np.inf)
+    start, span = np.zeros(len(took), dtype=np.int64), np.ones(len(took), dtype=np.int64)
+    for length, weights in grid:
+        score = (missing[:, length:] - missing[:, :-length]) * weights
+        at = score.argmax(axis=1)
+        here = score[np.arange(len(score)), at]
+        better = here > best
+        best, start, span = np.where(better, [here, at, np.full(len(at), length)], [best, start, span])
+    return _Drops(best, start.astype(np.int64), span.astype(np.int64))
+
+
+def _missing(took: Array, visits: Array) -> Array:
+    """Return the steps missing each day against the share of the whole log, in standard deviations of a visit's.
+
+    The standard deviation holds Pearson's dispersion of the days, where it is above 1.
+    """
+    share = took.sum(axis=1, keepdims=True) / visits.sum(axis=1, keepdims=True)
+    missing = share * visits - took
+    variance = share * (1 - share)
+    squares = np.sum(missing**2 / np.maximum(visits, 1), axis=1, keepdims=True)
+    days_on = (visits > 0).sum(axis=1, keepdims=True)
+    return missing / np.sqrt(np.maximum(squares / np.maximum(days_on - 1, 1), variance))
+
+
+def _grid(shortest: int, longest: int) -> list[int]:
+    """Return lengths that grow by about a third.
+
+    >>> _grid(2, 20)
+    [2, 3, 4, 5, 7, 9, 12, 16, 20]
+    """
+    lengths = [shortest]
+    while lengths[-1] < longest:
+        lengths.append(min(max(lengths[-1] + 1, round(lengths[-1] * _GROWTH)), longest))
+    return lengths
+
+
+def _table(days: _Days, drops: _Drops) -> pd.DataFrame:
+    """Return what happened in the deepest drop of each step and outside it."""
+    day = np.arange(days.n_days)
+    inside = (day >= drops.start[:, None]) & (day < (drops.start + drops.length)[:, None])
+    n, k = (days.visits * inside).sum(axis=1), (days.took * inside).sum(axis=1)
+    outside = (days.took.sum(axis=1) - k) / (days.visits.sum(axis=1) - n)
+    ends = proportion_interval(k, n)
+    return days.names.assign(
+        starts_at=days.first + drops.start * DAY,
+        ends_at=days.first + (drops.start + drops.length) * DAY,
+        n=n.astype(np.int64),
+        probability=k / n,
+        probability_low=ends.low,
+        probability_high=ends.high,
+        probability_outside=outside,
+        lost=n * outside - k,
+    )
+
+
+def _daily(days: _Days, step: int) -> pd.DataFrame:
+    """Return the counts of one step: `day`, `n` visits of its source, `k` steps."""
+    n, k = (counts[step].astype(np.int64) for counts in (days.visits, days.took))
+    return pd.DataFrame({"day": days.first + np.arange(days.n_days) * DAY, "n": n, "k": k})
+
+
+def _nothing(alpha: float, note: str) -> FaultScan:
+    return FaultScan(
+        table=pd.DataFrame(columns=[*_COLUMNS]), daily=pd.DataFrame(columns=["day", "n", "k"]), n_steps=0,
+        n_days=0, threshold=np.nan, alpha=alpha, n_simulations=0, note=note,
+    )  # fmt: skip

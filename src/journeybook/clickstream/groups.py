@@ -1,0 +1,311 @@
+"""Whether the next step differs between groups of visitors, or between times, when one person takes many steps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import ibis
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from journeybook.clickstream.links import first_ranks, hashed, links, person_of
+from journeybook.clickstream.sessions import MOST_GROUPS
+
+GROUPINGS = ("device", "channel", "period", "visitor", "segment")
+OTHER = "(other)"
+# Groups and next steps kept apart in a test; rarer ones are put together.
+_MOST_LEVELS, _MOST_TARGETS = 8, 30
+# Links expected in each cell, at least; rarer next steps are put together.
+_LEAST_EXPECTED = 5.0
+# Visitors without whom a state is not tested: the variance between them is then hardly known.
+_FEWEST_CLUSTERS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class GroupDifferences:
+    """Tests of every state, one for each way of grouping.
+
+    Attributes:
+        table: One row a grouping and state, by grouping and p value: `grouping`, `state`, `n` (links),
+            `n_levels`, `statistic` (Pearson's chi-square), `df`, `design_effect` (how many times larger the
+            statistic is by chance than if every link were a new visitor's), `p_value` (visitors resampled in
+            thought), `p_plain` (by the plain chi-square), `p_adjusted` (Holm, over all rows), `differs`
+            (`p_adjusted` at most `alpha`), `cramers_v` (0 to 1), and where the difference is clearest: `level`,
+            `target`, `probability` (of the step in the group) and `probability_elsewhere`.
+        compared: Groupings that were compared.
+        left_out: Why others were not, by grouping.
+        n_untested: States and groupings with too little to test.
+        alpha: Chance of any false difference in the table.
+    """
+
+    table: pd.DataFrame
+    compared: tuple[str, ...]
+    left_out: dict[str, str]
+    n_untested: int
+    alpha: float
+
+
+def compare_groups(
+    steps: ibis.Table,
+    *,
+    group_by: Sequence[str] | None,
+    n_periods: int,
+    alpha: float,
+    segments: ibis.Table | None = None,
+) -> GroupDifferences:
+    """Test, state by state, whether the next step is distributed alike in all groups.
+
+    Pearson's chi-square with the second-order correction of Rao & Scott (1984): under the null the statistic is a
+    weighted sum of chi-squares whose weights come from the variance between visitors, and an F distribution of
+    the same mean and variance gives the p value (Thomas & Rao 1987). A visitor is a person, or the session of an
+    unknown one, whichever groups its links are in. Above 4,096 visitors they are put into so many random groups.
+
+    `period` cuts the days of the log into equal parts. `visitor` is new in a person's first session of the log and
+    returning after it; unknown visitors are left out, and so they are of `segment`, which is the one of the last
+    snapshot before the step, so that no purchase made later plays a part.
+
+    Args:
+        steps: What `session_steps` returns; of aggregated paths nothing can be compared.
+        group_by: Groupings among device, channel, period, visitor and segment; None is all the data have.
+        n_periods: Periods, 2 or more.
+        alpha: Chance of any false difference in the table.
+        segments: `person_id`, `as_of`, `segment`; None where there are none.
+
+    Raises:
+        ValueError: A grouping is unknown or not in the data, or a number is out of range.
+    """
+    if n_periods < 2:
+        raise ValueError(f"n_periods is {n_periods}: at least 2 are needed.")
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha is {alpha}: it must be above 0 and below 1.")
+    wanted = GROUPINGS if group_by is None else tuple(group_by)
+    unknown = [name for name in wanted if name not in GROUPINGS]
+    if unknown:
+        raise ValueError(f"group_by names {unknown[0]!r}: it may name {', '.join(GROUPINGS)}.")
+    left_out = {name: why for name in wanted if (why := _lacking(steps, name, segments))}
+    if group_by is not None and left_out:
+        name, why = next(iter(left_out.items()))
+        raise ValueError(f"group_by names {name!r}, but {why}.")
+    compared = tuple(name for name in wanted if name not in left_out)
+    found = [_compare(steps, name, n_periods, segments) for name in compared]
+    tested = [row for rows in found for row in rows if row is not None]
+    table = pd.DataFrame(tested, columns=[*_COLUMNS])
+    table["p_adjusted"] = _holm(table["p_value"].to_numpy(dtype=float))
+    table["differs"] = table["p_adjusted"] <= alpha
+    table["order"] = table["grouping"].map(wanted.index)
+    table = table.sort_values(["order", "p_value", "state"], ignore_index=True).drop(columns="order")
+    return GroupDifferences(
+        table=table,
+        compared=compared,
+        left_out=left_out,
+        n_untested=sum(row is None for rows in found for row in rows),
+        alpha=alpha,
+    )
+
+
+_COLUMNS = (
+    "grouping",
+    "state",
+    "n",
+    "n_levels",
+    "statistic",
+    "df",
+    "design_effect",
+    "p_value",
+    "p_plain",
+    "p_adjusted",
+    "differs",
+    "cramers_v",
+    "level",
+    "target",
+    "probability",
+    "probability_elsewhere",
+)
+
+
+def _lacking(steps: ibis.Table, grouping: str, segments: ibis.Table | None) -> str | None:
+    """Return what a grouping lacks, None where it can be compared."""
+    if "session" not in steps.columns:
+        return "of aggregated paths nothing is known but their number"
+    if grouping in ("device", "channel"):
+        return None if grouping in steps.columns else f"the events have no {grouping}"
+    if "occurred_at" not in steps.columns:
+        return "the events have no times"
+    if grouping == "segment" and segments is None:
+        return "there are no segments"
+    if grouping != "period" and not steps.known.any().execute():
+        return "no visitor is known"
+    return None
+
+
+def _compare(
+    steps: ibis.Table, grouping: str, n_periods: int, segments: ibis.Table | None
+) -> list[dict[str, object] | None]:
+    """Test every state for one grouping; None for a state with too little to test."""
+    if grouping == "period":
+        levelled = _by_period(steps, n_periods)
+    elif grouping == "visitor":
+        levelled = _new_or_returning(steps)
+    elif grouping == "segment":
+        levelled = _by_segment(steps, segments)
+    else:
+        levelled = steps.mutate(level=steps[grouping])
+    counts = _block_counts(levelled.filter(levelled.level.notnull()))
+    common = counts.groupby("level")["n"].sum().sort_values(ascending=False, kind="stable").index[:_MOST_LEVELS]
+    counts["level"] = counts["level"].where(counts["level"].isin(common), OTHER)
+    return [_test(grouping, str(state), part) for state, part in counts.groupby("source")]
+
+
+def _by_period(steps: ibis.Table, n_periods: int) -> ibis.Table:
+    """Add `level`: the first day of the period, of `n_periods` as equal as days allow."""
+    ends = steps.aggregate(first=steps.occurred_at.min().date(), last=steps.occurred_at.max().date()).to_pandas()
+    first, last = (pd.Timestamp(ends[name].iloc[0]) for name in ("first", "last"))
+    n_days = (last - first).days + 1
+    opens = [first + timedelta(days=round(n_days * k / n_periods)) for k in range(n_periods)]
+    branches = [(steps.occurred_at >= day, f"from {day:%Y-%m-%d}") for day in reversed(opens)]
+    return steps.mutate(level=ibis.cases(*branches))
+
+
+def _new_or_returning(steps: ibis.Table) -> ibis.Table:
+    """Add `level`: new in a person's first session, returning after it; null for unknown visitors."""
+    known = steps.filter(steps.known)
+    sessions = known.group_by("cluster", "session").aggregate(opens=known.occurred_at.min(), row=known.row.min())
+    within = {"group_by": sessions.cluster, "order_by": [sessions.opens, sessions.row]}
+    place = ibis.row_number().over(**within)
+    sessions = sessions.select("session", level=ibis.ifelse(place == 0, "new", "returning"))
+    return known.join(sessions, "session")
+
+
+def _by_segment(steps: ibis.Table, segments: ibis.Table) -> ibis.Table:
+    """Add `level`: the person's segment of the last snapshot before the step."""
+    snapshots = segments.select("person_id", "as_of", level=segments.segment.cast("string"))
+    until = snapshots.as_of.lead().over(group_by=snapshots.person_id, order_by=snapshots.as_of)
+    snapshots = snapshots.mutate(until=until.fill_null(pd.Timestamp.max.floor("D").to_pydatetime()))
+    known = steps.filter(steps.known).mutate(person_id=person_of(steps.cluster))
+    when = [
+        known.person_id == snapshots.person_id,
+        known.occurred_at >= snapshots.as_of,
+        known.occurred_at < snapshots.until,
+    ]
+    return known.join(snapshots, when)
+
+
+def _block_counts(levelled: ibis.Table) -> pd.DataFrame:
+    """Count links by block of visitors, level, source and target."""
+    ranks = first_ranks(levelled)
+    many = ranks.count().execute() > MOST_GROUPS
+    found = links(levelled, "cluster", "level").join(ranks, "cluster")
+    block = hashed(found["rank"], n_digits=3) if many else found["rank"].cast("string")
+    keys = ["block", "level", "source", "target"]
+    counts = found.mutate(block=block).group_by(keys).aggregate(n=ibis._.n.sum())
+    return counts.order_by(keys).to_pandas()
+
+
+def _test(grouping: str, state: str, counts: pd.DataFrame) -> dict[str, object] | None:
+    """Test one state: `block`, `level`, `target`, `n`."""
+    table, levels, targets = _by_block(counts)
+    seen = table.sum(axis=0)
+    if len(levels) < 2 or len(targets) < 2 or len(table) < _FEWEST_CLUSTERS:
+        return None
+    tested = rao_scott(table)
+    away = tested.residual[:, [k for k, name in enumerate(targets) if name != OTHER]]
+    g, j = np.unravel_index(np.abs(away).argmax(), away.shape)
+    j = [k for k, name in enumerate(targets) if name != OTHER][j]
+    elsewhere = seen.sum(axis=0) - seen[g]
+    return {
+        "grouping": grouping,
+        "state": state,
+        "n": int(seen.sum()),
+        "n_levels": len(levels),
+        "statistic": tested.statistic,
+        "df": tested.df,
+        "design_effect": tested.design_effect,
+        "p_value": tested.p_value,
+        "p_plain": float(stats.chi2.sf(tested.statistic, tested.df)),
+        "cramers_v": float(np.sqrt(tested.statistic / seen.sum() / min(len(levels) - 1, len(targets) - 1))),
+        "level": levels[g],
+        "target": targets[j],
+        "probability": seen[g, j] / seen[g].sum(),
+        "probability_elsewhere": elsewhere[j] / elsewhere.sum(),
+    }
+
+
+def _by_block(counts: pd.DataFrame) -> tuple[NDArray[np.float64], list[str], list[str]]:
+    """Return counts of shape (blocks, levels, targets), rare targets put together, and the names."""
+    by_level = counts.groupby("level")["n"].sum()
+    by_target = counts.groupby("target")["n"].sum().sort_values(ascending=False, kind="stable")
+    least = by_level.min() / by_level.sum()
+    kept = by_target.index[by_target * least >= _LEAST_EXPECTED][:_MOST_TARGETS]
+    block, blocks = pd.factorize(counts["block"])
+    levels, targets = [*by_level.index], [*kept, OTHER]
+    level = counts["level"].map(levels.index).to_numpy()
+    target = counts["target"].where(counts["target"].isin(kept), OTHER).map(targets.index).to_numpy()
+    table = np.zeros((len(blocks), len(levels), len(targets)))
+    np.add.at(table, (block, level, target), counts["n"].to_numpy())
+    # What is put together is left out where it is itself too rare to test.
+    if table[..., -1].sum() * least < _LEAST_EXPECTED:
+        table, targets = table[..., :-1], targets[:-1]
+    return table, levels, targets
+
+
+@dataclass(frozen=True, eq=False)
+class ClusteredTest:
+    """A chi-square test of a table whose entries come in clusters.
+
+    Attributes:
+        statistic: Pearson's chi-square.
+        df: Its degrees of freedom.
+        design_effect: How many times larger it is by chance than with independent entries.
+        p_value: By the second-order correction.
+        residual: How many standard errors each count is from its expectation, shape (levels, targets).
+    """
+
+    statistic: float
+    df: int
+    design_effect: float
+    p_value: float
+    residual: NDArray[np.float64]
+
+
+def rao_scott(counts: NDArray[np.floating]) -> ClusteredTest:
+    """Test that targets are distributed alike in all levels, entries of one cluster being dependent.
+
+    Under the null a cluster moves the table by its own counts less what the margins say; the sum of squares of
+    these moves over clusters is the covariance of observed less expected, whatever the dependence within clusters.
+
+    Args:
+        counts: Shape (clusters, levels, targets); no level and no target is empty.
+    """
+    observed = counts.sum(axis=0)
+    n = observed.sum()
+    share_level, share_target = observed.sum(axis=1) / n, observed.sum(axis=0) / n
+    expected = n * np.outer(share_level, share_target)
+    moves = (
+        counts
+        - counts.sum(axis=2, keepdims=True) * share_target
+        - share_level[:, None] * counts.sum(axis=1, keepdims=True)
+        + counts.sum(axis=(1, 2), keepdims=True) * np.outer(share_level, share_target)
+    )
+    m = len(counts)
+    moves = (moves - moves.mean(axis=0)).reshape(m, -1)
+    scaled = moves / np.sqrt(expected).ravel()
+    weights = scaled.T @ scaled * (m / (m - 1))
+    trace, squares = np.trace(weights), np.sum(weights**2)
+    statistic = float(np.sum((observed - expected) ** 2 / expected))
+    df = (observed.shape[0] - 1) * (observed.shape[1] - 1)
+    fitted_df = trace**2 / squares
+    p_value = float(stats.f.sf(statistic / trace, fitted_df, fitted_df * (m - 1)))
+    error = np.sqrt(np.diag(weights) * expected.ravel()).reshape(observed.shape)
+    residual = np.divide(observed - expected, error, out=np.zeros_like(error), where=error > 0)
+    return ClusteredTest(statistic, df, float(trace / df), p_value, residual)
+
+
+def _holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return p values adjusted by Holm (1979)."""
+    order = np.argsort(p_values, kind="stable")
+    grown = np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1))
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(grown, 1.0)
+    return adjusted
