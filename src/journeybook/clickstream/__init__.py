@@ -10,13 +10,15 @@ coverage.py      how often intervals hold the truth, by simulation
 """
 
 from journeybook.clickstream.attribution import Attribution, attribute, beside_planted
-from journeybook.clickstream.chain import TransitionModel, elasticities, improved, transition_model
+from journeybook.clickstream.chain import TransitionModel, transition_model, visits_from
 from journeybook.clickstream.channels import ChannelPaths, channel_paths
 from journeybook.clickstream.counts import StepCounts, count_steps
+from journeybook.clickstream.elasticity import elasticities, improved
 from journeybook.clickstream.intervals import (
     ChainDraws,
     bottleneck_table,
     draw_chains,
+    pool_rare,
     state_table,
     transition_table,
     without_exits,
@@ -83,5 +85,7 @@ __all__ = [
     "summarise",
     "transition_model",
     "transition_table",
+    "pool_rare",
+    "visits_from",
     "without_exits",
 ]

@@ -5,36 +5,72 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import breadth_first_order
+from scipy.sparse.linalg import SuperLU, splu
 
 Array = NDArray[np.floating]
+Numbers = NDArray[np.integer]
+
+_BLOCK = 256
 
 
 @dataclass(frozen=True, eq=False)
 class TransitionModel:
-    """A first-order chain with two ends, and what follows from it. `s` is the number of passing states.
+    """A first-order chain with two ends, and what follows from it. `s` passing states, `m` steps.
 
     Attributes:
         states: Passing states, those first seen as a source first.
-        probabilities: Estimated steps, shape (s, s + 2); the last two columns are conversion and exit.
-        visits: Expected visits to the state of the column from that of the row before the end, the
-            fundamental matrix (I - Q)^-1, shape (s, s).
+        source: Number of the state each step leaves, ascending, shape (m,).
+        target: Number of the state each step comes to, shape (m,); `s` is conversion and `s + 1` exit.
+        n: Observed steps, shape (m,).
+        steps: Their estimated probabilities, n over the visits of the source, shape (m,).
         conversion_probability: Probability of ending in conversion, by state, shape (s,).
         expected_steps: Expected steps to the end, by state, shape (s,).
+        steps_variance: Variance of the steps to the end, by state, shape (s,).
+        steps_to_conversion: Expected steps of those who convert, by state, shape (s,); NaN where nobody does.
     """
 
     states: tuple[str, ...]
-    probabilities: Array
-    visits: Array
+    source: Numbers
+    target: Numbers
+    n: Array
+    steps: Array
     conversion_probability: Array
     expected_steps: Array
+    steps_variance: Array
+    steps_to_conversion: Array
 
     def at(self, state: str) -> int:
         """Return the number of a state."""
         return self.states.index(state)
 
+    @property
+    def probabilities(self) -> Array:
+        """The steps as a matrix, shape (s, s + 2); the last two columns are conversion and exit."""
+        return dense(self, self.steps)
+
+    @property
+    def visits(self) -> Array:
+        """Expected visits to the state of the column from that of the row, (I - Q)^-1, shape (s, s)."""
+        return fundamental(self.probabilities)
+
+
+@dataclass(frozen=True, eq=False)
+class Visits:
+    """How often a journey is expected to come to each state.
+
+    Attributes:
+        mean: Expected visits, shape (s,).
+        variance: Variance of the visits, shape (s,).
+    """
+
+    mean: Array
+    variance: Array
+
 
 def transition_model(transitions: pd.DataFrame, *, conversion: str, exit: str) -> TransitionModel:
-    """Solve the journey as an absorbing Markov chain.
+    """Solve the journey as an absorbing Markov chain, by sparse LU factors of I - Q.
 
     Args:
         transitions: Counts `n` by `source` and `target`, several rows a pair are added up.
@@ -42,7 +78,8 @@ def transition_model(transitions: pd.DataFrame, *, conversion: str, exit: str) -
         exit: Absorbing state that counts as leaving.
 
     Returns:
-        Probabilities, expected steps and visits by state (Grinstead & Snell 1997, ch. 11).
+        The chain, expected steps and their variance by state (Grinstead & Snell 1997, ch. 11; Kemeny & Snell 1960,
+        theorem 3.3.5).
 
     Raises:
         ValueError: There are no counts, a count is negative, an end has steps that leave it, or a state can
@@ -54,40 +91,67 @@ def transition_model(transitions: pd.DataFrame, *, conversion: str, exit: str) -
     >>> float(transition_model(counts, conversion="heads", exit="(exit)").expected_steps[0])
     2.0
     """
-    states, counts = count_matrix(transitions, conversion=conversion, exit=exit)
-    stuck = _never_ends(counts)
-    if stuck.any():
-        name = states[int(np.argmax(stuck))]
-        raise ValueError(f"state {name!r} never reaches {conversion!r} or {exit!r}: every state must.")
-    probabilities = counts / counts.sum(axis=1, keepdims=True)
-    visits = fundamental(probabilities)
+    states, source, target, n = _numbered(transitions, conversion=conversion, exit=exit)
+    s = len(states)
+    stuck = _never_ends(source[n > 0], target[n > 0], s)
+    if len(stuck):
+        raise ValueError(f"state {states[stuck[0]]!r} never reaches {conversion!r} or {exit!r}: every state must.")
+    steps = n / np.bincount(source, weights=n, minlength=s)[source]
+    lu = factors(source, target, steps, s)
+    chance = lu.solve(_into(source, target, steps, s, end=s))
+    lengths = lu.solve(np.ones(s))
+    # Steps of those who convert: each visit before a conversion is a step on the way to it.
+    with np.errstate(invalid="ignore"):
+        to_conversion = lu.solve(chance) / np.where(chance > 0, chance, np.nan)
     return TransitionModel(
         states=states,
-        probabilities=probabilities,
-        visits=visits,
-        conversion_probability=visits @ probabilities[:, -2],
-        expected_steps=visits.sum(axis=1),
+        source=source,
+        target=target,
+        n=n,
+        steps=steps,
+        conversion_probability=chance,
+        expected_steps=lengths,
+        steps_variance=2 * lu.solve(lengths) - lengths - lengths**2,
+        steps_to_conversion=to_conversion,
     )
+
+
+def visits_from(model: TransitionModel, *, start: int) -> Visits:
+    """Return mean and variance of the visits to each state of journeys from `start`.
+
+    With N the expected visits, the variance is N_sj (2 N_jj - 1) - N_sj^2 (Kemeny & Snell 1960, theorem 3.3.3).
+    """
+    s = len(model.states)
+    lu = factors(model.source, model.target, model.steps, s)
+    own = np.empty(s)
+    for first in range(0, s, _BLOCK):
+        block = np.arange(first, min(first + _BLOCK, s))
+        own[block] = lu.solve(np.eye(s, len(block), -first))[block, np.arange(len(block))]
+    mean = lu.solve(np.eye(1, s, start)[0], trans="T")
+    return Visits(mean=mean, variance=mean * (2 * own - 1) - mean**2)
 
 
 def count_matrix(transitions: pd.DataFrame, *, conversion: str, exit: str) -> tuple[tuple[str, ...], Array]:
     """Return the passing states and their counts, shape (s, s + 2), conversion and exit last."""
-    total = transitions.groupby(["source", "target"], sort=False)["n"].sum()
-    if total.empty:
-        raise ValueError("transitions hold no rows: at least one step is needed.")
-    if (total < 0).any():
-        raise ValueError(f"n is {total.min()} for the step {total.idxmin()}: counts must not be negative.")
-    for end in (conversion, exit):
-        if end in total.index.get_level_values("source"):
-            raise ValueError(f"steps leave {end!r}: the journey ends there.")
-    sources = list(dict.fromkeys(total.index.get_level_values("source")))
-    targets = [name for name in dict.fromkeys(total.index.get_level_values("target")) if name not in sources]
-    states = (*sources, *[name for name in targets if name not in (conversion, exit)])
-    number = {name: k for k, name in enumerate([*states, conversion, exit])}
+    states, source, target, n = _numbered(transitions, conversion=conversion, exit=exit)
     counts = np.zeros((len(states), len(states) + 2))
-    for source, target, n in total.reset_index().itertuples(index=False):
-        counts[number[source], number[target]] = n
+    counts[source, target] = n
     return states, counts
+
+
+def dense(model: TransitionModel, values: Array) -> Array:
+    """Return values of the steps as matrices, shape (..., m) -> (..., s, s + 2)."""
+    s = len(model.states)
+    found = np.zeros((*values.shape[:-1], s, s + 2))
+    found[..., model.source, model.target] = values
+    return found
+
+
+def factors(source: Numbers, target: Numbers, steps: Array, s: int) -> SuperLU:
+    """Return the sparse LU factors of I - Q."""
+    inside = target < s
+    moves = sparse.csc_array((steps[inside], (source[inside], target[inside])), shape=(s, s))
+    return splu(sparse.csc_array(sparse.eye_array(s, format="csc") - moves))
 
 
 def fundamental(probabilities: Array) -> Array:
@@ -96,88 +160,37 @@ def fundamental(probabilities: Array) -> Array:
     return np.linalg.inv(np.eye(s) - probabilities[..., :s])
 
 
-def values_after(visits: Array, probabilities: Array) -> Array:
-    """Return the probability of conversion after each step's target: the states, then 1, then 0."""
-    chance = (visits @ probabilities[..., -2][..., None])[..., 0]
-    ends = np.broadcast_to([1.0, 0.0], (*chance.shape[:-1], 2))
-    return np.concatenate([chance, ends], axis=-1)
-
-
-def elasticities(probabilities: Array, *, start: int) -> Array:
-    """Return how much conversion grows, in per cent, when a step grows by one per cent of itself.
-
-    The other steps of the row shrink in proportion. With P the probability of conversion from `start`, N the
-    expected visits and h the probability of conversion by state,
-
-        dP/dp_ij = N_si (h_j - sum over k != j of p_ik h_k / (1 - p_ij)),  times p_ij / P.
-
-    Args:
-        probabilities: One chain or a stack of them, shape (..., s, s + 2), conversion and exit last.
-        start: Number of the state every journey begins in.
-
-    Returns:
-        The shape of `probabilities`; NaN where there is nothing to shift (p is 0 or 1), where nothing ever
-        converts, and for steps into exit.
-    """
-    p = probabilities
-    visits = fundamental(p)
-    after = values_after(visits, p)
-    whole = after[..., start, None, None]
-    free = (p > 0) & (p < 1)
-    rest = np.where(free, 1 - p, 1.0)
-    others = ((p @ after[..., None]) - p * after[..., None, :]) / rest
-    gain = visits[..., start, :, None] * (after[..., None, :] - others) * p
-    found = np.where(free & (whole > 0), gain / np.where(whole > 0, whole, 1.0), np.nan)
-    found[..., -1] = np.nan
+def _into(source: Numbers, target: Numbers, steps: Array, s: int, *, end: int) -> Array:
+    """Return the probability of stepping from each state straight into an end, shape (s,)."""
+    found = np.zeros(s)
+    found[source[target == end]] = steps[target == end]
     return found
 
 
-def improved(probabilities: Array, *, start: int, factor: float) -> Array:
-    """Return by what share conversion grows when each step in turn is multiplied by `factor`, up to 1.
-
-    The other steps of the row shrink in proportion. Exact, by the change of an inverse when one row changes
-    (Sherman & Morrison 1950).
-
-    Args:
-        probabilities: One chain or a stack of them, shape (..., s, s + 2), conversion and exit last.
-        start: Number of the state every journey begins in.
-        factor: What a step is multiplied by, above 0.
-
-    Returns:
-        The shape of `probabilities`; NaN where `elasticities` has it.
-    """
-    if not factor > 0:
-        raise ValueError(f"factor is {factor}: it must be above 0.")
-    p = probabilities
-    s = p.shape[-2]
-    visits = fundamental(p)
-    after = values_after(visits, p)
-    whole = after[..., start, None, None]
-    free = (p > 0) & (p < 1)
-    moved = np.minimum(p * factor, 1.0) - p
-    rest = np.where(free, 1 - p, 1.0)
-
-    # Change of the row's mean of any quantity: the step gains `moved`, the others lose it in proportion.
-    def change(quantity: Array) -> Array:
-        mean = (p * quantity).sum(axis=-1, keepdims=True)
-        return moved * (quantity - (mean - p * quantity) / rest)
-
-    gained = change(np.broadcast_to(after[..., None, :], p.shape))
-    back = np.concatenate([np.swapaxes(visits, -1, -2), np.zeros((*p.shape[:-2], s, 2))], axis=-1)
-    returns = change(back)
-    delta = visits[..., start, :, None] * gained / (1 - returns)
-    found = np.where(free & (whole > 0), delta / np.where(whole > 0, whole, 1.0), np.nan)
-    found[..., -1] = np.nan
-    return found
+def _numbered(
+    transitions: pd.DataFrame, *, conversion: str, exit: str
+) -> tuple[tuple[str, ...], Numbers, Numbers, Array]:
+    """Return the passing states, and the steps by number of source and target with their counts."""
+    total = transitions.groupby(["source", "target"], sort=False)["n"].sum()
+    if total.empty:
+        raise ValueError("transitions hold no rows: at least one step is needed.")
+    if (total < 0).any():
+        raise ValueError(f"n is {total.min()} for the step {total.idxmin()}: counts must not be negative.")
+    sources, targets = (total.index.get_level_values(name) for name in ("source", "target"))
+    for end in (conversion, exit):
+        if end in sources:
+            raise ValueError(f"steps leave {end!r}: the journey ends there.")
+    passing = dict.fromkeys(sources) | dict.fromkeys(targets)
+    states = tuple(name for name in passing if name not in (conversion, exit))
+    number = pd.Series(range(len(states) + 2), index=[*states, conversion, exit])
+    source, target = number[sources].to_numpy(), number[targets].to_numpy()
+    order = np.lexsort((target, source))
+    return states, source[order], target[order], total.to_numpy(dtype=float)[order]
 
 
-def _never_ends(counts: Array) -> NDArray[np.bool_]:
-    """Return which states have no way to either end."""
-    s = len(counts)
-    ends: NDArray[np.bool_] = np.asarray((counts[:, s:] > 0).any(axis=1))
-    for _ in range(s):
-        reached = ends | ((counts[:, :s] > 0) @ ends)
-        if (reached == ends).all():
-            break
-        ends = reached
-    return np.logical_not(ends)
+def _never_ends(source: Numbers, target: Numbers, s: int) -> Numbers:
+    """Return the states that have no way to either end, ascending."""
+    # Backwards from both ends, made one.
+    back = sparse.csr_array((np.ones(len(source)), (np.minimum(target, s), source)), shape=(s + 1, s + 1))
+    reached = breadth_first_order(back, s, return_predecessors=False)
+    return np.setdiff1d(np.arange(s), reached)

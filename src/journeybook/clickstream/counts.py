@@ -27,8 +27,9 @@ class StepCounts:
     """How often one step was followed by another, and what was counted on the way.
 
     Attributes:
-        counts: Columns `group`, `source`, `target`, `n`; every session begins at `(start)` and ends in
-            `(conversion)` or `(exit)`.
+        counts: Columns `group`, `source`, `target`, `n`, `seconds` (all that these steps took; 0 where there are
+            no times, and for the first and the last step of a session, which take none that is seen); every
+            session begins at `(start)` and ends in `(conversion)` or `(exit)`.
         conversion: Event that counts as conversion; None where every session ends in exit.
         n_events: Events read.
         n_sessions: Sessions, or walks of aggregated paths.
@@ -44,6 +45,7 @@ class StepCounts:
         n_unplaced: Events with neither session nor customer, set aside.
         n_cut_by_log: Sessions without conversion within one gap of the log's first or last event, which may
             have begun before it or gone on after it; None where there are no times.
+        timed: Whether the events have times.
         aggregated: Whether the input were paths with their numbers; people are then unknown.
     """
 
@@ -62,6 +64,7 @@ class StepCounts:
     n_short_sessions: int
     n_unplaced: int
     n_cut_by_log: int | None
+    timed: bool
     aggregated: bool
 
 
@@ -106,7 +109,10 @@ def count_steps(
     found = _counted(marked, _near_edges(marked, table, session_gap_minutes))
     kept = found[found["fate"] == KEPT]
     leaving = kept[kept["leaves"]].assign(source=kept["target"], target=EXIT)
-    counts = pd.concat([kept, leaving]).groupby(["group", "source", "target"], as_index=False)["n"].sum()
+    leaving = leaving.assign(seconds=0)
+    counts = (
+        pd.concat([kept, leaving]).groupby(["group", "source", "target"], as_index=False)[["n", "seconds"]].sum()
+    )
     by_fate = found.groupby("fate")[["n", "n_sessions"]].sum().reindex([KEPT, MACHINE, SHORT, AFTER], fill_value=0)
     n_events = int(table.count().execute())
     return StepCounts(
@@ -125,6 +131,7 @@ def count_steps(
         n_short_sessions=int(by_fate.loc[SHORT, "n_sessions"]),
         n_unplaced=n_events - int(by_fate["n"].sum()),
         n_cut_by_log=int(found["n_cut_by_log"].sum()) if "occurred_at" in marked.columns else None,
+        timed="occurred_at" in table.columns,
         aggregated=False,
     )
 
@@ -157,6 +164,7 @@ def _counted(marked: ibis.Table, near_edges: ibis.Value) -> pd.DataFrame:
     source, target = (ibis.ifelse(kept, name, nothing) for name in (marked.previous, marked.label))
     found = marked.group_by("group", "fate", source=source, target=target, leaves=leaves).aggregate(
         n=marked.count(),
+        seconds=marked.seconds.sum(),
         n_sessions=marked.opens.sum(),
         n_one_event=(marked.opens & marked.final).sum(),
         n_cut_by_log=(leaves & near_edges).sum(),
@@ -191,7 +199,7 @@ def _count_paths(paths: ibis.Table) -> StepCounts:
     found = counts.filter(counts.n > 0).order_by("source", "target").to_pandas().astype({"n": "int64"})
     n_conversions, n_nulls = int(totals["conversions"] or 0), int(totals["nulls"] or 0)
     return StepCounts(
-        counts=found.assign(group="all")[["group", "source", "target", "n"]],
+        counts=found.assign(group="all", seconds=0)[["group", "source", "target", "n", "seconds"]],
         conversion=CONVERSION if n_conversions else None,
         n_events=int(totals["n"]),
         n_sessions=n_conversions + n_nulls,
@@ -206,5 +214,6 @@ def _count_paths(paths: ibis.Table) -> StepCounts:
         n_short_sessions=0,
         n_unplaced=0,
         n_cut_by_log=None,
+        timed=False,
         aggregated=True,
     )

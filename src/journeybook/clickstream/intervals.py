@@ -1,50 +1,71 @@
 """The chain again and again on resampled people, and the tables of the page."""
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
-from journeybook.clickstream.chain import (
-    TransitionModel,
-    count_matrix,
-    elasticities,
-    fundamental,
-    improved,
-    transition_model,
-)
+from journeybook.clickstream.chain import TransitionModel, dense, factors, transition_model, visits_from
 from journeybook.clickstream.counts import StepCounts
+from journeybook.clickstream.elasticity import elasticity_of, growth_of, solve_chains
 from journeybook.clickstream.sessions import CONVERSION, EXIT, START
 
 Array = NDArray[np.floating]
 
+# Steps whose improvement is worked out and drawn again, those of the greatest elasticity.
+MOST_STEPS = 200
+OTHERS = "(other states)"
+
 
 @dataclass(frozen=True, eq=False)
 class ChainDraws:
-    """The chain of the data and of resampled data.
+    """The chain of the data and of resampled data. `m` steps of `s` states, `d` draws.
 
     Attributes:
         model: The chain of the data.
-        counts: Its counts, shape (s, s + 2), conversion and exit last.
-        draws: Counts of each draw, shape (draws, s, s + 2).
+        drawn: Counts of each draw, by step, shape (d, m).
+        minutes: Mean minutes of each step, shape (m,); 0 where there are no times.
+        drawn_minutes: The same of each draw, shape (d, m).
+        timed: Whether there are times.
         clustered: Whether whole people were drawn; False for aggregated paths, whose steps are taken for
             independent (Dirichlet).
         level: Probability that an interval holds its target.
     """
 
     model: TransitionModel
-    counts: Array
-    draws: Array
+    drawn: Array
+    minutes: Array
+    drawn_minutes: Array
+    timed: bool
     clustered: bool
     level: float
 
     @property
+    def drawn_steps(self) -> Array:
+        """Probabilities of the steps of each draw, shape (d, m); 0 where a draw never visits the source."""
+        totals = self.drawn_visits[:, self.model.source]
+        return self.drawn / np.where(totals > 0, totals, 1.0)
+
+    @property
+    def drawn_visits(self) -> Array:
+        """Visits to each state of each draw, shape (d, s)."""
+        return np.add.reduceat(
+            self.drawn, np.searchsorted(self.model.source, range(len(self.model.states))), axis=1
+        )
+
+    @property
+    def counts(self) -> Array:
+        """Counts as a matrix, shape (s, s + 2), conversion and exit last."""
+        return dense(self.model, self.model.n)
+
+    @property
     def probabilities(self) -> Array:
-        """The chain of each draw, shape (draws, s, s + 2); a state that no draw visits leads to exit."""
-        totals = self.draws.sum(axis=-1, keepdims=True)
-        chain = self.draws / np.where(totals > 0, totals, 1.0)
-        chain[..., -1] = np.where(totals[..., 0] > 0, chain[..., -1], 1.0)
+        """The chain of each draw, shape (d, s, s + 2); a state that no draw visits leads to exit."""
+        chain = dense(self.model, self.drawn_steps)
+        chain[..., -1] = np.where(chain.sum(axis=-1) > 0, chain[..., -1], 1.0)
         return chain
 
 
@@ -67,67 +88,127 @@ def draw_chains(
         raise ValueError(f"n_draws is {n_draws}: at least 2 are needed.")
     frame = counts.counts
     model = transition_model(frame, conversion=CONVERSION, exit=EXIT)
-    states, total = count_matrix(frame, conversion=CONVERSION, exit=EXIT)
+    number = pd.Series(range(len(model.states) + 2), index=[*model.states, CONVERSION, EXIT])
+    key = model.source * len(number) + model.target
+    step = np.searchsorted(
+        key, number[frame["source"]].to_numpy() * len(number) + number[frame["target"]].to_numpy()
+    )
+    seconds = np.bincount(step, weights=frame["seconds"], minlength=len(key))
     clustered = not (counts.aggregated or independent)
-    if not clustered:
-        draws = rng.standard_gamma(np.broadcast_to(total, (n_draws, *total.shape)))
-        return ChainDraws(model=model, counts=total, draws=draws, clustered=False, level=level)
-    number = pd.Series(range(len(states) + 2), index=[*states, CONVERSION, EXIT])
-    cell = number[frame["source"]].to_numpy() * total.shape[1] + number[frame["target"]].to_numpy()
-    group, names = pd.factorize(frame["group"], sort=True)
-    table = np.zeros((len(names), total.size))
-    np.add.at(table, (group, cell), frame["n"].to_numpy())
-    weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_draws)
-    draws = (weights @ table).reshape(n_draws, *total.shape)
-    return ChainDraws(model=model, counts=total, draws=draws, clustered=True, level=level)
-
-
-def transition_table(chain: ChainDraws) -> pd.DataFrame:
-    """Return every step seen: source, target, n, probability and its interval."""
-    source, target = np.nonzero(chain.counts)
-    low, high = _ends(chain, chain.probabilities[:, source, target])
-    names = np.array([*chain.model.states, CONVERSION, EXIT], dtype=object)
-    return _by_source(
-        pd.DataFrame(
-            {
-                "source": names[source],
-                "target": names[target],
-                "n": chain.counts[source, target].astype(np.int64),
-                "probability": chain.model.probabilities[source, target],
-                "probability_low": low,
-                "probability_high": high,
-            }
+    if clustered:
+        group, names = pd.factorize(frame["group"], sort=True)
+        weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_draws)
+        drawn, spent = (
+            weights @ sparse.csr_array((frame[column], (group, step)), shape=(len(names), len(key)))
+            for column in ("n", "seconds")
         )
+    else:
+        drawn = rng.standard_gamma(np.broadcast_to(model.n, (n_draws, len(key))))
+        spent = drawn * seconds / np.where(model.n > 0, model.n, 1)
+    return ChainDraws(
+        model=model,
+        drawn=drawn,
+        minutes=seconds / 60 / np.where(model.n > 0, model.n, 1),
+        drawn_minutes=spent / 60 / np.where(drawn > 0, drawn, 1),
+        timed=counts.timed,
+        clustered=clustered,
+        level=level,
     )
 
 
+def pool_rare(chain: ChainDraws, *, least_visits: int) -> ChainDraws:
+    """Return the chain with its rare states made one, for display only: no conclusion is drawn from it.
+
+    Args:
+        chain: The chain and its draws.
+        least_visits: States of fewer visits become `OTHERS`; `(start)` never does, nor does a single state.
+    """
+    model = chain.model
+    rare = np.bincount(model.source, weights=model.n) < least_visits
+    if START in model.states:
+        rare[model.at(START)] = False
+    if rare.sum() < 2:
+        return chain
+    names = np.array([*model.states, CONVERSION, EXIT], dtype=object)
+    names[: len(rare)][rare] = OTHERS
+    frame = pd.DataFrame({"source": names[model.source], "target": names[model.target], "n": model.n})
+    pooled = transition_model(frame, conversion=CONVERSION, exit=EXIT)
+    number = pd.Series(range(len(pooled.states) + 2), index=[*pooled.states, CONVERSION, EXIT])
+    width = len(number)
+    key = number[frame["source"]].to_numpy() * width + number[frame["target"]].to_numpy()
+    step = np.searchsorted(pooled.source * width + pooled.target, key)
+    add_up = sparse.csr_array((np.ones(len(step)), (np.arange(len(step)), step)), shape=(len(step), len(pooled.n)))
+    drawn = chain.drawn @ add_up
+    spent, drawn_spent = (model.n * chain.minutes) @ add_up, (chain.drawn * chain.drawn_minutes) @ add_up
+    return replace(
+        chain,
+        model=pooled,
+        drawn=drawn,
+        minutes=spent / pooled.n,
+        drawn_minutes=drawn_spent / np.where(drawn > 0, drawn, 1),
+    )
+
+
+def transition_table(chain: ChainDraws) -> pd.DataFrame:
+    """Return every step seen: source, target, n, probability, its interval and, with times, its mean minutes."""
+    model, visited = chain.model, chain.drawn_visits[:, chain.model.source] > 0
+    low, high = _ends(chain, np.where(visited, chain.drawn_steps, np.nan))
+    names = np.array([*model.states, CONVERSION, EXIT], dtype=object)
+    frame = pd.DataFrame(
+        {
+            "source": names[model.source],
+            "target": names[model.target],
+            "n": model.n.astype(np.int64),
+            "probability": model.steps,
+            "probability_low": low,
+            "probability_high": high,
+        }
+    )
+    if chain.timed:
+        unseen = (frame["source"] == START) | (frame["target"] == EXIT)
+        frame["minutes"] = np.where(unseen, np.nan, chain.minutes)
+    return _by_source(frame[frame["n"] > 0])
+
+
 def state_table(chain: ChainDraws) -> pd.DataFrame:
-    """Return every state: visits, chance of conversion, steps to the end, who leaves, and what that loses.
+    """Return every state: what becomes of a visit, how often it is visited, who leaves, and what that loses.
 
     Lost conversions are the exits at a state times the chance of conversion of a visit that does not leave
     at once, h / (1 - p_exit): what the exits would have brought had they gone on like the others.
+
+    Returns:
+        `state`, `visits`, `conversion_probability`, `expected_steps` (to the end of the session), `steps_sd`,
+        `visits_per_session` and its `visits_sd`, `steps_to_conversion` and `minutes_to_conversion` (of those who
+        convert; missing where nobody does, and without times), `drop_off` (share of the visits that are the last),
+        `lost_conversions`; `_low` and `_high` are intervals. Most lost first.
     """
-    p = chain.model.probabilities
-    chance, lost = _lost(p, chain.counts)
-    draws = chain.probabilities
-    drawn_chance, drawn_lost = _lost(draws, chain.draws)
-    chance_low, chance_high = _ends(chain, drawn_chance)
-    lost_low, lost_high = _ends(chain, drawn_lost)
-    leaves_low, leaves_high = _ends(chain, draws[..., -1])
+    model, start = chain.model, chain.model.at(START)
+    none = np.empty(0, dtype=int)
+    whole = solve_chains(model, model.steps[None], start=start, asked=none, times=chain.minutes[None])
+    drawn = solve_chains(model, chain.drawn_steps, start=start, asked=none, times=chain.drawn_minutes)
+    seen = chain.drawn_visits > 0
+    exits, drawn_exits = _exits(model, model.n[None])[0], _exits(model, chain.drawn)
+    visits = np.bincount(model.source, weights=model.n)
+    leaves = np.where(seen, drawn_exits / np.where(seen, chain.drawn_visits, 1), np.nan)
+    per_session = visits_from(model, start=start)
     frame = pd.DataFrame(
         {
-            "state": chain.model.states,
-            "visits": chain.counts.sum(axis=1).astype(np.int64),
-            "conversion_probability": chance,
-            "conversion_probability_low": chance_low,
-            "conversion_probability_high": chance_high,
-            "expected_steps": chain.model.expected_steps,
-            "drop_off": p[:, -1],
-            "drop_off_low": leaves_low,
-            "drop_off_high": leaves_high,
-            "lost_conversions": lost,
-            "lost_conversions_low": lost_low,
-            "lost_conversions_high": lost_high,
+            "state": model.states,
+            "visits": visits.astype(np.int64),
+            **_with_ends(chain, "conversion_probability", whole.chance[0], np.where(seen, drawn.chance, np.nan)),
+            "expected_steps": model.expected_steps,
+            "steps_sd": np.sqrt(np.maximum(model.steps_variance, 0)),
+            "visits_per_session": per_session.mean,
+            "visits_sd": np.sqrt(np.maximum(per_session.variance, 0)),
+            "steps_to_conversion": model.steps_to_conversion,
+            **(_with_ends(chain, "minutes_to_conversion", whole.time[0], drawn.time) if chain.timed else {}),
+            **_with_ends(chain, "drop_off", exits / visits, leaves),
+            **_with_ends(
+                chain,
+                "lost_conversions",
+                _lost(exits, exits / visits, whole.chance[0]),
+                _lost(drawn_exits, np.nan_to_num(leaves), drawn.chance),
+            ),
         }
     )
     return frame.sort_values(["lost_conversions", "visits"], ascending=False, ignore_index=True, kind="stable")
@@ -143,28 +224,41 @@ def bottleneck_table(chain: ChainDraws, *, improvement: float) -> pd.DataFrame:
     Returns:
         `source`, `target`, `n`, `probability`, `elasticity` with its interval, `gain` (relative growth of
         conversion with the improvement) with its interval, `extra_conversions` (gain times the conversions
-        seen) and `first_share` (share of the draws in which the step ranks first). No rows where nothing
-        converts.
+        seen) with its interval and `first_share` (share of the draws in which the step ranks first), the
+        `MOST_STEPS` of the greatest elasticity. No rows where nothing converts.
     """
-    start = chain.model.at(START)
-    p, draws = chain.model.probabilities, chain.probabilities
-    elastic = elasticities(p, start=start)
-    source, target = np.nonzero(np.isfinite(elastic))
-    if not len(source):
+    model, start = chain.model, chain.model.at(START)
+    every = np.arange(len(model.steps))
+    still = np.zeros((1, len(every)))
+    elastic = elasticity_of(
+        model, solve_chains(model, model.steps[None], start=start, asked=every[:0], times=still), start=start
+    )[0]
+    asked = np.argsort(-np.nan_to_num(elastic, nan=-np.inf), kind="stable")[:MOST_STEPS]
+    asked = asked[np.isfinite(elastic[asked])]
+    if not len(asked):
         return pd.DataFrame(columns=[*_BOTTLENECKS])
-    drawn = elasticities(draws, start=start)[:, source, target]
-    gain = improved(p, start=start, factor=1 + improvement)[source, target]
-    drawn_gain = improved(draws, start=start, factor=1 + improvement)[:, source, target]
-    low, high = _ends(chain, drawn)
-    gain_low, gain_high = _ends(chain, drawn_gain)
+    whole = solve_chains(model, model.steps[None], start=start, asked=asked, times=still)
+    again = solve_chains(model, chain.drawn_steps, start=start, asked=asked, times=np.zeros_like(chain.drawn))
+    drawn = elasticity_of(model, again, start=start)[:, asked]
+    gain = growth_of(model, whole, start=start, asked=asked, factor=1 + improvement)[0]
+    drawn_gain = growth_of(model, again, start=start, asked=asked, factor=1 + improvement)
     ranked = drawn[np.isfinite(drawn).any(axis=1)]
-    first = np.bincount(np.nanargmax(ranked, axis=1), minlength=len(source)) / max(len(ranked), 1)
-    names = np.array([*chain.model.states, CONVERSION, EXIT], dtype=object)
-    columns = [names[source], names[target], chain.counts[source, target].astype(np.int64), p[source, target]]
-    columns += [elastic[source, target], low, high, gain, gain_low, gain_high]
-    columns += [gain * chain.counts[:, -2].sum(), first]
-    frame = pd.DataFrame(dict(zip(_BOTTLENECKS, columns, strict=True)))
-    return frame.sort_values("elasticity", ascending=False, ignore_index=True, kind="stable")
+    names = np.array([*model.states, CONVERSION, EXIT], dtype=object)
+    n_conversions = model.n[model.target == len(model.states)].sum()
+    gains = _with_ends(chain, "gain", gain, drawn_gain)
+    frame = pd.DataFrame(
+        {
+            "source": names[model.source[asked]],
+            "target": names[model.target[asked]],
+            "n": model.n[asked].astype(np.int64),
+            "probability": model.steps[asked],
+            **_with_ends(chain, "elasticity", elastic[asked], drawn),
+            **gains,
+            **{name.replace("gain", "extra_conversions"): value * n_conversions for name, value in gains.items()},
+            "first_share": np.bincount(np.nanargmax(ranked, axis=1), minlength=len(asked)) / max(len(ranked), 1),
+        }
+    )
+    return frame[[*_BOTTLENECKS]]
 
 
 def without_exits(chain: ChainDraws) -> pd.DataFrame:
@@ -177,24 +271,21 @@ def without_exits(chain: ChainDraws) -> pd.DataFrame:
         `source`, `target`, `n`, `probability`, `probability_without_exits`, and of the source
         `conversion_probability` and `conversion_without_exits`; the most frequent steps first.
     """
-    p = chain.model.probabilities
-    stays = 1 - p[:, -1]
-    spread = p[:, :-1] / np.where(stays > 0, stays, 1.0)[:, None]
-    s = len(p)
-    can = _reaches(spread)
-    converts = np.zeros(s)
-    inside = spread[np.ix_(can, [*np.flatnonzero(can)])]
-    converts[can] = np.linalg.solve(np.eye(can.sum()) - inside, spread[can, -1])
-    source, target = np.nonzero(chain.counts[:, :-1])
-    names = np.array([*chain.model.states, CONVERSION], dtype=object)
+    model = chain.model
+    s = len(model.states)
+    stays = model.target != s + 1
+    source, target, n = model.source[stays], model.target[stays], model.n[stays]
+    spread = n / np.bincount(source, weights=n, minlength=s)[source]
+    converts = _converts_in_the_end(source, target, spread, s)
+    names = np.array([*model.states, CONVERSION], dtype=object)
     frame = pd.DataFrame(
         {
             "source": names[source],
             "target": names[target],
-            "n": chain.counts[source, target].astype(np.int64),
-            "probability": p[source, target],
-            "probability_without_exits": spread[source, target],
-            "conversion_probability": chain.model.conversion_probability[source],
+            "n": n.astype(np.int64),
+            "probability": model.steps[stays],
+            "probability_without_exits": spread,
+            "conversion_probability": model.conversion_probability[source],
             "conversion_without_exits": converts[source],
         }
     )
@@ -213,20 +304,37 @@ _BOTTLENECKS = (
     "gain_low",
     "gain_high",
     "extra_conversions",
+    "extra_conversions_low",
+    "extra_conversions_high",
     "first_share",
 )
 
 
-def _lost(probabilities: Array, counts: Array) -> tuple[Array, Array]:
-    """Return the chance of conversion and the conversions lost by state, of one chain or of a stack."""
-    chance = (fundamental(probabilities) @ probabilities[..., -2][..., None])[..., 0]
-    stays = 1 - probabilities[..., -1]
-    return chance, counts[..., -1] * chance / np.where(stays > 0, stays, 1.0)
+def _exits(model: TransitionModel, counts: Array) -> Array:
+    """Return how often each state is left for exit, shape (d, m) -> (d, s)."""
+    found = np.zeros((len(counts), len(model.states)))
+    leaves = model.target == len(model.states) + 1
+    found[:, model.source[leaves]] = counts[:, leaves]
+    return found
+
+
+def _lost(exits: Array, drop_off: Array, chance: Array) -> Array:
+    """Return the conversions lost by state, of one chain or of a stack."""
+    return exits * chance / np.where(drop_off < 1, 1 - drop_off, 1.0)
+
+
+def _with_ends(chain: ChainDraws, name: str, value: Array, drawn: Array) -> dict[str, Array]:
+    """Return a column and the two ends of its interval, by name."""
+    low, high = _ends(chain, drawn)
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
 def _ends(chain: ChainDraws, drawn: Array) -> tuple[Array, Array]:
     tail = (1 - chain.level) / 2
-    low, high = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
+    with warnings.catch_warnings():
+        # A column without a single number has no interval.
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        low, high = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
     return low, high
 
 
@@ -238,9 +346,17 @@ def _by_source(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.loc[order].reset_index(drop=True)
 
 
-def _reaches(spread: Array) -> NDArray[np.bool_]:
-    """Return which states have a way to conversion, the last column."""
-    can = spread[:, -1] > 0
-    for _ in range(len(spread)):
-        can = can | ((spread[:, : len(spread)] > 0) @ can)
-    return can
+def _converts_in_the_end(source: NDArray, target: NDArray, spread: Array, s: int) -> Array:
+    """Return the chance of conversion where nobody leaves; states that cannot convert have none."""
+    can = np.zeros(s + 1, dtype=bool)
+    can[s] = True
+    for _ in range(s):
+        grown = can.copy()
+        grown[source[can[target]]] = True
+        if (grown == can).all():
+            break
+        can = grown
+    # Steps among those that can convert; a step to the others is a way out.
+    among = can[source] & can[target]
+    straight = np.bincount(source[among], weights=(spread * (target == s))[among], minlength=s)
+    return factors(source[among], target[among], spread[among], s).solve(straight)

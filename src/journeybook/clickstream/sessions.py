@@ -85,8 +85,8 @@ def mark_events(
     Returns:
         The columns of `events`, `cluster` and `known`, and further `session`, `label`, `converts` (whether it is
         the conversion), `step` (from 0), `previous`, `last`, `opens` and `final` (first and last event of the
-        session before any cut), `fate` (`KEPT`, `MACHINE`, `SHORT` or `AFTER`) and, where there are times,
-        `opened_at`.
+        session before any cut), `fate` (`KEPT`, `MACHINE`, `SHORT` or `AFTER`), `seconds` since the event before
+        (0 for the first), and, where there are times, `opened_at`.
     """
     _check_rules(session_gap_minutes, least_events, most_events, least_pause_seconds)
     _check_names(events, conversion)
@@ -132,23 +132,23 @@ def _keyed(base: ibis.Table) -> tuple[ibis.Table, list[str]]:
 
 
 def _opened(base: ibis.Table, keys: list[str], session_gap_minutes: float) -> ibis.Table:
-    """Add `place`, from 1, `before`, the event before, and whether it `opens` or is `final` in a session."""
+    """Add `place`, from 1, the event `before`, the `seconds` since, and whether one `opens` or is `final`."""
     within = {"group_by": keys, "order_by": _order(base)}
     found = {"place": ibis.row_number().over(**within) + 1, "before": base.event.lag().over(**within)}
     found["following"] = base.event.lead().over(**within)
-    paused = "occurred_at" in base.columns and keys != ["given"]
-    if paused:
+    if "occurred_at" in base.columns:
         found |= {
             "earlier": base.occurred_at.lag().over(**within),
             "later": base.occurred_at.lead().over(**within),
         }
     base = base.mutate(**found)
-    opens, final = base.before.isnull(), base.following.isnull()
-    if paused:
+    opens, final, seconds = base.before.isnull(), base.following.isnull(), ibis.literal(0, "int64")
+    if "occurred_at" in base.columns:
         gap = ibis.interval(seconds=round(session_gap_minutes * 60))
         opens = opens | (base.given.isnull() & (base.occurred_at > base.earlier + gap))
         final = final | (base.given.isnull() & (base.later > base.occurred_at + gap))
-    return base.mutate(opens=opens, final=final)
+        seconds = base.occurred_at.epoch_seconds() - base.earlier.epoch_seconds()
+    return base.mutate(opens=opens, final=final, seconds=ibis.ifelse(opens, 0, seconds))
 
 
 def _numbered(base: ibis.Table, keys: list[str]) -> ibis.Table:

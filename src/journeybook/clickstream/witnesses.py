@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from journeybook.clickstream.chain import TransitionModel, elasticities, fundamental, transition_model
+from journeybook.clickstream.chain import TransitionModel, fundamental, transition_model
+from journeybook.clickstream.elasticity import elasticities
 from journeybook.clickstream.sessions import CONVERSION, START
 
 Array = NDArray[np.floating]
@@ -94,7 +95,7 @@ def elasticity_error(model: TransitionModel) -> float:
     """Return the greatest difference between the elasticities and brute force; 0 where nothing converts."""
     start = model.at(START)
     forced = elasticity_by_difference(model.probabilities, start=start)
-    difference = np.abs(forced - elasticities(model.probabilities, start=start))
+    difference = np.abs(forced[model.source, model.target] - elasticities(model, start=start))
     return float(np.nanmax(difference, initial=0.0))
 
 
