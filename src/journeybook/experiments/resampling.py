@@ -64,7 +64,7 @@ def _quantile_draws(values: np.ndarray, quantile: float, n_draws: int, rng: np.r
     # The next of the uniforms: the smallest of those that are left, all above the first.
     second = first + (1 - first) * rng.beta(1, n - rank - 1, n_draws)
     low, high = ((n * u).astype(np.int64).clip(max=n - 1) for u in (first, second))
-    return (1 - share) * ordered[low] + share * ordered[high]
+    return ordered[low] + share * (ordered[high] - ordered[low])
 
 
 def poisson_bootstrap(
