@@ -20,6 +20,7 @@ from journeybook.clickstream.sessions import (
 )
 
 _DIGITS = 3
+_COUNTS = ("group", "source", "target", "n", "seconds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,11 +109,9 @@ def count_steps(
     marked = marked.join(groups.select("cluster", "group"), "cluster")
     found = _counted(marked, _near_edges(marked, table, session_gap_minutes))
     kept = found[found["fate"] == KEPT]
-    leaving = kept[kept["leaves"]].assign(source=kept["target"], target=EXIT)
-    leaving = leaving.assign(seconds=0)
-    counts = (
-        pd.concat([kept, leaving]).groupby(["group", "source", "target"], as_index=False)[["n", "seconds"]].sum()
-    )
+    exits = kept.groupby(["group", "target"], as_index=False)["n_exits"].sum().query("n_exits > 0")
+    exits = exits.assign(seconds=0, exit=EXIT).set_axis(["group", "source", "n", "seconds", "target"], axis=1)
+    counts = pd.concat([kept[[*_COUNTS]], exits[[*_COUNTS]]], ignore_index=True)
     by_fate = found.groupby("fate")[["n", "n_sessions"]].sum().reindex([KEPT, MACHINE, SHORT, AFTER], fill_value=0)
     n_events = int(table.count().execute())
     return StepCounts(
@@ -157,19 +156,20 @@ def cluster_groups(events: ibis.Table) -> ibis.Table:
 
 
 def _counted(marked: ibis.Table, near_edges: ibis.Value) -> pd.DataFrame:
-    """Count marked events by group, fate and, of those that are kept, source, target and whether they leave."""
+    """Count marked events by group, fate and, of those that are kept, source and target."""
     kept = marked.fate == KEPT
     leaves = marked.final & ~marked.converts & kept
     nothing = ibis.null("string")
     source, target = (ibis.ifelse(kept, name, nothing) for name in (marked.previous, marked.label))
-    found = marked.group_by("group", "fate", source=source, target=target, leaves=leaves).aggregate(
+    found = marked.group_by("group", "fate", source=source, target=target).aggregate(
         n=marked.count(),
+        n_exits=leaves.sum(),
         seconds=marked.seconds.sum(),
         n_sessions=marked.opens.sum(),
         n_one_event=(marked.opens & marked.final).sum(),
         n_cut_by_log=(leaves & near_edges).sum(),
     )
-    return found.order_by("group", "fate", "source", "target", "leaves").to_pandas()
+    return found.order_by("group", "fate", "source", "target").to_pandas()
 
 
 def _near_edges(marked: ibis.Table, table: ibis.Table, session_gap_minutes: float) -> ibis.Value:
