@@ -194,7 +194,7 @@ def price_list(
     """
     if costs is None:
         return {
-            f"{share:.0%} of a response's value": dict.fromkeys(messages, share * value_per_response)
+            f"{100 * share:g} % of a response": dict.fromkeys(messages, share * value_per_response)
             for share in PRICE_SHARES
         }
     for name, cost in costs.items():

@@ -267,7 +267,8 @@ def true_values(deciding: Deciding, contacts: ContactFrame, split: Split, truth:
 
     Returns:
         One row a set of costs and policy: `prices`, `policy`, `responses_per_1000_true`,
-        `profit_per_1000_true`, `gain_per_1000_true`.
+        `profit_per_1000_true`, `gain_per_1000_true`, and `errors_off`, by how many of its standard errors the
+        doubly robust profit lies above the true one.
     """
     test = deciding.test
     assert test is not None
@@ -283,7 +284,10 @@ def true_values(deciding: Deciding, contacts: ContactFrame, split: Split, truth:
         profit = deciding.value_per_response * responses - charged[chosen].mean()
         records.append((prices, policy, PER * responses, PER * profit, PER * (profit - nothing)))
     names = [f"{name}_per_1000_true" for name in ("responses", "profit", "gain")]
-    return pd.DataFrame(records, columns=["prices", "policy", *names])
+    table = pd.DataFrame(records, columns=["prices", "policy", *names])
+    said = deciding.policy[deciding.policy["estimator"] == "dr"].reset_index(drop=True)
+    error = (said["profit_per_1000_high"] - said["profit_per_1000_low"]) / 2 / norm.ppf(0.975)
+    return table.assign(errors_off=(said["profit_per_1000"] - table["profit_per_1000_true"]) / error)
 
 
 def _undecided(why_not: str, *, test: Decisions | None = None) -> Deciding:

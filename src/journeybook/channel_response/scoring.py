@@ -75,17 +75,17 @@ def _as_trained(values: pd.Series, column: TrainedColumn) -> pd.Series:
         strange = ~words.isin(column.levels)
         if column.others:
             return words.mask(strange, RARE)
-        _refuse(words, strange, column.name, f"training knew {', '.join(column.levels)}")
+        _refuse(words, strange, column.name, f"the model knows {', '.join(column.levels)}")
         return words
     numbers = pd.to_numeric(values.mask(absent), errors="coerce").astype("float64")
     _refuse(values, numbers.isna() & ~absent, column.name, "a number is needed")
     if not column.missing:
-        _refuse(values.mask(absent, "missing"), absent, column.name, "in training it never was")
+        _refuse(values.mask(absent, "missing"), absent, column.name, "the model never met that")
     if column.low is None or column.high is None:
-        _refuse(values, ~absent, column.name, "in training it was always missing")
+        _refuse(values, ~absent, column.name, "it was always missing")
         return numbers
     outside = (numbers < column.low) | (numbers > column.high)
-    _refuse(values, outside, column.name, f"training had {column.low:g} to {column.high:g}")
+    _refuse(values, outside, column.name, f"the model knows {column.low:g} to {column.high:g}")
     return numbers
 
 

@@ -1,4 +1,4 @@
-"""A fitted model as files: what is applied, and a contract of what it was trained on. No pickle, no person."""
+"""A fitted model as files: what is applied, and a contract of the rows it knows. No pickle, no person."""
 
 import copy
 import hashlib
@@ -38,7 +38,7 @@ TRUSTED = (
 """Types that a saved model may hold besides those that skops trusts; anything else is not opened."""
 
 RARE = "rare level"
-"""What stands for every level with fewer than `RARE_LEVEL` training rows: their names are not kept."""
+"""What stands for every level with fewer than `RARE_LEVEL` rows: their names are not kept."""
 
 FORMAT = 1
 
@@ -47,16 +47,16 @@ _LIBRARIES = ("scikit-learn", "xgboost", "numpy")
 
 @dataclass(frozen=True)
 class TrainedColumn:
-    """What training knew of one column; a row that breaks it is not scored.
+    """What is known of one column; a row that breaks it is not scored.
 
     Attributes:
         name: Name of the column.
         kind: "number" or "level".
         low: Least value, rounded outwards so that it is nobody's; None for levels, or if all were missing.
         high: Greatest value, likewise.
-        levels: Levels of at least 20 training rows, sorted; "missing" stands for no value.
-        others: Whether training pooled rarer levels: then any other level counts as one of them.
-        missing: Whether a number was missing in training.
+        levels: Levels of at least 20 rows, sorted; "missing" stands for no value.
+        others: Whether there were rarer levels, which were pooled: then any other level counts as one of them.
+        missing: Whether a number was missing.
     """
 
     name: str
@@ -82,12 +82,11 @@ class SavedModel:
 
 
 def training_contract(contacts: ContactFrame, split: Split, model: ResponseModel) -> tuple[TrainedColumn, ...]:
-    """Return what the training contacts held, column by column of the model.
+    """Return what the contacts held that taught, calibrated or judged the model, column by column of the model.
 
-    >>> _outwards(0.0, 1237.6)
-    (0.0, 1300.0)
+    Beyond them nobody knows how good it is, so that a row outside is refused.
     """
-    rows = contacts.rows.iloc[split.training]
+    rows = contacts.rows.iloc[np.concatenate([split.training, split.test])]
     columns = []
     for name in model.features:
         column = rows[name]
@@ -174,8 +173,22 @@ def unpack_model(files: Mapping[str, bytes]) -> SavedModel:
     return SavedModel(ResponseModel(features=features, pipeline=pipeline, **kept), columns)
 
 
+def reading_back(files: Mapping[str, bytes], model: ResponseModel, contacts: ContactFrame, split: Split) -> float:
+    """Return the largest difference between a model's probabilities and its files', on the test contacts."""
+    rows = contacts.rows.iloc[split.test][list(model.features)]
+    saved = unpack_model(files)
+    known = {column.name: column.levels for column in saved.columns if column.kind == "level"}
+    read = rows.assign(**{name: rows[name].where(rows[name].isin(levels), RARE) for name, levels in known.items()})
+    apart = saved.model.probability(read, calibrated=True) - model.probability(rows, calibrated=True)
+    return float(np.abs(apart).max())
+
+
 def _outwards(low: float, high: float) -> tuple[float, float]:
-    """Round a range outwards, to two digits of its width."""
+    """Round a range outwards, to two digits of its width.
+
+    >>> _outwards(0.0, 1237.6)
+    (0.0, 1300.0)
+    """
     width = float(high - low) or abs(float(high)) or 1.0
     step = 10.0 ** (np.floor(np.log10(width)) - 1)
     digits = int(max(0, -np.log10(step).round()))
@@ -214,7 +227,7 @@ def _forget_rare_levels(encoder: ColumnTransformer, levels: Mapping[str, tuple[s
             for i, name in enumerate(names):
                 kept = np.isin(step.categories_[i], levels[name])
                 if isinstance(step, TargetEncoder):
-                    # A level that is not there gets the mean rate, as the few rows of a rare one nearly do.
+                    # A level that is not there gets the mean rate.
                     step.categories_[i] = step.categories_[i][kept]
                     step.encodings_[i] = step.encodings_[i][kept]
                 else:
@@ -225,21 +238,39 @@ def _forget_rare_levels(encoder: ColumnTransformer, levels: Mapping[str, tuple[s
 
 
 def _same_bytes(saved: bytes) -> bytes:
-    """Number the objects of a skops file from 1 and take its clock away; they are memory addresses otherwise."""
+    """Number the objects and files of a skops archive from 1, and drop its clock and what fills gaps in arrays.
+
+    They are memory addresses, random names, the time, and whatever the memory held before.
+    """
     with ZipFile(io.BytesIO(saved)) as archive:
         parts = {info.filename: archive.read(info) for info in archive.infolist()}
-    schema = parts.pop("schema.json").decode()
     numbers: dict[str, str] = {}
     schema = re.sub(
-        r'("__id__": |"file": ")(\d+)',
+        r'("__id__": |"file": ")([\w-]+)',
         lambda found: found[1] + numbers.setdefault(found[2], str(len(numbers) + 1)),
-        schema,
+        parts.pop("schema.json").decode(),
     )
-    renamed = {re.sub(r"^\d+", lambda found: numbers[found[0]], name): part for name, part in parts.items()}
+    renamed = {}
+    for name, part in parts.items():
+        stem, _, ending = name.partition(".")
+        renamed[f"{numbers[stem]}.{ending}"] = _without_gaps(part) if ending == "npy" else part
     written = io.BytesIO()
     with ZipFile(written, "w") as archive:
         for name, part in [*sorted(renamed.items()), ("schema.json", schema.encode())]:
             archive.writestr(ZipInfo(name), part, compress_type=ZIP_DEFLATED)
+    return written.getvalue()
+
+
+def _without_gaps(saved: bytes) -> bytes:
+    """Write an array of records again with zeros between the fields; any other array is returned as it is."""
+    array = np.load(io.BytesIO(saved), allow_pickle=False)
+    if array.dtype.names is None:
+        return saved
+    clean = np.zeros(array.shape, dtype=array.dtype)
+    for name in array.dtype.names:
+        clean[name] = array[name]
+    written = io.BytesIO()
+    np.save(written, clean, allow_pickle=False)
     return written.getvalue()
 
 

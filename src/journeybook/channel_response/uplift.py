@@ -138,7 +138,9 @@ def qini(added: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def true_uplift(found: Uplift, true: np.ndarray) -> pd.DataFrame:
-    """Return the table `rankings` without intervals as it would be, were the true probabilities known.
+    """Return the table `rankings` as the true probabilities make it, without intervals.
+
+    `errors_off` says by how many of its standard errors the estimated Qini coefficient lies above the true one.
 
     Args:
         found: As made by `uplift_study`.
@@ -149,7 +151,9 @@ def true_uplift(found: Uplift, true: np.ndarray) -> pd.DataFrame:
     orders = [np.argsort(-score, kind="stable") for score in found.scores]
     areas = np.stack([qini((sent - unsent)[order], np.ones((1, len(order)))) for order in orders])
     table = _rankings(sent, unsent, orders, areas, np.arange(len(own)))
-    return table[[name for name in table if not name.endswith(("_low", "_high"))]]
+    error = (found.rankings["qini_high"] - found.rankings["qini_low"]) / 2 / norm.ppf(0.975)
+    kept = table[[name for name in table if not name.endswith(("_low", "_high"))]]
+    return kept.assign(errors_off=(found.rankings["qini"] - table["qini"]) / error)
 
 
 def part_of(decisions: Decisions, inside: np.ndarray) -> Decisions:

@@ -1,0 +1,166 @@
+"""What the page says of deciding, of effects and of the saved model: sentences that stay true for other data."""
+
+import pandas as pd
+
+from journeybook.channel_response.policy import (
+    ESTIMATORS,
+    LEAST_EFFECTIVE,
+    LIKELIEST,
+    MODEL,
+    NOTHING,
+    PER,
+    Deciding,
+)
+from journeybook.channel_response.uplift import Uplift
+
+
+def describe_deciding(deciding: Deciding, *, has_ledger: bool) -> str:
+    """Say what the policy does, what it would have brought, and beside what."""
+    if deciding.why_not:
+        return f"Nothing is decided. {deciding.why_not}"
+    table = deciding.policy[deciding.policy["estimator"] == "dr"]
+    first = next(name for name in table["policy"] if name.startswith("everyone"))
+    said = [f"**What we see.** A response counts {deciding.value_per_response:,.2f}."]
+    if _costs_given(deciding):
+        costs = deciding.costs.iloc[0].drop(["prices", "fatigue"])
+        said.append(f"A message costs {', '.join(f'{cost:,.2f} ({name})' for name, cost in costs.items())}.")
+    else:
+        said.append("No costs are given, so that several prices are shown, the same for every channel.")
+    if worth := _worth_of_a_message(deciding, first):
+        said.append(worth)
+    said.append("Gains over sending nothing per 1,000 decisions, where message costs are\n")
+    told = [_told(str(prices), part.set_index("policy")) for prices, part in table.groupby("prices", sort=False)]
+    said = [" ".join(said), *told, ""]
+    limits = (
+        "**What it does not show.** What comes after: each decision is valued in the situation that the logged "
+        "policy led to, with fatigue as a charge on each message. A value worth fewer than "
+        f"{LEAST_EFFECTIVE} people is refused."
+    )
+    if not has_ledger:
+        limits += " Without a ledger everyone is taken to permit every channel."
+    return "\n".join([*said, f"{limits} **What to do.** {_advice(table)}"])
+
+
+def describe_true_values(deciding: Deciding, true: pd.DataFrame) -> str:
+    """Say how near the estimates come to what the policies would truly have brought."""
+    table = deciding.policy.merge(true, on=["prices", "policy"])
+    told = table[table["refused"] == ""]
+    held = (told["profit_per_1000_low"] <= told["profit_per_1000_true"]) & (
+        told["profit_per_1000_true"] <= told["profit_per_1000_high"]
+    )
+    share = held.groupby(told["estimator"]).agg(["sum", "size"]).reindex(ESTIMATORS)
+    counts = ", ".join(f"{n:.0f} of {m:.0f} ({name})" for name, n, m in share.itertuples())
+    ranks = []
+    for prices, part in told[told["estimator"] == "dr"].groupby("prices", sort=False):
+        best = part.loc[part["profit_per_1000_true"].idxmax()]
+        ranks.append(f"at {prices} {best['policy']} ({best['gain_per_1000_true']:+,.0f} over nothing)")
+    return (
+        f"The intervals of the policies' values hold the true value in {counts}; being of the same contacts, they "
+        f"hold or fail together. Truly best of these policies: {'; '.join(ranks)}."
+    )
+
+
+def describe_uplift(found: Uplift) -> str:
+    """Say whom a message moves, and how many sure visitors the other ranking would have paid to reach."""
+    if found.why_not:
+        return f"No effect is told. {found.why_not}"
+    rows = found.rankings.set_index("ranking")
+    ours, theirs, apart = rows.loc["uplift"], rows.loc["response"], rows.loc["difference"]
+    whole = found.curve[found.curve["contacted_share"] == 1].iloc[0]
+    clear = apart["sure_visitors_high"] < 0 or apart["sure_visitors_low"] > 0
+    paid = theirs["anyway_per_1000"] / theirs["responses_per_1000"]
+    said = (
+        f"**What we see.** A message to all {ours['n_contacts']:,.0f} contacts that may be sent one adds "
+        f"{_ends(whole, 'added_per_1000', '.1f')} responses per 1,000. Of the {theirs['n_reached']:,.0f} "
+        f"likeliest to respond, {_ends(theirs, 'sure_visitors', ',.0f')} come anyway: sure visitors, {paid:.0%} of the "
+        "responses that a response model would have paid for. As many messages by effect reach "
+        f"{abs(apart['sure_visitors']):,.0f} {'fewer' if apart['sure_visitors'] < 0 else 'more'} of them"
+        f"{'' if clear else ', which may be chance'}, and add {_ends(ours, 'added_per_1000', '.0f')} responses "
+        f"per 1,000 instead of {_ends(theirs, 'added_per_1000', '.0f')}. The Qini coefficient is "
+        f"{_ends(ours, 'qini', '.1f')} by effect and {_ends(theirs, 'qini', '.1f')} by response; they differ by "
+        f"{_ends(apart, 'qini', '.1f')}. "
+    )
+    better = apart["qini_low"] > 0
+    return said + (
+        "**What it does not show.** Who is moved, one by one: effects are seen in groups only. **What to do.** "
+        + (
+            "Choose by effect."
+            if better
+            else "Choose by effect only once more contacts show that it ranks better."
+        )
+    )
+
+
+def describe_true_uplift(found: Uplift, true: pd.DataFrame) -> str:
+    """Say how the estimates stand to the true effects."""
+    ours, theirs = (true.set_index("ranking").loc[name] for name in ("uplift", "response"))
+    return (
+        f"By the true probabilities the likeliest {theirs['reached_share']:.0%} to respond hold "
+        f"{theirs['sure_visitors']:,.0f} sure visitors, the first {ours['reached_share']:.0%} by effect "
+        f"{ours['sure_visitors']:,.0f}; the Qini coefficients are {theirs['qini']:.1f} and {ours['qini']:.1f}."
+    )
+
+
+def deciding_figures(deciding: Deciding, found: Uplift) -> dict[str, float]:
+    """The headline figures of deciding and of effects by name, numbers only."""
+    figures: dict[str, float] = {}
+    if not deciding.why_not:
+        figures["value_per_response"] = deciding.value_per_response
+        table = deciding.policy
+        ours = table[(table["policy"] == MODEL) & (table["estimator"] == "dr")].iloc[0]
+        figures |= {f"policy_gain_per_1000{end}": ours[f"gain_per_1000{end}"] for end in ("", "_low", "_high")}
+        figures |= {"policy_sent_share": ours["sent_share"], "policy_effective_n": ours["effective_n"]}
+    if not found.why_not:
+        rows = found.rankings.set_index("ranking")
+        figures |= {f"qini_uplift{end}": rows.loc["uplift", f"qini{end}"] for end in ("", "_low", "_high")}
+        figures["qini_response"] = rows.loc["response", "qini"]
+        figures["sure_visitors_by_response"] = rows.loc["response", "sure_visitors"]
+        figures["sure_visitors_by_uplift"] = rows.loc["uplift", "sure_visitors"]
+    return figures
+
+
+def _costs_given(deciding: Deciding) -> bool:
+    return len(deciding.costs) == 1
+
+
+def _told(prices: str, table: pd.DataFrame) -> str:
+    """One line on one set of costs; `table` has the doubly robust rows by policy."""
+    ours = table.loc[MODEL]
+    if ours["refused"]:
+        return f"* {prices}: refused, for {ours['refused']}."
+    others = table[(table["refused"] == "") & ~table.index.isin([MODEL, LIKELIEST, NOTHING])]
+    best = others.loc[[others["gain_per_1000"].idxmax()]] if len(others) else others
+    beside = "".join(f"; {name}: {_ends(row, 'gain_per_1000', '+,.0f')}" for name, row in best.iterrows())
+    said = f"the policy writes at {ours['sent_share']:.0%} and gains {_ends(ours, 'gain_per_1000', '+,.0f')}"
+    return f"* {prices}: {said}{beside}."
+
+
+def _worth_of_a_message(deciding: Deciding, policy: str) -> str:
+    """The price up to which the most used channel pays, sent to everyone who permits it."""
+    row = deciding.policy[(deciding.policy["policy"] == policy) & (deciding.policy["estimator"] == "dr")].iloc[0]
+    if row["refused"] or row["sent_share"] == 0:
+        return ""
+    channel = policy.removeprefix("everyone ")
+    paid = deciding.costs.iloc[0][channel] + deciding.costs.iloc[0]["fatigue"]
+    worth = {end: row[f"gain_per_1000{end}"] / PER / row["sent_share"] + paid for end in ("", "_low", "_high")}
+    return (
+        f"Sent to everyone who permits it, a message by {channel} brings {worth['']:,.2f} [{worth['_low']:,.2f}, "
+        f"{worth['_high']:,.2f}]: that is the price, fatigue included, up to which it pays."
+    )
+
+
+def _advice(table: pd.DataFrame) -> str:
+    """What to do, by the costs at which a gain of the model's policy is clear."""
+    ours = table[table["policy"] == MODEL]
+    clear = ours.loc[ours["gain_per_1000_low"] > 0, "prices"].tolist()
+    if len(ours) == 1:
+        return "Use the policy." if clear else "Send nothing, or collect more contacts: no gain is shown."
+    if not clear:
+        return "Send nothing until a gain is shown; give your own `costs`."
+    return f"Give your own `costs`. A gain is shown where message costs are {', '.join(clear)}" + (
+        "." if len(clear) == len(ours) else ", and not at the other prices."
+    )
+
+
+def _ends(row: pd.Series, name: str, form: str) -> str:
+    return f"{row[name]:{form}} [{row[f'{name}_low']:{form}}, {row[f'{name}_high']:{form}}]"
