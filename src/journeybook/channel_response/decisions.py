@@ -209,6 +209,21 @@ def price_list(
     return {"as given": {name: float(costs[name]) for name in messages}}
 
 
+def true_probabilities(
+    contacts: ContactFrame, split: Split, truth: pd.DataFrame, *, actions: tuple[str, ...]
+) -> np.ndarray:
+    """Return the true probability of a response of each test contact under each choice, shape (test, k).
+
+    Args:
+        contacts: As made by `contact_frame`.
+        split: As made by `split_contacts`.
+        truth: `contact_id` and `probability_<channel>` for every channel, one row a contact.
+        actions: Names of the choices.
+    """
+    ids = contacts.rows["contact_id"].iloc[split.test]
+    return truth.set_index("contact_id").loc[ids, [f"probability_{name}" for name in actions]].to_numpy()
+
+
 def _answered_last(contacts: ContactFrame, response_window_days: float) -> pd.Series:
     """Return for each contact the channel of the person's last message whose answer was known by then."""
     rows = contacts.rows

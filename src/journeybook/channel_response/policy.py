@@ -13,6 +13,7 @@ from journeybook.channel_response.decisions import (
     decisions,
     fatigue_loss,
     price_list,
+    true_probabilities,
     value_of_a_response,
 )
 from journeybook.channel_response.models import ResponseModel
@@ -272,8 +273,7 @@ def true_values(deciding: Deciding, contacts: ContactFrame, split: Split, truth:
     """
     test = deciding.test
     assert test is not None
-    ids = contacts.rows["contact_id"].iloc[split.test]
-    true = truth.set_index("contact_id").loc[ids, [f"probability_{name}" for name in test.actions]].to_numpy()
+    true = true_probabilities(contacts, split, truth, actions=test.actions)
     rows = np.arange(len(true))
     nothing = deciding.value_per_response * true[:, test.nothing].mean()
     records = []

@@ -91,7 +91,7 @@ def describe_uplift(found: Uplift) -> str:
     )
 
 
-def describe_true_uplift(found: Uplift, true: pd.DataFrame) -> str:
+def describe_true_uplift(true: pd.DataFrame) -> str:
     """Say how the estimates stand to the true effects."""
     ours, theirs = (true.set_index("ranking").loc[name] for name in ("uplift", "response"))
     return (

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from journeybook.channel_response.decisions import Decisions
+from journeybook.channel_response.contacts import ContactFrame
+from journeybook.channel_response.decisions import Decisions, true_probabilities
 from journeybook.channel_response.policy import PER, Deciding, clustered_error, off_policy_value
+from journeybook.channel_response.splits import Split
 
 REACHED_SHARE = 0.3
 """Share of the contacts that a campaign reaches, when two rankings are compared at one size."""
@@ -137,16 +139,18 @@ def qini(added: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return ((0.5 - rank) * weights * added).sum(axis=1) / total[:, 0]
 
 
-def true_uplift(found: Uplift, true: np.ndarray) -> pd.DataFrame:
+def true_uplift(found: Uplift, contacts: ContactFrame, split: Split, truth: pd.DataFrame) -> pd.DataFrame:
     """Return the table `rankings` as the true probabilities make it, without intervals.
 
     `errors_off` says by how many of its standard errors the estimated Qini coefficient lies above the true one.
 
     Args:
         found: As made by `uplift_study`.
-        true: True probability of a response of each test contact under each of `actions`, shape (test, k).
+        contacts: As made by `contact_frame`.
+        split: As made by `split_contacts`.
+        truth: `contact_id` and `probability_<channel>` for every channel, one row a contact.
     """
-    own = true[found.inside]
+    own = true_probabilities(contacts, split, truth, actions=found.actions)[found.inside]
     sent, unsent = own[np.arange(len(own)), found.message], own[:, -1]
     orders = [np.argsort(-score, kind="stable") for score in found.scores]
     areas = np.stack([qini((sent - unsent)[order], np.ones((1, len(order)))) for order in orders])
