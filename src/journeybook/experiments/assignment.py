@@ -10,7 +10,8 @@ from scipy import stats
 
 from journeybook.experiments.health import ALARM, HEALTH_COLUMNS
 
-N_BUCKETS = 100
+# Equal parts of the line that are counted: enough to see a gap, each with units enough for a chi-square test.
+MAX_BUCKETS, UNITS_A_BUCKET = 100, 10
 
 
 def positions(unit_ids: Iterable[object], *, salt: str) -> NDArray[np.float64]:
@@ -68,7 +69,8 @@ def assignment_checks(
     """
     ids = list(dict.fromkeys(unit_ids))
     place = positions(ids, salt=salt)
-    counts = np.bincount((place * N_BUCKETS).astype(int), minlength=N_BUCKETS)
+    n_buckets = int(np.clip(len(ids) // UNITS_A_BUCKET, 2, MAX_BUCKETS))
+    counts = np.bincount((place * n_buckets).astype(int), minlength=n_buckets)
     even = stats.chisquare(counts)
     smooth = stats.kstest(place, "uniform")
     variants = [assign(ids, salt=name, shares=shares) for name in (salt, other_salt)]
@@ -82,7 +84,7 @@ def assignment_checks(
     rows = [
         ("hash_shares", gap, ratio.pvalue, "largest distance of a variant's share from the planned one"),
         ("hash_buckets", float(counts.max() / counts.mean() - 1), even.pvalue,
-         f"excess of the fullest of {N_BUCKETS} equal buckets over their mean"),
+         f"excess of the fullest of {n_buckets} equal buckets over their mean"),
         ("hash_uniformity", float(smooth.statistic), smooth.pvalue, "Kolmogorov-Smirnov distance from uniform"),
         ("hash_independence", association, joint.pvalue, "Cramér's V with the assignment by another salt"),
     ]  # fmt: skip

@@ -186,7 +186,7 @@ def estimate(seen: History, *, estimator: str) -> Estimate:
     `naive` takes the share of each arm as if the split had been fixed. `aipw` weighs each unit by the inverse
     of its probability, augmented by the mean so far: unbiased, but not normal where probabilities fall towards 0.
     `adaptively_weighted` is the same with weights sqrt(probability), which hold the variance of its parts level
-    and give a normal estimate (Hadad, Hirshberg, Zhan, Wager & Athey 2021, eq. 5, 9 and 13).
+    and give a normal estimate (Hadad, Hirshberg, Zhan, Wager & Athey 2021).
 
     Args:
         seen: What was assigned and seen.

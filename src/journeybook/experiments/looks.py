@@ -5,7 +5,7 @@ The register is a plain dictionary, one entry an experiment, kept in a file besi
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,13 +49,15 @@ def fingerprint(units: pd.DataFrame) -> str:
     return hashlib.sha256("\0".join(columns).encode() + rows.astype("<u8").tobytes()).hexdigest()
 
 
-def experiment_key(*, page: str, experiment: str, dataset: str, digest: str) -> str:
+def experiment_key(*, page: str, experiment: str, dataset: str, variants: Sequence[str], digest: str) -> str:
     """Name of an experiment in the register.
 
     The data sets that come with the repository are complete: other rows in them are another simulation and no
-    later look, so the data are part of their name. Your own experiment grows under one name.
+    later look, so the data are part of their name. Your own experiment grows under one name, and one with other
+    variants is another.
     """
-    return f"{page} {experiment}" if dataset == "files" else f"{page} {experiment} {dataset} {digest[:12]}"
+    name = f"{page} {experiment}: {' | '.join(sorted(variants))}"
+    return name if dataset == "files" else f"{name}: {dataset} {digest[:12]}"
 
 
 def look(

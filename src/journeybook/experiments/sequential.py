@@ -43,7 +43,7 @@ def always_valid(
 
     The likelihood ratio of an effect drawn from N(0, tau^2) against none is a martingale without effect, so
     that it reaches 1 / alpha at any look with probability alpha at most (Robbins 1970; Johari, Pekelis & Walsh
-    2015; Howard et al. 2021, eq. 14). The standard error is estimated, so the promise is asymptotic: the first
+    2015; Howard et al. 2021). The standard error is estimated, so the promise is asymptotic: the first
     look needs about a hundred units an arm (Waudby-Smith et al. 2024). tau is set by the planned size alone, so
     that the interval is narrowest there.
 
@@ -153,7 +153,7 @@ def follow(looks: Contrast, *, n: ArrayLike, alpha: float, planned_n: float, spe
     always = always_valid(effect, se, n=units, alpha=alpha, planned_n=planned)
     planned_looks = boundaries(units / planned, alpha=alpha, spending=spending)
     bound = planned_looks["bound"].to_numpy()
-    # The normal bound as one of the t distribution with the same tail, as Jennison & Turnbull (2000, ch. 3.8) do.
+    # The normal bound as one of the t distribution with the same tail, as Jennison & Turnbull (2000, ch. 3) do.
     group = stats.t.isf(stats.norm.sf(bound), looks.df) * se
     running = np.minimum.accumulate(always.p_value)
     return pd.DataFrame(
