@@ -172,7 +172,7 @@ def _numbered(base: ibis.Table, keys: list[str]) -> ibis.Table:
     base = base.mutate(**found)
     session = base.given
     if keys != ["given"]:
-        counted = "p " + base.person_id + " " + base.number.cast("string")
+        counted = "p " + base.person_id.cast("string") + " " + base.number.cast("string")
         session = ibis.coalesce("s " + base.given, counted)
     return base.mutate(session=session, n_in_session=base.closing - base.opening + 1)
 
