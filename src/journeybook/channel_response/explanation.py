@@ -84,13 +84,17 @@ def explain_trees(model: ResponseModel, rows: pd.DataFrame) -> Explanation:
     Raises:
         ValueError: The model is not one of boosted trees.
     """
-    trees = model.pipeline.named_steps["classify"]
+    trees = getattr(model.pipeline, "named_steps", {}).get("classify")
     if not isinstance(trees, xgboost.XGBClassifier):
         raise ValueError(f"TreeSHAP explains boosted trees; the model is {model.method}.")
     features = list(model.features)
     codes = model.pipeline[:-1].transform(rows[features])
-    given = trees.get_booster().predict(xgboost.DMatrix(codes), pred_contribs=True).astype(float)
+    booster = trees.get_booster()
+    # Of trees that stopped early, prediction uses those up to the best: so must its explanation.
+    last = getattr(trees, "best_iteration", booster.num_boosted_rounds() - 1)
+    given = booster.predict(xgboost.DMatrix(codes), pred_contribs=True, iteration_range=(0, last + 1))
     source = column_features(model)
+    given = given.astype(float)
     summed = np.column_stack([given[:, :-1][:, source == name].sum(axis=1) for name in features])
     values = pd.DataFrame(model.slope * summed, columns=features, index=rows.index)
     probability = model.probability(rows, calibrated=True)
@@ -310,12 +314,18 @@ def _three_people(rows: pd.DataFrame, values: pd.DataFrame, probability: np.ndar
                 "person": person,
                 "probability": probability[place],
                 "feature": added.index,
-                "value": [v if isinstance(v, str) else f"{v:.4g}" for v in rows.iloc[place]],
+                "value": [_as_text(value) for value in rows.iloc[place]],
                 "contribution": added.to_numpy(),
             }
         )
         parts.append(part.iloc[np.argsort(-np.abs(added.to_numpy()), kind="stable")])
     return pd.concat(parts, ignore_index=True)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return "missing" if pd.isna(value) else f"{value:.4g}"
 
 
 def _correlated(correlation: pd.DataFrame, max_correlation: float) -> list[list[str]]:

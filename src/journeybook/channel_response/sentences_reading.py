@@ -43,7 +43,11 @@ def describe_importance(importance: Importance, *, max_correlation: float) -> st
     sure = groups[groups["log_loss_increase_low"] > 0]
     first = groups.iloc[0]
     n_joined = int((groups["n_features"] > 1).sum())
-    joined = "no features are correlated so far" if n_joined == 0 else f"{n_joined} hold more than one feature"
+    joined = (
+        f"{n_joined} {'hold' if n_joined > 1 else 'holds'} more than one"
+        if n_joined
+        else "no two are correlated so far"
+    )
     said = (
         f"**What we see.** Joined above a correlation of {max_correlation:g}, the features make {len(groups)} "
         "groups; "

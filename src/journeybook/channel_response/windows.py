@@ -52,8 +52,8 @@ class ResponseWindows:
     Attributes:
         cells: One row a rate: `person_type`, `contacted` (False for decisions not to contact, of all types
             together), `weekday` (a name, or "any"), `hour` (0 to 23, local time; missing where over all hours),
-            `n_rows`, `observed_rate`, `response_rate`, its posterior mean, with `_low` and `_high`, and `lift`, the
-            rate over the mean rate of all rates of its kind (hours, weekdays, hours of weekdays).
+            `n_rows`, `observed_rate`, `response_rate`, its posterior mean, with `_low` and `_high`, and `lift`,
+            the rate over the mean of all of its kind (hours, weekdays, hours of weekdays).
         peaks: One row a type and `kind` of window ("hours" in a row, or "weekday"): `person_type`, `window` (its
             name), `first` (first hour, or weekday from 0 for Monday), `n_rows`, `response_rate`, `lift` (the rate
             over the mean of all hours or weekdays), each with `_low` and `_high`, `best_probability` (of being
@@ -178,7 +178,7 @@ def _timed(contacts: ContactFrame, split: Split, types: np.ndarray) -> pd.DataFr
     """The training contacts with hour, weekday and type."""
     sent = contacts.rows["occurred_at"].dt
     rows = contacts.rows[["person", "channel", "responded"]].assign(
-        hour=sent.hour, weekday=sent.dayofweek, day=sent.normalize(), person_type=types
+        hour=sent.hour, weekday=sent.day_of_week, day=sent.normalize(), person_type=types
     )
     return rows.iloc[split.training]
 

@@ -46,7 +46,7 @@ def windows_against_truth(
     rows = pd.DataFrame(
         {
             "person_type": types,
-            "weekday": np.array(WEEKDAYS)[sent.dayofweek],
+            "weekday": np.array(WEEKDAYS)[sent.day_of_week],
             "hour": sent.hour.astype(float),
             "true": contacts.rows["contact_id"].map(truth.set_index("contact_id")["probability"]).astype(float),
         }

@@ -61,6 +61,7 @@ def plot_people(explanation: Explanation) -> Figure:
                 ha="center",
                 va="center",
                 fontsize=8,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
             )
         ax.axvline(0, color="black", linewidth=0.8)
         ax.set_yticks([])
@@ -188,9 +189,7 @@ def plot_week(windows: ResponseWindows) -> Figure:
     bar = figure.colorbar(image, ax=axes[0].tolist(), pad=0.01, aspect=30)
     bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     bar.set_label("response rate against the mean")
-    figure.suptitle(
-        "Hours of the week, drawn to what hour and weekday say together", x=0.01, ha="left", fontsize=12
-    )
+    figure.suptitle("Hours of the week against the mean of each type, shrunken", x=0.01, ha="left", fontsize=12)
     return figure
 
 

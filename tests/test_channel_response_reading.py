@@ -1,0 +1,177 @@
+"""Page 07, reading: sentences say the numbers and no more than they show; figures show every group and window."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from journeybook.channel_response import sentences_reading as say
+from journeybook.channel_response.explanation import Explanation, Importance
+from journeybook.channel_response.fairness import fairness
+from journeybook.channel_response.windows import ANY_DAY, WEEKDAYS, ResponseWindows
+from journeybook.channel_response.windows_truth import WindowsTruth
+from journeybook.plots.channel_response import reading as figures
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def explanation() -> Explanation:
+    rng = np.random.default_rng(1)
+    rows = pd.DataFrame({"visits": [1.0, 2.0, np.nan, 4.0], "region": ["n", "s", "s", "n"]})
+    values = pd.DataFrame({"visits": [0.3, -0.1, 0.2, -0.6], "region": rng.normal(size=4).round(2)})
+    people = pd.DataFrame({"person": np.repeat(["likeliest", "middle", "least likely"], 2), "probability": 0.2})
+    people = people.assign(feature=["visits", "region"] * 3, value=["4", "n"] * 3, contribution=[0.3, -0.2] * 3)
+    features = pd.DataFrame({"feature": ["visits", "region"], "mean_size": [0.3, 0.1], "share": [0.75, 0.25]})
+    return Explanation(
+        rows, values, -2.0, np.array([0.1, 0.2, 0.3, 0.4]), features.assign(direction=np.nan), people
+    )
+
+
+@pytest.fixture
+def importance() -> Importance:
+    groups = pd.DataFrame({"group": ["a, b, c, d", "e"], "n_features": [4, 1], "roc_auc_drop": [0.05, 0.0]})
+    groups = groups.assign(log_loss_increase=[0.02, 0.0], log_loss_increase_low=[0.01, -0.01])
+    return Importance(groups.assign(log_loss_increase_high=[0.03, 0.01]), pd.DataFrame(), 100)
+
+
+def cell(kind: str, contacted: bool, weekday: str, hour: float, rate: float) -> dict:
+    ends = {"response_rate_low": rate - 0.02, "response_rate_high": rate + 0.02, "lift": rate / 0.1}
+    where = {"person_type": kind, "contacted": contacted, "weekday": weekday, "hour": hour}
+    return {**where, "n_rows": 50, "observed_rate": rate, "response_rate": rate, **ends}
+
+
+@pytest.fixture
+def windows() -> ResponseWindows:
+    cells = [cell(kind, True, ANY_DAY, h, 0.1 + h / 1000) for kind in ("x", "y") for h in (9.0, 10.0, 11.0)]
+    cells += [cell(kind, True, day, np.nan, 0.1) for kind in ("x", "y") for day in WEEKDAYS]
+    cells += [cell(kind, True, d, h, 0.1) for kind in ("x", "y") for d in WEEKDAYS for h in (9.0, 10.0, 11.0)]
+    cells += [cell("everyone", False, ANY_DAY, h, 0.05) for h in (9.0, 10.0, 11.0)]
+    peak = {"kind": "hours", "first": 10, "n_rows": 100, "response_rate": 0.12, "response_rate_low": 0.1}
+    peak |= {"response_rate_high": 0.14, "lift": 1.2, "best_probability": 0.9, "window": "10:00-12:00"}
+    peaks = [
+        peak | {"person_type": "x", "lift_low": 1.1, "lift_high": 1.3, "could_be_best": "10:00-12:00"},
+        peak
+        | {"person_type": "y", "lift_low": 0.9, "lift_high": 1.5, "could_be_best": "10:00-12:00, 09:00-11:00"},
+    ]
+    return ResponseWindows(pd.DataFrame(cells), pd.DataFrame(peaks), 2, 0.95, ("z",))
+
+
+@pytest.fixture
+def fair():
+    rng = np.random.default_rng(3)
+    group = np.repeat(["old", "young", "few"], [300, 300, 5])
+    p = np.clip(rng.beta(2, 8, size=605) + 0.2 * (group == "young"), 0, 1)
+    responded = (rng.random(605) < p).astype(int)
+    return fairness(p, responded, group, np.arange(605), selected_share=0.3, min_group_size=50)
+
+
+def test_the_explanation_says_whose_it_is(explanation):
+    trees = SimpleNamespace(method="xgboost", resampling="none")
+    row = {"xgboost": {"roc_auc": 0.71}, "logistic": {"roc_auc": 0.73}}
+    found = SimpleNamespace(chosen=trees, row=lambda **asked: row[asked["method"]])
+    own = say.describe_explanation(explanation, trees, found)
+    assert "is the model that the page goes on with, on 4 test contacts" in own
+    assert "`visits` (75%) and `region` (25%)" in own
+    found.chosen = SimpleNamespace(method="logistic", resampling="smote")
+    other = say.describe_explanation(explanation, trees, found)
+    assert "boosted trees without resampling (ROC AUC on the test 0.710), not the model" in other
+    assert "goes on with (0.730)" in other
+
+
+def test_importance_counts_what_is_beyond_chance(importance):
+    said = say.describe_importance(importance, max_correlation=0.7)
+    assert "above a correlation of 0.7, the features make 2 groups; 1 holds more than one" in said
+    assert "`a`, `b`, `c` and 1 more like them costs most, 0.050 of ROC AUC" in said
+    assert "for 1 of the groups" in said
+    nothing = dataclasses.replace(importance, groups=importance.groups.assign(log_loss_increase_low=-0.1))
+    assert "none of them raises the log loss beyond chance" in say.describe_importance(
+        nothing, max_correlation=0.7
+    )
+
+
+def test_a_peak_that_may_be_chance_is_called_so(windows):
+    said = say.describe_windows(windows)
+    assert "x: 10:00-12:00 (+20% [+10%, +30%] against the mean of hours; 1 could be best)" in said
+    assert (
+        "y: 10:00-12:00 (+20% [-10%, +50%] against the mean of hours; 2 could be best, which may be chance)"
+        in said
+    )
+    assert "too few responses: z" in said
+    empty = dataclasses.replace(windows, peaks=windows.peaks.head(0))
+    assert "too few responses to compare" in say.describe_windows(empty)
+
+
+def test_the_truth_of_windows():
+    kinds = pd.DataFrame({"kind": ["hour"], "n_rates": [42], "inside_share": [0.95], "error": [0.008]})
+    peaks = pd.DataFrame({"true_rate": [0.18, 0.2], "best_rate": [0.2, 0.2], "among": [False, True]})
+    said = say.describe_windows_truth(WindowsTruth(kinds.assign(error_observed=0.011), peaks))
+    assert "95% of 42 hour rates (error 0.008, unshrunken 0.011)" in said
+    assert "for 1 of 2 peaks" in said
+    assert "at most 10% less" in said
+
+
+def test_fairness_says_who_and_at_what_price(fair):
+    said = say.describe_fairness(fair)
+    rows = fair.groups[fair.groups["rule"] == "one threshold"].set_index("group")
+    low, high = rows.loc["old", "selection_rate"], rows.loc["young", "selection_rate"]
+    assert f"from {low:.1%} (old) to {high:.1%} (young) (all equal: p < 0.001)" in said
+    assert "1 smaller groups (5 contacts) are not shown" in said
+    price = fair.costs.set_index("rule").loc["equal selection", "expected_lost_share"]
+    assert f"equal selection: {price:.1%} by the probabilities" in said
+    assert "`fairness_by`" in say.describe_fairness(None)
+    assert "not two groups" in say.describe_fairness(dataclasses.replace(fair, groups=fair.groups.head(0)))
+
+
+def test_figures_are_flat_numbers(explanation, importance, windows, fair):
+    found = say.reading_figures(explanation, importance, windows, fair)
+    assert found["n_peaks_beyond_chance"] == 1
+    assert found["peak_lift_max"] == 1.2
+    assert found["shapley_top_share"] == 0.75
+    assert {type(value) for value in found.values()} == {float}
+    none = dataclasses.replace(windows, peaks=windows.peaks.head(0))
+    assert not {"peak_lift_max", "fairness_selection_rate_difference"} & set(
+        say.reading_figures(explanation, importance, none, None)
+    )
+
+
+def test_plots_of_the_explanation(explanation, importance):
+    axes = figures.plot_shapley(explanation)
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["region", "visits"]
+    assert sum(len(dots.get_offsets()) for dots in axes.collections) == 8
+    titles = [ax.get_title(loc="left") for ax in figures.plot_people(explanation).axes]
+    assert titles == ["likeliest: 20.0%", "middle: 20.0%", "least likely: 20.0%"]
+    assert [t.get_text() for t in figures.plot_importance(importance).get_yticklabels()] == ["e", "a, b + 2 more"]
+
+
+def test_plots_of_dependence_by_kind():
+    number = pd.DataFrame({"feature": "visits", "value": [1.0, 2.0], "level": "", "rate": [0.1, 0.2]})
+    word = pd.DataFrame({"feature": "region", "value": np.nan, "level": ["n", "s"], "rate": [0.1, 0.2]})
+    both = pd.concat([number, word], ignore_index=True).assign(rate_low=0.05, rate_high=0.3)
+    first, second = figures.plot_dependences(both).axes
+    assert first.lines[0].get_xdata().tolist() == [1, 2]
+    assert [tick.get_text() for tick in second.get_xticklabels()] == ["n", "s"]
+
+
+def test_plots_of_windows(windows):
+    hours, days = figures.plot_windows(windows).axes
+    assert len(hours.containers) == 3  # two types and the contacts that were not sent
+    assert len(days.containers) == 2
+    assert len(hours.patches) == 1  # only the peak beyond chance is shaded
+    assert hours.patches[0].get_x() == 9.5
+    panels = figures.plot_week(windows).axes
+    assert [ax.get_title(loc="left") for ax in panels[:2]] == ["x", "y"]
+    assert panels[0].images[0].get_array().shape == (7, 3)
+
+
+def test_plots_of_fairness(fair):
+    chosen, found, calibrated = figures.plot_fairness(fair).axes
+    assert [len(ax.containers) for ax in (chosen, found, calibrated)] == [3, 3, 1]
+    assert [tick.get_text() for tick in chosen.get_yticklabels()] == ["old", "young"]
