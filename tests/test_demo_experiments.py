@@ -48,10 +48,10 @@ def test_another_seed_plants_other_effects(connection, demo):
     assert (np.abs(other.truth["effect"] - demo.truth["effect"])[demo.truth["effect"] != 0] > 1e-4).all()
 
 
-@pytest.mark.parametrize("name", ["experiment", "factorial"])
+@pytest.mark.parametrize("name", ["experiment", "factorial", "ongoing"])
 def test_every_household_is_one_unit_and_the_rest_are_unknown(demo, name):
     frame = getattr(demo, name)
-    assert len(frame) == N_UNITS == frame["unit_id"].nunique()
+    assert len(frame) == N_UNITS[name] == frame["unit_id"].nunique()
     assert frame["customer_id"].dropna().is_unique
     assert frame["customer_id"].notna().sum() == N_HOUSEHOLDS
     assert frame["occurred_at"].is_monotonic_increasing
@@ -67,19 +67,19 @@ def test_pre_spend_of_a_household_is_what_it_really_spent(connection, demo):
     np.testing.assert_allclose(known["pre_spend"], expected, atol=0.006)
 
 
-@pytest.mark.parametrize("name", ["experiment", "factorial"])
+@pytest.mark.parametrize("name", ["experiment", "factorial", "ongoing"])
 def test_assignment_is_fair_and_blind_to_spending(demo, name):
     frame = getattr(demo, name)
     share = 1 / len(VARIANTS[name])
     counts = frame["variant"].value_counts()
     assert set(counts.index) == set(VARIANTS[name])
-    assert (np.abs(counts - N_UNITS * share) < 4.5 * np.sqrt(N_UNITS * share * (1 - share))).all()
-    error = frame["pre_spend"].std() / np.sqrt(N_UNITS * share)
+    assert (np.abs(counts - N_UNITS[name] * share) < 4.5 * np.sqrt(N_UNITS[name] * share * (1 - share))).all()
+    error = frame["pre_spend"].std() / np.sqrt(N_UNITS[name] * share)
     means = frame.groupby("variant")["pre_spend"].mean()
     assert (np.abs(means - frame["pre_spend"].mean()) < 4.5 * error).all()
 
 
-@pytest.mark.parametrize("name", ["experiment", "factorial"])
+@pytest.mark.parametrize("name", ["experiment", "factorial", "ongoing"])
 @pytest.mark.parametrize("metric", ["converted", "spend", "orders", "hours_to_order"])
 def test_outcomes_have_the_planted_means(demo, name, metric):
     frame = getattr(demo, name)
@@ -115,6 +115,7 @@ def test_the_planted_ratio_is_that_of_the_means(demo):
 
 def test_the_effect_differs_between_devices_where_planted(demo):
     rows = demo.truth[(demo.truth["metric"] == "converted") & (demo.truth["variant"] == "treatment")]
+    rows = rows[rows["experiment"] == "experiment"]
     planted = rows.set_index("group")["effect"]
     assert abs(planted["mobile"] - planted["desktop"]) > 0.015
     frame = demo.experiment

@@ -13,7 +13,9 @@ from journeybook.cleaning.records import clean_records, has_five_digit_postcodes
 from journeybook.cleaning.transactions import clean_transactions
 
 # No outcome, variant, metric or path of these is imputed, winsorised or dropped.
-PASSED_THROUGH = ("contacts", "coupon_contacts", "events", "experiment", "factorial", "outcomes", "paths")
+PASSED_THROUGH = (
+    *("contacts", "coupon_contacts", "events", "experiment", "factorial", "ongoing", "outcomes", "paths"),
+)
 
 
 @dataclass(frozen=True, eq=False)

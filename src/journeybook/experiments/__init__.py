@@ -68,7 +68,7 @@ from journeybook.experiments.health import (
 from journeybook.experiments.heterogeneity import Heterogeneity, search_heterogeneity
 from journeybook.experiments.looks import Look, experiment_key, fingerprint, look
 from journeybook.experiments.measures import Measures, Metric, known_before, measures, numbers
-from journeybook.experiments.plan import Plan, is_over, plan_sha256, plan_table, read_plan
+from journeybook.experiments.plan import Plan, is_over, plan_sha256, plan_table, read_plan, units_a_day
 from journeybook.experiments.power import (
     minimum_detectable_effect,
     power_curve,
@@ -218,6 +218,7 @@ __all__ = [
     "subgroups_sentence",
     "summary",
     "survival_curves",
+    "units_a_day",
     "units_from_rows",
     "with_withdrawals",
 ]

@@ -19,6 +19,7 @@ from journeybook.experiments.corrections import CORRECTIONS, adjust_rows
 from journeybook.experiments.measures import Measures, Metric, numbers
 from journeybook.experiments.resampling import quantile_effect
 from journeybook.experiments.sequential import always_valid
+from journeybook.experiments.subgroups import filled_covariates
 from journeybook.experiments.survival import restricted_mean_moments
 from journeybook.experiments.variants import Arms, arms_of, check_one_row_a_unit
 
@@ -186,7 +187,7 @@ def _prepared(units: pd.DataFrame, measured: Measures, arms: Arms) -> _Data:
                 "are needed."
             )
         data.counts[metric.name] = n
-    filled = [np.where(np.isnan(x), np.nanmean(x), x) for x in (numbers(units, c) for c in measured.covariates)]
+    filled = filled_covariates(units, measured)
     summed = [metric for metric in measured.metrics if metric.kind in ("proportion", "mean", "ratio")]
     columns = [[values[column] for column in metric.columns] for metric in summed]
     found = metric_moments(columns, covariates=filled, arm=arms.number, n_arms=n_arms)

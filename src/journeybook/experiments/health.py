@@ -9,6 +9,7 @@ from scipy import stats
 
 from journeybook.experiments.contrasts import ArmMoments, arm_moments, contrast
 from journeybook.experiments.measures import Measures, Metric, known_values, numbers
+from journeybook.experiments.subgroups import filled_covariates
 from journeybook.experiments.variants import Arms, arms_of
 
 ALARM = 0.001
@@ -200,39 +201,58 @@ def novelty_checks(daily: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(HEALTH_COLUMNS))
 
 
-def cuped_checks(moments: Mapping[str, ArmMoments], *, names: list[str]) -> pd.DataFrame:
-    """Whether CUPED's one slope fits all arms, and what it could move: columns `HEALTH_COLUMNS`.
+def cuped_checks(units: pd.DataFrame, *, measured: Measures, control: str | None) -> pd.DataFrame:
+    """Whether CUPED's one slope fits all arms, for each metric that it adjusts.
 
-    The covariates' slopes are estimated in each arm and compared by a chi-square test (one degree of freedom a
-    covariate and variant). Where they differ the effect differs with the covariates; the pooled adjustment is
-    still without bias in large samples, but the effect's mean then hides whom it works for.
+    The covariates' slopes are estimated in each arm and compared by Wald's chi-square test, with variances that
+    need no equal spread of the residuals (White 1980), for the spread of money grows with its size. Where the
+    slopes differ the effect differs with the covariates: the adjustment is still without bias in large samples, but one
+    mean effect then hides for whom it works.
 
     Args:
-        moments: Statistics by metric, covariates after it.
-        names: The variants.
+        units: One row a unit.
+        measured: Metrics and covariates of `measures`; proportions, means and ratios are adjusted.
+        control: The variant compared against.
+
+    Returns:
+        One row a metric, columns `HEALTH_COLUMNS`; no rows without covariates.
     """
+    arms, covariates = arms_of(units, control=control), filled_covariates(units, measured)
+    adjusted = [metric for metric in measured.metrics if metric.kind in ("proportion", "mean", "ratio")]
+    meaning = "chi-square of the covariates' slopes between arms; a fail means an effect that varies with them"
+    df = len(covariates) * (len(arms.names) - 1)
     rows = []
-    for metric, arms in moments.items():
-        n_covariates = arms.mean.shape[-1] - 1
-        if n_covariates:
-            statistic = _slopes_differ(arms)
-            df = n_covariates * (len(names) - 1)
-            meaning = (
-                "chi-square of the covariates' slopes between arms; a fail means an effect that varies with them"
-            )
-            rows.append(
-                _tested(f"cuped_slopes: {metric}", statistic, float(stats.chi2.sf(statistic, df)), meaning)
-            )
+    for metric in adjusted if covariates else ():
+        values, known = known_values(units, metric)
+        x = np.column_stack(covariates)[known]
+        statistic = slopes_differ(values[known], x, arms.number[known], n_arms=len(arms.names))
+        rows.append(_tested(f"cuped_slopes: {metric.name}", statistic, float(stats.chi2.sf(statistic, df)), meaning))
     return pd.DataFrame(rows, columns=list(HEALTH_COLUMNS))
 
 
-def _slopes_differ(arms: ArmMoments) -> float:
-    """Wald's statistic of equal slopes."""
-    xx, xy = arms.covariance[:, 1:, 1:], arms.covariance[:, 1:, 0]
-    inverse = np.linalg.pinv(xx, hermitian=True)
-    slope = np.einsum("aij,aj->ai", inverse, xy)
-    residual = arms.covariance[:, 0, 0] - np.einsum("ai,ai->a", slope, xy)
-    precision = xx * (arms.n / np.maximum(residual, 1e-300))[:, None, None]
+def slopes_differ(values: np.ndarray, covariates: np.ndarray, arm: np.ndarray, *, n_arms: int) -> float:
+    """Wald's statistic of equal slopes in all arms.
+
+    Args:
+        values: The metric's columns, shape (units, 1) or, of a ratio, (units, 2).
+        covariates: Shape (units, covariates).
+        arm: Number of each unit's arm.
+        n_arms: Number of arms.
+    """
+    slopes, precisions = [], []
+    for number in range(n_arms):
+        y, x = values[arm == number], covariates[arm == number]
+        if values.shape[1] == 2:
+            # What a unit adds to its arm's ratio.
+            mean = y.mean(axis=0)
+            y = ((y[:, 0] - mean[0] / mean[1] * y[:, 1]) / mean[1])[:, None]
+        x = x - x.mean(axis=0)
+        slope, *_ = np.linalg.lstsq(x, y[:, 0] - y[:, 0].mean(), rcond=None)
+        residual = y[:, 0] - y[:, 0].mean() - x @ slope
+        bread = np.linalg.pinv(x.T @ x, hermitian=True)
+        slopes.append(slope)
+        precisions.append(np.linalg.pinv(bread @ (x.T @ (x * residual[:, None] ** 2)) @ bread, hermitian=True))
+    slope, precision = np.array(slopes), np.array(precisions)
     pooled = np.linalg.pinv(precision.sum(axis=0), hermitian=True) @ np.einsum("aij,aj->i", precision, slope)
     return float(np.einsum("ai,aij,aj->", slope - pooled, precision, slope - pooled))
 

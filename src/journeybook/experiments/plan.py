@@ -169,6 +169,14 @@ def is_over(plan: Plan, units: pd.DataFrame) -> bool:
     return len(units) >= plan.planned_units and last >= plan.planned_end
 
 
+def units_a_day(units: pd.DataFrame) -> float | None:
+    """Units assigned a day so far; None where times are missing or span less than a day."""
+    if "occurred_at" not in units.columns or units["occurred_at"].isna().all():
+        return None
+    days = (units["occurred_at"].max() - units["occurred_at"].min()) / pd.Timedelta("1D")
+    return float(units["occurred_at"].notna().sum() / days) if days >= 1 else None
+
+
 def _between(value: Any, where: str) -> float:
     if not _is_number(value) or not 0 < value < 1:
         raise ValueError(f"{where}: found {value}, needed a number between 0 and 1.")

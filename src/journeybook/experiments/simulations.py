@@ -66,12 +66,12 @@ def a_a_rates(
         max_units: Units used at most, drawn without replacement.
         rng: Source of chance.
 
-    Raises:
-        ValueError: No metric is a proportion, mean or ratio.
+    Returns:
+        The rates; no rows where no metric is a proportion, mean or ratio.
     """
     metrics = [metric for metric in measured.metrics if metric.kind in SUMMED]
     if not metrics:
-        raise ValueError("metrics: no proportion, mean or ratio among them, so no sums to assign again.")
+        return FalsePositives(pd.DataFrame(columns=list(RATE_COLUMNS)), n_simulations, 0, n_looks)
     found = [known_values(units, metric) for metric in metrics]
     known = np.flatnonzero(np.logical_and.reduce([mask for _, mask in found]))
     if len(known) > max_units:

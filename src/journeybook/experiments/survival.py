@@ -25,13 +25,7 @@ def survival_curve(time: np.ndarray, happened: np.ndarray, *, alpha: float) -> p
     Returns:
         One row an event time: time, at_risk, events, survival, low, high.
     """
-    order = np.argsort(time, kind="stable")
-    times, seen = time[order], np.asarray(happened, dtype=bool)[order]
-    at = np.unique(times[seen])
-    first = np.searchsorted(times, at, side="left")
-    at_risk = len(times) - first
-    events = np.bincount(np.searchsorted(at, times[seen]), minlength=len(at))
-    survival = np.cumprod(1 - events / at_risk)
+    at, at_risk, events, survival = _steps(time, happened)
     with np.errstate(divide="ignore", invalid="ignore"):
         greenwood = np.cumsum(events / (at_risk * (at_risk - events)))
         margin = stats.norm.isf(alpha / 2) * np.sqrt(greenwood) / np.abs(np.log(survival))
@@ -39,6 +33,14 @@ def survival_curve(time: np.ndarray, happened: np.ndarray, *, alpha: float) -> p
     return pd.DataFrame(
         {"time": at, "at_risk": at_risk, "events": events, "survival": survival, "low": low, "high": high}
     )
+
+
+def _steps(time: np.ndarray, happened: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Event times, units at risk at them, their events, and the curve after them."""
+    seen = time[np.asarray(happened, dtype=bool)]
+    at, events = np.unique(seen, return_counts=True)
+    at_risk = len(time) - np.searchsorted(np.sort(time), at, side="left")
+    return at, at_risk, events, np.cumprod(1 - events / at_risk)
 
 
 def survival_curves(units: pd.DataFrame, metric: Metric, *, control: str | None, alpha: float) -> pd.DataFrame:
@@ -100,14 +102,12 @@ def restricted_mean_moments(
     mean, variance = np.zeros(n_arms), np.zeros(n_arms)
     for number in range(n_arms):
         here = arm == number
-        curve = survival_curve(time[here], happened[here], alpha=0.05)
-        curve = curve[curve["time"] <= horizon]
-        ends = np.r_[0, curve["time"], horizon]
-        steps = np.diff(ends) * np.r_[1, curve["survival"]]
-        left = steps[::-1].cumsum()[::-1]
-        events, at_risk = curve["events"].to_numpy(), curve["at_risk"].to_numpy()
+        at, at_risk, events, survival = _steps(time[here], happened[here])
+        before = at <= horizon
+        at, at_risk, events, survival = (x[before] for x in (at, at_risk, events, survival))
+        left = (np.diff(np.r_[0, at, horizon]) * np.r_[1, survival])[::-1].cumsum()[::-1]
         # Where the last unit at risk has its event nothing is left, and 0 / 0 stands for 0.
-        term = np.divide(events, at_risk * (at_risk - events), where=at_risk > events, out=np.zeros(len(curve)))
+        term = np.divide(events, at_risk * (at_risk - events), where=at_risk > events, out=np.zeros(len(at)))
         mean[number] = left[0]
         variance[number] = (left[1:] ** 2 * term).sum() * n[number] / (n[number] - 1)
     return ArmMoments(n=n, mean=mean[:, None], covariance=(n * variance)[:, None, None])

@@ -7,9 +7,11 @@ import pandas as pd
 
 from journeybook.experiments.comparisons import Experiment
 from journeybook.experiments.corrections import holm
+from journeybook.experiments.decision import UNPLANNED
 from journeybook.experiments.health import alarms, cautions
 from journeybook.experiments.looks import Look
 from journeybook.experiments.plan import Plan
+from journeybook.experiments.simulations import ANY, FalsePositives
 
 
 def plan_sentence(plan: Plan, seen: Look) -> str:
@@ -115,6 +117,8 @@ def summary(
     broken = alarms(health)
     trusted = "nothing forbids reading the effects" if not broken else f"**do not trust it: {', '.join(broken)}**"
     decided = "; ".join(f"{row.variant}: **{row.decision}**, for {row.reason}" for row in decision.itertuples())
+    if (decision["decision"] == UNPLANNED).all():
+        decided = "none, for the parameters hold no plan and so no rule"
     valid = ""
     if found.horizon == "always_valid":
         valid = (
@@ -129,10 +133,12 @@ correction ({correction.replace("_", "-")}). Data: **{data_is}**.{valid}
 * Decision: {decided}."""
 
 
-def headline_figures(found: Experiment, health: pd.DataFrame) -> dict[str, float]:
+def headline_figures(found: Experiment, health: pd.DataFrame, *, again: FalsePositives) -> dict[str, float]:
     """The page's figures for the index, flat."""
     best = _clearest(found.comparisons)
     saved = found.methods["variance_saved_share"].dropna().tolist()
+    together = again.rates[again.rates["metric"] == ANY].set_index("procedure")["rate"]
+    alone = again.rates[again.rates["promised"].notna() & (again.rates["metric"] != ANY)]
     return {
         "n_comparisons": len(found.comparisons),
         "n_health_alarms": len(alarms(health)),
@@ -143,6 +149,9 @@ def headline_figures(found: Experiment, health: pd.DataFrame) -> dict[str, float
         "clearest_effect_high": float(best["effect_high"]),
         "smallest_p_adjusted": float(best["p_adjusted"]),
         "greatest_variance_saved_share": max(saved, default=0.0),
+        "a_a_greatest_share": float(alone["rate"].max()),
+        "a_a_uncorrected_share": float(together.get("one look, uncorrected", np.nan)),
+        "a_a_together_share": float(together.get("every look, always valid and Holm", np.nan)),
     }
 
 

@@ -93,6 +93,8 @@ def heterogeneity_sentence(found: Heterogeneity, *, alpha: float) -> str:
 def error_rates_sentence(found: FalsePositives) -> str:
     """Whether the procedures hold what they promise on the page's own units, and what the tempting ones cost."""
     rows = found.rates
+    if rows.empty:
+        return "No metric is a share, mean or ratio, so no sums could be assigned again."
     kept = rows[rows["promised"].notna()]
     error = (kept["promised"] * (1 - kept["promised"]) / found.n_simulations) ** 0.5
     over = kept[kept["rate"] > kept["promised"] + 3 * error]

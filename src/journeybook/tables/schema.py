@@ -346,7 +346,7 @@ SCHEMAS: dict[str, Schema] = {
 }
 
 # A data set may hold several tables of one kind.
-_KINDS = {"coupon_contacts": "contacts", "factorial": "experiment"}
+_KINDS = {"coupon_contacts": "contacts", "factorial": "experiment", "ongoing": "experiment"}
 
 
 def schema_of(name: str) -> Schema | None:

@@ -12,7 +12,7 @@ What was planted is written to `truth/`, apart from the tables that pages read.
     third_party.py   what a data vendor says of their postcodes
     contacts.py      e-mail, SMS, push or nothing, at random with known probabilities, and who responded
     events.py        visits to site and app
-    experiments.py   an A/B test and a 2x2 test
+    experiments.py   two A/B tests, one still running, and a 2x2 test
 """
 
 from pathlib import Path
@@ -66,10 +66,11 @@ def build_demo(connection: Backend, folder: Path, *, seed: int, scale: float, ti
         "events": events.events,
         "experiment": experiments.experiment,
         "factorial": experiments.factorial,
+        "ongoing": experiments.ongoing,
     }
     for name, table in raw.items():
         # The experiments' covariate is what real households spent.
-        provenance = "MIXED" if name in ("experiment", "factorial") else "SIMULATED"
+        provenance = "MIXED" if name in ("experiment", "factorial", "ongoing") else "SIMULATED"
         write_raw(connection, folder, name, table, provenance=provenance, source=_SOURCE)
     areas = third_party_truth(vendor, people.postcodes)
     found = correlation_found(households, areas)

@@ -1,4 +1,4 @@
-"""An A/B test and a 2x2 test of the web shop, simulated on units with real spending before.
+"""Two A/B tests, one still running, and a 2x2 test of the web shop, simulated on units with real spending before.
 
 Every household is one unit. The other units are unknown visitors; each has the pre-period spend of a household
 drawn with replacement, and no `customer_id`. Assignment is by independent fair draws on either kind of device. Whether
@@ -21,13 +21,15 @@ from ibis.backends.duckdb import Backend
 
 from journeybook.statistics import stream
 
-N_UNITS = 20_000
-# Weeks before the assignment in which `pre_spend` is counted, and the days over which units arrive.
-PRE_WEEKS, ARRIVAL_DAYS = 8, 28
-STARTS_ON = {"experiment": "2017-09-04", "factorial": "2017-10-16"}
+# Units so far; of the test that is still running 20,000 were planned.
+N_UNITS = {"experiment": 20_000, "factorial": 20_000, "ongoing": 12_000}
+# Weeks before the assignment in which `pre_spend` is counted, and units that arrive a day.
+PRE_WEEKS, UNITS_A_DAY = 8, 715
+STARTS_ON = {"experiment": "2017-09-04", "factorial": "2017-10-16", "ongoing": "2017-12-04"}
 VARIANTS = {
     "experiment": ("control", "treatment"),
     "factorial": ("control", "banner", "free_delivery", "banner+free_delivery"),
+    "ongoing": ("control", "treatment"),
 }
 # Spread of the log of a conversion's spend.
 SPEND_SPREAD = 0.5
@@ -52,6 +54,7 @@ class DemoExperiments:
             (currency), `converted` (0 or 1), `orders` (count), `hours_to_order` (to the first order, or
             `FOLLOW_UP_HOURS`).
         factorial: The same columns for the 2x2 test.
+        ongoing: The same columns for the test that is still running.
         truth: One row a test, metric, variant and group of units (`all`, or a device): expected mean under the
             variant, and the effect against control; `spend_per_order` is the ratio of two means; rows
             `banner x free_delivery` hold the interaction.
@@ -59,6 +62,7 @@ class DemoExperiments:
 
     experiment: pd.DataFrame
     factorial: pd.DataFrame
+    ongoing: pd.DataFrame
     truth: pd.DataFrame
 
 
@@ -88,7 +92,7 @@ class Effects:
 
 
 def simulate_experiments(connection: Backend, *, seed: int) -> DemoExperiments:
-    """Simulate both tests.
+    """Simulate the three tests.
 
     Args:
         connection: Holds the real purchases as `transactions`.
@@ -100,11 +104,7 @@ def simulate_experiments(connection: Backend, *, seed: int) -> DemoExperiments:
         units = _draw_units(connection, name, stream(seed, f"experiments: {name} units"))
         frames[name] = _outcomes(units, variants, effects, stream(seed, f"experiments: {name} outcomes"))
         truths.append(_truth(name, variants, units, effects))
-    return DemoExperiments(
-        experiment=frames["experiment"],
-        factorial=frames["factorial"],
-        truth=pd.concat(truths, ignore_index=True),
-    )
+    return DemoExperiments(**frames, truth=pd.concat(truths, ignore_index=True))
 
 
 def _draw_effects(n_variants: int, rng: np.random.Generator) -> Effects:
@@ -121,7 +121,7 @@ def _draw_effects(n_variants: int, rng: np.random.Generator) -> Effects:
         weight=float(rng.uniform(0.6, 0.8)),
         shift=shift,
         uplift=uplift,
-        # The A/B test works better on one kind of device; the 2x2 test on both alike.
+        # The A/B tests work better on one kind of device; the 2x2 test on both alike.
         tilt=np.r_[0.0, rng.choice([-1, 1]) * rng.uniform(0.15, 0.3)] if n_variants == 2 else np.zeros(n_variants),
         again=float(rng.uniform(0.2, 0.4)),
     )
@@ -141,13 +141,14 @@ def _draw_units(connection: Backend, name: str, rng: np.random.Generator) -> pd.
         .to_pandas()
     )
     spent = households["pre_spend"].astype(float).round(2).to_numpy()
-    n_visitors = max(N_UNITS - len(households), 0)
+    n_visitors = max(N_UNITS[name] - len(households), 0)
     model = np.r_[np.arange(len(households)), rng.integers(len(households), size=n_visitors)]
     known = np.arange(len(model)) < len(households)
     # Households and visitors arrive in any order.
     arrival = rng.permutation(len(model))
     names = np.where(known, households["customer_id"].to_numpy(dtype=object)[model], None)
-    seconds = np.sort(rng.integers(ARRIVAL_DAYS * 86_400, size=len(model)))
+    days = -(-N_UNITS[name] // UNITS_A_DAY)
+    seconds = np.sort(rng.integers(days * 86_400, size=len(model)))
     later = seconds + np.ceil(rng.exponential(60 * MEAN_MINUTES_TO_EXPOSURE, size=len(model)))
     return pd.DataFrame(
         {

@@ -21,7 +21,7 @@ def plot_effects(comparisons: pd.DataFrame, methods: pd.DataFrame) -> Figure:
         methods: Its methods: for each metric and variant the one without covariates at a fixed horizon first.
     """
     metrics = list(dict.fromkeys(comparisons["metric"]))[:MAX_PANELS]
-    columns = min(len(metrics), 3)
+    columns = 2 if len(metrics) in (2, 4) else min(len(metrics), 3)
     rows = -(-len(metrics) // columns)
     n_variants = comparisons["variant"].nunique()
     figure, axes = plt.subplots(
