@@ -112,7 +112,7 @@ def test_less_may_be_better(metric):
     assert less["effect"]["new"] == more["effect"]["new"]
 
 
-@pytest.mark.parametrize("n_simulations", [100, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_simulations", [60, pytest.param(600, marks=pytest.mark.slow)])
 def test_intervals_cover_as_often_as_said_and_losses_are_right_on_average(n_simulations):
     # Rates drawn from the prior: then intervals cover exactly, and the stated loss is the mean of the true one.
     rng, n, level = stream(1, "prior"), 300, 0.9
