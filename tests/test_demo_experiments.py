@@ -122,7 +122,9 @@ def test_the_effect_differs_between_devices_where_planted(demo):
     for device in ("desktop", "mobile"):
         groups = frame[frame["stratum"] == device].groupby("variant")["converted"]
         error = np.sqrt((groups.var() / groups.size()).sum())
-        assert groups.mean()["treatment"] - groups.mean()["control"] == pytest.approx(planted[device], abs=4.5 * error)
+        assert groups.mean()["treatment"] - groups.mean()["control"] == pytest.approx(
+            planted[device], abs=4.5 * error
+        )
 
 
 def test_units_meet_the_change_after_their_assignment(demo):

@@ -2,7 +2,7 @@
 
 | module | holds |
 |---|---|
-| measures, variants | which columns are metrics of which kind, which are covariates, which variant is the control |
+| measures, variants | which columns are metrics and covariates, which variant is the control |
 | aggregation | units from exposures and outcomes in rows; who withdrew a consent |
 | plan, looks | what was decided beforehand; what was looked at before |
 | power, assignment | how many units are needed; which variant a unit gets |

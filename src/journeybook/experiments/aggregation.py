@@ -57,14 +57,14 @@ def units_from_rows(
     Args:
         exposures: `row`, `unit_id`, `variant`; optional `occurred_at` and further columns.
         outcomes: `unit_id`; `occurred_at` where the exposures have it; the columns aggregated.
-        aggregates: By name of the new column: `how`, one of `HOW`, and the `column` it is taken of (`any`, `count` and
-            `hours_to_first` of rows need none; with one, rows in which it is not missing nor 0).
+        aggregates: By name of the new column: `how`, one of `HOW`, and the `column` it is taken of. `any`, `count`
+            and `hours_to_first` need none; with one they are of the rows in which it is neither missing nor 0.
         window_days: Days after the first exposure; None is to the end of the data.
         pre_days: Days before it, for covariates `pre_<name>`; None makes none.
 
     Raises:
-        ValueError: A column is missing, a unit has no id, an aggregate is unknown, or a window needs times that are
-            not there.
+        ValueError: A column is missing, a unit has no id, an aggregate is unknown, or a window needs times that
+            are not there.
     """
     _check(exposures, outcomes, aggregates=aggregates, window_days=window_days, pre_days=pre_days)
     timed = "occurred_at" in exposures.columns and "occurred_at" in outcomes.columns
@@ -137,8 +137,9 @@ def rows_sentence(found: UnitRows) -> str:
     """What was made of the rows."""
     return (
         f"{found.n_exposures:,} exposures and {found.n_outcomes:,} outcomes were aggregated to units: "
-        f"{found.n_unmatched:,} outcomes are of units that were never exposed, {found.n_outside:,} lie outside the "
-        f"windows, and {found.n_unfinished:,} units are left out because the data end before their window does."
+        f"{found.n_unmatched:,} outcomes are of units that were never exposed, {found.n_outside:,} lie outside "
+        f"the windows, and {found.n_unfinished:,} units are left out because the data end before their window "
+        "does."
     )
 
 

@@ -183,8 +183,8 @@ def _prepared(units: pd.DataFrame, measured: Measures, arms: Arms) -> _Data:
         n = np.bincount(arms.number[known], minlength=n_arms)
         if n.min() < 2:
             raise ValueError(
-                f"Variant '{arms.names[int(n.argmin())]}' has {n.min()} units with a value of '{metric.name}'; two "
-                "are needed."
+                f"Variant '{arms.names[int(n.argmin())]}' has {n.min()} units with a value of '{metric.name}'; "
+                "two are needed."
             )
         data.counts[metric.name] = n
     filled = filled_covariates(units, measured)

@@ -41,8 +41,8 @@ def decide(
         over: Whether the planned end is reached.
 
     Returns:
-        One row a variant, columns `DECISION_COLUMNS`; `gain_per_thousand` is the effect on a thousand units, in the
-        metric's unit and the wanted direction, of proportions and means.
+        One row a variant, columns `DECISION_COLUMNS`; `gain_per_thousand` is the effect on a thousand units, in
+        the metric's unit and the wanted direction, of proportions and means.
     """
     variants = list(dict.fromkeys(estimates["variant"]))
     if not plan.given:
@@ -111,9 +111,9 @@ def decision_sentence(decision: pd.DataFrame, *, plan: Plan) -> str:
     """What was decided for each variant, at what risk and gain."""
     if not plan.given:
         return (
-            "**What we see.** No decision: the parameters hold no plan, so nobody said beforehand which metric decides, "
-            "which effect is worth having, and when the experiment ends. **What to do.** Write `plan` before the next "
-            "experiment begins; a rule made after the effects were seen is no rule."
+            "**What we see.** No decision: the parameters hold no plan, so nobody said beforehand which metric "
+            "decides, which effect is worth having, and when the experiment ends. **What to do.** Write `plan` "
+            "before the next experiment begins; a rule made after the effects were seen is no rule."
         )
     told = []
     for row in decision.itertuples():
@@ -134,8 +134,9 @@ def decision_sentence(decision: pd.DataFrame, *, plan: Plan) -> str:
         "**What we see.** "
         + " ".join(told)
         + (
-            " **What it does not show.** Costs of the change, and effects beyond the weeks of the experiment. The "
-            "probability is a belief under a flat prior; the rate of wrong claims over many experiments is held by alpha."
+            " **What it does not show.** Costs of the change, and effects beyond the weeks of the experiment. "
+            "The probability is a belief under a flat prior; the rate of wrong claims over many experiments is "
+            "held by alpha."
         )
     )
 

@@ -104,8 +104,8 @@ def factorial_effects(
         minimum_effects: The smallest effect worth having, by metric, whose `power` is told; others have none.
 
     Returns:
-        One row a metric and term, columns `FACTORIAL_COLUMNS`, `p_adjusted` by Holm over all of them; no rows where
-        the names spell no design.
+        One row a metric and term, columns `FACTORIAL_COLUMNS`, `p_adjusted` by Holm over all of them; no rows
+        where the names spell no design.
     """
     found = design(names)
     rows: list[tuple] = []

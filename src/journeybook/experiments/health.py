@@ -152,7 +152,8 @@ def daily_effects(units: pd.DataFrame, *, measured: Measures, control: str | Non
 
     Returns:
         One row a metric, variant and day with `MIN_UNITS_A_DAY` units in both arms: metric, variant, day (from 0),
-        effect, standard_error, trend (a day), trend_p_value; no rows without times or with fewer than `MIN_DAYS` days.
+        effect, standard_error, trend (a day), trend_p_value; no rows without times or with fewer than
+        `MIN_DAYS` days.
     """
     columns = ["metric", "variant", "day", "effect", "standard_error", "trend", "trend_p_value"]
     metrics = [metric for metric in measured.metrics if metric.kind in ("proportion", "mean")]
@@ -206,8 +207,8 @@ def cuped_checks(units: pd.DataFrame, *, measured: Measures, control: str | None
 
     The covariates' slopes are estimated in each arm and compared by Wald's chi-square test, with variances that
     need no equal spread of the residuals (White 1980), for the spread of money grows with its size. Where the
-    slopes differ the effect differs with the covariates: the adjustment is still without bias in large samples, but one
-    mean effect then hides for whom it works.
+    slopes differ the effect differs with the covariates: the adjustment is still without bias in large samples,
+    but one mean effect then hides for whom it works.
 
     Args:
         units: One row a unit.
@@ -226,7 +227,9 @@ def cuped_checks(units: pd.DataFrame, *, measured: Measures, control: str | None
         values, known = known_values(units, metric)
         x = np.column_stack(covariates)[known]
         statistic = slopes_differ(values[known], x, arms.number[known], n_arms=len(arms.names))
-        rows.append(_tested(f"cuped_slopes: {metric.name}", statistic, float(stats.chi2.sf(statistic, df)), meaning))
+        rows.append(
+            _tested(f"cuped_slopes: {metric.name}", statistic, float(stats.chi2.sf(statistic, df)), meaning)
+        )
     return pd.DataFrame(rows, columns=list(HEALTH_COLUMNS))
 
 
@@ -321,8 +324,8 @@ def _outliers(metric: Metric, values: np.ndarray, arm: np.ndarray, arms: Arms) -
         if plain.standard_error > 0:
             moves.append(abs(float((plain.effect - pulled.effect) / plain.standard_error)))
     meaning = (
-        f"standard errors by which an effect moves when the outer {OUTLIER_SHARE:.1%} of values on each side are pulled "
-        "in; above 1 a few units decide"
+        f"standard errors by which an effect moves when the outer {OUTLIER_SHARE:.1%} of values on each side are "
+        "pulled in; above 1 a few units decide"
     )
     return _row(f"outliers: {metric.name}", max(moves), np.nan, max(moves) <= 1, meaning)
 
@@ -346,5 +349,9 @@ def _counted(check: str, value: float, allowed: float, meaning: str) -> dict:
 
 def _row(check: str, value: float, p_value: float, passed: bool, meaning: str) -> dict:
     return {
-        "check": check, "value": float(value), "p_value": float(p_value), "passed": bool(passed), "meaning": meaning
-    }  # fmt: skip
+        "check": check,
+        "value": float(value),
+        "p_value": float(p_value),
+        "passed": bool(passed),
+        "meaning": meaning,
+    }

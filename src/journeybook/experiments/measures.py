@@ -117,8 +117,9 @@ def measures(
         if not covariates:
             found = "found none named pre_..." if named is None else "found []"
             raise ValueError(
-                f"covariates: {found}, but with metrics: auto the columns measured before assignment must be named "
-                f"(without any, give each metric its kind); the columns are {', '.join(candidates) or 'none'}."
+                f"covariates: {found}, but with metrics: auto the columns measured before assignment must be "
+                "named (without any, give each metric its kind); the columns are "
+                f"{', '.join(candidates) or 'none'}."
             )
         taken, reasons = _inferred(units, [c for c in candidates if c not in covariates])
     else:
@@ -180,7 +181,7 @@ def known_values(units: pd.DataFrame, metric: Metric) -> tuple[np.ndarray, np.nd
 
 
 def known_before(units: pd.DataFrame, *, measured: Measures, planned: Sequence[str]) -> list[str]:
-    """Columns known before the assignment, by which an effect may be searched: covariates, planned subgroups, strata."""
+    """Columns known before the assignment, by which effects may differ: covariates, planned subgroups, strata."""
     strata = ["stratum"] if "stratum" in units.columns and units["stratum"].nunique() > 1 else []
     return list(dict.fromkeys([*measured.covariates, *planned, *strata]))
 

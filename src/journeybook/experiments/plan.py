@@ -98,8 +98,8 @@ def read_plan(
         _is_metric(metric, measured, "guardrails")
         if metric == primary or not _is_number(margin) or margin == 0:
             raise ValueError(
-                f"plan: the margin of guardrail '{metric}' is {margin}; a number other than 0 is needed (-2: may fall "
-                "by no more than 2), and a metric other than the primary one."
+                f"plan: the margin of guardrail '{metric}' is {margin}; a number other than 0 is needed (-2: may "
+                "fall by no more than 2), and a metric other than the primary one."
             )
     if not _is_number(block["minimum_effect"]) or not block["minimum_effect"] > 0:
         raise ValueError(f"plan: minimum_effect is {block['minimum_effect']}; a number above 0 is needed.")

@@ -18,9 +18,10 @@ def plan_sentence(plan: Plan, seen: Look) -> str:
     """What the plan says, with a banner where it was changed since the first look."""
     if seen.plan_changed:
         return (
-            f"> **The plan was changed.** At the first look it had the digest `{seen.first_plan[:12] or 'none'}`, now it has "
-            f"`{plan.sha256[:12] or 'none'}`. A rule that was made or changed after looking promises nothing: read "
-            "everything below as exploration, and repeat the experiment under the new plan."
+            "> **The plan was changed.** At the first look it had the digest "
+            f"`{seen.first_plan[:12] or 'none'}`, now it has `{plan.sha256[:12] or 'none'}`. A rule that was "
+            "made or changed after looking promises nothing: read everything below as exploration, and repeat "
+            "the experiment under the new plan."
         )
     if not plan.given:
         return "No plan was given, so this page describes and tests but cannot decide."
@@ -39,7 +40,8 @@ def health_sentence(health: pd.DataFrame) -> str:
     if careful:
         text += f" Read with care: {', '.join(careful)}; `meaning` says what each stands for."
     return text + (
-        " **What it does not show.** That the metric measures what it should, or that units do not influence each other."
+        " **What it does not show.** That the metric measures what it should, or that units do not influence "
+        "each other."
     )
 
 
@@ -51,12 +53,14 @@ def novelty_sentence(daily: pd.DataFrame, *, alpha: float) -> str:
         )
     trends = daily.drop_duplicates(["metric", "variant"])
     moved = trends[holm(trends["trend_p_value"]) < alpha]
-    text = f"**What we see.** {len(moved)} of {len(trends)} effects change with the day of assignment, at {alpha:g} after "
-    text += "Holm's correction"
+    text = (
+        f"**What we see.** {len(moved)} of {len(trends)} effects change with the day of assignment, at {alpha:g} "
+    )
+    text += "after Holm's correction"
     text += "".join(f"; {row.variant} on {row.metric} by {row.trend:+.2g} a day" for row in moved.itertuples())
     return text + (
-        ". **What it does not show.** How the effect on one unit develops: that needs its outcomes day by day. **What to "
-        "do.** Where it fades, run longer, and decide on the later days."
+        ". **What it does not show.** How the effect on one unit develops: that needs its outcomes day by day. "
+        "**What to do.** Where it fades, run longer, and decide on the later days."
     )
 
 
@@ -102,10 +106,11 @@ def factorial_sentence(factorial: pd.DataFrame, *, alpha: float, power: float) -
         else " No two effects are aliased."
     )
     return (
-        f"**What we see.** Main effects that hold at {alpha:g} after Holm's correction over these {len(factorial)} "
-        f"rows: {named}. Interactions: {mixed}.{alias} **What it does not show.** Effects smaller than "
-        f"`detectable_effect`, which this design finds with probability {power:.0%}; those of interactions are larger. "
-        "**What to do.** Where an interaction holds, read the cells and not the main effects."
+        f"**What we see.** Main effects that hold at {alpha:g} after Holm's correction over these "
+        f"{len(factorial)} rows: {named}. Interactions: {mixed}.{alias} **What it does not show.** Effects "
+        f"smaller than `detectable_effect`, which this design finds with probability {power:.0%}; those of "
+        "interactions are larger. **What to do.** Where an interaction holds, read the cells and not the main "
+        "effects."
     )
 
 
@@ -126,8 +131,8 @@ def summary(
         )
     return f"""**In short**
 
-* {int((rows["p_adjusted"] < alpha).sum())} of {len(rows)} comparisons with '{found.control}' hold at {alpha:g} after \
-correction ({correction.replace("_", "-")}). Data: **{data_is}**.{valid}
+* {int((rows["p_adjusted"] < alpha).sum())} of {len(rows)} comparisons with '{found.control}' hold at {alpha:g} \
+after correction ({correction.replace("_", "-")}). Data: **{data_is}**.{valid}
 * Clearest: {_told(_clearest(rows))}.
 * Health: {trusted}.
 * Decision: {decided}."""
@@ -163,12 +168,13 @@ def beside_truth(
     Args:
         found: The comparisons.
         factorial: Main effects and interactions.
-        truth: Columns experiment, metric, variant (a 2x2 interaction is `a x b`), group, effect; None where not known.
+        truth: Columns experiment, metric, variant (a 2x2 interaction is `a x b`), group, effect; None where
+            it is not known.
         experiment: Table that was analysed.
 
     Returns:
-        One row an effect on all units: metric, term, effect, standard_error, planted; no rows where the truth is not
-        known.
+        One row an effect on all units: metric, term, effect, standard_error, planted; no rows where the truth is
+        not known.
     """
     columns = ["metric", "term", "effect", "standard_error", "planted"]
     if truth is None:

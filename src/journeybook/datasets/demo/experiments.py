@@ -1,11 +1,12 @@
 """Two A/B tests, one still running, and a 2x2 test of the web shop, simulated on units with real spending before.
 
 Every household is one unit. The other units are unknown visitors; each has the pre-period spend of a household
-drawn with replacement, and no `customer_id`. Assignment is by independent fair draws on either kind of device. Whether
-a unit buys, and what it spends, depends on the pre-period spend, on the device and on the variant by the planted
-effects, which the seed draws:
+drawn with replacement, and no `customer_id`. Assignment is by independent fair draws on either kind of device.
+Whether a unit buys, and what it spends, depends on the pre-period spend, on the device and on the variant by the
+planted effects, which the seed draws:
 
-    P(converted) = logistic(base + slope x + shift + tilt m),  x = standardised log(1 + pre_spend), m = -1/2 or 1/2 on mobile
+    P(converted) = logistic(base + slope x + shift + tilt m),  x = standardised log(1 + pre_spend),
+                   m = 1/2 on mobile and -1/2 on desktop
     spend | converted = lognormal, mean = level (1 - weight + weight z) (1 + uplift),  z = pre_spend / its mean
     orders | spend, converted = 1 + Poisson(again spend / level)
     hours_to_order | converted = FOLLOW_UP_HOURS u^2,  u uniform; FOLLOW_UP_HOURS where nothing was ordered

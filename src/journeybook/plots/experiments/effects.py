@@ -91,7 +91,7 @@ def plot_cells(arms: pd.DataFrame, *, metric: str, cells: Sequence[str], ax: Axe
 
 
 def plot_daily_effects(daily: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Effect on the units assigned each day, with 95 % intervals and the trend; the metric whose trend is clearest.
+    """Effect on the units assigned each day with 95 % intervals, of the metric whose trend is clearest.
 
     Args:
         daily: Rows of `daily_effects`, one or more.
