@@ -7,6 +7,7 @@ import ibis
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
 from journeybook.clickstream.links import links
 from journeybook.clickstream.sessions import CONVERSION, EXIT, START
@@ -88,8 +89,8 @@ def find_faults(
     chance, the standard error is as much larger. A step's drop is its span of the highest score. Looking at so
     many steps and spans finds a drop in any log. So sound logs are simulated, in which every step keeps its share
     on every day with the visits there were, and scanned alike: a drop is a fault where at most `alpha` of the
-    simulated logs hold, anywhere, a higher score. Steps into exit are not scanned (another step is then missing),
-    nor where visits begin.
+    simulated logs hold, anywhere, a higher score. The ends of a drop are those of the greatest likelihood, over
+    spans of every length. Steps into exit are not scanned (another step is then missing), nor where visits begin.
 
     Args:
         steps: What `session_steps` returns; without times nothing can be scanned.
@@ -110,33 +111,12 @@ def find_faults(
         raise ValueError(f"n_simulations is {n_simulations}: at alpha {alpha} at least {1 / alpha - 1:.0f} are needed.")
     if "session" not in steps.columns or "occurred_at" not in steps.columns:
         return _nothing(alpha, "the data have no times")
-    days = _by_day(steps)
+    days = _by_day(_day_counts(steps))
     longest = min(longest_days, days.n_days // 2)
     if longest < shortest_days or not len(days.names):
         return _nothing(alpha, f"{days.n_days} days with {len(days.names)} busy steps are too little")
-    grid = [(length, _weights(days, length)) for length in _grid(shortest_days, longest)]
-    score = _deepest(days, days.took, grid).score
-    logs = (days.parts @ rng.binomial(days.cell_visits, days.cell_share) for _ in range(n_simulations))
-    greatest = np.array([_deepest(days, took, grid).score.max() for took in logs])
-    # The scan skips some lengths; the ends of what it found are sought among all.
-    every = ((length, _weights(days, length)) for length in range(shortest_days, longest + 1))
-    table = _table(days, _deepest(days, days.took, every))
-    table["score"] = score
-    table["p_value"] = (1 + (greatest[:, None] >= score).sum(axis=0)) / (1 + n_simulations)
-    table["fault"] = table["p_value"] <= alpha
-    order = np.argsort(-score, kind="stable")
-    daily = _daily(days, int(order[0]))
-    table = table.iloc[order].drop_duplicates(["source", "target"]).reset_index(drop=True)
-    return FaultScan(
-        table=table[[*_COLUMNS]],
-        daily=daily,
-        n_steps=len(days.names),
-        n_days=days.n_days,
-        threshold=float(np.sort(greatest)[::-1][int(alpha * (n_simulations + 1)) - 1]),
-        alpha=alpha,
-        n_simulations=n_simulations,
-        note=None,
-    )
+    lengths = range(shortest_days, longest + 1)
+    return _scan(days, lengths, alpha=alpha, n_simulations=n_simulations, rng=rng)
 
 
 def compare_with_planted_fault(scan: FaultScan, planted: pd.DataFrame) -> PlantedFault:
@@ -206,21 +186,42 @@ class _Days:
         return self.took.shape[1]
 
 
-@dataclass(frozen=True, eq=False)
-class _Drops:
-    """The deepest drop of each step: its score, its first day and how many days it has."""
+def _scan(
+    days: _Days, lengths: range, *, alpha: float, n_simulations: int, rng: np.random.Generator
+) -> FaultScan:
+    """Scan the days and as many simulated ones for spans of these lengths."""
+    grid = [(length, _weights(days, length)) for length in _grid(lengths[0], lengths[-1])]
+    score = _deepest(days, days.took, grid)
+    logs = (days.parts @ rng.binomial(days.cell_visits, days.cell_share) for _ in range(n_simulations))
+    greatest = np.array([_deepest(days, took, grid).max() for took in logs])
+    table = _table(days, *_located(days, lengths))
+    table["score"] = score
+    table["p_value"] = (1 + (greatest[:, None] >= score).sum(axis=0)) / (1 + n_simulations)
+    table["fault"] = table["p_value"] <= alpha
+    order = np.argsort(-score, kind="stable")
+    return FaultScan(
+        table=table.iloc[order].drop_duplicates(["source", "target"])[[*_COLUMNS]].reset_index(drop=True),
+        daily=_daily(days, int(order[0])),
+        n_steps=len(days.names),
+        n_days=days.n_days,
+        threshold=float(np.sort(greatest)[::-1][int(alpha * (n_simulations + 1)) - 1]),
+        alpha=alpha,
+        n_simulations=n_simulations,
+        note=None,
+    )
 
-    score: Array
-    start: NDArray[np.int64]
-    length: NDArray[np.int64]
 
-
-def _by_day(steps: ibis.Table) -> _Days:
-    """Count visits and steps by day, on each device and, where there are several, on all together."""
+def _day_counts(steps: ibis.Table) -> pd.DataFrame:
+    """Count the steps from each page by `device`, `source`, `target` and `day`."""
     device = steps.device.fill_null(UNKNOWN) if "device" in steps.columns else ibis.literal(ALL)
     found = links(steps.mutate(day=steps.occurred_at.date(), device=device), "day", "device")
     keys = ["device", "source", "target", "day"]
-    counts = found.filter(found.source != START).group_by(keys).aggregate(n=found.n.sum()).order_by(keys).to_pandas()
+    counts = found.filter(found.source != START).group_by(keys).aggregate(n=found.n.sum())
+    return counts.order_by(keys).to_pandas()
+
+
+def _by_day(counts: pd.DataFrame) -> _Days:
+    """Put counts in arrays, each device apart and, where there are several, all together."""
     day = pd.to_datetime(counts["day"])
     first = day.min()
     n_days = 0 if counts.empty else (day.max() - first).days + 1
@@ -266,8 +267,8 @@ def _weights(days: _Days, length: int) -> Array:
     return np.where(looked_at, 1 / np.sqrt(np.where(looked_at, variance, 1.0)), 0.0)
 
 
-def _deepest(days: _Days, took: Array, grid: Iterable[tuple[int, Array]]) -> _Drops:
-    """Return each step's span of the highest score, among spans of the lengths of the grid.
+def _deepest(days: _Days, took: Array, grid: list[tuple[int, Array]]) -> Array:
+    """Return the highest score of each step, over the spans of the lengths of the grid.
 
     Args:
         days: Visits.
@@ -275,15 +276,31 @@ def _deepest(days: _Days, took: Array, grid: Iterable[tuple[int, Array]]) -> _Dr
         grid: Lengths and the weights of their spans.
     """
     missing = np.pad(np.cumsum(_missing(took, days.visits), axis=1), ((0, 0), (1, 0)))
-    best = np.full(len(took), -np.inf)
-    start, span = np.zeros(len(took), dtype=np.int64), np.ones(len(took), dtype=np.int64)
+    best = np.zeros(len(took))
     for length, weights in grid:
-        score = (missing[:, length:] - missing[:, :-length]) * weights
-        at = score.argmax(axis=1)
-        here = score[np.arange(len(score)), at]
+        score = missing[:, length:] - missing[:, :-length]
+        score *= weights
+        np.maximum(best, score.max(axis=1), out=best)
+    return best
+
+
+def _located(days: _Days, lengths: Iterable[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first day and the length of each step's likeliest span of a lower share than elsewhere."""
+    steps = np.arange(len(days.names))
+    took, visits = (np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0))) for counts in (days.took, days.visits))
+    best, start, span = np.full(len(steps), -np.inf), np.zeros_like(steps), np.ones_like(steps)
+    for length in lengths:
+        k, n = (counts[:, length:] - counts[:, :-length] for counts in (took, visits))
+        rest_k, rest_n = took[:, -1:] - k, visits[:, -1:] - n
+        likelihood = sum(xlogy(part, part) for part in (k, n - k, rest_k, rest_n - rest_k))
+        likelihood -= xlogy(n, n) + xlogy(rest_n, rest_n)
+        likelihood[k * rest_n >= rest_k * n] = -np.inf
+        at = likelihood.argmax(axis=1)
+        here = likelihood[steps, at]
         better = here > best
-        best, start, span = np.where(better, [here, at, np.full(len(at), length)], [best, start, span])
-    return _Drops(best, start.astype(np.int64), span.astype(np.int64))
+        best = np.maximum(best, here)
+        start, span = np.where(better, at, start), np.where(better, length, span)
+    return start, span
 
 
 def _missing(took: Array, visits: Array) -> Array:
@@ -311,16 +328,16 @@ def _grid(shortest: int, longest: int) -> list[int]:
     return lengths
 
 
-def _table(days: _Days, drops: _Drops) -> pd.DataFrame:
+def _table(days: _Days, start: NDArray[np.int64], length: NDArray[np.int64]) -> pd.DataFrame:
     """Return what happened in the deepest drop of each step and outside it."""
     day = np.arange(days.n_days)
-    inside = (day >= drops.start[:, None]) & (day < (drops.start + drops.length)[:, None])
+    inside = (day >= start[:, None]) & (day < (start + length)[:, None])
     n, k = (days.visits * inside).sum(axis=1), (days.took * inside).sum(axis=1)
     outside = (days.took.sum(axis=1) - k) / (days.visits.sum(axis=1) - n)
     ends = proportion_interval(k, n)
     return days.names.assign(
-        starts_at=days.first + drops.start * DAY,
-        ends_at=days.first + (drops.start + drops.length) * DAY,
+        starts_at=days.first + start * DAY,
+        ends_at=days.first + (start + length) * DAY,
         n=n.astype(np.int64),
         probability=k / n,
         probability_low=ends.low,

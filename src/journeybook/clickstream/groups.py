@@ -153,9 +153,7 @@ def _compare(
     else:
         levelled = steps.mutate(level=steps[grouping])
     counts = _block_counts(levelled.filter(levelled.level.notnull()))
-    common = counts.groupby("level")["n"].sum().sort_values(ascending=False, kind="stable").index[:_MOST_LEVELS]
-    counts["level"] = counts["level"].where(counts["level"].isin(common), OTHER)
-    return [_test(grouping, str(state), part) for state, part in counts.groupby("source")]
+    return [_test(grouping, str(state), part) for state, part in counts.groupby("source", observed=True)]
 
 
 def _by_period(steps: ibis.Table, n_periods: int) -> ibis.Table:
@@ -200,7 +198,10 @@ def _block_counts(levelled: ibis.Table) -> pd.DataFrame:
     block = hashed(found["rank"], n_digits=3) if many else found["rank"].cast("string")
     keys = ["block", "level", "source", "target"]
     counts = found.mutate(block=block).group_by(keys).aggregate(n=ibis._.n.sum())
-    return counts.order_by(keys).to_pandas()
+    frame = counts.order_by(keys).to_pandas().astype(dict.fromkeys(keys, "category"))
+    by_level = frame.groupby("level", observed=True)["n"].sum().sort_values(ascending=False, kind="stable")
+    kept = {level: level if place < _MOST_LEVELS else OTHER for place, level in enumerate(by_level.index)}
+    return frame.assign(level=frame["level"].map(kept).astype("category"))
 
 
 def _test(grouping: str, state: str, counts: pd.DataFrame) -> dict[str, object] | None:
@@ -234,20 +235,22 @@ def _test(grouping: str, state: str, counts: pd.DataFrame) -> dict[str, object] 
 
 def _by_block(counts: pd.DataFrame) -> tuple[NDArray[np.float64], list[str], list[str]]:
     """Return counts of shape (blocks, levels, targets), rare targets put together, and the names."""
-    by_level = counts.groupby("level")["n"].sum()
-    by_target = counts.groupby("target")["n"].sum().sort_values(ascending=False, kind="stable")
-    least = by_level.min() / by_level.sum()
-    kept = by_target.index[by_target * least >= _LEAST_EXPECTED][:_MOST_TARGETS]
-    block, blocks = pd.factorize(counts["block"])
-    levels, targets = [*by_level.index], [*kept, OTHER]
-    level = counts["level"].map(levels.index).to_numpy()
-    target = counts["target"].where(counts["target"].isin(kept), OTHER).map(targets.index).to_numpy()
-    table = np.zeros((len(blocks), len(levels), len(targets)))
-    np.add.at(table, (block, level, target), counts["n"].to_numpy())
+    levels, targets = (counts[name].cat.remove_unused_categories() for name in ("level", "target"))
+    block, blocks = pd.factorize(counts["block"].cat.codes)
+    n = counts["n"].to_numpy()
+    by_level, by_target = np.bincount(levels.cat.codes, n), np.bincount(targets.cat.codes, n)
+    least = by_level.min() / by_level.sum() if len(by_level) else 0.0
+    common = np.argsort(-by_target, kind="stable")[:_MOST_TARGETS]
+    common = common[by_target[common] * least >= _LEAST_EXPECTED]
+    place = np.full(len(by_target), len(common))
+    place[common] = np.arange(len(common))
+    table = np.zeros((len(blocks), len(by_level), len(common) + 1))
+    np.add.at(table, (block, levels.cat.codes.to_numpy(), place[targets.cat.codes]), n)
+    names = [*targets.cat.categories[common], OTHER]
     # What is put together is left out where it is itself too rare to test.
     if table[..., -1].sum() * least < _LEAST_EXPECTED:
-        table, targets = table[..., :-1], targets[:-1]
-    return table, levels, targets
+        table, names = table[..., :-1], names[:-1]
+    return table, [*levels.cat.categories], names
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import xlogy
 
-from journeybook.clickstream.links import first_ranks, hashed, links
+from journeybook.clickstream.links import first_ranks, hashed, links, person_of
 
 HIGHEST = 4
 # Random tables behind the mean and the variance of the likelihood ratio where cells are sparse.
@@ -96,6 +96,33 @@ def choose_order(steps: ibis.Table, *, max_order: int, rng: np.random.Generator)
         n_folds=counted.n_folds,
         people_known=known,
     )
+
+
+def memory_within_types(steps: ibis.Table, members: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFrame:
+    """Test the second order against the first among the people of each type, and among all of them together.
+
+    Where the first order is refused for all and not within the types, the memory is the mix of types.
+
+    Args:
+        steps: What `session_steps` returns.
+        members: `person_id` and `type`.
+        rng: Random numbers of the random tables.
+
+    Returns:
+        `type` ("all" first), `n_people`, `n_links`, `lr_statistic`, `lr_df` and `lr_p_value`.
+    """
+    known = steps.filter(steps.known)
+    typed = known.mutate(person_id=person_of(known.cluster)).join(
+        ibis.memtable(members[["person_id", "type"]]), "person_id"
+    )
+    rows = []
+    for kind in ["all", *sorted(members["type"].unique())]:
+        chosen = typed if kind == "all" else typed.filter(typed.type == int(kind))
+        found = choose_order(chosen, max_order=2, rng=rng)
+        test = found.table.loc[2, ["lr_statistic", "lr_df", "lr_p_value"]]
+        n_people = len(members) if kind == "all" else int((members["type"] == kind).sum())
+        rows.append({"type": str(kind), "n_people": n_people, "n_links": found.n_links, **test})
+    return pd.DataFrame(rows)
 
 
 _COLUMNS = (

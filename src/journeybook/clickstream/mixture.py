@@ -1,0 +1,328 @@
+"""Types of visitor: a mixture of Markov chains, fitted by EM to what each person, or each session, did."""
+
+from dataclasses import dataclass, replace
+
+import ibis
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.special import logsumexp
+from sklearn.metrics import adjusted_rand_score
+
+from journeybook.clickstream.chain import transition_model
+from journeybook.clickstream.links import first_ranks, hashed, links
+from journeybook.clickstream.sessions import CONVERSION, EXIT, START
+
+# People to fit to: with fewer, sessions are taken.
+_FEWEST_PEOPLE = 100
+# People and sessions fitted to, at most; of more, some are drawn by a hash of the order in which they first appear.
+MOST_PEOPLE, MOST_SESSIONS = 20_000, 5_000
+# A type's row of the chain leans on everybody's as if this many links more had been seen there.
+_LEAN = 1.0
+# EM stops when an iteration gains less than this, in nats a unit, or after so many iterations.
+_GAIN, _MOST_ITERATIONS = 1e-6, 500
+# Starts whose likelihoods differ by less, in nats, have found the same answer.
+_SAME = 0.5
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class TypeMixture:
+    """Types of visitor and how they move.
+
+    Attributes:
+        choice: One row a number of types: `n_types`, `n_parameters`, `log_likelihood`, `bic`, `converged` (whether
+            EM came to rest from the best start), `n_iterations`, `n_same` (starts that found the best likelihood),
+            `n_starts` and `chosen` (least BIC).
+        profile: One row a type, the largest first: `type`, `share` (of the units), `conversion_probability` and
+            `pages` (expected, of a session, before its end), and what it does most unlike everybody: `source`, `target`,
+            `probability` and `probability_overall`.
+        transitions: Chain of each type: `type`, `source`, `target`, `probability`, `probability_overall` and
+            `evidence` (nats by which the link tells the type from everybody).
+        members: One row a unit: `person_id` (or `session`), `type`, `certainty` (probability of that type).
+        counts: Links of each unit: `person_id` (or `session`), `source`, `target`, `n`.
+        unit: What was grouped, people or sessions.
+        n_units: Units fitted to.
+        n_left_out: Units beyond the most that are fitted to.
+        certainty: Mean probability of the type a unit is given.
+        note: Why nothing can be grouped; None where something can.
+    """
+
+    choice: pd.DataFrame
+    profile: pd.DataFrame
+    transitions: pd.DataFrame
+    members: pd.DataFrame
+    counts: pd.DataFrame
+    unit: str
+    n_units: int
+    n_left_out: int
+    certainty: float
+    note: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class PlantedTypes:
+    """The planted types of people beside those found.
+
+    Attributes:
+        n_planted: Types planted.
+        n_people: People of known type who were grouped.
+        agreement: Adjusted Rand index of the two groupings, 1 for the same and 0 for chance.
+        accuracy: Share of people given their own type, each type found being called after the planted one that
+            most of its people have.
+        ceiling: The adjusted Rand index if the planted chains themselves were known.
+    """
+
+    n_planted: int
+    n_people: int
+    agreement: float
+    accuracy: float
+    ceiling: float
+
+
+def fit_types(steps: ibis.Table, *, max_types: int, n_starts: int, rng: np.random.Generator) -> TypeMixture:
+    """Fit mixtures of 1 to `max_types` chains and keep the one of the least BIC.
+
+    Every unit belongs to one type and walks by its chain (Cadez et al. 2003). A unit is a person with all
+    sessions where at least 100 are known, for one session says little of who walks; otherwise a session. BIC
+    counts units, not links, and once it has risen twice no more types are tried. A start takes the chains of units
+    drawn at random, those of many links rather; the best start is reported, with how many found the same.
+
+    Args:
+        steps: What `session_steps` returns; of aggregated paths nothing can be grouped.
+        max_types: Most types tried, 1 to 12.
+        n_starts: Starts of EM for each number of types, 1 or more.
+        rng: Random numbers of the starts.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+    if not 1 <= max_types <= 12:
+        raise ValueError(f"max_types is {max_types}: it must be from 1 to 12.")
+    if n_starts < 1:
+        raise ValueError(f"n_starts is {n_starts}: at least 1 is needed.")
+    if "session" not in steps.columns:
+        return _nothing("aggregated paths do not say what one visitor did")
+    by_person = bool(steps.filter(steps.known).cluster.nunique().execute() >= _FEWEST_PEOPLE)
+    counts, n_all = _unit_counts(steps, by_person=by_person)
+    walked = _walked(counts)
+    fits, rows = [], []
+    for n_types in range(1, min(max_types, len(walked.units)) + 1):
+        fits.append(_fit(walked, n_types, n_starts, rng))
+        rows.append(_choice_row(fits[-1], walked))
+        if n_types > 2 and rows[-1]["bic"] > rows[-2]["bic"] > rows[-3]["bic"]:
+            break
+    choice = pd.DataFrame(rows)
+    choice["chosen"] = choice["bic"] == choice["bic"].min()
+    best = fits[int(choice["bic"].argmin())]
+    transitions = _transitions(best, walked)
+    members = pd.DataFrame({walked.unit: walked.units, "type": best.members.argmax(axis=1) + 1})
+    members["certainty"] = best.members.max(axis=1)
+    return TypeMixture(
+        choice=choice,
+        profile=_profile(transitions, best.shares),
+        transitions=transitions,
+        members=members,
+        counts=counts,
+        unit="people" if by_person else "sessions",
+        n_units=len(members),
+        n_left_out=n_all - len(members),
+        certainty=float(members["certainty"].mean()),
+        note=None,
+    )
+
+
+def compare_with_planted_types(
+    types: TypeMixture, *, customers: pd.DataFrame, chains: pd.DataFrame
+) -> PlantedTypes | None:
+    """Hold the types found against the planted ones; None where sessions, not people, were grouped.
+
+    Args:
+        types: What was found.
+        customers: Truth `event_customers`: `person_id`, `customer_type`.
+        chains: Truth `event_chains`: `customer_type`, `source`, `target`, `probability`.
+    """
+    if types.unit != "people":
+        return None
+    planted = customers.drop_duplicates("person_id").set_index("person_id")["customer_type"]
+    both = types.members.assign(planted=types.members["person_id"].map(planted)).dropna(subset=["planted"])
+    chains = chains.assign(target=chains["target"].replace("purchase", CONVERSION))
+    steps = chains.pivot(index=["source", "target"], columns="customer_type", values="probability")
+    chance = types.counts[["source", "target"]].merge(
+        np.log(steps.clip(lower=1e-9)), how="left", left_on=["source", "target"], right_index=True
+    )
+    evidence = chance[steps.columns].mul(types.counts["n"], axis=0).groupby(types.counts["person_id"]).sum()
+    evidence += np.log(both["planted"].value_counts(normalize=True))
+    told = both["person_id"].map(evidence.idxmax(axis=1))
+    called = pd.crosstab(both["type"], both["planted"])
+    return PlantedTypes(
+        n_planted=both["planted"].nunique(),
+        n_people=len(both),
+        agreement=float(adjusted_rand_score(both["planted"], both["type"])),
+        accuracy=float(called.max(axis=1).sum() / len(both)),
+        ceiling=float(adjusted_rand_score(both["planted"], told)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Walked:
+    """What each unit walked.
+
+    Attributes:
+        unit: Name of the column of the units.
+        units: Their names, shape (units,).
+        cells: `source` and `target` of each link that is seen.
+        row: Number of the cell's source, shape (cells,).
+        counts: Links, sparse, shape (units, cells).
+        overall: Chain of all together, shape (cells,).
+    """
+
+    unit: str
+    units: pd.Index
+    cells: pd.DataFrame
+    row: NDArray[np.int64]
+    counts: sparse.csr_array
+    overall: Array
+
+    def chains(self, counts: Array) -> Array:
+        """Return counts of shape (chains, cells) as probabilities, leaning on everybody's."""
+        leaning = counts + _LEAN * self.overall
+        totals = np.zeros((len(counts), self.row.max() + 1))
+        np.add.at(totals, (slice(None), self.row), leaning)
+        return leaning / totals[:, self.row]
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """A mixture: shares (types,), chains (types, cells), members (units, types), and how EM went."""
+
+    shares: Array
+    chains: Array
+    members: Array
+    log_likelihood: float
+    objective: float
+    n_iterations: int
+    converged: bool
+    n_same: int = 1
+    n_starts: int = 1
+
+
+def _unit_counts(steps: ibis.Table, *, by_person: bool) -> tuple[pd.DataFrame, int]:
+    """Count the links of each person or session, of so many at most, and how many there are in all."""
+    if by_person:
+        steps = steps.filter(steps.known)
+    else:
+        steps = steps.mutate(cluster=steps.session)
+    ranks = first_ranks(steps)
+    n_all = int(ranks.count().execute())
+    ranks = ranks.order_by(hashed(ranks["rank"], n_digits=16), "rank").limit(MOST_PEOPLE if by_person else MOST_SESSIONS)
+    found = links(steps, "cluster").join(ranks, "cluster")
+    counts = found.group_by("rank", "cluster", "source", "target").aggregate(n=found.n.sum())
+    frame = counts.order_by("rank", "source", "target").to_pandas().drop(columns="rank")
+    if by_person:
+        frame["cluster"] = frame["cluster"].str.removeprefix("p ")
+    return frame.rename(columns={"cluster": "person_id" if by_person else "session"}), n_all
+
+
+def _walked(counts: pd.DataFrame) -> _Walked:
+    unit = counts.columns[0]
+    number, units = pd.factorize(counts[unit])
+    cell, cells = pd.MultiIndex.from_frame(counts[["source", "target"]]).factorize(sort=True)
+    frame = cells.to_frame(index=False, name=["source", "target"])
+    row = pd.factorize(frame["source"])[0]
+    table = sparse.csr_array((counts["n"].to_numpy(dtype=float), (number, cell)), shape=(len(units), len(cells)))
+    total = table.sum(axis=0)
+    return _Walked(unit, units, frame, row, table, total / np.bincount(row, weights=total)[row])
+
+
+def _fit(walked: _Walked, n_types: int, n_starts: int, rng: np.random.Generator) -> _Fit:
+    """Return the best of several starts of EM."""
+    fits, links_each = [], walked.counts.sum(axis=1)
+    for _ in range(n_starts if n_types > 1 else 1):
+        drawn = rng.choice(len(links_each), size=n_types, replace=False, p=links_each / links_each.sum())
+        fits.append(_em(walked, walked.chains(walked.counts[drawn].toarray())))
+    best = max(fits, key=lambda fit: fit.objective)
+    same = sum(fit.objective > best.objective - _SAME for fit in fits)
+    return replace(best, n_same=same, n_starts=len(fits))
+
+
+def _em(walked: _Walked, chains: Array) -> _Fit:
+    """Run EM until an iteration gains nothing worth having."""
+    n_types, n_units = len(chains), len(walked.units)
+    shares, before, converged = np.full(n_types, 1 / n_types), -np.inf, False
+    for iteration in range(1, _MOST_ITERATIONS + 1):
+        joint = walked.counts @ np.log(chains).T + np.log(shares)
+        by_unit = logsumexp(joint, axis=1)
+        members = np.exp(joint - by_unit[:, None])
+        objective = float(by_unit.sum() + _LEAN * (np.log(chains) @ walked.overall).sum())
+        converged = objective - before < _GAIN * n_units
+        if converged:
+            break
+        before = objective
+        chains = walked.chains((walked.counts.T @ members).T)
+        shares = np.maximum(members.mean(axis=0), np.finfo(float).tiny)
+    order = np.argsort(-shares, kind="stable")
+    return _Fit(
+        shares=shares[order],
+        chains=chains[order],
+        members=members[:, order],
+        log_likelihood=float(by_unit.sum()),
+        objective=objective,
+        n_iterations=iteration,
+        converged=converged,
+    )
+
+
+def _choice_row(fit: _Fit, walked: _Walked) -> dict[str, object]:
+    free = len(walked.cells) - (walked.row.max() + 1)
+    n_parameters = len(fit.shares) * free + len(fit.shares) - 1
+    return {
+        "n_types": len(fit.shares),
+        "n_parameters": n_parameters,
+        "log_likelihood": fit.log_likelihood,
+        "bic": n_parameters * np.log(len(walked.units)) - 2 * fit.log_likelihood,
+        "converged": fit.converged,
+        "n_iterations": fit.n_iterations,
+        "n_same": fit.n_same,
+        "n_starts": fit.n_starts,
+    }
+
+
+def _transitions(fit: _Fit, walked: _Walked) -> pd.DataFrame:
+    """Return the chain of each type beside everybody's, and how much each link tells the type apart."""
+    links_seen = (walked.counts.T @ fit.members).T
+    frames = []
+    for k, (chain, seen) in enumerate(zip(fit.chains, links_seen, strict=True), start=1):
+        both = {"probability": chain, "probability_overall": walked.overall}
+        evidence = seen * np.log(chain / walked.overall)
+        frames.append(walked.cells.assign(type=k, **both, evidence=evidence))
+    columns = ["type", "source", "target", "probability", "probability_overall", "evidence"]
+    return pd.concat(frames, ignore_index=True)[columns]
+
+
+def _profile(transitions: pd.DataFrame, shares: Array) -> pd.DataFrame:
+    rows = []
+    for k, share in enumerate(shares, start=1):
+        own = transitions[transitions["type"] == k]
+        model = transition_model(own.rename(columns={"probability": "n"}), conversion=CONVERSION, exit=EXIT)
+        start, most = model.at(START), own.loc[own["evidence"].idxmax()]
+        rows.append(
+            {
+                "type": k,
+                "share": share,
+                "conversion_probability": model.conversion_probability[start],
+                "pages": model.expected_steps[start] - 1,
+                **most[["source", "target", "probability", "probability_overall"]],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _nothing(note: str) -> TypeMixture:
+    empty = pd.DataFrame()
+    return TypeMixture(
+        choice=empty, profile=empty, transitions=empty, members=empty, counts=empty, unit="people", n_units=0,
+        n_left_out=0, certainty=np.nan, note=note,
+    )  # fmt: skip

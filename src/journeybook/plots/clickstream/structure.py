@@ -1,0 +1,163 @@
+"""Figures of what lies behind one chain for all: memory, groups, faults, types of visitor."""
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from journeybook.clickstream.faults import ALL, FaultScan, PlantedFault
+from journeybook.clickstream.groups import GroupDifferences
+from journeybook.clickstream.mixture import TypeMixture
+from journeybook.clickstream.orders import OrderChoice
+from journeybook.plots import COLOURS
+
+
+def plot_orders(order: OrderChoice, ax: Axes | None = None) -> Axes:
+    """How much worse than the best each order is, in nats a link: by BIC and on visitors held out.
+
+    Args:
+        order: The orders compared.
+        ax: Axes to draw on.
+    """
+    ax = ax or plt.subplots(figsize=(8.2, 3.8))[1]
+    table = order.table
+    lines = [("BIC / 2", table["bic"] / 2, "blue", "o", (-7, 4), "right")]
+    if order.held_out_chosen is not None:
+        lines.append(("held out", -table["held_out_log_likelihood"], "orange", "s", (7, -11), "left"))
+    for name, loss, colour, marker, offset, side in lines:
+        worse = (loss - loss.min()) / order.n_links
+        ax.plot(table["order"], worse, marker=marker, color=COLOURS[colour], label=name)
+        for k, value in zip(table["order"], worse, strict=True):
+            text = "best" if value == 0 else f"{value:.2g}"
+            ax.annotate(text, (k, value), xytext=offset, textcoords="offset points", ha=side, fontsize=9,
+                        color=COLOURS[colour], fontweight="bold" if value == 0 else "normal")  # fmt: skip
+    ax.set_yscale("symlog", linthresh=1e-4, linscale=0.5)
+    ax.set_ylim(-1e-4, ax.get_ylim()[1] * 4)
+    ax.set_xticks(table["order"])
+    ax.set_xlim(table["order"].iloc[0] - 0.4, table["order"].iloc[-1] + 0.4)
+    ax.set_xlabel("order: pages a visitor remembers")
+    ax.set_ylabel("nats a link above the best")
+    ax.set_title("How far back visitors remember")
+    ax.legend(loc="upper center")
+    return ax
+
+
+def plot_groups(found: GroupDifferences, ax: Axes | None = None) -> Axes:
+    """Cramér's V of every state and grouping; those that differ are coloured.
+
+    Args:
+        found: The tests.
+        ax: Axes to draw on.
+    """
+    ax = ax or plt.subplots(figsize=(8.2, 4.8))[1]
+    ax.set_title("Where the next step differs between groups")
+    ax.grid(visible=False)
+    if found.table.empty:
+        ax.text(0.5, 0.5, "nothing can be compared", ha="center", va="center", transform=ax.transAxes)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        return ax
+    table = found.table.set_index(["state", "grouping"])
+    columns, rows = list(found.compared), list(dict.fromkeys(found.table.sort_values("n", ascending=False)["state"]))
+    for (state, grouping), cell in table.iterrows():
+        at = (columns.index(grouping), rows.index(state))
+        differs = bool(cell["differs"])
+        face = plt.get_cmap("Blues")(min(0.25 + 6 * cell["cramers_v"], 0.85)) if differs else "#F1F1F1"
+        ax.add_patch(plt.Rectangle((at[0] - 0.48, at[1] - 0.46), 0.96, 0.92, color=face, linewidth=0))
+        strong = differs and cell["cramers_v"] > 0.06
+        ax.text(*at, f"{cell['cramers_v']:.3f}", ha="center", va="center", fontsize=9,
+                color="white" if strong else "black" if differs else COLOURS["grey"])  # fmt: skip
+    ax.set_xlim(-0.5, len(columns) - 0.5)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(rows)), rows)
+    ax.tick_params(length=0)
+    ax.set_xlabel(f"Cramér's V; blue where groups differ, with a chance of any false one of {found.alpha:.0%}")
+    return ax
+
+
+def plot_fault(scan: FaultScan, planted: PlantedFault | None = None, ax: Axes | None = None) -> Axes:
+    """Share of the step with the deepest drop, day by day, and the days in which it dropped.
+
+    Args:
+        scan: The scan.
+        planted: The planted fault, where it is known.
+        ax: Axes to draw on.
+    """
+    ax = ax or plt.subplots(figsize=(8.8, 3.8))[1]
+    if scan.note is not None:
+        ax.text(0.5, 0.5, scan.note, ha="center", va="center", transform=ax.transAxes, color=COLOURS["grey"])
+        ax.set_xticks([])
+        ax.set_yticks([])
+        return ax
+    top, daily = scan.table.iloc[0], scan.daily[scan.daily["n"] > 0]
+    size = 60 * daily["n"] / daily["n"].max()
+    ax.scatter(daily["day"], daily["k"] / daily["n"], s=size, color=COLOURS["grey"], alpha=0.5, linewidth=0,
+               label="a day, its area the visits")  # fmt: skip
+    colour = COLOURS["red"] if top["fault"] else COLOURS["blue"]
+    ax.axvspan(top["starts_at"], top["ends_at"], color=colour, alpha=0.15, linewidth=0)
+    ax.hlines(top["probability"], top["starts_at"], top["ends_at"], color=colour, linewidth=2.5, label="in the drop")
+    outside = top["probability_outside"]
+    ax.hlines(outside, daily["day"].iloc[0], daily["day"].iloc[-1], color="black", linewidth=1, label="on other days")
+    if planted is not None:
+        for day, label in ((planted.starts_at, "planted"), (planted.ends_at, None)):
+            ax.axvline(day, color=COLOURS["purple"], linestyle="--", linewidth=1.5, label=label)
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set_ylabel(f"share of the visits to {top['source']}")
+    where = "all devices" if top["device"] == ALL else top["device"]
+    found = "A step was broken" if top["fault"] else "No step was broken; the deepest drop"
+    ax.set_title(f"{found}: {top['source']} → {top['target']}, {where}")
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax
+
+
+def plot_types(types: TypeMixture, *, most: int = 4) -> Figure:
+    """BIC by number of types, and the steps by which each type is told from the others.
+
+    Args:
+        types: The types found.
+        most: Steps drawn of each type.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.9, 4.6), width_ratios=[1, 1.7])
+    if types.note is not None:
+        left.text(0.5, 0.5, types.note, ha="center", va="center", transform=left.transAxes, wrap=True)
+        for ax in (left, right):
+            ax.set_axis_off()
+        return figure
+    choice = types.choice
+    above = choice["bic"] - choice["bic"].min()
+    left.plot(choice["n_types"], above, "o-", color=COLOURS["blue"])
+    chosen = choice[choice["chosen"]]
+    left.plot(chosen["n_types"], [0.0], "o", color=COLOURS["orange"], markersize=10, label="chosen")
+    left.set_xticks(choice["n_types"])
+    left.yaxis.set_major_formatter("{x:,.0f}")
+    left.set_xlabel("types")
+    left.set_ylabel("BIC above the least")
+    left.set_title("How many types")
+    left.legend(loc="upper right")
+    names, at = [], 0
+    palette = [COLOURS[name] for name in ("blue", "orange", "green", "red", "purple", "sky")]
+    right.plot([], [], "|", color="black", markersize=10, markeredgewidth=2, label="everybody")
+    for k in types.profile["type"]:
+        own = types.transitions[types.transitions["type"] == k].nlargest(most, "evidence")
+        colour = palette[(k - 1) % len(palette)]
+        share = types.profile.loc[types.profile["type"] == k, "share"].iloc[0]
+        right.plot([], [], "o", color=colour, label=f"type {k}, {share:.0%} of {types.unit}")
+        for _, link in own.iterrows():
+            right.plot([link["probability_overall"], link["probability"]], [at, at], color=colour, linewidth=2)
+            right.plot(link["probability"], at, "o", color=colour)
+            right.plot(link["probability_overall"], at, "|", color="black", markersize=10, markeredgewidth=2)
+            names.append(f"{link['source']} → {link['target']}")
+            at += 1
+        at += 1
+        names.append("")
+    right.set_yticks(range(len(names)), names)
+    right.set_ylim(len(names) - 1.2, -0.8)
+    right.set_xlim(left=0)
+    right.tick_params(axis="y", length=0)
+    right.grid(visible=False, axis="y")
+    right.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    right.set_xlabel("probability of the step")
+    right.set_title("What sets them apart")
+    figure.legend(*right.get_legend_handles_labels(), loc="outside upper right", ncols=4, fontsize=9)
+    return figure
