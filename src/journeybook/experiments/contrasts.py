@@ -186,10 +186,10 @@ def merged(arms: ArmMoments, members: np.ndarray) -> ArmMoments:
     """
     n = arms.n[..., None].astype(float)
     known = np.where(n > 0, arms.mean, 0)
+    scatter = np.where(n[..., None] > 1, arms.covariance, 0)
     centre = (n * known).sum(axis=tuple(range(known.ndim - 1))) / n.sum()
     gap = np.where(n > 0, known - centre, 0)
-    within = np.where(n[..., None] > 1, (n - 1)[..., None] * arms.covariance, 0)
-    second = within + n[..., None] * gap[..., :, None] * gap[..., None, :]
+    second = (n - 1)[..., None] * scatter + n[..., None] * gap[..., :, None] * gap[..., None, :]
     sums = (np.tensordot(members, part, axes=1) for part in (arms.n, n * gap, second))
     return moments_from_sums(*sums, centre=centre)
 
