@@ -132,6 +132,11 @@ def test_worst_names_the_largest_bias_and_the_lowest_coverage():
     assert len(worst) == 9
 
 
+def test_an_arm_that_nobody_answers_is_an_arm():
+    found = study({"a": 0.1, "b": 0.0}, n_simulations=50)
+    assert np.isfinite(found.estimates.drop(columns=["policy", "estimator", "quantity"]).to_numpy()).all()
+
+
 def test_the_same_stream_gives_the_same_study():
     first, second = (study({"a": 0.1, "b": 0.2}, n_simulations=50) for _ in range(2))
     assert first.estimates.equals(second.estimates)
@@ -141,7 +146,7 @@ def test_the_same_stream_gives_the_same_study():
     ("given", "message"),
     [
         ({"rates": {"a": 0.1}}, "needed two arms or more"),
-        ({"rates": {"a": 0.1, "b": 0.0}}, "rates between 0 and 1"),
+        ({"rates": {"a": 0.1, "b": 1.2}}, "rates from 0 to 1"),
         ({"n_batches": 1}, "n_batches: found 1 for 6000 units"),
         ({"n_batches": 2000}, "n_batches: found 2000 for 6000 units"),
         ({"epsilon": 0.0}, "epsilon: found 0.0"),

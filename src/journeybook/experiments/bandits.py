@@ -97,12 +97,12 @@ def bandit_study(
         rng: Source of chance.
 
     Raises:
-        ValueError: There is one arm, a rate is not between 0 and 1, a batch would hold fewer than two units an
+        ValueError: There is one arm, a rate is not from 0 to 1, a batch would hold fewer than two units an
             arm, or epsilon is not above 0 and at most 1.
     """
     names, truth = list(rates), np.array([float(rate) for rate in rates.values()])
-    if len(names) < 2 or not ((truth > 0) & (truth < 1)).all():
-        raise ValueError(f"rates: found {dict(rates)}, needed two arms or more with rates between 0 and 1.")
+    if len(names) < 2 or not ((truth >= 0) & (truth <= 1)).all():
+        raise ValueError(f"rates: found {dict(rates)}, needed two arms or more with rates from 0 to 1.")
     if n_batches < 2 or n_units < 2 * n_batches * len(names):
         raise ValueError(
             f"n_batches: found {n_batches} for {n_units} units; needed 2 or more, with two units an arm in each."

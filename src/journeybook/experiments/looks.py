@@ -44,9 +44,14 @@ class Look:
 def fingerprint(units: pd.DataFrame) -> str:
     """Digest of the units and all that was measured on them, whatever their order; ids of people play no part."""
     columns = sorted(str(column) for column in units.columns if column not in _NOT_DATA)
-    plain = units[columns].astype({c: str for c in columns if not pd.api.types.is_numeric_dtype(units[c])})
+    plain = units[columns].astype({c: str for c in columns if not _is_plain(units[c])})
     rows = np.sort(pd.util.hash_pandas_object(plain, index=False).to_numpy())
     return hashlib.sha256("\0".join(columns).encode() + rows.astype("<u8").tobytes()).hexdigest()
+
+
+def _is_plain(values: pd.Series) -> bool:
+    """Whether values have one digest however they are stored; text and decimals take that of their text."""
+    return pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values)
 
 
 def experiment_key(*, page: str, experiment: str, dataset: str, variants: Sequence[str], digest: str) -> str:
