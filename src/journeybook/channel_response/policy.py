@@ -17,52 +17,18 @@ from journeybook.channel_response.decisions import (
     value_of_a_response,
 )
 from journeybook.channel_response.models import ResponseModel
+from journeybook.channel_response.off_policy import ESTIMATORS, clustered_error, off_policy_value
 from journeybook.channel_response.splits import Split
-
-ESTIMATORS = ("ips", "snips", "dr")
-"""Inverse propensity scoring, the same with its weights normalised, and doubly robust."""
-
-LEAST_EFFECTIVE = 200
-"""People that the weights must be worth; below it a value is refused."""
 
 PER = 1000
 """Values are of this many contacts."""
 
 MODEL = "expected profit"
-LOGGED = "as logged"
 NOTHING = "nothing"
 ANSWERED = "last channel answered"
 LIKELIEST = "as many, to the likeliest"
 
 _SHARES = np.linspace(0, 1, 21)
-
-
-@dataclass(frozen=True, eq=False)
-class OffPolicyValue:
-    """The response rate that a policy would have had, estimated from contacts that another policy chose.
-
-    Attributes:
-        rate: By estimator, in the order of `ESTIMATORS`, shape (3,).
-        influence: What each contact adds to each estimate's error, shape (3, n); its mean is 0.
-        effective_n: Kish's effective sample size of the weights, summed by person: (sum W)^2 / sum W^2.
-        mean_weight: Mean weight; 1 where the propensities are right and every choice had a chance.
-        mean_weight_error: Its standard error, clustered by person.
-    """
-
-    rate: np.ndarray
-    influence: np.ndarray
-    effective_n: float
-    mean_weight: float
-    mean_weight_error: float
-
-    @property
-    def refusal(self) -> str:
-        """Why the value must not be told; empty where it may be."""
-        if self.effective_n < LEAST_EFFECTIVE:
-            return f"the contacts are worth {self.effective_n:.0f} people, below {LEAST_EFFECTIVE}"
-        if abs(self.mean_weight - 1) > norm.ppf(0.9995) * self.mean_weight_error:
-            return f"the weights average {self.mean_weight:.3f}, not 1: the propensities do not fit the choices"
-        return ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,51 +132,6 @@ def decide(
         choices=choices,
         test=test,
     )
-
-
-def off_policy_value(logged: Decisions, chosen: np.ndarray) -> OffPolicyValue:
-    """Estimate the response rate of a policy from the contacts that the logged policy chose.
-
-    With the weight w = 1 / propensity where the logged choice is the policy's, else 0, the response y, and the
-    model's probability q of the policy's choice: IPS is mean(w y) (Horvitz & Thompson 1952), self-normalised IPS
-    sum(w y) / sum(w) (Swaminathan & Joachims 2015), doubly robust mean(q + w (y - q)) (Dudik, Langford & Li 2011).
-    All need that each choice of the policy had a chance; the last is exact whatever the model says, as the
-    propensities are known and the model has not seen these contacts.
-
-    Args:
-        logged: The contacts.
-        chosen: What the policy would do, shape (n,), place in `actions`.
-    """
-    weight = np.where(logged.taken == chosen, 1 / logged.propensity, 0.0)
-    said = logged.probability[np.arange(len(chosen)), chosen]
-    y = logged.responded
-    scores = np.stack([weight * y, weight * y, said + weight * (y - said)])
-    rate = scores.mean(axis=1)
-    influence = scores - rate[:, None]
-    mean_weight = weight.mean()
-    if mean_weight > 0:
-        rate[1] = (weight * y).sum() / weight.sum()
-        influence[1] = weight * (y - rate[1]) / mean_weight
-    by_person = np.bincount(pd.factorize(logged.person)[0], weights=weight)
-    return OffPolicyValue(
-        rate=rate,
-        influence=influence,
-        effective_n=float(by_person.sum() ** 2 / max((by_person**2).sum(), np.finfo(float).tiny)),
-        mean_weight=float(mean_weight),
-        mean_weight_error=clustered_error(weight - mean_weight, logged.person),
-    )
-
-
-def clustered_error(influence: np.ndarray, person: np.ndarray) -> float:
-    """Return the standard error of a mean from what each row adds to its error, whole people drawn.
-
-    The linearised variance of a mean over clusters of unequal size (Cochran 1977, sec. 11.8).
-
-    >>> round(clustered_error(np.array([1.0, 1.0, -1.0, -1.0]), np.array([0, 0, 1, 1])), 3)
-    1.0
-    """
-    sums = np.bincount(pd.factorize(person)[0], weights=influence)
-    return float(np.sqrt((sums**2).sum() * len(sums) / max(len(sums) - 1, 1)) / len(influence))
 
 
 def choose_threshold(calibrate: Decisions, costs: np.ndarray, *, value_per_response: float) -> pd.DataFrame:

@@ -2,15 +2,8 @@
 
 import pandas as pd
 
-from journeybook.channel_response.policy import (
-    ESTIMATORS,
-    LEAST_EFFECTIVE,
-    LIKELIEST,
-    MODEL,
-    NOTHING,
-    PER,
-    Deciding,
-)
+from journeybook.channel_response.off_policy import ESTIMATORS, LEAST_EFFECTIVE
+from journeybook.channel_response.policy import LIKELIEST, MODEL, NOTHING, PER, Deciding
 from journeybook.channel_response.uplift import Uplift
 
 
@@ -72,8 +65,8 @@ def describe_uplift(found: Uplift) -> str:
     said = (
         f"**What we see.** A message to all {ours['n_contacts']:,.0f} contacts that may be sent one adds "
         f"{_ends(whole, 'added_per_1000', '.1f')} responses per 1,000. Of the {theirs['n_reached']:,.0f} "
-        f"likeliest to respond, {_ends(theirs, 'sure_visitors', ',.0f')} come anyway: sure visitors, {paid:.0%} of the "
-        "responses that a response model would have paid for. As many messages by effect reach "
+        f"likeliest to respond, {_ends(theirs, 'sure_visitors', ',.0f')} come anyway: sure visitors, {paid:.0%} "
+        "of the responses that a response model would have paid for. As many messages by effect reach "
         f"{abs(apart['sure_visitors']):,.0f} {'fewer' if apart['sure_visitors'] < 0 else 'more'} of them"
         f"{'' if clear else ', which may be chance'}, and add {_ends(ours, 'added_per_1000', '.0f')} responses "
         f"per 1,000 instead of {_ends(theirs, 'added_per_1000', '.0f')}. The Qini coefficient is "

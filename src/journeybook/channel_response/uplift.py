@@ -8,7 +8,8 @@ from scipy.stats import norm
 
 from journeybook.channel_response.contacts import ContactFrame
 from journeybook.channel_response.decisions import Decisions, true_probabilities
-from journeybook.channel_response.policy import PER, Deciding, clustered_error, off_policy_value
+from journeybook.channel_response.off_policy import clustered_error, off_policy_value
+from journeybook.channel_response.policy import PER, Deciding
 from journeybook.channel_response.splits import Split
 
 REACHED_SHARE = 0.3
