@@ -82,7 +82,9 @@ def count(who: str, path: Path, spill: Path) -> None:
 def measure(who: str, path: Path, spill: Path) -> tuple[float, float, float, str]:
     """Run `count` in a process of its own."""
     command = [sys.executable, __file__, "--folder", str(spill), "--count", who, str(path)]
-    wall, processor, memory, told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    wall, processor, memory, told = subprocess.run(
+        command, check=True, capture_output=True, text=True
+    ).stdout.split()
     return float(wall), float(processor), float(memory), told
 
 

@@ -1,19 +1,35 @@
 """Page 08: how people move through the site, where they leave, and what would help most.
 
-sessions.py      in the engine: events to sessions, sessions to counts of steps, groups for the bootstrap
-chain.py         the journey as an absorbing Markov chain, solved exactly; drop-off; elasticity
-intervals.py     the chain again and again on resampled people; the tables of the page
+sessions.py      in the engine: what a session is, which count, where each is cut
+counts.py        in the engine: sessions to counts of steps, groups for the bootstrap
+chain.py         the journey as an absorbing Markov chain, solved exactly
+elasticity.py    many chains at once; how much conversion grows when a step does
+intervals.py     the chain again and again on resampled people; the tables of steps, states and bottlenecks
+survival.py      how sessions go on, where they flow, how long it takes to convert
+links.py         in the engine: links with what came before them
+orders.py        how many steps back visitors remember
+groups.py        do groups and periods differ, state by state
+faults.py        a step that was broken for some days
+mixture.py       types of visitor, by a mixture of chains
+rates.py         shares of rows with intervals that know who they belong to
+journeys.py      frequent ways, loops, what precedes leaving
+funnels.py       the loose and the strict funnel
 channels.py      in the engine: the channels of each person's sessions, one after the other
 credit.py        rules of thumb: which share of a conversion each touch is given
 attribution.py   channels: exact removal effects of any order, and the rules beside them
-coverage.py      how often intervals hold the truth, by simulation
+moments.py       when an offer changes most; sessions that are open
+witnesses.py     print, brute force, simulated people, the planted truth
+wording.py wording_journeys.py wording_structure.py    sentences computed from what was found
 """
 
 from journeybook.clickstream.attribution import Attribution, attribute, beside_planted
-from journeybook.clickstream.chain import TransitionModel, transition_model, visits_from
+from journeybook.clickstream.chain import TransitionModel, Visits, transition_model, visits_from
 from journeybook.clickstream.channels import ChannelPaths, channel_paths
 from journeybook.clickstream.counts import StepCounts, count_steps
 from journeybook.clickstream.elasticity import elasticities, improved
+from journeybook.clickstream.faults import FaultScan, PlantedFault, compare_with_planted_fault, find_faults
+from journeybook.clickstream.funnels import funnel, likeliest_path
+from journeybook.clickstream.groups import GroupDifferences, compare_groups
 from journeybook.clickstream.intervals import (
     ChainDraws,
     bottleneck_table,
@@ -23,7 +39,20 @@ from journeybook.clickstream.intervals import (
     transition_table,
     without_exits,
 )
-from journeybook.clickstream.sessions import CONVERSION, EXIT, START, default_conversion, session_steps
+from journeybook.clickstream.journeys import journeys
+from journeybook.clickstream.mixture import PlantedTypes, TypeMixture, compare_with_planted_types, fit_types
+from journeybook.clickstream.moments import best_moments, live_sessions, prefix_calibration
+from journeybook.clickstream.orders import OrderChoice, choose_order, memory_within_types
+from journeybook.clickstream.sessions import (
+    CONVERSION,
+    EXIT,
+    START,
+    computed,
+    default_conversion,
+    path_steps,
+    session_steps,
+)
+from journeybook.clickstream.survival import Survival, session_survival, step_flow, time_to_conversion
 from journeybook.clickstream.witnesses import (
     Coverage,
     CoverageStudy,
@@ -36,14 +65,34 @@ from journeybook.clickstream.witnesses import (
     interval_coverage,
 )
 from journeybook.clickstream.wording import (
-    describe_attribution,
     describe_bottlenecks,
     describe_counts,
-    describe_planted_channels,
+    describe_flow,
     describe_states,
+    describe_survival,
+    describe_times,
     describe_without_exits,
     headline,
     summarise,
+)
+from journeybook.clickstream.wording_journeys import (
+    describe_attribution,
+    describe_funnel,
+    describe_journeys,
+    describe_moments,
+    describe_planted_channels,
+    describe_prefixes,
+)
+from journeybook.clickstream.wording_structure import (
+    describe_faults,
+    describe_groups,
+    describe_memory_within_types,
+    describe_orders,
+    describe_planted_fault,
+    describe_planted_types,
+    describe_types,
+    first_order_mark,
+    structure_headline,
 )
 
 __all__ = [
@@ -54,38 +103,80 @@ __all__ = [
     "Coverage",
     "CoverageStudy",
     "EXIT",
+    "FaultScan",
+    "GroupDifferences",
+    "OrderChoice",
     "Planted",
+    "PlantedFault",
+    "PlantedTypes",
     "START",
     "StepCounts",
+    "Survival",
     "TransitionModel",
+    "TypeMixture",
+    "Visits",
     "attribute",
     "beside_planted",
+    "best_moments",
     "bottleneck_table",
     "channel_paths",
+    "choose_order",
+    "compare_groups",
     "compare_with_planted",
+    "compare_with_planted_fault",
+    "compare_with_planted_types",
+    "computed",
     "count_steps",
     "coverage_study",
     "default_conversion",
     "describe_attribution",
     "describe_bottlenecks",
     "describe_counts",
+    "describe_faults",
+    "describe_flow",
+    "describe_funnel",
+    "describe_groups",
+    "describe_journeys",
+    "describe_memory_within_types",
+    "describe_moments",
+    "describe_orders",
     "describe_planted_channels",
+    "describe_planted_fault",
+    "describe_planted_types",
+    "describe_prefixes",
     "describe_states",
+    "describe_survival",
+    "describe_times",
+    "describe_types",
     "describe_without_exits",
     "draw_chains",
     "drunkards_error",
     "elasticities",
     "elasticity_by_difference",
     "elasticity_error",
+    "find_faults",
+    "first_order_mark",
+    "fit_types",
+    "funnel",
     "headline",
     "improved",
     "interval_coverage",
+    "journeys",
+    "likeliest_path",
+    "live_sessions",
+    "memory_within_types",
+    "path_steps",
+    "pool_rare",
+    "prefix_calibration",
     "session_steps",
+    "session_survival",
     "state_table",
+    "step_flow",
+    "structure_headline",
     "summarise",
+    "time_to_conversion",
     "transition_model",
     "transition_table",
-    "pool_rare",
     "visits_from",
     "without_exits",
 ]

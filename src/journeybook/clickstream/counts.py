@@ -154,7 +154,7 @@ def cluster_groups(events: ibis.Table) -> ibis.Table:
 
 
 def _slim(events: ibis.Table) -> ibis.Table:
-    """Keep what counting needs. Ids become numbers where one column names whose events are in a row: they sort faster."""
+    """Keep what counting needs, with numbers for ids where there are ids of one kind: they sort faster."""
     kept = [name for name in ("group", "event", "occurred_at", "position") if name in events.columns]
     if "session_id" not in events.columns:
         return events.select(*kept, person_id=events.number)

@@ -107,6 +107,11 @@ def mark_events(
     )
 
 
+def computed(table: ibis.Table) -> ibis.Table:
+    """Compute a table once, in the engine, for the many queries that build on it."""
+    return table.get_backend().create_table(ibis.util.gen_name("computed"), table, temp=True)
+
+
 def with_clusters(events: ibis.Table) -> ibis.Table:
     """Add `cluster`, the person or the session of an unknown visitor, and `known`; leave out who is neither."""
     if "person_id" not in events.columns:

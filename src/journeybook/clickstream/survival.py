@@ -149,8 +149,8 @@ def time_to_conversion(steps: ibis.Table, *, n_draws: int, rng: np.random.Genera
     """Return how long those who convert take: events and minutes of the session, sessions and days of the person.
 
     The way of a person begins with the first session, or the first after a conversion, and ends with the
-    conversion. Sessions of unknown visitors count for events and minutes only. Whoever has not converted yet is not
-    in these figures, so they say nothing of how long one must wait for the others.
+    conversion. Sessions of unknown visitors count for events and minutes only. Whoever has not converted yet is
+    not in these figures, so they say nothing of how long one must wait for the others.
 
     Args:
         steps: Kept events of `session_steps`.

@@ -3,9 +3,9 @@
 import pandas as pd
 
 from journeybook.clickstream.attribution import Attribution
-from journeybook.clickstream.channels import ChannelPaths
 from journeybook.clickstream.counts import StepCounts
-from journeybook.clickstream.sessions import START
+from journeybook.clickstream.sessions import CONVERSION, EXIT, START
+from journeybook.clickstream.survival import Survival
 
 
 def describe_counts(counts: StepCounts) -> str:
@@ -29,12 +29,20 @@ def describe_counts(counts: StepCounts) -> str:
     aside = []
     if counts.conversion is not None and not counts.aggregated:
         aside.append(f"{counts.n_after_conversion:,} events after a conversion are set aside")
+    if counts.n_machine_sessions:
+        machines = f"{counts.n_machine_sessions:,} sessions with {counts.n_machine_events:,} events"
+        aside.append(f"{machines} are taken for machines' and set aside")
+    if counts.n_short_sessions:
+        aside.append(f"{counts.n_short_sessions:,} sessions are shorter than asked and set aside")
     aside += [f"{counts.n_unplaced:,} events with neither session nor customer are set aside"] * bool(
         counts.n_unplaced
     )
+    if not counts.aggregated:
+        aside.append(f"{counts.n_one_event:,} sessions hold one event, a visit that ended at once")
     if counts.n_cut_by_log:
         aside.append(f"{counts.n_cut_by_log:,} sessions may have been cut by the edges of the log")
-    return f"{read}. {ends}. {'; '.join(aside)}{'. ' if aside else ''}{people}"
+    beside = "; ".join(aside)
+    return f"{read}. {ends}. {beside}{'. ' if beside else ''}{people}"
 
 
 def describe_states(states: pd.DataFrame, counts: StepCounts) -> str:
@@ -72,7 +80,8 @@ def describe_bottlenecks(bottlenecks: pd.DataFrame, counts: StepCounts, *, impro
         f"more of it is {top['elasticity']:.2f} per cent more conversions ({top['elasticity_low']:.2f} to "
         f"{top['elasticity_high']:.2f}). Improved by {improvement:.0%}, from {top['probability']:.1%} to "
         f"{min(top['probability'] * (1 + improvement), 1):.1%}, it would have brought "
-        f"{top['extra_conversions']:,.0f} conversions more than the {counts.n_conversions:,} there were. "
+        f"{top['extra_conversions']:,.0f} conversions ({top['extra_conversions_low']:,.0f} to "
+        f"{top['extra_conversions_high']:,.0f}) more than the {counts.n_conversions:,} there were. "
     )
     if len(bottlenecks) > 1:
         second = bottlenecks.iloc[1]
@@ -86,24 +95,63 @@ def describe_bottlenecks(bottlenecks: pd.DataFrame, counts: StepCounts, *, impro
     )
 
 
-def describe_attribution(paths: ChannelPaths, found: Attribution) -> str:
-    """Return what the channels are credited with."""
-    if found.note is not None:
-        return f"**What we see.** Nothing can be attributed: {found.note}."
-    markov = found.table[found.table["method"] == "markov_removal"]
-    top = markov.iloc[0]
-    last = found.table[(found.table["method"] == "last_touch") & (found.table["channel"] == top["channel"])].iloc[
-        0
-    ]
-    total = markov["removal_effect"].sum()
-    who = "known people; unknown visitors cannot be followed" if paths.known_only else "every path"
+def describe_flow(flow: pd.DataFrame) -> str:
+    """Return where sessions begin and how many are gone after the first events."""
+    first = flow[flow["step"] == 0].sort_values("n", ascending=False, kind="stable")
+    n, top = first["n"].sum(), first.iloc[0]
+    gone = flow[flow["target"].isin([EXIT, CONVERSION])].groupby("target")["n"].sum()
+    left, bought = (gone.get(end, 0) / n for end in (EXIT, CONVERSION))
     return (
-        f"**What we see.** Over {paths.n_paths:,} paths ({who}), {paths.n_conversions:,} of which convert, "
-        f"`{top['channel']}` takes the largest share by removal, {top['share']:.1%} ({top['share_low']:.1%} to "
-        f"{top['share_high']:.1%}); by last touch it has {last['share']:.1%}. Taken one at a time the removals "
-        f"lose {total:.0%} of the conversions in all: the effects overlap, so only their shares can be divided. "
-        f"**What it does not show.** Who would have come anyway by another channel: removal sends them all away. "
-        f"**What to do.** Read the shares as a ranking, and measure a channel by switching it off for some."
+        f"**What we see.** Most sessions begin on `{top['target']}` ({top['n'] / n:.0%}). Within "
+        f"{flow['step'].max() + 1} events {left:.0%} have left and {bought:.0%} have converted; the rest go on. "
+        "**What it does not show.** Who goes back and forth: a band says where the next event is, not whether it "
+        "is progress. **What to do.** Follow the widest grey end back to the page it comes from."
+    )
+
+
+def describe_survival(survival: Survival) -> str:
+    """Return how long sessions live, and where the chain is wrong about it."""
+    table = survival.table
+    half = table.loc[table["share"] <= 0.5, "events"]
+    median = (
+        f"Half of the sessions have ended after {half.iloc[0]} events"
+        if len(half)
+        else (f"More than half of the sessions go on beyond {table['events'].max()} events")
+    )
+    out = table[(table["by_chain"] < table["share_low"]) | (table["by_chain"] > table["share_high"])]
+    worst = table.loc[(table["by_chain"] - table["share"]).abs().idxmax()]
+    text = (
+        f"**What we see.** {median}; the longest has {survival.most_events:,}. "
+        f"{table['share'].iloc[1]:.0%} go on after the first event. "
+    )
+    if out.empty:
+        text += "The chain of the first order says the same at every length. "
+    else:
+        text += (
+            f"The chain of the first order is outside the band at {len(out)} of {len(table) - 1} lengths, most at "
+            f"{worst['events']:.0f} events: {worst['by_chain']:.1%} where {worst['share']:.1%} are still going. "
+        )
+    return text + (
+        "**What it does not show.** Why a session ends: one that left may have found what it sought. "
+        "**What to do.** Judge a change of the first page by who goes on after it, not by how long sessions are."
+    )
+
+
+def describe_times(times: pd.DataFrame) -> str:
+    """Return how long those who convert take."""
+    if times.empty:
+        return "**What we see.** Nothing converts, so nothing takes time to."
+    middle = times[times["share"] == 0.5].set_index("measure")
+    told = []
+    for measure, row in middle.iterrows():
+        digits = 0 if measure in ("events", "sessions") else 1
+        value, low, high = (f"{row[name]:,.{digits}f}" for name in ("value", "value_low", "value_high"))
+        told.append(f"{value} {measure} ({low} to {high})")
+    return (
+        f"**What we see.** Half of those who convert take at most {', '.join(told)}. "
+        "**What it does not show.** How long the others would take: only ways that ended in a conversion are in "
+        "these figures, so they are no forecast for somebody who has not converted. "
+        "**What to do.** Wait at least as long before a visit is taken for lost."
     )
 
 
@@ -125,26 +173,6 @@ def describe_without_exits(wrong: pd.DataFrame, counts: StepCounts) -> str:
     return text + "**What to do.** Count the end of a session as a step, `(exit)`, like any other."
 
 
-def describe_planted_channels(found: Attribution, truth: pd.DataFrame) -> str:
-    """Return how far each method is from the shares the demo planted.
-
-    Args:
-        found: The page's attribution.
-        truth: Truth `event_channels`: `channel`, `share`, `removal_effect`.
-    """
-    planted = truth.set_index("channel")
-    away = found.table.assign(away=(found.table["share"] - found.table["channel"].map(planted["share"])).abs())
-    by_method = away.groupby("method")["away"].mean().sort_values()
-    listed = ", ".join(f"{str(method).replace('_', ' ')} {100 * value:.1f}" for method, value in by_method.items())
-    markov = found.table[found.table["method"] == "markov_removal"]
-    return (
-        f"**Against the truth.** Mean distance from the planted shares, in percentage points: {listed}. Run again "
-        f"without each channel in turn, the generator loses {planted['removal_effect'].sum():.0%} of the "
-        f"conversions in all, where removal from the chain loses {markov['removal_effect'].sum():.0%}: many would "
-        f"have come by another channel, and no path shows who."
-    )
-
-
 def headline(
     counts: StepCounts, bottlenecks: pd.DataFrame, found: Attribution, wrong: pd.DataFrame
 ) -> dict[str, float]:
@@ -158,8 +186,8 @@ def headline(
         figures["top_step_elasticity"] = bottlenecks["elasticity"].iloc[0]
         figures["top_step_extra_conversions"] = bottlenecks["extra_conversions"].iloc[0]
     if found.note is None:
-        markov = found.table[found.table["method"] == "markov_removal"]
-        figures["top_channel_removal_share"] = markov["share"].iloc[0]
+        removal = found.table[found.table["method"] == found.table["method"].iloc[0]]
+        figures["top_channel_removal_share"] = removal["share"].max()
     step = _most_wrong(wrong)
     figures["pitfall_step_share"] = step["probability"]
     figures["pitfall_step_share_without_exits"] = step["probability_without_exits"]

@@ -19,8 +19,8 @@ _LEAST_SHARE = 0.06
 def plot_graph(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int = 14) -> Axes:
     """States as circles and steps as arrows whose width is their probability.
 
-    The states stand on an ellipse in the order of their names, start at the left, conversion at the right and exit below:
-    the picture of two runs differs in its arrows only.
+    The states stand on an ellipse in the order of their names, start at the left, conversion at the right and exit
+    below: the pictures of two runs differ in their arrows only.
 
     Args:
         transitions: Table of steps, sources in the order of their visits.
@@ -39,9 +39,9 @@ def plot_graph(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int =
         colour = COLOURS[_ENDS.get(target, "blue")]
         ax.add_patch(
             FancyArrowPatch(
-                place[source], place[target], connectionstyle="arc3,rad=0.16", shrinkA=17, shrinkB=19, color=colour,
+                place[source], place[target], connectionstyle="arc3,rad=0.16", shrinkA=17, shrinkB=19,
                 arrowstyle=f"-|>,head_length={4 + 4 * p},head_width={2 + 3 * p}", linewidth=_WIDEST * p,
-                alpha=0.25 + 0.6 * p, zorder=1,
+                color=colour, alpha=0.25 + 0.6 * p, zorder=1,
             )
         )  # fmt: skip
     size = np.sqrt(visits.reindex(shown) / visits.reindex(shown).max())
@@ -50,8 +50,8 @@ def plot_graph(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int =
         ax.scatter(
             x, y, s=150 + 550 * size.get(name, 0.6), color=colour, edgecolor="white", linewidth=1.5, zorder=2
         )
-        ax.annotate(name, (x, y), ha="center", va="center", fontsize=9, zorder=3,
-                    bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.75, "linewidth": 0})  # fmt: skip
+        box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.75, "linewidth": 0}
+        ax.annotate(name, (x, y), ha="center", va="center", fontsize=9, zorder=3, bbox=box)
     ax.set_xlim(-1.75, 1.75)
     ax.set_ylim(-1.5, 1.2)
     ax.axis("off")
@@ -76,7 +76,7 @@ def plot_flow(flow: pd.DataFrame, ax: Axes | None = None) -> Axes:
     inner = flow[flow["step"] > 0]
     order = [*_by_size(flow), CONVERSION, EXIT]
     colours = {name: list(COLOURS.values())[:7][k % 7] for k, name in enumerate(sorted(set(order) - set(_ENDS)))}
-    colours |= {CONVERSION: COLOURS["green"], EXIT: "#B8B8B8"}
+    colours |= {CONVERSION: COLOURS["green"], EXIT: "#B8B8B8", "(other)": COLOURS["grey"]}
     gap = 0.012 * sessions
     tops: list[dict[str, float]] = []
     for step in range(n_steps):

@@ -1,4 +1,4 @@
-"""Figures of page 08: the steps, where leaving costs most, what would help most, who is credited."""
+"""Figures of page 08: the steps, where leaving costs most, what would help most, how often intervals hold."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,13 +8,6 @@ from matplotlib.ticker import PercentFormatter
 
 from journeybook.clickstream import CONVERSION, EXIT, START
 from journeybook.plots import COLOURS
-
-METHODS = {
-    "markov_removal": ("removal (exact)", "blue", "o"),
-    "last_touch": ("last touch", "orange", "s"),
-    "first_touch": ("first touch", "green", "^"),
-    "linear": ("linear", "purple", "D"),
-}
 
 
 def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int = 16) -> Axes:
@@ -99,38 +92,6 @@ def plot_bottlenecks(bottlenecks: pd.DataFrame, ax: Axes | None = None, *, most:
     ax.set_yticks(shown.index, names)
     ax.set_xlim(left=min(0.0, float(low.min())) - 0.02)
     ax.set_xlabel("per cent more conversions for one per cent more of the step (95 % interval)")
-    return ax
-
-
-def plot_attribution(table: pd.DataFrame, planted: pd.Series | None = None, ax: Axes | None = None) -> Axes:
-    """Share of the conversions credited to each channel by each method.
-
-    Args:
-        table: Table of an `Attribution`.
-        planted: True share by channel, where it is known.
-        ax: Axes to draw on.
-    """
-    ax = ax or plt.subplots(figsize=(8.6, 4.4))[1]
-    ax.set_title("Who is credited with the conversions")
-    if table.empty:
-        return _nothing(ax, "nothing can be attributed")
-    channels = list(dict.fromkeys(table["channel"]))[::-1]
-    for k, (method, (name, colour, marker)) in enumerate(METHODS.items()):
-        part = table[table["method"] == method].set_index("channel").loc[channels]
-        at = np.arange(len(channels)) + 0.18 * (1 - k)
-        ax.plot(part["share"], at, marker, color=COLOURS[colour], label=name, markersize=6)
-        if method == "markov_removal":
-            ax.hlines(at, part["share_low"], part["share_high"], color=COLOURS[colour], linewidth=2)
-    if planted is not None:
-        low, high = ([row + end for row in range(len(channels))] for end in (-0.35, 0.35))
-        ax.vlines(
-            planted.reindex(channels), low, high, color=COLOURS["red"], linewidth=2.5, label="planted effect"
-        )
-    ax.set_yticks(range(len(channels)), channels)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_xlim(left=0)
-    ax.set_xlabel("share of all credit")
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 

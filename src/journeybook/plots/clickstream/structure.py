@@ -58,7 +58,10 @@ def plot_groups(found: GroupDifferences, ax: Axes | None = None) -> Axes:
         ax.set_yticks([])
         return ax
     table = found.table.set_index(["state", "grouping"])
-    columns, rows = list(found.compared), list(dict.fromkeys(found.table.sort_values("n", ascending=False)["state"]))
+    columns, rows = (
+        list(found.compared),
+        list(dict.fromkeys(found.table.sort_values("n", ascending=False)["state"])),
+    )
     for (state, grouping), cell in table.iterrows():
         at = (columns.index(grouping), rows.index(state))
         differs = bool(cell["differs"])
@@ -96,9 +99,13 @@ def plot_fault(scan: FaultScan, planted: PlantedFault | None = None, ax: Axes | 
                label="a day, its area the visits")  # fmt: skip
     colour = COLOURS["red"] if top["fault"] else COLOURS["blue"]
     ax.axvspan(top["starts_at"], top["ends_at"], color=colour, alpha=0.15, linewidth=0)
-    ax.hlines(top["probability"], top["starts_at"], top["ends_at"], color=colour, linewidth=2.5, label="in the drop")
+    ax.hlines(
+        top["probability"], top["starts_at"], top["ends_at"], color=colour, linewidth=2.5, label="in the drop"
+    )
     outside = top["probability_outside"]
-    ax.hlines(outside, daily["day"].iloc[0], daily["day"].iloc[-1], color="black", linewidth=1, label="on other days")
+    ax.hlines(
+        outside, daily["day"].iloc[0], daily["day"].iloc[-1], color="black", linewidth=1, label="on other days"
+    )
     if planted is not None:
         for day, label in ((planted.starts_at, "planted"), (planted.ends_at, None)):
             ax.axvline(day, color=COLOURS["purple"], linestyle="--", linewidth=1.5, label=label)
