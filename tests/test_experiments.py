@@ -1,4 +1,4 @@
-"""Experiments against published figures, SciPy, statsmodels, simulations and bad input."""
+"""The headline of an experiment against published figures, SciPy and statsmodels; bad units."""
 
 import hashlib
 import os
@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from experiment_units import compared, simulated
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportions_ztest
 
 from journeybook import experiments
 from journeybook.experiments import ArmMoments, contrast, relative_lift
@@ -39,31 +38,6 @@ def sufficient(*arms: tuple[int, float, float]) -> ArmMoments:
     """Statistics of arms given as (n, mean, sd)."""
     n, mean, sd = (np.array(column, dtype=float) for column in zip(*arms, strict=True))
     return ArmMoments(n=n, mean=mean[:, None], covariance=(sd**2)[:, None, None])
-
-
-def simulated(n: int, *, seed: int = 1, effect: float = 0.5, variants: tuple[str, ...] = ("control", "new")):
-    """Units with a covariate that explains most of the metric."""
-    rng = stream(seed, "units")
-    variant = rng.choice(list(variants), n)
-    before = rng.gamma(2, 5, n)
-    spend = before + rng.normal(0, 3, n) + effect * (variant != variants[0])
-    converted = rng.random(n) < 0.2
-    return pd.DataFrame(
-        {
-            "row": np.arange(1, n + 1),
-            "unit_id": [f"u{i}" for i in range(n)],
-            "variant": variant,
-            "pre_spend": before,
-            "spend": spend,
-            "converted": converted.astype(int),
-        }
-    )
-
-
-def compared(units: pd.DataFrame, *, control: str = "control", **given):
-    given = {"metrics": "auto", "covariates": None} | given
-    measured = experiments.measures(units, **given)
-    return experiments.compare(units, measured=measured, control=control, alpha=0.05, rng=stream(1, "quantiles"))
 
 
 # --- published figures ----------------------------------------------------------------------------------
@@ -153,37 +127,6 @@ def test_cuped_interval_is_least_squares_where_the_arms_residual_variances_are_e
     assert [row["effect_low"], row["effect_high"]] == pytest.approx(fit.conf_int().iloc[1].tolist(), rel=1e-6)
 
 
-def test_two_proportion_z_is_statsmodels():
-    units = simulated(3_000)
-    found = compared(units, metrics={"converted": "proportion"}, covariates=[]).methods.set_index("method")
-    grouped = units.groupby("variant")["converted"]
-    z, p = proportions_ztest(grouped.sum().to_numpy(), grouped.size().to_numpy())
-    assert found.loc["two_proportion_z", "p_value"] == pytest.approx(p, rel=1e-9)
-    assert found.loc["fisher_exact", "p_value"] == pytest.approx(
-        stats.fisher_exact(pd.crosstab(units["variant"], units["converted"])).pvalue, rel=1e-9
-    )
-    assert np.sign(-z) == np.sign(found.loc["two_proportion_z", "effect"])
-
-
-def test_holm_is_statsmodels():
-    p = stream(1, "p").random(25) ** 3
-    assert experiments.holm(p) == pytest.approx(multipletests(p, method="holm")[1], rel=1e-12)
-    assert len(experiments.holm(np.array([]))) == 0
-
-
-def test_factorial_is_least_squares_on_a_balanced_design():
-    variants = ("control", "banner", "gift", "banner+gift")
-    units = simulated(4_000, variants=variants)
-    units = units.groupby("variant").head(900).reset_index(drop=True)
-    found = compared(units, metrics={"spend": "mean"}, covariates=[]).factorial.set_index("term")
-    a = units["variant"].isin(["banner", "banner+gift"]) - 0.5
-    b = units["variant"].isin(["gift", "banner+gift"]) - 0.5
-    fit = sm.OLS(units["spend"], sm.add_constant(np.column_stack([a, b, a * b]))).fit()
-    assert found["effect"].tolist() == pytest.approx(fit.params.iloc[1:].tolist(), rel=1e-9)
-    assert found["standard_error"].tolist() == pytest.approx(fit.bse.iloc[1:].tolist(), rel=1e-3)
-    assert found["standard_error"].iloc[2] == pytest.approx(2 * found["standard_error"].iloc[0], rel=1e-9)
-
-
 # --- what must hold ---------------------------------------------------------------------------------------
 
 
@@ -248,136 +191,130 @@ def test_a_missing_covariate_keeps_its_unit():
     assert row["n_control"] + row["n_treatment"] == 1_000
 
 
-def test_decimals_booleans_and_missing_integers_are_numbers():
-    from decimal import Decimal
+# --- kinds of metrics, and looks -----------------------------------------------------------------------------
 
-    units = simulated(200)
-    other = units.assign(
-        spend=[Decimal(f"{x:.2f}") for x in units["spend"]], converted=units["converted"].astype(bool)
+
+def shop(n: int, *, seed: int = 3) -> pd.DataFrame:
+    """Units with orders, money, and a time to the first order that some have not reached."""
+    rng = stream(seed, "shop")
+    treated = rng.integers(2, size=n)
+    orders = rng.poisson(1 + 0.3 * treated)
+    spend = orders * rng.gamma(2, 10, n)
+    days = rng.exponential(10 / (1 + 0.5 * treated))
+    end = rng.uniform(5, 30, n)
+    return pd.DataFrame(
+        {
+            "variant": np.where(treated, "new", "control"),
+            "pre_spend": spend / 2 + rng.gamma(2, 5, n),
+            "spend": spend,
+            "orders": orders,
+            "days": np.minimum(days, end),
+            "ordered": (days <= end).astype(int),
+        }
     )
-    measured = experiments.measures(other, metrics="auto", covariates=["pre_spend"])
-    assert measured.kinds == {"spend": "mean", "converted": "proportion"}
-    assert experiments.numbers(pd.DataFrame({"x": pd.array([1, None], dtype="Int64")}), "x")[0] == 1
 
 
-# --- error rates ------------------------------------------------------------------------------------------
+KINDS = {
+    "spend": "mean",
+    "per_order": {"kind": "ratio", "numerator": "spend", "denominator": "orders"},
+    "high_spend": {"kind": "quantile", "column": "spend", "level": 0.9},
+    "days": {"kind": "time_to_event", "event": "ordered", "horizon": 20},
+}
 
 
-def test_tests_of_a_skewed_metric_keep_their_level_when_units_are_assigned_again():
-    units = simulated(2_000).assign(
-        spend=lambda d: np.exp(d["pre_spend"] / 10 + stream(2, "tail").normal(size=2_000))
+def test_each_kind_has_its_headline():
+    rows = compared(shop(4_000), metrics=KINDS, covariates=[]).comparisons
+    assert rows["kind"].tolist() == ["mean", "ratio", "quantile", "time_to_event"]
+    assert rows["method"].tolist() == ["welch", "delta", "bootstrap", "restricted_mean"]
+    adjusted = compared(shop(4_000), metrics=KINDS, covariates=["pre_spend"]).comparisons
+    assert adjusted["method"].tolist() == ["cuped", "delta_cuped", "bootstrap", "restricted_mean"]
+    assert adjusted["effect"].tolist()[2:] == pytest.approx(rows["effect"].tolist()[2:])
+
+
+def test_a_ratio_and_a_quantile_are_those_of_the_arms():
+    units = shop(4_000)
+    rows = compared(units, metrics=KINDS, covariates=[]).comparisons.set_index("metric")
+    sums = units.groupby("variant")[["spend", "orders"]].sum()
+    ratio = sums["spend"] / sums["orders"]
+    assert rows.loc["per_order", ["control", "treatment"]].tolist() == pytest.approx(
+        [ratio["control"], ratio["new"]]
     )
-    found = experiments.a_a_rates(
+    high = units.groupby("variant")["spend"].quantile(0.9)
+    assert rows.loc["high_spend", "effect"] == pytest.approx(high["new"] - high["control"])
+    assert rows.loc["days", "effect_high"] < 0
+
+
+def test_a_look_before_the_end_widens_every_interval_and_changes_no_effect():
+    units = shop(2_000)
+    measured = experiments.measures(units, metrics=KINDS, covariates=["pre_spend"])
+    given = {"measured": measured, "control": "control", "alpha": 0.05, "rng": stream(1, "quantiles")}
+    one, many = (experiments.compare(units, **given, always_valid_at=n) for n in (None, 3_000))
+    a, b = one.comparisons, many.comparisons
+    assert (one.horizon, many.horizon) == ("fixed_horizon", "always_valid")
+    assert b["method"].tolist() == [f"always_valid_{method}" for method in a["method"]]
+    assert b["effect"].tolist() == pytest.approx(a["effect"].tolist())
+    assert ((b["effect_low"] < a["effect_low"]) & (b["effect_high"] > a["effect_high"])).all()
+    assert ((b["relative_low"] < a["relative_low"]) & (b["relative_high"] > a["relative_high"])).all()
+    assert (b["p_value"] >= a["p_value"]).all()
+    best = one.estimates.iloc[0]
+    sequence = experiments.always_valid(
+        best["effect"], best["standard_error"], n=2_000, alpha=0.05, planned_n=3_000
+    )
+    assert b.loc[0, ["effect_low", "effect_high", "p_value"]].tolist() == pytest.approx(
+        [float(sequence.low), float(sequence.high), float(sequence.p_value)]
+    )
+    plain = many.methods["method"] != "bootstrap"
+    pd.testing.assert_frame_equal(many.methods[plain], one.methods[plain])
+
+
+@pytest.mark.parametrize("correction", experiments.CORRECTIONS)
+def test_the_correction_is_over_all_rows(correction):
+    units = simulated(3_000, effect=0.2, variants=("control", "a", "b"))
+    measured = experiments.measures(units, metrics="auto", covariates=None)
+    given = {"measured": measured, "control": "control", "alpha": 0.05, "rng": stream(1, "quantiles")}
+    rows = experiments.compare(units, **given, correction=correction).comparisons
+    assert len(rows) == 4
+    assert (rows["p_adjusted"] >= rows["p_value"]).all()
+    if correction != "dunnett":
+        assert rows["p_adjusted"].tolist() == pytest.approx(
+            experiments.adjust(rows["p_value"], method=correction).tolist()
+        )
+    else:
+        # Between one comparison and Bonferroni over all.
+        assert (rows["p_adjusted"] <= np.minimum(4 * rows["p_value"], 1) + 1e-12).all()
+
+
+def test_dunnett_agrees_with_scipy_where_the_arms_spread_alike():
+    units = simulated(6_000, effect=0.15, variants=("control", "a", "b"))
+    found = experiments.compare(
         units,
-        metric="spend",
-        covariates=["pre_spend"],
-        treatment_share=0.5,
+        measured=experiments.measures(units, metrics={"spend": "mean"}, covariates=[]),
+        control="control",
         alpha=0.05,
-        n_simulations=4_000,
-        max_units=20_000,
-        rng=stream(1, "a-a"),
-    )
-    assert found.rates["method"].tolist() == ["welch", "cuped"]
-    assert found.rates["rate"].tolist() == pytest.approx([0.05, 0.05], abs=4 * np.sqrt(0.05 * 0.95 / 4_000))
+        correction="dunnett",
+        rng=stream(1, "quantiles"),
+    ).comparisons
+    arms = {name: part["spend"].to_numpy() for name, part in units.groupby("variant")}
+    wanted = stats.dunnett(arms["a"], arms["b"], control=arms["control"], rng=np.random.default_rng(1))
+    assert found["p_adjusted"].tolist() == pytest.approx(wanted.pvalue.tolist(), abs=0.003)
 
 
-def test_cuped_and_welch_intervals_cover_with_few_units():
-    rng = stream(6, "coverage")
-    hits, n_simulations = np.zeros(2), 2_000
-    for _ in range(n_simulations):
-        x = rng.normal(size=(2, 12))
-        y = x + rng.normal(size=(2, 12)) + np.array([[0.0], [1.0]])
-        values = np.column_stack([y.ravel(), x.ravel()])
-        arms = experiments.moments(values, np.repeat([0, 1], 12), n_arms=2)
-        plain = ArmMoments(arms.n, arms.mean[:, :1], arms.covariance[:, :1, :1])
-        for number, part in enumerate((plain, arms)):
-            found = contrast(part, weights=(-1, 1))
-            hits[number] += abs(found.effect - 1) <= found.margin(alpha=0.05)
-    assert (hits / n_simulations).tolist() == pytest.approx([0.95, 0.95], abs=0.02)
+def test_corrections_and_looks_that_do_not_go_together_are_errors():
+    units = shop(500)
+    given = {"control": "control", "alpha": 0.05, "rng": stream(1, "quantiles")}
+    means = experiments.measures(units, metrics={"spend": "mean"}, covariates=[])
+    with pytest.raises(ValueError, match="found 'bonferroni', needed one of holm"):
+        experiments.compare(units, measured=means, **given, correction="bonferroni")
+    with pytest.raises(ValueError, match="holds at one planned look"):
+        experiments.compare(units, measured=means, **given, correction="dunnett", always_valid_at=900)
+    quantiles = experiments.measures(units, metrics={"high_spend": KINDS["high_spend"]}, covariates=[])
+    with pytest.raises(ValueError, match="'high_spend' is a quantile"):
+        experiments.compare(units, measured=quantiles, **given, correction="dunnett")
+    with pytest.raises(ValueError, match="alpha: found 5"):
+        experiments.compare(units, measured=means, **given | {"alpha": 5})
 
 
-def test_twenty_looks_are_wrong_as_often_as_published():
-    found = experiments.peeking(n_looks=20, alpha=0.05, n_simulations=200_000, rng=stream(1, "peeking"))
-    rates = found.rates.set_index("looks")["rate"]
-    assert rates[1] == pytest.approx(0.05, abs=0.002)
-    # Armitage, McPherson & Rowe 1969, table 2.
-    assert [rates[2], rates[5], rates[10], rates[20]] == pytest.approx([0.083, 0.142, 0.193, 0.248], abs=0.004)
-
-
-# --- which variant, which columns ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("variants", "control", "answer"),
-    [
-        (["control", "new"], None, "control"),
-        (["B", "Control"], None, "Control"),
-        (["a", "b"], "b", "b"),
-        (["base", "a", "b", "a+b"], None, "base"),
-    ],
-)
-def test_the_control_is_named_or_clear(variants, control, answer):
-    assert experiments.choose_control(variants, control=control) == answer
-
-
-@pytest.mark.parametrize(
-    ("variants", "control", "message"),
-    [
-        (["a", "b"], None, "'a', 'b'"),
-        (["control", "a", "b"], None, "'a', 'b', 'control'"),
-        (["control", "placebo"], None, "'control', 'placebo'"),
-        (["control", "new"], "contro", "'contro' is not a variant"),
-        (["control"], None, "two variants or more; found 'control'"),
-    ],
-)
-def test_an_unclear_control_is_an_error_that_lists_the_variants(variants, control, message):
-    with pytest.raises(ValueError, match=r".*".join(message.split(" "))):
-        experiments.choose_control(variants, control=control)
-
-
-def test_auto_shows_what_it_takes_each_column_for():
-    units = simulated(100).assign(city="x", empty=np.nan, same=1.0, occurred_at=pd.Timestamp("2026-01-01"))
-    shown = experiments.measures(units, metrics="auto", covariates=["pre_spend"]).columns.set_index("column")
-    assert shown.loc["spend", ["role", "kind"]].tolist() == ["metric", "mean"]
-    assert shown.loc["converted", "kind"] == "proportion"
-    assert shown.loc["pre_spend", "role"] == "covariate"
-    assert shown.loc[["city", "empty", "same"], "reason"].tolist() == [
-        "not a number",
-        "no values",
-        "the same value for every unit",
-    ]
-    assert "occurred_at" not in shown.index
-
-
-@pytest.mark.parametrize(
-    ("change", "given", "message"),
-    [
-        ({}, {"covariates": ["spend"], "metrics": {"spend": "mean"}}, "both as a metric and as a covariate"),
-        ({}, {"metrics": {"sale": "mean"}}, "'sale' is not in the table"),
-        ({}, {"metrics": {"spend": "ratio"}}, "allowed are proportion, mean"),
-        ({}, {"metrics": {"unit_id": "mean"}}, "is no metric"),
-        ({}, {"metrics": {"spend": "proportion"}}, "0 and 1 are needed"),
-        ({}, {"metrics": "all"}, "needed 'auto'"),
-        ({"spend": "much"}, {"metrics": {"spend": "mean"}}, "must hold numbers; found 'much'"),
-        ({"spend": np.inf}, {"metrics": "auto"}, "infinite"),
-        ({"spend": 3.0}, {"metrics": {"spend": "mean"}}, "only the value 3"),
-        ({"converted": 0}, {"metrics": {"converted": "proportion"}}, "only the value 0"),
-        ({"spend": np.nan}, {"metrics": {"spend": "mean"}}, "no value"),
-        ({"pre_spend": 1.0}, {}, "fewer than two values"),
-        ({"variant": None}, {}, "variant"),
-    ],
-)
-def test_bad_columns_are_one_clear_sentence(change, given, message):
-    with pytest.raises(ValueError, match=message) as problem:
-        compared(simulated(50).assign(**change), **given)
-    assert str(problem.value).count(". ") == 0
-
-
-def test_auto_without_named_covariates_is_an_error_that_lists_the_columns():
-    units = simulated(50).rename(columns={"pre_spend": "history"})
-    with pytest.raises(ValueError, match="history, spend, converted"):
-        compared(units)
-    assert "history" in compared(units, covariates=[]).comparisons["metric"].tolist()
+# --- bad units -----------------------------------------------------------------------------------------------
 
 
 def test_units_that_break_the_comparison_are_errors():
@@ -403,53 +340,42 @@ def test_a_variant_named_like_a_column_is_only_a_label():
     pd.testing.assert_frame_equal(a.drop(columns="variant"), b.drop(columns="variant"))
 
 
-# --- health -------------------------------------------------------------------------------------------------
+def test_a_covariate_that_tells_the_metric_wholly_is_no_covariate():
+    units = simulated(200).assign(pre_spend=lambda d: 2 * d["spend"] + 1)
+    with pytest.raises(ValueError, match="they tell 'spend' wholly"):
+        compared(units, metrics={"spend": "mean"})
 
 
-def checked(units: pd.DataFrame, **given) -> pd.DataFrame:
-    measured = experiments.measures(units, metrics="auto", covariates=["pre_spend"])
-    return experiments.health(units, measured=measured, **{"shares": None, "control": "control"} | given).set_index("check")
+def test_an_arm_without_any_conversion_has_an_interval_and_no_relative_one():
+    units = simulated(400)
+    units.loc[units["variant"] == "control", "converted"] = 0
+    row = compared(units, metrics={"converted": "proportion"}, covariates=[]).comparisons.iloc[0]
+    assert row["effect_low"] > 0
+    assert np.isnan([row["relative"], row["relative_low"], row["relative_high"]]).all()
 
 
-def test_a_sound_experiment_passes():
-    assert checked(simulated(2_000))["passed"].all()
-
-
-def test_health_alarms_on_what_was_broken_and_on_nothing_else():
-    units = simulated(4_000)
-    treated = np.flatnonzero(units["variant"] == "new")
-    broken = units.drop(index=treated[:400])
-    assert checked(broken).query("~passed").index.tolist() == ["sample_ratio"]
-    assert checked(broken, shares={"control": 2_000, "new": 1_600})["passed"].all()
-    lost = units.copy()
-    lost.loc[treated[:100], "spend"] = np.nan
-    assert checked(lost).query("~passed").index.tolist() == ["missing_outcome: spend"]
-    moved = units.assign(pre_spend=units["pre_spend"] + 2 * (units["variant"] == "new"))
-    assert checked(moved).query("~passed").index.tolist() == ["balance: pre_spend"]
-    rare = units.assign(converted=0)
-    rare.loc[:5, "converted"] = 1
-    assert checked(rare).query("~passed").index.tolist() == ["rare_outcome: converted"]
-    people = units.assign(person_id=[f"p{i // 2}" for i in range(len(units))])
-    assert checked(people).query("~passed").index.tolist() == ["person_in_two_arms"]
-    few = people.assign(person_id=[None] * 3_990 + ["p1", "p1", "p2", "p2", *"abcdef"])
-    assert checked(few)["passed"].all()
-    twice = pd.concat([units, units.head(1).assign(variant="new"), units.tail(1)])
-    assert not checked(twice).loc[["unit_twice"], "passed"].any()
-
-
-def test_health_refuses_shares_that_do_not_fit():
-    with pytest.raises(ValueError, match="a share is needed for each of the variants control, new"):
-        checked(simulated(50), shares={"control": 1})
-    with pytest.raises(ValueError, match="above 0"):
-        checked(simulated(50), shares={"control": 1, "new": 0})
+# --- words ---------------------------------------------------------------------------------------------------
 
 
 def test_the_sentences_follow_the_figures():
     units = simulated(2_000, effect=3.0)
-    found, health = compared(units), checked(units).reset_index()
-    assert "1 of 2 comparisons" in experiments.effects_sentence(found, alpha=0.05)
-    assert "every health check passes" in experiments.summary(found, health, alpha=0.05, data_is="SIMULATED")
-    assert "no 2x2 design" in experiments.factorial_sentence(found, alpha=0.05)
-    figures = experiments.headline_figures(found, health)
-    assert figures["clearest_effect"] == found.comparisons["effect"][0]
-    assert all(isinstance(value, int | float) for value in figures.values())
+    found = compared(units)
+    measured = experiments.measures(units, metrics="auto", covariates=None)
+    health = experiments.health(units, measured=measured, control="control", shares=None)
+    told = experiments.effects_sentence(found, alpha=0.05, correction="holm")
+    assert "1 of 2 comparisons" in told and "new changes spend" in told
+    plan = experiments.read_plan(None, measured=measured, units=units, alpha=0.05, power=0.8)
+    decision = experiments.decide(
+        found.estimates, guardrails=pd.DataFrame(columns=["variant"]), plan=plan, alarms=[], over=True
+    )
+    opened = experiments.summary(found, health, decision, alpha=0.05, correction="holm", data_is="SIMULATED")
+    assert "nothing forbids reading the effects" in opened and "no plan" in opened
+    broken = health.assign(passed=health["check"] != "sample_ratio")
+    assert "do not trust it: sample_ratio" in experiments.summary(
+        found, broken, decision, alpha=0.05, correction="holm", data_is="SIMULATED"
+    )
+    assert "no factorial design" in experiments.factorial_sentence(
+        experiments.factorial_effects(found.moments, names=found.names, alpha=0.05, power=0.8, minimum_effects={}),
+        alpha=0.05,
+        power=0.8,
+    )

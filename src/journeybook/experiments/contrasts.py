@@ -117,7 +117,10 @@ def moments_from_sums(n: np.ndarray, first: np.ndarray, second: np.ndarray, *, c
         rounding = 8 * np.finfo(float).eps * np.einsum("...ii->...i", second)
         varies = np.einsum("...ii->...i", within) > rounding
         covariance = np.where(varies[..., :, None] & varies[..., None, :], within, 0) / (n - 1)[..., None, None]
-    return ArmMoments(n=n, mean=mean + centre, covariance=covariance)
+    total = mean + centre
+    # An arm that holds nothing but zeros has a mean of 0, not what rounding leaves of the centre.
+    total = np.where(np.abs(total) > 16 * np.finfo(float).eps * np.abs(centre), total, 0 * total)
+    return ArmMoments(n=n, mean=total, covariance=covariance)
 
 
 def metric_moments(

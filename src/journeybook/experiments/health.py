@@ -19,8 +19,9 @@ CAUTIONS = ("rare_outcome", "outliers", "novelty", "cuped_slopes")
 FEW_OUTCOMES = 10
 # One record linked to the wrong person is no broken assignment; one unit in a thousand is.
 MAX_SHARED_SHARE = 0.001
-# Values on each side that count as outliers.
-OUTLIER_SHARE = 0.001
+# Values on each side that count as outliers, and standard errors by which they may move an effect: a single value
+# that makes the whole effect moves it by one.
+OUTLIER_SHARE, MAX_PULL = 0.001, 0.5
 # Days with fewer units in an arm have no effect of their own, and with fewer days there is no trend.
 MIN_UNITS_A_DAY, MIN_DAYS = 30, 4
 
@@ -325,9 +326,9 @@ def _outliers(metric: Metric, values: np.ndarray, arm: np.ndarray, arms: Arms) -
             moves.append(abs(float((plain.effect - pulled.effect) / plain.standard_error)))
     meaning = (
         f"standard errors by which an effect moves when the outer {OUTLIER_SHARE:.1%} of values on each side are "
-        "pulled in; above 1 a few units decide"
+        f"pulled in; above {MAX_PULL:g} a few units decide"
     )
-    return _row(f"outliers: {metric.name}", max(moves), np.nan, max(moves) <= 1, meaning)
+    return _row(f"outliers: {metric.name}", max(moves), np.nan, max(moves) <= MAX_PULL, meaning)
 
 
 def _between_arms(check: str, marked: np.ndarray, arm: np.ndarray, arms: Arms, meaning: str) -> dict:

@@ -1,0 +1,109 @@
+"""Ship, do not ship, or keep running."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import integrate, stats
+
+from journeybook import experiments
+from journeybook.experiments.plan import Plan
+
+PLAN = Plan(
+    alpha=0.05, power=0.8, primary="converted", minimum_effect=0.02, planned_units=1000, sha256="x",
+    guardrails={"spend": -1.0},
+)  # fmt: skip
+
+
+def estimate(effect: float, error: float = 0.01, variant: str = "new") -> pd.DataFrame:
+    margin = 1.96 * error
+    row = {
+        "metric": "converted", "kind": "proportion", "variant": variant, "effect": effect,
+        "effect_low": effect - margin, "effect_high": effect + margin,
+        "p_value": 2 * stats.norm.sf(abs(effect) / error), "standard_error": error,
+    }  # fmt: skip
+    return pd.DataFrame([row])
+
+
+def guardrail(verdict: str, variant: str = "new") -> pd.DataFrame:
+    return pd.DataFrame([{"metric": "spend", "variant": variant, "verdict": verdict}])
+
+
+def decided(rows, *, verdict="holds", plan=PLAN, alarms=(), over=True):
+    return experiments.decide(rows, guardrails=guardrail(verdict), plan=plan, alarms=list(alarms), over=over).iloc[
+        0
+    ]
+
+
+@pytest.mark.parametrize(
+    ("effect", "verdict", "alarms", "over", "decision", "reason"),
+    [
+        (0.05, "holds", (), True, "ship", "every guardrail holds"),
+        (0.05, "holds", (), False, "ship", "every guardrail holds"),
+        (0.05, "holds", ("sample_ratio",), True, "do not ship", "sample_ratio failed"),
+        (0.05, "harmed", (), False, "do not ship", "spend is worse than its margin"),
+        (0.05, "open", (), False, "keep running", "spend is not shown"),
+        (0.05, "open", (), True, "do not ship", "the planned end is reached, and spend"),
+        (0.015, "holds", (), False, "keep running", "no effect on converted is shown"),
+        (0.015, "holds", (), True, "do not ship", "the planned end is reached, and no effect"),
+        (-0.01, "holds", (), False, "do not ship", "the smallest worth having, is excluded"),
+        (-0.05, "holds", (), True, "do not ship", "the smallest worth having, is excluded"),
+    ],
+)
+def test_the_rule(effect, verdict, alarms, over, decision, reason):
+    row = decided(estimate(effect), verdict=verdict, alarms=alarms, over=over)
+    assert row["decision"] == decision
+    assert reason in row["reason"]
+
+
+def test_less_may_be_what_is_wanted():
+    fewer = Plan(**{**vars(PLAN), "direction": "decrease"})
+    assert decided(estimate(-0.05), plan=fewer)["decision"] == "ship"
+    row = decided(estimate(0.05), plan=fewer)
+    assert row["decision"] == "do not ship" and row["gain_per_thousand"] == -50
+
+
+def test_several_variants_are_held_to_holm():
+    rows = pd.concat([estimate(0.021, variant="a"), estimate(0.0, variant="b"), estimate(0.001, variant="c")])
+    alone = experiments.decide(rows.head(1), guardrails=guardrail("holds", "a"), plan=PLAN, alarms=[], over=True)
+    among = experiments.decide(rows, guardrails=guardrail("holds", "a"), plan=PLAN, alarms=[], over=True)
+    assert alone["decision"].tolist() == ["ship"]
+    assert among["decision"].iloc[0] == "do not ship"
+    assert among["p_value"].iloc[0] == pytest.approx(3 * alone["p_value"].iloc[0])
+
+
+def test_the_probability_of_being_wrong_is_the_posterior_beyond_the_line():
+    density = stats.norm(0.03, 0.01).pdf
+    row = decided(estimate(0.03))
+    assert row["probability_wrong"] == pytest.approx(integrate.quad(density, -0.1, 0)[0], rel=1e-6)
+    assert row["probability_worth_having"] == pytest.approx(integrate.quad(density, 0.02, 0.2)[0], rel=1e-6)
+    held = decided(estimate(0.015))
+    assert held["probability_wrong"] == held["probability_worth_having"] == pytest.approx(stats.norm.sf(0.5))
+    waiting = decided(estimate(0.015), over=False)
+    assert waiting["probability_wrong"] == min(waiting["probability_no_gain"], waiting["probability_worth_having"])
+
+
+def test_the_rule_ships_nothing_without_effect_more_often_than_alpha_says():
+    rng = np.random.default_rng(1)
+    z = rng.standard_normal(4_000)
+    ships = [decided(estimate(0.01 * value))["decision"] == "ship" for value in z[:1_000]]
+    # One-sided: half of alpha.
+    assert np.mean(ships) == pytest.approx(0.025, abs=4 * np.sqrt(0.025 * 0.975 / 1_000))
+
+
+def test_gain_is_of_a_thousand_units_and_of_sums_alone():
+    row = decided(estimate(0.05))
+    assert row["gain_per_thousand"] == pytest.approx(50)
+    assert row["gain_per_thousand_low"] == pytest.approx(1000 * (0.05 - 0.0196))
+    ratio = decided(estimate(0.05).assign(kind="ratio"))
+    assert np.isnan(ratio["gain_per_thousand"])
+
+
+def test_words_follow_the_decision():
+    frame = experiments.decide(estimate(0.05), guardrails=guardrail("holds"), plan=PLAN, alarms=[], over=True)
+    told = experiments.decision_sentence(frame, plan=PLAN)
+    assert "**new: ship.**" in told and "+50 on converted" in told and "below 0.1 %" in told
+    bare = Plan(alpha=0.05, power=0.8)
+    none = experiments.decide(estimate(0.05), guardrails=guardrail("holds"), plan=bare, alarms=[], over=True)
+    assert tuple(none.columns) == experiments.DECISION_COLUMNS
+    assert none["decision"].tolist() == ["no plan"]
+    assert "No decision" in experiments.decision_sentence(none, plan=bare)
