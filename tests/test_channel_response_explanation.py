@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 from xgboost import XGBClassifier
 
+from journeybook.channel_response import explanation as module
 from journeybook.channel_response.explanation import (
     column_features,
     explain_trees,
@@ -211,6 +212,13 @@ def test_the_interval_counts_people(data, model):
     # Four copies of each person: rows alone would halve the interval. Copies are shuffled apart: a bit less.
     assert 0.7 * half < wide < 1.1 * half
     assert copied["log_loss_increase"] == pytest.approx(rise, abs=half)
+
+
+def test_the_error_of_a_mean_by_hand():
+    values = 100 + np.random.default_rng(6).normal(size=40)
+    alone = module._clustered_error(values, np.arange(40))
+    assert alone == pytest.approx(values.std(ddof=1) / np.sqrt(40))
+    assert module._clustered_error(np.repeat(values, 3), np.repeat(np.arange(40), 3)) == pytest.approx(alone)
 
 
 @pytest.mark.parametrize("change", [{"max_correlation": 0}, {"max_correlation": 1.1}, {"n_repeats": 0}])

@@ -115,6 +115,16 @@ def test_intervals_are_those_of_the_bootstrap_of_people(data, found):
         assert groups.loc["a", f"{name}_low"] == pytest.approx(boot.low[i], abs=0.15 * ours)
 
 
+def test_intervals_of_people_seen_once_by_hand():
+    data = simulated(400, per=1)
+    rows = compared(data).groups.set_index(["rule", "group"]).loc["one threshold"]
+    for name in "abc":
+        inside = data["group"] == name
+        off = data["responded"][inside] - data["probability"][inside]
+        half = norm.ppf(0.975) * off.std() / np.sqrt(inside.sum()) * np.sqrt(400 / 399)
+        assert rows.loc[name, "calibration_gap_high"] - rows.loc[name, "calibration_gap"] == pytest.approx(half)
+
+
 def test_intervals_hold_the_truth_as_often_as_they_say():
     """80 samples, give or take four standard errors. The five rows of a person are alike: an interval that counted
     rows would be too short by the root of 5 and hold the share in 62 %.

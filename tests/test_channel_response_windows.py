@@ -165,6 +165,21 @@ def test_cells_are_counted_by_hand(frame, windows):
     assert len(windows.cells) == 3 * (14 + 7 + 98)
 
 
+def test_a_copy_of_every_contact_adds_nothing(frame, windows):
+    twice = (
+        pd.concat([frame, frame]).sort_values("row", kind="stable").assign(row=np.arange(1, 2 * len(frame) + 1))
+    )
+    one, two = (
+        cells.set_index(["person_type", "contacted", "weekday", "hour"])
+        for cells in (windows.cells, found_in(twice.reset_index(drop=True)).cells)
+    )
+    width, again = (cells["response_rate_high"] - cells["response_rate_low"] for cells in (one, two))
+    assert (two["n_rows"] == 2 * one["n_rows"]).all()
+    assert again.mean() == pytest.approx(width.mean(), rel=0.05)
+    hours = [("late", True, ANY_DAY, float(hour)) for hour in HOURS]
+    assert again[hours].mean() == pytest.approx(width[hours].mean(), rel=0.1)
+
+
 def test_rates_are_drawn_to_each_other_and_never_past(windows):
     cells = windows.cells[windows.cells["contacted"] & (windows.cells["weekday"] != ANY_DAY)]
     cells = cells[cells["hour"].notna()]
