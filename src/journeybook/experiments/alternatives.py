@@ -75,7 +75,9 @@ def alternatives(
             found = _two_arms(metric, *sides, alpha=alpha)
             if metric.kind == "mean":
                 limits = np.quantile(values[:, 0], [tail_share, 1 - tail_share])
-                found.append(winsorised(values[pair, 0], treated, limits=limits, alpha=alpha))
+                # A metric that nearly all units have alike is nothing but its limits.
+                if limits[0] < limits[1]:
+                    found.append(winsorised(values[pair, 0], treated, limits=limits, alpha=alpha))
             if metric.kind in ("proportion", "mean", "ratio"):
                 found.append(poisson_bootstrap(*sides, alpha=alpha, n_draws=n_draws, rng=rng))
                 if people is not None and len(np.unique(people[known][pair])) < len(treated):

@@ -48,7 +48,7 @@ def assignment_sentence(checks: pd.DataFrame, *, salt: str) -> str:
     return (
         f"**What we see.** Under the salt '{salt}' these ids are dealt evenly and independently of another salt: "
         f"all {len(checks)} checks pass. **What it does not show.** That the units of this experiment were "
-        "assigned this way; whether their arms have the planned sizes is the sample-ratio check below. **What to "
+        "assigned this way; whether their arms have the planned sizes is the sample-ratio check above. **What to "
         "do.** Give every experiment a salt of its own; with a salt used twice, the arms of two experiments are "
         "the same people."
     )
