@@ -95,11 +95,6 @@ def arm_moments(columns: Sequence[np.ndarray], arm: np.ndarray, *, n_arms: int) 
     return moments_from_sums(counts, first, second, centre=centre)
 
 
-def moments(values: np.ndarray, arm: np.ndarray, *, n_arms: int) -> ArmMoments:
-    """Sufficient statistics by arm of columns that stand in one array, shape (units, columns)."""
-    return arm_moments(list(values.T), arm, n_arms=n_arms)
-
-
 def moments_from_sums(n: np.ndarray, first: np.ndarray, second: np.ndarray, *, centre: np.ndarray) -> ArmMoments:
     """Sufficient statistics from sums about a centre near the means.
 

@@ -30,7 +30,8 @@ def quantile_effect(
 
     The r-th smallest of n values drawn with replacement is the data's value at rank ceil(n U), where U is the
     r-th smallest of n uniforms and so has a beta distribution. Drawing U instead of the units gives the same
-    bootstrap at the price of a sort. Where values are tied at the quantile the interval is conservative.
+    bootstrap at the price of a sort. The interval is conservative where values are tied at the quantile, and where
+    few units lie beyond it (3.4 % false positives at the 0.9 quantile of 300 units an arm, 5 % of thousands).
 
     Args:
         control: Values of the control's units, finite.
