@@ -18,8 +18,8 @@ BASES = ("logistic", "forest", "xgboost")
 METHODS = (*BASES, "stack")
 RESAMPLINGS = ("none", "class_weights", "smote", "undersample")
 
-FOREST = {"n_estimators": 60, "max_samples": 0.3, "max_features": "sqrt"}
-"""Few trees on a third of the rows each: leaves are large, so that more add little."""
+FOREST = {"n_estimators": 40, "max_samples": 0.25, "max_features": "sqrt"}
+"""Few trees on a quarter of the rows each: leaves are large, so that more add little."""
 
 TREES = {"learning_rate": 0.08, "subsample": 0.8, "colsample_bytree": 0.4, "min_child_weight": 10}
 """Weak trees, for responses are mostly noise; how deep and how many is searched."""
@@ -93,14 +93,15 @@ def response_pipelines(
     steps = [("encode", encoded.transformer)]
     if resampling in ("smote", "undersample"):
         steps.append(("resample", resampler(resampling, encoded, responded, rng=rng)))
-    weight = float((1 - responded).sum() / responded.sum()) if resampling == "class_weights" else None
+    weighted = resampling == "class_weights"
+    ratio = float((1 - responded).sum() / responded.sum()) if weighted else 1.0
     seed = int(rng.integers(2**31))
     return [
         Pipeline(
             [
                 *steps,
                 ("one_hot", encoded.one_hot(clip=method == "logistic")),
-                ("classify", _classifier(method, chosen, weight=weight, seed=seed)),
+                ("classify", _classifier(method, chosen, weighted=weighted, ratio=ratio, seed=seed)),
             ]
         )
         for method, chosen in settings
@@ -205,14 +206,14 @@ def _corrected_loss(responded: np.ndarray, probability: np.ndarray, *, shift: fl
 
 
 def _classifier(
-    method: str, settings: Mapping[str, float], *, weight: float | None, seed: int
+    method: str, settings: Mapping[str, float], *, weighted: bool, ratio: float, seed: int
 ) -> LogisticRegression | RandomForestClassifier | XGBClassifier:
-    """Make an unfitted classifier; `weight` is that of a responder, to balance them with the others."""
-    balanced = None if weight is None else {0: 1.0, 1: weight}
+    """Make an unfitted classifier; `ratio` is the weight that XGBoost gives a responder."""
+    balanced = "balanced" if weighted else None
     if method == "logistic":
         return LogisticRegression(max_iter=1000, class_weight=balanced, **settings)
     if method == "forest":
         return RandomForestClassifier(**FOREST, **settings, class_weight=balanced, random_state=seed, n_jobs=1)
     return XGBClassifier(
-        **TREES, **settings, scale_pos_weight=weight or 1.0, tree_method="hist", n_jobs=1, random_state=seed
+        **TREES, **settings, scale_pos_weight=ratio, tree_method="hist", n_jobs=1, random_state=seed
     )

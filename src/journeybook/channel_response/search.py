@@ -89,7 +89,7 @@ def search_settings(
             f"n_settings must lie in 1 to {most}, n_folds be at least 2 and n_trees at least 1; got {n_settings}, "
             f"{n_folds} and {n_trees}."
         )
-    places, fold = _folds(contacts, split, n_folds=n_folds, max_rows=max_rows, rng=rng)
+    places, fold = search_folds(contacts, split, n_folds=n_folds, max_rows=max_rows, rng=rng)
     rows = contacts.rows.iloc[places][[*gate.features, "responded"]].reset_index(drop=True)
     responded = rows["responded"].to_numpy()
     for k in range(n_folds):
@@ -173,10 +173,14 @@ def _one_fold(
     )
 
 
-def _folds(
+def search_folds(
     contacts: ContactFrame, split: Split, *, n_folds: int, max_rows: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw people, and put each into a fold; without people, contacts, stratified on their outcome."""
+    """Draw the contacts to search on, and put each into a fold: whole people, or without people by outcome.
+
+    Returns:
+        Positions in `ContactFrame.rows`, shape (n,), and the fold of each, 0 to `n_folds` - 1.
+    """
     part = contacts.rows.iloc[split.fit]
     strata = np.zeros(len(part), dtype=int) if contacts.has_people else part["responded"].to_numpy()
     place = place_in_line(part["person"].to_numpy(), strata, rng=rng)

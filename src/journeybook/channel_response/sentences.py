@@ -79,8 +79,9 @@ def describe_gate(gate: LeakGate, *, max_single_auc: float) -> str:
         said += f" Of the columns kept, `{nearest['column']}` ranks best alone, with AUC {nearest['auc']:.3f}."
     return (
         f"{said} **What it does not show.** A leak under an unusual name passes while its AUC stays below "
-        f"{max_single_auc:g} and no large range of it goes always or never with a response. **What to do.** Ask of each strong column when it was written, and list it in "
-        "`known_after_contact` or in `known_before_contact`."
+        f"{max_single_auc:g} and no large range of it goes always or never with a response. **What to do.** Ask "
+        "of each strong column when it was written, and list it in `known_after_contact` or in "
+        "`known_before_contact`."
     )
 
 
@@ -91,11 +92,12 @@ def describe_search(search: Search, split: Split) -> str:
     apart = (by_method.max() - by_method.min()).groupby("method").median()
     said = ", ".join(f"{apart[name]:.4f} for {_plain(name)}" for name in BASES)
     return (
-        f"**What we see.** {search.n_fits} fits on {len(search.places):,} of the {len(split.fit):,} contacts that "
-        f"teach, in {search.n_folds} folds of whole people; every resampling had the same budget. Between the best "
-        f"and the worst setting lies a log loss of {said} (the median over resamplings); between folds it varies by "
-        f"{table['log_loss_sd'].median():.4f}. **What it does not show.** The best settings there are: more budget may "
-        "find better ones. **What to do.** Raise `n_settings` where the settings lie further apart than the methods."
+        f"**What we see.** {search.n_fits} fits on {len(search.places):,} of the {len(split.fit):,} contacts "
+        f"that teach, in {search.n_folds} folds of whole people; every resampling had the same budget. Between "
+        f"the best and the worst setting lies a log loss of {said} (the median over resamplings); between folds "
+        f"it varies by {table['log_loss_sd'].median():.4f}. **What it does not show.** The best settings there "
+        "are: more budget may find better ones. **What to do.** Raise `n_settings` where the settings lie "
+        "further apart than the methods."
     )
 
 
@@ -119,8 +121,9 @@ def describe_channel_models(found: ChannelModels) -> str:
         advice = "Keep one model for all channels: what they share is worth more than what sets them apart."
     left = f" Too few contacts for a model of their own: {', '.join(found.left_out)}." if found.left_out else ""
     return (
-        f"**What we see.** A model a channel changes the log loss by {'; '.join(said)} (above 0 is worse; 95 %, paired)."
-        f"{left} **What it does not show.** What more contacts a channel would do. **What to do.** {advice}"
+        f"**What we see.** A model a channel changes the log loss by {'; '.join(said)} (above 0 is worse; 95 %, "
+        f"paired).{left} **What it does not show.** What more contacts a channel would do. **What to do.** "
+        f"{advice}"
     )
 
 
@@ -143,12 +146,13 @@ def describe_calibration(comparison: MethodComparison) -> str:
     by_chance = "chance may be all of it" if row["ece_low"] < 0.0005 else "chance does not explain all of it"
     return (
         f"**What we see.** As fitted, the expected calibration error of the {len(table)} models is "
-        f"{_ends(table['ece_as_fitted'])}; calibrated, {_ends(table['ece_calibrated'])}. Of those that were resampled, "
-        f"correcting for the shift in prior alone takes it from {_ends(moved['ece_as_fitted'])} to "
-        f"{_ends(moved['ece_corrected'])}. A stack needs none: it weighs its parts on contacts that were not resampled. "
-        f"The chosen model's is {_with_interval(row, 'ece')}. True probabilities would show {row['ece_floor']:.3f}, so "
-        f"{by_chance}. **What it does not show.** How calibration ages: when the response rate moves after the contacts "
-        "it was fitted on, every method is off by as much. **What to do.** Calibrate again with each new campaign."
+        f"{_ends(table['ece_as_fitted'])}; calibrated, {_ends(table['ece_calibrated'])}. Of those that were "
+        f"resampled, correcting for the shift in prior alone takes it from {_ends(moved['ece_as_fitted'])} to "
+        f"{_ends(moved['ece_corrected'])}. A stack needs none: it weighs its parts on contacts that were not "
+        f"resampled. The chosen model's is {_with_interval(row, 'ece')}. True probabilities would show "
+        f"{row['ece_floor']:.3f}, so {by_chance}. **What it does not show.** How calibration ages: when the "
+        "response rate moves after the contacts it was fitted on, every method is off by as much. **What to "
+        "do.** Calibrate again with each new campaign."
     )
 
 
@@ -160,9 +164,9 @@ def describe_channels(comparison: MethodComparison) -> str:
     beyond = rows.loc[rows["ece_low"] >= 0.0005, "channel"].tolist()
     said = f"more than chance on {', '.join(beyond)}" if beyond else "what chance alone may show on each"
     return (
-        f"By channel the calibration error of the chosen model is {_ends(rows['ece'])} on {rows['n_rows'].min():,} to "
-        f"{rows['n_rows'].max():,} contacts, where true probabilities would show {_ends(rows['ece_floor'])} "
-        f"(`ece_floor`): {said}."
+        f"By channel the calibration error of the chosen model is {_ends(rows['ece'])} on "
+        f"{rows['n_rows'].min():,} to {rows['n_rows'].max():,} contacts, where true probabilities would show "
+        f"{_ends(rows['ece_floor'])} (`ece_floor`): {said}."
     )
 
 
@@ -172,8 +176,9 @@ def describe_people(comparison: MethodComparison) -> str:
     mine = gain[(gain["method"] == chosen.method) & (gain["resampling"] == chosen.resampling)]
     half, tenth = (mine[mine["contacted_share"] == share].iloc[0] for share in (0.5, 0.1))
     said = (
-        f"**What we see.** The likelier half of the contacts holds {_with_interval(half, 'found_share', percent=True)} of "
-        f"the responses; the likeliest tenth responds {_with_interval(tenth, 'lift')} times as often as all."
+        "**What we see.** The likelier half of the contacts holds "
+        f"{_with_interval(half, 'found_share', percent=True)} of the responses; the likeliest tenth responds "
+        f"{_with_interval(tenth, 'lift')} times as often as all."
     )
     groups = {str(row["people"]): row for _, row in comparison.people.iterrows()}
     if "new" in groups:
@@ -202,8 +207,9 @@ def describe_scores(scores: pd.DataFrame, contacts: ContactFrame, *, has_ledger:
 def describe_file_order(stratified: float, in_order: float) -> str:
     """Say what the order of the rows would have told, were they in the order of time."""
     return (
-        f"The same settings taught on the first rows of the table and judged on the last have ROC AUC {in_order:.3f}, beside "
-        f"{stratified:.3f} on a random draw. If the rows are in the order of time, expect the former of the next campaign."
+        "The same settings taught on the first rows of the table and judged on the last have ROC AUC "
+        f"{in_order:.3f}, beside {stratified:.3f} on a random draw. If the rows are in the order of time, expect "
+        "the former of the next campaign."
     )
 
 
