@@ -117,10 +117,11 @@ def added_along(added: np.ndarray, weights: np.ndarray) -> np.ndarray:
     Returns:
         Shape (n_draws, 21).
     """
-    share = np.cumsum(weights, axis=1)
-    total = np.cumsum(weights * added, axis=1) / share[:, -1:]
-    share /= share[:, -1:]
-    return np.array([np.interp(CURVE_SHARES, [0, *x], [0, *y]) for x, y in zip(share, total, strict=True)])
+    share, total = np.zeros((2, len(weights), len(added) + 1))
+    np.cumsum(weights, axis=1, out=share[:, 1:])
+    np.cumsum(weights * added, axis=1, out=total[:, 1:])
+    n = share[:, -1:].copy()
+    return np.array([np.interp(CURVE_SHARES, x, y) for x, y in zip(share / n, total / n, strict=True)])
 
 
 def qini(added: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -1,0 +1,170 @@
+"""Page 07, values of policies from logged contacts: by hand, by statsmodels, by simulation with known truth."""
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+
+from journeybook.channel_response.decisions import Decisions
+from journeybook.channel_response.off_policy import (
+    ESTIMATORS,
+    LEAST_EFFECTIVE,
+    clustered_error,
+    off_policy_value,
+)
+
+
+def made(taken, propensity, responded, probability, person=None, **changed) -> Decisions:
+    """Decisions among two messages and none, all allowed."""
+    n = len(taken)
+    fields = {
+        "actions": ("email", "sms", "none"),
+        "taken": np.asarray(taken),
+        "propensity": np.asarray(propensity, dtype=float),
+        "responded": np.asarray(responded, dtype=float),
+        "allowed": np.ones((n, 3), dtype=bool),
+        "probability": np.asarray(probability, dtype=float),
+        "answered": np.full(n, 2),
+        "person": np.arange(n) if person is None else np.asarray(person),
+    }
+    return Decisions(**{**fields, **changed})
+
+
+def drawn(
+    rng: np.random.Generator, *, n_people: int, each: int = 4, wrong: float = 0.0
+) -> tuple[Decisions, np.ndarray]:
+    """Contacts of people who differ, logged by a policy that looks at what moves responses; and the truth.
+
+    The model knows the true probabilities, but for an error of size `wrong` in log odds that is the same for
+    all of an action.
+    """
+    person = np.repeat(np.arange(n_people), each)
+    taste = np.repeat(rng.normal(size=n_people), each)
+    seen = rng.normal(size=len(person))
+    logit = (
+        np.column_stack([0.6 * seen, -0.3 * seen + 0.3, np.full(len(person), -0.4)]) + 0.7 * taste[:, None] - 2.2
+    )
+    true = 1 / (1 + np.exp(-logit))
+    score = np.exp(np.column_stack([0.5 * seen, 0.2 * np.ones_like(seen), -0.5 * seen]))
+    propensity = 0.06 + 0.82 * score / score.sum(axis=1, keepdims=True)
+    taken = (rng.random((len(person), 1)) >= np.cumsum(propensity, axis=1)[:, :-1]).sum(axis=1)
+    rows = np.arange(len(person))
+    responded = rng.random(len(person)) < true[rows, taken]
+    said = 1 / (1 + np.exp(-(logit + wrong * np.array([1.0, -1.0, 0.5]))))
+    logged = made(taken, propensity[rows, taken], responded, said, person)
+    return logged, true
+
+
+def best(seen_by: Decisions) -> np.ndarray:
+    return seen_by.probability.argmax(axis=1)
+
+
+# Four contacts of three people; the policy writes e-mails to the first three and nothing to the last.
+FEW = made([0, 1, 0, 2], [0.5, 0.25, 0.25, 0.5], [1, 0, 0, 1], [[0.4, 0.1, 0.2]] * 4, person=[7, 7, 8, 9])
+CHOSEN = np.array([0, 0, 0, 2])
+
+
+def test_estimates_by_hand():
+    found = dict(zip(ESTIMATORS, off_policy_value(FEW, CHOSEN).rate, strict=True))
+    # Weights 2, 0, 4, 2; responses 1, 0, 0, 1.
+    assert found["ips"] == pytest.approx((2 * 1 + 0 + 0 + 2 * 1) / 4)
+    assert found["snips"] == pytest.approx((2 + 2) / (2 + 4 + 2))
+    by_hand = [0.4 + 2 * (1 - 0.4), 0.4, 0.4 + 4 * (0 - 0.4), 0.2 + 2 * (1 - 0.2)]
+    assert found["dr"] == pytest.approx(sum(by_hand) / 4)
+
+
+def test_effective_sample_size_by_hand():
+    found = off_policy_value(FEW, CHOSEN)
+    # By person 2 + 0, 4 and 2.
+    assert found.effective_n == pytest.approx((2 + 4 + 2) ** 2 / (4 + 16 + 4))
+    assert found.mean_weight == 2.0
+    alone = made([0] * 50, [1.0] * 50, [1, 0] * 25, [[0.5] * 3] * 50)
+    assert off_policy_value(alone, np.zeros(50, dtype=int)).effective_n == pytest.approx(50)
+
+
+def test_the_logged_choices_with_certainty_give_the_plain_mean():
+    alone = made([0, 1, 2, 1], [1.0] * 4, [1, 0, 1, 1], [[0.1, 0.2, 0.3]] * 4)
+    assert off_policy_value(alone, alone.taken).rate.tolist() == [0.75, 0.75, 0.75]
+
+
+def test_the_error_is_that_of_statsmodels():
+    logged, _ = drawn(np.random.default_rng(3), n_people=150)
+    chosen = best(logged)
+    found = off_policy_value(logged, chosen)
+    weight = np.where(logged.taken == chosen, 1 / logged.propensity, 0)
+    clusters = {"groups": logged.person}
+    ips = sm.OLS(weight * logged.responded, np.ones(len(weight))).fit(cov_type="cluster", cov_kwds=clusters)
+    assert clustered_error(found.influence[0], logged.person) == pytest.approx(ips.bse[0], rel=1e-12)
+    snips = sm.WLS(logged.responded, np.ones(len(weight)), weights=weight).fit(
+        cov_type="cluster", cov_kwds=clusters
+    )
+    assert found.rate[1] == pytest.approx(snips.params[0], rel=1e-12)
+    assert clustered_error(found.influence[1], logged.person) == pytest.approx(snips.bse[0], rel=1e-12)
+
+
+def test_the_order_and_names_of_people_play_no_part():
+    logged, _ = drawn(np.random.default_rng(4), n_people=60)
+    influence = off_policy_value(logged, best(logged)).influence[2]
+    names = np.array([f"p{p * 7919 % 1009:04d}" for p in logged.person])
+    assert len(np.unique(names)) == 60
+    order = np.random.default_rng(1).permutation(len(names))
+    again = clustered_error(influence[order], names[order])
+    assert again == pytest.approx(clustered_error(influence, logged.person), rel=1e-12)
+
+
+def test_values_worth_too_few_people_are_refused():
+    logged, _ = drawn(np.random.default_rng(5), n_people=60)
+    found = off_policy_value(logged, best(logged))
+    assert found.effective_n < LEAST_EFFECTIVE
+    assert found.refusal == f"the contacts are worth {found.effective_n:.0f} people, below 200"
+    many, _ = drawn(np.random.default_rng(5), n_people=900)
+    assert off_policy_value(many, best(many)).refusal == ""
+    never = made([1] * 400, [0.5] * 400, [0, 1] * 200, [[0.5] * 3] * 400)
+    nobody = off_policy_value(never, np.zeros(400, dtype=int))
+    assert nobody.effective_n == 0
+    assert "worth 0 people" in nobody.refusal
+
+
+def test_propensities_that_do_not_fit_are_refused():
+    many, _ = drawn(np.random.default_rng(6), n_people=2000)
+    off = made(many.taken, np.minimum(1.4 * many.propensity, 1), many.responded, many.probability, many.person)
+    assert "not 1: the propensities do not fit" in off_policy_value(off, best(off)).refusal
+
+
+def coverage(
+    n_simulations: int, *, n_people: int, wrong: float, seed: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Share of 95 % intervals that hold the true value, mean error in its standard errors, mean effective n."""
+    rng = np.random.default_rng(seed)
+    crowd, true = drawn(rng, n_people=400_000, wrong=wrong)
+    value = true[np.arange(len(true)), best(crowd)].mean()
+    errors, halves, worth = [], [], []
+    for _ in range(n_simulations):
+        logged, _ = drawn(rng, n_people=n_people, wrong=wrong)
+        found = off_policy_value(logged, best(logged))
+        errors.append(found.rate - value)
+        halves.append([clustered_error(influence, logged.person) for influence in found.influence])
+        worth.append(found.effective_n)
+    errors, halves = np.array(errors), 1.959964 * np.array(halves)
+    bias = errors.mean(axis=0) / (errors.std(axis=0) / np.sqrt(n_simulations))
+    return (np.abs(errors) <= halves).mean(axis=0), bias, float(np.mean(worth))
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.8])
+def test_intervals_hold_the_truth_quickly(wrong):
+    held, bias, _ = coverage(600, n_people=500, wrong=wrong, seed=7)
+    # Monte Carlo error of a share of 0.95 in 600: 0.009.
+    assert (np.abs(held - 0.95) < 0.03).all(), held
+    assert (np.abs(bias) < 4).all(), bias
+
+
+@pytest.mark.slow
+def test_intervals_hold_the_truth_at_the_floor_and_fail_far_below():
+    at_floor, bias, worth = coverage(3000, n_people=310, wrong=0.8, seed=8)
+    assert worth == pytest.approx(LEAST_EFFECTIVE, rel=0.1)
+    # Monte Carlo error 0.0035.
+    assert (at_floor > 0.935).all(), at_floor
+    assert (at_floor < 0.962).all(), at_floor
+    assert (np.abs(bias[[0, 2]]) < 4).all(), bias
+    far_below, _, few = coverage(3000, n_people=30, wrong=0.8, seed=9)
+    assert few < LEAST_EFFECTIVE / 8
+    assert (far_below < 0.93).all(), far_below
