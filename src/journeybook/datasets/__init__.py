@@ -8,8 +8,11 @@ from pathlib import Path
 import ibis
 from ibis.backends.duckdb import Backend
 
+from journeybook.datasets.sequences import read_sessions
 from journeybook.errors import JourneybookError
 from journeybook.tables import schema_of
+
+__all__ = ["DATASETS", "build_dataset", "read_sessions"]
 
 DATASETS = ("journey_demo", "complete_journey", "files")
 

@@ -16,6 +16,7 @@ import duckdb
 from journeybook.datasets.converting import Column, Notation, quoted
 from journeybook.datasets.dialects import Dialect, read_dialect, read_quote
 from journeybook.datasets.expressions import list_columns, nearest
+from journeybook.datasets.sequences import SESSION_COLUMNS, session_rows
 from journeybook.errors import JourneybookError
 
 _SAME = {"sep": "delim", "delimiter": "delim", "separator": "delim", "null": "nullstr", "column_names": "names"}
@@ -32,6 +33,7 @@ _OWN: tuple[str, ...] = (
     "encoding",
     "filename",
     "union_by_name",
+    "layout",
 )
 _OWN += ("decimal_separator", "thousands", "dateformat", "timestampformat")
 # Readings that are always so here: no value decides a type, and no line is dropped.
@@ -129,6 +131,8 @@ def read_options(options: object, *, parquet: bool, place: str) -> dict:
         if name in found:
             raise JourneybookError(f"{place}.options.{given} is given twice, under two names.")
         found[name] = value
+    if found.get("layout", "sessions") != "sessions":
+        raise JourneybookError(f"{place}.options.layout is {found['layout']!r}: it can only be sessions.")
     return found
 
 
@@ -173,6 +177,8 @@ def stage(
     for file in files:
         if True in kinds:
             engine.add_parquet(file)
+        elif "layout" in options:
+            engine.add_sessions(file)
         else:
             engine.add_csv(file)
     return engine.finish(notation)
@@ -204,6 +210,14 @@ class _Staging:
         self.rejects: list[tuple[str, int, str]] = []
         self.notes: list[str] = []
         self.whole = True
+
+    def add_sessions(self, file: Path) -> None:
+        """Stage one file that holds one session a line."""
+        names = dict(zip(SESSION_COLUMNS, SESSION_COLUMNS, strict=True))
+        self._check_columns(file, dict.fromkeys(names, "VARCHAR"))
+        rows = session_rows(self.connection, file, place=f"files.{self.name}")
+        self._keep(rows, names, dict.fromkeys(names, "VARCHAR"), file)
+        self._count(self.connection.execute(f"SELECT count(*) FROM {self.parts[-1]}").fetchall()[0][0])
 
     def add_csv(self, file: Path) -> None:
         """Parse one CSV file; try again as Latin-1, or with its line ends made alike, where it needs that."""
