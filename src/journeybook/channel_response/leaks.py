@@ -1,8 +1,12 @@
 """The leak gate: columns that could not be known when the contact was decided.
 
-How often the two rules that look at responses raise a false alarm, simulated: in 1,000 tables of 20 clean columns
-(half of them predict, with an odds ratio of 1.5 to 3 a standard deviation; numbers, counts, categories of 3 to 200
-levels), FALSE_ALARMS
+How often the two rules that look at responses raise a false alarm was simulated on 120 tables each of 500, 2,000
+and 20,000 training rows at response rates of 2, 10 and 40 %. Each table has 20 columns known beforehand: numbers,
+counts, categories of 3 to 200 levels as text and as numbers; half of them predict, with an odds ratio of 1.2 to
+2.5 a standard deviation. "Always or never" set a column aside in none of the 1,080 tables (95 %: at most 0.3 % of
+tables). A single-column AUC above 0.8 did so in 33 % of the tables with ten responses (Monte Carlo error 4 %), in
+0.8 % (0.8 %) of those with 40, and in none of the 840 with more or more frequent ones: it is to be doubted where
+responses are few.
 """
 
 import difflib

@@ -9,6 +9,7 @@ from journeybook.channel_response.models import BASES
 from journeybook.channel_response.search import Search
 from journeybook.channel_response.splits import Split
 from journeybook.channel_response.study import MethodComparison, resampling_verdict
+from journeybook.channel_response.uplift import Uplift
 from journeybook.channel_response.witnesses import Ceiling, OversamplingPitfall
 
 METHOD_NAMES = {
@@ -239,21 +240,33 @@ def describe_pitfall(pitfall: OversamplingPitfall) -> str:
     )
 
 
-def summary(split: Split, comparison: MethodComparison, pitfall: OversamplingPitfall, *, data_is: str) -> str:
+def summary(
+    split: Split, comparison: MethodComparison, pitfall: OversamplingPitfall, moved: Uplift, *, data_is: str
+) -> str:
     """The page in short, as three bullets."""
     row = comparison.row(calibrated=True)
     verdict = resampling_verdict(comparison).split("**")[1].rstrip(".")
-    raw = comparison.methods[(comparison.methods["channel"] == "all") & ~comparison.methods["calibrated"]]
-    off = raw.groupby(raw["resampling"] == "none")["ece"].max()
+    moves = comparison.corrections[comparison.corrections["resampling"] != "none"]
     which = {"time": "later contacts", "person": "contacts of other people", "draw": "contacts drawn at random"}
-    own, noise = (pitfall.roc_auc(labels, "before the split") for labels in ("own", "noise"))
+    noise = pitfall.roc_auc("noise", "before the split")
+    if moved.why_not:
+        effect = f"Response is not effect, and what a message adds cannot be told here. {moved.why_not}"
+    else:
+        whole = moved.curve[moved.curve["contacted_share"] == 1].iloc[0]
+        first = moved.rankings.set_index("ranking").loc["response"]
+        effect = (
+            "Response is not effect: a message to everyone who may be sent one adds "
+            f"{whole['added_per_1000']:.0f} [{whole['added_per_1000_low']:.0f}, "
+            f"{whole['added_per_1000_high']:.0f}] responses per 1,000, and "
+            f"{first['anyway_per_1000'] / first['responses_per_1000']:.0%} of the responses among the likeliest "
+            "would have come unasked."
+        )
     return (
-        f"**In short** (data: {data_is})\n\n"
-        f"* {METHOD_NAMES[comparison.chosen.method]} ranks {which[split.how]} with ROC AUC "
-        f"{_with_interval(row, 'roc_auc')}; once calibrated its expected calibration error is {row['ece']:.3f}.\n"
-        f"* {verdict}: before calibration the error is up to {off[False]:.3f} with it, up to {off[True]:.3f} "
-        "without.\n"
-        f"* SMOTE before the split would have reported an AUC of {own:.3f}, and {noise:.3f} on shuffled responses."
+        f"**In short** (data: {data_is})\n\n* {METHOD_NAMES[comparison.chosen.method]} ranks {which[split.how]} "
+        f"with ROC AUC {_with_interval(row, 'roc_auc')}; once calibrated its expected calibration error is "
+        f"{row['ece']:.3f}.\n* {verdict}: before calibration the error is up to "
+        f"{moves['ece_as_fitted'].max():.3f} with it. SMOTE before the split would have reported an AUC of "
+        f"{noise:.3f} on shuffled responses.\n* {effect}"
     )
 
 
@@ -297,7 +310,8 @@ def _with_interval(row: pd.Series, name: str, *, percent: bool = False) -> str:
 
 
 def _ends(values: pd.Series) -> str:
-    return f"{values.min():.3f} to {values.max():.3f}"
+    low, high = f"{values.min():.3f}", f"{values.max():.3f}"
+    return low if low == high else f"{low}-{high}"
 
 
 def _plain(method: str) -> str:
