@@ -136,9 +136,9 @@ def compare(
                 best = replace(wide, method=f"always_valid_{wide.method}", p_value=p_value)
             headline.append(_headline(metric, arms.names[number], arms.names[0], best, n))
     rows = pd.DataFrame(headline)
-    rows["control_variance"] = _control_variances(rows, pd.DataFrame(shown))
     if correction == "dunnett":
         _check_dunnett(measured, always_valid_at)
+        rows["control_variance"] = _control_variances(rows, pd.DataFrame(shown))
     rows["p_adjusted"] = adjust_rows(rows, method=correction)
     return Experiment(
         comparisons=rows[list(COMPARISON_COLUMNS)],
@@ -177,10 +177,12 @@ class _Data:
 def _prepared(units: pd.DataFrame, measured: Measures, arms: Arms) -> _Data:
     n_arms = len(arms.names)
     values = {column: numbers(units, column) for column in measured.outcomes}
-    data = _Data(arms, values, {}, {})
+    data, whole = _Data(arms, values, {}, {}), np.bincount(arms.number, minlength=n_arms)
     for metric in measured.metrics:
-        known = ~np.isnan(sum(values[column] for column in metric.columns))
-        n = np.bincount(arms.number[known], minlength=n_arms)
+        n = whole
+        if np.isnan([values[column].sum() for column in metric.columns]).any():
+            known = ~np.isnan(sum(values[column] for column in metric.columns))
+            n = np.bincount(arms.number[known], minlength=n_arms)
         if n.min() < 2:
             raise ValueError(
                 f"Variant '{arms.names[int(n.argmin())]}' has {n.min()} units with a value of '{metric.name}'; "
