@@ -68,7 +68,9 @@ def test_the_fault_in_one_day_is_seen_only_where_one_day_is_looked_at():
     top = scan(counts).table.iloc[0]
     assert top["fault"]
     assert (top["starts_at"], top["ends_at"]) == (FIRST + pd.Timedelta(days=70), FIRST + pd.Timedelta(days=71))
-    assert (scan(counts, shortest=2).table["ends_at"] - scan(counts, shortest=2).table["starts_at"]).dt.days.min() >= 2
+    assert (
+        scan(counts, shortest=2).table["ends_at"] - scan(counts, shortest=2).table["starts_at"]
+    ).dt.days.min() >= 2
 
 
 def test_score_and_ends_by_brute_force():
@@ -82,8 +84,10 @@ def test_score_and_ends_by_brute_force():
         k, n = days.took[step], days.visits[step]
         share = k.sum() / n.sum()
         seen = n > 0
-        squares = ((k - n * share)[seen] ** 2 / (n[seen] * share * (1 - share))).sum()
-        dispersion = max(squares / (seen.sum() - 1), 1)
+        squares = (k - n * share)[seen] ** 2 / (n[seen] * share * (1 - share))
+        weeks = [(k[at : at + 7].sum(), n[at : at + 7].sum()) for at in range(0, 40, 7)]
+        by_week = np.median([(ki - ni * share) ** 2 / (ni * share * (1 - share)) for ki, ni in weeks]) / 0.4549364
+        dispersion = max(squares.sum() / (seen.sum() - 1), by_week, 1)
         scores, likelihoods = [0.0], {}
         for width in range(2, 13):
             for at in range(40 - width + 1):
@@ -96,7 +100,7 @@ def test_score_and_ends_by_brute_force():
                 if ki / ni < ko / no:
                     parts = [(ki, ni), (ni - ki, ni), (ko, no), (no - ko, no)]
                     likelihoods[at, width] = sum(x * np.log(x / m) for x, m in parts if x > 0)
-        assert found[step] == pytest.approx(max(scores), rel=1e-9)
+        assert found[step] == pytest.approx(max(scores), rel=1e-6)
         assert (start[step], length[step]) == max(likelihoods, key=likelihoods.get)
 
 
@@ -139,6 +143,12 @@ def test_sound_logs_show_no_fault_more_often_than_stated():
 def test_the_rate_of_false_alarms():
     share = false_alarms(400, seed=7)
     assert abs(share - 0.05) <= 3.3 * np.sqrt(0.05 * 0.95 / 400)
+
+
+@pytest.mark.slow
+def test_weeks_that_scatter_are_no_faults():
+    """Shares that move by a twentieth from week to week: somewhat more alarms than stated, not many more."""
+    assert false_alarms(200, seed=8, mix=0.05) < 0.05 + 3.3 * np.sqrt(0.05 * 0.95 / 200) + 0.02
 
 
 @pytest.fixture(scope="module")

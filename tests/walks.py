@@ -60,7 +60,9 @@ def steps(
             }
             row |= {name: values[number] for name, values in columns.items() if name != "day"}
             if "day" in columns:
-                row["occurred_at"] = pd.Timestamp("2026-01-01") + pd.Timedelta(days=columns["day"][number], minutes=k)
+                row["occurred_at"] = pd.Timestamp("2026-01-01") + pd.Timedelta(
+                    days=columns["day"][number], minutes=k
+                )
             rows.append(row)
     return ibis.memtable(pd.DataFrame(rows))
 

@@ -7,6 +7,7 @@ import ibis
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 from scipy.special import xlogy
 
 from journeybook.clickstream.links import links
@@ -19,6 +20,8 @@ DAY = pd.Timedelta(days=1)
 _LEAST_EXPECTED = 5.0
 # Each length of the scan is so many times the one before.
 _GROWTH = 4 / 3
+# Median of chi-square with one degree of freedom.
+_MEDIAN_SQUARE = stats.chi2.median(1)
 
 Array = NDArray[np.float64]
 
@@ -31,8 +34,8 @@ class FaultScan:
         table: One row a step, the deepest drop first: `source`, `target`, `device`, `starts_at` and `ends_at` (the
             first midnight after), `n` (visits of the source meanwhile), `probability` of the step meanwhile with
             `probability_low` and `probability_high`, `probability_outside`, `lost` (steps that did not happen),
-            `score` (standard errors below), `p_value` (family-wise) and `fault` (`p_value` at most `alpha`). The
-            interval is as narrow as if the span had been named beforehand.
+            `score` (standard errors below, at most, over the spans scanned), `p_value` (family-wise) and `fault`
+            (`p_value` at most `alpha`). The interval is as narrow as if the span had been named beforehand.
         daily: Visits and steps of the first row's source, step and device: `day`, `n`, `k`.
         n_steps: Steps scanned, each device apart.
         n_days: Days of the log.
@@ -85,12 +88,14 @@ def find_faults(
     """Scan every step from a page, on every device and on all together, for days in which its share dropped.
 
     The score of a span of days is how many standard errors the step was taken less often than its share over the
-    whole log says (Kulldorff's 1997 scan, with a score in place of the likelihood ratio); where days vary more than
-    chance, the standard error is as much larger. A step's drop is its span of the highest score. Looking at so
-    many steps and spans finds a drop in any log. So sound logs are simulated, in which every step keeps its share
-    on every day with the visits there were, and scanned alike: a drop is a fault where at most `alpha` of the
-    simulated logs hold, anywhere, a higher score. The ends of a drop are those of the greatest likelihood, over
-    spans of every length. Steps into exit are not scanned (another step is then missing), nor where visits begin.
+    whole log says (the scan of Kulldorff 1997, with a score in place of the likelihood ratio); where days or weeks
+    scatter more than chance, it is as much larger. A step's drop is its span of the highest score. Looking at so
+    many steps and spans finds a drop in any log. So sound logs are simulated, in which every step keeps its
+    share on every day with the visits there were, and scanned alike: a drop is a fault where at most `alpha` of
+    the simulated logs hold, anywhere, a higher score. The ends of a drop are those of the greatest likelihood,
+    over spans of every length. Steps into exit are not scanned (another step is then missing), nor where visits
+    begin. Days are taken for independent but for their scatter: other visitors for weeks on end make the scan find
+    more than it states.
 
     Args:
         steps: What `session_steps` returns; without times nothing can be scanned.
@@ -108,7 +113,9 @@ def find_faults(
     if not 1 <= shortest_days <= longest_days:
         raise ValueError(f"shortest_days is {shortest_days}: it must be from 1 to longest_days, {longest_days}.")
     if (n_simulations + 1) * alpha < 1:
-        raise ValueError(f"n_simulations is {n_simulations}: at alpha {alpha} at least {1 / alpha - 1:.0f} are needed.")
+        raise ValueError(
+            f"n_simulations is {n_simulations}: at alpha {alpha} at least {1 / alpha - 1:.0f} are needed."
+        )
     if "session" not in steps.columns or "occurred_at" not in steps.columns:
         return _nothing(alpha, "the data have no times")
     days = _by_day(_day_counts(steps))
@@ -186,9 +193,7 @@ class _Days:
         return self.took.shape[1]
 
 
-def _scan(
-    days: _Days, lengths: range, *, alpha: float, n_simulations: int, rng: np.random.Generator
-) -> FaultScan:
+def _scan(days: _Days, lengths: range, *, alpha: float, n_simulations: int, rng: np.random.Generator) -> FaultScan:
     """Scan the days and as many simulated ones for spans of these lengths."""
     grid = [(length, _weights(days, length)) for length in _grid(lengths[0], lengths[-1])]
     score = _deepest(days, days.took, grid)
@@ -198,10 +203,12 @@ def _scan(
     table["score"] = score
     table["p_value"] = (1 + (greatest[:, None] >= score).sum(axis=0)) / (1 + n_simulations)
     table["fault"] = table["p_value"] <= alpha
-    order = np.argsort(-score, kind="stable")
+    # A broken device shows on all together too: of one step the likeliest drop is kept.
+    table = table.sort_values(["fault", "evidence"], ascending=False, kind="stable")
+    table = table.drop_duplicates(["source", "target"]).sort_values("score", ascending=False, kind="stable")
     return FaultScan(
-        table=table.iloc[order].drop_duplicates(["source", "target"])[[*_COLUMNS]].reset_index(drop=True),
-        daily=_daily(days, int(order[0])),
+        table=table[[*_COLUMNS]].reset_index(drop=True),
+        daily=_daily(days, int(table.index[0])),
         n_steps=len(days.names),
         n_days=days.n_days,
         threshold=float(np.sort(greatest)[::-1][int(alpha * (n_simulations + 1)) - 1]),
@@ -292,8 +299,7 @@ def _located(days: _Days, lengths: Iterable[int]) -> tuple[NDArray[np.int64], ND
     for length in lengths:
         k, n = (counts[:, length:] - counts[:, :-length] for counts in (took, visits))
         rest_k, rest_n = took[:, -1:] - k, visits[:, -1:] - n
-        likelihood = sum(xlogy(part, part) for part in (k, n - k, rest_k, rest_n - rest_k))
-        likelihood -= xlogy(n, n) + xlogy(rest_n, rest_n)
+        likelihood = _log_likelihood(k, n) + _log_likelihood(rest_k, rest_n)
         likelihood[k * rest_n >= rest_k * n] = -np.inf
         at = likelihood.argmax(axis=1)
         here = likelihood[steps, at]
@@ -303,17 +309,26 @@ def _located(days: _Days, lengths: Iterable[int]) -> tuple[NDArray[np.int64], ND
     return start, span
 
 
+def _log_likelihood(k: Array, n: Array) -> Array:
+    """Return the log-likelihood of k of n at the share k / n."""
+    return xlogy(k, k) + xlogy(n - k, n - k) - xlogy(n, n)
+
+
 def _missing(took: Array, visits: Array) -> Array:
     """Return the steps missing each day against the share of the whole log, in standard deviations of a visit's.
 
-    The standard deviation holds Pearson's dispersion of the days, where it is above 1.
+    The standard deviation holds the scatter of the days, by Pearson's dispersion, or that of the weeks where it is
+    wider: the median of their squares over that of chi-square, so that some broken weeks do not hide themselves.
     """
     share = took.sum(axis=1, keepdims=True) / visits.sum(axis=1, keepdims=True)
     missing = share * visits - took
     variance = share * (1 - share)
-    squares = np.sum(missing**2 / np.maximum(visits, 1), axis=1, keepdims=True)
-    days_on = (visits > 0).sum(axis=1, keepdims=True)
-    return missing / np.sqrt(np.maximum(squares / np.maximum(days_on - 1, 1), variance))
+    days_on = np.maximum((visits > 0).sum(axis=1, keepdims=True) - 1, 1)
+    by_day = np.sum(missing**2 / np.maximum(visits, 1), axis=1, keepdims=True) / days_on
+    weeks = np.arange(0, took.shape[1], 7)
+    in_week, seen = (np.add.reduceat(counts, weeks, axis=1) for counts in (missing, visits))
+    by_week = np.median(in_week**2 / np.maximum(seen, 1), axis=1, keepdims=True) / _MEDIAN_SQUARE
+    return missing / np.sqrt(np.maximum(variance, np.maximum(by_day, by_week)))
 
 
 def _grid(shortest: int, longest: int) -> list[int]:
@@ -333,7 +348,9 @@ def _table(days: _Days, start: NDArray[np.int64], length: NDArray[np.int64]) -> 
     day = np.arange(days.n_days)
     inside = (day >= start[:, None]) & (day < (start + length)[:, None])
     n, k = (days.visits * inside).sum(axis=1), (days.took * inside).sum(axis=1)
-    outside = (days.took.sum(axis=1) - k) / (days.visits.sum(axis=1) - n)
+    all_k, all_n = days.took.sum(axis=1), days.visits.sum(axis=1)
+    outside = (all_k - k) / (all_n - n)
+    evidence = _log_likelihood(k, n) + _log_likelihood(all_k - k, all_n - n) - _log_likelihood(all_k, all_n)
     ends = proportion_interval(k, n)
     return days.names.assign(
         starts_at=days.first + start * DAY,
@@ -344,6 +361,7 @@ def _table(days: _Days, start: NDArray[np.int64], length: NDArray[np.int64]) -> 
         probability_high=ends.high,
         probability_outside=outside,
         lost=n * outside - k,
+        evidence=evidence,
     )
 
 

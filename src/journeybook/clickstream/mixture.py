@@ -16,7 +16,7 @@ from journeybook.clickstream.sessions import CONVERSION, EXIT, START
 
 # People to fit to: with fewer, sessions are taken.
 _FEWEST_PEOPLE = 100
-# People and sessions fitted to, at most; of more, some are drawn by a hash of the order in which they first appear.
+# People and sessions fitted to, at most; of more, some are drawn by a hash of the order of first appearance.
 MOST_PEOPLE, MOST_SESSIONS = 20_000, 5_000
 # A type's row of the chain leans on everybody's as if this many links more had been seen there.
 _LEAN = 1.0
@@ -37,8 +37,8 @@ class TypeMixture:
             EM came to rest from the best start), `n_iterations`, `n_same` (starts that found the best likelihood),
             `n_starts` and `chosen` (least BIC).
         profile: One row a type, the largest first: `type`, `share` (of the units), `conversion_probability` and
-            `pages` (expected, of a session, before its end), and what it does most unlike everybody: `source`, `target`,
-            `probability` and `probability_overall`.
+            `pages` (expected, of a session, before its end), and what it does most unlike everybody: `source`,
+            `target`, `probability` and `probability_overall`.
         transitions: Chain of each type: `type`, `source`, `target`, `probability`, `probability_overall` and
             `evidence` (nats by which the link tells the type from everybody).
         members: One row a unit: `person_id` (or `session`), `type`, `certainty` (probability of that type).
@@ -151,7 +151,7 @@ def compare_with_planted_types(
     chains = chains.assign(target=chains["target"].replace("purchase", CONVERSION))
     steps = chains.pivot(index=["source", "target"], columns="customer_type", values="probability")
     chance = types.counts[["source", "target"]].merge(
-        np.log(steps.clip(lower=1e-9)), how="left", left_on=["source", "target"], right_index=True
+        np.log(steps.fillna(0.0).clip(lower=1e-9)), how="left", left_on=["source", "target"], right_index=True
     )
     evidence = chance[steps.columns].mul(types.counts["n"], axis=0).groupby(types.counts["person_id"]).sum()
     evidence += np.log(both["planted"].value_counts(normalize=True))
@@ -217,7 +217,9 @@ def _unit_counts(steps: ibis.Table, *, by_person: bool) -> tuple[pd.DataFrame, i
         steps = steps.mutate(cluster=steps.session)
     ranks = first_ranks(steps)
     n_all = int(ranks.count().execute())
-    ranks = ranks.order_by(hashed(ranks["rank"], n_digits=16), "rank").limit(MOST_PEOPLE if by_person else MOST_SESSIONS)
+    ranks = ranks.order_by(hashed(ranks["rank"], n_digits=16), "rank").limit(
+        MOST_PEOPLE if by_person else MOST_SESSIONS
+    )
     found = links(steps, "cluster").join(ranks, "cluster")
     counts = found.group_by("rank", "cluster", "source", "target").aggregate(n=found.n.sum())
     frame = counts.order_by("rank", "source", "target").to_pandas().drop(columns="rank")
@@ -252,17 +254,17 @@ def _em(walked: _Walked, chains: Array) -> _Fit:
     """Run EM until an iteration gains nothing worth having."""
     n_types, n_units = len(chains), len(walked.units)
     shares, before, converged = np.full(n_types, 1 / n_types), -np.inf, False
-    for iteration in range(1, _MOST_ITERATIONS + 1):
+    n_iterations = 0
+    while not converged and n_iterations < _MOST_ITERATIONS:
+        n_iterations += 1
         joint = walked.counts @ np.log(chains).T + np.log(shares)
         by_unit = logsumexp(joint, axis=1)
         members = np.exp(joint - by_unit[:, None])
         objective = float(by_unit.sum() + _LEAN * (np.log(chains) @ walked.overall).sum())
-        converged = objective - before < _GAIN * n_units
-        if converged:
-            break
-        before = objective
-        chains = walked.chains((walked.counts.T @ members).T)
-        shares = np.maximum(members.mean(axis=0), np.finfo(float).tiny)
+        converged, before = objective - before < _GAIN * n_units, objective
+        if not converged and n_iterations < _MOST_ITERATIONS:
+            chains = walked.chains((walked.counts.T @ members).T)
+            shares = np.maximum(members.mean(axis=0), np.finfo(float).tiny)
     order = np.argsort(-shares, kind="stable")
     return _Fit(
         shares=shares[order],
@@ -270,7 +272,7 @@ def _em(walked: _Walked, chains: Array) -> _Fit:
         members=members[:, order],
         log_likelihood=float(by_unit.sum()),
         objective=objective,
-        n_iterations=iteration,
+        n_iterations=n_iterations,
         converged=converged,
     )
 

@@ -27,10 +27,14 @@ def describe_orders(order: OrderChoice) -> str:
     if order.disagree:
         low, high = sorted([order.chosen, int(order.held_out_chosen or 0)])
         gain = abs(table.at[high, "held_out_log_likelihood"] - table.at[low, "held_out_log_likelihood"])
-        text += f"**They disagree**: on visitors held out the two differ by {gain / order.n_links:.5f} nats a link. "
+        text += (
+            f"**They disagree**: on visitors held out the two differ by {gain / order.n_links:.5f} nats a link. "
+        )
     return text + (
-        "**What it does not show.** Why an order is refused: visitors may remember, or there may be several kinds of "
-        "visitor, each without memory, whose page before last tells who they are. With many links the test refuses "
+        "**What it does not show.** Why an order is refused: visitors may remember, or there may be several "
+        "kinds of "
+        "visitor, each without memory, whose page before last tells who they are. With many links the test "
+        "refuses "
         "what makes no difference. " + _order_advice(order)
     )
 
@@ -44,7 +48,8 @@ def _order_advice(order: OrderChoice) -> str:
 
 
 def _memory(order: OrderChoice) -> str:
-    return "the page before" if order.chosen == 2 else f"the {order.chosen - 1} pages before"
+    before = "page" if order.chosen == 2 else f"{order.chosen - 1} pages"
+    return f"the {before} before the present one"
 
 
 def first_order_mark(order: OrderChoice) -> str:
@@ -52,7 +57,8 @@ def first_order_mark(order: OrderChoice) -> str:
     if order.chosen <= 1:
         return ""
     return (
-        f"**First order.** BIC chooses order {order.chosen} for these sessions: what is said here comes from a chain "
+        f"**First order.** BIC chooses order {order.chosen} for these sessions: what is said here comes from "
+        "a chain "
         f"that forgets {_memory(order)}."
     )
 
@@ -62,7 +68,8 @@ def describe_memory_within_types(memory: pd.DataFrame) -> str:
     together, apart = memory.iloc[0], memory.iloc[1:]
     listed = ", ".join(_p(p) for p in apart["lr_p_value"])
     text = (
-        f"Among these {together['n_people']:,} people together the test of the first order against the second gives "
+        f"Among these {together['n_people']:,} people together the test of the first order against the second "
+        "gives "
         f"{_p(together['lr_p_value'])}; within the types {listed}. "
     )
     if together["lr_p_value"] < 0.05 <= apart["lr_p_value"].min():
@@ -93,14 +100,17 @@ def describe_groups(found: GroupDifferences) -> str:
             f"`{top['target']}` follows {top['probability']:.1%} of the visits where it is {top['level']}, and "
             f"{top['probability_elsewhere']:.1%} elsewhere. "
         )
-    widest = table.loc[table["design_effect"].idxmax()]
+    # Where groups differ much, their difference widens the variance too.
+    widest = table.loc[table["design_effect"].where(table["cramers_v"] < 0.1, 0.0).idxmax()]
+    plain, clustered = ((table[name] < 0.05).sum() for name in ("p_plain", "p_value"))
     text += (
-        f"A plain chi-square, which takes every step for a new visitor's, calls {int((table['p_plain'] < 0.05).sum())} "
-        f"different at 5 % before correction, this test {int((table['p_value'] < 0.05).sum())}; at `{widest['state']}` "
-        f"by {widest['grouping']} chance alone is {widest['design_effect']:.1f} times what it takes it for. "
+        f"Before correction a plain chi-square, which takes every step for a new visitor's, calls {plain} "
+        f"different at 5 %, this test {clustered}; at `{widest['state']}` by {widest['grouping']} unlike visitors "
+        f"make the statistic {widest['design_effect']:.1f} times as large as it expects. "
     )
     return text + (
-        "**What it does not show.** Why they differ: who comes by one device or channel is not who comes by another. "
+        "**What it does not show.** Why they differ: who comes by one device or channel is not who comes by "
+        "another. "
         "With many visits a difference may be clear and too small to matter. **What to do.** Look at the largest "
         "differences, not the smallest p values; solve the chain for a group by itself where they are large."
     )
@@ -119,15 +129,19 @@ def describe_faults(scan: FaultScan) -> str:
         top = scan.table.iloc[0]
         return (
             f"**What we see.** No step was broken: {looked}. The deepest drop, `{top['source']}` to "
-            f"`{top['target']}`, is no deeper than such logs show ({_p(top['p_value'])}). **What it does not show.** "
-            f"Faults shorter than the shortest span, or too slight to be told from chance. **What to do.** Nothing."
+            f"`{top['target']}`, is no deeper than such logs show ({_p(top['p_value'])}). **What it does not "
+            "show.** "
+            "Faults shorter than the shortest span, or too slight to be told from chance. **What to do.** "
+            "Nothing."
         )
     listed = "; ".join(_fault(row) for _, row in faults.head(3).iterrows())
     more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
     return (
-        f"**What we see.** {looked[0].upper()}{looked[1:]}. {len(faults)} {'drop is' if len(faults) == 1 else 'drops are'} "
-        f"deeper than {1 - scan.alpha:.0%} of them hold anywhere: {listed}{more}. **What it does not show.** Why, "
-        f"nor the very day: the ends are the likeliest ones. **What to do.** Look what was released or switched off "
+        f"**What we see.** {looked[0].upper()}{looked[1:]}. {len(faults)} "
+        f"{'drop is' if len(faults) == 1 else 'drops are'} "
+        f"deeper than any in {1 - scan.alpha:.0%} of them: {listed}{more}. **What it does not show.** Why, "
+        "nor the very day: the ends are the likeliest ones. **What to do.** Look what was released or "
+        "switched off "
         f"about the first day; leave these days out of a chain that is to say what a sound shop does."
     )
 
@@ -136,7 +150,8 @@ def _fault(row: pd.Series) -> str:
     where = "" if row["device"] == ALL else f" ({row['device']})"
     last = row["ends_at"] - pd.Timedelta(days=1)
     return (
-        f"`{row['source']}` to `{row['target']}`{where} from {row['starts_at']:%Y-%m-%d} to {last:%Y-%m-%d}, when it "
+        f"`{row['source']}` to `{row['target']}`{where} from {row['starts_at']:%Y-%m-%d} to {last:%Y-%m-%d}, "
+        "when it "
         f"was {row['probability']:.1%} of {row['n']:,} visits, and {row['probability_outside']:.1%} otherwise, "
         f"{row['lost']:,.0f} steps fewer ({_p(row['p_value'])})"
     )
@@ -151,18 +166,22 @@ def describe_types(types: TypeMixture) -> str:
     if len(types.profile) == 1:
         small = " One session says little of who walks." if types.unit == "sessions" else ""
         return (
-            f"**What we see.** BIC finds one type only among {who}: a second chain is not worth its numbers.{small} "
+            f"**What we see.** BIC finds one type only among {who}: a second chain is not worth its "
+            f"numbers.{small} "
             f"**What it does not show.** That all are alike. **What to do.** Read the one chain."
         )
     kinds = "; ".join(
-        f"type {row['type']}, {row['share']:.0%}, converts in {row['conversion_probability']:.1%} of its sessions and "
-        f"goes from `{row['source']}` to `{row['target']}` with {row['probability']:.0%} (all {row['probability_overall']:.0%})"
+        f"type {row['type']}, {row['share']:.0%}, converts in {row['conversion_probability']:.1%} of its "
+        "sessions and "
+        f"goes from `{row['source']}` to `{row['target']}` with {row['probability']:.0%} (all "
+        f"{row['probability_overall']:.0%})"
         for _, row in types.profile.iterrows()
     )
     honest = "" if choice["converged"] else " **EM stopped before it came to rest: the types are not final.**"
     return (
         f"**What we see.** BIC finds {len(types.profile)} types among {who}: {kinds}. Each is given its type with "
-        f"{types.certainty:.0%} certainty on average; {choice['n_same']} of {choice['n_starts']} starts found this "
+        f"{types.certainty:.0%} certainty on average; {choice['n_same']} of {choice['n_starts']} starts found "
+        "this "
         f"answer.{honest} **What it does not show.** Who they are, nor that a type would stay one if the shop "
         f"changed. **What to do.** Solve the chain for a type by itself before a change is made for all."
     )
@@ -175,7 +194,8 @@ def describe_planted_fault(planted: PlantedFault) -> str:
     if not planted.found:
         return f"**Against the truth.** The planted step, {was}; the scan did not find it."
     return (
-        f"**Against the truth.** The planted step, {was}; the days found share {planted.overlap:.0%} of the days in "
+        f"**Against the truth.** The planted step, {was}; the days found share {planted.overlap:.0%} of the "
+        "days in "
         f"either. Faults found that were not planted: {planted.n_false}."
     )
 
@@ -183,9 +203,12 @@ def describe_planted_fault(planted: PlantedFault) -> str:
 def describe_planted_types(planted: PlantedTypes) -> str:
     """Return how the planted types were found again."""
     return (
-        f"**Against the truth.** {planted.n_planted} types were planted. The groups agree with them by an adjusted "
-        f"Rand index of {planted.agreement:.2f}, and {planted.accuracy:.0%} of {planted.n_people:,} people are with "
-        f"their own type. If the planted chains themselves were known, the index would be {planted.ceiling:.2f}: some "
+        f"**Against the truth.** {planted.n_planted} types were planted. The groups agree with them by an "
+        "adjusted "
+        f"Rand index of {planted.agreement:.2f}, and {planted.accuracy:.0%} of {planted.n_people:,} people "
+        "are with "
+        "their own type. If the planted chains themselves were known, the index would be "
+        f"{planted.ceiling:.2f}: some "
         f"people do too little to be told apart."
     )
 
