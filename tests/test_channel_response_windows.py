@@ -129,12 +129,13 @@ def test_an_hour_of_a_weekday_is_beta_binomial():
     assert (np.abs(drawn.mean(axis=0) - expected) < 4 * error).all()
 
 
-def test_the_design_effect_by_hand():
-    """Each person sends two contacts of one hour that end alike: the rate's variance is twice that of "
-    "independent."""
+@pytest.mark.parametrize("alike", ["person", "day"])
+def test_the_design_effect_by_hand(alike):
+    """Each person, or day, has two contacts of one hour that end alike: variances are twice as large."""
     rng = np.random.default_rng(5)
-    person = np.repeat(np.arange(4000), 2)
-    rows = pd.DataFrame({"person": person, "hour": np.repeat(rng.integers(8, 12, 4000), 2)})
+    other = {"person": "day", "day": "person"}[alike]
+    rows = pd.DataFrame({alike: np.repeat(np.arange(4000), 2), "hour": np.repeat(rng.integers(8, 12, 4000), 2)})
+    rows[other] = np.arange(8000)
     rows["responded"] = np.repeat(rng.random(4000) < 0.2, 2).astype("int8")
     effect, shared = module._clustering(rows, "hour")
     assert effect == pytest.approx(2, abs=0.1)
@@ -145,6 +146,19 @@ def test_the_design_effect_by_hand():
     rate = rows["responded"].mean()
     assert effect == pytest.approx(1, abs=0.05)
     assert shared == pytest.approx(np.sqrt(1 / (8000 * rate * (1 - rate))), rel=0.1)
+
+
+def test_a_campaign_is_not_a_weekday():
+    """Thirty mailings of 100 people each, which differ by chance: no weekday is better beyond it."""
+    beyond = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        day = np.repeat(np.arange(30), 100)
+        rows = pd.DataFrame({"person": rng.permutation(3000), "day": day, "weekday": day % 5, "hour": 0})
+        rows["responded"] = (rng.random(3000) < expit(-1.5 + 0.8 * rng.normal(size=30))[day]).astype("int8")
+        _, (peak,) = module._of_type(rows, window_hours=3, level=0.95, n_draws=1000, rng=rng)
+        beyond.append(peak["lift_low"].item() > 1)
+    assert np.mean(beyond) <= 0.2
 
 
 # --- estimates -----------------------------------------------------------------------------------------------
@@ -163,6 +177,7 @@ def test_cells_are_counted_by_hand(frame, windows):
     unasked = frame[(frame["channel"] == "none") & (frame["occurred_at"].dt.hour == 12)]
     assert cells.loc[(EVERYONE, False, ANY_DAY, 12.0), "n_rows"] == len(unasked)
     assert len(windows.cells) == 3 * (14 + 7 + 98)
+    assert windows.has_week
 
 
 def test_a_copy_of_every_contact_adds_nothing(frame, windows):
@@ -317,6 +332,7 @@ def test_one_hour_leaves_weekdays(frame):
     found = found_in(frame.assign(occurred_at=frame["occurred_at"].dt.normalize()))
     assert set(found.peaks["kind"]) == {"weekday"}
     assert found.cells["hour"].isna().all()
+    assert not found.has_week
 
 
 def test_the_test_is_not_looked_at(frame):

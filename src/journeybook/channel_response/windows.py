@@ -70,6 +70,13 @@ class ResponseWindows:
     level: float
     left_out: tuple[str, ...]
 
+    @property
+    def has_week(self) -> bool:
+        """Whether there are rates of hours of weekdays."""
+        return bool(
+            (self.cells["hour"].notna() & (self.cells["weekday"] != ANY_DAY) & self.cells["contacted"]).any()
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class LogOddsPosterior:
@@ -102,9 +109,9 @@ def response_windows(
     that a rate moves to the mean the more, the fewer its contacts. Hours near each other may be alike: a Gaussian
     process on the day's circle (MacKay 1998). How much and how far is integrated over a grid, with a uniform prior
     of the standard deviation (Gelman 2006). An hour of a weekday is drawn to what hour and weekday say together,
-    by a beta distribution whose width is learned in the same way. Contacts of one person are not independent:
-    counts are divided by the design effect (Rao & Scott 1992), and what people differ in beyond it moves all rates
-    of a type together.
+    by a beta distribution whose width is learned in the same way. Contacts of one person or one day are not
+    independent: counts are divided by the design effect (Rao & Scott 1992), and what people and days differ in
+    beyond it moves all rates of a type together.
 
     Args:
         contacts: As made by `contact_frame`.
@@ -230,23 +237,34 @@ def _counts(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 def _clustering(rows: pd.DataFrame, by: str) -> tuple[float, float]:
     """Design effect of the rates, and the standard error on the log-odds scale that all of them share.
 
-    The variance of each rate counts people (linearised, Cochran 1977, sec. 6.3). The sum of these variances over
-    that of independent contacts is the design effect. People who answer more at one hour answer more at the
-    others: what the variance of the rate over all cells has beyond it is shared.
+    Contacts of one person go together, and so do those of one day, as of one campaign: variances are clustered on
+    both (linearised; Cameron, Gelbach & Miller 2011). The sum of the rates' variances over that of independent
+    contacts is the design effect. What the variance of the mean has beyond it is shared by all rates.
     """
     responded = rows["responded"].to_numpy(dtype=float)
-    cell, person = pd.factorize(rows[by])[0], pd.factorize(rows["person"])[0]
+    cell = pd.factorize(rows[by])[0]
     size = np.bincount(cell)
     rate = np.bincount(cell, weights=responded) / size
     off = responded - rate[cell]
-    both = np.unique(cell * (person.max() + 1) + person, return_inverse=True)[1]
-    clustered = (np.bincount(both, weights=off) ** 2).sum()
-    independent = (size * rate * (1 - rate)).sum()
-    effect = max(1.0, clustered / independent)
+    independent, whole = (size * rate * (1 - rate)).sum(), np.zeros(len(rows), dtype=int)
+    person, day = (pd.factorize(rows[name])[0] for name in ("person", "day"))
+    within = total = 0.0
+    for sign, cluster in ((1, person), (1, day), (-1, person * (day.max() + 1) + day)):
+        within += sign * _clustered(off, cell, cluster)
+        total += sign * _clustered(off, whole, cluster)
+    effect = max(1.0, within / independent)
     pooled = responded.mean()
-    total = (np.bincount(person, weights=off) ** 2).sum()
     spare = max(0.0, total - effect * independent)
     return float(effect), float(np.sqrt(spare) / (len(rows) * pooled * (1 - pooled)))
+
+
+def _clustered(off: np.ndarray, cell: np.ndarray, cluster: np.ndarray) -> float:
+    """Variances of the cells' sums, added up: m / (m - 1) times the squared sums of the m clusters of each."""
+    both, inverse = np.unique(cell * (cluster.max() + 1) + cluster, return_inverse=True)
+    squares = np.bincount(inverse, weights=off) ** 2
+    of = both // (cluster.max() + 1)
+    m = np.bincount(of)
+    return float((np.bincount(of, weights=squares) * m / np.maximum(m - 1, 1)).sum())
 
 
 def _main(

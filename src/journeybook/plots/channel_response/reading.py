@@ -162,7 +162,7 @@ def plot_windows(windows: ResponseWindows) -> Figure:
 
 
 def plot_week(windows: ResponseWindows) -> Figure:
-    """Response rate of each hour of each weekday against the mean of the type, shrunken: a panel a type."""
+    """Rate of each hour of each weekday against the mean of the type, a panel a type; where `has_week`."""
     cells = windows.cells
     joint = cells[cells["contacted"] & (cells["weekday"] != ANY_DAY) & cells["hour"].notna()]
     names = [name for name in _types(windows) if name in set(joint["person_type"])]
