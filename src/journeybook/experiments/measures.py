@@ -134,7 +134,7 @@ def measures(
         raise ValueError(f"covariates: '{both[0]}' is named both as a metric and as a covariate.")
     for column in covariates:
         values = numbers(units, column)
-        if len(np.unique(values[np.isfinite(values)])) < 2:
+        if _constant(values[~np.isnan(values)]):
             raise ValueError(f"covariates: column '{column}' has fewer than two values, so it adjusts nothing.")
     rows = [(metric.name, "metric", metric.kind, metric.definition, "") for metric in taken]
     rows += [(column, "covariate", "", "", "") for column in covariates]
@@ -231,11 +231,11 @@ def _inferred(units: pd.DataFrame, columns: Sequence[str]) -> tuple[list[Metric]
             reasons[column] = "not a number"
             continue
         values = numbers(units, column)
-        known = np.unique(values[~np.isnan(values)])
-        if len(known) < 2:
+        known = values[~np.isnan(values)]
+        if _constant(known):
             reasons[column] = "the same value for every unit" if len(known) else "no values"
         else:
-            taken.append(Metric(column, "proportion" if set(known) <= {0.0, 1.0} else "mean", column))
+            taken.append(Metric(column, "mean" if len(_not_zero_one(known)) else "proportion", column))
     return taken, reasons
 
 
@@ -245,10 +245,10 @@ def _check_metric(units: pd.DataFrame, metric: Metric) -> None:
         if column in NOT_MEASURED:
             raise ValueError(f"metrics: '{column}' names the unit or its assignment and is no metric.")
     values, known = known_values(units, metric)
-    first = np.unique(values[known, 0])
+    first = values[known, 0]
     if metric.kind == "proportion":
         _only_zero_one(first, f"{where} is a proportion but")
-    if len(first) < 2:
+    if _constant(first):
         found = f"only the value {first[0]:g}" if len(first) else "no value"
         raise ValueError(f"{where} holds {found}, so no effect on it can be measured.")
     if metric.kind == "quantile" and not 0 < metric.level < 1:
@@ -262,16 +262,25 @@ def _check_metric(units: pd.DataFrame, metric: Metric) -> None:
             )
     if metric.kind == "time_to_event":
         _only_zero_one(values[known, 1], f"{where}: its event '{metric.second}'")
-        if first[0] < 0:
-            raise ValueError(f"{where} holds the time {first[0]:g}; times from 0 up are needed.")
-        if not 0 < metric.horizon <= first[-1]:
+        if first.min() < 0:
+            raise ValueError(f"{where} holds the time {first.min():g}; times from 0 up are needed.")
+        if not 0 < metric.horizon <= first.max():
             raise ValueError(
-                f"{where} is averaged up to {metric.horizon:g}; a horizon above 0 and at most {first[-1]:g}, the "
-                "longest time observed, is needed."
+                f"{where} is averaged up to {metric.horizon:g}; a horizon above 0 and at most {first.max():g}, "
+                "the longest time observed, is needed."
             )
 
 
 def _only_zero_one(values: np.ndarray, where: str) -> None:
-    other = values[(values != 0) & (values != 1)]
+    other = _not_zero_one(values)
     if len(other):
         raise ValueError(f"{where} holds {other[0]:g}; 0 and 1 are needed.")
+
+
+def _not_zero_one(values: np.ndarray) -> np.ndarray:
+    return values[(values != 0) & (values != 1)]
+
+
+def _constant(values: np.ndarray) -> bool:
+    """Whether there are fewer than two values."""
+    return len(values) == 0 or bool(values.min() == values.max())
