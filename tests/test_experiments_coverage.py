@@ -135,20 +135,22 @@ def test_always_valid_intervals_cover_at_every_look(n_simulations):
 
 @pytest.mark.parametrize("n_simulations", SIZES)
 def test_adjusted_intervals_cover_all_at_once(n_simulations):
-    # Dunnett's critical value hardly moves between experiments of one design; the smallest of some serves all.
+    # Dunnett's critical value hardly moves between experiments of one design: the middle one of some serves all.
     rng, lifts = stream(18, "dunnett"), np.array([0.2, 0, 1])
-    arms = moments_of(rng.gamma(2, 1, (n_simulations, 4, 150, 1)) + np.r_[0, lifts][:, None, None])
+    arms = moments_of(rng.gamma(2, 1, (n_simulations, 4, 300, 1)) + np.r_[0, lifts][:, None, None])
     found = [contrast(arms.pick([0], arms=[0, k]), weights=(-1, 1)) for k in (1, 2, 3)]
     effects, errors, df = (
         np.stack([getattr(one, name) for one in found], axis=-1) for name in ("effect", "standard_error", "df")
     )
     control = arms.covariance[:, 0, 0, 0] / arms.n[:, 0]
-    critical = min(
+    criticals = [
         dunnett(
             effects[k], standard_errors=errors[k], df=df[k], control_variance=float(control[k]), alpha=ALPHA
         ).critical.min()
         for k in range(20)
-    )
+    ]
+    critical = np.median(criticals)
+    assert np.ptp(criticals) < 0.05
     covered = (np.abs(effects - lifts) <= critical * errors).all(axis=-1).mean()
     assert covered >= 0.945 - slack(n_simulations)
     # Without adjustment the three do not hold together.

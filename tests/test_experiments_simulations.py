@@ -80,6 +80,13 @@ def test_units_without_a_value_are_left_out_and_more_than_asked_are_drawn():
     assert rates(units, metrics={"spend": "mean"}, max_units=500).n_units == 500
 
 
+def test_a_dozen_units_are_no_error_and_get_one_look():
+    metrics = {"spend": "mean", "per_order": {"kind": "ratio", "numerator": "spend", "denominator": "orders"}}
+    found = rates(drawn(12), metrics=metrics, n_looks=5, n_simulations=2_000)
+    assert found.n_looks == 1 and len(found.rates) == 6
+    assert (found.rates["rate"] < 0.2).all()
+
+
 def test_without_sums_there_is_nothing_to_assign_again():
     metrics = {"middle": {"kind": "quantile", "column": "spend", "level": 0.5}}
     found = rates(drawn(100), metrics=metrics)

@@ -115,6 +115,20 @@ def test_small_levels_are_put_together_and_left_out_if_still_small():
     assert "0" not in few["level"].tolist() and "(other)" not in few["level"].tolist()
 
 
+def test_levels_seen_for_a_shorter_time_shorten_the_horizon_and_tiny_data_make_no_rows():
+    units = drawn(2_000)
+    short = units["device"] == "phone"
+    units = units.assign(
+        days=np.where(short, units["days"].clip(upper=3.0), units["days"]), seen=units["days"] < 3
+    )
+    wait = measured(units, {"wait": METRICS["wait"]})
+    found = subgroups(units, measured=wait, control=None, planned=["device"], alpha=0.05)
+    assert found["level"].tolist() == ["desktop", "phone", "tablet"] and found["effect"].notna().all()
+    few = drawn(40)
+    none = subgroups(few, measured=measured(few, {"spend": "mean"}), control=None, planned=["device"], alpha=0.05)
+    assert none.empty and tuple(none.columns) == SUBGROUP_COLUMNS
+
+
 @pytest.mark.parametrize(
     ("column", "message"),
     [("city", "'city' is not in the"), ("spend", "outcome"), ("same", "same for every")],

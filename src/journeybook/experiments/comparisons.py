@@ -226,7 +226,10 @@ def _effects(metric: Metric, data: _Data, number: int, alpha: float, rng: np.ran
 
 def _varies(metric: Metric, found: Effect) -> Effect:
     if not found.standard_error > 0:
-        raise ValueError(f"metrics: '{metric.name}' does not vary within the arms: its effect has no interval.")
+        nothing = " or has a denominator of 0 in one" if metric.kind == "ratio" else ""
+        raise ValueError(
+            f"metrics: '{metric.name}' does not vary within the arms{nothing}: its effect has no interval."
+        )
     return found
 
 

@@ -111,7 +111,8 @@ def moments_from_sums(n: np.ndarray, first: np.ndarray, second: np.ndarray, *, c
         within = second - first[..., :, None] * mean[..., None, :]
         rounding = 8 * np.finfo(float).eps * np.einsum("...ii->...i", second)
         varies = np.einsum("...ii->...i", within) > rounding
-        covariance = np.where(varies[..., :, None] & varies[..., None, :], within, 0) / (n - 1)[..., None, None]
+        covariance = np.where(varies[..., :, None] & varies[..., None, :], within, 0)
+        covariance = covariance / np.where(n > 1, n - 1, np.nan)[..., None, None]
     total = mean + centre
     # An arm that holds nothing but zeros has a mean of 0, not what rounding leaves of the centre.
     total = np.where(np.abs(total) > 16 * np.finfo(float).eps * np.abs(centre), total, 0 * total)
@@ -155,14 +156,9 @@ def ratio_moments(arms: ArmMoments) -> ArmMoments:
     2018, sec. 2.2), whose mean is R and whose variance over n is that of the ratio. So a contrast adjusts a
     ratio for covariates as it does a mean.
 
-    Raises:
-        ValueError: A mean denominator is not above 0.
+    An arm whose mean denominator is not above 0 has no ratio, and NaN.
     """
-    numerator, denominator = arms.mean[..., 0], arms.mean[..., 1]
-    if not (denominator > 0).all():
-        raise ValueError(
-            f"A ratio's denominator has a mean of {np.nanmin(denominator):g} in one arm; a mean above 0 is needed."
-        )
+    numerator, denominator = arms.mean[..., 0], np.where(arms.mean[..., 1] > 0, arms.mean[..., 1], np.nan)
     ratio = numerator / denominator
     n_columns = arms.mean.shape[-1]
     turn = np.zeros((*ratio.shape, n_columns - 1, n_columns))
@@ -229,7 +225,7 @@ def contrast(arms: ArmMoments, *, weights: Sequence[float]) -> Contrast:
     means = arms.mean[..., 0]
     shared = np.zeros((*means.shape, means.shape[-1]))
     if n_covariates:
-        squares = (n - 1)[..., None, None] * arms.covariance
+        squares = np.where(n[..., None, None] > 1, (n - 1)[..., None, None] * arms.covariance, 0)
         inverse = np.linalg.pinv(squares[..., 1:, 1:].sum(axis=-3), hermitian=True)
         theta = np.einsum("...ij,...j->...i", inverse, squares[..., 1:, 0].sum(axis=-2))
         explained = np.einsum("...i,...ai->...a", theta, arms.covariance[..., 1:, 0])
@@ -246,10 +242,12 @@ def contrast(arms: ArmMoments, *, weights: Sequence[float]) -> Contrast:
         pooled = squares[..., 1:, 1:].sum(axis=-3) / df_within[..., None, None]
         common = np.einsum("...i,...ij,...j->...", theta, pooled, theta) / n_all
         shared = shared + common[..., None, None]
-    parts = w**2 * variance / n
-    with np.errstate(invalid="ignore"):
+    # An empty arm has no number, and neither has what is compared with it.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own_variance = variance / n
+        parts = w**2 * own_variance
         df = parts.sum(axis=-1) ** 2 / (parts**2 / (n - 1)).sum(axis=-1) - n_covariates
-    covariance = shared + np.eye(len(w)) * (variance / n)[..., None]
+        covariance = shared + np.eye(len(w)) * own_variance[..., None]
     # The common part cancels because the weights sum to 0; leaving it out keeps the digits.
     own = covariance - (common[..., None, None] if n_covariates else 0)
     return Contrast(

@@ -19,6 +19,8 @@ SUMMED = ("proportion", "mean", "ratio")
 # Assignments of single units held at a time.
 MAX_ASSIGNMENTS = 4_000_000
 ANY = "any metric"
+# What always-valid inference needs of an arm before its first look.
+UNITS_A_LOOK = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,8 @@ def a_a_rates(
             a value of one of the others.
         shares: Share of each variant, the control first; any positive scale.
         alpha: Level of the tests.
-        n_looks: Looks, equally spaced, for the procedures that look early.
+        n_looks: Looks, equally spaced, for the procedures that look early; fewer where a look would add fewer than
+            `UNITS_A_LOOK` units to the smallest arm.
         n_simulations: Random assignments.
         max_units: Units used at most, drawn without replacement.
         rng: Source of chance.
@@ -76,6 +79,7 @@ def a_a_rates(
     known = np.flatnonzero(np.logical_and.reduce([mask for _, mask in found]))
     if len(known) > max_units:
         known = np.sort(rng.choice(known, max_units, replace=False))
+    n_looks = max(1, min(n_looks, int(len(known) * min(shares) / sum(shares) / UNITS_A_LOOK)))
     covariates = filled_covariates(units, measured)
     columns = [x[known] for x in (*(column for values, _ in found for column in values.T), *covariates)]
     places, start = [], 0

@@ -11,7 +11,7 @@ from scipy import stats
 from journeybook.experiments.contrasts import ArmMoments, arm_moments, contrast, ratio_moments
 from journeybook.experiments.corrections import holm
 from journeybook.experiments.measures import Measures, Metric, known_values, numbers
-from journeybook.experiments.survival import restricted_mean_moments
+from journeybook.experiments.survival import common_horizon, restricted_mean_moments
 from journeybook.experiments.variants import arms_of
 
 SUBGROUP_COLUMNS = (
@@ -111,6 +111,8 @@ def subgroups(
         for metric in (metric for metric in measured.metrics if metric.kind != "quantile"):
             values, known = known_values(units, metric)
             codes, labels = _large_levels(grouped, arms.number, known, n_arms=n_arms)
+            if not labels:
+                continue
             kept = known & (codes >= 0)
             parts = [x[kept] for x in (*values.T, *covariates)]
             code = codes[kept] * n_arms + arms.number[kept]
@@ -147,6 +149,8 @@ def metric_parts(
 ) -> ArmMoments:
     """A metric's statistics in parts of the units, ready for `contrast`, shape (parts, arms).
 
+    A time to an event is averaged up to its horizon, or to the longest time that every part was observed for.
+
     Args:
         metric: A metric of any kind but quantile.
         columns: Its columns, then the covariates, without missing values.
@@ -157,7 +161,8 @@ def metric_parts(
     n = n_parts * n_arms
     if metric.kind == "time_to_event":
         time, happened = columns[:2]
-        found = restricted_mean_moments(time, happened > 0, code, n_arms=n, horizon=metric.horizon)
+        horizon = min(metric.horizon, common_horizon(time, code, n_arms=n))
+        found = restricted_mean_moments(time, happened > 0, code, n_arms=n, horizon=horizon)
     else:
         found = arm_moments(columns, code, n_arms=n)
         found = ratio_moments(found) if metric.kind == "ratio" else found
