@@ -32,9 +32,8 @@ def describe_orders(order: OrderChoice) -> str:
         )
     return text + (
         "**What it does not show.** Why an order is refused: visitors may remember, or there may be several "
-        "kinds of "
-        "visitor, each without memory, whose page before last tells who they are. With many links the test "
-        "refuses "
+        "kinds of visitor, each without memory, whose page before last tells who they are. With many links the "
+        "test refuses "
         "what makes no difference. " + _order_advice(order)
     )
 
@@ -57,9 +56,8 @@ def first_order_mark(order: OrderChoice) -> str:
     if order.chosen <= 1:
         return ""
     return (
-        f"**First order.** BIC chooses order {order.chosen} for these sessions: what is said here comes from "
-        "a chain "
-        f"that forgets {_memory(order)}."
+        f"**First order.** BIC chooses order {order.chosen} for these sessions: what is said here comes from a "
+        f"chain that forgets {_memory(order)}."
     )
 
 
@@ -69,8 +67,7 @@ def describe_memory_within_types(memory: pd.DataFrame) -> str:
     listed = ", ".join(_p(p) for p in apart["lr_p_value"])
     text = (
         f"Among these {together['n_people']:,} people together the test of the first order against the second "
-        "gives "
-        f"{_p(together['lr_p_value'])}; within the types {listed}. "
+        f"gives {_p(together['lr_p_value'])}; within the types {listed}. "
     )
     if together["lr_p_value"] < 0.05 <= apart["lr_p_value"].min():
         return text + "What looked like memory is the mix of types: the page before last told who was walking."
@@ -88,8 +85,8 @@ def describe_groups(found: GroupDifferences) -> str:
     clear = table[table["differs"]].sort_values("cramers_v", ascending=False)
     pages = clear[clear["state"] != START]
     text = (
-        f"**What we see.** Of {len(table)} tests ({', '.join(found.compared)}; each page by itself), {len(clear)} "
-        f"differ with a chance of any false one of {found.alpha:.0%} (Holm)"
+        f"**What we see.** Of {len(table)} tests ({', '.join(found.compared)}; each page by itself), "
+        f"{len(clear)} differ with a chance of any false one of {found.alpha:.0%} (Holm)"
     )
     text += "".join(f", {part['state'].count()} by {name}" for name, part in clear.groupby("grouping", sort=False))
     text += ". "
@@ -105,14 +102,14 @@ def describe_groups(found: GroupDifferences) -> str:
     plain, clustered = ((table[name] < 0.05).sum() for name in ("p_plain", "p_value"))
     text += (
         f"Before correction a plain chi-square, which takes every step for a new visitor's, calls {plain} "
-        f"different at 5 %, this test {clustered}; at `{widest['state']}` by {widest['grouping']} unlike visitors "
-        f"make the statistic {widest['design_effect']:.1f} times as large as it expects. "
+        f"different at 5 %, this test {clustered}; at `{widest['state']}` by {widest['grouping']} unlike "
+        f"visitors make the statistic {widest['design_effect']:.1f} times as large as it expects. "
     )
     return text + (
         "**What it does not show.** Why they differ: who comes by one device or channel is not who comes by "
-        "another. "
-        "With many visits a difference may be clear and too small to matter. **What to do.** Look at the largest "
-        "differences, not the smallest p values; solve the chain for a group by itself where they are large."
+        "another. With many visits a difference may be clear and too small to matter. **What to do.** Look at "
+        "the largest differences, not the smallest p values; solve the chain for a group by itself where they "
+        "are large."
     )
 
 
@@ -122,27 +119,25 @@ def describe_faults(scan: FaultScan) -> str:
         return f"**What we see.** Nothing can be scanned: {scan.note}."
     faults = scan.table[scan.table["fault"]]
     looked = (
-        f"{scan.n_steps} steps, each device apart and all together, were scanned over {scan.n_days} days and held "
-        f"against {scan.n_simulations} simulated logs in which nothing is broken"
+        f"{scan.n_steps} steps, each device apart and all together, were scanned over {scan.n_days} days and "
+        f"held against {scan.n_simulations} simulated logs in which nothing is broken"
     )
     if faults.empty:
         top = scan.table.iloc[0]
         return (
             f"**What we see.** No step was broken: {looked}. The deepest drop, `{top['source']}` to "
             f"`{top['target']}`, is no deeper than such logs show ({_p(top['p_value'])}). **What it does not "
-            "show.** "
-            "Faults shorter than the shortest span, or too slight to be told from chance. **What to do.** "
-            "Nothing."
+            "show.** Faults shorter than the shortest span, or too slight to be told from chance. **What to "
+            "do.** Nothing."
         )
     listed = "; ".join(_fault(row) for _, row in faults.head(3).iterrows())
     more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
     return (
         f"**What we see.** {looked[0].upper()}{looked[1:]}. {len(faults)} "
-        f"{'drop is' if len(faults) == 1 else 'drops are'} "
-        f"deeper than any in {1 - scan.alpha:.0%} of them: {listed}{more}. **What it does not show.** Why, "
-        "nor the very day: the ends are the likeliest ones. **What to do.** Look what was released or "
-        "switched off "
-        f"about the first day; leave these days out of a chain that is to say what a sound shop does."
+        f"{'drop is' if len(faults) == 1 else 'drops are'} deeper than any in {1 - scan.alpha:.0%} of them: "
+        f"{listed}{more}. **What it does not show.** Why, nor the very day: the ends are the likeliest ones. "
+        "**What to do.** Look what was released or switched off about the first day; leave these days out of a "
+        "chain that is to say what a sound shop does."
     )
 
 
@@ -151,9 +146,8 @@ def _fault(row: pd.Series) -> str:
     last = row["ends_at"] - pd.Timedelta(days=1)
     return (
         f"`{row['source']}` to `{row['target']}`{where} from {row['starts_at']:%Y-%m-%d} to {last:%Y-%m-%d}, "
-        "when it "
-        f"was {row['probability']:.1%} of {row['n']:,} visits, and {row['probability_outside']:.1%} otherwise, "
-        f"{row['lost']:,.0f} steps fewer ({_p(row['p_value'])})"
+        f"when it was {row['probability']:.1%} of {row['n']:,} visits, and {row['probability_outside']:.1%} "
+        f"otherwise, {row['lost']:,.0f} steps fewer ({_p(row['p_value'])})"
     )
 
 
@@ -167,23 +161,20 @@ def describe_types(types: TypeMixture) -> str:
         small = " One session says little of who walks." if types.unit == "sessions" else ""
         return (
             f"**What we see.** BIC finds one type only among {who}: a second chain is not worth its "
-            f"numbers.{small} "
-            f"**What it does not show.** That all are alike. **What to do.** Read the one chain."
+            f"numbers.{small} **What it does not show.** That all are alike. **What to do.** Read the one chain."
         )
     kinds = "; ".join(
         f"type {row['type']}, {row['share']:.0%}, converts in {row['conversion_probability']:.1%} of its "
-        "sessions and "
-        f"goes from `{row['source']}` to `{row['target']}` with {row['probability']:.0%} (all "
+        f"sessions and goes from `{row['source']}` to `{row['target']}` with {row['probability']:.0%} (all "
         f"{row['probability_overall']:.0%})"
         for _, row in types.profile.iterrows()
     )
     honest = "" if choice["converged"] else " **EM stopped before it came to rest: the types are not final.**"
     return (
-        f"**What we see.** BIC finds {len(types.profile)} types among {who}: {kinds}. Each is given its type with "
-        f"{types.certainty:.0%} certainty on average; {choice['n_same']} of {choice['n_starts']} starts found "
-        "this "
-        f"answer.{honest} **What it does not show.** Who they are, nor that a type would stay one if the shop "
-        f"changed. **What to do.** Solve the chain for a type by itself before a change is made for all."
+        f"**What we see.** BIC finds {len(types.profile)} types among {who}: {kinds}. Each is given its type "
+        f"with {types.certainty:.0%} certainty on average; {choice['n_same']} of {choice['n_starts']} starts "
+        f"found this answer.{honest} **What it does not show.** Who they are, nor that a type would stay one if "
+        "the shop changed. **What to do.** Solve the chain for a type by itself before a change is made for all."
     )
 
 
@@ -194,9 +185,8 @@ def describe_planted_fault(planted: PlantedFault) -> str:
     if not planted.found:
         return f"**Against the truth.** The planted step, {was}; the scan did not find it."
     return (
-        f"**Against the truth.** The planted step, {was}; the days found share {planted.overlap:.0%} of the "
-        "days in "
-        f"either. Faults found that were not planted: {planted.n_false}."
+        f"**Against the truth.** The planted step, {was}; the days found share {planted.overlap:.0%} of the days "
+        f"in either. Faults found that were not planted: {planted.n_false}."
     )
 
 
@@ -204,12 +194,9 @@ def describe_planted_types(planted: PlantedTypes) -> str:
     """Return how the planted types were found again."""
     return (
         f"**Against the truth.** {planted.n_planted} types were planted. The groups agree with them by an "
-        "adjusted "
-        f"Rand index of {planted.agreement:.2f}, and {planted.accuracy:.0%} of {planted.n_people:,} people "
-        "are with "
-        "their own type. If the planted chains themselves were known, the index would be "
-        f"{planted.ceiling:.2f}: some "
-        f"people do too little to be told apart."
+        f"adjusted Rand index of {planted.agreement:.2f}, and {planted.accuracy:.0%} of {planted.n_people:,} "
+        "people are with their own type. If the planted chains themselves were known, the index would be "
+        f"{planted.ceiling:.2f}: some people do too little to be told apart."
     )
 
 
