@@ -1,5 +1,6 @@
 """Applying a saved model to a file of new rows, all of them or none."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -112,15 +113,17 @@ def _rows(source: Path) -> pd.DataFrame:
     try:
         if source.suffix == ".parquet":
             return pd.read_parquet(source)
-        cells = pd.read_csv(source, header=None, dtype="str", keep_default_na=False, encoding="utf-8-sig")
-        header = cells.iloc[0]
-        if header.duplicated().any():
-            raise ValueError(f"two columns are named {header[header.duplicated()].iloc[0]!r}")
-        if (short := cells.isna().any(axis=1)).any():
-            raise ValueError(f"row {int(short.to_numpy().argmax())} has fewer fields than the header")
-        return cells.iloc[1:].set_axis(header.to_list(), axis=1)
-    except (ValueError, OSError) as error:  # pandas, Arrow and Unicode errors are kinds of these
-        raise JourneybookError(f"--input {source}: it cannot be read: {' '.join(str(error).split())}") from None
+        with source.open(encoding="utf-8-sig", newline="") as text:
+            header, *lines = [cells for cells in csv.reader(text, strict=True) if cells] or [[]]
+        if twice := [name for name in header if header.count(name) > 1]:
+            raise ValueError(f"two columns are named {twice[0]!r}")
+        for at, cells in enumerate(lines, start=1):
+            if len(cells) != len(header):
+                raise ValueError(f"row {at} has {len(cells)} fields, the header {len(header)}")
+        return pd.DataFrame(lines, columns=header, dtype="str")
+    except (ValueError, OSError, csv.Error) as error:  # those of Arrow and Unicode are kinds of ValueError
+        why = " ".join(str(error).split()).rstrip(".")
+        raise JourneybookError(f"--input {source}: it cannot be read: {why}.") from None
 
 
 def _write(scored: pd.DataFrame, target: Path, *, source: Path) -> None:

@@ -1,0 +1,399 @@
+"""Page 07, deciding: consent, cap, costs and fatigue by hand; policies against planted truth."""
+
+import dataclasses
+import json
+import re
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+from test_channel_response_off_policy import drawn, made
+
+from journeybook.channel_response import contact_frame, split_contacts
+from journeybook.channel_response.contacts import ContactFrame
+from journeybook.channel_response.decisions import (
+    decisions,
+    fatigue_loss,
+    permitted_channels,
+    price_list,
+    value_of_a_response,
+)
+from journeybook.channel_response.models import ResponseModel
+from journeybook.channel_response.off_policy import off_policy_value
+from journeybook.channel_response.policy import Deciding, choose_threshold, decide, true_values
+from journeybook.channel_response.sentences_deciding import (
+    deciding_figures,
+    describe_deciding,
+    describe_true_values,
+)
+from journeybook.channel_response.splits import Split
+from journeybook.channel_response.uplift import uplift_study
+from journeybook.statistics import stream
+from journeybook.tables import open_run, permitted_at, permitted_people, store
+
+EFFECTS = {"email": 0.9, "sms": 0.5, "none": 0.0}
+FATIGUE = -0.3
+
+
+class Known:
+    """Stands for a pipeline that knows the true probabilities, but for `bias` in the log odds of messages."""
+
+    def __init__(self, bias: float = 0.0) -> None:
+        self.bias = bias
+
+    def predict_proba(self, rows: pd.DataFrame) -> np.ndarray:
+        logit = log_odds(rows, bias=self.bias)
+        return np.column_stack([1 / (1 + np.exp(logit)), 1 / (1 + np.exp(-logit))])
+
+
+def log_odds(rows: pd.DataFrame, *, bias: float = 0.0) -> np.ndarray:
+    """Habit makes people come; messages move those of little habit, less after others."""
+    sent = (rows["channel"] != "none").to_numpy()
+    effect = rows["channel"].map(EFFECTS).to_numpy() + bias * sent
+    message = effect - 0.9 * rows["habit"].to_numpy() + FATIGUE * rows["n_contacts_28d"].to_numpy()
+    return -2.2 + 0.9 * rows["habit"].to_numpy() + sent * message
+
+
+def model(bias: float = 0.0) -> ResponseModel:
+    return ResponseModel(
+        "known", "none", ("habit", "n_contacts_28d", "channel"), Known(bias), slope=1.0, intercept=0.0
+    )
+
+
+@pytest.fixture(scope="module")
+def logged() -> pd.DataFrame:
+    """Contacts of 900 people every ninth day, drawn with known probabilities, in the order of time."""
+    rng = np.random.default_rng(11)
+    n_people, rounds = 900, 14
+    habit = rng.normal(size=n_people)
+    before = np.zeros((n_people, 0), dtype=bool)
+    parts = []
+    for at in range(rounds):
+        chance = np.column_stack([0.2 + 0.2 * (habit > 0), np.full(n_people, 0.2), 0.6 - 0.2 * (habit > 0)])
+        lot = rng.random((n_people, 1))
+        channel = np.array(list(EFFECTS))[(lot >= np.cumsum(chance, axis=1)[:, :-1]).sum(axis=1)]
+        part = pd.DataFrame(
+            {
+                "person_id": [f"p{i * 7919 % 1009:04d}" for i in range(n_people)],
+                "occurred_at": pd.Timestamp("2025-01-01")
+                + pd.Timedelta(days=9 * at)
+                + pd.to_timedelta(np.arange(n_people), "s"),
+                "channel": channel,
+                "propensity": chance[np.arange(n_people), [list(EFFECTS).index(c) for c in channel]],
+                "habit": habit,
+                "n_contacts_28d": before[:, -3:].sum(axis=1).astype(float),
+            }
+        )
+        before = np.column_stack([before, channel != "none"])
+        true = {f"probability_{name}": expit(log_odds(part.assign(channel=name))) for name in EFFECTS}
+        parts.append(
+            part.assign(
+                **true, probability=expit(log_odds(part)), responded=rng.random(n_people) < expit(log_odds(part))
+            )
+        )
+    rows = pd.concat(parts, ignore_index=True)
+    rows["value"] = np.where(rows["responded"], rng.choice([5.0, 15.0], size=len(rows)), 0.0)
+    return rows.assign(row=np.arange(1, len(rows) + 1), contact_id=[f"c{i}" for i in range(len(rows))])
+
+
+def expit(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def framed(logged: pd.DataFrame) -> tuple[ContactFrame, Split]:
+    asked = logged[[name for name in logged if not name.startswith("probability")]]
+    contacts = contact_frame(ibis.memtable(asked), None, max_rows=100_000)
+    split = split_contacts(
+        contacts, test_share=0.4, calibration_share=0.4, response_window_days=5, rng=stream(1, "split")
+    )
+    return contacts, split
+
+
+RULES = {"permitted": None, "max_messages_28d": 3, "response_window_days": 5}
+
+
+def decided(logged: pd.DataFrame, *, bias: float = 0.0, **changed) -> Deciding:
+    arguments = {"costs": {"email": 0.2, "sms": 0.1}, "value_per_response": None, **RULES} | changed
+    return decide(model(bias), *framed(logged), **arguments)
+
+
+@pytest.fixture(scope="module")
+def deciding(logged) -> Deciding:
+    return decided(logged)
+
+
+# --- what may be decided -----------------------------------------------------------------------------------------
+
+
+def test_the_last_answered_channel_by_loops(logged):
+    contacts, split = framed(logged)
+    laid = decisions(model(), contacts, split.test, **RULES)
+    rows = contacts.rows
+    for place in range(0, len(split.test), 97):
+        now = rows.iloc[split.test[place]]
+        known = rows[
+            (rows["person"] == now["person"])
+            & (rows["responded"] == 1)
+            & (rows["channel"] != "none")
+            & (rows["occurred_at"] + pd.Timedelta(days=5) <= now["occurred_at"])
+        ]
+        wanted = known.sort_values("occurred_at")["channel"].iloc[-1] if len(known) else "none"
+        assert laid.actions[laid.answered[place]] == wanted
+
+
+def test_consent_and_cap_bind_every_policy(logged):
+    contacts, split = framed(logged)
+    rng = np.random.default_rng(2)
+    permitted = {name: rng.random(len(contacts.rows)) < 0.7 for name in ("email", "sms")}
+    rules = {**RULES, "permitted": permitted, "max_messages_28d": 2}
+    found = decide(model(), contacts, split, costs={"email": 0, "sms": 0}, value_per_response=1.0, **rules)
+    full = (contacts.rows["n_contacts_28d"] >= 2).to_numpy()[split.test]
+    assert full.any()
+    for (_, policy), chosen in found.choices.items():
+        for place, name in enumerate(found.test.actions[:-1]):
+            assert permitted[name][split.test][chosen == place].all(), policy
+        assert (chosen[full] == found.test.nothing).all(), policy
+
+
+def test_the_model_is_asked_about_every_choice(logged):
+    contacts, split = framed(logged)
+    laid = decisions(model(), contacts, split.test, **RULES)
+    rows = contacts.rows.iloc[split.test]
+    for place, name in enumerate(laid.actions):
+        assert laid.probability[:, place] == pytest.approx(expit(log_odds(rows.assign(channel=name))), abs=1e-9)
+    assert laid.actions[-1] == "none"
+
+
+def test_fatigue_is_the_planted_fall_times_the_decisions_that_follow(logged):
+    contacts, split = framed(logged)
+    rows = contacts.rows.iloc[split.calibrate]
+    sent = rows[rows["channel"] != "none"]
+    fall = np.mean(expit(log_odds(sent)) - expit(log_odds(sent) + FATIGUE))
+    following = sent["n_contacts_28d"].mean() / (len(sent) / len(rows))
+    assert following == pytest.approx(3, rel=0.1), "every ninth day: three decisions follow within 28 days"
+    assert fatigue_loss(model(), contacts, split) == pytest.approx(fall * following, rel=1e-9)
+
+
+def test_fatigue_is_charged_for_the_share_that_is_sent(deciding, logged):
+    contacts, split = framed(logged)
+    worn = deciding.value_per_response * fatigue_loss(model(), contacts, split)
+    calibrate = decisions(model(), contacts, split.calibrate, **RULES)
+    charged = deciding.costs.iloc[0]["fatigue"]
+    assert 0 < charged < worn
+    costs = np.array([*(deciding.costs.iloc[0][name] + charged for name in calibrate.actions[:-1]), 0.0])
+    _, gain = calibrate.best_message(costs, value_per_response=deciding.value_per_response)
+    assert worn * (gain > 0).mean() == pytest.approx(charged, abs=2 * worn / len(gain))
+
+
+# --- what it is worth --------------------------------------------------------------------------------------------
+
+
+def test_values_are_near_the_truth(deciding, logged):
+    true = true_values(deciding, *framed(logged), logged)
+    assert (true["errors_off"].abs() < 3.5).all()
+    rows = true.set_index("policy")
+    assert rows.loc["expected profit", "gain_per_1000_true"] == rows["gain_per_1000_true"].max() > 50
+    assert rows.loc["nothing", "gain_per_1000_true"] == 0
+    nothing = logged["probability_none"].to_numpy()[framed(logged)[1].test].mean()
+    assert rows.loc["nothing", "responses_per_1000_true"] == pytest.approx(1000 * nothing, rel=1e-9)
+    assert "of 5 (dr)" in describe_true_values(deciding, true)
+
+
+def test_profit_is_value_times_response_less_what_is_paid(deciding):
+    table = deciding.policy
+    listed = deciding.costs.iloc[0]
+    for (_, policy), chosen in deciding.choices.items():
+        paid = sum(
+            (listed[name] + listed["fatigue"]) * (chosen == place).mean()
+            for place, name in enumerate(deciding.test.actions[:-1])
+        )
+        part = table[table["policy"] == policy]
+        wanted = deciding.value_per_response * part["responses_per_1000"] - 1000 * paid
+        assert part["profit_per_1000"].to_numpy() == pytest.approx(wanted.to_numpy())
+        rate = off_policy_value(deciding.test, chosen).rate
+        assert part["responses_per_1000"].to_numpy() == pytest.approx(1000 * rate)
+
+
+def test_a_value_is_the_mean_of_the_training_responses(logged):
+    contacts, split = framed(logged)
+    rows = contacts.rows.iloc[split.training]
+    mean = rows.loc[rows["responded"] == 1, "value"].mean()
+    assert value_of_a_response(contacts, split, value_per_response=None) == mean
+    assert value_of_a_response(contacts, split, value_per_response=3) == 3.0
+
+
+def test_nothing_is_sent_where_messages_cost_more_than_they_bring(logged):
+    dear = decided(logged, costs={"email": 9.0, "sms": 9.0})
+    ours = dear.policy[dear.policy["policy"] == "expected profit"]
+    assert (ours["sent_share"] == 0).all()
+    assert (ours["gain_per_1000"] == 0).all()
+    assert "Send nothing" in describe_deciding(dear, has_ledger=True)
+    free = decided(logged, costs={"email": 0.0, "sms": 0.0})
+    habit = framed(logged)[0].rows["habit"].to_numpy()[framed(logged)[1].test]
+    chosen = free.choices["as given", "expected profit"]
+    assert (chosen[habit > 2] == free.test.nothing).all(), "who comes anyway is not moved, even for nothing"
+
+
+def test_the_threshold_moves_where_the_model_is_clearly_wrong():
+    logged_by, _ = drawn(np.random.default_rng(12), n_people=3000)
+    costs = np.array([0.05, 0.05, 0.0])
+    right = choose_threshold(logged_by, costs, value_per_response=1.0)
+    assert right.loc[right["chosen"], "threshold"].item() == 0
+    raised = logged_by.probability + np.array([0.3, 0.3, 0.0])
+    wrong = made(logged_by.taken, logged_by.propensity, logged_by.responded, raised, logged_by.person)
+    moved = choose_threshold(wrong, costs, value_per_response=1.0)
+    at = moved[moved["chosen"]].iloc[0]
+    assert at["threshold"] > 0.15
+    assert at["gain_per_1000"] > 2 * at["error_per_1000"] > 0
+    clear = moved[moved["gain_per_1000"] > 2 * moved["error_per_1000"]]
+    assert at["gain_per_1000"] == clear["gain_per_1000"].max()
+
+
+def test_the_trial_of_a_threshold_is_its_paired_value():
+    logged_by, _ = drawn(np.random.default_rng(13), n_people=500)
+    costs = np.array([0.05, 0.02, 0.0])
+    table = choose_threshold(logged_by, costs, value_per_response=2.0)
+    message, gain = logged_by.best_message(costs, value_per_response=2.0)
+    at = table.iloc[3]
+    values = []
+    for threshold in (at["threshold"], 0.0):
+        chosen = np.where(gain > threshold, message, 2)
+        values.append(2.0 * off_policy_value(logged_by, chosen).rate[2] - costs[chosen].mean())
+    assert at["gain_per_1000"] == pytest.approx(1000 * (values[0] - values[1]))
+    assert (message == (2.0 * logged_by.probability[:, :2] - costs[:2]).argmax(1)).all()
+
+
+def test_where_no_costs_are_given_a_range_is_shown(logged):
+    shown = decided(logged, costs=None)
+    assert shown.costs["prices"].tolist() == [f"{share} % of a response" for share in (0, 1, 3, 10)]
+    assert shown.costs["email"].tolist() == pytest.approx(
+        [share * shown.value_per_response for share in (0, 0.01, 0.03, 0.1)]
+    )
+    sent = (
+        shown.policy[shown.policy["policy"] == "expected profit"]
+        .groupby("prices", sort=False)["sent_share"]
+        .first()
+    )
+    assert sent.is_monotonic_decreasing
+    said = describe_deciding(shown, has_ledger=False)
+    assert "Give your own `costs`" in said
+    assert "Without a ledger" in said
+
+
+def test_too_few_are_refused(logged):
+    few = decided(
+        logged[logged["person_id"].isin(logged["person_id"].unique()[:150])].assign(
+            row=lambda d: np.arange(1, len(d) + 1)
+        )
+    )
+    ours = few.policy[few.policy["policy"] == "expected profit"]
+    assert ours["profit_per_1000"].isna().all()
+    assert ours["refused"].str.contains("people, below 200").all()
+    assert "refused, for the contacts are worth" in describe_deciding(few, has_ledger=True)
+
+
+def test_figures(deciding):
+    untold = uplift_study(dataclasses.replace(deciding, test=None, why_not="no choice"), np.ones((2, 1)))
+    figures = deciding_figures(deciding, untold)
+    ours = deciding.policy.query("policy == 'expected profit' and estimator == 'dr'").iloc[0]
+    assert figures["policy_gain_per_1000"] == ours["gain_per_1000"]
+    assert figures["value_per_response"] == deciding.value_per_response
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"channel": "email"}, "No contact has the channel `none`"),
+        ({"channel": "none"}, "there is no message to decide on"),
+        ({"propensity": None}, "do not tell the probability"),
+        ({"propensity": 0.0}, "missing or not above 0 and at most 1"),
+        ({"value": None}, "`value_per_response` is not given"),
+    ],
+)
+def test_why_nothing_is_decided(logged, change, sentence):
+    (name, content), *_ = change.items()
+    table = logged.drop(columns=name) if content is None else logged.assign(**{name: content})
+    found = decided(table)
+    assert sentence in describe_deciding(found, has_ledger=True)
+    assert found.policy.empty
+    assert (found.test is None) == (name != "value")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"costs": {"email": 0.1}}, "costs has no cost for sms"),
+        (
+            {"costs": {"email": 0.1, "smss": 0.1}},
+            "'smss', which is no message of these contacts: did you mean 'sms'?",
+        ),
+        ({"costs": {"email": 0.1, "sms": -1}}, "costs has -1 for 'sms'; a cost of at least 0"),
+        ({"costs": {"email": 0.1, "sms": float("nan")}}, "costs has nan for 'sms'"),
+        ({"value_per_response": 0}, "value_per_response must be above 0, got 0"),
+        ({"max_messages_28d": 0}, "max_messages_28d must be at least 1, got 0"),
+    ],
+)
+def test_parameters_out_of_range_are_one_sentence(logged, change, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        decided(logged, **change)
+
+
+def test_prices_are_named():
+    assert price_list(None, ("mail",), value_per_response=50.0)["3 % of a response"] == {"mail": 1.5}
+
+
+# --- consent, moment by moment -----------------------------------------------------------------------------------
+
+
+def test_permission_at_a_moment_is_what_the_ledger_says_as_of_it(tmp_path):
+    rng = np.random.default_rng(14)
+    n = 400
+    customers = np.array([f"c{i}" for i in range(30)])
+    at = pd.Timestamp("2025-01-01") + pd.to_timedelta(rng.integers(0, 100, n), "D")
+    ledger = pd.DataFrame(
+        {
+            "row": np.arange(1, n + 1),
+            "customer_id": rng.choice(customers, n),
+            "purpose": rng.choice(["marketing_email", "marketing_sms"], n),
+            "granted": rng.random(n) < 0.7,
+            "occurred_at": at,
+            "recorded_at": at + pd.to_timedelta(rng.integers(0, 5, n), "D"),
+            "expires_at": (at + pd.Timedelta(days=30)).where(rng.random(n) < 0.3),
+        }
+    )
+    people = pd.DataFrame({"customer_id": customers, "person_id": [f"p{i // 2}" for i in range(30)], "row": 1})
+    links = pd.DataFrame({"customer_id": ["c0", "c5"], "person_id": ["p9", "p12"], "row": [1, 2]})
+    connection = ibis.duckdb.connect()
+    for name, frame in {"consents": ledger, "people": people, "refusal_links": links}.items():
+        store(connection, ibis.memtable(frame), tmp_path / f"{name}.parquet", about={"provenance": "SIMULATED"})
+    described = {
+        "dataset": "journey_demo",
+        "seed": 1,
+        "scale": 1.0,
+        "timezone": "UTC",
+        "as_of": "2025-05-01T00:00:00",
+    }
+    described |= {"ledger_as_of": "2025-05-01T00:00:00", "tables": {"consents": {}}}
+    (tmp_path / "dataset.json").write_text(json.dumps(described))
+    run = open_run(tmp_path)
+    everyone = sorted(set(people["person_id"]))
+    moments = pd.date_range("2025-01-03", "2025-04-20", freq="13D")
+    asked = pd.DataFrame([(p, m) for m in moments for p in everyone], columns=["person_id", "occurred_at"])
+    found = permitted_at(run, asked, purpose="marketing_email")
+    permitted = {
+        m: set(permitted_people(run, purpose="marketing_email", as_of=m.to_pydatetime()).to_pandas()["person_id"])
+        for m in moments
+    }
+    wanted = [p in permitted[m] for p, m in asked.itertuples(index=False)]
+    assert found.tolist() == wanted
+    assert 20 < found.sum() < len(found) - 20
+    assert not permitted_at(run, asked.assign(person_id=None), purpose="marketing_email").any()
+
+    table = asked.assign(row=np.arange(1, len(asked) + 1), responded=False)
+    table["channel"] = ["email", "pigeon", "none"] * (len(asked) // 3)
+    contacts = contact_frame(ibis.memtable(table), None, max_rows=10_000)
+    channels = permitted_channels(run, contacts)
+    assert channels["email"].tolist() == wanted
+    assert not channels["pigeon"].any(), "a channel without a purpose is permitted by nobody"
+    assert set(channels) == {"email", "pigeon"}
