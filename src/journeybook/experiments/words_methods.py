@@ -51,7 +51,7 @@ def subgroups_sentence(subgroups: pd.DataFrame, *, alpha: float) -> str:
     mixed = int(((groups.min() < alpha) & (groups.max() >= alpha)).sum())
     if mixed:
         text += (
-            f". In {mixed} of the others one level is below {alpha:g} and another is not, which is no difference "
+            f". In {mixed} that do not, one level is below {alpha:g} and another is not, which is no difference "
         )
         text += "between them: a level has fewer units than the whole"
     text += (
