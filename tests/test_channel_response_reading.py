@@ -171,6 +171,8 @@ def test_plots_of_windows(windows):
     assert len(days.containers) == 2
     assert len(hours.patches) == 1  # only the peak beyond chance is shaded
     assert hours.patches[0].get_x() == 9.5
+    daily = dataclasses.replace(windows, cells=windows.cells[windows.cells["hour"].isna()])
+    assert [title(ax) for ax in figures.plot_windows(daily).axes] == ["By weekday"]
     panels = figures.plot_week(windows).axes
     assert [title(ax) for ax in panels[:2]] == ["x", "y"]
     assert panels[0].images[0].get_array().shape == (7, 3)

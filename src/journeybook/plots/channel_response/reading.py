@@ -105,7 +105,7 @@ def plot_dependences(dependence: pd.DataFrame) -> Figure:
             ax.plot(part["value"], part["rate"], color=COLOURS["blue"], marker="o", markersize=3)
             ax.locator_params(axis="x", nbins=4)
         ax.set_title(short(name, 18), fontsize=10)
-        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
     axes[0, 0].set_ylabel("probability of a response")
     axes[0, 0].set_ylim(bottom=0)
     figure.suptitle(
@@ -117,14 +117,17 @@ def plot_dependences(dependence: pd.DataFrame) -> Figure:
 def plot_windows(windows: ResponseWindows) -> Figure:
     """Shrunken response rate by hour and by weekday, a line a type, with intervals; peaks are filled."""
     cells = windows.cells
-    figure, axes = plt.subplots(1, 2, figsize=(8.9, 4.0), sharey=True, width_ratios=[1.75, 1])
+    by_hour = (cells["weekday"] == ANY_DAY) & cells["hour"].notna()
+    of_kind = {kind: part for kind, part in (("hour", by_hour), ("weekday", cells["hour"].isna())) if part.any()}
+    widths = [1.75, 1][: len(of_kind)]
+    figure, axes = plt.subplots(
+        1, len(of_kind), figsize=(8.9, 4.0), sharey=True, width_ratios=widths, squeeze=False
+    )
     lines = [(name, True) for name in _types(windows)] + [(None, False)]
-    for ax, kind in zip(axes, ("hour", "weekday"), strict=True):
+    for ax, (kind, inside) in zip(axes[0], of_kind.items(), strict=True):
         for i, (name, contacted) in enumerate(lines):
-            part = cells[cells["contacted"] == contacted]
+            part = cells[inside & (cells["contacted"] == contacted)]
             part = part[part["person_type"] == name] if contacted else part
-            by_hour = (part["weekday"] == ANY_DAY) & part["hour"].notna()
-            part = part[by_hour if kind == "hour" else part["hour"].isna()]
             if part.empty:
                 continue
             colour = COLOURS[_HUES[i]] if contacted else COLOURS["grey"]
@@ -150,14 +153,17 @@ def plot_windows(windows: ResponseWindows) -> Figure:
                     ax.axvspan(
                         peak["first"] - 0.5, peak["first"] + windows.window_hours - 0.5, color=colour, alpha=0.1
                     )
-        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes[0].set_ylim(bottom=0)
-    axes[0].set_ylabel("response rate")
-    axes[0].set_xlabel("hour of sending, local time")
-    axes[1].set_xticks(range(7), [day[:3] for day in WEEKDAYS])
-    axes[0].set_title("By hour; shaded: peak beyond chance", fontsize=11)
-    axes[1].set_title("By weekday", fontsize=11)
-    figure.legend(*_longest(axes), loc="outside upper left", ncols=4, fontsize=9)
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
+        if kind == "hour":
+            ax.set_xlabel("hour of sending, local time")
+            ax.set_title("By hour; shaded: peak beyond chance", fontsize=11)
+        else:
+            ax.set_xticks(range(7), [day[:3] for day in WEEKDAYS])
+            ax.set_xlim(-0.5, 6.5)
+            ax.set_title("By weekday", fontsize=11)
+    axes[0, 0].set_ylim(bottom=0)
+    axes[0, 0].set_ylabel("response rate")
+    figure.legend(*_longest(axes[0]), loc="outside upper left", ncols=4, fontsize=9)
     return figure
 
 
@@ -187,7 +193,7 @@ def plot_week(windows: ResponseWindows) -> Figure:
         ax.grid(visible=False)
     axes[0, len(names) // 2].set_xlabel("hour of sending, local time")
     bar = figure.colorbar(image, ax=axes[0].tolist(), pad=0.01, aspect=30)
-    bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(1))
     bar.set_label("response rate against the mean")
     figure.suptitle("Hours of the week against the mean of each type, shrunken", x=0.01, ha="left", fontsize=12)
     return figure
@@ -221,7 +227,7 @@ def plot_fairness(fair: Fairness) -> Figure:
             )
         if measure == "calibration_gap":
             ax.axvline(0, color="black", linewidth=0.8)
-        ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        ax.xaxis.set_major_formatter(PercentFormatter(1))
         ax.locator_params(axis="x", nbins=5)
         ax.set_title(title, fontsize=10.5)
         ax.grid(visible=False, axis="y")
