@@ -197,7 +197,8 @@ def _scan(days: _Days, lengths: range, *, alpha: float, n_simulations: int, rng:
     """Scan the days and as many simulated ones for spans of these lengths."""
     grid = [(length, _weights(days, length)) for length in _grid(lengths[0], lengths[-1])]
     score = _deepest(days, days.took, grid)
-    logs = (days.parts @ rng.binomial(days.cell_visits, days.cell_share) for _ in range(n_simulations))
+    drawn = (rng.binomial(days.cell_visits, days.cell_share) for _ in range(n_simulations))
+    logs = (days.parts @ cells.astype(float) for cells in drawn)
     greatest = np.array([_deepest(days, took, grid).max() for took in logs])
     table = _table(days, *_located(days, lengths))
     table["score"] = score

@@ -30,7 +30,8 @@ def plot_orders(order: OrderChoice, ax: Axes | None = None) -> Axes:
         for k, value in zip(table["order"], worse, strict=True):
             text = "best" if value == 0 else f"{value:.2g}"
             ax.annotate(text, (k, value), xytext=offset, textcoords="offset points", ha=side, fontsize=9,
-                        color=COLOURS[colour], fontweight="bold" if value == 0 else "normal")  # fmt: skip
+                        color=COLOURS[colour], fontweight="bold" if value == 0 else "normal",
+                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8})  # fmt: skip
     ax.set_yscale("symlog", linthresh=1e-4, linscale=0.5)
     ax.set_ylim(-1e-4, ax.get_ylim()[1] * 4)
     ax.set_xticks(table["order"])
