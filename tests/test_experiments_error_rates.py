@@ -64,7 +64,7 @@ def units_again(n: int) -> pd.DataFrame:
 
 @pytest.mark.parametrize("n_simulations", SIZES)
 def test_cuped_ratio_sequential_and_correction_together(n_simulations):
-    n = 6_000 if n_simulations >= SLOW else 3_000
+    n = 6_000
     units = units_again(n)
     metrics = {
         "bought": "proportion",
