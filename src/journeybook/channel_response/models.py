@@ -10,6 +10,8 @@ from imblearn.pipeline import Pipeline
 from scipy.special import expit, logit
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from xgboost import XGBClassifier
 
 from journeybook.channel_response.encoding import encoding, resampler
@@ -142,7 +144,7 @@ def fit_together(
 def stacked(
     parts: Mapping[str, Pipeline], rows: pd.DataFrame, *, said: Mapping[str, np.ndarray]
 ) -> StackingClassifier:
-    """Combine pipelines by a logistic regression on what they said of rows they had not seen (Wolpert 1992).
+    """Combine pipelines by a logistic regression on their log odds for rows not seen (Wolpert 1992).
 
     Args:
         parts: Pipelines by method, fitted on all rows.
@@ -151,7 +153,9 @@ def stacked(
         said: Probabilities of these rows by method, shape (n,), each row's from a fit without it.
     """
     features, responded = rows.drop(columns="responded"), rows["responded"].to_numpy()
-    stack = StackingClassifier(list(parts.items()), LogisticRegression(), cv="prefit").fit(features, responded)
+    held = FunctionTransformer(np.clip, kw_args={"a_min": _LEAST_PROBABILITY, "a_max": 1 - _LEAST_PROBABILITY})
+    weigh = make_pipeline(held, FunctionTransformer(logit), LogisticRegression())
+    stack = StackingClassifier(list(parts.items()), weigh, cv="prefit").fit(features, responded)
     # `fit` weighed what the parts say of rows they have seen; what counts is what was said without them.
     stack.final_estimator_.fit(np.column_stack([said[method] for method in parts]), responded)
     return stack

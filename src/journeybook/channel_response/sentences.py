@@ -94,7 +94,7 @@ def describe_search(search: Search, split: Split) -> str:
     said = ", ".join(f"{apart[name]:.4f} for {_plain(name)}" for name in BASES)
     return (
         f"**What we see.** {search.n_fits} fits on {len(search.places):,} of the {len(split.fit):,} contacts "
-        f"that teach, in {search.n_folds} folds of whole people; every resampling had the same budget. Between "
+        f"that teach, in {search.n_folds} folds; every resampling had the same budget. Between "
         f"the best and the worst setting lies a log loss of {said} (the median over resamplings); between folds "
         f"it varies by {table['log_loss_sd'].median():.4f}. **What it does not show.** The best settings there "
         "are: more budget may find better ones. **What to do.** Raise `n_settings` where the settings lie "
