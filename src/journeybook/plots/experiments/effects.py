@@ -86,7 +86,8 @@ def plot_cells(arms: pd.DataFrame, *, metric: str, cells: Sequence[str], ax: Axe
     ax.set_xlim(-0.3, 1.3)
     ax.set_ylabel(f"mean of {metric}")
     ax.set_title(f"{metric} in the four cells")
-    ax.legend()
+    ax.margins(y=0.25)
+    ax.legend(loc="upper left", ncols=2)
     return ax
 
 
