@@ -52,7 +52,13 @@ from journeybook.clickstream.sessions import (
     path_steps,
     session_steps,
 )
-from journeybook.clickstream.survival import Survival, session_survival, step_flow, time_to_conversion
+from journeybook.clickstream.survival import (
+    Survival,
+    session_survival,
+    step_flow,
+    survival_by_chain,
+    time_to_conversion,
+)
 from journeybook.clickstream.witnesses import (
     Coverage,
     CoverageStudy,
@@ -174,6 +180,7 @@ __all__ = [
     "step_flow",
     "structure_headline",
     "summarise",
+    "survival_by_chain",
     "time_to_conversion",
     "transition_model",
     "transition_table",

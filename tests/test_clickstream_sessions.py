@@ -1,0 +1,140 @@
+"""Page 08, sessions: which count, by rules counted by hand, and what the steps that are kept look like."""
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+
+from journeybook import clickstream as page
+
+NOON = pd.Timestamp("2017-06-01 12:00")
+
+
+def events(rows, *columns):
+    """Canonical events from tuples; `second` becomes `occurred_at`."""
+    frame = pd.DataFrame(rows, columns=[*columns])
+    frame.insert(0, "row", range(1, len(frame) + 1))
+    if "second" in frame:
+        frame["occurred_at"] = (NOON + pd.to_timedelta(frame.pop("second"), unit="s")).astype("datetime64[us]")
+    return ibis.memtable(frame)
+
+
+def count(table, conversion=None, **rules):
+    return page.count_steps(table, conversion=conversion, session_gap_minutes=30, **rules)
+
+
+def walk(session, n, pause, event="home"):
+    return [(session, event, k * pause) for k in range(n)]
+
+
+def test_sessions_of_too_many_events_are_a_machines():
+    table = events(walk("bot", 6, 60) + walk("a", 5, 60), "session_id", "event", "second")
+    counts = count(table, most_events=5)
+    assert (counts.n_machine_sessions, counts.n_machine_events, counts.n_sessions) == (1, 6, 1)
+    assert counts.counts["n"].sum() == 6
+    assert count(table).n_machine_sessions == 0
+
+
+@pytest.mark.parametrize(
+    ("n", "pause", "machine"),
+    [(10, 0.4, True), (10, 0.6, False), (9, 0.4, False), (20, 0.0, False)],
+    ids=["fast", "slow enough", "too few to judge", "one time says nothing of the pace"],
+)
+def test_sessions_too_fast_for_a_person_are_a_machines(n, pause, machine):
+    counts = count(events(walk("s", n, pause), "session_id", "event", "second"), least_pause_seconds=0.5)
+    assert counts.n_machine_sessions == machine
+
+
+def test_sessions_of_one_event_are_kept_and_counted_unless_the_rule_says_otherwise():
+    table = events(walk("a", 1, 60) + walk("b", 3, 60), "session_id", "event", "second")
+    kept = count(table)
+    assert (kept.n_sessions, kept.n_one_event, kept.n_short_sessions) == (2, 1, 0)
+    left = count(table, least_events=2)
+    assert (left.n_sessions, left.n_one_event, left.n_short_sessions) == (1, 1, 1)
+    assert left.n_events == 4
+
+
+def test_rules_judge_the_session_before_it_is_cut():
+    rows = [("a", "home", 0), ("a", "buy", 1), ("a", "home", 2), ("b", "buy", 0)]
+    counts = count(events(rows, "session_id", "event", "second"), conversion="buy", most_events=2)
+    assert (counts.n_machine_events, counts.n_after_conversion, counts.n_conversions) == (3, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"least_events": 0}, "least_events is 0"),
+        ({"most_events": 1, "least_events": 2}, "most_events is 1"),
+        ({"least_pause_seconds": -1.0}, "least_pause_seconds is -1.0"),
+    ],
+)
+def test_rules_out_of_range_are_named(rules, message):
+    with pytest.raises(ValueError, match=message):
+        count(events(walk("a", 2, 60), "session_id", "event", "second"), **rules)
+
+
+def test_the_steps_of_a_person_by_hand():
+    rows = [("p", "home", 0, "email"), ("p", "item", 60, "email"), ("p", "buy", 90, "email"),
+            ("p", "home", 95, "email"), ("p", "home", 9000, "search")]  # fmt: skip
+    table = events(rows, "person_id", "event", "second", "channel")
+    found = page.session_steps(table, conversion="buy", session_gap_minutes=30).order_by("row").to_pandas()
+    assert found["row"].tolist() == [1, 2, 3, 5]
+    assert found["label"].tolist() == ["home", "item", "(conversion)", "home"]
+    assert found["previous"].tolist() == ["(start)", "home", "item", "(start)"]
+    assert found["step"].tolist() == [0, 1, 2, 0]
+    assert found["last"].tolist() == [False, False, True, True]
+    assert found["converts"].tolist() == [0, 0, 1, 0]
+    assert found["channel"].tolist() == ["email", "email", "email", "search"]
+    assert found["session"].nunique() == 2
+    assert found["known"].all()
+
+
+def test_a_session_shared_by_two_people_stays_one():
+    rows = [("s", "p", "home", 0), ("s", "q", "item", 10), (None, "q", "home", 20)]
+    counts = count(events(rows, "session_id", "person_id", "event", "second"))
+    assert (counts.n_sessions, counts.n_people) == (2, 2)
+
+
+def test_seconds_are_those_between_two_events_of_a_session():
+    rows = [("p", "home", 0), ("p", "item", 40), ("p", "home", 100), ("p", "item", 9_000)]
+    found = (
+        count(events(rows, "person_id", "event", "second")).counts.groupby(["source", "target"])["seconds"].sum()
+    )
+    assert found["home", "item"] == 40
+    assert found["item", "home"] == 60
+    assert found[page.START].sum() == 0
+
+
+def test_counts_equal_a_loop_over_the_rows():
+    """200 people, some sessions given, ties in time: sessions, cut and exits walked one row after the other."""
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"person_id": [f"p{n}" for n in rng.integers(200, size=6_000)]})
+    frame["session_id"] = np.where(rng.random(6_000) < 0.3, "g" + frame["person_id"], None)
+    frame["event"] = rng.choice(["a", "b", "c", "buy"], size=6_000, p=[0.4, 0.3, 0.2, 0.1])
+    frame["second"] = rng.integers(400, size=6_000) * 300
+    frame["position"] = rng.integers(3, size=6_000)
+    rows = list(frame.itertuples(index=False))
+    table = events(rows, *frame.columns)
+    walked, sold = {}, 0
+    line = {}
+    for row in rows:
+        key = ("s", row.session_id) if isinstance(row.session_id, str) else ("p", row.person_id)
+        line.setdefault(key, []).append((row.second, row.position, row.event))
+    for (kind, _), visits in line.items():
+        last_second, previous, done = -(10**9), None, False
+        for second, _position, event in sorted(visits):
+            if previous is None or (kind == "p" and second - last_second > 1_800):
+                if previous is not None and not done:
+                    walked[previous, page.EXIT] = walked.get((previous, page.EXIT), 0) + 1
+                previous, done = page.START, False
+            if not done:
+                target = page.CONVERSION if event == "buy" else event
+                walked[previous, target] = walked.get((previous, target), 0) + 1
+                done = event == "buy"
+                sold += done
+            previous, last_second = event, second
+        if not done:
+            walked[previous, page.EXIT] = walked.get((previous, page.EXIT), 0) + 1
+    counts = count(table, conversion="buy")
+    assert counts.n_conversions == sold > 100
+    assert counts.counts.groupby(["source", "target"])["n"].sum().to_dict() == walked
