@@ -167,4 +167,5 @@ def test_intervals_hold_the_truth_at_the_floor_and_fail_far_below():
     assert (np.abs(bias[[0, 2]]) < 4).all(), bias
     far_below, _, few = coverage(3000, n_people=30, wrong=0.8, seed=9)
     assert few < LEAST_EFFECTIVE / 8
-    assert (far_below < 0.93).all(), far_below
+    assert (far_below < 0.94).all(), far_below
+    assert (far_below[:2] < 0.92).all(), far_below

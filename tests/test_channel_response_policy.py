@@ -197,7 +197,7 @@ def test_values_are_near_the_truth(deciding, logged):
     assert rows.loc["nothing", "gain_per_1000_true"] == 0
     nothing = logged["probability_none"].to_numpy()[framed(logged)[1].test].mean()
     assert rows.loc["nothing", "responses_per_1000_true"] == pytest.approx(1000 * nothing, rel=1e-9)
-    assert "of 5 (dr)" in describe_true_values(deciding, true)
+    assert "of 6 (dr)" in describe_true_values(deciding, true)
 
 
 def test_profit_is_value_times_response_less_what_is_paid(deciding):

@@ -25,6 +25,7 @@ PER = 1000
 
 MODEL = "expected profit"
 NOTHING = "nothing"
+EVERYONE = "everyone "
 ANSWERED = "last channel answered"
 LIKELIEST = "as many, to the likeliest"
 
@@ -80,9 +81,9 @@ def decide(
     show it better by more than two standard errors.
 
     Values are per decision, in the situations that the logged policy led to, with one charge for fatigue. The
-    policies `nothing`, `everyone <the most used channel>`, `last channel answered` and `as many, to the likeliest`
-    (messages to those of highest response probability, as many as the model's policy sends) hold to consent and
-    frequency cap too.
+    policies `nothing`, `everyone <channel>` for each channel, `last channel answered` (where people and times are
+    known) and `as many, to the likeliest` (messages to those of highest response probability, as many as the
+    model's policy sends) hold to consent and frequency cap too.
 
     Args:
         model: The chosen model.
@@ -190,7 +191,7 @@ def true_values(deciding: Deciding, contacts: ContactFrame, split: Split, truth:
     Returns:
         One row a set of costs and policy: `prices`, `policy`, `responses_per_1000_true`,
         `profit_per_1000_true`, `gain_per_1000_true`, and `errors_off`, by how many of its standard errors the
-        doubly robust profit lies above the true one.
+        doubly robust profit lies above the true one; 0 where it is refused, for then it claims nothing.
     """
     test = deciding.test
     assert test is not None
@@ -208,7 +209,7 @@ def true_values(deciding: Deciding, contacts: ContactFrame, split: Split, truth:
     table = pd.DataFrame(records, columns=["prices", "policy", *names])
     said = deciding.policy[deciding.policy["estimator"] == "dr"].reset_index(drop=True)
     error = (said["profit_per_1000_high"] - said["profit_per_1000_low"]) / 2 / norm.ppf(0.975)
-    return table.assign(errors_off=(said["profit_per_1000"] - table["profit_per_1000_true"]) / error)
+    return table.assign(errors_off=((said["profit_per_1000"] - table["profit_per_1000_true"]) / error).fillna(0.0))
 
 
 def _undecided(why_not: str, *, test: Decisions | None = None) -> Deciding:
@@ -259,13 +260,12 @@ def _policies(
     order = np.argsort(-likely.max(axis=1), kind="stable")[: int((ours != nothing).sum())]
     likeliest = nothing.copy()
     likeliest[order] = likely.argmax(axis=1)[order]
-    return {
-        MODEL: ours,
-        LIKELIEST: likeliest,
-        f"everyone {test.actions[0]}": np.where(test.allowed[:, 0], 0, nothing),
-        ANSWERED: np.where(test.allowed[rows, test.answered], test.answered, nothing),
-        NOTHING: nothing,
-    }
+    policies = {MODEL: ours, LIKELIEST: likeliest}
+    for place, message in enumerate(test.actions[:-1]):
+        policies[f"{EVERYONE}{message}"] = np.where(test.allowed[:, place], place, nothing)
+    if (test.answered != nothing).any():
+        policies[ANSWERED] = np.where(test.allowed[rows, test.answered], test.answered, nothing)
+    return {**policies, NOTHING: nothing}
 
 
 def _records(test: Decisions, chosen: np.ndarray, costs: np.ndarray, *, value_per_response: float) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from journeybook.channel_response.off_policy import ESTIMATORS, LEAST_EFFECTIVE
-from journeybook.channel_response.policy import LIKELIEST, MODEL, NOTHING, PER, Deciding
+from journeybook.channel_response.policy import EVERYONE, LIKELIEST, MODEL, NOTHING, PER, Deciding
 from journeybook.channel_response.uplift import Uplift
 
 
@@ -12,15 +12,16 @@ def describe_deciding(deciding: Deciding, *, has_ledger: bool) -> str:
     if deciding.why_not:
         return f"Nothing is decided. {deciding.why_not}"
     table = deciding.policy[deciding.policy["estimator"] == "dr"]
-    first = next(name for name in table["policy"] if name.startswith("everyone"))
     said = [f"**What we see.** A response counts {deciding.value_per_response:,.2f}."]
     if _costs_given(deciding):
         costs = deciding.costs.iloc[0].drop(["prices", "fatigue"])
         said.append(f"A message costs {', '.join(f'{cost:,.2f} ({name})' for name, cost in costs.items())}.")
     else:
         said.append("No costs are given, so that several prices are shown, the same for every channel.")
-    if worth := _worth_of_a_message(deciding, first):
-        said.append(worth)
+    if worth := _worth_of_messages(deciding):
+        said.append(
+            f"Sent to all who permit it, a message brings {worth}: a price above that, fatigue included, loses."
+        )
     said.append("Gains over sending nothing per 1,000 decisions, where message costs are\n")
     told = [_told(str(prices), part.set_index("policy")) for prices, part in table.groupby("prices", sort=False)]
     said = [" ".join(said), *told, ""]
@@ -38,6 +39,8 @@ def describe_true_values(deciding: Deciding, true: pd.DataFrame) -> str:
     """Say how near the estimates come to what the policies would truly have brought."""
     table = deciding.policy.merge(true, on=["prices", "policy"])
     told = table[table["refused"] == ""]
+    if told.empty:
+        return "Every value is refused, so that there is nothing to hold against the truth."
     held = (told["profit_per_1000_low"] <= told["profit_per_1000_true"]) & (
         told["profit_per_1000_true"] <= told["profit_per_1000_high"]
     )
@@ -128,18 +131,22 @@ def _told(prices: str, table: pd.DataFrame) -> str:
     return f"* {prices}: {said}{beside}."
 
 
-def _worth_of_a_message(deciding: Deciding, policy: str) -> str:
-    """The price up to which the most used channel pays, sent to everyone who permits it."""
-    row = deciding.policy[(deciding.policy["policy"] == policy) & (deciding.policy["estimator"] == "dr")].iloc[0]
-    if row["refused"] or row["sent_share"] == 0:
-        return ""
-    channel = policy.removeprefix("everyone ")
-    paid = deciding.costs.iloc[0][channel] + deciding.costs.iloc[0]["fatigue"]
-    worth = {end: row[f"gain_per_1000{end}"] / PER / row["sent_share"] + paid for end in ("", "_low", "_high")}
-    return (
-        f"Sent to everyone who permits it, a message by {channel} brings {worth['']:,.2f} [{worth['_low']:,.2f}, "
-        f"{worth['_high']:,.2f}]: that is the price, fatigue included, up to which it pays."
-    )
+def _worth_of_messages(deciding: Deciding) -> str:
+    """What a message by each channel brings, sent to everyone who permits it."""
+    costs = deciding.costs.iloc[0]
+    table = deciding.policy[
+        (deciding.policy["prices"] == costs["prices"]) & (deciding.policy["estimator"] == "dr")
+    ]
+    worth = []
+    for row in (row for _, row in table.iterrows() if row["policy"].startswith(EVERYONE)):
+        channel = row["policy"].removeprefix(EVERYONE)
+        if not row["refused"] and row["sent_share"] > 0:
+            paid = costs[channel] + costs["fatigue"]
+            each = {
+                end: row[f"gain_per_1000{end}"] / PER / row["sent_share"] + paid for end in ("", "_low", "_high")
+            }
+            worth.append(f"{each['']:,.2f} [{each['_low']:,.2f}, {each['_high']:,.2f}] ({channel})")
+    return ", ".join(worth)
 
 
 def _advice(table: pd.DataFrame) -> str:

@@ -24,7 +24,7 @@ def plot_policies(deciding: Deciding) -> Figure:
     lists = list(dict.fromkeys(table["prices"]))
     rows = (len(lists) + 1) // 2
     figure, axes = plt.subplots(
-        rows, min(2, len(lists)), figsize=(8.8, 1.2 + 2.1 * rows), sharey=True, squeeze=False
+        rows, min(2, len(lists)), figsize=(8.8, 1.2 + rows * (0.7 + 0.36 * len(names))), sharey=True, squeeze=False
     )
     for ax, prices in zip(axes.flat, lists, strict=False):
         part = table[table["prices"] == prices]
