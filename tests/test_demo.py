@@ -12,7 +12,16 @@ from journeybook.datasets.demo import build_demo, draw_households
 from journeybook.tables import SCHEMAS, schema_of
 
 SEED, SCALE = 4, 0.06
-SIMULATED = ("customer_records", "consents", "third_party", "contacts", "events", "experiment", "factorial", "ongoing")
+SIMULATED = (
+    "customer_records",
+    "consents",
+    "third_party",
+    "contacts",
+    "events",
+    "experiment",
+    "factorial",
+    "ongoing",
+)
 
 
 def simulate_into(folder: Path, *, seed: int, threads: int) -> None:
