@@ -16,7 +16,7 @@ from journeybook import channel_response as cr
 from journeybook.channel_response import sentences
 from journeybook.channel_response.models import BASES, log_odds
 from journeybook.channel_response.quality import difference, gain
-from journeybook.channel_response.study import GAIN_SHARES
+from journeybook.channel_response.study import GAIN_SHARES, _chosen
 from journeybook.statistics import stream
 
 
@@ -153,6 +153,17 @@ def test_the_plain_call_of_imbalanced_learn_says_the_same(study):
     assert cr.refitted_alone(contacts, split, found.model("logistic", "undersample")) == 0
     moved = dataclasses.replace(split, fit=split.fit[:-500])
     assert cr.refitted_alone(contacts, moved, found.model("logistic", "undersample")) > 1e-4
+
+
+@pytest.mark.parametrize(("gained", "chosen"), [(0.0005, "none"), (0.02, "smote")])
+def test_a_resampled_model_must_be_better_beyond_chance(gained, chosen):
+    rng = np.random.default_rng(3)
+    person = rng.integers(300, size=3000)
+    plain = rng.exponential(0.3, size=3000)
+    # Ten contacts of a person share their luck: the standard error of the mean is 0.1 / sqrt(300) = 0.006.
+    lost = {("forest", "none"): plain, ("stack", "smote"): plain - gained + rng.normal(0, 0.1, size=300)[person]}
+    lost["stack", "smote"] += (plain - lost["stack", "smote"]).mean() - gained
+    assert _chosen(lost, {"none": "forest"}, person)[1] == chosen
 
 
 def test_paired_differences(study):

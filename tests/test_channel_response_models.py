@@ -82,7 +82,7 @@ def test_many_levels_become_a_cross_fitted_rate():
     encode = pipeline.named_steps["encode"]
     fitted = encode.fit_transform(rows[["shop"]], rows["responded"])
     assert fitted.shape == (6000, 1)
-    own = TargetEncoder(target_type="binary", random_state=encode.transformers[1][1][0].random_state)
+    own = TargetEncoder(target_type="binary", random_state=encode.transformers[1][1][1].random_state)
     expected = own.fit_transform(rows[["shop"]], rows["responded"])
     assert np.corrcoef(fitted[:, 0], expected[:, 0])[0, 1] == pytest.approx(1)
     # Pure noise: a rate that had seen its own row would seem to predict.

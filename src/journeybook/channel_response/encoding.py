@@ -7,6 +7,7 @@ import pandas as pd
 from imblearn.base import BaseSampler
 from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 from imblearn.under_sampling import RandomUnderSampler
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import make_pipeline
@@ -67,8 +68,8 @@ def encoding(features: pd.DataFrame, *, rng: np.random.Generator) -> Encoding:
     words = [name for name in texts if name not in many]
     seed = int(rng.integers(2**31))
     fill = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
-    rates = make_pipeline(TargetEncoder(target_type="binary", random_state=seed), StandardScaler())
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, min_frequency=RARE_LEVEL)
+    rates = make_pipeline(clone(codes), TargetEncoder(target_type="binary", random_state=seed), StandardScaler())
     parts = [
         ("numbers", fill, numbers),
         ("levels", rates, many),

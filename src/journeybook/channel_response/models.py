@@ -202,7 +202,12 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
 
 def log_loss(probability: np.ndarray, responded: np.ndarray) -> float:
     """Return the mean log loss in nats of probabilities above 0 and below 1."""
-    return float(-np.mean(np.log(np.where(responded == 1, probability, 1 - probability))))
+    return float(row_losses(probability, responded).mean())
+
+
+def row_losses(probability: np.ndarray, responded: np.ndarray) -> np.ndarray:
+    """Return the log loss of each row, in nats, shape (n,)."""
+    return -np.log(np.where(responded == 1, probability, 1 - probability))
 
 
 def _corrected_loss(responded: np.ndarray, probability: np.ndarray, *, shift: float) -> float:

@@ -132,11 +132,15 @@ def describe_choice(comparison: MethodComparison) -> str:
     """Say which model was chosen, how, and how it did."""
     row, chosen = comparison.row(calibrated=True), comparison.chosen
     by_lot = row["n_responses"] / row["n_rows"]
-    model = f"{METHOD_NAMES[chosen.method]} {_RESAMPLED[chosen.resampling]}"
+    why = (
+        "the least log loss of those without resampling on the calibration contacts, where none with it is better"
+    )
+    if chosen.resampling != "none":
+        why = "a log loss on the calibration contacts below that of the best without resampling"
     return (
-        f"The page goes on with {model}, which has the least log loss on the calibration contacts. On the test "
-        f"its ROC AUC is {_with_interval(row, 'roc_auc')} and its PR AUC {_with_interval(row, 'pr_auc')}, where a "
-        f"draw by lot has {by_lot:.3f}."
+        f"The page goes on with {_plain(chosen.method)} {_RESAMPLED[chosen.resampling]}: it has {why} beyond "
+        f"chance. On the test its ROC AUC is {_with_interval(row, 'roc_auc')} and its PR AUC "
+        f"{_with_interval(row, 'pr_auc')}, where a draw by lot has {by_lot:.3f}."
     )
 
 

@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import StackingClassifier
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OrdinalEncoder, TargetEncoder
+from sklearn.preprocessing import OrdinalEncoder
 from xgboost import XGBClassifier
 
 from journeybook.channel_response.contacts import ContactFrame
@@ -222,19 +222,14 @@ def _forget_rare_levels(encoder: ColumnTransformer, levels: Mapping[str, tuple[s
     for _, part, names in encoder.transformers_:
         steps = [step for _, step in part.steps] if isinstance(part, Pipeline) else [part]
         for step in steps:
-            if not isinstance(step, OrdinalEncoder | TargetEncoder):
+            if not isinstance(step, OrdinalEncoder):
                 continue
             for i, name in enumerate(names):
                 kept = np.isin(step.categories_[i], levels[name])
-                if isinstance(step, TargetEncoder):
-                    # A level that is not there gets the mean rate.
-                    step.categories_[i] = step.categories_[i][kept]
-                    step.encodings_[i] = step.encodings_[i][kept]
-                else:
-                    places = np.cumsum(~kept)
-                    pooled = [RARE if at == 1 else f"{RARE} {at}" for at in places[~kept]]
-                    step.categories_[i] = step.categories_[i].astype(object)
-                    step.categories_[i][~kept] = pooled
+                places = np.cumsum(~kept)
+                pooled = [RARE if at == 1 else f"{RARE} {at}" for at in places[~kept]]
+                step.categories_[i] = step.categories_[i].astype(object)
+                step.categories_[i][~kept] = pooled
 
 
 def _same_bytes(saved: bytes) -> bytes:

@@ -18,11 +18,12 @@ from journeybook.channel_response.models import (
     calibrated_model,
     corrected,
     fit_together,
-    log_loss,
     prior_shift,
     response_pipelines,
+    row_losses,
     stacked,
 )
+from journeybook.channel_response.off_policy import clustered_error
 from journeybook.channel_response.quality import (
     Quality,
     difference,
@@ -61,7 +62,8 @@ class MethodComparison:
             their intervals; calibration does not change them.
         people: The chosen model on all test contacts, on those of people met in training and of new people.
         models: Every fitted model, a method and resampling each; they serve all channels.
-        chosen: The model with the least log loss on the calibration contacts, once calibrated.
+        chosen: The model with the least log loss on the calibration contacts, once calibrated; without resampling,
+            unless one with it is better there beyond chance.
         probability: Its calibrated probabilities of the test contacts, shape (test,).
         responded: What the test contacts did, shape (test,).
         weights: Bootstrap weights of the test contacts, whole people drawn, shape (n_draws, test).
@@ -150,12 +152,12 @@ def compare_methods(
     models = [by_key[m, r] for m in METHODS for r in RESAMPLINGS]
     rate = float(table["responded"].iloc[split.fit].mean())
     judged = at_once(delayed(_judge)(model, test, weights, channels, rate=rate) for model in models)
-    losses = {
-        key: log_loss(m.probability(calibrate, calibrated=True), calibrate["responded"].to_numpy())
-        for key, m in by_key.items()
+    lost = {
+        key: row_losses(model.probability(calibrate, calibrated=True), calibrate["responded"].to_numpy())
+        for key, model in by_key.items()
     }
-    best = {r: min((losses[m, r], m) for m in METHODS)[1] for r in RESAMPLINGS}
-    chosen = min(models, key=lambda model: losses[model.method, model.resampling])
+    best = {r: min((lost[m, r].mean(), m) for m in METHODS)[1] for r in RESAMPLINGS}
+    chosen = by_key[_chosen(lost, best, contacts.rows["person"].to_numpy()[split.calibrate])]
     probability = chosen.probability(test, calibrated=True)
     pooled = {(m.method, m.resampling): found.pooled for m, found in zip(models, judged, strict=True)}
     return MethodComparison(
@@ -171,6 +173,16 @@ def compare_methods(
         responded=responded,
         weights=weights,
     )
+
+
+def _chosen(
+    lost: Mapping[tuple[str, str], np.ndarray], best: Mapping[str, str], person: np.ndarray
+) -> tuple[str, str]:
+    """The best model without resampling, unless one with it loses less beyond chance (95 %, clustered)."""
+    plain = (best["none"], "none")
+    first = min(lost, key=lambda key: lost[key].mean())
+    gained = lost[plain] - lost[first]
+    return first if gained.mean() > norm.ppf(0.975) * clustered_error(gained - gained.mean(), person) else plain
 
 
 def _fit_all(
