@@ -45,6 +45,16 @@ def test_the_statistic_is_pearson_s_and_with_independent_links_so_is_the_p_value
     assert found.p_value == pytest.approx(expected.pvalue, abs=0.02)
 
 
+def test_of_two_groups_and_two_targets_it_is_the_t_test_of_what_each_person_moves():
+    counts = people_counts(np.random.default_rng(9), n_people=12)[..., :2]
+    seen = counts.sum(axis=0)
+    share = seen[:, 0].sum() / seen.sum()
+    second = seen[1].sum() / seen.sum()
+    moved = counts[:, 1, 0] - share * counts[:, 1].sum(axis=1)
+    moved = moved - second * (counts[..., 0].sum(axis=1) - share * counts.sum(axis=(1, 2)))
+    assert rao_scott(counts).p_value == pytest.approx(stats.ttest_1samp(moved, 0).pvalue, rel=1e-9)
+
+
 def test_saying_everything_twice_changes_no_p_value():
     counts = people_counts(np.random.default_rng(4))
     once, twice = rao_scott(counts), rao_scott(2 * counts)
