@@ -98,14 +98,14 @@ def decisions(
     known = rows["propensity"] if "propensity" in rows else pd.Series(np.nan, index=rows.index)
     return Decisions(
         actions=actions,
-        taken=places.get_indexer(rows["channel"]),
+        taken=places.get_indexer(pd.Index(rows["channel"])),
         propensity=known.to_numpy(dtype=float, na_value=np.nan),
         responded=rows["responded"].to_numpy(dtype=float),
         allowed=allowed,
         probability=np.column_stack(
             [model.probability(features.assign(channel=name), calibrated=True) for name in actions]
         ),
-        answered=places.get_indexer(_answered_last(contacts, response_window_days))[positions],
+        answered=places.get_indexer(pd.Index(_answered_last(contacts, response_window_days)))[positions],
         person=rows["person"].to_numpy(),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -100,16 +101,19 @@ def decide(
     """
     if why_not := _why_not(model, contacts, split):
         return _undecided(why_not)
-    rules = {
-        "permitted": permitted,
-        "max_messages_28d": max_messages_28d,
-        "response_window_days": response_window_days,
-    }
-    test = decisions(model, contacts, split.test, **rules)
+    laid_out = partial(
+        decisions,
+        model,
+        contacts,
+        permitted=permitted,
+        max_messages_28d=max_messages_28d,
+        response_window_days=response_window_days,
+    )
+    test = laid_out(split.test)
     value = value_of_a_response(contacts, split, value_per_response=value_per_response)
     if value is None:
         return _undecided("No response has a `value`, and `value_per_response` is not given.", test=test)
-    calibrate = decisions(model, contacts, split.calibrate, **rules)
+    calibrate = laid_out(split.calibrate)
     lists = price_list(costs, test.actions[:-1], value_per_response=value)
     worn = value * fatigue_loss(model, contacts, split)
     thresholds, records, choices = [], [], {}
@@ -213,7 +217,8 @@ def true_values(deciding: Deciding, contacts: ContactFrame, split: Split, truth:
 
 
 def _undecided(why_not: str, *, test: Decisions | None = None) -> Deciding:
-    return Deciding(why_not, np.nan, *(pd.DataFrame() for _ in range(3)), choices={}, test=test)
+    empty = pd.DataFrame()
+    return Deciding(why_not, np.nan, costs=empty, thresholds=empty, policy=empty, choices={}, test=test)
 
 
 def _why_not(model: ResponseModel, contacts: ContactFrame, split: Split) -> str:

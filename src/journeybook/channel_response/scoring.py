@@ -32,7 +32,7 @@ def score_file(folder: Path, source: Path, target: Path | None) -> str | None:
     try:
         scored = score_rows(model, rows)
     except ValueError as error:
-        raise JourneybookError(f"{source}: {error}") from None
+        raise JourneybookError(f"--input {source}: {error}") from None
     if target is None:
         return scored.to_csv(index=False)
     _write(scored, target, source=source)

@@ -23,7 +23,7 @@ def describe_deciding(deciding: Deciding, *, has_ledger: bool) -> str:
             f"Sent to all who permit it, a message brings {worth}: a price above that, fatigue included, loses."
         )
     said.append("Gains over sending nothing per 1,000 decisions, where message costs are\n")
-    told = [_told(str(prices), part.set_index("policy")) for prices, part in table.groupby("prices", sort=False)]
+    told = [_told(str(prices), part) for prices, part in table.groupby("prices", sort=False)]
     said = [" ".join(said), *told, ""]
     limits = (
         "**What it does not show.** What comes after: each decision is valued in the situation that the logged "
@@ -48,7 +48,7 @@ def describe_true_values(deciding: Deciding, true: pd.DataFrame) -> str:
     counts = ", ".join(f"{n:.0f} of {m:.0f} ({name})" for name, n, m in share.itertuples())
     ranks = []
     for prices, part in told[told["estimator"] == "dr"].groupby("prices", sort=False):
-        best = part.loc[part["profit_per_1000_true"].idxmax()]
+        best = part.iloc[part["profit_per_1000_true"].argmax()]
         ranks.append(f"at {prices} {best['policy']} ({best['gain_per_1000_true']:+,.0f} over nothing)")
     return (
         f"The intervals of the policies' values hold the true value in {counts}; being of the same contacts, they "
@@ -60,8 +60,7 @@ def describe_uplift(found: Uplift) -> str:
     """Say whom a message moves, and how many sure visitors the other ranking would have paid to reach."""
     if found.why_not:
         return f"No effect is told. {found.why_not}"
-    rows = found.rankings.set_index("ranking")
-    ours, theirs, apart = rows.loc["uplift"], rows.loc["response"], rows.loc["difference"]
+    ours, theirs, apart = (_of(found.rankings, "ranking", name) for name in ("uplift", "response", "difference"))
     whole = found.curve[found.curve["contacted_share"] == 1].iloc[0]
     clear = apart["sure_visitors_high"] < 0 or apart["sure_visitors_low"] > 0
     paid = theirs["anyway_per_1000"] / theirs["responses_per_1000"]
@@ -89,7 +88,7 @@ def describe_uplift(found: Uplift) -> str:
 
 def describe_true_uplift(true: pd.DataFrame) -> str:
     """Say how the estimates stand to the true effects."""
-    ours, theirs = (true.set_index("ranking").loc[name] for name in ("uplift", "response"))
+    ours, theirs = (_of(true, "ranking", name) for name in ("uplift", "response"))
     return (
         f"By the true probabilities the likeliest {theirs['reached_share']:.0%} to respond hold "
         f"{theirs['sure_visitors']:,.0f} sure visitors, the first {ours['reached_share']:.0%} by effect "
@@ -103,15 +102,15 @@ def deciding_figures(deciding: Deciding, found: Uplift) -> dict[str, float]:
     if not deciding.why_not:
         figures["value_per_response"] = deciding.value_per_response
         table = deciding.policy
-        ours = table[(table["policy"] == MODEL) & (table["estimator"] == "dr")].iloc[0]
+        ours = _of(table[table["estimator"] == "dr"], "policy", MODEL)
         figures |= {f"policy_gain_per_1000{end}": ours[f"gain_per_1000{end}"] for end in ("", "_low", "_high")}
         figures |= {"policy_sent_share": ours["sent_share"], "policy_effective_n": ours["effective_n"]}
     if not found.why_not:
-        rows = found.rankings.set_index("ranking")
-        figures |= {f"qini_uplift{end}": rows.loc["uplift", f"qini{end}"] for end in ("", "_low", "_high")}
-        figures["qini_response"] = rows.loc["response", "qini"]
-        figures["sure_visitors_by_response"] = rows.loc["response", "sure_visitors"]
-        figures["sure_visitors_by_uplift"] = rows.loc["uplift", "sure_visitors"]
+        ours, theirs = (_of(found.rankings, "ranking", name) for name in ("uplift", "response"))
+        figures |= {f"qini_uplift{end}": ours[f"qini{end}"] for end in ("", "_low", "_high")}
+        figures["qini_response"] = theirs["qini"]
+        figures["sure_visitors_by_response"] = theirs["sure_visitors"]
+        figures["sure_visitors_by_uplift"] = ours["sure_visitors"]
     return figures
 
 
@@ -120,15 +119,16 @@ def _costs_given(deciding: Deciding) -> bool:
 
 
 def _told(prices: str, table: pd.DataFrame) -> str:
-    """One line on one set of costs; `table` has the doubly robust rows by policy."""
-    ours = table.loc[MODEL]
+    """One line on one set of costs; `table` has its doubly robust rows."""
+    ours = _of(table, "policy", MODEL)
     if ours["refused"]:
         return f"* {prices}: refused, for {ours['refused']}."
-    others = table[(table["refused"] == "") & ~table.index.isin([MODEL, LIKELIEST, NOTHING])]
-    best = others.loc[[others["gain_per_1000"].idxmax()]] if len(others) else others
-    beside = "".join(f"; {name}: {_ends(row, 'gain_per_1000', '+,.0f')}" for name, row in best.iterrows())
+    others = table[(table["refused"] == "") & ~table["policy"].isin([MODEL, LIKELIEST, NOTHING])]
     said = f"the policy writes at {ours['sent_share']:.0%} and gains {_ends(ours, 'gain_per_1000', '+,.0f')}"
-    return f"* {prices}: {said}{beside}."
+    if len(others):
+        best = others.iloc[others["gain_per_1000"].argmax()]
+        said += f"; {best['policy']}: {_ends(best, 'gain_per_1000', '+,.0f')}"
+    return f"* {prices}: {said}."
 
 
 def _worth_of_messages(deciding: Deciding) -> str:
@@ -160,6 +160,11 @@ def _advice(table: pd.DataFrame) -> str:
     return f"Give your own `costs`. A gain is shown where message costs are {', '.join(clear)}" + (
         "." if len(clear) == len(ours) else ", and not at the other prices."
     )
+
+
+def _of(table: pd.DataFrame, column: str, name: str) -> pd.Series:
+    """The first row of a name."""
+    return table[table[column] == name].iloc[0]
 
 
 def _ends(row: pd.Series, name: str, form: str) -> str:

@@ -1,6 +1,7 @@
 """Response is not effect: whom a message moves, beside who responds."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,7 +65,7 @@ def uplift_study(deciding: Deciding, weights: np.ndarray) -> Uplift:
     test = deciding.test
     if test is None:
         return _untold(deciding.why_not)
-    inside = test.allowed[:, : test.nothing].any(axis=1)
+    inside = np.any(test.allowed[:, : test.nothing], axis=1)
     own = part_of(test, inside)
     message = np.where(own.allowed, own.probability, -np.inf)[:, : own.nothing].argmax(axis=1)
     nothing = np.full(len(message), own.nothing)
@@ -158,7 +159,7 @@ def true_uplift(found: Uplift, contacts: ContactFrame, split: Split, truth: pd.D
     areas = np.stack([qini((sent - unsent)[order], np.ones((1, len(order)))) for order in orders])
     table = _rankings(sent, unsent, orders, areas, np.arange(len(own)))
     error = (found.rankings["qini_high"] - found.rankings["qini_low"]) / 2 / norm.ppf(0.975)
-    kept = table[[name for name in table if not name.endswith(("_low", "_high"))]]
+    kept = table[[name for name in table if not str(name).endswith(("_low", "_high"))]]
     return kept.assign(errors_off=(found.rankings["qini"] - table["qini"]) / error)
 
 
@@ -188,7 +189,7 @@ def _rankings(
         (means[0] - means[1], influences[0] - influences[1], areas[0] - areas[1]),
     ]
     for name, (mean, influence, area) in zip((*RANKINGS, "difference"), rows, strict=True):
-        record = {"ranking": name, "n_contacts": n, **_with_ends("qini", PER * area)}
+        record: dict[str, Any] = {"ranking": name, "n_contacts": n, **_with_ends("qini", PER * area)}
         record |= {"reached_share": REACHED_SHARE, "n_reached": n_reached}
         for figure, at, off in zip(measured, mean, influence, strict=True):
             half = norm.ppf(0.975) * clustered_error(off, person)
