@@ -138,3 +138,4 @@ def test_the_truth_is_said_whether_it_was_found_or_not():
     text = says.describe_planted_types(PlantedTypes(3, 500, 0.91, 0.96, 0.93))
     assert "Rand index of 0.91" in text
     assert "would be 0.93" in text
+    assert "sessions were grouped" in says.describe_planted_types(None)

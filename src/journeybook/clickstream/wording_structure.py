@@ -79,7 +79,9 @@ def describe_memory_within_types(memory: pd.DataFrame) -> str:
 def describe_groups(found: GroupDifferences) -> str:
     """Return where groups differ, and what a plain chi-square would have said."""
     if found.table.empty:
-        why = "; ".join(f"{name}: {why}" for name, why in found.left_out.items())
+        reasons = [f"{name}: {why}" for name, why in found.left_out.items()]
+        reasons += [f"{name}: too few visitors" for name in found.compared]
+        why = "; ".join(reasons)
         return f"**What we see.** No groups can be compared{f' ({why})' if why else ''}."
     table = found.table
     clear = table[table["differs"]].sort_values("cramers_v", ascending=False)
@@ -190,8 +192,10 @@ def describe_planted_fault(planted: PlantedFault) -> str:
     )
 
 
-def describe_planted_types(planted: PlantedTypes) -> str:
-    """Return how the planted types were found again."""
+def describe_planted_types(planted: PlantedTypes | None) -> str:
+    """Return how the planted types were found again; they are of people, so None where sessions were grouped."""
+    if planted is None:
+        return "**Against the truth.** Types were planted in people; too few are known here, so sessions were grouped."
     return (
         f"**Against the truth.** {planted.n_planted} types were planted. The groups agree with them by an "
         f"adjusted Rand index of {planted.agreement:.2f}, and {planted.accuracy:.0%} of {planted.n_people:,} "
