@@ -195,7 +195,7 @@ def describe_planted_fault(planted: PlantedFault) -> str:
 def describe_planted_types(planted: PlantedTypes | None) -> str:
     """Return how the planted types were found again; they are of people, so None where sessions were grouped."""
     if planted is None:
-        return "**Against the truth.** Types were planted in people; too few are known here, so sessions were grouped."
+        return "**Against the truth.** Types were planted in people; too few are known, so sessions were grouped."
     return (
         f"**Against the truth.** {planted.n_planted} types were planted. The groups agree with them by an "
         f"adjusted Rand index of {planted.agreement:.2f}, and {planted.accuracy:.0%} of {planted.n_people:,} "
