@@ -8,6 +8,7 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from test_channel_response_off_policy import drawn, made
 
 from journeybook.channel_response import contact_frame, split_contacts
@@ -28,7 +29,7 @@ from journeybook.channel_response.sentences_deciding import (
     describe_true_values,
 )
 from journeybook.channel_response.splits import Split
-from journeybook.channel_response.uplift import uplift_study
+from journeybook.channel_response.uplift import doubly_robust_scores, uplift_study
 from journeybook.statistics import stream
 from journeybook.tables import open_run, permitted_at, permitted_people, store
 
@@ -215,6 +216,20 @@ def test_profit_is_value_times_response_less_what_is_paid(deciding):
         assert part["responses_per_1000"].to_numpy() == pytest.approx(1000 * rate)
 
 
+def test_the_gain_is_paired(deciding):
+    """A regression of each contact's difference on a constant, clustered by person, by statsmodels."""
+    test, chosen = deciding.test, deciding.choices["as given", "expected profit"]
+    listed = deciding.costs.iloc[0]
+    charged = np.array([*(listed[name] + listed["fatigue"] for name in test.actions[:-1]), 0.0])
+    ours, nothing = (doubly_robust_scores(test, to) for to in (chosen, np.full(len(chosen), test.nothing)))
+    apart = 1000 * (deciding.value_per_response * (ours - nothing) - charged[chosen])
+    fitted = sm.OLS(apart, np.ones(len(apart))).fit(cov_type="cluster", cov_kwds={"groups": test.person})
+    row = deciding.policy.query("policy == 'expected profit' and estimator == 'dr'").iloc[0]
+    assert row["gain_per_1000"] == pytest.approx(fitted.params[0])
+    found = row[["gain_per_1000_low", "gain_per_1000_high"]].to_numpy(dtype=float)
+    assert found == pytest.approx(fitted.conf_int()[0], rel=1e-6)
+
+
 def test_a_value_is_the_mean_of_the_training_responses(logged):
     contacts, split = framed(logged)
     rows = contacts.rows.iloc[split.training]
@@ -248,6 +263,21 @@ def test_the_threshold_moves_where_the_model_is_clearly_wrong():
     assert at["gain_per_1000"] > 2 * at["error_per_1000"] > 0
     clear = moved[moved["gain_per_1000"] > 2 * moved["error_per_1000"]]
     assert at["gain_per_1000"] == clear["gain_per_1000"].max()
+
+
+def test_the_policy_keeps_to_the_threshold_chosen(logged):
+    costs = {"email": 0.2, "sms": 0.1}
+    found = decided(logged, bias=1.5, costs=costs)
+    threshold = found.thresholds.loc[found.thresholds["chosen"], "threshold"].item()
+    assert threshold > 0, "a model that expects too much of messages is held back"
+    listed = found.costs.iloc[0]
+    charged = np.array([*(listed[name] + listed["fatigue"] for name in found.test.actions[:-1]), 0.0])
+    message, gain = found.test.best_message(charged, value_per_response=found.value_per_response)
+    wanted = np.where(gain > threshold, message, found.test.nothing)
+    assert found.choices["as given", "expected profit"].tolist() == wanted.tolist()
+    assert ((gain > 0) & (gain <= threshold)).any()
+    likeliest = found.choices["as given", "as many, to the likeliest"]
+    assert (likeliest != found.test.nothing).sum() == (wanted != found.test.nothing).sum()
 
 
 def test_the_trial_of_a_threshold_is_its_paired_value():
