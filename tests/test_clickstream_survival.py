@@ -54,6 +54,22 @@ def test_survival_by_hand(steps, model):
     )
 
 
+def test_survival_in_words(steps, model):
+    found = page.session_survival(steps, model, longest=3, n_draws=50, rng=np.random.default_rng(1))
+    said = page.describe_survival(found)
+    assert "Half of the sessions have ended after 2 events; the longest has 5. 67% go on after the first" in said
+    short = page.session_survival(steps, model, longest=1, n_draws=50, rng=np.random.default_rng(1))
+    assert "More than half of the sessions go on beyond 1 events" in page.describe_survival(short)
+    assert "says the same" in said
+
+
+def test_flow_and_times_in_words(steps):
+    said = page.describe_flow(page.step_flow(steps, n_steps=3, most=3))
+    assert "Most sessions begin on `a` (67%). Within 3 events 33% have left and 50% have converted" in said
+    times = page.time_to_conversion(steps, n_draws=5, rng=np.random.default_rng(1))
+    assert "Half of those who convert take at most 2 events" in page.describe_times(times)
+
+
 def test_the_sum_of_survival_is_the_mean_length(model):
     """Steps to the end are the events and, where a session leaves, the step into exit."""
     by_chain = page.survival_by_chain(model, longest=400)

@@ -12,7 +12,10 @@ def describe_counts(counts: StepCounts) -> str:
     """Return what was read, what was set aside, and what an interval stands for."""
     if counts.aggregated:
         read = f"{counts.n_events:,} aggregated paths walked {counts.n_sessions:,} times"
-        people = "Nothing is known of people, so every step is taken for a new person's: intervals are too narrow."
+        people = (
+            "Nothing is known of people, so every step is taken for a new person's: intervals are too narrow. "
+            "Such paths do not tell sessions apart: how long they live, their ways and the funnel are left out."
+        )
     else:
         read = f"{counts.n_events:,} events in {counts.n_sessions:,} sessions"
         unknown = counts.n_clusters - counts.n_people
@@ -38,7 +41,7 @@ def describe_counts(counts: StepCounts) -> str:
         counts.n_unplaced
     )
     if not counts.aggregated:
-        aside.append(f"{counts.n_one_event:,} sessions hold one event, a visit that ended at once")
+        aside.append(f"sessions of one event, visits that ended at once: {counts.n_one_event:,}")
     if counts.n_cut_by_log:
         aside.append(f"{counts.n_cut_by_log:,} sessions may have been cut by the edges of the log")
     beside = "; ".join(aside)
@@ -113,19 +116,21 @@ def describe_survival(survival: Survival) -> str:
     """Return how long sessions live, and where the chain is wrong about it."""
     table = survival.table
     half = table.loc[table["share"] <= 0.5, "events"]
-    median = (
-        f"Half of the sessions have ended after {half.iloc[0]} events"
-        if len(half)
-        else (f"More than half of the sessions go on beyond {table['events'].max()} events")
-    )
-    out = table[(table["by_chain"] < table["share_low"]) | (table["by_chain"] > table["share_high"])]
+    if len(half):
+        n_events = int(half.iloc[0])
+        median = f"Half of the sessions have ended after {n_events} event{'s' * (n_events > 1)}"
+    else:
+        median = f"More than half of the sessions go on beyond {table['events'].max()} events"
+    # What the last digit told cannot show is no difference.
+    low, high = table["share_low"] - 0.0005, table["share_high"] + 0.0005
+    out = table[(table["by_chain"] < low) | (table["by_chain"] > high)]
     worst = table.loc[(table["by_chain"] - table["share"]).abs().idxmax()]
     text = (
         f"**What we see.** {median}; the longest has {survival.most_events:,}. "
         f"{table['share'].iloc[1]:.0%} go on after the first event. "
     )
     if out.empty:
-        text += "The chain of the first order says the same at every length. "
+        text += "At every length the chain of the first order says the same. "
     else:
         text += (
             f"The chain of the first order is outside the band at {len(out)} of {len(table) - 1} lengths, most at "
@@ -146,7 +151,7 @@ def describe_times(times: pd.DataFrame) -> str:
     for measure, row in middle.iterrows():
         digits = 0 if measure in ("events", "sessions") else 1
         value, low, high = (f"{row[name]:,.{digits}f}" for name in ("value", "value_low", "value_high"))
-        told.append(f"{value} {measure} ({low} to {high})")
+        told.append(f"{value} {str(measure).removesuffix('s' if value == '1' else '')} ({low} to {high})")
     return (
         f"**What we see.** Half of those who convert take at most {', '.join(told)}. "
         "**What it does not show.** How long the others would take: only ways that ended in a conversion are in "
