@@ -6,7 +6,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from journeybook.clickstream.chain import TransitionModel, fundamental
-from journeybook.clickstream.intervals import ChainDraws
+from journeybook.clickstream.elasticity import MOST_DENSE
+from journeybook.clickstream.intervals import ChainDraws, pool_rare
 from journeybook.clickstream.rates import clustered_rates
 from journeybook.clickstream.sessions import CONVERSION, START
 
@@ -25,7 +26,8 @@ def best_moments(chain: ChainDraws, *, kept_share: float) -> pd.DataFrame:
     An offer made at a state keeps `kept_share` of those who would leave there at that visit; they go on like the
     others. With p_e the chance of leaving and h that of conversion, it brings g = kept_share p_e h / (1 - p_e)
     conversions. There is one offer a session, so when to make it is a problem of optimal stopping (Bellman 1957):
-    V_i = max(g_i, sum over j of p_ij V_j). Which moment is best does not depend on `kept_share`.
+    V_i = max(g_i, sum over j of p_ij V_j). Which moment is best does not depend on `kept_share`. Of very many
+    states the `MOST_DENSE` visited most are told apart, and the others are one.
 
     Args:
         chain: The chain and its draws.
@@ -43,7 +45,10 @@ def best_moments(chain: ChainDraws, *, kept_share: float) -> pd.DataFrame:
     """
     if not 0 < kept_share <= 1:
         raise ValueError(f"kept_share is {kept_share}: it must be above 0 and at most 1.")
-    p, draws = np.asarray(chain.model.probabilities), chain.probabilities
+    visits = np.sort(np.bincount(chain.model.source, weights=chain.model.n))[::-1]
+    if len(visits) > MOST_DENSE:
+        chain = pool_rare(chain, least_visits=int(visits[MOST_DENSE - 1]))
+    p, draws = chain.model.probabilities, chain.probabilities
     gain, drawn = kept_share * offer_values(p), kept_share * offer_values(draws)
     waiting, waiting_drawn = waiting_values(p, gain), waiting_values(draws, drawn)
     reach = reach_probabilities(p)

@@ -13,8 +13,9 @@ def describe_counts(counts: StepCounts) -> str:
     if counts.aggregated:
         read = f"{counts.n_events:,} aggregated paths walked {counts.n_sessions:,} times"
         people = (
-            "Nothing is known of people, so every step is taken for a new person's: intervals are too narrow. "
-            "Such paths do not tell sessions apart: how long they live, their ways and the funnel are left out."
+            "Nothing is known of people, so intervals take every step for a new person's (Dirichlet), and are too "
+            "narrow. Nor do such paths tell sessions apart: how long they live, their ways and the funnel are "
+            "left out."
         )
     else:
         read = f"{counts.n_events:,} events in {counts.n_sessions:,} sessions"
