@@ -13,8 +13,8 @@ from journeybook.report.params import PARAMS, RUN_DEFAULTS, committed_parameters
 from journeybook.tables import SCHEMAS, schema_of
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
-# About 15 where a page asks two to five things, about twice that where it asks a dozen; about 12 lines each, of which a
-# call may take several.
+# About 15 where a page asks two to five things, about twice that where it asks a dozen; about 12 lines each, of
+# which a call may take several.
 MAX_CODE_CELLS = 32
 MAX_LINES = 15
 HEADINGS = ["Load and look", "Does it hold?", "The pitfall", "Limits", "Save"]

@@ -3,9 +3,9 @@
     python -m venv other && other/bin/pip install retentioneering==5.2.4
     python tests/benchmarks/clickstream_retentioneering.py --folder bench --python other/bin/python
 
-writes 5,000,000 events of 500,000 visitors with 18 names, each visitor one session, and has each of the two make the
-counts of steps in a process of its own; reading the file is part of it, importing libraries is not. Both must give the
-same counts. The page's function further puts visitors into the groups of the bootstrap.
+writes 5,000,000 events of 500,000 visitors with 18 names, each visitor one session, and has each of the two make
+the counts of steps in a process of its own; reading the file is part of it, importing libraries is not. Both must
+give the same counts. The page's function further puts visitors into the groups of the bootstrap.
 """
 
 import argparse
@@ -74,7 +74,8 @@ def main() -> None:
     parser.add_argument("--count", type=Path)
     asked = parser.parse_args()
     if asked.count:
-        return ours(asked.count)
+        ours(asked.count)
+        return
     import duckdb
 
     asked.folder.mkdir(parents=True, exist_ok=True)
