@@ -290,12 +290,16 @@ def test_intervals_hold_the_estimate_and_are_wider_where_people_differ(shop, cha
     clustered = page.transition_table(chain)
     assert (clustered["probability_low"] <= clustered["probability"] + 1e-12).all()
     assert (clustered["probability_high"] >= clustered["probability"] - 1e-12).all()
-    independent = page.transition_table(
-        page.draw_chains(count(shop), n_draws=200, rng=np.random.default_rng(1), independent=True)
+    # Enough draws for the ends to be steady to a few per cent of the width.
+    clustered, independent = (
+        page.transition_table(
+            page.draw_chains(count(shop), n_draws=4_000, rng=np.random.default_rng(1), independent=x)
+        )
+        for x in (False, True)
     )
     step = (clustered["source"] == "item") & (clustered["target"] == "cart")
     width = [(t["probability_high"] - t["probability_low"])[step].iloc[0] for t in (clustered, independent)]
-    assert width[0] > 1.15 * width[1]
+    assert width[0] > 1.1 * width[1]
 
 
 def test_drawing_people_covers_and_drawing_steps_does_not():

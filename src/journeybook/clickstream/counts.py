@@ -19,7 +19,8 @@ from journeybook.clickstream.sessions import (
     with_clusters,
 )
 
-_DIGITS = 3
+# Spreads neighbouring numbers over all groups.
+_MULTIPLIER = 0x45D9F3B
 _COUNTS = ("group", "source", "target", "n", "seconds")
 
 
@@ -94,17 +95,18 @@ def count_steps(
     if "path" in table.columns:
         return _count_paths(table)
     placed = with_clusters(table)
-    groups = cluster_groups(placed)
+    clusters = number_clusters(placed)
+    sizes = clusters.aggregate(n=clusters.count(), n_people=clusters.known.sum()).to_pandas().fillna(0).iloc[0]
     marked = mark_events(
-        _slim(placed.join(groups.drop("known"), "cluster")),
+        _slim(placed, clusters),
         conversion=conversion,
         session_gap_minutes=session_gap_minutes,
         least_events=least_events,
         most_events=most_events,
         least_pause_seconds=least_pause_seconds,
     )
+    marked = marked.mutate(group=_group(marked.cluster, many=bool(sizes["n"] > MOST_GROUPS)))
     found = _counted(marked, _near_edges(marked, table, session_gap_minutes))
-    sizes = groups.aggregate(n=groups.count(), n_people=groups.known.sum()).to_pandas().fillna(0).iloc[0]
     kept = found[found["fate"] == KEPT]
     exits = kept.groupby(["group", "target"], as_index=False)["n_exits"].sum().query("n_exits > 0")
     exits = exits.assign(seconds=0, exit=EXIT).set_axis(["group", "source", "n", "seconds", "target"], axis=1)
@@ -142,25 +144,44 @@ def cluster_groups(events: ibis.Table) -> ibis.Table:
         events: Events with `cluster`, `known` and `row`.
 
     Returns:
-        Columns `cluster`, `known`, `number` (from 1, in the order in which they first appear), `group`.
+        Columns `cluster`, `group`.
+    """
+    clusters = number_clusters(events)
+    many = ibis._.count().over() > MOST_GROUPS
+    group = ibis.ifelse(many, _group(clusters.number, many=True), _group(clusters.number, many=False))
+    return clusters.select("cluster", group=group)
+
+
+def number_clusters(events: ibis.Table) -> ibis.Table:
+    """Number people, and sessions of unknown visitors, by the order in which they first appear.
+
+    Returns:
+        Columns `cluster`, `known`, `number` (from 1).
     """
     clusters = events.group_by("cluster").aggregate(known=events.known.any(), first=events.row.min())
     # The rank, not the row: rows that may not be read must leave no trace in the groups.
-    ranked = clusters.mutate(number=ibis.row_number().over(order_by=clusters["first"]) + 1)
-    name = ranked.number.cast("string")
-    hashed = name.hexdigest("md5").substr(0, _DIGITS)
-    group = ibis.ifelse(ibis._.count().over() > MOST_GROUPS, hashed, name)
-    return ranked.select("cluster", "known", "number", group=group)
+    number = ibis.row_number().over(order_by=clusters["first"]) + 1
+    return clusters.select("cluster", "known", number=number.cast("int32"))
 
 
-def _slim(events: ibis.Table) -> ibis.Table:
+def _group(number: ibis.Value, *, many: bool) -> ibis.Value:
+    """Return the group of a cluster: its number or, of many, a hash of it (32-bit, multiply and shift)."""
+    if not many:
+        return number.cast("int64")
+    mixed = number.cast("int64")
+    for _ in range(2):
+        mixed = ((mixed ^ (mixed >> 16)) * _MULTIPLIER) % 2**32
+    return (mixed ^ (mixed >> 16)) % MOST_GROUPS
+
+
+def _slim(events: ibis.Table, clusters: ibis.Table) -> ibis.Table:
     """Keep what counting needs, with numbers for ids where there are ids of one kind: they sort faster."""
-    kept = [name for name in ("group", "event", "occurred_at", "position") if name in events.columns]
-    if "session_id" not in events.columns:
-        return events.select(*kept, person_id=events.number)
-    if "person_id" not in events.columns:
-        return events.select(*kept, session_id=events.number)
-    return events.select(*kept, "person_id", "session_id")
+    joined = events.join(clusters.select("cluster", "number"), "cluster")
+    kept = [name for name in ("event", "occurred_at", "position") if name in events.columns]
+    ids = {name: joined[name] for name in ("session_id", "person_id") if name in events.columns}
+    if len(ids) == 1:
+        ids = dict.fromkeys(ids, joined.number)
+    return joined.select(*kept, "known", cluster=joined.number, **ids)
 
 
 def _counted(marked: ibis.Table, near_edges: ibis.Value) -> pd.DataFrame:

@@ -90,12 +90,10 @@ def mark_events(
     """
     _check_rules(session_gap_minutes, least_events, most_events, least_pause_seconds)
     _check_names(events, conversion)
-    base, keys = _keyed(with_clusters(events))
-    base = _opened(base, keys, session_gap_minutes)
+    base, keys = _keyed(events if "cluster" in events.columns else with_clusters(events))
     # No event bears a reserved name, so that none converts where no conversion is named.
-    wanted = CONVERSION if conversion is None else conversion
-    base = base.mutate(converts=base.event == wanted, after=ibis.ifelse(base.before == wanted, base.place, 0))
-    base = _numbered(base, keys)
+    base = base.mutate(converts=base.event == (CONVERSION if conversion is None else conversion))
+    base = _numbered(_opened(base, keys, session_gap_minutes), keys)
     fates = [(_by_machine(base, most_events, least_pause_seconds), MACHINE)]
     fates += [(base.n_in_session < least_events, SHORT), (base.after_at > base.opening, AFTER)]
     return base.mutate(
@@ -137,38 +135,47 @@ def _keyed(base: ibis.Table) -> tuple[ibis.Table, list[str]]:
 
 
 def _opened(base: ibis.Table, keys: list[str], session_gap_minutes: float) -> ibis.Table:
-    """Add `place`, from 1, the event `before`, the `seconds` since, and whether one `opens` or is `final`."""
+    """Add `place`, from 1, where an event comes `after` a conversion, `seconds`, whether it `opens` or is `final`.
+
+    What is added is small, since the next window sorts it again.
+    """
     within = {"group_by": keys, "order_by": _order(base)}
-    found = {"place": ibis.row_number().over(**within) + 1, "before": base.event.lag().over(**within)}
-    found["following"] = base.event.lead().over(**within)
+    place = ibis.row_number().over(**within).cast("int32") + 1
+    found = {
+        "place": place,
+        "sold": base.converts.lag().over(**within),
+        "following": base.converts.lead().over(**within),
+    }
     if "occurred_at" in base.columns:
         found |= {
             "earlier": base.occurred_at.lag().over(**within),
             "later": base.occurred_at.lead().over(**within),
         }
     base = base.mutate(**found)
-    opens, final, seconds = base.before.isnull(), base.following.isnull(), ibis.literal(0, "int64")
+    opens, final, seconds = base.sold.isnull(), base.following.isnull(), ibis.literal(0, "int32")
     if "occurred_at" in base.columns:
         gap = ibis.interval(seconds=round(session_gap_minutes * 60))
         opens = opens | (base.given.isnull() & (base.occurred_at > base.earlier + gap))
         final = final | (base.given.isnull() & (base.later > base.occurred_at + gap))
-        seconds = base.occurred_at.epoch_seconds() - base.earlier.epoch_seconds()
-    return base.mutate(opens=opens, final=final, seconds=ibis.ifelse(opens, 0, seconds))
+        seconds = (base.occurred_at.epoch_seconds() - base.earlier.epoch_seconds()).cast("int32")
+    after = ibis.ifelse(base.sold, base.place, 0)
+    return base.mutate(opens=opens, final=final, after=after, seconds=ibis.ifelse(opens, 0, seconds))
 
 
 def _numbered(base: ibis.Table, keys: list[str]) -> ibis.Table:
-    """Add `session`, and of it the places where it is `opening` and `closing` and its times, and `after_at`.
+    """Add `session`, and of it the places where it is `opening` and `closing` and its times; `after_at`, `before`.
 
     Which of them a query does not ask for, the engine does not compute.
     """
     so_far = ibis.cumulative_window(group_by=keys, order_by=_order(base))
     from_here = ibis.window(group_by=keys, order_by=_order(base), preceding=0)
-    nowhere = ibis.null("int64")
+    nowhere = ibis.null("int32")
     found = {
         "opening": ibis.ifelse(base.opens, base.place, nowhere).max().over(so_far),
         "closing": ibis.ifelse(base.final, base.place, nowhere).min().over(from_here),
         "after_at": base.after.max().over(so_far),
         "number": base.opens.cast("int32").sum().over(so_far),
+        "before": base.event.lag().over(group_by=keys, order_by=_order(base)),
     }
     if "occurred_at" in base.columns:
         never = ibis.null(base.occurred_at.type())
