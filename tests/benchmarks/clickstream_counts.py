@@ -1,13 +1,13 @@
 """Page 08: from a Parquet file of events to counts of steps, beside the bare DuckDB query that does the same.
 
-    python tests/benchmarks/clickstream_counts.py --folder /tmp/bench --people 10000000
+    python tests/benchmarks/clickstream_counts.py --folder bench --people 10000000
 
-writes a file of ten events a person to the folder, counts its steps in a process of its own for each of the two, on
-two threads with 7 GB for the engine and 8 GiB of address space in use at most, prints time, processor time, the
-highest memory in use, their ratios and the exponent with which time grows from a tenth of the people, and removes the
-files. Both must give the same counts. The page's function further puts people into the groups of the bootstrap, counts
-machines, short sessions and those cut by the edges of the log; the bare query does none of that.
-With 10,000,000 people the files take about 2 GB, and the spilled rows of the engine up to 20 GB more.
+writes a file of ten events a person to the folder, counts its steps in a process of its own for each of the two,
+on two threads with 7 GB for the engine and 8 GiB of address space in use at most, prints time, processor time, the
+highest memory in use, their ratios and the exponent with which time grows from a tenth of the people, and removes
+the files. Both must give the same counts. The page's function further puts people into groups for the bootstrap,
+counts machines, short sessions and those cut by the edges of the log; the bare query does none of that. With
+10,000,000 people the files take about 2 GB, and the spilled rows of the engine up to 20 GB more.
 """
 
 import argparse
@@ -22,8 +22,10 @@ from pathlib import Path
 import duckdb
 import ibis
 
-EVENTS = """home search category offers product review basket delivery checkout payment account help blog stores
-wishlist compare login purchase""".split()
+EVENTS = [
+    *("home", "search", "category", "offers", "product", "review", "basket", "delivery", "checkout"),
+    *("payment", "account", "help", "blog", "stores", "wishlist", "compare", "login", "purchase"),
+]
 SETTINGS = {"threads": 2, "memory_limit": "7GB", "preserve_insertion_order": False}
 # Pauses of less than two minutes, and one of days after every five events; ids are those of the consent door.
 WRITE = """
@@ -96,7 +98,8 @@ def main() -> None:
     parser.add_argument("--count", nargs=2)
     asked = parser.parse_args()
     if asked.count:
-        return count(asked.count[0], Path(asked.count[1]), asked.folder)
+        count(asked.count[0], Path(asked.count[1]), asked.folder)
+        return
     asked.folder.mkdir(parents=True, exist_ok=True)
     times = {}
     for people in (asked.people // 10, asked.people):

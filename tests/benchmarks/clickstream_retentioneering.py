@@ -4,9 +4,10 @@
     python tests/benchmarks/clickstream_retentioneering.py --folder bench --python other/bin/python
 
 writes 5,000,000 events of 500,000 people with 18 names, has each of the two cut them into sessions at pauses of
-more than 30 minutes and count the steps, each in a process of its own, and prints wall and processor seconds. Reading
-the file is part of it, importing libraries is not. Both must give the same counts. The page's function further puts
-people into the groups of the bootstrap. The third line is retentioneering without sessions: a person is one path.
+more than 30 minutes and count the steps, each in a process of its own, and prints wall and processor seconds.
+Reading the file is part of it, importing libraries is not. Both must give the same counts. The page's function
+further puts people into the groups of the bootstrap. The third line is retentioneering without sessions: a person
+is one path.
 """
 
 import argparse
