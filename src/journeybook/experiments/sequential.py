@@ -254,8 +254,7 @@ def _staying(
     next_step: float,
     drift: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where the paths are that end a step inside, as quadrature points and weights fine enough for the next "
-    "step."""
+    """Where the paths are that end a step inside: quadrature points and weights fine enough for the next step."""
     if np.isnan(next_step):
         return at, mass
     low = max(-limit, drift * now - _REACH * np.sqrt(now))
