@@ -163,9 +163,15 @@ def test_waiting_is_the_best_of_all_policies(shop):
 
 
 def test_best_moments_do_not_depend_on_how_many_an_offer_keeps(shop):
-    counts = 100 * shop.probabilities
-    draws = np.random.default_rng(1).standard_gamma(counts, size=(50, *counts.shape))
-    drawn = ChainDraws(model=shop, counts=counts, draws=draws, clustered=False, level=0.95)
+    drawn = ChainDraws(
+        model=shop,
+        drawn=np.random.default_rng(1).standard_gamma(shop.n, size=(50, len(shop.n))),
+        minutes=np.zeros(len(shop.n)),
+        drawn_minutes=np.zeros((50, len(shop.n))),
+        timed=False,
+        clustered=False,
+        level=0.95,
+    )
     few, many = best_moments(drawn, kept_share=0.1), best_moments(drawn, kept_share=0.5)
     assert few["offer"].tolist() == many["offer"].tolist()
     assert set(few["offer"]) == {"now", "wait"}
