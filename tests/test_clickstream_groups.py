@@ -8,7 +8,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from walks import BROWSER, LAW, steps, walk
 
-from journeybook.clickstream.groups import _holm, compare_groups, rao_scott
+from journeybook.clickstream.groups import compare_groups, rao_scott
+from journeybook.statistics import holm
 
 
 def compare(table, **given):
@@ -111,7 +112,7 @@ def test_a_difference_is_found():
 
 def test_holm_as_in_statsmodels():
     p_values = np.random.default_rng(1).random(30) ** 3
-    np.testing.assert_allclose(_holm(p_values), multipletests(p_values, method="holm")[1], rtol=1e-12)
+    np.testing.assert_allclose(holm(p_values), multipletests(p_values, method="holm")[1], rtol=1e-12)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from scipy import stats
 
 from journeybook.clickstream.links import first_ranks, hashed, links, person_of
 from journeybook.clickstream.sessions import MOST_GROUPS
+from journeybook.statistics import holm
 
 GROUPINGS = ("device", "channel", "period", "visitor", "segment")
 OTHER = "(other)"
@@ -92,7 +93,7 @@ def compare_groups(
     found = [_compare(steps, name, n_periods, segments) for name in compared]
     tested = [row for rows in found for row in rows if row is not None]
     table = pd.DataFrame(tested, columns=[*_COLUMNS])
-    table["p_adjusted"] = _holm(table["p_value"].to_numpy(dtype=float))
+    table["p_adjusted"] = holm(table["p_value"].to_numpy(dtype=float))
     table["differs"] = table["p_adjusted"] <= alpha
     table["order"] = table["grouping"].map(wanted.index)
     table = table.sort_values(["order", "p_value", "state"], ignore_index=True).drop(columns="order")
@@ -303,12 +304,3 @@ def rao_scott(counts: NDArray[np.floating]) -> ClusteredTest:
     error = np.sqrt(np.diag(weights) * expected.ravel()).reshape(observed.shape)
     residual = np.divide(observed - expected, error, out=np.zeros_like(error), where=error > 0)
     return ClusteredTest(statistic, df, float(trace / df), p_value, residual)
-
-
-def _holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return p values adjusted by Holm (1979)."""
-    order = np.argsort(p_values, kind="stable")
-    grown = np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1))
-    adjusted = np.empty(len(order))
-    adjusted[order] = np.minimum(grown, 1.0)
-    return adjusted

@@ -7,6 +7,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
+from journeybook.statistics import holm
+
 CORRECTIONS = ("holm", "benjamini_hochberg", "benjamini_yekutieli", "dunnett")
 _FACTOR_NODES, _FACTOR_WEIGHTS = np.polynomial.hermite_e.hermegauss(96)
 _FACTOR_WEIGHTS = _FACTOR_WEIGHTS / _FACTOR_WEIGHTS.sum()
@@ -28,16 +30,6 @@ class Simultaneous:
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     p_adjusted: NDArray[np.float64]
-
-
-def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Holm's (1979) adjusted p values, which hold the family-wise error whatever the dependence.
-
-    >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    p, order, ranks = _ordered(p_values)
-    return _back(np.maximum.accumulate(p[order] * ranks[::-1]), order)
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:

@@ -52,3 +52,11 @@ def stamp(drawn: Axes | Figure, provenance: str) -> None:
     figure = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
     assert figure is not None
     figure.supxlabel(f"data: {provenance}", x=0.995, ha="right", fontsize=8, color=COLOURS["grey"])
+
+
+def say_nothing(ax: Axes, text: str) -> Axes:
+    """Write in empty axes why there is nothing to draw."""
+    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, color=COLOURS["grey"], wrap=True)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    return ax

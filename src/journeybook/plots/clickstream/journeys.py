@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from journeybook.clickstream import CONVERSION
-from journeybook.plots import COLOURS
+from journeybook.plots import COLOURS, say_nothing
 
 _STYLES = {
     "markov_removal": ("removal (exact)", "blue", "o"),
@@ -32,7 +32,7 @@ def plot_attribution(table: pd.DataFrame, planted: pd.Series | None = None, ax: 
     ax = ax or plt.subplots(figsize=(8.8, 5.4))[1]
     ax.set_title("Who is credited with the conversions")
     if table.empty:
-        return _nothing(ax, "nothing can be attributed")
+        return say_nothing(ax, "nothing can be attributed")
     channels = list(dict.fromkeys(table["channel"]))[::-1]
     methods = [method for method in dict.fromkeys(table["method"]) if method not in _STYLES]
     higher = {m: (m.replace("markov_removal_", "removal, order "), "blue", f"${m[-1]}$") for m in methods}
@@ -117,7 +117,7 @@ def plot_moments(moments: pd.DataFrame, ax: Axes | None = None, *, most: int = 1
     ax = ax or plt.subplots(figsize=(8.6, 1.3 + 0.32 * len(shown)))[1]
     ax.set_title("Where an offer changes most")
     if shown.empty or shown["gain_now"].max() == 0:
-        return _nothing(ax, "nothing converts: no moment is better than another")
+        return say_nothing(ax, "nothing converts: no moment is better than another")
     value, low, high = (100 * shown[f"gain_now{end}"].astype(float) for end in ("", "_low", "_high"))
     later = 100 * shown["gain_waiting"]
     ax.hlines(shown.index, value, later, color=COLOURS["grey"], linewidth=1, alpha=0.6)
@@ -163,7 +163,7 @@ _MEANINGS = {"loose": "loose: in this order, detours allowed", "strict": "strict
 
 def _beside_usual(part: pd.DataFrame, ax: Axes) -> None:
     if part.empty:
-        _nothing(ax, "none is frequent enough")
+        say_nothing(ax, "none is frequent enough")
         return
     shown = part.iloc[::-1].reset_index(drop=True)
     rate, low, high = (shown[f"rate{end}"].astype(float) for end in ("", "_low", "_high"))
@@ -174,10 +174,3 @@ def _beside_usual(part: pd.DataFrame, ax: Axes) -> None:
     ax.set_yticks(shown.index, shown["sequence"].str.replace(">", "→"), fontsize=8.5)
     ax.set_xlim(left=0)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-
-
-def _nothing(ax: Axes, text: str) -> Axes:
-    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, color=COLOURS["grey"])
-    ax.set_xticks([])
-    ax.set_yticks([])
-    return ax

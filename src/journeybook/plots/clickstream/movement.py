@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from journeybook.clickstream import CONVERSION, EXIT, START
-from journeybook.plots import COLOURS
+from journeybook.plots import COLOURS, say_nothing
 
 
 def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int = 16) -> Axes:
@@ -82,7 +82,7 @@ def plot_bottlenecks(bottlenecks: pd.DataFrame, ax: Axes | None = None, *, most:
     ax = ax or plt.subplots(figsize=(8.6, 4.4))[1]
     ax.set_title("Which step would bring most")
     if bottlenecks.empty:
-        return _nothing(ax, "nothing converts: there is no step to rank")
+        return say_nothing(ax, "nothing converts: there is no step to rank")
     shown = bottlenecks.head(most).iloc[::-1].reset_index(drop=True)
     value, low, high = (shown[f"elasticity{end}"].astype(float) for end in ("", "_low", "_high"))
     ax.errorbar(value, shown.index, xerr=[value - low, high - value], fmt="o", color=COLOURS["blue"], capsize=3)
@@ -126,11 +126,4 @@ def _exits(pages: pd.DataFrame, ax: Axes, most: int) -> Axes:
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("sessions that end here")
     ax.set_title("Where sessions end")
-    return ax
-
-
-def _nothing(ax: Axes, text: str) -> Axes:
-    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, color=COLOURS["grey"])
-    ax.set_xticks([])
-    ax.set_yticks([])
     return ax

@@ -9,7 +9,7 @@ from journeybook.clickstream.faults import ALL, FaultScan, PlantedFault
 from journeybook.clickstream.groups import GroupDifferences
 from journeybook.clickstream.mixture import TypeMixture
 from journeybook.clickstream.orders import OrderChoice
-from journeybook.plots import COLOURS
+from journeybook.plots import COLOURS, say_nothing
 
 
 def plot_orders(order: OrderChoice, ax: Axes | None = None) -> Axes:
@@ -54,10 +54,7 @@ def plot_groups(found: GroupDifferences, ax: Axes | None = None) -> Axes:
     ax.set_title("Where the next step differs between groups")
     ax.grid(visible=False)
     if found.table.empty:
-        ax.text(0.5, 0.5, "nothing can be compared", ha="center", va="center", transform=ax.transAxes)
-        ax.set_xticks([])
-        ax.set_yticks([])
-        return ax
+        return say_nothing(ax, "nothing can be compared")
     table = found.table.set_index(["state", "grouping"])
     columns, rows = (
         list(found.compared),
@@ -90,10 +87,7 @@ def plot_fault(scan: FaultScan, planted: PlantedFault | None = None, ax: Axes | 
     """
     ax = ax or plt.subplots(figsize=(8.8, 3.8))[1]
     if scan.note is not None:
-        ax.text(0.5, 0.5, scan.note, ha="center", va="center", transform=ax.transAxes, color=COLOURS["grey"])
-        ax.set_xticks([])
-        ax.set_yticks([])
-        return ax
+        return say_nothing(ax, scan.note)
     top, daily = scan.table.iloc[0], scan.daily[scan.daily["n"] > 0]
     size = 60 * daily["n"] / daily["n"].max()
     ax.scatter(daily["day"], daily["k"] / daily["n"], s=size, color=COLOURS["grey"], alpha=0.5, linewidth=0,
@@ -128,9 +122,8 @@ def plot_types(types: TypeMixture, *, most: int = 4) -> Figure:
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.9, 4.6), width_ratios=[1, 1.7])
     if types.note is not None:
-        left.text(0.5, 0.5, types.note, ha="center", va="center", transform=left.transAxes, wrap=True)
-        for ax in (left, right):
-            ax.set_axis_off()
+        say_nothing(left, types.note).set_axis_off()
+        right.set_axis_off()
         return figure
     choice = types.choice
     above = choice["bic"] - choice["bic"].min()
