@@ -142,10 +142,11 @@ def posteriors_sentence(table: pd.DataFrame, *, level: float) -> str:
         f"{metric}: {part['prior'].iloc[0]}" for metric, part in table.groupby("metric", sort=False)
     )
     return (
-        f"**What we see.** {'; '.join(told)}. Priors: {priors}. Intervals hold {level:.0%} of the posterior. "
-        "**What it does not show.** An error rate: these are beliefs under the priors, without correction for "
-        "many metrics, and looking early changes what one may conclude from them. Covariates are not used. **What "
-        "to do.** Read the expected loss: a choice is safe when it costs less than a difference that matters."
+        f"**What we see.** {'; '.join(told)}. Best is the greatest mean, or the least where the plan says that "
+        f"less is better. Priors: {priors}. Intervals hold {level:.0%} of the posterior. **What it does not "
+        "show.** An error rate: these are beliefs under the priors, without correction for many metrics, and "
+        "looking early changes what one may conclude from them. Covariates are not used. **What to do.** Read "
+        "the expected loss: a choice is safe when it costs less than a difference that matters."
     )
 
 
