@@ -89,21 +89,23 @@ def test_an_exception_widens_one_figure_only(folders) -> None:
     assert [d.key for d in compare(results, baseline=baseline)] == ["metrics.n_segments"]
 
 
-def test_a_page_too_few_or_too_many_is_a_difference(folders) -> None:
+def test_a_page_too_few_or_too_many_is_one_difference(folders) -> None:
     results, baseline = folders
     write(results, {**RESULTS, "page": "06_more"})
-    assert {d.page for d in compare(results, baseline=baseline)} == {"06_more"}
+    (more,) = compare(results, baseline=baseline)
+    assert (more.page, more.key, more.accepted) == ("06_more", "results", None)
     (results / "06_more.json").unlink()
     (results / "05_segmentation.json").unlink()
-    assert {d.page for d in compare(results, baseline=baseline)} == {"05_segmentation"}
+    (less,) = compare(results, baseline=baseline)
+    assert (less.page, less.key, less.found) == ("05_segmentation", "results", None)
 
 
-def test_accepting_replaces_what_was_accepted(folders) -> None:
+def test_accepting_some_pages_keeps_the_others(folders) -> None:
     results, baseline = folders
     write(results, {**RESULTS, "page": "06_more"})
     (results / "05_segmentation.json").unlink()
-    accept(results, baseline=baseline)
-    assert sorted(path.name for path in baseline.iterdir()) == ["06_more.json"]
+    assert [path.name for path in accept(results, baseline=baseline)] == ["06_more.json"]
+    assert sorted(path.name for path in baseline.iterdir()) == ["05_segmentation.json", "06_more.json"]
 
 
 def test_nothing_to_compare_is_said(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ class Difference:
 
     Attributes:
         page: Page or variant.
-        key: Place in the results, such as `metrics.n_segments`.
+        key: Place in the results, such as `metrics.n_segments`; `results` where a page has none, here or there.
         accepted: What the baseline has; None where it has nothing.
         found: What the run has; None where it has nothing.
         tolerance: Relative difference that is allowed.
@@ -40,6 +40,8 @@ class Difference:
 
     def __str__(self) -> str:
         """One line for a terminal."""
+        if self.key == "results":
+            return f"{self.page}: no results " + ("in this run" if self.found is None else "are accepted yet")
         allowed = f"relative tolerance {self.tolerance:g}"
         return f"{self.page}: {self.key} is {self.found}, accepted {self.accepted} ({allowed})"
 
@@ -64,8 +66,12 @@ def compare(results: Path, *, baseline: Path = BASELINE) -> list[Difference]:
     exceptions = read_json(baseline / "tolerances.json")
     differences = []
     for page in sorted(accepted.keys() | found.keys()):
-        old = dict(_leaves(read_json(accepted[page]))) if page in accepted else {}
-        new = dict(_leaves(accepted_part(read_json(found[page])))) if page in found else {}
+        if page not in accepted or page not in found:
+            there = (files[page].name if page in files else None for files in (accepted, found))
+            differences.append(Difference(page, "results", *there, RELATIVE))
+            continue
+        old = dict(_leaves(read_json(accepted[page])))
+        new = dict(_leaves(accepted_part(read_json(found[page]))))
         for key in sorted(old.keys() | new.keys()):
             fitting = [t for pattern, t in exceptions.get(page, {}).items() if fnmatch.fnmatchcase(key, pattern)]
             tolerance = max(fitting, default=RELATIVE)
@@ -90,14 +96,14 @@ def agree(accepted: object, found: object, *, relative: float) -> bool:
 def accept(results: Path, *, baseline: Path = BASELINE) -> list[Path]:
     """Make the results of a run the accepted ones; returns the files written.
 
+    What was accepted of a page that was not run stays.
+
     Raises:
         JourneybookError: There are no results.
     """
     found = sorted(results.glob("[0-9][0-9]_*.json"))
     if not found:
         raise JourneybookError(f"{results} holds no results: make report first.")
-    for path in baseline.glob("[0-9][0-9]_*.json"):
-        path.unlink()
     for path in found:
         kept = accepted_part(json.loads(path.read_text(encoding="utf-8")))
         text = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
