@@ -167,7 +167,9 @@ def _gain_of_visit(model: TransitionModel, solved: Solved) -> Array:
     """Return what a visit gains in chance of conversion for a shift towards a step, a whole one. Shape (d, m)."""
     p, here = solved.steps, solved.chance[:, model.source]
     there = after(model, solved.chance)
-    return there - (here - p * there) / np.where(p < 1, 1 - p, 1.0)
+    gained = there - (here - p * there) / np.where(p < 1, 1 - p, 1.0)
+    # Staying longer leaves all else in proportion: 0, which rounding would rank one way or the other.
+    return np.where(model.source == model.target, 0.0, gained)
 
 
 def _where_free(model: TransitionModel, solved: Solved, gain: Array, whole: Array) -> Array:
