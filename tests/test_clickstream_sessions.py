@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from journeybook import clickstream as page
+from journeybook.clickstream import sessions
 
 NOON = pd.Timestamp("2017-06-01 12:00")
 
@@ -138,3 +139,48 @@ def test_counts_equal_a_loop_over_the_rows():
     counts = count(table, conversion="buy")
     assert counts.n_conversions == sold > 100
     assert counts.counts.groupby(["source", "target"])["n"].sum().to_dict() == walked
+
+
+def test_how_much_is_read_at_a_time_changes_nothing(monkeypatch):
+    """300 people of very unlike numbers of events, read 1,000 events at a time and all at once."""
+    rng = np.random.default_rng(6)
+    person = np.minimum(rng.geometric(0.02, size=20_000), 300)
+    frame = pd.DataFrame({"person_id": [f"p{n}" for n in person], "event": rng.choice(["a", "b", "buy"], 20_000)})
+    frame["second"] = rng.integers(10**5, size=20_000)
+    table = events(frame.itertuples(index=False), *frame.columns)
+    rules = {"most_events": 12, "least_events": 2}
+    found = []
+    for lot in (1_000, 10**6):
+        monkeypatch.setattr(sessions, "_LOT", lot)
+        steps = page.session_steps(table, conversion="buy", session_gap_minutes=30, **rules)
+        counts = count(table, conversion="buy", **rules)
+        by_group = counts.counts.groupby(["group", "source", "target"])[["n", "seconds"]].sum()
+        found.append((steps.order_by("row").to_pandas(), by_group, counts.n_sessions, counts.n_cut_by_log))
+    (steps, by_group, *numbers), (steps_again, by_group_again, *numbers_again) = found
+    pd.testing.assert_frame_equal(steps, steps_again)
+    pd.testing.assert_frame_equal(by_group, by_group_again)
+    assert numbers == numbers_again
+    assert len(by_group) > 1_000
+
+
+def test_steps_and_counts_tell_the_same():
+    """Sessions given and not, machines, short ones, conversions: both ways to ask walk the same walk."""
+    rng = np.random.default_rng(7)
+    frame = pd.DataFrame({"person_id": [f"p{n}" for n in rng.integers(300, size=9_000)]})
+    frame.loc[rng.random(9_000) < 0.2, "person_id"] = None
+    frame["session_id"] = np.where(rng.random(9_000) < 0.5, [f"g{n}" for n in rng.integers(900, size=9_000)], None)
+    frame["event"] = rng.choice(["a", "b", "buy"], size=9_000)
+    frame["second"] = rng.integers(10**5, size=9_000)
+    table = events(frame.itertuples(index=False), *frame.columns)
+    rules = {"most_events": 8, "least_events": 2}
+    counts = count(table, conversion="buy", **rules)
+    steps = page.session_steps(table, conversion="buy", session_gap_minutes=30, **rules).to_pandas()
+    inner = steps.groupby(["previous", "label"]).size()
+    total = counts.counts.groupby(["source", "target"])["n"].sum()
+    assert inner.to_dict() == {link: n for link, n in total.items() if link[1] != page.EXIT}
+    assert counts.n_sessions == steps["session"].nunique() > 500
+    assert counts.n_machine_sessions > 10
+    assert counts.n_short_sessions > 100
+    assert counts.n_unplaced > 500
+    aside = counts.n_machine_events + counts.n_after_conversion + counts.n_unplaced
+    assert 0 < counts.n_events - len(steps) - aside < 2 * counts.n_short_sessions

@@ -49,6 +49,7 @@ NAMES = {"path_start": "(start)", "path_end": "(exit)"}
 def ours(path: Path) -> None:
     """Count the steps of the file and print wall and processor seconds and the counts."""
     import ibis
+    import ibis.backends.duckdb  # what ibis would import when it connects
 
     from journeybook.clickstream import count_steps
 

@@ -1,7 +1,8 @@
 """Page 08: how people move through the site, where they leave, and what would help most.
 
-sessions.py      in the engine: what a session is, which count, where each is cut
-counts.py        in the engine: sessions to counts of steps, groups for the bootstrap
+visitors.py      in the engine: whose event it is, groups for the bootstrap
+sessions.py      what a session is, which count, where each is cut: sorted by the engine, walked by NumPy
+counts.py        sessions to counts of steps by group
 chain.py         the journey as an absorbing Markov chain, solved exactly
 elasticity.py    many chains at once; how much conversion grows when a step does
 intervals.py     the chain again and again on resampled people; the tables of steps, states and bottlenecks

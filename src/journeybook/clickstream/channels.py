@@ -7,7 +7,8 @@ import ibis
 import pandas as pd
 
 from journeybook.clickstream.credit import RULES, credits
-from journeybook.clickstream.sessions import CONVERSION, EXIT, MOST_GROUPS, START, path_steps
+from journeybook.clickstream.sessions import CONVERSION, EXIT, START, path_steps
+from journeybook.clickstream.visitors import MOST_GROUPS
 
 UNKNOWN = "(unknown)"
 MARK = "\x1f"

@@ -1,9 +1,11 @@
-"""From sessions to counts of steps by group of people, in one pass of the engine."""
+"""From sessions to counts of steps by group of people, lot by lot."""
 
 from dataclasses import dataclass
 
 import ibis
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from journeybook.clickstream.sessions import (
     AFTER,
@@ -11,17 +13,16 @@ from journeybook.clickstream.sessions import (
     EXIT,
     KEPT,
     MACHINE,
-    MOST_GROUPS,
     SHORT,
+    Log,
+    Lot,
     check_labels,
-    mark_events,
+    open_log,
     path_steps,
-    with_clusters,
+    walk,
 )
 
-# Spreads neighbouring numbers over all groups.
-_MULTIPLIER = 0x45D9F3B
-_COUNTS = ("group", "source", "target", "n", "seconds")
+_FATES = (KEPT, MACHINE, SHORT, AFTER)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,120 +95,72 @@ def count_steps(
     """
     if "path" in table.columns:
         return _count_paths(table)
-    placed = with_clusters(table)
-    clusters = number_clusters(placed)
-    sizes = clusters.aggregate(n=clusters.count(), n_people=clusters.known.sum()).to_pandas().fillna(0).iloc[0]
-    marked = mark_events(
-        _slim(placed, clusters),
-        conversion=conversion,
-        session_gap_minutes=session_gap_minutes,
-        least_events=least_events,
-        most_events=most_events,
-        least_pause_seconds=least_pause_seconds,
-    )
-    marked = marked.mutate(group=_group(marked.cluster, many=bool(sizes["n"] > MOST_GROUPS)))
-    found = _counted(marked, _near_edges(marked, table, session_gap_minutes))
-    kept = found[found["fate"] == KEPT]
-    exits = kept.groupby(["group", "target"], as_index=False)["n_exits"].sum().query("n_exits > 0")
-    exits = exits.assign(seconds=0, exit=EXIT).set_axis(["group", "source", "n", "seconds", "target"], axis=1)
-    counts = pd.concat([kept[[*_COUNTS]], exits[[*_COUNTS]]], ignore_index=True)
-    by_fate = found.groupby("fate")[["n", "n_sessions"]].sum().reindex([KEPT, MACHINE, SHORT, AFTER], fill_value=0)
-    n_events = int(table.count().execute())
+    with open_log(table, conversion) as log:
+        lots = walk(
+            log,
+            conversion=conversion,
+            session_gap_minutes=session_gap_minutes,
+            least_events=least_events,
+            most_events=most_events,
+            least_pause_seconds=least_pause_seconds,
+        )
+        tallies = [_tally(lot, log) for lot in lots]
+        clusters = log.clusters.aggregate(n=log.clusters.count(), n_people=log.clusters.known.sum())
+        sizes = clusters.to_pandas().fillna(0).iloc[0]
+    # Groups are whole in a lot, so that what was counted in one needs no adding up with another.
+    counts = pd.concat([tally.counts for tally in tallies], ignore_index=True)
+    events, sessions = (sum(getattr(tally, name) for tally in tallies) for name in ("events", "sessions"))
     return StepCounts(
         counts=counts,
         conversion=conversion,
-        n_events=n_events,
-        n_sessions=int(by_fate.loc[KEPT, "n_sessions"]),
+        n_events=log.n_events,
+        n_sessions=int(sessions[KEPT]),
         n_conversions=int(counts.loc[counts["target"] == CONVERSION, "n"].sum()),
         n_people=int(sizes["n_people"]),
         n_clusters=int(sizes["n"]),
         n_groups=counts["group"].nunique(),
-        n_after_conversion=int(by_fate.loc[AFTER, "n"]),
-        n_one_event=int(found["n_one_event"].sum()),
-        n_machine_sessions=int(by_fate.loc[MACHINE, "n_sessions"]),
-        n_machine_events=int(by_fate.loc[MACHINE, "n"]),
-        n_short_sessions=int(by_fate.loc[SHORT, "n_sessions"]),
-        n_unplaced=n_events - int(by_fate["n"].sum()),
-        n_cut_by_log=int(found["n_cut_by_log"].sum()) if "occurred_at" in marked.columns else None,
-        timed="occurred_at" in table.columns,
+        n_after_conversion=int(events[AFTER]),
+        n_one_event=sum(tally.n_one_event for tally in tallies),
+        n_machine_sessions=int(sessions[MACHINE]),
+        n_machine_events=int(events[MACHINE]),
+        n_short_sessions=int(sessions[SHORT]),
+        n_unplaced=log.n_events - int(events.sum()),
+        n_cut_by_log=sum(tally.n_cut_by_log for tally in tallies) if log.begins is not None else None,
+        timed=log.begins is not None,
         aggregated=False,
     )
 
 
-def cluster_groups(events: ibis.Table) -> ibis.Table:
-    """Put people, and sessions of unknown visitors, into the groups that the bootstrap draws.
+@dataclass(frozen=True, eq=False)
+class _Tally:
+    """What one lot adds: counts as `StepCounts` has them, events and sessions by fate, and two numbers."""
 
-    Up to `MOST_GROUPS` of them are each a group of their own. More are hashed into as many groups by the order in
-    which they first appear. No value of an id plays a part, nor does a row that may not be read.
-
-    Args:
-        events: Events with `cluster`, `known` and `row`.
-
-    Returns:
-        Columns `cluster`, `group`.
-    """
-    clusters = number_clusters(events)
-    many = ibis._.count().over() > MOST_GROUPS
-    group = ibis.ifelse(many, _group(clusters.number, many=True), _group(clusters.number, many=False))
-    return clusters.select("cluster", group=group)
+    counts: pd.DataFrame
+    events: NDArray[np.int64]
+    sessions: NDArray[np.int64]
+    n_one_event: int
+    n_cut_by_log: int
 
 
-def number_clusters(events: ibis.Table) -> ibis.Table:
-    """Number people, and sessions of unknown visitors, by the order in which they first appear.
-
-    Returns:
-        Columns `cluster`, `known`, `number` (from 1).
-    """
-    clusters = events.group_by("cluster").aggregate(known=events.known.any(), first=events.row.min())
-    # The rank, not the row: rows that may not be read must leave no trace in the groups.
-    number = ibis.row_number().over(order_by=clusters["first"]) + 1
-    return clusters.select("cluster", "known", number=number.cast("int32"))
-
-
-def _group(number: ibis.Value, *, many: bool) -> ibis.Value:
-    """Return the group of a cluster: its number or, of many, a hash of it (32-bit, multiply and shift)."""
-    if not many:
-        return number.cast("int64")
-    mixed = number.cast("int64")
-    for _ in range(2):
-        mixed = ((mixed ^ (mixed >> 16)) * _MULTIPLIER) % 2**32
-    return (mixed ^ (mixed >> 16)) % MOST_GROUPS
-
-
-def _slim(events: ibis.Table, clusters: ibis.Table) -> ibis.Table:
-    """Keep what counting needs, with numbers for ids where there are ids of one kind: they sort faster."""
-    joined = events.join(clusters.select("cluster", "number"), "cluster")
-    kept = [name for name in ("event", "occurred_at", "position") if name in events.columns]
-    ids = {name: joined[name] for name in ("session_id", "person_id") if name in events.columns}
-    if len(ids) == 1:
-        ids = dict.fromkeys(ids, joined.number)
-    return joined.select(*kept, "known", cluster=joined.number, **ids)
-
-
-def _counted(marked: ibis.Table, near_edges: ibis.Value) -> pd.DataFrame:
-    """Count marked events by group, fate and, of those that are kept, source and target."""
-    kept = marked.fate == KEPT
-    leaves = marked.final & ~marked.converts & kept
-    nothing = ibis.null("string")
-    source, target = (ibis.ifelse(kept, name, nothing) for name in (marked.previous, marked.label))
-    found = marked.group_by("group", "fate", source=source, target=target).aggregate(
-        n=marked.count(),
-        n_exits=marked.count(where=leaves),
-        seconds=marked.seconds.sum(),
-        n_sessions=marked.count(where=marked.opens),
-        n_one_event=marked.count(where=marked.opens & marked.final),
-        n_cut_by_log=marked.count(where=leaves & near_edges),
+def _tally(lot: Lot, log: Log) -> _Tally:
+    kept = lot.fate == KEPT
+    leaves = kept & lot.final & ~lot.converts
+    group = np.concatenate([lot.group[kept], lot.group[leaves]])
+    source = np.concatenate([lot.previous[kept], lot.label[leaves]])
+    target = np.concatenate([lot.label[kept], np.full(leaves.sum(), log.code(EXIT))])
+    seconds = np.concatenate([lot.seconds[kept], np.zeros(leaves.sum())])
+    size = len(log.names)
+    place, key = pd.factorize((group.astype("int64") * size + source) * size + target)
+    ends = (pd.Categorical.from_codes(code, categories=log.names) for code in (key // size % size, key % size))
+    columns = dict(zip(("source", "target"), ends, strict=True))
+    columns |= {"n": np.bincount(place), "seconds": np.bincount(place, weights=seconds).astype("int64")}
+    return _Tally(
+        counts=pd.DataFrame({"group": key // size**2} | columns),
+        events=np.bincount(lot.fate, minlength=len(_FATES)),
+        sessions=np.bincount(lot.fate[lot.opens], minlength=len(_FATES)),
+        n_one_event=int((lot.opens & lot.final).sum()),
+        n_cut_by_log=int(lot.by_edge[leaves].sum()),
     )
-    return found.order_by("group", "fate", "source", "target").to_pandas()
-
-
-def _near_edges(marked: ibis.Table, table: ibis.Table, session_gap_minutes: float) -> ibis.Value:
-    """Return whether a session that ends here reaches within one gap of the first or last event of the log."""
-    if "occurred_at" not in table.columns:
-        return ibis.literal(False)
-    log = table.aggregate(first=table.occurred_at.min(), final=table.occurred_at.max()).to_pandas().iloc[0]
-    gap = pd.Timedelta(minutes=session_gap_minutes)
-    return (marked.occurred_at >= log["final"] - gap) | (marked.opened_at <= log["first"] + gap)
 
 
 def _count_paths(paths: ibis.Table) -> StepCounts:

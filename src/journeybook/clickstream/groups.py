@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from journeybook.clickstream.links import first_ranks, hashed, links, person_of
-from journeybook.clickstream.sessions import MOST_GROUPS
+from journeybook.clickstream.visitors import MOST_GROUPS
 from journeybook.statistics import holm
 
 GROUPINGS = ("device", "channel", "period", "visitor", "segment")

@@ -1,17 +1,95 @@
-"""From events to sessions, lazily in the engine: what a session is, which count, where each is cut."""
+"""From events to sessions: what a session is, which count, where each is cut.
+
+The engine puts small numbers in order, once, and hands them over; NumPy walks through them in lots of whole
+visitors. Windows in the engine sort twice, to find the pauses and again to number what lies between them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import ibis
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from journeybook.clickstream.visitors import cluster_groups, line_groups, with_lines
 
 START, CONVERSION, EXIT = "(start)", "(conversion)", "(exit)"
 RESERVED = (START, CONVERSION, EXIT)
 # The event that counts as conversion where none is named.
 USUAL_CONVERSION = "purchase"
-# People are put into so many random groups at most, and the groups are resampled: three hexadecimal digits.
-MOST_GROUPS = 4096
 # Fewest events of a session whose pace is judged: a person may open a few pages at once.
 PACED = 10
 # What becomes of an event: kept, or set aside for what its session is or for coming after its conversion.
-KEPT, MACHINE, SHORT, AFTER = "kept", "machine", "short", "after"
+KEPT, MACHINE, SHORT, AFTER = range(4)
+# Events read at a time, at most.
+_LOT = 1_000_000
+_SECOND = np.timedelta64(1, "s")
+_STEPS = pa.schema(
+    {"row": "int64", "number": "int64", "converts": "int64", "step": "int64", "previous": "string", "last": "bool"}
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Log:
+    """What is known of a log of events before it is walked through.
+
+    Attributes:
+        events: Those that have a session or a customer, with `cluster`, `known` and `line`: what is walked through
+            in one go, the events of a customer or a session that the data name.
+        clusters: `cluster`, `known`, `group`.
+        lines: `line`, `group` and `place`, from 0 in the order of the groups.
+        names: Every event and the reserved names, in order; the code of a name is its place here.
+        n_events: Events, those with neither session nor customer among them.
+        begins: Time of the first event; None where there are no times.
+        ends: Time of the last.
+    """
+
+    events: ibis.Table
+    clusters: ibis.Table
+    lines: ibis.Table
+    names: NDArray[np.object_]
+    n_events: int
+    begins: np.datetime64 | None
+    ends: np.datetime64 | None
+
+    def code(self, name: str) -> int:
+        """Return the code of a name."""
+        return int(np.searchsorted(self.names, name))
+
+
+@dataclass(frozen=True, eq=False)
+class Lot:
+    """Events of some visitors, all that each has, in their order; arrays of one entry an event.
+
+    Attributes:
+        row: Row of the event; empty where rows were not asked for.
+        group: Group of its visitor.
+        label: Code of the event, or of `(conversion)`.
+        previous: Code of what came before it in its session; of `(start)` for the first.
+        number: Which session of its visitor it belongs to, from 1.
+        step: Its place in the session, from 0.
+        opens: Whether it is the first of its session.
+        final: Whether it is the last of its session, before any cut.
+        converts: Whether it is the conversion.
+        fate: `KEPT`, `MACHINE`, `SHORT` or `AFTER`.
+        seconds: Since the event before; 0 for the first of a session, and where there are no times.
+        by_edge: Whether its session so far reaches within one gap of the log's first or last event.
+    """
+
+    row: NDArray[np.int64]
+    group: NDArray[np.integer]
+    label: NDArray[np.integer]
+    previous: NDArray[np.integer]
+    number: NDArray[np.integer]
+    step: NDArray[np.integer]
+    opens: NDArray[np.bool_]
+    final: NDArray[np.bool_]
+    converts: NDArray[np.bool_]
+    fate: NDArray[np.int8]
+    seconds: NDArray[np.int64]
+    by_edge: NDArray[np.bool_]
 
 
 def default_conversion(table: ibis.Table) -> str | None:
@@ -48,61 +126,85 @@ def session_steps(
 
     Returns:
         Columns `session`, `cluster` (the person, or the session of an unknown visitor), `known` (whether it is a
-        person), `label` (the event, the conversion as `(conversion)`), `occurred_at`, `position` and `row` as far
-        as they are there, `channel` and `device` likewise, `converts` (1 for the conversion, else 0), `step` (from
-        0), `previous` (`(start)` for the first) and `last`.
+        person), `label` (the event, the conversion as `(conversion)`), `occurred_at` and `position` as far as they
+        are there, `row`, `channel` and `device` as far as they are there, `converts` (1 for the conversion, else
+        0), `step` (from 0), `previous` (`(start)` for the first) and `last`.
 
     Raises:
         ValueError: A number is out of its range, an event bears a reserved name, or `conversion` never happens.
     """
-    marked = mark_events(
-        events,
-        conversion=conversion,
-        session_gap_minutes=session_gap_minutes,
-        least_events=least_events,
-        most_events=most_events,
-        least_pause_seconds=least_pause_seconds,
-    )
-    kept = marked.filter(marked.fate == KEPT)
-    found = ["session", "cluster", "known", "label", *_named(kept, "occurred_at", "position", "row", "channel")]
-    kept = kept.mutate(converts=kept.converts.cast("int64"))
-    return kept.select(*found, *_named(kept, "device"), "converts", "step", "previous", "last")
+    with open_log(events, conversion) as log:
+        lots = walk(
+            log,
+            conversion=conversion,
+            session_gap_minutes=session_gap_minutes,
+            least_events=least_events,
+            most_events=most_events,
+            least_pause_seconds=least_pause_seconds,
+            rows=True,
+        )
+        kept = pa.Table.from_batches((_kept(lot, log.names) for lot in lots), schema=_STEPS)
+    found = log.events.drop("line", "splits").join(ibis.memtable(kept), "row")
+    label = ibis.ifelse(found.converts == 1, CONVERSION, found.event)
+    found = found.mutate(session=_session_names(found), label=label)
+    first = ["session", "cluster", "known", "label", *_named(found, "occurred_at", "position"), "row"]
+    return found.select(*first, *_named(found, "channel", "device"), "converts", "step", "previous", "last")
 
 
-def mark_events(
-    events: ibis.Table,
+@contextmanager
+def open_log(events: ibis.Table, conversion: str | None) -> Iterator[Log]:
+    """Read what has to be known before the walk; what was computed for it goes when the log is closed.
+
+    Raises:
+        ValueError: An event bears a reserved name, or `conversion` never happens.
+    """
+    timed = "occurred_at" in events.columns
+    times = {"begins": events.occurred_at.min(), "ends": events.occurred_at.max()} if timed else {}
+    found = events.group_by("event").aggregate(n=events.count(), **times).to_pandas()
+    check_labels(sorted(found["event"]))
+    if conversion is not None and conversion not in set(found["event"]):
+        common = found.sort_values(["n", "event"], ascending=[False, True])["event"].head(8)
+        raise ValueError(
+            f"conversion is {conversion!r}, which never happens; the most frequent events are {', '.join(common)}."
+        )
+    placed = with_lines(events)
+    with _held(cluster_groups(placed)) as clusters, _held(line_groups(placed, clusters)) as lines:
+        yield Log(
+            events=placed,
+            clusters=clusters,
+            lines=lines,
+            names=np.array(sorted([*found["event"], *RESERVED]), dtype=object),
+            n_events=int(found["n"].sum()),
+            begins=found["begins"].min().to_datetime64() if timed else None,
+            ends=found["ends"].max().to_datetime64() if timed else None,
+        )
+
+
+def walk(
+    log: Log,
     *,
     conversion: str | None,
     session_gap_minutes: float,
     least_events: int,
     most_events: int | None,
     least_pause_seconds: float,
-) -> ibis.Table:
-    """Return every event that has a session or a customer, with its place in the session and what becomes of it.
+    rows: bool = False,
+) -> Iterator[Lot]:
+    """Walk through a log; the arguments are those of `session_steps`.
 
-    Two windows over the events of a customer in their order do it all; nothing is sorted by session.
+    A lot holds whole groups. Rows, which only decide between events that are the same in time, position and name,
+    are read if `rows`.
 
-    Returns:
-        The columns of `events`, `cluster` and `known`, and further `session`, `label`, `converts` (whether it is
-        the conversion), `step` (from 0), `previous`, `last`, `opens` and `final` (first and last event of the
-        session before any cut), `fate` (`KEPT`, `MACHINE`, `SHORT` or `AFTER`), `seconds` since the event before
-        (0 for the first), and, where there are times, `opened_at`.
+    Raises:
+        ValueError: A number is out of its range.
     """
     _check_rules(session_gap_minutes, least_events, most_events, least_pause_seconds)
-    _check_names(events, conversion)
-    base, keys = _keyed(events if "cluster" in events.columns else with_clusters(events))
-    # No event bears a reserved name, so that none converts where no conversion is named.
-    base = base.mutate(converts=base.event == (CONVERSION if conversion is None else conversion))
-    base = _numbered(_opened(base, keys, session_gap_minutes), keys)
-    fates = [(_by_machine(base, most_events, least_pause_seconds), MACHINE)]
-    fates += [(base.n_in_session < least_events, SHORT), (base.after_at > base.opening, AFTER)]
-    return base.mutate(
-        label=ibis.ifelse(base.converts, CONVERSION, base.event),
-        step=base.place - base.opening,
-        previous=ibis.ifelse(base.opens, START, base.before),
-        last=base.final | base.converts,
-        fate=ibis.cases(*fates, else_=KEPT),
-    )
+    gap = round(session_gap_minutes * 60) * _SECOND
+    converting = -1 if conversion is None else log.code(conversion)
+    limits = {"most_events": most_events, "least_events": least_events, "least_pause_seconds": least_pause_seconds}
+    groups = log.lines.order_by("place")["group"].to_pandas().to_numpy()
+    tables = _whole_groups(_in_order(log, rows), groups)
+    return (_lot(table, log, groups, converting, gap, **limits) for table in tables)
 
 
 def computed(table: ibis.Table) -> ibis.Table:
@@ -110,95 +212,116 @@ def computed(table: ibis.Table) -> ibis.Table:
     return table.get_backend().create_table(ibis.util.gen_name("computed"), table, temp=True)
 
 
-def with_clusters(events: ibis.Table) -> ibis.Table:
-    """Add `cluster`, the person or the session of an unknown visitor, and `known`; leave out who is neither."""
-    if "person_id" not in events.columns:
-        found = events.filter(events.session_id.notnull())
-        return found.mutate(cluster=found.session_id, known=ibis.literal(False))
-    if "session_id" not in events.columns:
-        found = events.filter(events.person_id.notnull())
-        return found.mutate(cluster=found.person_id, known=ibis.literal(True))
-    found = events.filter(events.person_id.notnull() | events.session_id.notnull())
-    known = found.person_id.notnull()
-    return found.mutate(cluster=ibis.ifelse(known, "p " + found.person_id, "s " + found.session_id), known=known)
+@contextmanager
+def _held(table: ibis.Table) -> Iterator[ibis.Table]:
+    """Compute a table and let it go afterwards."""
+    held = computed(table)
+    try:
+        yield held
+    finally:
+        held.get_backend().raw_sql(f"DROP TABLE {held.get_name()}")
 
 
-def _keyed(base: ibis.Table) -> tuple[ibis.Table, list[str]]:
-    """Add `given`, the session that the data name; return with it the columns by which events are in a row."""
-    if "session_id" not in base.columns:
-        return base.mutate(given=ibis.null("string")), ["person_id"]
-    base = base.mutate(given=base.session_id)
-    if "person_id" not in base.columns or not base.given.isnull().any().execute():
-        return base, ["given"]
-    # Given sessions have no person here: whoever is in them, they are one.
-    return base.mutate(who=ibis.ifelse(base.given.isnull(), base.person_id, ibis.null("string"))), ["given", "who"]
+def _in_order(log: Log, rows: bool) -> pa.RecordBatchReader:
+    """Return place of the line, code and time of every event, as the engine puts them in order."""
+    reserved = ibis.array([*RESERVED]).unnest().name("event").as_table()
+    named = log.events.select("event").union(reserved, distinct=True)
+    codes = named.select("event", code=ibis.row_number().over(order_by=named.event).cast("int32"))
+    events = log.events.join(log.lines.drop("group"), "line").join(codes, "event")
+    order = ["place", *_named(events, "occurred_at", "position"), "code", *["row"] * rows]
+    found = events.select("splits", *order).order_by(order)
+    # Read as it comes: `to_pyarrow_batches` of ibis 12 asks DuckDB 2 for a method that it no longer has.
+    backend = found.get_backend()
+    return backend.con.sql(backend.compile(found)).to_arrow_reader(_LOT)
 
 
-def _opened(base: ibis.Table, keys: list[str], session_gap_minutes: float) -> ibis.Table:
-    """Add `place`, from 1, where an event comes `after` a conversion, `seconds`, whether it `opens` or is `final`.
-
-    What is added is small, since the next window sorts it again.
-    """
-    within = {"group_by": keys, "order_by": _order(base)}
-    place = ibis.row_number().over(**within).cast("int32") + 1
-    found = {
-        "place": place,
-        "sold": base.converts.lag().over(**within),
-        "following": base.converts.lead().over(**within),
-    }
-    if "occurred_at" in base.columns:
-        found |= {
-            "earlier": base.occurred_at.lag().over(**within),
-            "later": base.occurred_at.lead().over(**within),
-        }
-    base = base.mutate(**found)
-    opens, final, seconds = base.sold.isnull(), base.following.isnull(), ibis.literal(0, "int32")
-    if "occurred_at" in base.columns:
-        gap = ibis.interval(seconds=round(session_gap_minutes * 60))
-        opens = opens | (base.given.isnull() & (base.occurred_at > base.earlier + gap))
-        final = final | (base.given.isnull() & (base.later > base.occurred_at + gap))
-        seconds = (base.occurred_at.epoch_seconds() - base.earlier.epoch_seconds()).cast("int32")
-    after = ibis.ifelse(base.sold, base.place, 0)
-    return base.mutate(opens=opens, final=final, after=after, seconds=ibis.ifelse(opens, 0, seconds))
+def _whole_groups(batches: pa.RecordBatchReader, groups: NDArray[np.integer]) -> Iterator[pa.Table]:
+    """Cut batches anew where groups end; without events there is one table, without rows."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        group = groups[batch["place"].to_numpy()]
+        cut = int(np.searchsorted(group, group[-1]))
+        if cut:
+            yield pa.Table.from_batches([*held, batch.slice(0, cut)])
+            held = []
+        held.append(batch.slice(cut))
+    yield pa.Table.from_batches(held, schema=batches.schema)
 
 
-def _numbered(base: ibis.Table, keys: list[str]) -> ibis.Table:
-    """Add `session`, and of it the places where it is `opening` and `closing` and its times; `after_at`, `before`.
+def _lot(
+    table: pa.Table,
+    log: Log,
+    groups: NDArray[np.integer],
+    converting: int,
+    gap: np.timedelta64,
+    *,
+    least_events: int,
+    most_events: int | None,
+    least_pause_seconds: float,
+) -> Lot:
+    """Find sessions, conversions and what becomes of each event."""
+    column = {name: table[name].to_numpy() for name in table.column_names}
+    place, code, n = column["place"], column["code"], len(table)
+    # Without times all events bear one, and there is no pause.
+    times = column.get("occurred_at", np.zeros(n, "datetime64[us]"))
+    pause = np.diff(times, prepend=times[:1])
+    pause[np.isnat(pause)] = 0
+    new_line = np.diff(place, prepend=-1) != 0
+    opens = new_line | (column["splits"] & (pause > gap))
+    starts, length = _runs(opens)
+    first, n_of_line = _runs(new_line)
+    number = np.cumsum(opens)
+    converts = code == converting
+    sold = np.cumsum(converts) - converts
+    ends_at, opened_at = times[starts + length - 1], times[starts]
+    took = (ends_at - opened_at) / _SECOND
+    hurried = (length >= PACED) & (took > 0) & (took < least_pause_seconds * (length - 1))
+    machine = hurried | (length > (n if most_events is None else most_events))
+    fate = np.select([machine, length < least_events], [MACHINE, SHORT], KEPT).astype("int8")
+    fate = np.repeat(fate, length)
+    near = np.zeros(len(starts), bool)
+    if log.begins is not None:
+        near = (ends_at >= log.ends - gap) | (opened_at <= log.begins + gap)
+    return Lot(
+        row=column.get("row", np.empty(0, "int64")),
+        group=groups[place],
+        label=np.where(converts, log.code(CONVERSION), code),
+        previous=np.where(opens, log.code(START), np.roll(code, 1)),
+        number=number - np.repeat(number[first] - 1, n_of_line),
+        step=np.arange(n) - np.repeat(starts, length),
+        opens=opens,
+        # The first event of a lot opens a session, so that rolled round it closes the last.
+        final=np.roll(opens, -1),
+        converts=converts,
+        fate=np.where((fate == KEPT) & (sold > np.repeat(sold[starts], length)), AFTER, fate),
+        seconds=np.where(opens, 0, pause // _SECOND),
+        by_edge=np.repeat(near, length),
+    )
 
-    Which of them a query does not ask for, the engine does not compute.
-    """
-    so_far = ibis.cumulative_window(group_by=keys, order_by=_order(base))
-    from_here = ibis.window(group_by=keys, order_by=_order(base), preceding=0)
-    nowhere = ibis.null("int32")
-    found = {
-        "opening": ibis.ifelse(base.opens, base.place, nowhere).max().over(so_far),
-        "closing": ibis.ifelse(base.final, base.place, nowhere).min().over(from_here),
-        "after_at": base.after.max().over(so_far),
-        "number": base.opens.cast("int32").sum().over(so_far),
-        "before": base.event.lag().over(group_by=keys, order_by=_order(base)),
-    }
-    if "occurred_at" in base.columns:
-        never = ibis.null(base.occurred_at.type())
-        found["opened_at"] = ibis.ifelse(base.opens, base.occurred_at, never).max().over(so_far)
-        found["closed_at"] = ibis.ifelse(base.final, base.occurred_at, never).min().over(from_here)
-    base = base.mutate(**found)
-    session = base.given
-    if keys != ["given"]:
-        counted = "p " + base.person_id.cast("string") + " " + base.number.cast("string")
-        session = ibis.coalesce("s " + base.given, counted)
-    return base.mutate(session=session, n_in_session=base.closing - base.opening + 1)
+
+def _runs(begins: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return where runs begin, and how long each is."""
+    starts = np.flatnonzero(begins)
+    return starts, np.diff(starts, append=len(begins))
 
 
-def _by_machine(base: ibis.Table, most_events: int | None, least_pause_seconds: float) -> ibis.Value:
-    """Return whether a session has too many events, or too little time between them, to be a person's."""
-    machine = ibis.literal(False)
-    if most_events is not None:
-        machine = machine | (base.n_in_session > most_events)
-    if least_pause_seconds > 0 and "occurred_at" in base.columns:
-        seconds = base.closed_at.epoch_seconds() - base.opened_at.epoch_seconds()
-        hurried = seconds < least_pause_seconds * (base.n_in_session - 1)
-        machine = machine | ((base.n_in_session >= PACED) & (base.closed_at > base.opened_at) & hurried)
-    return machine
+def _kept(lot: Lot, names: NDArray[np.object_]) -> pa.RecordBatch:
+    kept = lot.fate == KEPT
+    columns = [lot.row, lot.number, lot.converts, lot.step, names[lot.previous], lot.final | lot.converts]
+    arrays = [pa.array(values[kept], type=field.type) for values, field in zip(columns, _STEPS, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=_STEPS)
+
+
+def _session_names(found: ibis.Table) -> ibis.Value:
+    """Return the id of a session: its own, or its person and its number among the person's."""
+    if "person_id" not in found.columns:
+        return found.session_id
+    counted = "p " + found.person_id.cast("string") + " " + found.number.cast("string")
+    if "session_id" not in found.columns:
+        return counted
+    if not found.session_id.isnull().any().execute():
+        return found.session_id
+    return ibis.coalesce("s " + found.session_id, counted)
 
 
 def path_steps(paths: ibis.Table) -> ibis.Table:
@@ -241,19 +364,5 @@ def _check_rules(
         raise ValueError(f"least_pause_seconds is {least_pause_seconds}: it must be 0 or more.")
 
 
-def _check_names(events: ibis.Table, conversion: str | None) -> None:
-    named = events.filter(events.event.isin(RESERVED)).event.min().execute()
-    check_labels([named] if isinstance(named, str) else [])
-    if conversion is None or events.filter(events.event == conversion).count().execute():
-        return
-    common = events.group_by("event").aggregate(n=ibis._.count()).order_by(ibis.desc("n"), "event").limit(8)
-    names = ", ".join(common.to_pandas()["event"])
-    raise ValueError(f"conversion is {conversion!r}, which never happens; the most frequent events are {names}.")
-
-
 def _named(table: ibis.Table, *names: str) -> list[str]:
     return [name for name in names if name in table.columns]
-
-
-def _order(table: ibis.Table) -> list:
-    return [table[name] for name in _named(table, "occurred_at", "position", "event", "row")]

@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from journeybook.clickstream.chain import TransitionModel
-from journeybook.clickstream.counts import cluster_groups
 from journeybook.clickstream.sessions import CONVERSION, EXIT, START
+from journeybook.clickstream.visitors import cluster_groups
 from journeybook.statistics import cluster_bootstrap
 
 Array = NDArray[np.floating]
