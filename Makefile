@@ -29,10 +29,10 @@ accept: $(READY)  ## make the results in reports/ the accepted ones (tests/basel
 compare: $(READY)  ## compare the results in reports/ with the accepted ones
 	$(BIN)/journeybook compare
 
-lint: $(READY)  ## ruff, and the type checker's report
+lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	-$(BIN)/mypy
+	$(BIN)/mypy
 
 lock: $(READY)  ## resolve the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

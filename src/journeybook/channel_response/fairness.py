@@ -93,7 +93,9 @@ def fairness(
     size = frame.groupby("group").agg(people=("person", "nunique"), responses=("y", "sum"))
     shown = size.index[(size["people"] >= min_group_size) & (size["responses"] >= FEWEST_RESPONSES)]
     kept = frame[frame["group"].isin(shown)].reset_index(drop=True)
-    groups, spread, costs = [], [], []
+    groups: list[pd.DataFrame] = []
+    spread: list[pd.DataFrame] = []
+    costs = []
     if len(shown) > 1:
         code, people = pd.factorize(kept["group"], sort=True)[0], pd.factorize(kept["person"])[0]
         chosen = {rule: _choose(kept, code, rule, selected_share) for rule in RULES}

@@ -171,6 +171,7 @@ def always_or_never(column: pd.Series, responded: np.ndarray, *, false_alarms: f
         levels, code = np.unique(values, return_inverse=True)
     else:
         code, levels = pd.factorize(column, use_na_sentinel=False)
+    shown: np.ndarray | list[str] = levels
     n, hits, n_later = (np.bincount(code, weights=each) for each in (np.ones(len(code)), responded, later))
     kind = np.where(hits == 0, 0, np.where(hits == n, 1, 2))  # never, always, at times
     if is_number:  # values that follow one another and are of one kind are one range; a missing one stands alone
@@ -178,7 +179,7 @@ def always_or_never(column: pd.Series, responded: np.ndarray, *, false_alarms: f
         start = np.flatnonzero(begins)
         n, n_later, kind = np.add.reduceat(n, start), np.add.reduceat(n_later, start), kind[start]
         ends = np.append(start[1:], len(levels)) - 1
-        levels = [
+        shown = [
             f"{levels[a]:g}" if a == b else f"{levels[a]:g} to {levels[b]:g}"
             for a, b in zip(start, ends, strict=True)
         ]
@@ -189,7 +190,7 @@ def always_or_never(column: pd.Series, responded: np.ndarray, *, false_alarms: f
         log_pure = np.log1p(-honest) if outcome == 0 else np.log(honest)
         needed = np.log(false_alarms / len(n)) / log_pure
         pure = (kind == outcome) & (n >= needed) & (np.minimum(n_later, n - n_later) >= FEWEST_PURE)
-        found += [(n[i], levels[i], word) for i in np.flatnonzero(pure)]
+        found += [(n[i], shown[i], word) for i in np.flatnonzero(pure)]
     if not found:
         return ""
     rows, level, word = max(found, key=lambda each: each[0])

@@ -20,7 +20,7 @@ from journeybook.channel_response.models import (
 )
 from journeybook.channel_response.splits import Split, place_in_line
 
-SPACE = {
+SPACE: dict[str, tuple[dict[str, float], ...]] = {
     "logistic": tuple({"C": c} for c in (1.0, 0.01, 0.1, 0.001)),
     "forest": tuple({"min_samples_leaf": n} for n in (50, 15, 150, 5)),
     "xgboost": tuple({"max_depth": n} for n in (3, 5, 2, 7)),

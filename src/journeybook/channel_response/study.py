@@ -223,7 +223,7 @@ def _judge(
     shift = 0.0 if model.method == "stack" else prior_shift(model.resampling, rate=rate)
     said = {"as_fitted": raw, "corrected": corrected(raw, shift=shift), "calibrated": model.calibrate(raw)}
     tables = {stage: reliability(probability, responded) for stage, probability in said.items()}
-    records, pooled = [], None
+    records, pooled = [], {}
     for channel, inside in channels.items():
         pair = [said[stage][inside] for stage in ("as_fitted", "calibrated")]
         found = qualities(pair, responded[inside], weights[:, inside])
@@ -231,14 +231,14 @@ def _judge(
             {**key, "channel": channel, "calibrated": calibrated, **each.record()}
             for calibrated, each in zip((False, True), found, strict=True)
         ]
-        pooled = found[1] if channel == "all" else pooled
+        pooled[channel] = found[1]
     bins = [tables[stage].assign(calibrated=stage == "calibrated") for stage in ("as_fitted", "calibrated")]
     return _Judged(
         methods=pd.DataFrame(records),
         correction={**key, **{f"ece_{stage}": expected_error(table) for stage, table in tables.items()}},
         calibration=_keyed(pd.concat(bins, ignore_index=True), key),
         gain=_keyed(gain(raw, responded, weights, shares=GAIN_SHARES), key),
-        pooled=pooled,
+        pooled=pooled["all"],
     )
 
 

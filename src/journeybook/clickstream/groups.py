@@ -213,8 +213,8 @@ def _test(grouping: str, state: str, counts: pd.DataFrame) -> dict[str, object] 
         return None
     tested = rao_scott(table)
     away = tested.residual[:, [k for k, name in enumerate(targets) if name != OTHER]]
-    g, j = np.unravel_index(np.abs(away).argmax(), away.shape)
-    j = [k for k, name in enumerate(targets) if name != OTHER][j]
+    g, column = np.unravel_index(np.abs(away).argmax(), away.shape)
+    j = [k for k, name in enumerate(targets) if name != OTHER][column]
     elsewhere = seen.sum(axis=0) - seen[g]
     return {
         "grouping": grouping,

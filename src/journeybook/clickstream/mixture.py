@@ -190,7 +190,7 @@ class _Walked:
         """Return counts of shape (chains, cells) as probabilities, leaning on everybody's."""
         leaning = counts + _LEAN * self.overall
         totals = np.zeros((len(counts), self.row.max() + 1))
-        np.add.at(totals, (slice(None), self.row), leaning)
+        np.add.at(totals.T, self.row, leaning.T)
         return leaning / totals[:, self.row]
 
 
@@ -277,7 +277,7 @@ def _em(walked: _Walked, chains: Array) -> _Fit:
     )
 
 
-def _choice_row(fit: _Fit, walked: _Walked) -> dict[str, object]:
+def _choice_row(fit: _Fit, walked: _Walked) -> dict[str, float]:
     free = len(walked.cells) - (walked.row.max() + 1)
     n_parameters = len(fit.shares) * free + len(fit.shares) - 1
     return {

@@ -258,4 +258,4 @@ def _held_out(counted: _Counted) -> NDArray[np.float64]:
 def _total(keys: NDArray[np.int64], weights: NDArray) -> NDArray[np.float64]:
     """Return for each row the sum over the rows of its key."""
     inverse = np.unique(keys, return_inverse=True)[1]
-    return np.bincount(inverse, weights=weights)[inverse]
+    return np.bincount(inverse, weights=weights)[inverse].astype(float)

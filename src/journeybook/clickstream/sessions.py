@@ -65,7 +65,7 @@ class Lot:
 
     Attributes:
         row: Row of the event; empty where rows were not asked for.
-        group: Group of its visitor.
+        group: Group of its visitor; where several share a session, of one of them.
         label: Code of the event, or of `(conversion)`.
         previous: Code of what came before it in its session; of `(start)` for the first.
         number: Which session of its visitor it belongs to, from 1.
@@ -201,10 +201,21 @@ def walk(
     _check_rules(session_gap_minutes, least_events, most_events, least_pause_seconds)
     gap = round(session_gap_minutes * 60) * _SECOND
     converting = -1 if conversion is None else log.code(conversion)
-    limits = {"most_events": most_events, "least_events": least_events, "least_pause_seconds": least_pause_seconds}
     groups = log.lines.order_by("place")["group"].to_pandas().to_numpy()
     tables = _whole_groups(_in_order(log, rows), groups)
-    return (_lot(table, log, groups, converting, gap, **limits) for table in tables)
+    return (
+        _lot(
+            table,
+            log,
+            groups,
+            converting=converting,
+            gap=gap,
+            least_events=least_events,
+            most_events=most_events,
+            least_pause_seconds=least_pause_seconds,
+        )
+        for table in tables
+    )
 
 
 def computed(table: ibis.Table) -> ibis.Table:
@@ -252,9 +263,9 @@ def _lot(
     table: pa.Table,
     log: Log,
     groups: NDArray[np.integer],
+    *,
     converting: int,
     gap: np.timedelta64,
-    *,
     least_events: int,
     most_events: int | None,
     least_pause_seconds: float,
@@ -280,7 +291,7 @@ def _lot(
     fate = np.select([machine, length < least_events], [MACHINE, SHORT], KEPT).astype("int8")
     fate = np.repeat(fate, length)
     near = np.zeros(len(starts), bool)
-    if log.begins is not None:
+    if log.begins is not None and log.ends is not None:
         near = (ends_at >= log.ends - gap) | (opened_at <= log.begins + gap)
     return Lot(
         row=column.get("row", np.empty(0, "int64")),

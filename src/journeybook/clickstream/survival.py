@@ -107,7 +107,8 @@ def survival_by_chain(model: TransitionModel, *, longest: int) -> Array:
     for k in range(longest + 1):
         flow = at[model.source] * model.steps
         found[k] = flow[model.target != s + 1].sum()
-        at = np.bincount(model.target[model.target < s], weights=flow[model.target < s], minlength=s)
+        inner = model.target < s
+        at = np.bincount(model.target[inner], weights=flow[inner], minlength=s).astype(float)
     return found
 
 
@@ -175,7 +176,7 @@ def time_to_conversion(steps: ibis.Table, *, n_draws: int, rng: np.random.Genera
         order = np.argsort(values, kind="stable")
         clusters, ordered = part["cluster"].to_numpy()[order], values[order]
 
-        def quartiles(weights: Array, ordered: Array = ordered) -> Array:
+        def quartiles(weights: NDArray, ordered: Array = ordered) -> Array:
             reached = np.cumsum(weights) / weights.sum()
             return ordered[np.searchsorted(reached, _QUARTILES)]
 

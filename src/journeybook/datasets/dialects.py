@@ -90,9 +90,11 @@ def _head(file: Path, options: Mapping, *, name: str) -> tuple[str, str]:
 
 def _records(text: str, delimiter: str, quote: str) -> Iterator[tuple[list[str], int]]:
     """Yield the fields of each record, and the number of lines read until its end."""
-    quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
     reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote or None, quoting=quoting
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        quotechar=quote or None,
+        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
     )
     try:
         for fields in reader:

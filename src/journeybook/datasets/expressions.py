@@ -111,10 +111,10 @@ def parse_expression(
         if node["class"] == "COLUMN_REF" and node["column_names"][0] not in local
     ]
     cast = {
-        name
+        column
         for node in _nodes(tree)
         if node["class"] == "CAST" and node["child"].get("class") == "COLUMN_REF"
-        if (name := find_column(".".join(node["child"]["column_names"]), columns)) is not None
+        if (column := find_column(".".join(node["child"]["column_names"]), columns)) is not None
     }
     source, parts, at = text.encode(), [], 0
     for location, length, name in sorted(found):

@@ -179,7 +179,7 @@ def stratified(values: np.ndarray, treated: np.ndarray, strata: np.ndarray, *, a
     """
     stratum = np.unique(strata, return_inverse=True)[1]
     units = np.bincount(2 * stratum + treated, minlength=2 * (stratum.max() + 1)).reshape(-1, 2)
-    thin = (units < 2).any(axis=1)
+    thin = np.any(units < 2, axis=1)
     stratum = np.where(thin[stratum], units.sum(axis=1).argmax(), stratum)
     stratum = np.unique(stratum, return_inverse=True)[1]
     n_strata = stratum.max() + 1

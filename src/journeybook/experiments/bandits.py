@@ -109,7 +109,8 @@ def bandit_study(
         )
     if not 0 < epsilon <= 1:
         raise ValueError(f"epsilon: found {epsilon}, needed above 0 and at most 1.")
-    sizes = np.diff(np.linspace(0, n_units, n_batches + 1).round().astype(np.int64))
+    ends = np.linspace(0, n_units, n_batches + 1).round().astype(np.int64)
+    sizes = ends[1:] - ends[:-1]
     policies, estimates, paths = [], [], []
     for policy in POLICIES:
         seen = simulate(truth, sizes=sizes, policy=policy, epsilon=epsilon, n_simulations=n_simulations, rng=rng)
@@ -158,7 +159,9 @@ def simulate(
     """
     n_arms = len(rates)
     even = np.full((n_simulations, n_arms), 1 / n_arms)
-    units, successes, probabilities = [], [], []
+    units: list[np.ndarray] = []
+    successes: list[np.ndarray] = []
+    probabilities: list[np.ndarray] = []
     n, k = np.zeros((n_simulations, n_arms), dtype=np.int64), np.zeros((n_simulations, n_arms), dtype=np.int64)
     for size in sizes:
         if not units or policy == "fixed_split":

@@ -267,7 +267,7 @@ def _arm_rows(metric: Metric, data: _Data) -> list[dict]:
     n = data.counts[metric.name]
     if metric.kind == "quantile":
         (values,), arm = data.known(metric)
-        means = [float(np.quantile(values[arm == number], metric.level)) for number in range(len(n))]
+        means = np.array([np.quantile(values[arm == number], metric.level) for number in range(len(n))])
         sds = np.full(len(n), np.nan)
     else:
         moments = data.moments[metric.name]

@@ -37,7 +37,7 @@ class ArmMoments:
         return ArmMoments(
             n=self.n[..., kept],
             mean=self.mean[..., kept, :][..., rows],
-            covariance=self.covariance[(..., *places)],
+            covariance=self.covariance[..., places[0], places[1], places[2]],
         )
 
 

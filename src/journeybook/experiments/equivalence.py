@@ -105,18 +105,17 @@ def guardrails(
         margin = float(margins[row.metric])
         df = np.inf if np.isnan(row.df) else row.df
         if planned_n is None:
-            test = non_inferiority(row.effect, row.standard_error, df, margin=margin, alpha=alpha)
-            good, bad = float(test.p_value), 1 - float(test.p_value)
+            one = non_inferiority(row.effect, row.standard_error, df, margin=margin, alpha=alpha)
+            good, bad, low, high = float(one.p_value), 1 - float(one.p_value), float(one.low), float(one.high)
         else:
             n = row.n_control + row.n_treatment
-            test = always_valid(row.effect, row.standard_error, n=n, alpha=alpha, planned_n=planned_n)
+            every = always_valid(row.effect, row.standard_error, n=n, alpha=alpha, planned_n=planned_n)
             beyond = always_valid(row.effect - margin, row.standard_error, n=n, alpha=alpha, planned_n=planned_n)
             inside = (row.effect - margin) * np.sign(margin) < 0
             good, bad = (float(beyond.p_value), 1.0) if inside else (1.0, float(beyond.p_value))
+            low, high = float(every.low), float(every.high)
         verdict = "holds" if good < alpha else "harmed" if bad < alpha else "open"
-        found.append(
-            (row.metric, row.variant, margin, row.effect, float(test.low), float(test.high), good, verdict)
-        )
+        found.append((row.metric, row.variant, margin, row.effect, low, high, good, verdict))
     return pd.DataFrame(found, columns=list(GUARDRAIL_COLUMNS))
 
 

@@ -109,7 +109,9 @@ def factorial_effects(
     """
     found = design(names)
     rows: list[tuple] = []
-    for metric, moments in arms.items() if found is not None else ():
+    if found is None:
+        return pd.DataFrame(columns=list(FACTORIAL_COLUMNS))
+    for metric, moments in arms.items():
         cells = moments.pick(range(moments.mean.shape[-1]), arms=[names.index(cell) for cell in found.cells])
         method = "welch" if moments.mean.shape[-1] == 1 else "cuped"
         for term, weights, alias in zip(found.terms, found.weights, found.aliases, strict=True):

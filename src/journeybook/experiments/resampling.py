@@ -101,7 +101,7 @@ def _poisson_sums(pairs: np.ndarray, n_draws: int, rng: np.random.Generator) -> 
     if len(cells) > MAX_CELLS:
         group = rng.permutation(len(pairs)) % MAX_CELLS
         cells = np.column_stack([np.bincount(group, weights=column) for column in pairs.T])
-        counts = np.ones(MAX_CELLS)
+        counts = np.ones(MAX_CELLS, dtype=counts.dtype)
     block = max(1, MAX_COUNTS // len(cells))
     starts = range(0, n_draws, block)
     return np.concatenate([rng.poisson(counts, (min(block, n_draws - s), len(cells))) @ cells for s in starts])

@@ -1,6 +1,5 @@
 """Looking early: an interval that is valid at every look, and boundaries for looks that were planned."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +63,7 @@ def always_valid(
     return AlwaysValid(estimate - margin, estimate + margin, np.exp(-np.maximum(log_ratio, 0)))
 
 
-def boundaries(fractions: Sequence[float], *, alpha: float, spending: str) -> pd.DataFrame:
+def boundaries(fractions: ArrayLike, *, alpha: float, spending: str) -> pd.DataFrame:
     """Two-sided boundaries of a group sequential test.
 
     `obrien_fleming` (1979) has bounds proportional to 1 / sqrt(fraction), `pocock` (1977) equal bounds; both

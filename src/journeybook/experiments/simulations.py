@@ -171,17 +171,17 @@ def _claims(
             for one in found
         ]
     p, p_always = np.stack(fixed, axis=-1), np.stack(always, axis=-1)
-    claims["one look, uncorrected", ANY, np.nan] = (p[-1] < alpha).any(axis=-1)
+    claims["one look, uncorrected", ANY, np.nan] = np.any(p[-1] < alpha, axis=-1)
     claims["one look, Holm", ANY, alpha] = _holm_claims(p[-1], alpha)
     if len(p) > 1:
-        claims["every look, uncorrected", ANY, np.nan] = (p < alpha).any(axis=(0, -1))
-        claims["every look, Holm", ANY, np.nan] = _holm_claims(p, alpha).any(axis=0)
-        claims["every look, always valid and Holm", ANY, alpha] = _holm_claims(p_always, alpha).any(axis=0)
+        claims["every look, uncorrected", ANY, np.nan] = np.any(p < alpha, axis=(0, -1))
+        claims["every look, Holm", ANY, np.nan] = np.any(_holm_claims(p, alpha), axis=0)
+        claims["every look, always valid and Holm", ANY, alpha] = np.any(_holm_claims(p_always, alpha), axis=0)
     return claims
 
 
 def _holm_claims(p: np.ndarray, alpha: float) -> np.ndarray:
     """Whether one p value or more holds after Holm's correction over the last axis."""
-    claimed = (p < alpha).any(axis=-1)
+    claimed = np.any(p < alpha, axis=-1)
     claimed[claimed] = [holm(row).min() < alpha for row in p[claimed]]
     return claimed

@@ -186,7 +186,7 @@ def _large_levels(
     """Levels with enough known units in every arm; the others together, or -1 where these are too few as well."""
     n = np.zeros((len(grouped.labels), n_arms), dtype=int)
     np.add.at(n, (grouped.codes[known], arm[known]), 1)
-    large = (n >= MIN_UNITS).all(axis=1)
+    large = np.all(n >= MIN_UNITS, axis=1)
     labels = [label for label, kept in zip(grouped.labels, large, strict=True) if kept]
     together = -1
     if (n[~large].sum(axis=0) >= MIN_UNITS).all():

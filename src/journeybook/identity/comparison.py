@@ -247,8 +247,8 @@ def _decoded(counts: pd.DataFrame, fields: tuple[Field, ...]) -> pd.DataFrame:
 
 
 @ibis.udf.scalar.builtin(name="jaro_winkler_similarity")
-def _jaro_winkler(left: str, right: str) -> float: ...
+def _jaro_winkler(left: str, right: str) -> float: ...  # type: ignore[empty-body]
 
 
 @ibis.udf.scalar.builtin(name="damerau_levenshtein")
-def _edits(left: str, right: str) -> int: ...
+def _edits(left: str, right: str) -> int: ...  # type: ignore[empty-body]

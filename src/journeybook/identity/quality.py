@@ -33,7 +33,7 @@ class PairQuality:
     f1: float
 
 
-def pair_quality(found: Sequence, truth: Sequence) -> PairQuality:
+def pair_quality(found: Sequence | np.ndarray, truth: Sequence | np.ndarray) -> PairQuality:
     """Compare two groupings of the same things by the pairs they put together.
 
     Args:
@@ -126,7 +126,7 @@ def keys_alone(records: ibis.Table, truth: pd.Series, *, rules: Sequence[str]) -
 
 def threshold_curve(
     records: ibis.Table,
-    truth: Sequence,
+    truth: Sequence | np.ndarray,
     *,
     thresholds: Sequence[float],
     max_diameter: int,

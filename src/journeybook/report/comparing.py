@@ -67,17 +67,17 @@ def compare(results: Path, *, baseline: Path = BASELINE) -> list[Difference]:
     differences = []
     for page in sorted(accepted.keys() | found.keys()):
         if page not in accepted or page not in found:
-            there = (files[page].name if page in files else None for files in (accepted, found))
-            differences.append(Difference(page, "results", *there, RELATIVE))
+            old, new = (files[page].name if page in files else None for files in (accepted, found))
+            differences.append(Difference(page, "results", old, new, RELATIVE))
             continue
-        old = dict(_leaves(read_json(accepted[page])))
-        new = dict(_leaves(accepted_part(read_json(found[page]))))
-        for key in sorted(old.keys() | new.keys()):
+        before = dict(_leaves(read_json(accepted[page])))
+        now = dict(_leaves(accepted_part(read_json(found[page]))))
+        for key in sorted(before.keys() | now.keys()):
             fitting = [t for pattern, t in exceptions.get(page, {}).items() if fnmatch.fnmatchcase(key, pattern)]
             tolerance = max(fitting, default=RELATIVE)
-            absent = key not in old or key not in new
-            if absent or not agree(old[key], new[key], relative=tolerance):
-                differences.append(Difference(page, key, old.get(key), new.get(key), tolerance))
+            absent = key not in before or key not in now
+            if absent or not agree(before[key], now[key], relative=tolerance):
+                differences.append(Difference(page, key, before.get(key), now.get(key), tolerance))
     return differences
 
 

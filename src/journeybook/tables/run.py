@@ -291,11 +291,12 @@ def provenance(run: Run, *names: str) -> str:
 
 def consent_note(run: Run, *, purpose: str) -> str:
     """Return one sentence that says whose rows this page was allowed to read."""
-    if not run.has_ledger:
+    permitted = _permitted_customers(run, purpose, _date(run, None))
+    if permitted is None:
         return "This data set has **no consent ledger**: whether anyone permitted this use is not known here."
-    permitted = _permitted_customers(run, purpose, _date(run, None)).count().execute()
+    n = permitted.count().execute()
     return (
-        f"Rows are read for the purpose `{purpose}`: those of the {permitted:,} customer ids that permit it as of "
+        f"Rows are read for the purpose `{purpose}`: those of the {n:,} customer ids that permit it as of "
         f"{_date(run, None):%d %B %Y}, unless another record of the same person refuses it; no other customer's."
     )
 
@@ -323,8 +324,9 @@ def _ledger(run: Run) -> ibis.Table:
     return _open(run, "consents")
 
 
-def _date(run: Run, as_of: datetime | str | None) -> datetime | None:
-    return _moment(as_of) if isinstance(as_of, str) else (as_of or run.ledger_as_of)
+def _date(run: Run, as_of: datetime | str | None) -> datetime:
+    # Asked where there is a ledger, and a ledger has a last decision.
+    return _moment(as_of) if isinstance(as_of, str) else (as_of or run.ledger_as_of)  # type: ignore[return-value]
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -337,7 +339,7 @@ def _permitted_rows(run: Run, table: ibis.Table, id_column: str, permitted: ibis
     return table.filter(table[id_column].isnull() | table[id_column].isin(permitted[id_column]))
 
 
-def _permitted_customers(run: Run, purpose: str, as_of: datetime | None) -> ibis.Table | None:
+def _permitted_customers(run: Run, purpose: str, as_of: datetime) -> ibis.Table | None:
     if not run.has_ledger:
         return None
     name = f"permitted_customers_{purpose}_{as_of:%Y%m%d%H%M%S}"
@@ -345,7 +347,7 @@ def _permitted_customers(run: Run, purpose: str, as_of: datetime | None) -> ibis
     return _computed_once(run, name, decided.filter(decided.permits).select("customer_id"))
 
 
-def _permitted_people(run: Run, purpose: str, as_of: datetime | None) -> ibis.Table | None:
+def _permitted_people(run: Run, purpose: str, as_of: datetime) -> ibis.Table | None:
     if not run.has_ledger:
         return None
     name = f"permitted_people_{purpose}_{as_of:%Y%m%d%H%M%S}"
