@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 
 from journeybook import clickstream as page
 
@@ -302,6 +303,37 @@ def test_intervals_hold_the_estimate_and_are_wider_where_people_differ(shop, cha
     assert width[0] > 1.1 * width[1]
 
 
+def test_intervals_of_aggregated_paths_are_those_of_a_dirichlet_posterior():
+    """A share then has a beta distribution, whose quantiles SciPy has; 20,000 draws, ends within 4 errors."""
+    rows = [("a > b", 30, 60), ("a", 15, 95), ("b > a", 0, 40)]
+    table = events(rows, "path", "conversions", "nulls")
+    counts = page.count_steps(table, conversion=None, session_gap_minutes=30)
+    found = page.transition_table(page.draw_chains(counts, n_draws=20_000, rng=np.random.default_rng(8)))
+    rows = found[found["source"] == "a"].set_index("target")
+    # 240 visits to a: 90 go on to b, 15 convert, 135 leave.
+    for target, n in (("b", 90), (page.CONVERSION, 15), (page.EXIT, 135)):
+        for name, tail in (("probability_low", 0.025), ("probability_high", 0.975)):
+            law = stats.beta(n, 240 - n)
+            error = np.sqrt(tail * (1 - tail) / 20_000) / law.pdf(law.ppf(tail))
+            assert rows.at[target, name] == pytest.approx(law.ppf(tail), abs=4 * error)
+
+
+def test_intervals_of_lost_conversions_are_those_of_each_draw_by_hand(chain):
+    states, model = page.state_table(chain).set_index("state"), chain.model
+    s, lost = len(model.states), []
+    for n in chain.drawn:
+        p = np.zeros((s, s + 2))
+        p[model.source, model.target] = n
+        exits, p = p[:, -1], p / p.sum(axis=1, keepdims=True)
+        wins = np.linalg.solve(np.eye(s) - p[:, :s], p[:, s])
+        lost.append(exits * wins / (1 - p[:, -1]))
+    low, high = np.quantile(lost, [0.025, 0.975], axis=0)
+    assert_allclose(states.loc[list(model.states), "lost_conversions_low"], low, atol=1e-9)
+    assert_allclose(states.loc[list(model.states), "lost_conversions_high"], high, atol=1e-9)
+    first = np.bincount(np.argmax(lost, axis=1), minlength=s) / len(lost)
+    assert_allclose(states.loc[list(model.states), "first_share"], first)
+
+
 def test_drawing_people_covers_and_drawing_steps_does_not():
     found = page.interval_coverage(
         n_people=300, steps_each=20, n_simulations=200, n_draws=300, rng=np.random.default_rng(8)
@@ -330,8 +362,26 @@ def test_the_headline_names_the_right_figures(shop, chain):
     assert found["top_channel_removal_share"] == shares.max()
     assert found["top_step_elasticity"] == bottlenecks["elasticity"].max()
     assert found["pitfall_step_share_without_exits"] > found["pitfall_step_share"]
-    text = page.summarise(counts, page.state_table(chain), bottlenecks, credited, improvement=0.1)
+    text = page.summarise(counts, page.state_table(chain), bottlenecks, paths, credited, improvement=0.1)
     assert f"{shares.max():.0%}" in text
+    assert "of known people's conversions" in text
+
+
+def test_where_every_session_converts_at_once_nothing_is_left_to_say():
+    rows = [(f"p{k}", "buy", 60 * k) for k in range(30)]
+    counts = count(events(rows, "person_id", "event", "minute"))
+    chain = page.draw_chains(counts, n_draws=20, rng=np.random.default_rng(1))
+    bottlenecks, states = page.bottleneck_table(chain, improvement=0.1), page.state_table(chain)
+    kept = page.session_steps(
+        events(rows, "person_id", "event", "minute"), conversion="buy", session_gap_minutes=30
+    )
+    paths = page.channel_paths(kept, path_gap_days=3, half_life_days=7, orders=[1])
+    credited = page.attribute(paths, n_draws=20, rng=np.random.default_rng(1))
+    assert bottlenecks.empty
+    assert page.choose_order(kept, max_order=2, rng=np.random.default_rng(1)).table["chosen"].sum() == 1
+    assert "leaving costs nothing" in page.describe_states(states, counts)
+    text = page.summarise(counts, states, bottlenecks, paths, credited, improvement=0.1)
+    assert "100.0% of 30 sessions convert; leaving costs none" in text
 
 
 def test_where_nothing_converts_nothing_is_ranked(shop):
@@ -354,6 +404,6 @@ def test_where_nothing_converts_nothing_is_ranked(shop):
         page.describe_bottlenecks(bottlenecks, counts, improvement=0.1),
         page.describe_attribution(paths, credited),
         page.describe_without_exits(wrong, counts),
-        page.summarise(counts, states, bottlenecks, credited, improvement=0.1),
+        page.summarise(counts, states, bottlenecks, paths, credited, improvement=0.1),
     ):
         assert "nan" not in text

@@ -113,3 +113,27 @@ def test_a_chain_of_thousands_of_states_is_solved():
     r = (1 - up) / up
     truth = (1 - r ** (k + 1.0)) / (1 - r ** (s + 1.0))
     assert_allclose(model.conversion_probability[[model.at(str(n)) for n in k]], truth, rtol=1e-7)
+
+
+def test_steps_into_exit_and_steps_back_to_themselves_are_no_bottlenecks(counts):
+    """Exits are left out, and a step to itself moves nothing, by construction and not by rounding."""
+    looped = counts.copy()
+    looped[3, 3] = 20
+    model = model_of(looped)
+    found = page.elasticities(model, start=model.at("(start)"))
+    leaves = model.target == len(model.states) + 1
+    assert leaves.any() and np.isnan(found[leaves]).all()
+    assert np.isnan(page.improved(model, start=model.at("(start)"), factor=1.1)[leaves]).all()
+    assert (found[model.source == model.target] == 0).all()
+
+
+def test_a_step_that_capped_would_never_end_brings_no_figure():
+    frame = pd.DataFrame(
+        [("(start)", "a", 10), ("a", "b", 95), ("a", page.CONVERSION, 5), ("b", "a", 95)],
+        columns=["source", "target", "n"],
+    )
+    model = page.transition_model(frame, conversion=page.CONVERSION, exit=page.EXIT)
+    found = page.improved(model, start=model.at("(start)"), factor=1.1)
+    step = (model.source == model.at("a")) & (model.target == model.at("b"))
+    assert np.isnan(found[step]).all()
+    assert not np.isinf(found).any()

@@ -195,8 +195,8 @@ def test_without_times_or_days_nothing_is_scanned(site):
     ("given", "message"),
     [
         ({"alpha": 0.0}, "alpha is 0.0"),
-        ({"shortest_days": 0}, "shortest_days is 0"),
-        ({"shortest_days": 30}, "shortest_days is 30: it must be from 1 to longest_days, 20"),
+        ({"shortest_days": 0}, "the shortest fault has 0 days"),
+        ({"shortest_days": 30}, "the shortest fault has 30 days: it must be from 1 to the longest, 20"),
         ({"n_simulations": 18}, "n_simulations is 18: at alpha 0.05 at least 19"),
     ],
 )

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from journeybook.clickstream import CONVERSION, EXIT, START, session_steps, transition_model
+from journeybook.clickstream import CONVERSION, EXIT, START, count_steps, session_steps, transition_model
 from journeybook.clickstream.funnels import funnel, likeliest_path
-from journeybook.clickstream.intervals import ChainDraws
+from journeybook.clickstream.intervals import OTHERS, ChainDraws
 from journeybook.clickstream.journeys import journeys
 from journeybook.clickstream.moments import (
     best_moments,
@@ -21,8 +21,10 @@ from journeybook.clickstream.moments import (
     waiting_values,
 )
 from journeybook.clickstream.rates import clustered_rates
+from journeybook.clickstream.wording_journeys import describe_live, describe_moments
 
 NOON = pd.Timestamp("2017-06-01 12:00")
+EVENTS = pd.DataFrame({"row": [1], "person_id": ["a"], "event": ["buy"], "occurred_at": [NOON], "position": [1]})
 
 
 def kept(sessions, *, people=None):
@@ -212,6 +214,7 @@ def test_prefixes_are_held_against_what_became_of_them(shop):
     assert (found["predicted"] <= found["observed_high"]).all()
     swapped = chain([(START, "home", 1), ("home", "item", 1), ("item", "cart", 1), ("cart", CONVERSION, 1)])
     assert (prefix_calibration(kept(sessions), swapped)["predicted"] > found["observed_high"]).all()
+    assert prefix_calibration(kept(["buy", "buy"]), shop).empty
 
 
 def test_live_sessions_are_those_of_the_last_minutes():
@@ -219,10 +222,36 @@ def test_live_sessions_are_those_of_the_last_minutes():
     moments = pd.DataFrame(
         {"state": ["home", "item"], "conversion_probability": [0.1, 0.2], "gain_now": [0.01, 0.02]}
     ).assign(offer="now", best_state="item")
-    assert live_sessions(steps, moments, session_gap_minutes=30).empty  # the last session has converted
-    near = live_sessions(steps, moments, session_gap_minutes=130)
+    model = chain([(START, "item", 5), ("item", CONVERSION, 1), ("item", EXIT, 4), ("home", EXIT, 1)])
+    asked = {"model": model, "known_only": True}
+    assert live_sessions(steps, moments, session_gap_minutes=30, **asked).empty  # the last session has converted
+    near = live_sessions(steps, moments, session_gap_minutes=130, **asked)
     assert near["person_id"].tolist() == ["b"]
     assert near[["state", "n_events", "conversion_probability"]].to_numpy().tolist() == [["item", 2, 0.2]]
+    pooled = moments.assign(state=["home", OTHERS], best_state="home")
+    assert live_sessions(steps, pooled, session_gap_minutes=130, **asked)["best_state"].tolist() == ["home"]
+    stranger = kept(["home buy", "item"], people=["a", None])
+    assert live_sessions(stranger, moments, session_gap_minutes=30, **asked).empty
+    assert len(live_sessions(stranger, moments, session_gap_minutes=30, **asked | {"known_only": False})) == 1
+    counts = count_steps(ibis.memtable(EVENTS), conversion="buy", session_gap_minutes=30)
+    said = describe_live(near, counts, has_ledger=True)
+    assert said == "1 session of people who permit personalisation is open at the end of the log."
+    assert describe_live(near[:0], counts, has_ledger=False) == "0 sessions are open at the end of the log."
+    untimed = count_steps(
+        ibis.memtable(EVENTS.drop(columns="occurred_at")), conversion="buy", session_gap_minutes=30
+    )
+    assert "no times" in describe_live(near[:0], untimed, has_ledger=True)
+
+
+def test_moments_in_words_name_a_few_and_what_is_not_settled():
+    states = [f"page {k}" for k in range(10)]
+    offers, shares = ["now"] * 9 + ["wait"], [1.0] * 8 + [0.5, 0.0]
+    moments = pd.DataFrame({"state": states, "offer": offers, "now_share": shares})
+    moments = moments.assign(gain_now=0.02, gain_now_low=0.01, gain_now_high=0.03)
+    said = describe_moments(moments, kept_share=0.1)
+    assert "best made at once at `page 0`, `page 1`, `page 2`, `page 3`, `page 4`, `page 5` and 2 more." in said
+    assert "do not settle whether to wait at `page 8`. Elsewhere it is better held back." in said
+    assert "No offer can bring a conversion" in describe_moments(moments.assign(gain_now=0.0), kept_share=0.1)
 
 
 def test_rates_by_group_by_hand():

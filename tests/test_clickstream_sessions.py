@@ -42,8 +42,38 @@ def test_sessions_of_too_many_events_are_a_machines():
     ids=["fast", "slow enough", "too few to judge", "one time says nothing of the pace"],
 )
 def test_sessions_too_fast_for_a_person_are_a_machines(n, pause, machine):
-    counts = count(events(walk("s", n, pause), "session_id", "event", "second"), least_pause_seconds=0.5)
+    table = events(walk("s", n, pause) + walk("person", 2, 60), "session_id", "event", "second")
+    counts = count(table, least_pause_seconds=0.5)
     assert counts.n_machine_sessions == machine
+
+
+def test_a_log_of_which_nothing_is_left_says_why():
+    table = events(walk("s", 12, 0.1) + walk("t", 1, 0), "session_id", "event", "second")
+    with pytest.raises(
+        ValueError, match="of 2, 1 have fewer events than least_events, 2, and 1 are taken for mach"
+    ):
+        count(table, least_pause_seconds=0.5, least_events=2)
+
+
+def test_events_without_a_time_are_set_aside_where_others_have_one():
+    table = events(walk("s", 3, 60), "session_id", "event", "second")
+    some = table.mutate(occurred_at=ibis.ifelse(table.row == 2, None, table.occurred_at), position=table.row)
+    counts = count(some)
+    assert (counts.n_events, counts.n_unplaced, counts.counts["n"].sum(), counts.timed) == (3, 1, 3, True)
+    none = some.mutate(occurred_at=ibis.null(table.occurred_at.type()))
+    counts = count(none)
+    assert (counts.n_events, counts.n_unplaced, counts.counts["n"].sum(), counts.timed) == (3, 0, 4, False)
+    assert "occurred_at" not in page.session_steps(none, conversion=None, session_gap_minutes=30).columns
+
+
+def test_a_part_of_a_log_without_conversion_has_sessions_all_the_same():
+    table = events(walk("s", 2, 60), "session_id", "event", "second")
+    steps = page.session_steps(table, conversion="buy", session_gap_minutes=30).to_pandas()
+    assert steps["converts"].tolist() == [0, 0]
+    with pytest.raises(
+        ValueError, match="conversion is 'buy', which never happens; the most frequent events are home"
+    ):
+        count(table, conversion="buy")
 
 
 def test_sessions_of_one_event_are_kept_and_counted_unless_the_rule_says_otherwise():

@@ -23,7 +23,7 @@ witnesses.py     print, brute force, simulated people, the planted truth
 wording.py wording_journeys.py wording_structure.py    sentences computed from what was found
 """
 
-from journeybook.clickstream.attribution import Attribution, attribute, beside_planted
+from journeybook.clickstream.attribution import Attribution, attribute, beside_planted, with_planted
 from journeybook.clickstream.chain import TransitionModel, Visits, transition_model, visits_from
 from journeybook.clickstream.channels import ChannelPaths, channel_paths
 from journeybook.clickstream.counts import StepCounts, count_steps
@@ -72,6 +72,7 @@ from journeybook.clickstream.witnesses import (
     interval_coverage,
 )
 from journeybook.clickstream.wording import (
+    NO_SESSIONS,
     describe_bottlenecks,
     describe_counts,
     describe_flow,
@@ -86,6 +87,7 @@ from journeybook.clickstream.wording_journeys import (
     describe_attribution,
     describe_funnel,
     describe_journeys,
+    describe_live,
     describe_moments,
     describe_planted_channels,
     describe_prefixes,
@@ -117,6 +119,7 @@ __all__ = [
     "PlantedFault",
     "PlantedTypes",
     "START",
+    "NO_SESSIONS",
     "StepCounts",
     "Survival",
     "TransitionModel",
@@ -145,6 +148,7 @@ __all__ = [
     "describe_groups",
     "describe_journeys",
     "describe_memory_within_types",
+    "describe_live",
     "describe_moments",
     "describe_orders",
     "describe_planted_channels",
@@ -186,5 +190,6 @@ __all__ = [
     "transition_model",
     "transition_table",
     "visits_from",
+    "with_planted",
     "without_exits",
 ]

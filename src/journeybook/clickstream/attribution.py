@@ -136,6 +136,17 @@ def removal_effects(
     return lost / np.where(whole > 0, whole, np.nan)[..., None], whole
 
 
+def with_planted(found: Attribution, truth: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of an attribution with `planted_share` and `distance`, the share less the planted one.
+
+    Args:
+        found: The page's attribution.
+        truth: Truth `event_channels`: `channel`, `share`.
+    """
+    planted = found.table["channel"].map(truth.set_index("channel")["share"])
+    return found.table.assign(planted_share=planted, distance=found.table["share"] - planted)
+
+
 def beside_planted(found: Attribution, truth: pd.DataFrame) -> pd.DataFrame:
     """Return each method's distance from the planted shares.
 
@@ -147,10 +158,9 @@ def beside_planted(found: Attribution, truth: pd.DataFrame) -> pd.DataFrame:
         One row a method, the nearest first: `method`, `mean_distance` and `greatest_distance` of its shares from
         the planted ones (0 to 1), and `n_inside`, how many of the planted shares its intervals hold.
     """
-    planted = found.table["channel"].map(truth.set_index("channel")["share"])
-    away = (found.table["share"] - planted).abs()
-    held = planted.between(found.table["share_low"], found.table["share_high"])
-    by_method = found.table.assign(away=away, held=held).groupby("method")
+    table = with_planted(found, truth)
+    held = table["planted_share"].between(table["share_low"], table["share_high"])
+    by_method = table.assign(away=table["distance"].abs(), held=held).groupby("method")
     table = by_method.agg(
         mean_distance=("away", "mean"), greatest_distance=("away", "max"), n_inside=("held", "sum")
     )

@@ -7,7 +7,7 @@ import ibis
 import pandas as pd
 
 from journeybook.clickstream.credit import RULES, credits
-from journeybook.clickstream.sessions import CONVERSION, EXIT, START, path_steps
+from journeybook.clickstream.sessions import CONVERSION, EXIT, START, check_labels, path_steps
 from journeybook.clickstream.visitors import MOST_GROUPS
 
 UNKNOWN = "(unknown)"
@@ -60,7 +60,7 @@ def channel_paths(
         orders: Orders of the chains of channels, each 1 to 4.
 
     Raises:
-        ValueError: A number is out of its range.
+        ValueError: A number is out of its range, or a channel bears a reserved name.
     """
     for name, value in (("path_gap_days", path_gap_days), ("half_life_days", half_life_days)):
         if not value > 0:
@@ -71,6 +71,8 @@ def channel_paths(
         return _aggregated(table, orders)
     if "channel" not in table.columns:
         return _no_paths("the events name no channel")
+    names = table.channel.nullif("").name("channel").as_table().distinct().to_pandas()["channel"].dropna()
+    check_labels(sorted(names), "a channel")
     known_only = bool(table.known.any().execute())
     touches = _touches(table.filter(table.known) if known_only else table, path_gap_days)
     if not touches.won.max().execute():

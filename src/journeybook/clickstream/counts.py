@@ -45,7 +45,7 @@ class StepCounts:
         n_machine_sessions: Sessions taken for a machine's, set aside.
         n_machine_events: Their events.
         n_short_sessions: Sessions of fewer than `least_events` events, set aside.
-        n_unplaced: Events with neither session nor customer, set aside.
+        n_unplaced: Events with neither session nor customer, or without a time where others have one, set aside.
         n_cut_by_log: Sessions without conversion within one gap of the log's first or last event, which may
             have begun before it or gone on after it; None where there are no times.
         timed: Whether the events have times.
@@ -91,11 +91,21 @@ def count_steps(
         least_pause_seconds: Longer sessions that go faster are set aside, as a machine's.
 
     Raises:
-        ValueError: `session_steps` refuses the events, or the paths hold a reserved name.
+        ValueError: `session_steps` refuses the events, `conversion` never happens, no session is left, or a path
+            holds a reserved name.
     """
     if "path" in table.columns:
+        if conversion not in (None, CONVERSION):
+            raise ValueError(
+                f"conversion is {conversion!r}, but aggregated paths bring their own end: leave it out."
+            )
         return _count_paths(table)
-    with open_log(table, conversion) as log:
+    with open_log(table) as log:
+        if conversion is not None and conversion not in log.names:
+            raise ValueError(
+                f"conversion is {conversion!r}, which never happens; the most frequent events are "
+                f"{', '.join(log.frequent)}."
+            )
         lots = walk(
             log,
             conversion=conversion,
@@ -110,6 +120,12 @@ def count_steps(
     # Groups are whole in a lot, so that what was counted in one needs no adding up with another.
     counts = pd.concat([tally.counts for tally in tallies], ignore_index=True)
     events, sessions = (sum(getattr(tally, name) for tally in tallies) for name in ("events", "sessions"))
+    if not sessions[KEPT]:
+        raise ValueError(
+            f"no session is left: of {sessions.sum():,}, {sessions[SHORT]:,} have fewer events than least_events, "
+            f"{least_events}, and {sessions[MACHINE]:,} are taken for machines' by most_events and "
+            "least_pause_seconds."
+        )
     return StepCounts(
         counts=counts,
         conversion=conversion,
@@ -171,7 +187,7 @@ def _count_paths(paths: ibis.Table) -> StepCounts:
         .iloc[0]
     )
     steps = path_steps(paths)
-    check_labels(sorted(steps.select(steps.label).distinct().to_pandas()["label"]))
+    check_labels(sorted(steps.select(steps.label).distinct().to_pandas()["label"]), "a step of a path")
     walked = steps.conversions + steps.nulls
     inner = steps.select(source=steps.previous, target=steps.label, n=walked)
     ends = steps.filter(steps.last)

@@ -14,6 +14,8 @@ Numbers = NDArray[np.integer]
 # Up to so many states all chains are inverted together; beyond, each is factored as a sparse matrix.
 MOST_DENSE = 200
 _BLOCK_CELLS = 4_000_000
+# Chance per visit below which a chain is taken for one that never ends: rounding leaves as much of nothing.
+_ENDS = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +131,7 @@ def growth_of(model: TransitionModel, solved: Solved, *, start: int, asked: Numb
     (Sherman & Morrison 1950).
 
     Returns:
-        Shape (d, k); NaN where `elasticity_of` has it.
+        Shape (d, k); NaN where `elasticity_of` has it, and where the chain with the step capped would never end.
 
     Raises:
         ValueError: `factor` is not above 0.
@@ -142,7 +144,10 @@ def growth_of(model: TransitionModel, solved: Solved, *, start: int, asked: Numb
     gained = moved * _gain_of_visit(model, solved)[:, asked]
     # What the row's visits bring back to itself: N_ii - 1 is the sum of p_ik N_ki.
     returned = moved * (solved.back - (solved.own - 1 - p * solved.back) / rest)
-    grown = solved.visits[:, model.source[asked]] * gained / (1 - returned)
+    # With the step capped, a visitor may never leave again: then there is no chain to compare with.
+    ends = 1 - returned > _ENDS
+    brought = solved.visits[:, model.source[asked]] * gained
+    grown = np.where(ends, brought / np.where(ends, 1 - returned, 1.0), np.nan)
     whole = solved.chance[:, [start]]
     full = np.full(solved.steps.shape, np.nan)
     full[:, asked] = grown

@@ -111,7 +111,9 @@ def find_faults(
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is {alpha}: it must be above 0 and below 1.")
     if not 1 <= shortest_days <= longest_days:
-        raise ValueError(f"shortest_days is {shortest_days}: it must be from 1 to longest_days, {longest_days}.")
+        raise ValueError(
+            f"the shortest fault has {shortest_days} days: it must be from 1 to the longest, {longest_days}."
+        )
     if (n_simulations + 1) * alpha < 1:
         raise ValueError(
             f"n_simulations is {n_simulations}: at alpha {alpha} at least {1 / alpha - 1:.0f} are needed."
@@ -329,7 +331,9 @@ def _missing(took: Array, visits: Array) -> Array:
     weeks = np.arange(0, took.shape[1], 7)
     in_week, seen = (np.add.reduceat(counts, weeks, axis=1) for counts in (missing, visits))
     by_week = np.median(in_week**2 / np.maximum(seen, 1), axis=1, keepdims=True) / _MEDIAN_SQUARE
-    return missing / np.sqrt(np.maximum(variance, np.maximum(by_day, by_week)))
+    scale = np.sqrt(np.maximum(variance, np.maximum(by_day, by_week)))
+    # A step that is always taken, or never, misses nothing.
+    return np.divide(missing, scale, out=np.zeros_like(missing), where=scale > 0)
 
 
 def _grid(shortest: int, longest: int) -> list[int]:

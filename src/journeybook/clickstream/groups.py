@@ -22,6 +22,8 @@ _MOST_LEVELS, _MOST_TARGETS = 8, 30
 _LEAST_EXPECTED = 5.0
 # Visitors without whom a state is not tested: the variance between them is then hardly known.
 _FEWEST_CLUSTERS = 20
+# Most periods a log is cut into.
+MOST_PERIODS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,15 +72,15 @@ def compare_groups(
     Args:
         steps: What `session_steps` returns; of aggregated paths nothing can be compared.
         group_by: Groupings among device, channel, period, visitor and segment; None is all the data have.
-        n_periods: Periods, 2 or more.
+        n_periods: Periods, 2 to 12.
         alpha: Chance of any false difference in the table.
         segments: `person_id`, `as_of`, `segment`; None where there are none.
 
     Raises:
         ValueError: A grouping is unknown or not in the data, or a number is out of range.
     """
-    if n_periods < 2:
-        raise ValueError(f"n_periods is {n_periods}: at least 2 are needed.")
+    if not 2 <= n_periods <= MOST_PERIODS:
+        raise ValueError(f"n_periods is {n_periods}: it must be from 2 to {MOST_PERIODS}.")
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is {alpha}: it must be above 0 and below 1.")
     wanted = GROUPINGS if group_by is None else tuple(group_by)
@@ -132,10 +134,10 @@ def _lacking(steps: ibis.Table, grouping: str, segments: ibis.Table | None) -> s
         return "of aggregated paths nothing is known but their number"
     if grouping in ("device", "channel"):
         return None if grouping in steps.columns else f"the events have no {grouping}"
-    if "occurred_at" not in steps.columns:
-        return "the events have no times"
     if grouping == "segment" and segments is None:
         return "there are no segments"
+    if "occurred_at" not in steps.columns:
+        return "the events have no times"
     if grouping != "period" and not steps.known.any().execute():
         return "no visitor is known"
     return None

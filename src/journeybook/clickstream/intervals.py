@@ -122,7 +122,12 @@ def pool_rare(chain: ChainDraws, *, least_visits: int) -> ChainDraws:
     Args:
         chain: The chain and its draws.
         least_visits: States of fewer visits become `OTHERS`; `(start)` never does, nor does a single state.
+
+    Raises:
+        ValueError: `least_visits` is below 1.
     """
+    if least_visits < 1:
+        raise ValueError(f"least_visits is {least_visits}: it must be 1 or more.")
     model = chain.model
     rare = np.bincount(model.source, weights=model.n) < least_visits
     if START in model.states:
@@ -180,7 +185,8 @@ def state_table(chain: ChainDraws) -> pd.DataFrame:
         `state`, `visits`, `conversion_probability`, `expected_steps` (to the end of the session), `steps_sd`,
         `visits_per_session` and its `visits_sd`, `steps_to_conversion` and `minutes_to_conversion` (of those who
         convert; missing where nobody does, and without times), `drop_off` (share of the visits that are the last),
-        `lost_conversions`; `_low` and `_high` are intervals. Most lost first.
+        `lost_conversions` and `first_share` (share of the draws in which most is lost there); `_low` and `_high`
+        are intervals. Most lost first.
     """
     model, start = chain.model, chain.model.at(START)
     none = np.empty(0, dtype=int)
@@ -191,6 +197,8 @@ def state_table(chain: ChainDraws) -> pd.DataFrame:
     visits = np.bincount(model.source, weights=model.n)
     leaves = np.where(seen, drawn_exits / np.where(seen, chain.drawn_visits, 1), np.nan)
     per_session = visits_from(model, start=start)
+    lost = _lost(drawn_exits, np.nan_to_num(leaves), drawn.chance)
+    first = np.bincount(lost.argmax(axis=1), minlength=len(model.states)) / len(lost)
     frame = pd.DataFrame(
         {
             "state": model.states,
@@ -207,8 +215,9 @@ def state_table(chain: ChainDraws) -> pd.DataFrame:
                 chain,
                 "lost_conversions",
                 _lost(exits, exits / visits, whole.chance[0]),
-                _lost(drawn_exits, np.nan_to_num(leaves), drawn.chance),
+                lost,
             ),
+            "first_share": first,
         }
     )
     return frame.sort_values(["lost_conversions", "visits"], ascending=False, ignore_index=True, kind="stable")
@@ -226,7 +235,12 @@ def bottleneck_table(chain: ChainDraws, *, improvement: float) -> pd.DataFrame:
         conversion with the improvement) with its interval, `extra_conversions` (gain times the conversions
         seen) with its interval and `first_share` (share of the draws in which the step ranks first), the
         `MOST_STEPS` of the greatest elasticity. No rows where nothing converts.
+
+    Raises:
+        ValueError: `improvement` is not above 0.
     """
+    if not improvement > 0:
+        raise ValueError(f"improvement is {improvement}: it must be above 0.")
     model, start = chain.model, chain.model.at(START)
     every = np.arange(len(model.steps))
     still = np.zeros((1, len(every)))
@@ -269,7 +283,7 @@ def without_exits(chain: ChainDraws) -> pd.DataFrame:
 
     Returns:
         `source`, `target`, `n`, `probability`, `probability_without_exits`, and of the source
-        `conversion_probability` and `conversion_without_exits`; the most frequent steps first.
+        `conversion_probability` and `conversion_without_exits`; the steps that gain most, in points, first.
     """
     model = chain.model
     s = len(model.states)
@@ -289,7 +303,8 @@ def without_exits(chain: ChainDraws) -> pd.DataFrame:
             "conversion_without_exits": converts[source],
         }
     )
-    return frame.sort_values("n", ascending=False, ignore_index=True, kind="stable")
+    gained = frame["probability"] - frame["probability_without_exits"]
+    return frame.iloc[gained.argsort(kind="stable")].reset_index(drop=True)
 
 
 _BOTTLENECKS = (

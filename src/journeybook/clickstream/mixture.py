@@ -115,7 +115,7 @@ def fit_types(steps: ibis.Table, *, max_types: int, n_starts: int, rng: np.rando
         if n_types > 2 and rows[-1]["bic"] > rows[-2]["bic"] > rows[-3]["bic"]:
             break
     choice = pd.DataFrame(rows)
-    choice["chosen"] = choice["bic"] == choice["bic"].min()
+    choice["chosen"] = choice.index == choice["bic"].argmin()
     best = fits[int(choice["bic"].argmin())]
     transitions = _transitions(best, walked)
     members = pd.DataFrame({walked.unit: walked.units, "type": best.members.argmax(axis=1) + 1})

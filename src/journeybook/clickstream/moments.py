@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from journeybook.clickstream.chain import TransitionModel, fundamental
 from journeybook.clickstream.elasticity import MOST_DENSE
-from journeybook.clickstream.intervals import ChainDraws, pool_rare
+from journeybook.clickstream.intervals import OTHERS, ChainDraws, pool_rare
 from journeybook.clickstream.rates import clustered_rates
 from journeybook.clickstream.sessions import CONVERSION, START
 
@@ -117,13 +117,18 @@ def prefix_calibration(steps: ibis.Table, model: TransitionModel, *, level: floa
 
     Returns:
         One row a number of events so far: `events_so_far`, `n` (moments), `predicted` and `observed` share that
-        converts, `observed_low` and `observed_high`, drawn from people.
+        converts, `observed_low` and `observed_high`, drawn from people. No rows where every session converts with
+        its first event.
     """
     wins = steps.converts.cast("int64").max().over(group_by=steps.session)
     moments = steps.mutate(hit=wins, events=steps.step + 1).filter(steps.label != CONVERSION)
     band = ibis.cases(*[(moments.events <= last, number) for number, (last, _) in enumerate(_BANDS)])
     banded = moments.mutate(band=band)
     found = clustered_rates(banded, by=["band"], hit="hit", level=level)
+    if found.empty:
+        return pd.DataFrame(
+            columns=["events_so_far", "n", "predicted", "observed", "observed_low", "observed_high"]
+        )
     mix = banded.group_by("band", "label").aggregate(n=ibis._.count()).order_by("band", "label").to_pandas()
     chance = pd.Series(model.conversion_probability, index=list(model.states))
     weighed = (mix["n"] * mix["label"].map(chance)).groupby(mix["band"]).sum() / mix.groupby("band")["n"].sum()
@@ -139,7 +144,14 @@ def prefix_calibration(steps: ibis.Table, model: TransitionModel, *, level: floa
     )
 
 
-def live_sessions(steps: ibis.Table, moments: pd.DataFrame, *, session_gap_minutes: float) -> pd.DataFrame:
+def live_sessions(
+    steps: ibis.Table,
+    moments: pd.DataFrame,
+    model: TransitionModel,
+    *,
+    session_gap_minutes: float,
+    known_only: bool,
+) -> pd.DataFrame:
     """Return the sessions still open at the end of the log, with the chance of conversion and what to do.
 
     Open is a session without conversion whose last event is no longer ago than a session's longest pause. Without
@@ -147,8 +159,10 @@ def live_sessions(steps: ibis.Table, moments: pd.DataFrame, *, session_gap_minut
 
     Args:
         steps: Kept events of `session_steps`, of those people only whom an offer may be made to.
-        moments: What `best_moments` returns.
+        moments: What `best_moments` returns; a state it has not is one of its `OTHERS`.
+        model: The chain; the chance of conversion is that of the session's own state.
         session_gap_minutes: The longest pause within a session.
+        known_only: Whether sessions of unknown visitors are left out, since nobody can say what they permit.
 
     Returns:
         `session`, `person_id` (null for an unknown visitor), `state` (its last event), `n_events`,
@@ -162,7 +176,13 @@ def live_sessions(steps: ibis.Table, moments: pd.DataFrame, *, session_gap_minut
     wins = steps.converts.cast("int64").max().over(group_by=steps.session)
     marked = steps.mutate(wins=wins, ends_at=steps.occurred_at.max().over())
     now = marked.filter(marked.last & (marked.wins == 0) & (marked.occurred_at + gap >= marked.ends_at))
+    now = now.filter(now.known) if known_only else now
     person = ibis.ifelse(now.known, now.cluster.re_replace("^p ", ""), ibis.null("string"))
     found = now.order_by("row").select(now.session, person_id=person, state=now.label, n_events=now.step + 1)
-    joined = found.to_pandas().merge(moments[["state", *columns]], on="state", how="left", validate="many_to_one")
+    live = found.to_pandas()
+    chance = pd.Series(model.conversion_probability, index=list(model.states))
+    live["conversion_probability"] = live["state"].map(chance)
+    told = live["state"].where(live["state"].isin(moments["state"]), OTHERS)
+    offers = moments.set_index("state")[columns[1:]].reindex(told).reset_index(drop=True)
+    joined = pd.concat([live, offers], axis=1)
     return joined.sort_values("gain_now", ascending=False, ignore_index=True, kind="stable")

@@ -85,7 +85,7 @@ def choose_order(steps: ibis.Table, *, max_order: int, rng: np.random.Generator)
     table["held_out_gain"] = gain.sum(axis=1)
     table["held_out_gain_error"] = np.sqrt(by_fold.shape[1]) * gain.std(axis=1, ddof=1)
     table.loc[0, ["lr_statistic", "lr_df", "lr_p_value"]] = np.nan
-    table["chosen"] = table["bic"] == table["bic"].min()
+    table["chosen"] = table.index == table["bic"].argmin()
     best = None if counted.n_folds < 2 else int(table["held_out_log_likelihood"].argmax())
     known = "known" in steps.columns and bool(steps.known.any().execute())
     return OrderChoice(

@@ -41,7 +41,8 @@ class Log:
         clusters: `cluster`, `known`, `group`.
         lines: `line`, `group` and `place`, from 0 in the order of the groups.
         names: Every event and the reserved names, in order; the code of a name is its place here.
-        n_events: Events, those with neither session nor customer among them.
+        frequent: The events seen most, eight at most.
+        n_events: Events, those with neither session nor customer, or without a time, among them.
         begins: Time of the first event; None where there are no times.
         ends: Time of the last.
     """
@@ -50,6 +51,7 @@ class Log:
     clusters: ibis.Table
     lines: ibis.Table
     names: NDArray[np.object_]
+    frequent: tuple[str, ...]
     n_events: int
     begins: np.datetime64 | None
     ends: np.datetime64 | None
@@ -116,8 +118,10 @@ def session_steps(
     conversion.
 
     Args:
-        events: Canonical `events`, with `person_id` where people are known.
-        conversion: Event at which a session is cut; None if every session ends in exit.
+        events: Canonical `events`, with `person_id` where people are known. If some have a time, those that have
+            none are left out.
+        conversion: Event at which a session is cut; None if every session ends in exit, as they all do where it
+            is not among the events: a part of a log may have none.
         session_gap_minutes: A pause strictly longer begins a new session, where no session is given.
         least_events: Sessions of fewer events are left out; 1 keeps those of one event, visits that ended at once.
         most_events: Sessions of more events are taken for a machine's and left out; None for no limit.
@@ -131,9 +135,9 @@ def session_steps(
         0), `step` (from 0), `previous` (`(start)` for the first) and `last`.
 
     Raises:
-        ValueError: A number is out of its range, an event bears a reserved name, or `conversion` never happens.
+        ValueError: A number is out of its range, or an event bears a reserved name.
     """
-    with open_log(events, conversion) as log:
+    with open_log(events) as log:
         lots = walk(
             log,
             conversion=conversion,
@@ -152,21 +156,20 @@ def session_steps(
 
 
 @contextmanager
-def open_log(events: ibis.Table, conversion: str | None) -> Iterator[Log]:
+def open_log(events: ibis.Table) -> Iterator[Log]:
     """Read what has to be known before the walk; what was computed for it goes when the log is closed.
 
     Raises:
-        ValueError: An event bears a reserved name, or `conversion` never happens.
+        ValueError: An event bears a reserved name.
     """
     timed = "occurred_at" in events.columns
     times = {"begins": events.occurred_at.min(), "ends": events.occurred_at.max()} if timed else {}
     found = events.group_by("event").aggregate(n=events.count(), **times).to_pandas()
     check_labels(sorted(found["event"]))
-    if conversion is not None and conversion not in set(found["event"]):
-        common = found.sort_values(["n", "event"], ascending=[False, True])["event"].head(8)
-        raise ValueError(
-            f"conversion is {conversion!r}, which never happens; the most frequent events are {', '.join(common)}."
-        )
+    common = found.sort_values(["n", "event"], ascending=[False, True])["event"].head(8)
+    if timed:
+        timed = bool(found["begins"].notna().any())
+        events = events.filter(events.occurred_at.notnull()) if timed else events.drop("occurred_at")
     placed = with_lines(events)
     with _held(cluster_groups(placed)) as clusters, _held(line_groups(placed, clusters)) as lines:
         yield Log(
@@ -174,6 +177,7 @@ def open_log(events: ibis.Table, conversion: str | None) -> Iterator[Log]:
             clusters=clusters,
             lines=lines,
             names=np.array(sorted([*found["event"], *RESERVED]), dtype=object),
+            frequent=tuple(common),
             n_events=int(found["n"].sum()),
             begins=found["begins"].min().to_datetime64() if timed else None,
             ends=found["ends"].max().to_datetime64() if timed else None,
@@ -200,7 +204,7 @@ def walk(
     """
     _check_rules(session_gap_minutes, least_events, most_events, least_pause_seconds)
     gap = round(session_gap_minutes * 60) * _SECOND
-    converting = -1 if conversion is None else log.code(conversion)
+    converting = log.code(conversion) if conversion is not None and conversion in log.names else -1
     groups = log.lines.order_by("place")["group"].to_pandas().to_numpy()
     tables = _whole_groups(_in_order(log, rows), groups)
     return (
@@ -276,7 +280,6 @@ def _lot(
     # Without times all events bear one, and there is no pause.
     times = column.get("occurred_at", np.zeros(n, "datetime64[us]"))
     pause = np.diff(times, prepend=times[:1])
-    pause[np.isnat(pause)] = 0
     new_line = np.diff(place, prepend=-1) != 0
     opens = new_line | (column["splits"] & (pause > gap))
     starts, length = _runs(opens)
@@ -351,15 +354,15 @@ def path_steps(paths: ibis.Table) -> ibis.Table:
     return steps.mutate(previous=previous).drop("part", "n")
 
 
-def check_labels(labels: list[str]) -> None:
-    """Refuse a step that bears a reserved name.
+def check_labels(labels: list[str], kind: str = "an event") -> None:
+    """Refuse what bears a reserved name.
 
     Raises:
         ValueError: One does.
     """
     taken = [label for label in labels if label in RESERVED]
     if taken:
-        raise ValueError(f"a step is named {taken[0]!r}: the names {', '.join(RESERVED)} are reserved.")
+        raise ValueError(f"{kind} is named {taken[0]!r}: the names {', '.join(RESERVED)} are reserved.")
 
 
 def _check_rules(

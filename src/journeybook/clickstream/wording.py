@@ -3,9 +3,13 @@
 import pandas as pd
 
 from journeybook.clickstream.attribution import Attribution
+from journeybook.clickstream.channels import ChannelPaths
 from journeybook.clickstream.counts import StepCounts
 from journeybook.clickstream.sessions import CONVERSION, EXIT, START
-from journeybook.clickstream.survival import Survival
+from journeybook.clickstream.survival import OTHERS, Survival
+
+# What is said in the place of what only sessions can show.
+NO_SESSIONS = "**What we see.** Nothing: aggregated paths do not tell sessions apart."
 
 
 def describe_counts(counts: StepCounts) -> str:
@@ -22,7 +26,8 @@ def describe_counts(counts: StepCounts) -> str:
         unknown = counts.n_clusters - counts.n_people
         who = [f"{counts.n_people:,} people"] * bool(counts.n_people)
         who += [f"{unknown:,} sessions of unknown visitors"] * bool(unknown)
-        people = f"Intervals draw {' and '.join(who)}, each with all it did"
+        among = ", those set aside among them" * bool(counts.n_machine_sessions + counts.n_short_sessions)
+        people = f"Intervals draw {' and '.join(who)}{among}, each with all it did"
         people += f", in {counts.n_groups:,} random groups." if counts.n_groups < counts.n_clusters else "."
     if counts.conversion is None:
         ends = "No event counts as conversion, so every session ends in exit"
@@ -38,26 +43,30 @@ def describe_counts(counts: StepCounts) -> str:
         aside.append(f"{machines} are taken for machines' and set aside")
     if counts.n_short_sessions:
         aside.append(f"{counts.n_short_sessions:,} sessions are shorter than asked and set aside")
-    aside += [f"{counts.n_unplaced:,} events with neither session nor customer are set aside"] * bool(
-        counts.n_unplaced
-    )
+    if counts.n_unplaced:
+        untimed = ", or without a time," if counts.timed else ""
+        aside.append(f"{counts.n_unplaced:,} events with neither session nor customer{untimed} are set aside")
     if not counts.aggregated:
         aside.append(f"sessions of one event, visits that ended at once: {counts.n_one_event:,}")
     if counts.n_cut_by_log:
         aside.append(f"{counts.n_cut_by_log:,} sessions may have been cut by the edges of the log")
     beside = "; ".join(aside)
-    return f"{read}. {ends}. {beside}{'. ' if beside else ''}{people}"
+    return f"{read}. {ends}. {beside[:1].upper()}{beside[1:]}{'. ' if beside else ''}{people}"
 
 
 def describe_states(states: pd.DataFrame, counts: StepCounts) -> str:
     """Return where leaving costs most."""
     if not counts.n_conversions:
-        busiest = states.assign(exits=states["visits"] * states["drop_off"]).nlargest(1, "exits").iloc[0]
+        exits = states["visits"] * states["drop_off"]
+        busiest = states.loc[exits.idxmax()]
         return (
-            f"**What we see.** Nothing converts here, so leaving costs nothing that can be counted. Most sessions "
-            f"end on `{busiest['state']}`, where {busiest['drop_off']:.1%} of the visits are the last."
+            f"**What we see.** Nothing converts here, so leaving costs nothing that can be counted. More sessions "
+            f"end on `{busiest['state']}` than on any other page, {exits.max() / exits.sum():.0%}; it is the last "
+            f"of {busiest['drop_off']:.1%} of its visits."
         )
     top = states.iloc[0]
+    if not top["lost_conversions"] > 0:
+        return "**What we see.** Nobody leaves who might have converted, so leaving costs nothing."
     most = states.iloc[int(states["drop_off"].argmax())]
     same = (
         "It is also where the largest share leaves."
@@ -68,7 +77,8 @@ def describe_states(states: pd.DataFrame, counts: StepCounts) -> str:
         f"**What we see.** Leaving at `{top['state']}` costs most: {top['drop_off']:.1%} of its {top['visits']:,} "
         f"visits are the last of their session, and had they gone on like the others they would have brought "
         f"{top['lost_conversions']:,.0f} conversions more ({top['lost_conversions_low']:,.0f} to "
-        f"{top['lost_conversions_high']:,.0f}). {same} **What it does not show.** Who leaves may have meant to; "
+        f"{top['lost_conversions_high']:,.0f}). It ranks first in {top['first_share']:.0%} of the draws. {same} "
+        f"**What it does not show.** Who leaves may have meant to; "
         f"nobody can bring back all of them, and the losses of two pages do not add up. "
         f"**What to do.** Ask those who leave at `{top['state']}` why, before anything is built."
     )
@@ -102,12 +112,18 @@ def describe_bottlenecks(bottlenecks: pd.DataFrame, counts: StepCounts, *, impro
 def describe_flow(flow: pd.DataFrame) -> str:
     """Return where sessions begin and how many are gone after the first events."""
     first = flow[flow["step"] == 0].sort_values("n", ascending=False, kind="stable")
-    n, top = first["n"].sum(), first.iloc[0]
-    gone = flow[flow["target"].isin([EXIT, CONVERSION])].groupby("target")["n"].sum()
-    left, bought = (gone.get(end, 0) / n for end in (EXIT, CONVERSION))
+    n, named = first["n"].sum(), first[first["target"] != OTHERS]
+    begins = ""
+    if len(named):
+        top = named.iloc[0]
+        begins = f"Of the pages named here, sessions begin most often on `{top['target']}` ({top['n'] / n:.0%}). "
+    # Who leaves after k events does so at step k; who converts with the k-th event, at the step before.
+    after = max(int(flow["step"].max()), 1)
+    left = flow.loc[flow["target"] == EXIT, "n"].sum() / n
+    bought = flow.loc[(flow["target"] == CONVERSION) & (flow["step"] < after), "n"].sum() / n
     return (
-        f"**What we see.** Most sessions begin on `{top['target']}` ({top['n'] / n:.0%}). Within "
-        f"{flow['step'].max() + 1} events {left:.0%} have left and {bought:.0%} have converted; the rest go on. "
+        f"**What we see.** {begins}After {after} event{'s' * (after > 1)} {left:.0%} have left and {bought:.0%} "
+        "have converted; the rest go on. "
         "**What it does not show.** Who goes back and forth: a band says where the next event is, not whether it "
         "is progress. **What to do.** Follow the widest grey end back to the page it comes from."
     )
@@ -134,8 +150,9 @@ def describe_survival(survival: Survival) -> str:
         text += "At every length the chain of the first order says the same. "
     else:
         text += (
-            f"The chain of the first order is outside the band at {len(out)} of {len(table) - 1} lengths, most at "
-            f"{worst['events']:.0f} events: {worst['by_chain']:.1%} where {worst['share']:.1%} are still going. "
+            f"The chain of the first order is outside the band at {len(out)} of {len(table) - 1} lengths, most "
+            f"at {worst['events']:.0f} event{'s' * bool(worst['events'] > 1)}: {worst['by_chain']:.1%} where "
+            f"{worst['share']:.1%} are still going. "
         )
     return text + (
         "**What it does not show.** Why a session ends: one that left may have found what it sought. "
@@ -148,13 +165,18 @@ def describe_times(times: pd.DataFrame) -> str:
     if times.empty:
         return "**What we see.** Nothing converts, so nothing takes time to."
     middle = times[times["share"] == 0.5].set_index("measure")
-    told = []
+    of_all: list[str] = []
+    of_known: list[str] = []
     for measure, row in middle.iterrows():
         digits = 0 if measure in ("events", "sessions") else 1
         value, low, high = (f"{row[name]:,.{digits}f}" for name in ("value", "value_low", "value_high"))
+        told = of_known if measure in ("sessions", "days") else of_all
         told.append(f"{value} {str(measure).removesuffix('s' if value == '1' else '')} ({low} to {high})")
-    return (
-        f"**What we see.** Half of those who convert take at most {', '.join(told)}. "
+    text = f"**What we see.** Half of those who convert take at most {' and '.join(of_all)}. "
+    if of_known:
+        n = middle.loc["sessions", "n"]
+        text += f"Half of the {n:,.0f} conversions of known people took at most {' and '.join(of_known)}. "
+    return text + (
         "**What it does not show.** How long the others would take: only ways that ended in a conversion are in "
         "these figures, so they are no forecast for somebody who has not converted. "
         "**What to do.** Wait at least as long before a visit is taken for lost."
@@ -173,8 +195,8 @@ def describe_without_exits(wrong: pd.DataFrame, counts: StepCounts) -> str:
     )
     if counts.n_conversions:
         text += (
-            f"A session converts with probability {start['conversion_probability']:.1%}; by the chain without "
-            f"exits {start['conversion_without_exits']:.0%} would. "
+            f"A {_walk(counts)} converts with probability {start['conversion_probability']:.1%}; by the chain "
+            f"without exits {start['conversion_without_exits']:.0%} would. "
         )
     return text + "**What to do.** Count the end of a session as a step, `(exit)`, like any other."
 
@@ -208,28 +230,49 @@ def _most_wrong(wrong: pd.DataFrame) -> pd.Series:
     return wrong.iloc[int(gained.argmax())]
 
 
+def _walk(counts: StepCounts) -> str:
+    return "walk" if counts.aggregated else "session"
+
+
 def summarise(
-    counts: StepCounts, states: pd.DataFrame, bottlenecks: pd.DataFrame, found: Attribution, *, improvement: float
+    counts: StepCounts,
+    states: pd.DataFrame,
+    bottlenecks: pd.DataFrame,
+    paths: ChannelPaths,
+    found: Attribution,
+    *,
+    improvement: float,
 ) -> str:
     """Return the three bullets at the top of the page."""
     if not counts.n_conversions:
         busiest = states[states["state"] != START].iloc[0]
         start = states[states["state"] == "(start)"].iloc[0]
         return (
-            f"* {counts.n_sessions:,} sessions, none of which converts; a session has "
+            f"* {counts.n_sessions:,} {_walk(counts)}s, none of which converts; a {_walk(counts)} has "
             f"{start['expected_steps'] - 1:.1f} events on average.\n"
             f"* The page visited most is `{busiest['state']}`.\n"
             f"* Name the event that counts in `conversion` to see what would help most."
         )
-    top, step = states.iloc[0], bottlenecks.iloc[0]
+    top = states.iloc[0]
+    improved = "No step stands between a visitor and conversion, so none can be improved."
+    if len(bottlenecks):
+        step = bottlenecks.iloc[0]
+        improved = (
+            f"Improving `{step['source']}` to `{step['target']}` by {improvement:.0%} would bring "
+            f"{step['gain']:.1%} more conversions, more than any other step."
+        )
     channel = "Nothing can be attributed to channels."
     if found.note is None:
-        best = found.table[found.table["method"] == "markov_removal"].iloc[0]
-        channel = f"`{best['channel']}` takes the largest share of conversions by removal, {best['share']:.0%}."
+        best = found.table[found.table["method"] == found.table["method"].iloc[0]].iloc[0]
+        whose = "known people's conversions" if paths.known_only else "conversions"
+        channel = f"By removal `{best['channel']}` takes the largest share of {whose}, {best['share']:.0%}."
+    leaving = "leaving costs none"
+    sure = f" (first in {top['first_share']:.0%} of the draws)" if top["first_share"] < 0.95 else ""
+    if top["lost_conversions"] > 0:
+        leaving = f"leaving at `{top['state']}` costs most{sure}"
     return (
-        f"* {counts.n_conversions / counts.n_sessions:.1%} of {counts.n_sessions:,} sessions convert; leaving at "
-        f"`{top['state']}` costs most.\n"
-        f"* Improving `{step['source']}` to `{step['target']}` by {improvement:.0%} would bring "
-        f"{step['gain']:.1%} more conversions, more than any other step.\n"
+        f"* {counts.n_conversions / counts.n_sessions:.1%} of {counts.n_sessions:,} {_walk(counts)}s convert; "
+        f"{leaving}.\n"
+        f"* {improved}\n"
         f"* {channel}"
     )

@@ -4,6 +4,7 @@ import pandas as pd
 
 from journeybook.clickstream.attribution import Attribution
 from journeybook.clickstream.channels import ChannelPaths
+from journeybook.clickstream.counts import StepCounts
 from journeybook.clickstream.funnels import LOOSE, STRICT
 from journeybook.clickstream.moments import NOW
 
@@ -18,7 +19,7 @@ def describe_attribution(paths: ChannelPaths, found: Attribution) -> str:
     of_top = table[(table["channel"] == top["channel"]) & (table["method"] != top["method"])]
     least, most = of_top.loc[of_top["share"].idxmin()], of_top.loc[of_top["share"].idxmax()]
     total = markov["removal_effect"].sum()
-    who = "known people; unknown visitors cannot be followed" if paths.known_only else "every path"
+    who = "of known people" if paths.known_only else "all there are"
     untimed = "" if paths.timed else " Without times, time decay halves with each touch further back."
     return (
         f"**What we see.** Over {paths.n_paths:,} paths ({who}), {paths.n_conversions:,} of which convert, "
@@ -106,34 +107,45 @@ def describe_funnel(table: pd.DataFrame) -> str:
     return (
         f"**What we see.** The narrowest step is `{before}` to `{worst['stage']}`: {worst['of_previous']:.1%} "
         f"({worst['of_previous_low']:.1%} to {worst['of_previous_high']:.1%}) of those who came so far take it. "
-        f"{last_loose['n_sessions']:,} sessions come to the end with detours, {last_strict['n_sessions']:,} "
-        f"without: the strict definition misses {missed:,} of them. **What it does not show.** Sessions that "
-        "convert on another way, and people who come back another day. **What to do.** Say with a funnel which "
-        "definition it has."
+        f"{last_loose['n_sessions']:,} sessions come to the end where detours are allowed, "
+        f"{last_strict['n_sessions']:,} of them without: the strict definition misses {missed:,}. **What it does "
+        "not show.** Sessions that convert on another way, and people who come back another day. **What to "
+        "do.** Say with a funnel which definition it has."
     )
 
 
-def describe_moments(moments: pd.DataFrame, live: pd.DataFrame, *, kept_share: float) -> str:
-    """Return when the one offer of a session is best made, and how many sessions are open now."""
+def describe_moments(moments: pd.DataFrame, *, kept_share: float) -> str:
+    """Return when the one offer of a session is best made."""
     if moments.empty or moments["gain_now"].max() == 0:
-        return "**What we see.** Nothing converts, so no moment is better than another."
+        return "**What we see.** No offer can bring a conversion here, so no moment is better than another."
     top = moments.iloc[0]
-    now = moments[moments["offer"] == NOW]
-    unsure = moments[moments["now_share"].between(0.05, 0.95)]
+    unsure = moments["now_share"].between(0.05, 0.95)
+    now, open_to_doubt = moments[(moments["offer"] == NOW) & ~unsure], moments[unsure]
     text = (
         f"**What we see.** An offer changes most at `{top['state']}`: if it kept {kept_share:.0%} of those about "
         f"to leave, it would bring {100 * top['gain_now']:.2f} conversions for a hundred sessions there "
-        f"({100 * top['gain_now_low']:.2f} to {100 * top['gain_now_high']:.2f}). With one offer a session it is "
-        f"best made at once at {_listed(now['state'])}, and elsewhere held back for a better moment. "
+        f"({100 * top['gain_now_low']:.2f} to {100 * top['gain_now_high']:.2f}). "
     )
-    if len(unsure):
-        text += f"The data do not settle it at {_listed(unsure['state'])}. "
-    text += f"{len(live):,} sessions of people who permit personalisation are open at the end of the log. "
+    if len(now):
+        text += f"With one offer a session it is best made at once at {_listed(now['state'])}. "
+    if len(open_to_doubt):
+        text += f"The data do not settle whether to wait at {_listed(open_to_doubt['state'])}. "
+    if len(now) + len(open_to_doubt) < len(moments):
+        text += "Elsewhere it is better held back. "
     return text + (
         "**What it does not show.** Whether an offer keeps anyone: that share is assumed, and taken to be the "
         "same everywhere; which moment is best does not depend on its size. **What to do.** Try the first "
         "moment in an experiment before building on it."
     )
+
+
+def describe_live(live: pd.DataFrame, counts: StepCounts, *, has_ledger: bool) -> str:
+    """Return how many sessions an offer can still be made to."""
+    if not counts.timed:
+        return "The events have no times, so it is not known which sessions are still open."
+    whose = " of people who permit personalisation" if has_ledger else ""
+    are = "session" + (f"{whose} is" if len(live) == 1 else f"s{whose} are")
+    return f"{len(live):,} {are} open at the end of the log."
 
 
 def describe_prefixes(calibration: pd.DataFrame) -> str:
@@ -156,6 +168,8 @@ def _name(method: str) -> str:
     )
 
 
-def _listed(states: pd.Series) -> str:
-    names = [f"`{name}`" for name in states]
+def _listed(states: pd.Series, most: int = 6) -> str:
+    names = [f"`{name}`" for name in states[:most]]
+    if len(states) > most:
+        return f"{', '.join(names)} and {len(states) - most} more"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -17,7 +17,7 @@ def describe_orders(order: OrderChoice) -> str:
     if order.held_out_chosen is None:
         text += "; nobody can be held out. "
     else:
-        who = "people and unknown visitors" if order.people_known else "sessions"
+        who = "visitors" if order.people_known else "sessions"
         text += f", and the chain that predicts {who} held out best has order {order.held_out_chosen}. "
     if rejected:
         below = ", ".join(str(k - 1) for k in rejected)
@@ -104,8 +104,9 @@ def describe_groups(found: GroupDifferences) -> str:
     plain, clustered = ((table[name] < 0.05).sum() for name in ("p_plain", "p_value"))
     text += (
         f"Before correction a plain chi-square, which takes every step for a new visitor's, calls {plain} "
-        f"different at 5 %, this test {clustered}; at `{widest['state']}` by {widest['grouping']} unlike "
-        f"visitors make the statistic {widest['design_effect']:.1f} times as large as it expects. "
+        f"different at 5 %, this test {clustered}; at `{widest['state']}` by {widest['grouping']}, where groups "
+        f"differ little, unlike visitors make the statistic {widest['design_effect']:.1f} times as large as it "
+        "expects. "
     )
     return text + (
         "**What it does not show.** Why they differ: who comes by one device or channel is not who comes by "
@@ -128,9 +129,9 @@ def describe_faults(scan: FaultScan) -> str:
         top = scan.table.iloc[0]
         return (
             f"**What we see.** No step was broken: {looked}. The deepest drop, `{top['source']}` to "
-            f"`{top['target']}`, is no deeper than such logs show ({_p(top['p_value'])}). **What it does not "
-            "show.** Faults shorter than the shortest span, or too slight to be told from chance. **What to "
-            "do.** Nothing."
+            f"`{top['target']}`{_where(top)}, is no deeper than such logs show ({_p(top['p_value'])}). **What it "
+            "does not show.** Faults shorter than the shortest span, or too slight to be told from chance. "
+            "**What to do.** Nothing."
         )
     listed = "; ".join(_fault(row) for _, row in faults.head(3).iterrows())
     more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
@@ -144,13 +145,16 @@ def describe_faults(scan: FaultScan) -> str:
 
 
 def _fault(row: pd.Series) -> str:
-    where = "" if row["device"] == ALL else f" ({row['device']})"
     last = row["ends_at"] - pd.Timedelta(days=1)
     return (
-        f"`{row['source']}` to `{row['target']}`{where} from {row['starts_at']:%Y-%m-%d} to {last:%Y-%m-%d}, "
-        f"when it was {row['probability']:.1%} of {row['n']:,} visits, and {row['probability_outside']:.1%} "
-        f"otherwise, {row['lost']:,.0f} steps fewer ({_p(row['p_value'])})"
+        f"`{row['source']}` to `{row['target']}`{_where(row)} from {row['starts_at']:%Y-%m-%d} to "
+        f"{last:%Y-%m-%d}, when it was {row['probability']:.1%} of {row['n']:,} visits, and "
+        f"{row['probability_outside']:.1%} otherwise, {row['lost']:,.0f} steps fewer ({_p(row['p_value'])})"
     )
+
+
+def _where(row: pd.Series) -> str:
+    return "" if row["device"] == ALL else f" ({row['device']})"
 
 
 def describe_types(types: TypeMixture) -> str:
@@ -159,19 +163,25 @@ def describe_types(types: TypeMixture) -> str:
         return f"**What we see.** Nobody can be grouped: {types.note}."
     choice = types.choice[types.choice["chosen"]].iloc[0]
     who = f"{types.n_units:,} known people" if types.unit == "people" else f"{types.n_units:,} sessions"
+    if types.n_left_out:
+        who += f" drawn from {types.n_units + types.n_left_out:,}"
     if len(types.profile) == 1:
         small = " One session says little of who walks." if types.unit == "sessions" else ""
         return (
             f"**What we see.** BIC finds one type only among {who}: a second chain is not worth its "
             f"numbers.{small} **What it does not show.** That all are alike. **What to do.** Read the one chain."
         )
+    some = bool(types.profile["conversion_probability"].max() > 0)
     kinds = "; ".join(
-        f"type {row['type']}, {row['share']:.0%}, converts in {row['conversion_probability']:.1%} of its "
-        f"sessions and goes from `{row['source']}` to `{row['target']}` with {row['probability']:.0%} (all "
+        f"type {row['type']}, {row['share']:.0%}, "
+        + f"converts in {row['conversion_probability']:.1%} of its sessions and " * some
+        + f"goes from `{row['source']}` to `{row['target']}` with {row['probability']:.0%} (all "
         f"{row['probability_overall']:.0%})"
         for _, row in types.profile.iterrows()
     )
     honest = "" if choice["converged"] else " **EM stopped before it came to rest: the types are not final.**"
+    if choice["n_same"] == 1 < choice["n_starts"]:
+        honest += " **No two starts agree: there may be a better answer that none found.**"
     return (
         f"**What we see.** BIC finds {len(types.profile)} types among {who}: {kinds}. Each is given its type "
         f"with {types.certainty:.0%} certainty on average; {choice['n_same']} of {choice['n_starts']} starts "

@@ -338,7 +338,7 @@ SCHEMAS: dict[str, Schema] = {
                     low=0,
                 ),
                 Column("nulls", "int64", "Walks that did not", required=True, nullable=False, low=0),
-                Column("value", MONEY, "Revenue of the conversions", without="conversions count alike"),
+                Column("value", MONEY, "Revenue of the conversions; no page uses it yet"),
             ),
             key=("path",),
         ),
