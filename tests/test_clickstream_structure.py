@@ -11,7 +11,8 @@ from journeybook.clickstream.faults import PlantedFault, find_faults
 from journeybook.clickstream.groups import compare_groups
 from journeybook.clickstream.mixture import PlantedTypes, fit_types
 from journeybook.clickstream.orders import choose_order
-from journeybook.plots.clickstream import structure
+from journeybook.plots import shortened
+from journeybook.plots.clickstream import plot_graph, plot_steps, structure
 
 
 def analyse(table):
@@ -139,3 +140,17 @@ def test_the_truth_is_said_whether_it_was_found_or_not():
     assert "Rand index of 0.91" in text
     assert "would be 0.93" in text
     assert "sessions were grouped" in says.describe_planted_types(None)
+
+
+def test_names_in_figures_are_cut_but_told_apart_and_hold_no_formulas():
+    pages = [f"a page of the shop, number {k}" for k in range(3)]
+    assert len(set(shortened(pages, longest=12).values())) == 3
+    assert shortened(["a" * 30, "b" * 30], longest=10) == {"a" * 30: "a" * 9 + "…", "b" * 30: "b" * 9 + "…"}
+    rows = [("(start)", "price $1^2^3$", 1.0), ("price $1^2^3$", "(exit)", 1.0)]
+    table = pd.DataFrame(rows, columns=["source", "target", "probability"]).assign(n=10)
+    for plot in (plot_steps, plot_graph):
+        ax = plot(table)
+        ax.figure.canvas.draw()
+        written = [text.get_text() for text in (*ax.texts, *ax.get_yticklabels())]
+        assert r"price \$1^2^3\$" in written
+        plt.close(ax.figure)

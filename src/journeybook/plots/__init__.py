@@ -1,5 +1,7 @@
 """How every figure looks. One module a page; each only draws."""
 
+from collections.abc import Iterable
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
@@ -54,8 +56,34 @@ def stamp(drawn: Axes | Figure, provenance: str) -> None:
     figure.supxlabel(f"data: {provenance}", x=0.995, ha="right", fontsize=8, color=COLOURS["grey"])
 
 
+def shortened(names: Iterable[str], *, longest: int = 22) -> dict[str, str]:
+    """Return how each name is written in a figure: long ones cut, but so that they can be told apart.
+
+    A `$` stands for itself there, and begins no formula.
+
+    >>> shortened(["home", "Summer sale landing page"], longest=12)
+    {'home': 'home', 'Summer sale landing page': 'Summer sale…'}
+    """
+    whole = list(dict.fromkeys(names))
+    cut = {name: name for name in whole}
+    for kept in range(longest - 1, max(map(len, whole), default=0)):
+        short = {name: name if len(name) <= kept + 1 else f"{name[:kept].rstrip()}…" for name in whole}
+        if len(set(short.values())) == len(whole):
+            cut = short
+            break
+    return {name: short.replace("$", r"\$") for name, short in cut.items()}
+
+
+def part_of(n: int, n_all: int, what: str) -> str:
+    """Return what a title adds where not all is drawn; otherwise nothing."""
+    return f" ({n} of {n_all} {what})" if n < n_all else ""
+
+
 def say_nothing(ax: Axes, text: str) -> Axes:
-    """Write in empty axes why there is nothing to draw."""
+    """Write in empty axes why there is nothing to draw; a figure that has no other is made low."""
+    figure = ax.get_figure(root=True)
+    if figure is not None and len(figure.axes) == 1:
+        figure.set_figheight(1.1)
     ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, color=COLOURS["grey"], wrap=True)
     ax.set_xticks([])
     ax.set_yticks([])

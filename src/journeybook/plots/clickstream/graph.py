@@ -9,11 +9,15 @@ from matplotlib.path import Path
 from matplotlib.ticker import PercentFormatter
 
 from journeybook.clickstream import CONVERSION, EXIT, START, Survival
-from journeybook.plots import COLOURS
+from journeybook.plots import COLOURS, shortened
 
 _ENDS = {START: "grey", CONVERSION: "green", EXIT: "red"}
 _WIDEST = 9.0
+# Share of the sessions from which a block of the flow is labelled; conversion always is.
+_LEAST_LABELLED = 0.03
 _LEAST_SHARE = 0.06
+# Of the pages in a flow; green and the greys are those of its ends.
+_PAGES = [*(COLOURS[name] for name in ("blue", "orange", "red", "purple", "sky", "yellow")), "#A6761D"]
 
 
 def plot_graph(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int = 14) -> Axes:
@@ -44,6 +48,7 @@ def plot_graph(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int =
                 color=colour, alpha=0.25 + 0.6 * p, zorder=1,
             )
         )  # fmt: skip
+    written = shortened(place, longest=18)
     size = np.sqrt(visits.reindex(shown) / visits.reindex(shown).max())
     for name, (x, y) in place.items():
         colour = COLOURS[_ENDS.get(name, "sky")]
@@ -51,7 +56,7 @@ def plot_graph(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int =
             x, y, s=150 + 550 * size.get(name, 0.6), color=colour, edgecolor="white", linewidth=1.5, zorder=2
         )
         box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.75, "linewidth": 0}
-        ax.annotate(name, (x, y), ha="center", va="center", fontsize=9, zorder=3, bbox=box)
+        ax.annotate(written[name], (x, y), ha="center", va="center", fontsize=9, zorder=3, bbox=box)
     ax.set_xlim(-1.75, 1.75)
     ax.set_ylim(-1.5, 1.2)
     ax.axis("off")
@@ -75,7 +80,9 @@ def plot_flow(flow: pd.DataFrame, ax: Axes | None = None) -> Axes:
     sessions = flow.loc[flow["step"] == 0, "n"].sum()
     inner = flow[flow["step"] > 0]
     order = [*_by_size(flow), CONVERSION, EXIT]
-    colours = {name: list(COLOURS.values())[:7][k % 7] for k, name in enumerate(sorted(set(order) - set(_ENDS)))}
+    pages = sorted(set(order) - set(_ENDS))
+    colours = {name: _PAGES[k % len(_PAGES)] for k, name in enumerate(pages)}
+    written = shortened(order, longest=14)
     colours |= {CONVERSION: COLOURS["green"], EXIT: "#B8B8B8", "(other)": COLOURS["grey"]}
     gap = 0.012 * sessions
     tops: list[dict[str, float]] = []
@@ -84,7 +91,9 @@ def plot_flow(flow: pd.DataFrame, ax: Axes | None = None) -> Axes:
         top, tops = 0.0, [*tops, {}]
         for name in [name for name in order if name in reached.index]:
             tops[step][name] = top
-            _bar(ax, step, top, reached[name], colours[name], name, n_steps, sessions)
+            told = name == CONVERSION or reached[name] >= _LEAST_LABELLED * sessions
+            label = f"{written[name]} {reached[name] / sessions:.{0 if reached[name] >= 0.01 * sessions else 1}%}"
+            _bar(ax, step, top, reached[name], colours[name], label if told else "")
             top += reached[name] + gap
     for step in range(1, n_steps):
         leaving, coming = dict(tops[step - 1]), dict(tops[step])
@@ -148,10 +157,9 @@ def _by_size(flow: pd.DataFrame) -> list[str]:
     return reached.sort_values(ascending=False, kind="stable").index.tolist()
 
 
-def _bar(ax: Axes, step: int, top: float, n: float, colour: str, name: str, n_steps: int, sessions: float) -> None:
+def _bar(ax: Axes, step: int, top: float, n: float, colour: str, label: str) -> None:
     ax.bar(step, n, bottom=top, width=0.09, color=colour, linewidth=0, zorder=3)
-    if n >= 0.03 * sessions:
-        ax.text(step + 0.06, top + n / 2, f"{name} {n / sessions:.0%}", va="center", fontsize=8, zorder=4)
+    ax.text(step + 0.06, top + n / 2, label, va="center", fontsize=8, zorder=4)
 
 
 def _band(ax: Axes, step: int, left: float, right: float, n: float, colour: str) -> None:

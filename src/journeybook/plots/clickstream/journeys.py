@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from journeybook.clickstream import CONVERSION
-from journeybook.plots import COLOURS, say_nothing
+from journeybook.plots import COLOURS, part_of, say_nothing, shortened
 
 _STYLES = {
     "markov_removal": ("removal (exact)", "blue", "o"),
@@ -50,7 +50,8 @@ def plot_attribution(table: pd.DataFrame, planted: pd.Series | None = None, ax: 
         ax.vlines(
             planted.reindex(channels), low, high, color=COLOURS["red"], linewidth=2.2, label="planted effect"
         )
-    ax.set_yticks(range(len(channels)), channels)
+    written = shortened(channels)
+    ax.set_yticks(range(len(channels)), [written[name] for name in channels])
     ax.hlines(np.arange(len(channels) - 1) + 0.5, 0, 1, color=COLOURS["grey"], linewidth=0.5, alpha=0.5)
     ax.grid(visible=False, axis="y")
     ends = [table["share_high"].max(), table["share"].max(), 0.0 if planted is None else planted.max()]
@@ -78,14 +79,15 @@ def plot_funnel(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         for row, y in zip(part.itertuples(), at, strict=True):
             kept = "" if row.number == 1 else f",  {row.of_previous:.0%} of the stage before"
             ax.text(row.share + 0.01 * most, y, f"{row.n_sessions:,}{kept}", va="center", fontsize=8.5)
-    ax.set_yticks(range(len(stages)), ["conversion" if stage == CONVERSION else stage for stage in stages])
+    written = shortened(stages) | {CONVERSION: "conversion"}
+    ax.set_yticks(range(len(stages)), [written[stage] for stage in stages])
     ax.invert_yaxis()
     ax.set_xlim(0, 1.42 * most)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_xlabel("share of all sessions")
     ax.grid(visible=False, axis="y")
     ax.set_title("How far sessions come on the likeliest way")
-    ax.legend(loc="lower right")
+    _legend_above(ax)
     return ax
 
 
@@ -115,9 +117,10 @@ def plot_moments(moments: pd.DataFrame, ax: Axes | None = None, *, most: int = 1
     """
     shown = moments.head(most).iloc[::-1].reset_index(drop=True)
     ax = ax or plt.subplots(figsize=(8.6, 1.3 + 0.32 * len(shown)))[1]
-    ax.set_title("Where an offer changes most")
+    ax.set_title("Where an offer changes most" + part_of(len(shown), len(moments), "pages"))
     if shown.empty or shown["gain_now"].max() == 0:
-        return say_nothing(ax, "nothing converts: no moment is better than another")
+        return say_nothing(ax, "no offer can bring a conversion")
+    written = shortened(shown["state"])
     value, low, high = (100 * shown[f"gain_now{end}"].astype(float) for end in ("", "_low", "_high"))
     later = 100 * shown["gain_waiting"]
     ax.hlines(shown.index, value, later, color=COLOURS["grey"], linewidth=1, alpha=0.6)
@@ -125,10 +128,12 @@ def plot_moments(moments: pd.DataFrame, ax: Axes | None = None, *, most: int = 1
                 label="made now (95 % interval)")  # fmt: skip
     ax.plot(later, shown.index, "D", markerfacecolor="white", color=COLOURS["orange"],
             label="kept for the best later moment")  # fmt: skip
-    ax.set_yticks(shown.index, [f"{row.state}  ({row.conversion_probability:.0%})" for row in shown.itertuples()])
+    ax.set_yticks(
+        shown.index, [f"{written[row.state]}  ({row.conversion_probability:.0%})" for row in shown.itertuples()]
+    )
     ax.set_xlim(left=0)
     ax.set_xlabel("conversions brought, of a hundred sessions on this page (its chance of conversion in brackets)")
-    ax.legend(loc="lower right")
+    _legend_above(ax)
     return ax
 
 
@@ -158,12 +163,18 @@ def plot_prefixes(calibration: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def _legend_above(ax: Axes) -> None:
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper right", ncols=2, fontsize=9)
+
+
 _MEANINGS = {"loose": "loose: in this order, detours allowed", "strict": "strict: one right after the other"}
 
 
 def _beside_usual(part: pd.DataFrame, ax: Axes) -> None:
-    if part.empty:
-        say_nothing(ax, "none is frequent enough")
+    if part.empty or not part["usual"].any():
+        say_nothing(ax, "none is frequent enough" if part.empty else "nobody does")
         return
     shown = part.iloc[::-1].reset_index(drop=True)
     rate, low, high = (shown[f"rate{end}"].astype(float) for end in ("", "_low", "_high"))
@@ -171,6 +182,8 @@ def _beside_usual(part: pd.DataFrame, ax: Axes) -> None:
                 label="after this sequence")  # fmt: skip
     ax.plot(shown["usual"], shown.index, "|", color=COLOURS["red"], markersize=13, markeredgewidth=2,
             label="otherwise on this page")  # fmt: skip
-    ax.set_yticks(shown.index, shown["sequence"].str.replace(">", "→"), fontsize=8.5)
+    ways = [way.split(" > ") for way in shown["sequence"]]
+    written = shortened([name for way in ways for name in way], longest=16)
+    ax.set_yticks(shown.index, [" → ".join(written[name] for name in way) for way in ways], fontsize=8.5)
     ax.set_xlim(left=0)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))

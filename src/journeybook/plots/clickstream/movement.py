@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from journeybook.clickstream import CONVERSION, EXIT, START
-from journeybook.plots import COLOURS, say_nothing
+from journeybook.plots import COLOURS, part_of, say_nothing, shortened
 
 
 def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int = 16) -> Axes:
@@ -28,8 +28,9 @@ def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int =
         value = grid.iloc[i, j]
         ax.text(j, i, f"{100 * value:.0f}", ha="center", va="center", fontsize=8.5,
                 color="white" if value > 0.45 else "black")  # fmt: skip
-    ax.set_xticks(range(len(columns)), columns, rotation=40, ha="left")
-    ax.set_yticks(range(len(rows)), rows)
+    written = shortened([*rows, *columns])
+    ax.set_xticks(range(len(columns)), [written[name] for name in columns], rotation=40, ha="left")
+    ax.set_yticks(range(len(rows)), [written[name] for name in rows])
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.grid(visible=False)
@@ -62,12 +63,13 @@ def plot_drop_off(states: pd.DataFrame, ax: Axes | None = None, *, most: int = 1
     for row, end, share in zip(shown.index, high, shown["drop_off"], strict=True):
         ax.annotate(f"{share:.0%} leave", (end, row), xytext=(6, 0), textcoords="offset points", va="center",
                     fontsize=9, color=COLOURS["grey"])  # fmt: skip
-    ax.set_yticks(shown.index, shown["state"])
+    written = shortened(shown["state"])
+    ax.set_yticks(shown.index, [written[name] for name in shown["state"]])
     ax.set_xlim(0, max(float(high.max()) * 1.15, 1.0))
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("conversions lost (95 % interval)")
-    ax.set_title("Where leaving costs most")
+    ax.set_title("Where leaving costs most" + part_of(len(shown), len(pages), "pages"))
     return ax
 
 
@@ -86,12 +88,15 @@ def plot_bottlenecks(bottlenecks: pd.DataFrame, ax: Axes | None = None, *, most:
     shown = bottlenecks.head(most).iloc[::-1].reset_index(drop=True)
     value, low, high = (shown[f"elasticity{end}"].astype(float) for end in ("", "_low", "_high"))
     ax.errorbar(value, shown.index, xerr=[value - low, high - value], fmt="o", color=COLOURS["blue"], capsize=3)
+    written = shortened([*shown["source"], *shown["target"]])
     names = [
-        f"{s} → {t}  ({p:.0%})" for s, t, p in shown[["source", "target", "probability"]].itertuples(index=False)
+        f"{written[s]} → {written[t]}  ({p:.0%})"
+        for s, t, p in shown[["source", "target", "probability"]].itertuples(index=False)
     ]
     ax.set_yticks(shown.index, names)
     ax.set_xlim(left=min(0.0, float(low.min())) - 0.02)
     ax.set_xlabel("per cent more conversions for one per cent more of the step (95 % interval)")
+    ax.set_title("Which step would bring most" + part_of(len(shown), len(bottlenecks), "steps ranked"))
     return ax
 
 
@@ -121,9 +126,10 @@ def _exits(pages: pd.DataFrame, ax: Axes, most: int) -> Axes:
     exits = (pages["visits"] * pages["drop_off"]).round()
     shown = pages.assign(exits=exits).nlargest(most, "exits").iloc[::-1].reset_index(drop=True)
     ax.barh(shown.index, shown["exits"], color=COLOURS["sky"], height=0.65)
-    ax.set_yticks(shown.index, shown["state"])
+    written = shortened(shown["state"])
+    ax.set_yticks(shown.index, [written[name] for name in shown["state"]])
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("sessions that end here")
-    ax.set_title("Where sessions end")
+    ax.set_title("Where sessions end" + part_of(len(shown), len(pages), "pages"))
     return ax

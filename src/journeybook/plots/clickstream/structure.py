@@ -9,7 +9,7 @@ from journeybook.clickstream.faults import ALL, FaultScan, PlantedFault
 from journeybook.clickstream.groups import GroupDifferences
 from journeybook.clickstream.mixture import TypeMixture
 from journeybook.clickstream.orders import OrderChoice
-from journeybook.plots import COLOURS, say_nothing
+from journeybook.plots import COLOURS, say_nothing, shortened
 
 
 def plot_orders(order: OrderChoice, ax: Axes | None = None) -> Axes:
@@ -39,28 +39,29 @@ def plot_orders(order: OrderChoice, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("order: pages a visitor remembers")
     ax.set_ylabel("nats a link above the best")
     ax.set_title("How far back visitors remember")
-    ax.legend(loc="upper center")
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 
-def plot_groups(found: GroupDifferences, ax: Axes | None = None) -> Axes:
+def plot_groups(found: GroupDifferences, ax: Axes | None = None, *, most: int = 18) -> Axes:
     """Cramér's V of every state and grouping; those that differ are coloured.
 
     Args:
         found: The tests.
         ax: Axes to draw on.
+        most: States drawn, those visited most.
     """
-    ax = ax or plt.subplots(figsize=(8.2, 4.8))[1]
+    states = list(dict.fromkeys(found.table.sort_values("n", ascending=False)["state"]))
+    rows = states[:most]
+    ax = ax or plt.subplots(figsize=(8.2, 1.4 + 0.26 * len(rows)))[1]
     ax.set_title("Where the next step differs between groups")
     ax.grid(visible=False)
     if found.table.empty:
         return say_nothing(ax, "nothing can be compared")
     table = found.table.set_index(["state", "grouping"])
-    columns, rows = (
-        list(found.compared),
-        list(dict.fromkeys(found.table.sort_values("n", ascending=False)["state"])),
-    )
-    for (state, grouping), cell in table.iterrows():
+    columns = list(found.compared)
+    drawn = table[table.index.isin(rows, level="state")]
+    for (state, grouping), cell in drawn.iterrows():
         at = (columns.index(grouping), rows.index(state))
         differs = bool(cell["differs"])
         face = plt.get_cmap("Blues")(min(0.25 + 6 * cell["cramers_v"], 0.85)) if differs else "#F1F1F1"
@@ -71,9 +72,15 @@ def plot_groups(found: GroupDifferences, ax: Axes | None = None) -> Axes:
     ax.set_xlim(-0.5, len(columns) - 0.5)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xticks(range(len(columns)), columns)
-    ax.set_yticks(range(len(rows)), rows)
+    written = shortened(rows)
+    ax.set_yticks(range(len(rows)), [written[name] for name in rows])
     ax.tick_params(length=0)
-    ax.set_xlabel(f"Cramér's V; blue where groups differ, with a chance of any false one of {found.alpha:.0%}")
+    ax.set_xlabel(
+        f"Cramér's V; blue where groups differ, with a chance of any false one of {found.alpha:.0%}"
+        + "; blank: too few visitors" * (len(drawn) < len(rows) * len(columns))
+    )
+    if len(states) > len(rows):
+        ax.set_title(f"Where the next step differs between groups ({len(rows)} of {len(states)} pages tested)")
     return ax
 
 
@@ -87,6 +94,7 @@ def plot_fault(scan: FaultScan, planted: PlantedFault | None = None, ax: Axes | 
     """
     ax = ax or plt.subplots(figsize=(8.8, 3.8))[1]
     if scan.note is not None:
+        ax.set_title("Was a step broken?")
         return say_nothing(ax, scan.note)
     top, daily = scan.table.iloc[0], scan.daily[scan.daily["n"] > 0]
     size = 60 * daily["n"] / daily["n"].max()
@@ -105,10 +113,11 @@ def plot_fault(scan: FaultScan, planted: PlantedFault | None = None, ax: Axes | 
         for day, label in ((planted.starts_at, "planted"), (planted.ends_at, None)):
             ax.axvline(day, color=COLOURS["purple"], linestyle="--", linewidth=1.5, label=label)
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_ylabel(f"share of the visits to {top['source']}")
+    written = shortened([top["source"], top["target"]])
+    ax.set_ylabel(f"share of the visits to\n{written[top['source']]}")
     where = "all devices" if top["device"] == ALL else top["device"]
     found = "A step was broken" if top["fault"] else "No step was broken; the deepest drop"
-    ax.set_title(f"{found}: {top['source']} → {top['target']}, {where}")
+    ax.set_title(f"{found}:\n{written[top['source']]} → {written[top['target']]}, {where}")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
@@ -120,22 +129,17 @@ def plot_types(types: TypeMixture, *, most: int = 4) -> Figure:
         types: The types found.
         most: Steps drawn of each type.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.9, 4.6), width_ratios=[1, 1.7])
     if types.note is not None:
-        say_nothing(left, types.note).set_axis_off()
-        right.set_axis_off()
+        figure, ax = plt.subplots()
+        say_nothing(ax, types.note)
         return figure
-    choice = types.choice
-    above = choice["bic"] - choice["bic"].min()
-    left.plot(choice["n_types"], above, "o-", color=COLOURS["blue"])
-    chosen = choice[choice["chosen"]]
-    left.plot(chosen["n_types"], [0.0], "o", color=COLOURS["orange"], markersize=10, label="chosen")
-    left.set_xticks(choice["n_types"])
-    left.yaxis.set_major_formatter("{x:,.0f}")
-    left.set_xlabel("types")
-    left.set_ylabel("BIC above the least")
-    left.set_title("How many types")
-    left.legend(loc="upper right")
+    if len(types.profile) == 1:
+        figure, ax = plt.subplots(figsize=(5.0, 3.4))
+        _how_many(types, ax)
+        return figure
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.9, 4.6), width_ratios=[1, 1.7])
+    _how_many(types, left)
+    written = shortened(types.transitions["source"].tolist() + types.transitions["target"].tolist(), longest=16)
     names, at = [], 0
     palette = [COLOURS[name] for name in ("blue", "orange", "green", "red", "purple", "sky")]
     right.plot([], [], "|", color="black", markersize=10, markeredgewidth=2, label="everybody")
@@ -148,7 +152,7 @@ def plot_types(types: TypeMixture, *, most: int = 4) -> Figure:
             right.plot([link["probability_overall"], link["probability"]], [at, at], color=colour, linewidth=2)
             right.plot(link["probability"], at, "o", color=colour)
             right.plot(link["probability_overall"], at, "|", color="black", markersize=10, markeredgewidth=2)
-            names.append(f"{link['source']} → {link['target']}")
+            names.append(f"{written[link['source']]} → {written[link['target']]}")
             at += 1
         at += 1
         names.append("")
@@ -162,3 +166,14 @@ def plot_types(types: TypeMixture, *, most: int = 4) -> Figure:
     right.set_title("What sets them apart")
     figure.legend(*right.get_legend_handles_labels(), loc="outside upper right", ncols=4, fontsize=9)
     return figure
+
+
+def _how_many(types: TypeMixture, ax: Axes) -> None:
+    choice = types.choice
+    ax.plot(choice["n_types"], choice["bic"] - choice["bic"].min(), "o-", color=COLOURS["blue"])
+    ax.plot(choice.loc[choice["chosen"], "n_types"], [0.0], "o", color=COLOURS["orange"], markersize=10)
+    ax.set_xticks(choice["n_types"])
+    ax.yaxis.set_major_formatter("{x:,.0f}")
+    ax.set_xlabel("types (orange: chosen)")
+    ax.set_ylabel("BIC above the least")
+    ax.set_title("How many types")
