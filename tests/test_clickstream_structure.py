@@ -146,6 +146,9 @@ def test_names_in_figures_are_cut_but_told_apart_and_hold_no_formulas():
     pages = [f"a page of the shop, number {k}" for k in range(3)]
     assert len(set(shortened(pages, longest=12).values())) == 3
     assert shortened(["a" * 30, "b" * 30], longest=10) == {"a" * 30: "a" * 9 + "…", "b" * 30: "b" * 9 + "…"}
+    addresses = shortened(f"https://www.example.com/shop/women/{k}/{k}.html" for k in ("boots", "coats")).values()
+    assert len(set(addresses)) == 2
+    assert all(len(written) <= 22 for written in addresses)
     rows = [("(start)", "price $1^2^3$", 1.0), ("price $1^2^3$", "(exit)", 1.0)]
     table = pd.DataFrame(rows, columns=["source", "target", "probability"]).assign(n=10)
     for plot in (plot_steps, plot_graph):

@@ -59,19 +59,29 @@ def stamp(drawn: Axes | Figure, provenance: str) -> None:
 def shortened(names: Iterable[str], *, longest: int = 22) -> dict[str, str]:
     """Return how each name is written in a figure: long ones cut, but so that they can be told apart.
 
-    A `$` stands for itself there, and begins no formula.
+    They are cut at their end, and where they begin alike, as web addresses do, in their middle. A `$` stands for
+    itself there, and begins no formula.
 
     >>> shortened(["home", "Summer sale landing page"], longest=12)
     {'home': 'home', 'Summer sale landing page': 'Summer sale…'}
+    >>> list(shortened(["https://shop.example/boots", "https://shop.example/coats"], longest=12).values())
+    ['https:…boots', 'https:…coats']
     """
     whole = list(dict.fromkeys(names))
     cut = {name: name for name in whole}
-    for kept in range(longest - 1, max(map(len, whole), default=0)):
-        short = {name: name if len(name) <= kept + 1 else f"{name[:kept].rstrip()}…" for name in whole}
+    lengths = range(longest - 1, max(map(len, whole), default=0))
+    for kept, head in [(n, head) for n in lengths for head in (n, (n + 1) // 2)]:
+        short = {name: _without_middle(name, head, kept - head) for name in whole}
         if len(set(short.values())) == len(whole):
             cut = short
             break
     return {name: short.replace("$", r"\$") for name, short in cut.items()}
+
+
+def _without_middle(name: str, head: int, tail: int) -> str:
+    if len(name) <= head + 1 + tail:
+        return name
+    return f"{name[:head].rstrip()}…{name[len(name) - tail :].lstrip()}"
 
 
 def part_of(n: int, n_all: int, what: str) -> str:

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from journeybook.clickstream import CONVERSION
 from journeybook.plots import COLOURS, part_of, say_nothing, shortened
@@ -83,6 +83,7 @@ def plot_funnel(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_yticks(range(len(stages)), [written[stage] for stage in stages])
     ax.invert_yaxis()
     ax.set_xlim(0, 1.42 * most)
+    ax.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_xlabel("share of all sessions")
     ax.grid(visible=False, axis="y")
@@ -103,7 +104,11 @@ def plot_sequences(found: pd.DataFrame, *, most: int = 8) -> Figure:
     left.set(title="Loops", xlabel="converts afterwards (95 % interval)")
     _beside_usual(found[found["kind"] == "before_exit"].head(most), right)
     right.set(title="Before leaving", xlabel="leaves next (95 % interval)")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    keys = [ax.get_legend_handles_labels() for ax in (left, right) if ax.has_data()]
+    if keys:
+        figure.legend(*keys[0], loc="outside upper right", ncols=2)
+    else:
+        figure.set_figheight(1.4)
     return figure
 
 
@@ -117,9 +122,10 @@ def plot_moments(moments: pd.DataFrame, ax: Axes | None = None, *, most: int = 1
     """
     shown = moments.head(most).iloc[::-1].reset_index(drop=True)
     ax = ax or plt.subplots(figsize=(8.6, 1.3 + 0.32 * len(shown)))[1]
-    ax.set_title("Where an offer changes most" + part_of(len(shown), len(moments), "pages"))
+    ax.set_title("Where an offer changes most")
     if shown.empty or shown["gain_now"].max() == 0:
         return say_nothing(ax, "no offer can bring a conversion")
+    ax.set_title("Where an offer changes most" + part_of(len(shown), len(moments), "pages"))
     written = shortened(shown["state"])
     value, low, high = (100 * shown[f"gain_now{end}"].astype(float) for end in ("", "_low", "_high"))
     later = 100 * shown["gain_waiting"]
@@ -173,7 +179,7 @@ _MEANINGS = {"loose": "loose: in this order, detours allowed", "strict": "strict
 
 
 def _beside_usual(part: pd.DataFrame, ax: Axes) -> None:
-    if part.empty or not part["usual"].any():
+    if not part[["rate", "usual"]].astype(float).gt(0).any(axis=None):
         say_nothing(ax, "none is frequent enough" if part.empty else "nobody does")
         return
     shown = part.iloc[::-1].reset_index(drop=True)
