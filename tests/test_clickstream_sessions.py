@@ -214,3 +214,13 @@ def test_steps_and_counts_tell_the_same():
     assert counts.n_unplaced > 500
     aside = counts.n_machine_events + counts.n_after_conversion + counts.n_unplaced
     assert 0 < counts.n_events - len(steps) - aside < 2 * counts.n_short_sessions
+
+
+def test_a_name_that_only_events_set_aside_bear_leaves_the_others_their_names():
+    rows = [(None, "aaa", 0), (None, "ccc", 5), ("s", "bbb", 0), ("s", "ddd", 60)]
+    table = events(rows, "session_id", "event", "second")
+    found = count(table).counts[["source", "target"]].astype(str).itertuples(index=False, name=None)
+    assert sorted(found) == [("(start)", "bbb"), ("bbb", "ddd"), ("ddd", "(exit)")]
+    steps = page.session_steps(table, conversion="ddd", session_gap_minutes=30).order_by("row").to_pandas()
+    assert steps["previous"].tolist() == ["(start)", "bbb"]
+    assert steps["label"].tolist() == ["bbb", "(conversion)"]

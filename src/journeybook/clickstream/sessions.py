@@ -40,6 +40,7 @@ class Log:
             in one go, the events of a customer or a session that the data name.
         clusters: `cluster`, `known`, `group`.
         lines: `line`, `group` and `place`, from 0 in the order of the groups.
+        codes: `event` and `code`, of every name.
         names: Every event and the reserved names, in order; the code of a name is its place here.
         frequent: The events seen most, eight at most.
         n_events: Events, those with neither session nor customer, or without a time, among them.
@@ -50,6 +51,7 @@ class Log:
     events: ibis.Table
     clusters: ibis.Table
     lines: ibis.Table
+    codes: ibis.Table
     names: NDArray[np.object_]
     frequent: tuple[str, ...]
     n_events: int
@@ -166,6 +168,10 @@ def open_log(events: ibis.Table) -> Iterator[Log]:
     times = {"begins": events.occurred_at.min(), "ends": events.occurred_at.max()} if timed else {}
     found = events.group_by("event").aggregate(n=events.count(), **times).to_pandas()
     check_labels(sorted(found["event"]))
+    # Of all events, as the names are: some may be borne only by events that are left out.
+    reserved = ibis.array([*RESERVED]).unnest().name("event").as_table()
+    named = events.select("event").union(reserved, distinct=True)
+    codes = named.select("event", code=ibis.row_number().over(order_by=named.event).cast("int32"))
     common = found.sort_values(["n", "event"], ascending=[False, True])["event"].head(8)
     if timed:
         timed = bool(found["begins"].notna().any())
@@ -176,6 +182,7 @@ def open_log(events: ibis.Table) -> Iterator[Log]:
             events=placed,
             clusters=clusters,
             lines=lines,
+            codes=codes,
             names=np.array(sorted([*found["event"], *RESERVED]), dtype=object),
             frequent=tuple(common),
             n_events=int(found["n"].sum()),
@@ -239,10 +246,7 @@ def _held(table: ibis.Table) -> Iterator[ibis.Table]:
 
 def _in_order(log: Log, rows: bool) -> pa.RecordBatchReader:
     """Return place of the line, code and time of every event, as the engine puts them in order."""
-    reserved = ibis.array([*RESERVED]).unnest().name("event").as_table()
-    named = log.events.select("event").union(reserved, distinct=True)
-    codes = named.select("event", code=ibis.row_number().over(order_by=named.event).cast("int32"))
-    events = log.events.join(log.lines.drop("group"), "line").join(codes, "event")
+    events = log.events.join(log.lines.drop("group"), "line").join(log.codes, "event")
     order = ["place", *_named(events, "occurred_at", "position"), "code", *["row"] * rows]
     found = events.select("splits", *order).order_by(order)
     # Read as it comes: `to_pyarrow_batches` of ibis 12 asks DuckDB 2 for a method that it no longer has.
