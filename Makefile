@@ -4,9 +4,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 BIN := .venv/bin
 READY := .venv/.ready
-TEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+TEST := $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/mutants
 
-.PHONY: help report test test-all lab accept compare lint lock clean
+.PHONY: help report test test-all mutants lab accept compare lint lock clean
 
 help:  ## what can be made
 	@sed -nE "s/^([a-z-]+):.*## +(.*)/\1\t\2/p" $(MAKEFILE_LIST) | expand -t 12
@@ -19,6 +19,9 @@ test: $(READY)  ## the tests, but for the slow ones
 
 test-all: $(READY)  ## all tests
 	$(TEST)
+
+mutants: $(READY)  ## plant each known error in its page and see it caught
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/mutants
 
 lab: $(READY)  ## JupyterLab on the pages, the kernel ready
 	$(BIN)/jupyter lab --notebook-dir=.

@@ -1,0 +1,86 @@
+"""Each planted error leaves a failed check on its page, or stops it."""
+
+import fcntl
+import importlib
+import json
+import os
+from pathlib import Path
+
+import ibis
+import pytest
+import yaml
+
+from journeybook.datasets import build_dataset
+from journeybook.errors import JourneybookError
+from journeybook.report.pages import discover
+from journeybook.report.params import read_parameters
+from mutants.planted import Mutant, linked, noticed_by, run_page
+
+SCALE = 0.2
+PAGES = [page.name for page in discover()]
+OF_PAGE = {
+    n: importlib.import_module(f"mutants.page_{n}")
+    for n in PAGES
+    if Path(__file__).with_name(f"page_{n}.py").exists()
+}
+CASES = [(n, data, m) for n, of_page in OF_PAGE.items() for m in of_page.MUTANTS for data in m.data]
+DATA = ("demo", "files")
+
+
+def _build(folder: Path) -> None:
+    """A small demo, and the same rows as files of a user's own, where no truth is planted; every page once on both."""
+    demo = read_parameters(pages=discover(), settings=[f"scale={SCALE}"])
+    files = {}
+    for data in DATA:
+        if data == "files":
+            mine = {"dataset": "files", "timezone": "America/New_York", "files": files}
+            (folder / "mine.yaml").write_text(yaml.safe_dump(mine), encoding="utf-8")
+            demo = read_parameters(folder / "mine.yaml", pages=discover())
+        tables = folder / data / "tables"
+        tables.mkdir(parents=True)
+        build_dataset(
+            tables, dataset=demo.dataset, seed=demo.seed, scale=demo.scale, timezone=demo.timezone,
+            files=demo.files, base=demo.base,
+        )  # fmt: skip
+        for path in sorted((tables / "raw").glob("*.parquet")):
+            columns = [c for c in ibis.read_parquet(path).columns if c != "row"]
+            files[path.stem] = {"path": str(path), "columns": {c: c for c in columns}}
+        failed = {}
+        for name in PAGES:
+            values = OF_PAGE[name].PARAMETERS if name in OF_PAGE else {}
+            checks = run_page(name, tables=tables, results=folder / data / "results", parameters=values)
+            failed[name] = noticed_by(checks)
+        (folder / data / "failed.json").write_text(json.dumps(failed), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory) -> Path:
+    """Folder of both runs, built by whichever process comes first."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "planted"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "files" / "failed.json").exists():
+            _build(folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("name", PAGES)
+def test_the_sound_page_fails_no_check(name: str, data: str, runs: Path) -> None:
+    assert json.loads((runs / data / "failed.json").read_text(encoding="utf-8"))[name] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "data", "mutant"), CASES, ids=[f"{n}-{m.name}-{d}" for n, d, m in CASES])
+def test_the_error_is_noticed(name: str, data: str, mutant: Mutant, runs: Path, tmp_path: Path) -> None:
+    tables = linked(runs / data / "tables", tmp_path / "tables")
+    try:
+        checks = run_page(
+            name, tables=tables, results=tmp_path / "results", mutant=mutant, parameters=OF_PAGE[name].PARAMETERS
+        )
+    except JourneybookError:
+        return
+    assert noticed_by(checks), mutant.error
