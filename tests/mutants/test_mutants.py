@@ -28,7 +28,7 @@ DATA = ("demo", "files")
 
 
 def _build(folder: Path) -> None:
-    """A small demo, and the same rows as files of a user's own, where no truth is planted; every page once on both."""
+    """A small demo, and the same rows as files of a user's own, where no truth is planted; every page run."""
     demo = read_parameters(pages=discover(), settings=[f"scale={SCALE}"])
     files = {}
     for data in DATA:
