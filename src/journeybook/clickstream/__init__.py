@@ -20,6 +20,7 @@ credit.py        rules of thumb: which share of a conversion each touch is given
 attribution.py   channels: exact removal effects of any order, and the rules beside them
 moments.py       when an offer changes most; sessions that are open
 witnesses.py     print, brute force, simulated people, the planted truth
+recount.py       the page's tables once more, in plain pandas from the events
 wording.py wording_journeys.py wording_structure.py    sentences computed from what was found
 """
 
@@ -44,6 +45,7 @@ from journeybook.clickstream.journeys import journeys
 from journeybook.clickstream.mixture import PlantedTypes, TypeMixture, compare_with_planted_types, fit_types
 from journeybook.clickstream.moments import best_moments, live_sessions, prefix_calibration
 from journeybook.clickstream.orders import OrderChoice, choose_order, memory_within_types
+from journeybook.clickstream.recount import recount
 from journeybook.clickstream.sessions import (
     CONVERSION,
     EXIT,
@@ -85,6 +87,7 @@ from journeybook.clickstream.wording import (
 )
 from journeybook.clickstream.wording_journeys import (
     describe_attribution,
+    describe_coverage,
     describe_funnel,
     describe_journeys,
     describe_live,
@@ -142,6 +145,7 @@ __all__ = [
     "describe_attribution",
     "describe_bottlenecks",
     "describe_counts",
+    "describe_coverage",
     "describe_faults",
     "describe_flow",
     "describe_funnel",
@@ -179,6 +183,7 @@ __all__ = [
     "path_steps",
     "pool_rare",
     "prefix_calibration",
+    "recount",
     "session_steps",
     "session_survival",
     "state_table",
