@@ -20,11 +20,12 @@ credit.py        rules of thumb: which share of a conversion each touch is given
 attribution.py   channels: exact removal effects of any order, and the rules beside them
 moments.py       when an offer changes most; sessions that are open
 witnesses.py     print, brute force, simulated people, the planted truth
-recount.py       the page's tables once more, in plain pandas from the events
+by_hand.py       the page's tables once more, in plain pandas from the events
 wording.py wording_journeys.py wording_structure.py    sentences computed from what was found
 """
 
 from journeybook.clickstream.attribution import Attribution, attribute, beside_planted, with_planted
+from journeybook.clickstream.by_hand import recount
 from journeybook.clickstream.chain import TransitionModel, Visits, transition_model, visits_from
 from journeybook.clickstream.channels import ChannelPaths, channel_paths
 from journeybook.clickstream.counts import StepCounts, count_steps
@@ -45,7 +46,6 @@ from journeybook.clickstream.journeys import journeys
 from journeybook.clickstream.mixture import PlantedTypes, TypeMixture, compare_with_planted_types, fit_types
 from journeybook.clickstream.moments import best_moments, live_sessions, prefix_calibration
 from journeybook.clickstream.orders import OrderChoice, choose_order, memory_within_types
-from journeybook.clickstream.recount import recount
 from journeybook.clickstream.sessions import (
     CONVERSION,
     EXIT,

@@ -11,6 +11,8 @@ import pandas as pd
 from journeybook.clickstream.attribution import Attribution
 from journeybook.clickstream.channels import UNKNOWN, ChannelPaths
 from journeybook.clickstream.counts import StepCounts
+from journeybook.clickstream.faults import ALL
+from journeybook.clickstream.faults import UNKNOWN as UNSAID
 from journeybook.clickstream.groups import OTHER
 from journeybook.clickstream.mixture import TypeMixture
 from journeybook.clickstream.sessions import CONVERSION, EXIT, PACED, START, session_steps
@@ -42,8 +44,8 @@ def recount(
     Args:
         rows: Canonical `events` or `paths`, as read.
         steps: What `session_steps` or `path_steps` returns of them.
-        tables: The page's tables by name: `transitions`, `states`, `bottlenecks`, `moments`, and as far as they
-            are there `survival`, `times`, `funnel`, `journeys`, `prefixes`, `faults`, `groups`.
+        tables: The page's tables by name: `transitions`, `states`, `bottlenecks`, `moments`, `orders`, `groups`
+            and as far as they are there `survival`, `times`, `funnel`, `journeys`, `prefixes`, `faults`.
         counts: The page's counts of steps.
         types: The page's types of visitor.
         paths: The page's paths of channels.
@@ -189,6 +191,21 @@ def _of_chain(
     found = {"probabilities of steps, greatest difference": _apart(told, p)}
     found["steps of 100 visits or more outside their own interval"] = int((outside & (inside["n"] >= 100)).sum())
     chance = _solve(p)
+    orders = tables["orders"].set_index("order")
+    likelihood = float((crossed * np.log(p.where(p > 0, 1))).to_numpy().sum())
+    found["log-likelihood of the first order, relative difference"] = abs(
+        orders.loc[1, "log_likelihood"] / likelihood - 1
+    )
+    found["order chosen and that of the least BIC, difference"] = abs(
+        orders.index[orders["chosen"]][0] - orders["bic"].idxmin()
+    )
+    groups = tables["groups"].sort_values("p_value")
+    if len(groups):
+        each = groups["p_value"].to_numpy() * np.arange(len(groups), 0, -1)
+        holm = [min(each[: k + 1].max(), 1.0) for k in range(len(each))]
+        found["p values of groups adjusted by hand, greatest difference"] = np.abs(
+            groups["p_adjusted"] - holm
+        ).max()
     states = tables["states"].set_index("state")
     leaves = (p[EXIT] if EXIT in p else 0 * chance).reindex(states.index)
     among = chance.reindex(states.index)
@@ -215,7 +232,7 @@ def _of_sessions(mine: pd.DataFrame, tables: Mapping[str, pd.DataFrame], *, n_se
     """What is said of whole sessions: how long they live, what they take, how far they come."""
     by_session = mine.groupby("session", sort=False)
     sizes, won = by_session.size(), by_session["label"].last().eq(CONVERSION)
-    found = {"sessions, difference": abs(len(sizes) - n_sessions)}
+    found: dict[str, float] = {"sessions, difference": abs(len(sizes) - n_sessions)}
     if "survival" in tables:
         going = np.array([(sizes > k).mean() for k in tables["survival"]["events"]])
         found["sessions going on, greatest difference"] = float(np.abs(tables["survival"]["share"] - going).max())
@@ -288,15 +305,15 @@ def _of_days_and_devices(mine: pd.DataFrame, tables: Mapping[str, pd.DataFrame])
     if len(faults):
         row = faults.iloc[0]
         on = seen[seen["source"] == row["source"]]
-        on = on if row["device"] == "all" else on[on["device"] == row["device"]]
+        on = on if row["device"] == ALL else on[on["device"].fillna(UNSAID) == row["device"]]
         during = on["occurred_at"].between(row["starts_at"], row["ends_at"], inclusive="left")
         taken, spared = (on.loc[part, "target"].eq(row["target"]).mean() for part in (during, ~during))
         found["the deepest drop, share within and outside, greatest difference"] = max(
             abs(row["probability"] - taken), abs(row["probability_outside"] - spared)
         )
         missing = during.sum() * (spared - taken)
-        found["the deepest drop, steps lost, relative difference"] = abs(row["lost"] / missing - 1)
-    groups = tables.get("groups", pd.DataFrame(columns=["grouping", "level", "target"]))
+        found["the deepest drop, steps lost, difference"] = abs(row["lost"] - missing)
+    groups = tables["groups"]
     groups = groups[(groups["grouping"] == "device") & (groups["level"] != OTHER) & (groups["target"] != OTHER)]
     if len(groups):
         row = groups.iloc[0]
