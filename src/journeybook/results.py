@@ -157,6 +157,7 @@ def save_results(
     tables: Mapping[str, pd.DataFrame],
     checks: Sequence[Check],
     inputs: Sequence[str],
+    warning: str | None = None,
 ) -> None:
     """Write `<results>/<page>.json`, whole or not at all.
 
@@ -169,6 +170,7 @@ def save_results(
         tables: Result tables by name.
         checks: The page's checks.
         inputs: Names of the tables that were read.
+        warning: A few words that go wherever these results are shown, such as NOT PRIVATE.
 
     Raises:
         JourneybookError: A metric is not a number, or a table holds a value that JSON cannot.
@@ -187,6 +189,7 @@ def save_results(
         "checks": [_plain(vars(c)) for c in checks],
         "inputs": {name: _fingerprint(run, name) for name in inputs},
     }
+    content |= {"warning": warning} if warning else {}
     folder = root() / "reports" / "manual" if results is None else Path(results)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{page}.json"
