@@ -64,15 +64,12 @@ def audit_release(
         grouped_by: The page's own grouping.
         released_by: The page's own release, with its budget.
         epsilon: Claimed for all figures together.
-        n_draws: Draws from each table, 200 or more.
+        n_draws: Draws of a figure from each table, over all groups; a release is drawn as often as makes so many,
+            and 200 times at least.
         rng: Seeds the noise.
-
-    Raises:
-        ValueError: There are fewer than 200 draws.
     """
-    if n_draws < 200:
-        raise ValueError(f"n_draws is {n_draws}: an audit needs 200 or more.")
     groups = grouped_by(people)
+    n_draws = max(200, -(-n_draws // len(groups.names)))
     released = released_by(people.revenue, groups, rng=rng)
     noised = released.figures[released.figures.mechanism != "computed"]
     claimed = noised.groupby("release").epsilon.max()
