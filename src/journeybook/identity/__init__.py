@@ -1,6 +1,6 @@
 """Which records are one person (page 03).
 
-records      fields in one spelling; masked for showing
+records      fields in one spelling
 comparison   which pairs are compared, and how far they agree
 model        what an agreement tells: Fellegi and Sunter, by EM
 clusters     from pairs to people, with a guard against chains
@@ -31,7 +31,7 @@ from journeybook.identity.quality import (
     threshold_curve,
     who_is_who,
 )
-from journeybook.identity.records import CUSTOMER_FIELDS, Field, fill_rates, mask, normalise, usable_fields
+from journeybook.identity.records import CUSTOMER_FIELDS, Field, fill_rates, normalise, usable_fields
 from journeybook.identity.simulation import KnownRecords, simulate_copies
 from journeybook.identity.trial import LinkageTrial, try_linkage
 from journeybook.identity.wording import (
@@ -71,7 +71,6 @@ __all__ = [
     "fit_linkage",
     "golden_profiles",
     "keys_alone",
-    "mask",
     "normalise",
     "pair_quality",
     "pairs_above",

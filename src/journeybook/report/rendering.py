@@ -60,6 +60,7 @@ def render_report(
                 after=shown[i + 1] if i + 1 < len(shown) else None,
                 provenance=provenance,
                 data_words=_WORDS.get(provenance, ""),
+                warning=found.get("warning", ""),
                 ledger=found.get("consent_ledger"),
                 body=notebook_html(nbformat.read(executed_path(out, page.name), as_version=4)),
             )
@@ -259,7 +260,8 @@ def _card(page: PageOutcome, results: Mapping) -> dict:
         }
         for key, value in results.get("metrics", {}).items()
     ]
-    return {"page": page, "provenance": results.get("provenance", ""), "figures": figures}
+    about = {"provenance": results.get("provenance", ""), "warning": results.get("warning", "")}
+    return {"page": page, "figures": figures} | about
 
 
 def _check(page: PageOutcome, check: Mapping) -> dict:
