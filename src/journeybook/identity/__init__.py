@@ -8,6 +8,7 @@ people       people, golden profiles, refusals carried to the person
 quality      a linkage against the truth
 simulation   records with known truth, made from the page's own
 trial        the linkage tried on those, beside the tempting shortcuts
+witnesses    the page's steps once more by another road; copies and planted truth
 wording      sentences that depend on what was found
 """
 
@@ -34,6 +35,7 @@ from journeybook.identity.quality import (
 from journeybook.identity.records import CUSTOMER_FIELDS, Field, fill_rates, normalise, usable_fields
 from journeybook.identity.simulation import KnownRecords, simulate_copies
 from journeybook.identity.trial import LinkageTrial, try_linkage
+from journeybook.identity.witnesses import copies_hold, refusals_hold, rows_hold, truth_holds
 from journeybook.identity.wording import (
     describe_exact,
     describe_fit,
@@ -59,6 +61,7 @@ __all__ = [
     "carry_refusals",
     "cluster_sizes",
     "compare",
+    "copies_hold",
     "count_overruled",
     "describe_exact",
     "describe_fit",
@@ -77,9 +80,12 @@ __all__ = [
     "people_of",
     "people_quality",
     "refusal_reach",
+    "refusals_hold",
     "resolve",
+    "rows_hold",
     "simulate_copies",
     "threshold_curve",
+    "truth_holds",
     "try_linkage",
     "usable_fields",
     "weight_histogram",
