@@ -53,14 +53,6 @@ def _tomorrow(make):
     return wrong
 
 
-def _guests(make):
-    def wrong(transactions, **how):
-        someone = transactions.person_id.min().execute()
-        return make(transactions.mutate(person_id=transactions.person_id.fill_null(someone)), **how)
-
-    return wrong
-
-
 def _lines(make):
     def wrong(lines):
         return make(lines.mutate(basket_id=lines.row.cast("string")))
@@ -89,7 +81,6 @@ MUTANTS = [
            f"{PACKAGE}:join_third_party", _known_only),
     Mutant("shares", "Shares of two departments are halved and swapped.", f"{PACKAGE}:feature_snapshots", _shares),
     Mutant("tomorrow", "Features hold one day too much.", f"{PACKAGE}:feature_snapshots", _tomorrow),
-    Mutant("guests", "What guests paid is given to a person.", f"{PACKAGE}:feature_snapshots", _guests),
     Mutant("lines", "Lines are counted as baskets.", f"{PACKAGE}.snapshots:_baskets", _lines),
     Mutant("window", "The window of 28 days holds 91.", f"{PACKAGE}.snapshots:_features", _window),
     Mutant("recency", "Recency counts from the first basket.", f"{PACKAGE}.snapshots:_features", _recency),

@@ -27,7 +27,13 @@ from journeybook.enrichment.summary import (
     say_leak,
     say_snapshots,
 )
-from journeybook.enrichment.third_party import MatchTruth, coverage, join_third_party, match_truth, wrong_attributes
+from journeybook.enrichment.third_party import (
+    MatchTruth,
+    coverage,
+    join_third_party,
+    match_truth,
+    wrong_attributes,
+)
 from journeybook.enrichment.totals import (
     Recount,
     greatest_difference,

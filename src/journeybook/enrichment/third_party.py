@@ -45,9 +45,7 @@ def join_third_party(
     """
     if third_party is None:
         return features
-    names = {
-        c: f"third_party_{c}" if c in features.columns else c for c in third_party.columns if c not in _KEYS
-    }
+    names = {c: f"third_party_{c}" if c in features.columns else c for c in third_party.columns if c not in _KEYS}
     if "person_id" in third_party.columns:
         known, key = third_party.filter(third_party.person_id.notnull()), "person_id"
     elif places is not None:

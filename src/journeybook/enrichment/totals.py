@@ -159,9 +159,7 @@ def worst_difference(
     return Recount(len(people), len(dates), apart.size, float(apart.max()))
 
 
-def misplaced_snapshots(
-    transactions: ibis.Table, features: ibis.Table, *, as_of_dates: Sequence[datetime]
-) -> int:
+def misplaced_snapshots(transactions: ibis.Table, features: ibis.Table, *, as_of_dates: Sequence[datetime]) -> int:
     """Count snapshots that are missing, doubled or too many: there is one of whoever had bought before its date.
 
     Args:

@@ -15,7 +15,8 @@ def postcode_history(records: ibis.Table, people: pd.DataFrame, *, data_end: dat
     Args:
         records: Customer records: `row`, `customer_id`, optionally `postcode`, `updated_at`.
         people: Which person each customer id belongs to (`people_of`).
-        data_end: First midnight after the data; None where no table has times, and then undated records are left out.
+        data_end: First midnight after the data; None where no table has times, which leaves out
+            undated records.
 
     Returns:
         `person_id`, `postcode`, `known_from`, `row` (1, 2, ... by person and moment). Of two records of one person
