@@ -30,8 +30,8 @@ def join_third_party(
 ) -> ibis.Table:
     """Add the attributes of the latest release known as of each snapshot; what is missing stays missing.
 
-    A release counts from its own `as_of` on: one of July says nothing about a snapshot of June. So does a postcode:
-    a snapshot takes the one that was recorded last before its date.
+    A release counts from its own `as_of` on: one of July says nothing about a snapshot of June. A snapshot takes
+    the postcode that was recorded last before its date.
 
     Args:
         features: Snapshots with `person_id` and `as_of`.

@@ -126,7 +126,8 @@ def worst_difference(
 
     Args:
         transactions: Clean receipt lines with `person_id`.
-        features: Snapshots made from them, without third-party attributes; a feature not recounted is a difference.
+        features: Snapshots made from them, without third-party attributes. A feature that is not recounted is an
+            infinite difference.
         n_people: People to recount: every k-th of the last snapshot, at least 1.
         n_dates: Dates to recount: spread evenly, the last among them, at least 1.
         products: Clean products for `groups`, or None.
@@ -223,10 +224,10 @@ def snapshots_hold(
         `name`, `value`, `reference`, `tolerance`, `source`; all references are 0.
     """
     days = totals.as_of.dt.to_pydatetime().tolist()
-    joined = {name for name in attributes_of(features, third_party).values()} | {"third_party_known"}
+    joined = {*attributes_of(features, third_party).values(), "third_party_known"}
     own = features.drop(*(joined & set(features.columns)))
     how = {"products": products, "groups": groups}
-    again = worst_difference(transactions, own, n_people=24, n_dates=4, **how)
+    again = worst_difference(transactions, own, n_people=16, n_dates=3, **how)
     counted = f"a second count in pandas, {again.n_people} people on {again.n_dates} dates"
     chosen = set(groups.values()) ^ set(top_groups(transactions, products, before=days[0], n_groups=len(groups)))
     rows = [

@@ -84,7 +84,7 @@ def dated_sentence(dated: pd.DataFrame, found: Segmentation) -> str:
         f"Made on their own date, {differs:.0%} of the segments of past dates have another name than in hindsight."
     )
     if n_later:
-        text += f" On {n_later} dates too little was known; their rows are marked `retrospective`."
+        text += f" On {n_later} date{'s' if n_later > 1 else ''} too little was known; their rows are marked `retrospective`."
     return text
 
 
