@@ -72,7 +72,7 @@ def detection(
     """
     n_people, n_all = min(len(values), 1_000), values.shape[1]
     covariance = np.atleast_2d(np.cov(values.T))
-    plans = [(k, 8.0) for k in (1, 3) if k < n_all] + [(n_all, 8.0), (n_all, 2.0), (n_all, 0.0)]
+    plans = [(k, 8.0) for k in (1, 3) if k < n_all] + [(n_all, 6.0), (n_all, 0.0)]
     rows = []
     for n_moved, distance in plans:
         n_found = 0

@@ -84,7 +84,8 @@ def dated_sentence(dated: pd.DataFrame, found: Segmentation) -> str:
         f"Made on their own date, {differs:.0%} of the segments of past dates have another name than in hindsight."
     )
     if n_later:
-        text += f" On {n_later} date{'s' if n_later > 1 else ''} too little was known; their rows are marked `retrospective`."
+        dates = "date" if n_later == 1 else "dates"
+        text += f" On {n_later} {dates} too little was known; their rows are marked `retrospective`."
     return text
 
 
@@ -165,7 +166,7 @@ def summary(
 ) -> str:
     """Three bullets that open the page."""
     top = found.profile.iloc[0]
-    groups = "no groups that it can see" if count.n_groups == 1 else f"{count.n_groups} groups"
+    groups = "no groups, one cloud," if count.n_groups == 1 else f"{count.n_groups} groups"
     missed = _missed(power)
     limit = (
         f" Groups {missed['distance'].iloc[0]:.0f} sd apart in {missed['n_features'].iloc[-1]} of "
