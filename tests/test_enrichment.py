@@ -165,6 +165,16 @@ def test_the_second_count_notices_a_wrong_feature():
     assert enrichment.worst_difference(lines, wrong, n_people=5, n_dates=1).worst > 1e-3
 
 
+def test_a_missing_a_doubled_and_an_early_snapshot_are_counted():
+    lines = receipts([("ann", "2026-01-10", 5), ("bob", "2026-03-10", 5), ("cem", "2026-03-10", -5)])
+    features = snapshots(lines, DATES)
+    assert enrichment.misplaced_snapshots(lines, features, as_of_dates=DATES) == 0
+    assert enrichment.misplaced_snapshots(lines, features.filter(ibis._.row > 1), as_of_dates=DATES) == 1
+    assert enrichment.misplaced_snapshots(lines, features.union(features), as_of_dates=DATES) == 5
+    early = features.mutate(person_id=ibis.literal("bob"))
+    assert enrichment.misplaced_snapshots(lines, early.filter(ibis._.row == 1), as_of_dates=DATES) == 1 + 5
+
+
 def test_a_snapshot_is_the_same_without_the_future():
     lines = shoppers()
     features = snapshots(lines, DATES)
@@ -270,7 +280,8 @@ RELEASES = {
 def monthly():
     people = [("ann", "A"), ("bob", "B"), ("cem", "C"), ("dee", None)]
     lines = receipts([(person, "2026-01-10", 5) for person, _ in people])
-    places = ibis.memtable(pd.DataFrame(people[:3], columns=["person_id", "postcode"]))
+    places = pd.DataFrame(people[:3], columns=["person_id", "postcode"]).assign(known_from=datetime(2025, 1, 1))
+    places = ibis.memtable(places)
     return snapshots(lines, DATES), places
 
 
@@ -292,6 +303,28 @@ def test_attributes_count_from_their_release_on():
         [4, 3, 2],
         [4, 3, 2],
     ]
+
+
+def test_a_postcode_counts_from_the_day_after_it_was_recorded():
+    features, _ = monthly()
+    moves = [("ann", "A", datetime(2025, 1, 1)), ("ann", "B", DATES[1]), ("bob", "B", datetime(2026, 6, 30, 23))]
+    places = ibis.memtable(pd.DataFrame(moves, columns=["person_id", "postcode", "known_from"]))
+    joined = enrichment.join_third_party(features, ibis.memtable(RELEASES), places=places)
+    frame = collected(joined).set_index(["person_id", "as_of"])
+    assert frame.income.loc["ann"].tolist() == [10.0, 11.0, 20.0]
+    assert frame.income.loc["bob"].isna().tolist() == [True, True, False]
+    assert len(frame) == 12
+    assert enrichment.coverage(joined, places=places).n_with_postcode.tolist() == [1, 1, 2]
+    assert enrichment.wrong_attributes(joined, ibis.memtable(RELEASES), places=places) == 0
+
+
+def test_a_join_with_the_last_release_or_the_last_postcode_is_noticed():
+    features, places = monthly()
+    releases = ibis.memtable(RELEASES)
+    last = ibis.memtable(pd.DataFrame(RELEASES).assign(as_of=datetime(2025, 1, 1)).iloc[1:])
+    joined = enrichment.join_third_party(features, last, places=places)
+    # Ann has 11 for 10 at first, Bob two values and a mark too early, Cem two and a mark on each of three dates.
+    assert enrichment.wrong_attributes(joined, releases, places=places) == 1 + 3 + 9
 
 
 def test_two_rows_of_one_person_and_date_do_not_double_the_person():

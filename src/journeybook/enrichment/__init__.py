@@ -26,10 +26,17 @@ from journeybook.enrichment.summary import (
     say_leak,
     say_snapshots,
 )
-from journeybook.enrichment.third_party import MatchTruth, coverage, join_third_party, match_truth
+from journeybook.enrichment.third_party import (
+    MatchTruth,
+    coverage,
+    join_third_party,
+    match_truth,
+    wrong_attributes,
+)
 from journeybook.enrichment.totals import (
     Recount,
     greatest_difference,
+    misplaced_snapshots,
     recount,
     snapshots_hold,
     study_holds,
@@ -54,6 +61,7 @@ __all__ = [
     "leak_trial",
     "limit_people",
     "match_truth",
+    "misplaced_snapshots",
     "next_purchase_examples",
     "recount",
     "say_coverage",
@@ -65,4 +73,5 @@ __all__ = [
     "tells_hours",
     "totals_by_date",
     "worst_difference",
+    "wrong_attributes",
 ]
