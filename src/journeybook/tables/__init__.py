@@ -21,6 +21,7 @@ from journeybook.tables.run import (
     store,
     write,
 )
+from journeybook.tables.sampling import in_sample, sample_share
 from journeybook.tables.schema import PURPOSES, SCHEMAS, Column, Schema, schema_of
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "consent_note",
     "has",
     "has_truth",
+    "in_sample",
     "keep_in_register",
     "keep_permitted",
     "keep_refusing",
@@ -47,6 +49,7 @@ __all__ = [
     "read_register",
     "read_truth",
     "root",
+    "sample_share",
     "schema_of",
     "standing",
     "store",
