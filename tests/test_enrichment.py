@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from journeybook import enrichment
-from journeybook.errors import JourneybookError
 from journeybook.datasets.complete_journey import coupon_contacts, transactions
+from journeybook.errors import JourneybookError
 from journeybook.statistics import stream
 
 MONEY = "decimal(18, 4)"

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import ibis
 
+from journeybook.errors import JourneybookError
 from journeybook.tables import in_sample, sample_share
 
 # Line types (page 02) that are not a purchase; a basket of nothing else counts as none.
@@ -44,6 +45,18 @@ def snapshot_dates(first_at: datetime, *, last: datetime, max_snapshots: int) ->
         dates.append(month)
         month = (month - timedelta(days=1)).replace(day=1)
     return sorted(set(dates))[-max_snapshots:]
+
+
+def first_receipt(transactions: ibis.Table, *, purpose: str) -> datetime:
+    """Return the time of the first row.
+
+    Raises:
+        JourneybookError: There is no row that the purpose may read.
+    """
+    first = transactions.occurred_at.min().to_pyarrow().as_py()
+    if first is None:
+        raise JourneybookError(f"no row of 'transactions' may be read for {purpose!r}: nobody permits it.")
+    return first
 
 
 def last_date(run_as_of: datetime, *, as_of: str | None) -> datetime:
