@@ -59,15 +59,17 @@ def near_days(days: pd.DataFrame) -> tuple[int, int]:
         )
         return bool(lone or strange)
 
+    firsts = [0, *(int(b) + 1 for b in breaks if b + 1 <= n_far)]
+    lasts = [n - 1, *(int(b) for b in breaks if n - 1 - b <= n_far)]
     best = (0, n - 1)
-    for first in [0, *(b + 1 for b in breaks if b + 1 <= n_far)]:
-        for last in [n - 1, *(b for b in breaks if n - 1 - b <= n_far)]:
+    for first in firsts:
+        for last in lasts:
             if last < first or last - first >= best[1] - best[0]:
                 continue
             early = first == 0 or is_far(gaps[first - 1], first, last, slice(0, first))
             late = last == n - 1 or is_far(gaps[last], first, last, slice(last + 1, n))
             if early and late:
-                best = (int(first), int(last))
+                best = (first, last)
     return best
 
 

@@ -12,7 +12,7 @@ _TIMES = ("occurred_at", "recorded_at")
 
 
 def last_times(accepted: Mapping[str, ibis.Table]) -> ibis.Table:
-    """Return when each customer was last seen in any table but the ledger: `customer_id` (null: guests), `last_at`."""
+    """Return when each customer was last seen outside the ledger: `customer_id` (null: guests), `last_at`."""
     seen = [
         table.select(
             customer_id=table.customer_id if "customer_id" in table.columns else ibis.null("string"),
@@ -39,8 +39,8 @@ def undecided_or_granting(ledger: ibis.Table) -> ibis.Table:
     """Return the customers and purposes whose latest decision, whenever made, is a grant.
 
     Returns:
-        `customer_id`, `purpose`, `expires_at` (null: never ends), `decided_at` (when the last decision was made, or
-        reached the ledger).
+        `customer_id`, `purpose`, `expires_at` (null: never ends), `decided_at` (when the last decision was
+        made, or reached the ledger).
     """
     newest = ibis.row_number().over(
         group_by=[ledger.customer_id, ledger.purpose], order_by=[ledger.occurred_at.desc(), ledger.granted.asc()]
@@ -61,9 +61,9 @@ def ledger_dates(
 ) -> dict[str, datetime]:
     """Return for each purpose the date as of which its permissions are asked.
 
-    It is the first midnight after the last row or decision of whoever permits the purpose then: the latest decision
-    is a grant that lasts beyond that midnight. Whoever has withdrawn sets no date, and whose grant has run out
-    neither. Where nobody permits a purpose, the latest date of another stands in, for it decides nothing.
+    It is the first midnight after the last row or decision of whoever permits the purpose then: the latest
+    decision is a grant that lasts beyond that midnight. Whoever has withdrawn sets no date, nor does a grant that
+    has run out. Where nobody permits a purpose, the latest date of another stands in, for it decides nothing.
 
     Args:
         ledger: The canonical table `consents`.

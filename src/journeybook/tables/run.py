@@ -123,7 +123,7 @@ def read(run: Run, name: str, *, purpose: str, as_of: datetime | str | None = No
         run: The run.
         name: `accepted/<table>`, `clean/<table>`, or a table a page wrote, such as `features`.
         purpose: One of the purposes of the ledger.
-        as_of: Date of the ledger; None is the whole ledger (`ledger_as_of`), where a refusal holds whatever its date.
+        as_of: Date of the ledger; None is today (`ledger_as_of`), when a refusal holds whatever its date.
 
     Raises:
         JourneybookError: The table is not there, is raw, or the purpose is unknown.
@@ -226,7 +226,7 @@ def permitted_at(run: Run, asked: pd.DataFrame, *, purpose: str) -> NDArray[np.b
 
 
 def data_as_of(run: Run, *, purpose: str) -> datetime | None:
-    """Return the first midnight after the last row that a purpose may read, of any table; None where there is none.
+    """Return the first midnight after the last row that a purpose may read of any table; None without one.
 
     Rows of whoever refuses the purpose set no date, so that a withdrawal moves none.
     """
@@ -241,7 +241,7 @@ def data_as_of(run: Run, *, purpose: str) -> datetime | None:
 
 
 def ledger_as_of(run: Run, *, purpose: str) -> datetime | None:
-    """Return the date as of which a purpose is asked: the last day of anyone who permits it; None without a ledger.
+    """Return the date as of which a purpose is asked, the last day of those who permit it; None without a ledger.
 
     A row or decision of whoever has withdrawn sets no date; the withdrawal itself holds whatever its date.
     """
@@ -310,13 +310,13 @@ def provenance(run: Run, *names: str) -> str:
 
 def consent_note(run: Run, *, purpose: str) -> str:
     """Return one sentence that says whose rows this page was allowed to read."""
-    permitted = _permitted_customers(run, purpose, None)
+    permitted, asked = _permitted_customers(run, purpose, None), ledger_as_of(run, purpose=purpose)
     if permitted is None:
         return "This data set has **no consent ledger**: whether anyone permitted this use is not known here."
     n = permitted.count().execute()
     return (
         f"Rows are read for the purpose `{purpose}`: those of the {n:,} customer ids that permit it as of "
-        f"{_ledger_dates(run, people=False)[purpose]:%d %B %Y}, unless another record of the same person refuses it; no other customer's."
+        f"{asked:%d %B %Y}, unless another record of the same person refuses it; no other customer's."
     )
 
 

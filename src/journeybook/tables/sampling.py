@@ -19,7 +19,7 @@ def sample_share(n: int, *, at_most: int) -> float:
 
     Args:
         n: Units there are.
-        at_most: Units to draw at most, but for chance (one standard deviation is below the root of it); at least 1.
+        at_most: Units to draw at most, but for chance (a standard deviation is below its root); at least 1.
 
     Raises:
         JourneybookError: `at_most` is below 1.
