@@ -28,7 +28,10 @@ def shop(seed: int = 20260101) -> dict[str, pd.DataFrame]:
         for c in ids
         for d in rng.uniform(1, 170, rng.poisson(8) + 3)
     ]
-    lines += [(LAST, START + pd.Timedelta(days=205, hours=10), 60.0), (SPENDER, START + pd.Timedelta(days=90), 9e3)]
+    lines += [
+        (LAST, START + pd.Timedelta(days=205, hours=10), 60.0),
+        (SPENDER, START + pd.Timedelta(days=90), 9e3),
+    ]
     receipts = pd.DataFrame(lines, columns=["customer_id", "occurred_at", "revenue"])
     receipts["occurred_at"] = receipts.occurred_at.dt.floor("s")
     postcode = {c: f"{10000 + n % 9}" for n, c in enumerate(ids)} | {ALONE: "99999"}
@@ -63,8 +66,13 @@ def shop(seed: int = 20260101) -> dict[str, pd.DataFrame]:
     third["income"] = rng.integers(20, 90, len(third))
     units = pd.DataFrame({"customer_id": ids, "variant": rng.choice(["control", "treatment"], N_PEOPLE)})
     units["spend"] = rng.lognormal(3, 0.8, N_PEOPLE).round(2)
+    known = records.customer_id
     consents = pd.DataFrame(
-        [(c, p, True, START - pd.Timedelta(days=n % 9)) for n, c in enumerate(records.customer_id) for p in PURPOSES],
+        [
+            (c, p, True, START - pd.Timedelta(days=n % 9))
+            for n, c in enumerate(records.customer_id)
+            for p in PURPOSES
+        ],
         columns=["customer_id", "purpose", "granted", "occurred_at"],
     )
     # One grant in seven ends while the leavers are still seen, after everybody else is.
@@ -101,12 +109,15 @@ def withdrawn(
     """The files after these people have refused some purposes, as the last decisions of the ledger."""
     moment = START + pd.Timedelta(days=206)
     refusals = pd.DataFrame(
-        [(c, p, False, moment, pd.NaT) for c in ids_of(people) for p in purposes], columns=tables["consents"].columns
+        [(c, p, False, moment, pd.NaT) for c in ids_of(people) for p in purposes],
+        columns=tables["consents"].columns,
     )
     return dict(tables) | {"consents": pd.concat([tables["consents"], refusals], ignore_index=True)}
 
 
-def run_files(tables: Mapping[str, pd.DataFrame], out: Path, *, pages: tuple[str, ...] = PAGES) -> dict[str, bytes]:
+def run_files(
+    tables: Mapping[str, pd.DataFrame], out: Path, *, pages: tuple[str, ...] = PAGES
+) -> dict[str, bytes]:
     """Write files, run pages over them; every artefact of pages 02 on by name, the files' own and page 01's left out."""
     out.mkdir()
     for name, table in tables.items():
@@ -127,6 +138,7 @@ def run_files(tables: Mapping[str, pd.DataFrame], out: Path, *, pages: tuple[str
 QUICK = {
     "05_segmentation": {"max_segments": 3},
     "07_channel_response": {"n_settings": 1, "n_trees": 30},
+    "11_experiments": {"metrics": {"spend": "mean"}},
 }
 
 
