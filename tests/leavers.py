@@ -66,7 +66,6 @@ def shop(seed: int = 20260101) -> dict[str, pd.DataFrame]:
     third["income"] = rng.integers(20, 90, len(third))
     units = pd.DataFrame({"customer_id": ids, "variant": rng.choice(["control", "treatment"], N_PEOPLE)})
     units["spend"] = rng.lognormal(3, 0.8, N_PEOPLE).round(2)
-    known = records.customer_id
     consents = pd.DataFrame(
         [
             (c, p, True, START - pd.Timedelta(days=n % 9))
@@ -118,7 +117,7 @@ def withdrawn(
 def run_files(
     tables: Mapping[str, pd.DataFrame], out: Path, *, pages: tuple[str, ...] = PAGES
 ) -> dict[str, bytes]:
-    """Write files, run pages over them; every artefact of pages 02 on by name, the files' own and page 01's left out."""
+    """Write files and run pages over them; returns every artefact by name but the files' own and page 01's."""
     out.mkdir()
     for name, table in tables.items():
         table.to_csv(out / f"{name}.csv", index=False)

@@ -404,3 +404,10 @@ def test_rows_of_who_permits_nothing_end_here():
     assert found.values.tolist() == [["transactions", 4, 2]]
     assert "2 valid rows" in collection.say_withdrawn(found)
     assert "all valid rows go on" in collection.say_withdrawn(found.assign(n_withdrawn=0))
+
+
+def test_what_a_withdrawal_does_not_reach_is_listed():
+    assert collection.say_outliving([]).startswith("No register")
+    assert "`looks.json`, `models/07_channel_response`: what" in collection.say_outliving(
+        ["looks.json", "models/07_channel_response"]
+    )

@@ -20,7 +20,6 @@ FIRST = ("01_collection", "02_cleaning", "03_identity", "04_enrichment")
 # What is made of rows that are read for one purpose alone.
 MADE_FOR = {
     "analytics": {"clean/transactions", "clean/contacts", "clean/events", "features", "transitions"},
-    "personalisation": {"segments", "05_segmentation"},
     "identity_resolution": {"clean/customer_records", "people", "profiles", "03_identity"},
 }
 

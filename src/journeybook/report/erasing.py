@@ -16,8 +16,8 @@ from journeybook.tables import open_run, pseudonym, store
 def erase(customer_id: str, *, out: Path | None) -> Iterator[str]:
     """Remove a person's rows and the models trained with them, and say so, line by line.
 
-    The person is whoever has the id, with every other id that page 03 found to be theirs. Files of the user are not
-    touched. Figures made of many people stay until the next run makes them anew.
+    The person is whoever has the id, with every other id that page 03 found to be theirs. Files of the user are
+    not touched. Figures made of many people stay until the next run makes them anew.
 
     Args:
         customer_id: Id of the person in any table.

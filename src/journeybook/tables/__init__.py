@@ -3,7 +3,7 @@
 from journeybook.tables.consent import keep_permitted, keep_refusing, pseudonym, standing
 from journeybook.tables.dates import last_times, ledger_dates, undecided_or_granting
 from journeybook.tables.files import write_files
-from journeybook.tables.register import keep_in_register, read_register
+from journeybook.tables.register import keep_in_register, outliving, read_register
 from journeybook.tables.run import (
     Run,
     consent_note,
@@ -46,6 +46,7 @@ __all__ = [
     "ledger_dates",
     "list_tables",
     "open_run",
+    "outliving",
     "permitted_at",
     "permitted_people",
     "provenance",
