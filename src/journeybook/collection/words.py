@@ -62,7 +62,7 @@ def say_outliving(names: Sequence[str]) -> str:
         return "No register, saved model or release of an earlier run is here."
     listed = ", ".join(f"`{name}`" for name in names)
     return (
-        f"From an earlier run there are {listed}: what they were made of may hold people who have withdrawn since. "
+        f"From an earlier run there are {listed}: what they were made of may hold people who have left since. "
         "This run makes models and releases anew where their pages run; a registered look stays. "
         "`journeybook erase --customer ID` removes a person from what is there."
     )
