@@ -1,4 +1,4 @@
-"""The command line: run, check, params, data, score, compare."""
+"""The command line: run, check, params, data, score, compare, erase."""
 
 import argparse
 import os
@@ -110,6 +110,14 @@ def _score(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _erase(arguments: argparse.Namespace) -> int:
+    from journeybook.report.erasing import erase
+
+    for line in erase(arguments.customer, out=arguments.out):
+        print(line)
+    return 0
+
+
 def _parameters(arguments: argparse.Namespace) -> "RunParameters":
     from journeybook.report.pages import discover
     from journeybook.report.params import read_parameters
@@ -179,6 +187,13 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--input", type=Path, required=True, metavar="FILE", help="CSV or Parquet with its columns")
     score.add_argument("--output", type=Path, metavar="FILE", help="CSV or Parquet; default the screen, as CSV")
     score.set_defaults(do=_score)
+
+    erase = commands.add_parser(
+        "erase", parents=[debug], allow_abbrev=False, help="remove a person from a run's tables and models"
+    )
+    erase.add_argument("--customer", required=True, metavar="ID", help="an id of the person, in any table")
+    erase.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")
+    erase.set_defaults(do=_erase)
 
     data = commands.add_parser("data", parents=[debug], allow_abbrev=False, help="the tables of the last run")
     data.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")

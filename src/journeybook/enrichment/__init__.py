@@ -14,6 +14,7 @@ from journeybook.enrichment.leak import (
 )
 from journeybook.enrichment.snapshots import (
     feature_snapshots,
+    first_receipt,
     largest_groups,
     last_date,
     limit_people,
@@ -52,6 +53,7 @@ __all__ = [
     "coupon_examples",
     "coverage",
     "feature_snapshots",
+    "first_receipt",
     "features_by_date",
     "greatest_difference",
     "join_third_party",

@@ -1,5 +1,6 @@
 """Who permits what: the consent ledger, read once for a purpose and a date."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import ibis
@@ -22,7 +23,7 @@ def pseudonym(column: ibis.expr.types.StringValue, *, key: str) -> ibis.expr.typ
     return (secret + (secret + column).hexdigest("sha256")).hexdigest("sha256").substr(0, 24)
 
 
-def standing(ledger: ibis.Table, *, purpose: str, as_of: datetime) -> ibis.Table:
+def standing(ledger: ibis.Table, *, purpose: str, as_of: datetime | Mapping[str, datetime]) -> ibis.Table:
     """Return what each customer's latest decision on one purpose says as of a date.
 
     A decision counts if it was made before `as_of`; a grant must also have reached the ledger by then,
@@ -31,7 +32,7 @@ def standing(ledger: ibis.Table, *, purpose: str, as_of: datetime) -> ibis.Table
     Args:
         ledger: The canonical table `consents`.
         purpose: One of the purposes.
-        as_of: The date asked.
+        as_of: The date asked; `ledger_dates` asks for today, when a refusal holds whatever its date.
 
     Returns:
         One row a customer who ever decided: `customer_id`, `permits` (a grant that has not ended),
@@ -40,20 +41,32 @@ def standing(ledger: ibis.Table, *, purpose: str, as_of: datetime) -> ibis.Table
     return standings(ledger.filter(ledger.purpose == purpose), as_of=as_of).drop("purpose")
 
 
-def standings(ledger: ibis.Table, *, as_of: datetime) -> ibis.Table:
+def standings(ledger: ibis.Table, *, as_of: datetime | Mapping[str, datetime]) -> ibis.Table:
     """Return `standing` for every purpose: one row a customer and purpose, with the column `purpose`."""
-    made = ledger.filter(ledger.occurred_at < as_of)
+    if isinstance(as_of, Mapping):
+        moments = [(ledger.purpose == purpose, ibis.timestamp(moment)) for purpose, moment in as_of.items()]
+        ledger = ledger.mutate(asked_=ibis.cases(*moments))
+        made = ledger.filter((ledger.occurred_at < ledger.asked_) | ~ledger.granted)
+    else:
+        ledger = ledger.mutate(asked_=ibis.timestamp(as_of))
+        made = ledger.filter(ledger.occurred_at < ledger.asked_)
     if "recorded_at" in made.columns:
-        made = made.filter(~made.granted | (made.recorded_at.fill_null(made.occurred_at) < as_of))
+        made = made.filter(~made.granted | (made.recorded_at.fill_null(made.occurred_at) < made.asked_))
     newest = ibis.row_number().over(
         group_by=[made.customer_id, made.purpose], order_by=[made.occurred_at.desc(), made.granted.asc()]
     )
     latest = made.mutate(newest=newest).filter(ibis._.newest == 0)
-    lasts = latest.expires_at.isnull() | (latest.expires_at > as_of) if "expires_at" in latest.columns else True
+    lasts = (
+        latest.expires_at.isnull() | (latest.expires_at > latest.asked_)
+        if "expires_at" in latest.columns
+        else True
+    )
     return latest.select("customer_id", "purpose", permits=latest.granted & lasts, refuses=~latest.granted)
 
 
-def keep_permitted(table: ibis.Table, ledger: ibis.Table, *, as_of: datetime) -> ibis.Table:
+def keep_permitted(
+    table: ibis.Table, ledger: ibis.Table, *, as_of: datetime | Mapping[str, datetime]
+) -> ibis.Table:
     """Return the rows of customers who permit at least one purpose, and those without a customer, numbered anew.
 
     The rows of someone who has withdrawn everything end here. Numbering anew hides the gaps they leave, so that
@@ -72,7 +85,9 @@ def keep_permitted(table: ibis.Table, ledger: ibis.Table, *, as_of: datetime) ->
     return kept.mutate(row=ibis.row_number().over(order_by=kept.row) + 1)
 
 
-def keep_refusing(table: ibis.Table, ledger: ibis.Table, *, as_of: datetime) -> ibis.Table:
+def keep_refusing(
+    table: ibis.Table, ledger: ibis.Table, *, as_of: datetime | Mapping[str, datetime]
+) -> ibis.Table:
     """Return the rows of customers who refuse at least one purpose, so that the refusal can be made to hold."""
     decided = standings(ledger, as_of=as_of)
     refuses = decided.filter(decided.refuses).select("customer_id").distinct()

@@ -51,5 +51,13 @@ def keep_in_register(run: Run, name: str, *, key: str, entry: dict[str, Any]) ->
         os.close(folder)
 
 
+def outliving(run: Run) -> list[str]:
+    """Return what is there from before this run and no withdrawal reaches: registers, saved models, releases."""
+    registers = [path.name for path in sorted(run.folder.resolve().parent.glob("*.json")) if path.stem == "looks"]
+    models = [f"models/{path.name}" for path in sorted((run.folder / "models").glob("*"))]
+    releases = ["private_releases"] if (run.folder / "private_releases.parquet").is_file() else []
+    return [*registers, *models, *releases]
+
+
 def _register(run: Run, name: str) -> Path:
     return run.folder.resolve().parent / f"{name}.json"

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from journeybook.errors import JourneybookError
-from journeybook.tables.consent import check_purpose, pseudonym, standing
-from journeybook.tables.schema import schema_of
+from journeybook.tables.consent import check_purpose, pseudonym, standing, standings
+from journeybook.tables.dates import last_times, ledger_dates, midnight_after
+from journeybook.tables.schema import PURPOSES, schema_of
 
 # The data sets that come with journeybook hold no secret, and their results must be the same everywhere.
 PUBLISHED_KEY = "journeybook: a published key, for published data only"
@@ -39,8 +40,6 @@ class Run:
         seed: Seed the data set was made with.
         scale: Share of the households drawn.
         timezone: Zone in which `occurred_at` is local.
-        as_of: First midnight after the last row; None where no table has times.
-        ledger_as_of: First midnight after the last row or the last decision in the ledger.
         has_ledger: Whether the data set has a consent ledger.
         key: Secret of the pseudonyms.
         connection: DuckDB inside the process.
@@ -52,8 +51,6 @@ class Run:
     seed: int
     scale: float
     timezone: str
-    as_of: datetime | None
-    ledger_as_of: datetime | None
     has_ledger: bool
     key: str = field(repr=False)
     connection: Backend = field(repr=False, compare=False)
@@ -93,8 +90,6 @@ def open_run(tables: str | Path | None = None, *, page: str | None = None) -> Ru
         seed=data["seed"],
         scale=data["scale"],
         timezone=data["timezone"],
-        as_of=_moment(data["as_of"]),
-        ledger_as_of=_moment(data["ledger_as_of"]),
         has_ledger="consents" in data["tables"],
         key=_secret() if data["dataset"] == "files" else PUBLISHED_KEY,
         connection=ibis.duckdb.connect(),
@@ -128,7 +123,7 @@ def read(run: Run, name: str, *, purpose: str, as_of: datetime | str | None = No
         run: The run.
         name: `accepted/<table>`, `clean/<table>`, or a table a page wrote, such as `features`.
         purpose: One of the purposes of the ledger.
-        as_of: Date of the ledger; None is the whole ledger.
+        as_of: Date of the ledger; None is today (`ledger_as_of`), when a refusal holds whatever its date.
 
     Raises:
         JourneybookError: The table is not there, is raw, or the purpose is unknown.
@@ -141,12 +136,12 @@ def read(run: Run, name: str, *, purpose: str, as_of: datetime | str | None = No
     schema = schema_of(name)
     resolving = purpose == "identity_resolution"
     if "customer_id" in table.columns and (stage == "accepted" or resolving):
-        table = _permitted_rows(run, table, "customer_id", _permitted_customers(run, purpose, _date(run, as_of)))
+        table = _permitted_rows(run, table, "customer_id", _permitted_customers(run, purpose, as_of))
     elif "customer_id" in table.columns:
         table = _as_people(run, table)
-        table = _permitted_rows(run, table, "person_id", _permitted_people(run, purpose, _date(run, as_of)))
+        table = _permitted_rows(run, table, "person_id", _permitted_people(run, purpose, as_of))
     elif "person_id" in table.columns:
-        table = _permitted_rows(run, table, "person_id", _permitted_people(run, purpose, _date(run, as_of)))
+        table = _permitted_rows(run, table, "person_id", _permitted_people(run, purpose, as_of))
     if schema is None or resolving:
         return table
     hidden = [
@@ -165,7 +160,7 @@ def read_refused(run: Run, name: str, *, purpose: str) -> ibis.Table:
     check_purpose(purpose)
     if not run.has_ledger:
         return _open(run, f"accepted/{name}").limit(0)
-    decided = standing(_ledger(run), purpose=purpose, as_of=_date(run, None))
+    decided = standing(_ledger(run), purpose=purpose, as_of=_ledger_dates(run, people=False))
     return _open(run, f"refused/{name}").semi_join(decided.filter(decided.refuses), "customer_id")
 
 
@@ -176,7 +171,7 @@ def permitted_people(run: Run, *, purpose: str, as_of: datetime | str | None = N
         JourneybookError: The data set has no ledger, so that nobody is known to permit anything.
     """
     check_purpose(purpose)
-    permitted = _permitted_people(run, purpose, _date(run, as_of))
+    permitted = _permitted_people(run, purpose, as_of)
     if permitted is None:
         raise JourneybookError(f"purpose {purpose!r} cannot be looked up: the data set has no consent ledger.")
     return permitted
@@ -228,6 +223,30 @@ def permitted_at(run: Run, asked: pd.DataFrame, *, purpose: str) -> NDArray[np.b
     permitted = np.zeros(len(asked), dtype=bool)
     permitted[yes.to_numpy(dtype=int)] = True
     return permitted
+
+
+def data_as_of(run: Run, *, purpose: str) -> datetime | None:
+    """Return the first midnight after the last row that a purpose may read of any table; None without one.
+
+    Rows of whoever refuses the purpose set no date, so that a withdrawal moves none.
+    """
+    check_purpose(purpose)
+    seen = _last_times(run)
+    if run.has_ledger and purpose == "identity_resolution":
+        seen = _permitted_rows(run, seen, "customer_id", _permitted_customers(run, purpose, None))
+    elif run.has_ledger:
+        seen = _as_people(run, seen)
+        seen = _permitted_rows(run, seen, "person_id", _permitted_people(run, purpose, None))
+    return midnight_after(seen.last_at.max().to_pandas())
+
+
+def ledger_as_of(run: Run, *, purpose: str) -> datetime | None:
+    """Return the date as of which a purpose is asked, the last day of those who permit it; None without a ledger.
+
+    A row or decision of whoever has withdrawn sets no date; the withdrawal itself holds whatever its date.
+    """
+    check_purpose(purpose)
+    return _ledger_dates(run, people=True)[purpose] if run.has_ledger else None
 
 
 def has_truth(run: Run, name: str) -> bool:
@@ -291,13 +310,13 @@ def provenance(run: Run, *names: str) -> str:
 
 def consent_note(run: Run, *, purpose: str) -> str:
     """Return one sentence that says whose rows this page was allowed to read."""
-    permitted = _permitted_customers(run, purpose, _date(run, None))
+    permitted, asked = _permitted_customers(run, purpose, None), ledger_as_of(run, purpose=purpose)
     if permitted is None:
         return "This data set has **no consent ledger**: whether anyone permitted this use is not known here."
     n = permitted.count().execute()
     return (
         f"Rows are read for the purpose `{purpose}`: those of the {n:,} customer ids that permit it as of "
-        f"{_date(run, None):%d %B %Y}, unless another record of the same person refuses it; no other customer's."
+        f"{asked:%d %B %Y}, unless another record of the same person refuses it; no other customer's."
     )
 
 
@@ -324,13 +343,26 @@ def _ledger(run: Run) -> ibis.Table:
     return _open(run, "consents")
 
 
-def _date(run: Run, as_of: datetime | str | None) -> datetime:
-    # Asked where there is a ledger, and a ledger has a last decision.
-    return _moment(as_of) if isinstance(as_of, str) else (as_of or run.ledger_as_of)  # type: ignore[return-value]
+def _ledger_dates(run: Run, *, people: bool) -> dict[str, datetime]:
+    """Return the date as of which each purpose is asked; with `people`, no other record of theirs must refuse."""
+    silenced = None
+    if people and has(run, "people"):
+        known = _open(run, "people").select("customer_id", "person_id")
+        refused = standings(_ledger(run), as_of=dict.fromkeys(PURPOSES, datetime.max)).filter(ibis._.refuses)
+        voices = _as_people(run, refused).select("person_id", "purpose")
+        if has(run, "refusal_links"):
+            links = _open(run, "refusal_links").select("customer_id", "person_id")
+            voices = voices.union(refused.inner_join(links, "customer_id").select("person_id", "purpose"))
+        silenced = known.inner_join(voices, "person_id").select("customer_id", "purpose").distinct()
+    return ledger_dates(_ledger(run), _last_times(run), silenced=silenced)
 
 
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+def _last_times(run: Run) -> ibis.Table:
+    return _open(run, "last_times") if has(run, "last_times") else last_times({})
+
+
+def _asked(as_of: datetime | str) -> datetime:
+    return datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
 
 
 def _permitted_rows(run: Run, table: ibis.Table, id_column: str, permitted: ibis.Table | None) -> ibis.Table:
@@ -339,19 +371,24 @@ def _permitted_rows(run: Run, table: ibis.Table, id_column: str, permitted: ibis
     return table.filter(table[id_column].isnull() | table[id_column].isin(permitted[id_column]))
 
 
-def _permitted_customers(run: Run, purpose: str, as_of: datetime) -> ibis.Table | None:
+def _standing(run: Run, purpose: str, as_of: datetime | str | None, *, people: bool) -> ibis.Table:
+    when = _ledger_dates(run, people=people) if as_of is None else _asked(as_of)
+    return standing(_ledger(run), purpose=purpose, as_of=when)
+
+
+def _permitted_customers(run: Run, purpose: str, as_of: datetime | str | None) -> ibis.Table | None:
     if not run.has_ledger:
         return None
-    name = f"permitted_customers_{purpose}_{as_of:%Y%m%d%H%M%S}"
-    decided = standing(_ledger(run), purpose=purpose, as_of=as_of)
+    name = f"permitted_customers_{purpose}_{_words(as_of)}"
+    decided = _standing(run, purpose, as_of, people=False)
     return _computed_once(run, name, decided.filter(decided.permits).select("customer_id"))
 
 
-def _permitted_people(run: Run, purpose: str, as_of: datetime) -> ibis.Table | None:
+def _permitted_people(run: Run, purpose: str, as_of: datetime | str | None) -> ibis.Table | None:
     if not run.has_ledger:
         return None
-    name = f"permitted_people_{purpose}_{as_of:%Y%m%d%H%M%S}"
-    decided = standing(_ledger(run), purpose=purpose, as_of=as_of)
+    name = f"permitted_people_{purpose}_{_words(as_of)}"
+    decided = _standing(run, purpose, as_of, people=True)
     voices = _as_people(run, decided)
     if has(run, "refusal_links"):
         links = _open(run, "refusal_links").select("customer_id", "person_id")
@@ -359,6 +396,10 @@ def _permitted_people(run: Run, purpose: str, as_of: datetime) -> ibis.Table | N
         voices = voices.union(carried.select(*voices.columns))
     people = voices.group_by("person_id").aggregate(permits=voices.permits.any(), refuses=voices.refuses.any())
     return _computed_once(run, name, people.filter(people.permits & ~people.refuses).select("person_id"))
+
+
+def _words(as_of: datetime | str | None) -> str:
+    return "now" if as_of is None else f"{_asked(as_of):%Y%m%d%H%M%S}"
 
 
 def _computed_once(run: Run, name: str, table: ibis.Table) -> ibis.Table:
