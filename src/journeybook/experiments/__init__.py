@@ -18,6 +18,7 @@
 | subgroups, heterogeneity | for whom: planned, and searched honestly |
 | bandits, simulations | what adaptive assignment and each procedure do where the truth is known |
 | distributions, decision | how values are spread; ship, do not ship, or keep running |
+| witnesses | the headline by another road, for the page's checks |
 | words, words_design, words_methods | the sentences of the page |
 """
 
@@ -108,6 +109,7 @@ from journeybook.experiments.words_methods import (
     methods_sentence,
     subgroups_sentence,
 )
+from journeybook.experiments.witnesses import procedure_witnesses, witnesses
 
 __all__ = [
     "COMPARISON_COLUMNS",
@@ -206,6 +208,7 @@ __all__ = [
     "power_sentence",
     "power_table",
     "proportion_moments",
+    "procedure_witnesses",
     "quantile_effect",
     "ratio_moments",
     "read_plan",
@@ -221,4 +224,5 @@ __all__ = [
     "units_a_day",
     "units_from_rows",
     "with_withdrawals",
+    "witnesses",
 ]
