@@ -68,7 +68,7 @@ from journeybook.experiments.health import (
 )
 from journeybook.experiments.heterogeneity import Heterogeneity, search_heterogeneity
 from journeybook.experiments.looks import Look, experiment_key, fingerprint, look
-from journeybook.experiments.measures import Measures, Metric, known_before, measures, numbers
+from journeybook.experiments.measures import Measures, Metric, known_before, lower_is_better, measures, numbers
 from journeybook.experiments.plan import Plan, is_over, plan_sha256, plan_table, read_plan, units_a_day
 from journeybook.experiments.power import (
     minimum_detectable_effect,
@@ -83,6 +83,7 @@ from journeybook.experiments.simulations import FalsePositives, a_a_rates
 from journeybook.experiments.subgroups import subgroups
 from journeybook.experiments.survival import log_rank, survival_curves
 from journeybook.experiments.variants import Arms, arms_of, choose_control
+from journeybook.experiments.witnesses import procedure_witnesses, witnesses
 from journeybook.experiments.words import (
     beside_truth,
     effects_sentence,
@@ -96,6 +97,7 @@ from journeybook.experiments.words import (
 from journeybook.experiments.words_design import (
     assignment_sentence,
     bandit_sentence,
+    direction_sentence,
     followed_sentence,
     guardrails_sentence,
     look_sentence,
@@ -109,7 +111,6 @@ from journeybook.experiments.words_methods import (
     methods_sentence,
     subgroups_sentence,
 )
-from journeybook.experiments.witnesses import procedure_witnesses, witnesses
 
 __all__ = [
     "COMPARISON_COLUMNS",
@@ -162,6 +163,7 @@ __all__ = [
     "decide",
     "decision_sentence",
     "design",
+    "direction_sentence",
     "distributions",
     "dunnett",
     "effect_of",
@@ -189,6 +191,7 @@ __all__ = [
     "look_sentence",
     "looking",
     "looking_sentence",
+    "lower_is_better",
     "measures",
     "methods_sentence",
     "metric_moments",

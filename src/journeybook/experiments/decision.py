@@ -26,7 +26,8 @@ def decide(
     The rule, in this order. A health alarm: do not ship. A guardrail harmed beyond its margin: do not ship. The
     interval of the primary effect excludes the smallest effect worth having: do not ship. The effect is shown in
     the wanted direction (p below alpha, by Holm over the variants), no value of its interval is below the smallest
-    effect worth having, and every guardrail is shown to hold: ship. Else keep running until the planned end, and do not ship there.
+    effect worth having, and every guardrail is shown to hold: ship. Else keep running until the planned end, and
+    do not ship there.
 
     What a decision risks is read from the normal posterior of the effect under a flat prior: for shipping the
     probability that there is no gain, for not shipping that the effect is worth having. A decision to keep
@@ -84,7 +85,14 @@ def decide(
 
 
 def _rule(
-    gain: float, ends: Sequence[float], p_value: float, verdicts: pd.Series, *, plan: Plan, alarms: Sequence[str], over: bool
+    gain: float,
+    ends: Sequence[float],
+    p_value: float,
+    verdicts: pd.Series,
+    *,
+    plan: Plan,
+    alarms: Sequence[str],
+    over: bool,
 ) -> tuple[str, str]:
     """The decision, and the reason in words."""
     harmed = verdicts.index[verdicts == "harmed"].tolist()

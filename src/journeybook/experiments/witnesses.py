@@ -1,5 +1,6 @@
 """The page's headline beside the same figures computed by another road, from the table of units alone."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,8 @@ from scipy import stats
 
 from journeybook.experiments.comparisons import Experiment
 from journeybook.experiments.corrections import adjust
-from journeybook.experiments.looks import look
-from journeybook.experiments.measures import Measures, Metric, numbers
+from journeybook.experiments.looks import Look
+from journeybook.experiments.measures import Measures, Metric
 from journeybook.experiments.subgroups import filled_covariates
 
 WITNESS_COLUMNS = ("name", "value", "reference", "tolerance", "source")
@@ -45,7 +46,7 @@ def witnesses(
     filled = filled_covariates(units, measured)
     for row in found.estimates.itertuples():
         metric, where = metrics[row.metric], f"{row.metric}, {row.variant}"
-        columns = [numbers(units, column) for column in metric.columns]
+        columns = [units[c].astype("Float64").to_numpy(dtype=float, na_value=np.nan) for c in metric.columns]
         known = ~np.isnan(np.sum(columns, axis=0))
         sides = [known & (names == arm) for arm in (row.control_name, row.variant)]
         counts = (row.n_control, row.n_treatment)
@@ -70,17 +71,22 @@ def witnesses(
             last = plain.iloc[-1]
             rows += _read(row, error=last["standard_error"], effect=last["effect"], where=where, alpha=alpha)
         elif found.horizon == "always_valid" and metric.kind != "quantile":
-            wide = (row.effect_high - row.effect_low) / (plain.iloc[-1]["effect_high"] - plain.iloc[-1]["effect_low"])
+            wide = (row.effect_high - row.effect_low) / (
+                plain.iloc[-1]["effect_high"] - plain.iloc[-1]["effect_low"]
+            )
             # At any size a mixture's boundary is wider than that of one look by 1.3 or more at usual levels.
-            rows.append((f"always-valid interval of {where} is wider", float(wide > 1.2), 1, 0, "Howard et al. 2021"))
+            rows.append(
+                (f"always-valid interval of {where} is wider", float(wide > 1.2), 1, 0, "Howard et al. 2021")
+            )
     rows.append(_sample_ratio(names, health, shares))
     return pd.DataFrame(rows, columns=list(WITNESS_COLUMNS))
 
 
-def procedure_witnesses(entry: dict, *, n_units: int, plan: str) -> pd.DataFrame:
+def procedure_witnesses(look: Callable[..., Look], *, entry: dict, n_units: int, plan: str) -> pd.DataFrame:
     """The correction and the register, on cases whose answers are known.
 
     Args:
+        look: The page's `look`.
         entry: What the register keeps after this look.
         n_units: Units of this look.
         plan: Digest of the plan.
@@ -145,12 +151,24 @@ def _adjusted(values: np.ndarray, sides: list[np.ndarray], filled: list[np.ndarr
 
 def _read(row: Any, *, effect: float, error: float, where: str, alpha: float) -> list[tuple]:
     """The p value and the ends of a headline at a fixed horizon."""
-    two_sided = 2 * stats.t.sf(abs(effect / error), row.df)
+    # Beyond what a float holds both are 0.
+    two_sided = max(2 * stats.t.sf(abs(effect / error), row.df), 1e-300)
     at = {"control": row.control, "treatment": row.treatment}
     return [
-        (f"p value of {where}", row.p_value, two_sided, ROUNDING, "two sides of Student's t"),
-        (f"half the interval of {where}", (row.effect_high - row.effect_low) / 2 / error, stats.t.isf(alpha / 2, row.df),
-         ROUNDING, "quantile of Student's t"),
+        (
+            f"p value of {where}, over two sides",
+            max(row.p_value, 1e-300) / two_sided,
+            1,
+            ROUNDING,
+            "two sides of Student's t",
+        ),
+        (
+            f"half the interval of {where}",
+            (row.effect_high - row.effect_low) / 2 / error,
+            stats.t.isf(alpha / 2, row.df),
+            ROUNDING,
+            "quantile of Student's t",
+        ),
         (f"arms of {where}", (at["treatment"] - at["control"] - effect) / error, 0, ROUNDING, "their difference"),
     ]
 
