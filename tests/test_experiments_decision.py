@@ -65,9 +65,12 @@ def test_less_may_be_what_is_wanted():
 
 
 def test_several_variants_are_held_to_holm():
-    rows = pd.concat([estimate(0.041, variant="a"), estimate(0.0, variant="b"), estimate(0.001, variant="c")])
-    alone = experiments.decide(rows.head(1), guardrails=guardrail("holds", "a"), plan=PLAN, alarms=[], over=True)
-    among = experiments.decide(rows, guardrails=guardrail("holds", "a"), plan=PLAN, alarms=[], over=True)
+    any_gain = Plan(**{**vars(PLAN), "minimum_effect": 0.001})
+    rows = pd.concat([estimate(0.021, variant="a"), estimate(0.0, variant="b"), estimate(0.001, variant="c")])
+    alone = experiments.decide(
+        rows.head(1), guardrails=guardrail("holds", "a"), plan=any_gain, alarms=[], over=True
+    )
+    among = experiments.decide(rows, guardrails=guardrail("holds", "a"), plan=any_gain, alarms=[], over=True)
     assert alone["decision"].tolist() == ["ship"]
     assert among["decision"].iloc[0] == "do not ship"
     assert among["p_value"].iloc[0] == pytest.approx(3 * alone["p_value"].iloc[0])

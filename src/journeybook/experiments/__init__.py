@@ -54,7 +54,13 @@ from journeybook.experiments.cumulative import effects_so_far
 from journeybook.experiments.decision import DECISION_COLUMNS, decide, decision_sentence
 from journeybook.experiments.distributions import distributions
 from journeybook.experiments.equivalence import effect_sizes, equivalence, guardrails, non_inferiority
-from journeybook.experiments.factorial import FACTORIAL_COLUMNS, Design, design, factorial_effects
+from journeybook.experiments.factorial import (
+    FACTORIAL_COLUMNS,
+    Design,
+    cells_that_differ,
+    design,
+    factorial_effects,
+)
 from journeybook.experiments.health import (
     HEALTH_COLUMNS,
     SampleRatio,
@@ -154,6 +160,7 @@ __all__ = [
     "beside_truth",
     "boundaries",
     "cautions",
+    "cells_that_differ",
     "choose_control",
     "compare",
     "contrast",

@@ -215,7 +215,7 @@ def _is_time(column: str) -> bool:
 
 def _alike(units: pd.DataFrame, metric: Metric) -> bool:
     """Whether a share or mean is the same for every unit that has one."""
-    if metric.kind not in ("proportion", "mean") or metric.column not in units.columns:
+    if metric.kind not in ("proportion", "mean") or metric.column in NOT_MEASURED:
         return False
     values = numbers(units, metric.column)
     known = values[~np.isnan(values)]

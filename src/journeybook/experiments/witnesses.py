@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from journeybook.experiments.comparisons import Experiment
+from journeybook.experiments.comparisons import EXACT, Experiment
 from journeybook.experiments.corrections import adjust
 from journeybook.experiments.looks import Look
 from journeybook.experiments.measures import Measures, Metric
@@ -67,7 +67,7 @@ def witnesses(
             rows.append((f"CUPED of {where}", plain.iloc[-1]["effect"] / error, effect / error, ROUNDING, source))
             best = plain.iloc[-1]["standard_error"]
             rows.append((f"error of CUPED, {where}", best / error, 1, 0.02, source))
-        if found.horizon == "fixed_horizon" and metric.kind != "quantile":
+        if found.horizon == "fixed_horizon" and metric.kind != "quantile" and not row.method.endswith(EXACT):
             last = plain.iloc[-1]
             rows += _read(row, error=last["standard_error"], effect=last["effect"], where=where, alpha=alpha)
         elif found.horizon == "always_valid" and metric.kind != "quantile":
@@ -120,7 +120,7 @@ def _plain(metric: Metric, sides: list[list[np.ndarray]]) -> tuple[float, float,
         case "quantile":
             low, high = (float(np.quantile(side[0], metric.level)) for side in sides)
             return high - low, 1.0, "numpy.quantile, by name of the arm"
-    low, high = (_restricted(*side, metric.horizon) for side in sides)
+    low, high = (_restricted(side[0], side[1], metric.horizon) for side in sides)
     return high - low, 1.0, "area under Kaplan and Meier's curve, unit by unit"
 
 
