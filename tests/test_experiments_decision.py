@@ -43,6 +43,8 @@ def decided(rows, *, verdict="holds", plan=PLAN, alarms=(), over=True):
         (0.05, "harmed", (), False, "do not ship", "spend is worse than its margin"),
         (0.05, "open", (), False, "keep running", "spend is not shown"),
         (0.05, "open", (), True, "do not ship", "the planned end is reached, and spend"),
+        (0.03, "holds", (), False, "keep running", "not that it is worth having"),
+        (0.03, "holds", (), True, "do not ship", "not that it is worth having"),
         (0.015, "holds", (), False, "keep running", "no effect on converted is shown"),
         (0.015, "holds", (), True, "do not ship", "the planned end is reached, and no effect"),
         (-0.01, "holds", (), False, "do not ship", "the smallest worth having, is excluded"),
@@ -63,17 +65,20 @@ def test_less_may_be_what_is_wanted():
 
 
 def test_several_variants_are_held_to_holm():
+    any_gain = Plan(**{**vars(PLAN), "minimum_effect": 0.001})
     rows = pd.concat([estimate(0.021, variant="a"), estimate(0.0, variant="b"), estimate(0.001, variant="c")])
-    alone = experiments.decide(rows.head(1), guardrails=guardrail("holds", "a"), plan=PLAN, alarms=[], over=True)
-    among = experiments.decide(rows, guardrails=guardrail("holds", "a"), plan=PLAN, alarms=[], over=True)
+    alone = experiments.decide(
+        rows.head(1), guardrails=guardrail("holds", "a"), plan=any_gain, alarms=[], over=True
+    )
+    among = experiments.decide(rows, guardrails=guardrail("holds", "a"), plan=any_gain, alarms=[], over=True)
     assert alone["decision"].tolist() == ["ship"]
     assert among["decision"].iloc[0] == "do not ship"
     assert among["p_value"].iloc[0] == pytest.approx(3 * alone["p_value"].iloc[0])
 
 
 def test_the_probability_of_being_wrong_is_the_posterior_beyond_the_line():
-    density = stats.norm(0.03, 0.01).pdf
-    row = decided(estimate(0.03))
+    density = stats.norm(0.04, 0.01).pdf
+    row = decided(estimate(0.04))
     assert row["probability_wrong"] == pytest.approx(integrate.quad(density, -0.1, 0)[0], rel=1e-6)
     assert row["probability_worth_having"] == pytest.approx(integrate.quad(density, 0.02, 0.2)[0], rel=1e-6)
     held = decided(estimate(0.015))
@@ -82,10 +87,10 @@ def test_the_probability_of_being_wrong_is_the_posterior_beyond_the_line():
     assert waiting["probability_wrong"] == min(waiting["probability_no_gain"], waiting["probability_worth_having"])
 
 
-def test_the_rule_ships_nothing_without_effect_more_often_than_alpha_says():
+def test_the_rule_ships_an_effect_at_the_smallest_worth_having_no_more_often_than_alpha_says():
     rng = np.random.default_rng(1)
     z = rng.standard_normal(4_000)
-    ships = [decided(estimate(0.01 * value))["decision"] == "ship" for value in z[:1_000]]
+    ships = [decided(estimate(0.02 + 0.01 * value))["decision"] == "ship" for value in z[:1_000]]
     # One-sided: half of alpha.
     assert np.mean(ships) == pytest.approx(0.025, abs=4 * np.sqrt(0.025 * 0.975 / 1_000))
 

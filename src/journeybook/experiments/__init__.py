@@ -18,6 +18,7 @@
 | subgroups, heterogeneity | for whom: planned, and searched honestly |
 | bandits, simulations | what adaptive assignment and each procedure do where the truth is known |
 | distributions, decision | how values are spread; ship, do not ship, or keep running |
+| witnesses | the headline by another road, for the page's checks |
 | words, words_design, words_methods | the sentences of the page |
 """
 
@@ -53,7 +54,13 @@ from journeybook.experiments.cumulative import effects_so_far
 from journeybook.experiments.decision import DECISION_COLUMNS, decide, decision_sentence
 from journeybook.experiments.distributions import distributions
 from journeybook.experiments.equivalence import effect_sizes, equivalence, guardrails, non_inferiority
-from journeybook.experiments.factorial import FACTORIAL_COLUMNS, Design, design, factorial_effects
+from journeybook.experiments.factorial import (
+    FACTORIAL_COLUMNS,
+    Design,
+    cells_that_differ,
+    design,
+    factorial_effects,
+)
 from journeybook.experiments.health import (
     HEALTH_COLUMNS,
     SampleRatio,
@@ -67,7 +74,7 @@ from journeybook.experiments.health import (
 )
 from journeybook.experiments.heterogeneity import Heterogeneity, search_heterogeneity
 from journeybook.experiments.looks import Look, experiment_key, fingerprint, look
-from journeybook.experiments.measures import Measures, Metric, known_before, measures, numbers
+from journeybook.experiments.measures import Measures, Metric, known_before, lower_is_better, measures, numbers
 from journeybook.experiments.plan import Plan, is_over, plan_sha256, plan_table, read_plan, units_a_day
 from journeybook.experiments.power import (
     minimum_detectable_effect,
@@ -82,6 +89,7 @@ from journeybook.experiments.simulations import FalsePositives, a_a_rates
 from journeybook.experiments.subgroups import subgroups
 from journeybook.experiments.survival import log_rank, survival_curves
 from journeybook.experiments.variants import Arms, arms_of, choose_control
+from journeybook.experiments.witnesses import procedure_witnesses, witnesses
 from journeybook.experiments.words import (
     beside_truth,
     effects_sentence,
@@ -95,6 +103,7 @@ from journeybook.experiments.words import (
 from journeybook.experiments.words_design import (
     assignment_sentence,
     bandit_sentence,
+    direction_sentence,
     followed_sentence,
     guardrails_sentence,
     look_sentence,
@@ -151,6 +160,7 @@ __all__ = [
     "beside_truth",
     "boundaries",
     "cautions",
+    "cells_that_differ",
     "choose_control",
     "compare",
     "contrast",
@@ -160,6 +170,7 @@ __all__ = [
     "decide",
     "decision_sentence",
     "design",
+    "direction_sentence",
     "distributions",
     "dunnett",
     "effect_of",
@@ -187,6 +198,7 @@ __all__ = [
     "look_sentence",
     "looking",
     "looking_sentence",
+    "lower_is_better",
     "measures",
     "methods_sentence",
     "metric_moments",
@@ -206,6 +218,7 @@ __all__ = [
     "power_sentence",
     "power_table",
     "proportion_moments",
+    "procedure_witnesses",
     "quantile_effect",
     "ratio_moments",
     "read_plan",
@@ -221,4 +234,5 @@ __all__ = [
     "units_a_day",
     "units_from_rows",
     "with_withdrawals",
+    "witnesses",
 ]

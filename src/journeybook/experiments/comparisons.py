@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from journeybook.experiments.alternatives import METHOD_COLUMNS, method_row
+from journeybook.experiments.alternatives import METHOD_COLUMNS, fisher_exact, method_row
 from journeybook.experiments.contrasts import (
     ArmMoments,
     Effect,
@@ -37,6 +37,8 @@ HEADLINES = {
     "time_to_event": ("restricted_mean", "restricted_mean"),
 }
 BOOTSTRAP_DRAWS = 100_000
+# Below this many units in an arm the p value is that of an exact test, and the method ends so.
+FEW_UNITS, EXACT, PERMUTATIONS = 20, "_exact_p", 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +90,8 @@ def compare(
     covariates are named; the bootstrap for quantiles; the restricted mean for times to an event. Units without
     a value of a metric are left out of that metric (`health` tests whether the arms lose them alike). A missing
     covariate takes the mean of its column over all arms, which is known before assignment and so cannot favour
-    an arm.
+    an arm. Where an arm has fewer than `FEW_UNITS` units, the p value of a proportion is Fisher's and that of a
+    mean a permutation test's, while the interval stays that of the t distribution.
 
     Args:
         units: One row a unit.
@@ -129,6 +132,8 @@ def compare(
                 )
             n = data.counts[metric.name][[0, number]]
             best = effects[-1]
+            if n.min() < FEW_UNITS and metric.kind in ("proportion", "mean"):
+                best = _exact(metric, data, number, best, rng)
             if always_valid_at is not None:
                 half, p_value = _at_every_look(best, n=int(n.sum()), alpha=alpha, planned_n=always_valid_at)
                 level = 2 * stats.t.sf(half / best.standard_error, _df(best))
@@ -222,6 +227,21 @@ def _effects(metric: Metric, data: _Data, number: int, alpha: float, rng: np.ran
             raise ValueError(f"covariates: they tell '{metric.name}' wholly, so they were not measured before it.")
         effects.append(effect_of(best, method=adjusted, alpha=alpha))
     return effects
+
+
+def _exact(metric: Metric, data: _Data, number: int, found: Effect, rng: np.random.Generator) -> Effect:
+    """The same effect with the p value of Fisher's exact test, or of a permutation of the units."""
+    (values,), arm = data.known(metric)
+    sides = [values[arm == side] for side in (0, number)]
+    if metric.kind == "proportion":
+        p_value = float(fisher_exact(*sides).p_value)
+    else:
+        test = stats.permutation_test(
+            sides, lambda a, b, axis: b.mean(axis=axis) - a.mean(axis=axis),
+            vectorized=True, n_resamples=PERMUTATIONS, rng=rng,
+        )  # fmt: skip
+        p_value = float(test.pvalue)
+    return replace(found, p_value=p_value, method=f"{found.method}{EXACT}")
 
 
 def _varies(metric: Metric, found: Effect) -> Effect:

@@ -25,8 +25,9 @@ def decide(
 
     The rule, in this order. A health alarm: do not ship. A guardrail harmed beyond its margin: do not ship. The
     interval of the primary effect excludes the smallest effect worth having: do not ship. The effect is shown in
-    the wanted direction (p below alpha, by Holm over the variants) and every guardrail is shown to hold: ship.
-    Else keep running until the planned end, and do not ship there.
+    the wanted direction (p below alpha, by Holm over the variants), no value of its interval is below the smallest
+    effect worth having, and every guardrail is shown to hold: ship. Else keep running until the planned end, and
+    do not ship there.
 
     What a decision risks is read from the normal posterior of the effect under a flat prior: for shipping the
     probability that there is no gain, for not shipping that the effect is worth having. A decision to keep
@@ -58,7 +59,7 @@ def decide(
         verdicts = guardrails[guardrails["variant"] == row.variant].set_index("metric")["verdict"]
         ends = sorted((plan.sign * row.effect_low, plan.sign * row.effect_high))
         gain = plan.sign * row.effect
-        decision, reason = _rule(gain, ends[1], float(p_value), verdicts, plan=plan, alarms=alarms, over=over)
+        decision, reason = _rule(gain, ends, float(p_value), verdicts, plan=plan, alarms=alarms, over=over)
         no_gain = float(stats.norm.cdf(-gain / row.standard_error))
         worth = float(stats.norm.cdf((gain - plan.minimum_effect) / row.standard_error))
         per_thousand = 1000.0 if row.kind in ("proportion", "mean") else np.nan
@@ -84,7 +85,14 @@ def decide(
 
 
 def _rule(
-    gain: float, most: float, p_value: float, verdicts: pd.Series, *, plan: Plan, alarms: Sequence[str], over: bool
+    gain: float,
+    ends: Sequence[float],
+    p_value: float,
+    verdicts: pd.Series,
+    *,
+    plan: Plan,
+    alarms: Sequence[str],
+    over: bool,
 ) -> tuple[str, str]:
     """The decision, and the reason in words."""
     harmed = verdicts.index[verdicts == "harmed"].tolist()
@@ -93,17 +101,25 @@ def _rule(
         return STOP, f"the health check {alarms[0]} failed, and no effect can be trusted before its cause is found"
     if harmed:
         return STOP, f"{harmed[0]} is worse than its margin"
-    if most < plan.minimum_effect:
+    if ends[1] < plan.minimum_effect:
         return (
             STOP,
             f"an effect of {plan.minimum_effect:g} on {plan.primary}, the smallest worth having, is excluded",
         )
-    shown = p_value < plan.alpha and gain > 0
-    if shown and not unproven:
-        return SHIP, f"the wanted effect on {plan.primary} is shown, and every guardrail holds"
-    lacking = (
-        f"{unproven[0]} is not shown to be within its margin" if shown else f"no effect on {plan.primary} is shown"
-    )
+    shown, worth = p_value < plan.alpha and gain > 0, ends[0] >= plan.minimum_effect
+    if shown and worth and not unproven:
+        return SHIP, (
+            f"an effect of {plan.minimum_effect:g} or more on {plan.primary} is shown, and every guardrail holds"
+        )
+    if not shown:
+        lacking = f"no effect on {plan.primary} is shown"
+    elif not worth:
+        lacking = (
+            f"an effect on {plan.primary} is shown, but not that it is worth having: the interval begins at "
+            f"{ends[0]:.2g}, below {plan.minimum_effect:g}"
+        )
+    else:
+        lacking = f"{unproven[0]} is not shown to be within its margin"
     return (STOP, f"the planned end is reached, and {lacking}") if over else (WAIT, lacking)
 
 

@@ -132,5 +132,23 @@ def factorial_effects(
     return table.assign(p_adjusted=holm(table["p_value"].to_numpy(dtype=float)))
 
 
+def cells_that_differ(crossed: pd.DataFrame, *, names: Sequence[str]) -> tuple[str, list[str]]:
+    """What to draw of a 2x2 design: the metric with the clearest effect, its stronger change along the axis.
+
+    Args:
+        crossed: Effects of `factorial_effects`.
+        names: The four variants.
+    """
+    found = design(names)
+    if found is None:
+        raise ValueError(f"variants: {', '.join(names)} are no factorial design.")
+    metric = str(crossed.loc[crossed["p_value"].idxmin(), "metric"])
+    neither, first, second, both = found.cells
+    alone = crossed[(crossed["metric"] == metric) & (crossed["order"] == 1)]
+    if len(alone) and alone.loc[alone["p_value"].idxmin(), "term"] == second:
+        first, second = second, first
+    return metric, [neither, first, second, both]
+
+
 def _named(term: tuple[str, ...]) -> str:
     return term[0] if len(term) == 1 else f"interaction {'+'.join(term)}"

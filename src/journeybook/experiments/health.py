@@ -100,6 +100,7 @@ def health(
     ]
     rows += _identities(units, arms)
     rows += _times(units, arms)
+    rows += _allocation(units, arms)
     if "withdrew" in units.columns:
         withdrew = numbers(units, "withdrew")
         known = ~np.isnan(withdrew)
@@ -306,6 +307,34 @@ def _times(units: pd.DataFrame, arms: Arms) -> list[dict]:
         return []
     early = int((units["exposed_at"] < units["occurred_at"]).sum())
     return [_counted("exposed_before_assignment", early, 0, "units that met the change before they were assigned")]
+
+
+def _allocation(units: pd.DataFrame, arms: Arms) -> list[dict]:
+    """Shares of the arms from period to period, and groups that are wholly in one arm."""
+    rows = []
+    if "occurred_at" in units.columns and units["occurred_at"].notna().any():
+        period = periods(units["occurred_at"])
+        table = pd.crosstab(period[period >= 0], arms.number[period >= 0]).to_numpy()
+        p_value = float(stats.chi2_contingency(table, correction=False).pvalue) if min(table.shape) > 1 else 1.0
+        share = table / table.sum(axis=1, keepdims=True)
+        meaning = "largest change of an arm's share between periods; effects must be compared within periods"
+        rows.append(_tested("allocation_over_time", float(np.ptp(share, axis=0).max()), p_value, meaning))
+    if "stratum" in units.columns and units["stratum"].nunique() > 1:
+        known = units["stratum"].notna().to_numpy()
+        table = pd.crosstab(units["stratum"][known], arms.number[known]).to_numpy()
+        whole = (table.max(axis=1) == table.sum(axis=1)).all()
+        found = whole and stats.chi2_contingency(table, correction=False).pvalue < ALARM
+        meaning = "1 where each stratum is wholly in one arm: its units are not independent; name it `cluster`"
+        rows.append(_counted("assigned_by_stratum", float(found), 0, meaning))
+    return rows
+
+
+def periods(occurred_at: pd.Series) -> np.ndarray:
+    """Number of the day of each time, or of one of twenty equal parts of them where days are more; -1 for none."""
+    days = pd.to_datetime(occurred_at).dt.normalize()
+    day = (days - days.min()).dt.days
+    width = max(1, int(np.ceil((day.max() + 1) / 20)))
+    return (day // width).fillna(-1).astype(int).to_numpy()
 
 
 def _rare(metric: Metric, values: np.ndarray, arm: np.ndarray, arms: Arms) -> dict:

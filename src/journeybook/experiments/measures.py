@@ -15,10 +15,11 @@ KINDS: dict[str, dict[str, bool]] = {
     "time_to_event": {"column": True, "event": False, "horizon": False},
 }
 NOT_MEASURED = (
-    *("row", "unit_id", "customer_id", "person_id", "variant", "occurred_at", "exposed_at", "stratum"),
+    *("row", "unit_id", "customer_id", "person_id", "variant", "occurred_at", "exposed_at", "stratum", "cluster"),
     *("unconverted", "withdrew"),
 )
 COVARIATE_PREFIX = "pre_"
+TIME_PREFIXES = ("hours_to_", "days_to_", "minutes_to_", "seconds_to_", "time_to_")
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,9 @@ def measures(
             )
         taken, reasons = _inferred(units, [c for c in candidates if c not in covariates])
     else:
-        taken = [_declared(name, given) for name, given in metrics.items()]
+        declared = [_declared(name, given) for name, given in metrics.items()]
+        taken = [metric for metric in declared if not _alike(units, metric)] or declared
+        reasons = {metric.name: "the same value for every unit" for metric in declared if metric not in taken}
     if not taken:
         raise ValueError(f"metrics: none found among the columns {', '.join(candidates) or 'none'}.")
     for metric in taken:
@@ -187,6 +190,38 @@ def known_before(units: pd.DataFrame, *, measured: Measures, planned: Sequence[s
     return list(dict.fromkeys([*measured.covariates, *planned, *strata]))
 
 
+def lower_is_better(measured: Measures, *, given: Mapping[str, bool] | None) -> list[str]:
+    """Metrics of which less is better: those said, and else the times to an event.
+
+    Raises:
+        ValueError: A name is no metric of this page.
+    """
+    said = dict(given or {})
+    unknown = [name for name in said if name not in measured.kinds]
+    if unknown:
+        raise ValueError(
+            f"higher_is_better: '{unknown[0]}' is no metric; the metrics are {', '.join(measured.kinds)}."
+        )
+    return [
+        metric.name
+        for metric in measured.metrics
+        if not said.get(metric.name, not (metric.kind == "time_to_event" or _is_time(metric.column)))
+    ]
+
+
+def _is_time(column: str) -> bool:
+    return column.startswith(TIME_PREFIXES)
+
+
+def _alike(units: pd.DataFrame, metric: Metric) -> bool:
+    """Whether a share or mean is the same for every unit that has one."""
+    if metric.kind not in ("proportion", "mean") or metric.column in NOT_MEASURED:
+        return False
+    values = numbers(units, metric.column)
+    known = values[~np.isnan(values)]
+    return len(known) > 0 and _constant(known)
+
+
 def _declared(name: str, given: str | Mapping) -> Metric:
     """A metric as the parameters declare it."""
     block = {"kind": given} if isinstance(given, str) else dict(given)
@@ -234,9 +269,26 @@ def _inferred(units: pd.DataFrame, columns: Sequence[str]) -> tuple[list[Metric]
         known = values[~np.isnan(values)]
         if _constant(known):
             reasons[column] = "the same value for every unit" if len(known) else "no values"
+        elif event := _event_of(units, column, columns):
+            taken.append(Metric(column, "time_to_event", column, second=event, horizon=float(known.max())))
         else:
             taken.append(Metric(column, "mean" if len(_not_zero_one(known)) else "proportion", column))
     return taken, reasons
+
+
+def _event_of(units: pd.DataFrame, column: str, columns: Sequence[str]) -> str:
+    """The 0/1 column that is 0 only where a time to an event has its longest value; empty where there is none."""
+    if not _is_time(column):
+        return ""
+    time = numbers(units, column)
+    for other in columns:
+        if other == column or _is_text(units[other]):
+            continue
+        happened = numbers(units, other)
+        without = time[happened == 0]
+        if not len(_not_zero_one(happened)) and len(without) and (without == np.nanmax(time)).all():
+            return other
+    return ""
 
 
 def _check_metric(units: pd.DataFrame, metric: Metric) -> None:

@@ -37,6 +37,8 @@ def health_sentence(health: pd.DataFrame) -> str:
             f" **Alarm: {', '.join(broken)}.** **What to do.** Find the cause before reading an effect; a broken "
             "assignment cannot be corrected afterwards."
         )
+    if "allocation_over_time" in broken:
+        text += " The shares of the arms moved: read `post_stratified_by_period` below, and not the headline."
     if careful:
         text += f" Read with care: {', '.join(careful)}; `meaning` says what each stands for."
     return text + (

@@ -1,5 +1,7 @@
 """What the page says of size, assignment, looks, beliefs, margins and bandits, computed from the results."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -125,6 +127,11 @@ def looking_sentence(rates: pd.DataFrame, *, alpha: float) -> str:
         f"Pocock's in {rate['pocock']:.1%}. **What to do.** Fix the end before the start and read the result "
         "once, or look by a rule that counts the looks."
     )
+
+
+def direction_sentence(lower: Sequence[str]) -> str:
+    """Of which metrics less is taken for better."""
+    return f"Less is taken for better of: {', '.join(dict.fromkeys(lower)) or 'none'}. More is of the others."
 
 
 def posteriors_sentence(table: pd.DataFrame, *, level: float) -> str:

@@ -1,0 +1,99 @@
+"""Errors planted in page 11."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mutants.planted import Mutant
+
+PARAMETERS = {"n_simulations": 1000}
+EXPERIMENTS = "journeybook.experiments"
+COMPARISONS = f"{EXPERIMENTS}.comparisons"
+
+
+def _arms_swapped(sound: Callable) -> Callable:
+    def wrong(units: pd.DataFrame, **given: Any) -> Any:
+        arms = sound(units, **given)
+        return replace(arms, number=np.where(arms.number < 2, 1 - arms.number, arms.number))
+
+    return wrong
+
+
+def _effect(change: Callable) -> Callable:
+    def faulty(sound: Callable) -> Callable:
+        return lambda found, **given: change(sound(found, **given))
+
+    return faulty
+
+
+def _half(found: Any) -> Any:
+    quarter = (found.high - found.low) / 4
+    return replace(found, low=found.effect - quarter, high=found.effect + quarter)
+
+
+def _cuped_sign(sound: Callable) -> Callable:
+    def wrong(arms: Any, **given: Any) -> Any:
+        found = sound(arms, **given)
+        if arms.mean.shape[-1] == 1:
+            return found
+        bare = sound(arms.pick([0], arms=range(arms.mean.shape[-2])), **given)
+        return replace(found, effect=2 * bare.effect - found.effect)
+
+    return wrong
+
+
+def _forgets(sound: Callable) -> Callable:
+    return lambda _entry, **given: sound(None, **given)
+
+
+def _filled(sound: Callable) -> Callable:
+    def wrong(units: pd.DataFrame, column: str) -> np.ndarray:
+        values = sound(units, column).copy()
+        values[::50] = 0
+        return values
+
+    return wrong
+
+
+def _no_maximum(_sound: Callable) -> Callable:
+    def wrong(p_values: Any, **_given: Any) -> np.ndarray:
+        p = np.asarray(p_values, dtype=float)
+        ranks = np.argsort(np.argsort(p))
+        return np.minimum(p * (len(p) - ranks), 1)
+
+    return wrong
+
+
+def _with_itself(sound: Callable) -> Callable:
+    return lambda counts, **_given: sound(counts, shares=counts)
+
+
+def _uncorrelated(sound: Callable) -> Callable:
+    def wrong(arms: Any) -> Any:
+        covariance = arms.covariance.copy()
+        covariance[..., 0, 1] = covariance[..., 1, 0] = 0
+        return sound(replace(arms, covariance=covariance))
+
+    return wrong
+
+
+RATIO = {"metrics": {"per_order": {"kind": "ratio", "numerator": "spend", "denominator": "orders"}}}
+MUTANTS = [
+    Mutant("arms_swapped", "the control is taken for the treatment", f"{COMPARISONS}:arms_of", _arms_swapped),
+    Mutant("cuped_sign", "CUPED adds what it should take off", f"{COMPARISONS}:contrast", _cuped_sign),
+    Mutant(
+        "one_sided", "p values count one side", f"{COMPARISONS}:effect_of",
+        _effect(lambda found: replace(found, p_value=found.p_value / 2)),
+    ),
+    Mutant("half_width", "intervals are half as wide", f"{COMPARISONS}:effect_of", _effect(_half)),
+    Mutant("holm_without_maximum", "Holm forgets the maximum", f"{EXPERIMENTS}.corrections:holm", _no_maximum),
+    Mutant("register_forgets", "a second look counts as the first", f"{EXPERIMENTS}:look", _forgets),
+    Mutant("ratio_uncorrelated", "a ratio's variance lacks the covariance", f"{COMPARISONS}:ratio_moments",
+           _uncorrelated, parameters=RATIO),
+    Mutant("ratio_with_itself", "counts are compared with themselves", f"{EXPERIMENTS}.health:sample_ratio",
+           _with_itself),
+    Mutant("filled_with_zero", "some outcomes are filled with 0", f"{COMPARISONS}:numbers", _filled),
+]  # fmt: skip
