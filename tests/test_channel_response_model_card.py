@@ -51,7 +51,7 @@ def judged():
     settings = [("xgboost", {"max_depth": 3, "n_estimators": 30})]
     (pipeline,) = response_pipelines(fit, settings, resampling="none", rng=stream(1, "models"))
     fit_together([pipeline], fit)
-    model = calibrated_model(pipeline, calibrate, method="xgboost", resampling="none")
+    model = calibrated_model(pipeline, calibrate, method="xgboost", resampling="none", shift=0.0)
     said, responded = model.probability(test, calibrated=True), test["responded"].to_numpy()
     weights = cluster_weights(np.arange(len(test)), n_draws=40, rng=stream(1, "bootstrap"))
     row = {"method": "xgboost", "resampling": "none", "channel": "all", "calibrated": True}

@@ -71,7 +71,10 @@ def learned():
     parts = dict(zip(METHODS, pipelines, strict=True))
     said = {name: part.predict_proba(calibrate)[:, 1] for name, part in parts.items()}
     parts["stack"] = stacked(dict(parts), calibrate, said=said)
-    models = {name: calibrated_model(p, calibrate, method=name, resampling="smote") for name, p in parts.items()}
+    models = {
+        name: calibrated_model(p, calibrate, method=name, resampling="smote", shift=0.0)
+        for name, p in parts.items()
+    }
     return contacts, split, models
 
 

@@ -24,6 +24,7 @@ witnesses           the planted truth, labels that mean nothing, SMOTE in the wr
 sentences           what the page says of all this; also sentences_reading and sentences_deciding
 """
 
+from journeybook.channel_response.by_hand import groups_off, recount
 from journeybook.channel_response.channels import ChannelModels, channel_models
 from journeybook.channel_response.contacts import ContactFrame, contact_frame
 from journeybook.channel_response.decisions import permitted_channels
@@ -154,6 +155,7 @@ __all__ = [
     "fairness",
     "fit_together",
     "granted_channels",
+    "groups_off",
     "headline_figures",
     "latest_snapshot",
     "leak_gate",
@@ -168,6 +170,7 @@ __all__ = [
     "planted_peaks",
     "quality",
     "reading_back",
+    "recount",
     "reading_figures",
     "refitted_alone",
     "resampling_verdict",

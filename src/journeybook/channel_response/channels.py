@@ -88,7 +88,7 @@ def _fit(
     pipelines = response_pipelines(fit, settings, resampling="none", rng=rng)
     fit_together(pipelines, fit)
     return [
-        calibrated_model(pipeline, calibrate, method=method, resampling="none")
+        calibrated_model(pipeline, calibrate, method=method, resampling="none", shift=0.0)
         for method, pipeline in zip(BASES, pipelines, strict=True)
     ]
 

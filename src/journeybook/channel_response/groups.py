@@ -18,8 +18,8 @@ def person_types(contacts: ContactFrame, segments: pd.DataFrame | None, *, colum
 
     Args:
         contacts: As made by `contact_frame`.
-        segments: `person_id`, `as_of`, `segment`; the latest strictly before sending counts. None where there
-            are none.
+        segments: `person_id`, `as_of`, `segment`; the latest strictly before sending counts, but for those
+            marked `retrospective`, which know what came later. None where there are none.
         column: Column of the contacts to use instead (see `labels`). None for segments, or one type where there
             are none.
 
@@ -34,6 +34,8 @@ def person_types(contacts: ContactFrame, segments: pd.DataFrame | None, *, colum
     if segments is None or not (contacts.has_times and contacts.has_people):
         return np.full(len(rows), EVERYONE, dtype=object)
     asked = rows[["row", "person_id", "occurred_at"]].sort_values("occurred_at", kind="stable")
+    if "retrospective" in segments:
+        segments = segments[~segments["retrospective"]]
     known = segments[["person_id", "as_of", "segment"]].sort_values("as_of", kind="stable")
     found = pd.merge_asof(
         asked.astype({"occurred_at": "datetime64[us]"}),

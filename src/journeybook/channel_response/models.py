@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from imblearn.pipeline import Pipeline
 from scipy.special import expit, logit
+from scipy.stats import norm
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -44,6 +45,8 @@ class ResponseModel:
             weighs three such pipelines.
         slope: Calibrated log odds = `intercept` + `slope` x log odds of the pipeline (Platt 2000).
         intercept: See `slope`; it also undoes the shift in prior that resampling makes.
+        is_calibrated: Whether slope and intercept are those of a calibration; otherwise it did not help on
+            contacts apart from those it was fitted on, and only the shift in prior is taken off.
     """
 
     method: str
@@ -52,6 +55,7 @@ class ResponseModel:
     pipeline: Pipeline | StackingClassifier
     slope: float
     intercept: float
+    is_calibrated: bool
 
     def probability(self, rows: pd.DataFrame, *, calibrated: bool) -> np.ndarray:
         """Return the probability of a response of each row, shape (n,)."""
@@ -162,27 +166,44 @@ def stacked(
 
 
 def calibrated_model(
-    pipeline: Pipeline | StackingClassifier, calibrate: pd.DataFrame, *, method: str, resampling: str
+    pipeline: Pipeline | StackingClassifier, calibrate: pd.DataFrame, *, method: str, resampling: str, shift: float
 ) -> ResponseModel:
-    """Calibrate a fitted pipeline on rows that it has not seen and that are never resampled.
+    """Calibrate a fitted pipeline on rows that it has not seen and that are never resampled, where that helps.
+
+    It helps where a calibration fitted on one half of these rows lowers the log loss of the other, both ways, by
+    more than chance would (95 %, one-sided). A calibration that only follows chance makes new rows worse.
 
     Args:
         pipeline: Fitted.
         calibrate: Features, in the order of the fit, and `responded`.
         method: One of `METHODS`.
         resampling: One of `RESAMPLINGS`.
+        shift: Shift in prior to take off the log odds where calibration does not help.
     """
     features = tuple(str(name) for name in calibrate if name != "responded")
     said = log_odds(pipeline.predict_proba(calibrate[list(features)])[:, 1])
-    platt = LogisticRegression(C=np.inf).fit(said.reshape(-1, 1), calibrate["responded"].to_numpy())
-    return ResponseModel(
-        method=method,
-        resampling=resampling,
-        features=features,
-        pipeline=pipeline,
-        slope=float(platt.coef_[0, 0]),
-        intercept=float(platt.intercept_[0]),
-    )
+    responded = calibrate["responded"].to_numpy()
+    helps = _gains(said, responded, shift=shift)
+    slope, intercept = _platt(said, responded) if helps else (1.0, -shift)
+    return ResponseModel(method, resampling, features, pipeline, slope, intercept, helps)
+
+
+def _platt(said: np.ndarray, responded: np.ndarray) -> tuple[float, float]:
+    """Return slope and intercept that map log odds to those of the responses (Platt 2000)."""
+    fitted = LogisticRegression(C=np.inf).fit(said.reshape(-1, 1), responded)
+    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+
+
+def _gains(said: np.ndarray, responded: np.ndarray, *, shift: float) -> bool:
+    """Whether a calibration fitted on one half lowers the log loss of the other beyond chance."""
+    first = np.arange(len(said)) < len(said) / 2
+    if any(len(np.unique(responded[half])) < 2 for half in (first, ~first)):
+        return False
+    gained = row_losses(expit(said - shift), responded)
+    for taught in (first, ~first):
+        slope, intercept = _platt(said[taught], responded[taught])
+        gained[~taught] -= row_losses(expit(intercept + slope * said[~taught]), responded[~taught])
+    return bool(gained.mean() > norm.ppf(0.95) * gained.std(ddof=1) / len(gained) ** 0.5)
 
 
 def prior_shift(resampling: str, *, rate: float) -> float:

@@ -4,6 +4,7 @@ import pandas as pd
 
 from journeybook.channel_response.channels import ChannelModels
 from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
+from journeybook.channel_response.fairness import Fairness
 from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.models import BASES
 from journeybook.channel_response.search import Search
@@ -154,11 +155,28 @@ def describe_calibration(comparison: MethodComparison) -> str:
         f"{_ends(table['ece_as_fitted'])}; calibrated, {_ends(table['ece_calibrated'])}. Of those that were "
         f"resampled, correcting for the shift in prior alone takes it from {_ends(moved['ece_as_fitted'])} to "
         f"{_ends(moved['ece_corrected'])}. A stack needs none: it weighs its parts on contacts that were not "
-        f"resampled. The chosen model's is {_with_interval(row, 'ece')}. True probabilities would show "
+        f"resampled. {_applied(comparison)} The chosen model's is {_with_interval(row, 'ece')}. True "
+        "probabilities would show "
         f"{row['ece_floor']:.3f}, so {by_chance}. **What it does not show.** How calibration ages: when the "
         "response rate moves after the contacts it was fitted on, every method is off by as much. **What to "
         "do.** Calibrate again with each new campaign."
     )
+
+
+def _applied(comparison: MethodComparison) -> str:
+    """Say to how many models calibration was applied, and what it did to the chosen one on the test."""
+    models = comparison.models
+    n_helped = sum(model.is_calibrated for model in models)
+    said = (
+        f"On contacts apart from those it was fitted on, calibration helped {n_helped} of {len(models)} models "
+        "beyond chance; it is applied to no other."
+    )
+    if not comparison.chosen.is_calibrated:
+        return f"{said} The chosen model is not among them, and is used as fitted."
+    before, after = (comparison.row(calibrated=stage)["ece"] for stage in (False, True))
+    if after > before:
+        return f"{said} The chosen model is among them, yet on the test its error rose from {before:.3f}."
+    return said
 
 
 def describe_channels(comparison: MethodComparison) -> str:
@@ -245,9 +263,15 @@ def describe_pitfall(pitfall: OversamplingPitfall) -> str:
 
 
 def summary(
-    split: Split, comparison: MethodComparison, pitfall: OversamplingPitfall, moved: Uplift, *, data_is: str
+    split: Split,
+    comparison: MethodComparison,
+    pitfall: OversamplingPitfall,
+    moved: Uplift,
+    fair: Fairness | None,
+    *,
+    data_is: str,
 ) -> str:
-    """The page in short, as three bullets."""
+    """The page in short: first the groups that are not found alike, where that is more than chance."""
     row = comparison.row(calibrated=True)
     verdict = resampling_verdict(comparison).split("**")[1].rstrip(".")
     moves = comparison.corrections[comparison.corrections["resampling"] != "none"]
@@ -265,12 +289,30 @@ def summary(
             f"{first['anyway_per_1000'] / first['responses_per_1000']:.0%} of the responses among the likeliest "
             "would have come unasked."
         )
+    stage = "once calibrated" if comparison.chosen.is_calibrated else "as fitted"
     return (
-        f"**In short** (data: {data_is})\n\n* {METHOD_NAMES[comparison.chosen.method]} ranks {which[split.how]} "
-        f"with ROC AUC {_with_interval(row, 'roc_auc')}; once calibrated its expected calibration error is "
+        f"**In short** (data: {data_is})\n\n{_unfair(fair)}"
+        f"* {METHOD_NAMES[comparison.chosen.method]} ranks {which[split.how]} "
+        f"with ROC AUC {_with_interval(row, 'roc_auc')}; {stage} its expected calibration error is "
         f"{row['ece']:.3f}.\n* {verdict}: before calibration the error is up to "
         f"{moves['ece_as_fitted'].max():.3f} with it. SMOTE before the split would have reported an AUC of "
         f"{noise:.3f} on shuffled responses.\n* {effect}"
+    )
+
+
+def _unfair(fair: Fairness | None) -> str:
+    """A bullet on responders found by group, where the groups differ beyond chance; else nothing."""
+    if fair is None or fair.groups.empty:
+        return ""
+    gap = fair.spread.set_index(["rule", "measure"]).loc[("one threshold", "true_positive_rate")]
+    if not gap["p_value"] < 0.05:
+        return ""
+    groups = fair.groups[fair.groups["rule"] == "one threshold"].set_index("group")["true_positive_rate"]
+    most, least = gap["largest"], gap["smallest"]
+    return (
+        f"* **Groups are not found alike.** Of the responders of {most} the model finds {groups[most]:.0%}, of "
+        f"those of {least} {groups[least]:.0%} (p = {gap['p_value']:.2g}). Decide whether that is acceptable "
+        "before using the scores.\n"
     )
 
 

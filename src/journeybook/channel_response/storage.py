@@ -127,6 +127,7 @@ def pack_model(model: ResponseModel, columns: tuple[TrainedColumn, ...], *, card
         "resampling": model.resampling,
         "slope": model.slope,
         "intercept": model.intercept,
+        "is_calibrated": model.is_calibrated,
         "columns": [asdict(column) for column in columns],
     }
     return {
@@ -149,7 +150,7 @@ def unpack_model(files: Mapping[str, bytes]) -> SavedModel:
     content = files["model.skops"]
     try:
         contract = json.loads(files["contract.json"])
-        kept = {name: contract[name] for name in ("method", "resampling", "slope", "intercept")}
+        kept = {name: contract[name] for name in ("method", "resampling", "slope", "intercept", "is_calibrated")}
         columns = tuple(TrainedColumn(**{**c, "levels": tuple(c["levels"])}) for c in contract["columns"])
         stamp, libraries, form = contract["model_sha256"], contract["libraries"], contract["format"]
     except (ValueError, KeyError, TypeError) as error:

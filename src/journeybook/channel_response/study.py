@@ -200,7 +200,12 @@ def _fit_all(
     fit_together(pipelines, fit)
     parts = dict(zip(BASES, pipelines, strict=True))
     parts["stack"] = stacked(parts, searched, said={m: search.said[m, resampling] for m in BASES})
-    return [calibrated_model(p, calibrate, method=m, resampling=resampling) for m, p in parts.items()]
+    shift = prior_shift(resampling, rate=float(fit["responded"].mean()))
+    # A stack weighs its parts on contacts that were not resampled, so that nothing is to be taken off.
+    return [
+        calibrated_model(p, calibrate, method=m, resampling=resampling, shift=0.0 if m == "stack" else shift)
+        for m, p in parts.items()
+    ]
 
 
 @dataclass(frozen=True, eq=False)

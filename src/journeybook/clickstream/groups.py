@@ -74,7 +74,8 @@ def compare_groups(
         group_by: Groupings among device, channel, period, visitor and segment; None is all the data have.
         n_periods: Periods, 2 to 12.
         alpha: Chance of any false difference in the table.
-        segments: `person_id`, `as_of`, `segment`; None where there are none.
+        segments: `person_id`, `as_of`, `segment`; those marked `retrospective` are left out. None where there are
+            none.
 
     Raises:
         ValueError: A grouping is unknown or not in the data, or a number is out of range.
@@ -181,6 +182,8 @@ def _new_or_returning(steps: ibis.Table) -> ibis.Table:
 
 def _by_segment(steps: ibis.Table, segments: ibis.Table) -> ibis.Table:
     """Add `level`: the person's segment of the last snapshot before the step."""
+    if "retrospective" in segments.columns:
+        segments = segments.filter(~segments.retrospective)
     snapshots = segments.select("person_id", "as_of", level=segments.segment.cast("string"))
     until = snapshots.as_of.lead().over(group_by=snapshots.person_id, order_by=snapshots.as_of)
     snapshots = snapshots.mutate(until=until.fill_null(pd.Timestamp.max.floor("D").to_pydatetime()))
