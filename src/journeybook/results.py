@@ -1,6 +1,5 @@
 """What a page leaves behind: its figures, its checks, and what both were made from."""
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from journeybook.errors import JourneybookError
-from journeybook.tables import Run, provenance, root
+from journeybook.tables import Run, fingerprint, provenance, root
 
 CHECK_KINDS = ("witness", "conservation", "constant", "known_miss")
 
@@ -134,7 +133,7 @@ def save_results(
         "metrics": _plain(dict(metrics)),
         "tables": {name: _plain(frame.to_dict("records")) for name, frame in tables.items()},
         "checks": [_plain(vars(c)) for c in checks],
-        "inputs": {name: _fingerprint(run, name) for name in inputs},
+        "inputs": {name: fingerprint(run, name) for name in inputs},
     }
     folder = root() / "reports" / "manual" if results is None else Path(results)
     folder.mkdir(parents=True, exist_ok=True)
@@ -167,14 +166,6 @@ def _rule(c: Check) -> str:
     if c.rule == "within":
         return f"{say_figure(c.reference)} ± {c.tolerance:.2g}"
     return f"{c.rule} {say_figure(c.reference)}"
-
-
-def _fingerprint(run: Run, name: str) -> dict[str, Any]:
-    path = run.folder / f"{name}.parquet"
-    rows = run.connection.con.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(path)]).fetchall()[0][
-        0
-    ]
-    return {"rows": rows, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import ibis
 import pandas as pd
 
+from journeybook.tables import spelled
+
 KINDS = ("name", "text", "code", "date", "email")
 
 
@@ -70,7 +72,7 @@ def normalise(records: ibis.Table, *, fields: Sequence[Field] = CUSTOMER_FIELDS)
             raise ValueError(f"records have no column {column!r}: identity resolution needs it.")
     usable = usable_fields(records, fields=fields)
     return records.select(
-        "row", "customer_id", **{field.name: _spelled(records[field.name], field.kind) for field in usable}
+        "row", "customer_id", **{field.name: spelled(records[field.name], field.kind) for field in usable}
     )
 
 
@@ -114,20 +116,3 @@ def mask(records: pd.DataFrame) -> pd.DataFrame:
                 None if pd.isna(value) else str(value)[:n_characters] + end for value in records[column]
             ]
     return shown
-
-
-def _spelled(column: ibis.Column, kind: str) -> ibis.expr.types.StringValue:
-    if column.type().is_temporal():
-        column = column.strftime("%Y%m%d")
-    text = column.cast("string").lower().strip()
-    if kind in ("code", "date"):
-        text = text.re_replace(r"[^0-9a-z]", "")
-    elif kind == "email":
-        text = text.re_replace(r"\s", "").re_replace(r"\+[^@]*@", "@")
-    else:
-        text = _without_accents(text).re_replace(r"[^0-9a-z ]", " ").re_replace(r" +", " ").strip()
-    return text.nullif("")
-
-
-@ibis.udf.scalar.builtin(name="strip_accents")
-def _without_accents(text: str) -> str: ...  # type: ignore[empty-body]
