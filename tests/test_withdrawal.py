@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import duckdb
 import ibis
 import pandas as pd
 import pytest
@@ -11,7 +12,7 @@ from journeybook.datasets.storage import write_raw
 from journeybook.report import running
 from journeybook.report.pages import discover
 from journeybook.report.params import read_parameters
-from journeybook.tables import PURPOSES, open_run, raw
+from journeybook.tables import PURPOSES, owners_view, raw
 
 N_PEOPLE = 40
 
@@ -26,7 +27,7 @@ def _leavers(folder: Path) -> list[str]:
 
 def _withdraw(folder: Path) -> None:
     """Append to the ledger a refusal of every purpose by every id of the leavers."""
-    run = open_run(folder)
+    run = owners_view(folder)
     ledger = raw(run, "consents").order_by("row").to_pandas()
     moment = pd.Timestamp(run.ledger_as_of) - pd.Timedelta("1h")
     refusals = pd.DataFrame(
@@ -37,12 +38,14 @@ def _withdraw(folder: Path) -> None:
         ]
     )
     changed = pd.concat([ledger.drop(columns="row"), refusals], ignore_index=True)
-    write_raw(run.connection, folder, "consents", changed, provenance="SIMULATED", source="changed by a test")
+    write_raw(
+        ibis.duckdb.connect(), folder, "consents", changed, provenance="SIMULATED", source="changed by a test"
+    )
 
 
 def _never_collect(folder: Path) -> None:
     """Remove every row of the leavers from every table, the ledger included."""
-    run = open_run(folder)
+    run = owners_view(folder)
     leavers = _leavers(folder)
     for path in sorted((folder / "raw").glob("*.parquet")):
         table = raw(run, path.stem)
@@ -51,11 +54,11 @@ def _never_collect(folder: Path) -> None:
         stays = table.filter(table.customer_id.isnull() | table.customer_id.notin(leavers))
         renumbered = stays.mutate(row=ibis.row_number().over(order_by=stays.row) + 1)
         about = dict(
-            run.connection.con.execute(
-                "SELECT decode(key), decode(value) FROM parquet_kv_metadata(?)", [str(path)]
-            ).fetchall()
+            duckdb.connect()
+            .execute("SELECT decode(key), decode(value) FROM parquet_kv_metadata(?)", [str(path)])
+            .fetchall()
         )
-        write_raw(run.connection, folder, path.stem, renumbered, **about)
+        write_raw(run._connection, folder, path.stem, renumbered, **about)
 
 
 @pytest.mark.slow
