@@ -20,8 +20,8 @@ test: $(READY)  ## the tests, but for the slow ones
 test-all: $(READY)  ## all tests
 	$(TEST)
 
-mutants: $(READY)  ## plant each known error in its page and see it caught
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/mutants
+mutants: $(READY)  ## plant each known error in its page and see it caught (ACCEPT=--accept writes the table of them)
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/mutants $(ACCEPT)
 
 lab: $(READY)  ## JupyterLab on the pages, the kernel ready
 	$(BIN)/jupyter lab --notebook-dir=.

@@ -134,16 +134,20 @@ def test_values_add_up_where_trees_stopped_early(data):
     assert explain_trees(model, rows).additivity_error < 1e-5
 
 
-def test_three_people(data, model):
-    found = explain_trees(model, data[0])
-    people = found.people.groupby("person", sort=False)["probability"].first()
-    assert people.index.tolist() == ["likeliest", "middle", "least likely"]
-    assert people["likeliest"] == found.probability.max()
-    assert people["least likely"] == found.probability.min()
-    assert people["middle"] == np.sort(found.probability)[::-1][len(found.probability) // 2]
+def test_three_times_ten_people(data, model):
+    rows = data[0].assign(person=np.arange(len(data[0])) // 3)
+    found = explain_trees(model, rows)
+    groups = found.people.groupby("person", sort=False)["probability"].first()
+    assert groups.index.tolist() == ["likeliest", "middle", "least likely"]
+    best = pd.Series(found.probability).groupby(rows["person"]).max().sort_values()
+    assert groups["likeliest"] == pytest.approx(best.tail(10).mean())
+    worst = pd.Series(found.probability).groupby(rows["person"]).min().sort_values()
+    assert groups["least likely"] == pytest.approx(worst.head(10).mean())
     first = found.people[found.people["person"] == "likeliest"]
-    assert found.base + first["contribution"].sum() == pytest.approx(logit(people["likeliest"]), abs=1e-5)
+    log_odds = pd.Series(logit(found.probability)).groupby(rows["person"]).max().sort_values().tail(10).mean()
+    assert found.base + first["contribution"].sum() == pytest.approx(log_odds, abs=1e-5)
     assert first["contribution"].abs().is_monotonic_decreasing
+    assert not set(first["value"]) & set(rows["visits"].map("{:.4g}".format)), "nobody's own figure"
 
 
 def test_direction_is_that_of_the_feature(data, model):

@@ -1,6 +1,7 @@
 """Page 01: rows accepted or set aside, the ledger over time, and what the page is held against."""
 
 import os
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -290,8 +291,25 @@ def test_rules_are_recounted_in_plain_python():
     tables = {"transactions": table(frame), "consents": ledger(("a", "spying", True, "2020-01-01"))}
     found = collection.collect(tables)
     checked = collection.check_rules(tables, found, max_rows=10).iloc[0]
-    assert checked.value == checked.reference == 3
-    assert (collection.check_sums(found).value == collection.check_sums(found).reference).all()
+    assert checked.value == checked.reference == 0
+    frame.loc[0, "revenue"] = np.inf
+    assert collection.check_rules({"transactions": table(frame)}, found, max_rows=10).value.item() == 1
+    assert (collection.check_rows(tables, found).value == 0).all()
+
+
+def test_every_raw_row_has_one_place_and_its_own_cells():
+    tables = {"transactions": table(sales(revenue=[1.0, np.inf, 2.0, 3.0]))}
+    found = collection.collect(tables)
+    whole = found.accepted["transactions"]
+
+    def off(kept):
+        return collection.check_rows(tables, replace(found, accepted={"transactions": kept})).value.tolist()
+
+    assert off(whole) == [0, 0, 0, 0]
+    assert off(whole.filter(whole.row == 1)) == [2, 0, 0, 1]
+    assert off(whole.union(whole)) == [0, 3, 0, 1]
+    assert off(whole.mutate(revenue=(whole.revenue + 1).cast("decimal(18, 4)"))) == [0, 0, 3, 0]
+    assert off(whole.mutate(row=whole.row + 10)) == [6, 0, 0, 0]
 
 
 def test_planted_ledger():

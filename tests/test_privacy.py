@@ -1,6 +1,8 @@
 """Privacy: what is released, what mechanisms promise, what attackers can tell."""
 
 import warnings
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -62,7 +64,6 @@ def test_one_person_changes_one_sum_by_at_most_its_sensitivity(seed):
     change = np.abs(exact - privacy.clamped_sums(rest, groups))
     assert (change <= groups.max_revenue + 1e-9).all()
     assert (change > 0).sum() <= 1
-    assert privacy.largest_change(revenue, privacy.spend_bands(revenue, **BANDS)) <= 1
 
 
 # --- releases ---------------------------------------------------------------------------------------------
@@ -160,15 +161,78 @@ def test_draws_and_slack_out_of_range_are_errors():
         privacy.composition(epsilon=1.0, n_releases=[1], slack=0)
 
 
-@pytest.mark.parametrize("epsilon", [0.3, 1.0])
-def test_neighbours_tell_a_kept_promise_from_a_broken_one(epsilon):
-    draws = {"epsilon": epsilon, "n_draws": 40_000}
-    kept = privacy.compare_neighbours(**draws, noise_epsilon=epsilon, rng=stream(1, "kept"))
-    broken = privacy.compare_neighbours(**draws, noise_epsilon=2 * epsilon, rng=stream(1, "broken"))
-    assert kept.worst_excess < 4
-    assert 0.7 * epsilon < kept.epsilon_low < epsilon
-    assert broken.worst_excess > 10
-    assert broken.epsilon_low > 1.5 * epsilon
+DECLARED = {"segment_names": [], **BANDS}
+GROUPED_BY = partial(privacy.group_people, **DECLARED)
+
+
+def members(n: int = 300) -> pd.DataFrame:
+    return pd.DataFrame({"person_id": [f"p{i}" for i in range(n)], "revenue": spending(n)})
+
+
+@pytest.mark.parametrize(("epsilon", "named"), [(0.1, False), (4.0, True)])
+def test_an_audit_tells_a_kept_promise_from_a_broken_one(epsilon, named):
+    people = members().assign(segment=["a", "b", None] * 100)
+    names = ["a", "b"] if named else []
+    asked = {"grouped_by": partial(privacy.group_people, **DECLARED | {"segment_names": names}), "n_draws": 2000}
+    people = people if named else people.drop(columns="segment")
+    sound = partial(privacy.release_figures, epsilon=epsilon, count_share=0.5)
+    kept = privacy.audit_release(people, **asked, released_by=sound, epsilon=epsilon, rng=stream(1, "kept"))
+    assert kept.excess < 0
+    assert kept.tightness > 0.5
+    assert kept.correlation < 4.5
+    assert kept.coverage == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / kept.n_intervals))
+    claims = privacy.release_figures(people.revenue, asked["grouped_by"](people), epsilon=epsilon, count_share=0.5,
+                                     rng=stream(1, "claims")).figures.epsilon  # fmt: skip
+
+    def twice(*args, **settings):
+        drawn = privacy.release_figures(*args, epsilon=2 * epsilon, count_share=0.5, **settings)
+        return replace(drawn, figures=drawn.figures.assign(epsilon=claims))
+
+    broken = privacy.audit_release(people, **asked, released_by=twice, epsilon=epsilon, rng=stream(1, "broken"))
+    assert broken.excess > 0
+
+
+def test_sound_releases_pass_their_audit_whatever_the_noise():
+    sound = partial(privacy.release_figures, epsilon=1.0, count_share=0.3)
+    for seed in range(8):
+        audit = privacy.audit_release(
+            members(),
+            grouped_by=GROUPED_BY,
+            released_by=sound,
+            epsilon=1.0,
+            n_draws=200,
+            rng=stream(seed, "audit"),
+        )
+        assert audit.excess <= 0 and audit.correlation < 4.5
+
+
+def test_each_person_is_left_out_with_all_their_rows():
+    people = members(50)
+    figures = release(people.revenue).figures
+    asked = {"grouped_by": GROUPED_BY, "figures": figures}
+    assert privacy.largest_change(people, **asked) == 1
+    assert privacy.largest_change(pd.concat([people, people]), **asked) > 1
+    low = figures.assign(sensitivity=figures.sensitivity.where(figures.release != "revenue", 1.0))
+    assert privacy.largest_change(people, grouped_by=GROUPED_BY, figures=low) > 1000
+
+    def cut_by_the_data(table):
+        return privacy.spend_bands(table.revenue, band_edges=[float(table.revenue.median())], max_revenue=5000.0)
+
+    stated = release(people.revenue).figures.query("group != '1,000 and more'")
+    assert privacy.largest_change(people, grouped_by=cut_by_the_data, figures=stated) > 1
+
+
+def test_noise_changes_with_any_figure_and_not_with_the_order_of_people():
+    people = members(50)[["revenue"]]
+    name = privacy.seed_name(people)
+    assert name == privacy.seed_name(people.sample(frac=1, random_state=1))
+    assert name != privacy.seed_name(people.iloc[1:])
+    assert name != privacy.seed_name(people.assign(revenue=people.revenue + np.where(people.index == 3, 0.01, 0)))
+
+
+def test_amounts_keep_their_last_cent():
+    revenue = pd.Series([0.29, 1.13, 4.35])
+    assert privacy.clamped_sums(revenue, privacy.spend_bands(revenue, **BANDS)).tolist() == [5.77, 0, 0]
 
 
 def test_published_composition():

@@ -104,7 +104,7 @@ def test_each_figure_of_the_index_is_in_a_results_file(toy_run) -> None:
 
 def test_each_check_says_what_it_compared(toy_run) -> None:
     rows = page(toy_run.out, "index.html").rows
-    assert ["✓ passed", "rows", "3", "at least", "3", "", "a <toy>"] in rows
+    assert ["✓ passed", "rows", "witness", "3", "at least", "3", "", "a <toy>"] in rows
 
 
 def test_a_page_shows_its_data_code_figures_and_tables(toy_run) -> None:

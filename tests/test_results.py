@@ -14,6 +14,7 @@ from journeybook.results import (
     check_at_least,
     check_at_most,
     check_inside,
+    describe_columns,
     save_results,
     say_figure,
     show_checks,
@@ -106,3 +107,79 @@ def test_what_json_cannot_hold_leaves_the_old_file_as_it_was(run):
         save(run, tables={"t": pd.DataFrame({"x": [Decimal(1)]})})
     content = json.loads((run._folder / "results" / "05_segmentation.json").read_text())
     assert content["metrics"] == {"n_segments": 3}
+
+
+# --- tables of columns ------------------------------------------------------------------------------------
+
+
+def many(n: int = 400) -> pd.DataFrame:
+    """Rows of made-up people, several each; every figure is somebody's own."""
+    rng = np.random.default_rng(1)
+    return pd.DataFrame(
+        {
+            "row": range(1, n + 1),
+            "person_id": [f"{i % 40:024x}" for i in range(n)],
+            "revenue": rng.lognormal(4, 1, n),
+            "n_baskets": rng.integers(0, 30, n),
+            "bought_at": pd.Timestamp("2017-03-01") + pd.to_timedelta(rng.integers(0, 30_000_000, n), unit="s"),
+            "channel": ["web", "app", "shop", "web"] * (n // 4),
+            "comment": [f"comment {i}" for i in range(n)],
+            "email": ["same@example.org"] * n,
+            "income": np.where(np.arange(n) % 4 == 0, np.nan, 50_000.0),
+        }
+    )
+
+
+def of(described: pd.DataFrame, column: str) -> dict[str, str]:
+    return described.set_index("column").loc[column].to_dict()
+
+
+def test_columns_are_described_by_what_many_share():
+    found = describe_columns(many())
+    assert found.column.tolist() == many().columns.tolist()
+    assert of(found, "income") | {"different": "1"} == {
+        "type": "number", "missing": "25%", "different": "1",
+        "10 %": "50,000", "50 %": "50,000", "90 %": "50,000", "commonest": "",
+    }  # fmt: skip
+    assert of(found, "channel")["commonest"] == "web"
+    assert of(found, "comment")["commonest"] == "", "nobody shares a comment"
+    for hidden in ("row", "person_id", "email"):
+        assert set(list(of(found, hidden).values())[3:]) == {""}
+    assert float(of(found, "n_baskets")["50 %"]) == pytest.approx(many().n_baskets.median(), abs=1)
+
+
+def test_a_quantile_is_at_the_finest_rounding_that_ten_people_share():
+    frame = many()
+    for q, said in ((0.1, "10 %"), (0.5, "50 %"), (0.9, "90 %")):
+        shown, exact = of(describe_columns(frame), "revenue")[said], frame.revenue.quantile(q)
+        assert shown not in frame.revenue.astype(str).tolist()
+        sharing = {}
+        for digits in (3, 2, 1):
+            figure = float(f"{exact:.{digits - 1}e}")
+            step = 10.0 ** (np.floor(np.log10(exact)) - digits + 1)
+            sharing[figure] = frame.person_id[(frame.revenue - figure).abs() <= step / 2].nunique()
+        shared = [figure for figure, n in sharing.items() if n >= 10]
+        assert (shown == "") if not shared else float(shown.replace(",", "")) == shared[0]
+
+
+def test_ten_rows_of_one_person_are_one_person():
+    frame = pd.DataFrame({"person_id": ["a"] * 90 + list("bcdefghijk"), "spent": [7.31] * 90 + [*range(100, 110)]})
+    found = describe_columns(frame.assign(shop="corner"))
+    assert of(found, "spent")["50 %"] == ""
+    assert of(found, "shop")["commonest"] == "corner"
+    assert of(describe_columns(frame.drop(columns="person_id")), "spent")["50 %"] == "7.31"
+
+
+@pytest.mark.parametrize("n", [0, 1, 9])
+def test_of_fewer_than_ten_people_only_types_and_holes_are_said(n):
+    found = describe_columns(many().head(n))
+    assert found.type.tolist()[2:5] == ["number", "whole number", "time"]
+    assert set(found.drop(columns=["column", "type", "missing"]).to_numpy().ravel()) == {""}
+
+
+def test_the_engine_and_the_order_of_rows_play_no_part(tmp_path):
+    shuffled = many().sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(describe_columns(many()), describe_columns(shuffled))
+    many().to_parquet(tmp_path / "many.parquet")
+    lazy = ibis.duckdb.connect().read_parquet(tmp_path / "many.parquet")
+    pd.testing.assert_frame_equal(describe_columns(many()), describe_columns(lazy))

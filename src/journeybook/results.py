@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ibis
 import numpy as np
 import pandas as pd
 
 from journeybook.errors import JourneybookError
-from journeybook.tables import Run, fingerprint, provenance, root
+from journeybook.tables import SCHEMAS, Run, fingerprint, provenance, root
+
+# A report shows no figure that fewer people share.
+AT_LEAST = 10
+QUANTILES = (0.1, 0.5, 0.9)
+SHARED_BY = ("unit_id", "person_id", "customer_id", "person")
+IDENTIFIERS = {column for schema in SCHEMAS.values() for column in schema.identifiers}
 
 CHECK_KINDS = ("witness", "conservation", "constant", "known_miss")
 
@@ -95,6 +102,50 @@ def show_parameters(parameters: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame({"parameter": list(parameters), "value": values})
 
 
+def describe_columns(frame: pd.DataFrame | ibis.Table) -> pd.DataFrame:
+    """Return what the columns of a table are, without a row or a figure of any single person.
+
+    A quantile is rounded to three, two or one digits (times to the day, month or year), the finest at which ten
+    people or more have a value that rounds to the same; where not even the coarsest is shared, none is shown. The
+    commonest value of text is shown if ten people have it. People are told apart by the first of `unit_id`,
+    `person_id`, `customer_id`, `person` that there is (rows without one count as one person); otherwise every row
+    counts as a person. Ids and direct identifiers show no value, and a table of fewer than ten people none at all.
+
+    Args:
+        frame: Any table; a lazy one is counted in the engine.
+
+    Returns:
+        One row a column, all text: `column`, `type`, `missing` (share of rows), `different` (number of values, to
+        two digits from 100 on), `10 %`, `50 %`, `90 %`, `commonest`.
+
+    >>> describe_columns(pd.DataFrame({"n": [1] * 11 + [2] * 8 + [987]})).loc[0, ["50 %", "90 %"]].tolist()
+    ['1', '']
+    """
+    table = ibis.memtable(frame) if isinstance(frame, pd.DataFrame) else frame
+    key = next((name for name in SHARED_BY if name in table.columns), None)
+    person = ibis.row_number().cast("string") if key is None else table[key].cast("string").fill_null("nobody")
+    table = table.mutate(person__=person)
+    names = [name for name in table.columns if name != "person__"]
+    shown = [n for n in names if not (n.endswith("_id") or n in {"row", "person", *IDENTIFIERS})]
+    numbers = {n: number for n in shown if (number := _as_number(table[n])) is not None}
+    totals = {"rows": table.count(), "people": table.person__.nunique()}
+    totals |= {f"missing {n}": _missing(table[n]).mean() for n in names}
+    totals |= {f"different {n}": table[n].nunique() for n in names}
+    totals |= {f"{q} {n}": number.quantile(q) for n, number in numbers.items() for q in QUANTILES}
+    counted = table.aggregate(**totals).to_pandas().iloc[0]
+    enough = counted["people"] >= AT_LEAST
+    quantiles = _shared_quantiles(table, numbers, counted) if enough else {}
+    common = {n: _commonest(table, n) for n in shown if enough and n not in numbers}
+    rows = [
+        {"column": n, "type": _type(table[n]), "missing": _share(counted[f"missing {n}"])}
+        | {"different": _limited(counted[f"different {n}"]) if enough else ""}
+        | {f"{q:.0%}".replace("%", " %"): quantiles.get((n, q), "") for q in QUANTILES}
+        | {"commonest": common.get(n, "")}
+        for n in names
+    ]
+    return pd.DataFrame(rows)
+
+
 def save_results(
     run: Run,
     results: str | Path | None,
@@ -105,6 +156,7 @@ def save_results(
     tables: Mapping[str, pd.DataFrame],
     checks: Sequence[Check],
     inputs: Sequence[str],
+    warning: str | None = None,
 ) -> None:
     """Write `<results>/<page>.json`, whole or not at all.
 
@@ -117,6 +169,7 @@ def save_results(
         tables: Result tables by name.
         checks: The page's checks.
         inputs: Names of the tables that were read.
+        warning: A few words that go wherever these results are shown, such as NOT PRIVATE.
 
     Raises:
         JourneybookError: A metric is not a number, or a table holds a value that JSON cannot.
@@ -135,6 +188,7 @@ def save_results(
         "checks": [_plain(vars(c)) for c in checks],
         "inputs": {name: fingerprint(run, name) for name in inputs},
     }
+    content |= {"warning": warning} if warning else {}
     folder = root() / "reports" / "manual" if results is None else Path(results)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{page}.json"
@@ -158,6 +212,82 @@ def say_figure(value: float | None) -> str:
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:,.2f}" if 1e4 <= abs(value) < 1e15 else f"{value:.6g}"
+
+
+def _as_number(column: ibis.Value) -> ibis.Value | None:
+    """A column as numbers (times as seconds), of which quantiles can be taken; None for text."""
+    if column.type().is_numeric():
+        return column.cast("float64")
+    if column.type().is_timestamp() or column.type().is_date():
+        return column.cast("timestamp").epoch_seconds().cast("float64")
+    return None
+
+
+def _missing(column: ibis.Value) -> ibis.Value:
+    return column.isnull() | column.isnan() if column.type().is_floating() else column.isnull()
+
+
+def _shared_quantiles(
+    table: ibis.Table, numbers: Mapping[str, ibis.Value], counted: pd.Series
+) -> dict[tuple[str, float], str]:
+    """Each quantile at the finest rounding that ten people share; one query for all of them."""
+    asked = {}
+    for n, number in numbers.items():
+        for q in QUANTILES:
+            found = counted[f"{q} {n}"]
+            if found is None or not math.isfinite(found):
+                continue
+            if not table[n].type().is_numeric():
+                at = pd.Timestamp(found, unit="s")
+                for form in ("%Y-%m-%d", "%Y-%m", "%Y"):
+                    same = table[n].cast("timestamp").strftime(form) == at.strftime(form)
+                    asked[n, q, at.strftime(form)] = same
+                continue
+            whole = table[n].type().is_integer()
+            for digits in (3, 2, 1):
+                places = digits - 1 - (math.floor(math.log10(abs(found))) if found else 0)
+                places = min(places, 0) if whole else places
+                rounded = round(float(found), places)
+                asked[n, q, say_figure(rounded)] = (number - rounded).abs() <= 0.5 * 10.0**-places
+    if not asked:
+        return {}
+    flags = {str(i): same.fill_null(False).any() for i, same in enumerate(asked.values())}
+    people = table.group_by("person__").aggregate(**flags)
+    sharing = people.aggregate(**{i: people[i].sum() for i in flags}).to_pandas().iloc[0]
+    quantiles: dict[tuple[str, float], str] = {}
+    for i, (n, q, said) in enumerate(asked):
+        if sharing[str(i)] >= AT_LEAST:
+            quantiles.setdefault((n, q), said)
+    return quantiles
+
+
+def _commonest(table: ibis.Table, name: str) -> str:
+    """The value that most people have, if ten do; of equals the first in the alphabet."""
+    texts = table.mutate(value=table[name].cast("string")).filter(ibis._.value.notnull())
+    people = texts.group_by("value").aggregate(n=texts.person__.nunique())
+    most = people.filter(people.n >= AT_LEAST).order_by(people.n.desc(), people.value).limit(1).to_pandas()
+    return "" if most.empty else str(most.value.iloc[0])
+
+
+def _type(column: ibis.Value) -> str:
+    kind = column.type()
+    if kind.is_boolean():
+        return "yes or no"
+    if kind.is_integer():
+        return "whole number"
+    if kind.is_numeric():
+        return "number"
+    return "time" if kind.is_timestamp() else "date" if kind.is_date() else "text" if kind.is_string() else "other"
+
+
+def _share(share: float) -> str:
+    if share is None or math.isnan(share):
+        return ""
+    return "under 1%" if 0 < share < 0.005 else f"{share:.0%}"
+
+
+def _limited(n: int) -> str:
+    return f"{int(n):,}" if n < 100 else f"{int(float(f'{n:.1e}')):,}"
 
 
 def _rule(c: Check) -> str:

@@ -1,4 +1,8 @@
-"""Errors planted in a page, one at a time, and the checks of that page that notice them."""
+"""Errors planted in a page, one at a time, and the checks of that page that notice them.
+
+A page's list is `MUTANTS` in `page_<page>.py`; a `Mutant` says what is replaced where, and by what. `PARAMETERS`
+there makes the page quick, for the sound one as well.
+"""
 
 import importlib
 import json

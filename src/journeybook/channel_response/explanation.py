@@ -21,6 +21,10 @@ _MOST_LEVELS = 10  # levels of a text column that are compared with other column
 _GRID = 12
 
 
+AT_LEAST = 10
+"""People whose contacts are shown together; fewer would show somebody's own figures."""
+
+
 @dataclass(frozen=True, eq=False)
 class Explanation:
     """Shapley values of boosted trees, in calibrated log odds.
@@ -36,8 +40,9 @@ class Explanation:
         probability: Calibrated probability of each row, shape (n,).
         features: One row a feature, largest first: `feature`, `mean_size` (mean of |value|), `share` (of the sum
             of them), `direction` (Spearman correlation of feature and value; missing for text and for constants).
-        people: The likeliest, the middle and the least likely row: `person`, `feature`, `value` (as text),
-            `contribution`, largest size first within a person, and the row's `probability`.
+        people: Ten contacts each, of ten people: the likeliest, those in the middle, the least likely: `person`
+            (which ten), `feature`, `value` (as text: mean, or what all share), mean `contribution`, largest size
+            first, and the mean `probability`.
     """
 
     rows: pd.DataFrame
@@ -79,7 +84,7 @@ def explain_trees(model: ResponseModel, rows: pd.DataFrame) -> Explanation:
 
     Args:
         model: A model of boosted trees.
-        rows: Contacts to explain, features in the columns.
+        rows: Contacts to explain, features in the columns, and `person`; without it each row is a person.
 
     Raises:
         ValueError: The model is not one of boosted trees.
@@ -113,7 +118,7 @@ def explain_trees(model: ResponseModel, rows: pd.DataFrame) -> Explanation:
         base=float(model.intercept + model.slope * given[0, -1]),
         probability=probability,
         features=ranked,
-        people=_three_people(rows[features], values, probability),
+        people=_three_groups(rows, values, probability),
     )
 
 
@@ -303,18 +308,22 @@ def _direction(feature: pd.Series, value: pd.Series) -> float:
     return float(feature[known].corr(value[known], method="spearman"))
 
 
-def _three_people(rows: pd.DataFrame, values: pd.DataFrame, probability: np.ndarray) -> pd.DataFrame:
-    order = np.argsort(-probability, kind="stable")
+def _three_groups(rows: pd.DataFrame, values: pd.DataFrame, probability: np.ndarray) -> pd.DataFrame:
+    """Ten contacts of ten people each, so that nobody's own figures are shown."""
+    rank = np.empty(len(rows), dtype=int)
+    rank[np.argsort(-probability, kind="stable")] = np.arange(len(rows))
+    person = rows["person"].to_numpy() if "person" in rows else np.arange(len(rows))
     parts = []
-    for person, at in (("likeliest", 0), ("middle", len(order) // 2), ("least likely", len(order) - 1)):
-        place = order[at]
-        added = values.iloc[place]
+    for name, wanted in (("likeliest", 0), ("middle", len(rows) // 2), ("least likely", len(rows) - 1)):
+        nearest = np.argsort(np.abs(rank - wanted), kind="stable")
+        chosen = nearest[~pd.Series(person[nearest]).duplicated().to_numpy()][:AT_LEAST]
+        added = values.iloc[chosen].mean()
         part = pd.DataFrame(
             {
-                "person": person,
-                "probability": probability[place],
+                "person": name,
+                "probability": probability[chosen].mean(),
                 "feature": added.index,
-                "value": [_as_text(value) for value in rows.iloc[place]],
+                "value": [_together(rows[feature].iloc[chosen]) for feature in added.index],
                 "contribution": added.to_numpy(),
             }
         )
@@ -322,10 +331,15 @@ def _three_people(rows: pd.DataFrame, values: pd.DataFrame, probability: np.ndar
     return pd.concat(parts, ignore_index=True)
 
 
-def _as_text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    return "missing" if pd.isna(value) else f"{value:.4g}"
+def _together(own: pd.Series) -> str:
+    """The mean of numbers, or the text that all share; what only some have is not shown."""
+    if own.isna().all():
+        return "missing"
+    if own.isna().any():
+        return "mixed"
+    if pd.api.types.is_numeric_dtype(own):
+        return f"{own.mean():.4g}"
+    return str(own.iloc[0]) if own.nunique() == 1 else "mixed"
 
 
 def _correlated(correlation: pd.DataFrame, max_correlation: float) -> list[list[str]]:

@@ -20,10 +20,12 @@ credit.py        rules of thumb: which share of a conversion each touch is given
 attribution.py   channels: exact removal effects of any order, and the rules beside them
 moments.py       when an offer changes most; sessions that are open
 witnesses.py     print, brute force, simulated people, the planted truth
+by_hand.py       the page's tables once more, in plain pandas from the events
 wording.py wording_journeys.py wording_structure.py    sentences computed from what was found
 """
 
 from journeybook.clickstream.attribution import Attribution, attribute, beside_planted, with_planted
+from journeybook.clickstream.by_hand import recount
 from journeybook.clickstream.chain import TransitionModel, Visits, transition_model, visits_from
 from journeybook.clickstream.channels import ChannelPaths, channel_paths
 from journeybook.clickstream.counts import StepCounts, count_steps
@@ -85,6 +87,7 @@ from journeybook.clickstream.wording import (
 )
 from journeybook.clickstream.wording_journeys import (
     describe_attribution,
+    describe_coverage,
     describe_funnel,
     describe_journeys,
     describe_live,
@@ -142,6 +145,7 @@ __all__ = [
     "describe_attribution",
     "describe_bottlenecks",
     "describe_counts",
+    "describe_coverage",
     "describe_faults",
     "describe_flow",
     "describe_funnel",
@@ -179,6 +183,7 @@ __all__ = [
     "path_steps",
     "pool_rare",
     "prefix_calibration",
+    "recount",
     "session_steps",
     "session_survival",
     "state_table",

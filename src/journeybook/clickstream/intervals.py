@@ -233,7 +233,8 @@ def bottleneck_table(chain: ChainDraws, *, improvement: float) -> pd.DataFrame:
     Returns:
         `source`, `target`, `n`, `probability`, `elasticity` with its interval, `gain` (relative growth of
         conversion with the improvement) with its interval, `extra_conversions` (gain times the conversions
-        seen) with its interval and `first_share` (share of the draws in which the step ranks first), the
+        seen: arithmetic of the chain, no forecast) and `first_share` (share of the draws in which the step ranks
+        first), the
         `MOST_STEPS` of the greatest elasticity. No rows where nothing converts.
 
     Raises:
@@ -259,7 +260,6 @@ def bottleneck_table(chain: ChainDraws, *, improvement: float) -> pd.DataFrame:
     ranked = drawn[np.isfinite(drawn).any(axis=1)]
     names = np.array([*model.states, CONVERSION, EXIT], dtype=object)
     n_conversions = model.n[model.target == len(model.states)].sum()
-    gains = _with_ends(chain, "gain", gain, drawn_gain)
     frame = pd.DataFrame(
         {
             "source": names[model.source[asked]],
@@ -267,8 +267,8 @@ def bottleneck_table(chain: ChainDraws, *, improvement: float) -> pd.DataFrame:
             "n": model.n[asked].astype(np.int64),
             "probability": model.steps[asked],
             **_with_ends(chain, "elasticity", elastic[asked], drawn),
-            **gains,
-            **{name.replace("gain", "extra_conversions"): value * n_conversions for name, value in gains.items()},
+            **_with_ends(chain, "gain", gain, drawn_gain),
+            "extra_conversions": gain * n_conversions,
             "first_share": np.bincount(np.nanargmax(ranked, axis=1), minlength=len(asked)) / max(len(ranked), 1),
         }
     )
@@ -319,8 +319,6 @@ _BOTTLENECKS = (
     "gain_low",
     "gain_high",
     "extra_conversions",
-    "extra_conversions_low",
-    "extra_conversions_high",
     "first_share",
 )
 

@@ -8,8 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from journeybook.clickstream.chain import TransitionModel, factors, transition_model
+from journeybook.clickstream.counts import StepCounts
 from journeybook.clickstream.elasticity import elasticities
-from journeybook.clickstream.sessions import CONVERSION, START
+from journeybook.clickstream.intervals import draw_chains, transition_table
+from journeybook.clickstream.sessions import CONVERSION, EXIT, START
 
 Array = NDArray[np.floating]
 
@@ -62,14 +64,18 @@ class Planted:
     Attributes:
         n_steps: Steps expected at least 20 times.
         covered_share: Share of them whose interval holds the planted probability.
+        least_covered: The least that share may be: 95 % less four standard errors.
         chance: Planted probability that a session converts.
+        chance_error: Standard error of the page's share of sessions that convert, people drawn.
         bottleneck: The planted bottleneck, "source to target".
         rank: Its rank by elasticity on the page, 1 for the first.
     """
 
     n_steps: int
     covered_share: float
+    least_covered: float
     chance: float
+    chance_error: float
     bottleneck: str
     rank: int
 
@@ -139,7 +145,7 @@ def _conversion(model: TransitionModel, steps: Array) -> Array:
 def interval_coverage(
     *, n_people: int, steps_each: int, n_simulations: int, n_draws: int, rng: np.random.Generator
 ) -> Coverage:
-    """Simulate people of three types and count how often either interval holds the truth.
+    """Simulate people of three types and count how often the page's own intervals hold the truth.
 
     Args:
         n_people: People in each data set; their types are drawn.
@@ -152,13 +158,20 @@ def interval_coverage(
     held = np.zeros(2)
     for _ in range(n_simulations):
         taken = rng.binomial(steps_each, rng.choice(TYPES, size=n_people))
-        drawn_again = taken[rng.integers(n_people, size=(n_draws, n_people))]
-        clustered = drawn_again.sum(axis=1) / (n_people * steps_each)
-        total = taken.sum()
-        independent = rng.beta(total, n_people * steps_each - total, size=n_draws)
-        for k, drawn in enumerate((clustered, independent)):
-            low, high = np.quantile(drawn, [0.025, 0.975])
-            held[k] += low <= truth <= high
+        group = np.arange(n_people)
+        won = pd.DataFrame({"group": group, "target": CONVERSION, "n": taken})
+        lost = pd.DataFrame({"group": group, "target": EXIT, "n": steps_each - taken})
+        walked, steps = n_people * steps_each, pd.concat([won, lost], ignore_index=True)
+        counts = StepCounts(
+            counts=steps.assign(source=START, seconds=0), conversion=CONVERSION, n_events=walked,
+            n_sessions=walked, n_conversions=int(taken.sum()), n_people=n_people, n_clusters=n_people,
+            n_groups=n_people, n_after_conversion=0, n_one_event=0, n_machine_sessions=0, n_machine_events=0,
+            n_short_sessions=0, n_unplaced=0, n_cut_by_log=None, timed=False, aggregated=False,
+        )  # fmt: skip
+        for k, independent in enumerate((False, True)):
+            chain = draw_chains(counts, n_draws=n_draws, rng=rng, independent=independent)
+            step = transition_table(chain).set_index("target").loc[CONVERSION]
+            held[k] += step["probability_low"] <= truth <= step["probability_high"]
     shares = held / n_simulations
     return Coverage(n_people, steps_each, float(shares[0]), float(shares[1]), n_simulations)
 
@@ -177,11 +190,17 @@ def coverage_study(
 
 
 def compare_with_planted(
-    transitions: pd.DataFrame, bottlenecks: pd.DataFrame, *, mix: pd.DataFrame, planted: pd.DataFrame
+    states: pd.DataFrame,
+    transitions: pd.DataFrame,
+    bottlenecks: pd.DataFrame,
+    *,
+    mix: pd.DataFrame,
+    planted: pd.DataFrame,
 ) -> Planted:
-    """Compare the page's steps and ranking with the demo's truth.
+    """Compare the page's conversion, steps and ranking with the demo's truth.
 
     Args:
+        states: The page's table of states.
         transitions: The page's table of steps.
         bottlenecks: The page's ranking.
         mix: Truth `event_mix`.
@@ -196,9 +215,13 @@ def compare_with_planted(
     step = planted[planted["planted"]].iloc[0]
     source, target = step["source"], str(step["target"]).replace("purchase", CONVERSION)
     found = bottlenecks.index[(bottlenecks["source"] == source) & (bottlenecks["target"] == target)]
+    start = states.set_index("state").loc[START]
+    width = start["conversion_probability_high"] - start["conversion_probability_low"]
     return Planted(
         n_steps=len(both),
         covered_share=float(held.mean()),
+        least_covered=0.95 - 4 * (0.95 * 0.05 / len(both)) ** 0.5,
+        chance_error=float(width / (2 * 1.96)),
         chance=float(ends / mix[mix["source"] == "(start)"]["expected_n"].sum()),
         bottleneck=f"{source} to {target}",
         rank=int(found[0]) + 1 if len(found) else len(bottlenecks) + 1,

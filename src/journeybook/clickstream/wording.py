@@ -89,13 +89,13 @@ def describe_bottlenecks(bottlenecks: pd.DataFrame, counts: StepCounts, *, impro
     if bottlenecks.empty:
         return "**What we see.** No step leads to a conversion, so there is nothing to rank."
     top = bottlenecks.iloc[0]
+    more = min(top["probability"] * (1 + improvement), 1)
     text = (
-        f"**What we see.** The step from `{top['source']}` to `{top['target']}` would bring most: one per cent "
-        f"more of it is {top['elasticity']:.2f} per cent more conversions ({top['elasticity_low']:.2f} to "
-        f"{top['elasticity_high']:.2f}). Improved by {improvement:.0%}, from {top['probability']:.1%} to "
-        f"{min(top['probability'] * (1 + improvement), 1):.1%}, it would have brought "
-        f"{top['extra_conversions']:,.0f} conversions ({top['extra_conversions_low']:,.0f} to "
-        f"{top['extra_conversions_high']:,.0f}) more than the {counts.n_conversions:,} there were. "
+        f"**What we see.** Conversion hangs most on the step from `{top['source']}` to `{top['target']}`: one per "
+        f"cent more of it is {top['elasticity']:.2f} per cent more conversions ({top['elasticity_low']:.2f} to "
+        f"{top['elasticity_high']:.2f}). From {top['probability']:.1%} to {more:.1%} of the visits would be about "
+        f"{_rounded(top['extra_conversions'])} conversions on top of {counts.n_conversions:,}, if those moved "
+        "went on like the others: arithmetic of the chain, no forecast. "
     )
     if len(bottlenecks) > 1:
         second = bottlenecks.iloc[1]
@@ -104,8 +104,8 @@ def describe_bottlenecks(bottlenecks: pd.DataFrame, counts: StepCounts, *, impro
             f"`{second['target']}` with {second['elasticity']:.2f}. "
         )
     return text + (
-        "**What it does not show.** What the improvement costs, and whether those who are moved would go on like "
-        "those who came by themselves. **What to do.** Test a change of this step first, as an experiment."
+        "**What it does not show.** Whether the step can be improved, and what that costs. **What to do.** Test a "
+        "change of this step first, as an experiment."
     )
 
 
@@ -230,6 +230,11 @@ def _most_wrong(wrong: pd.DataFrame) -> pd.Series:
     return wrong.iloc[int(gained.argmax())]
 
 
+def _rounded(value: float) -> str:
+    """Two digits that count: more would claim what no chain knows."""
+    return f"{float(f'{value:.2g}'):,.0f}"
+
+
 def _walk(counts: StepCounts) -> str:
     return "walk" if counts.aggregated else "session"
 
@@ -242,8 +247,9 @@ def summarise(
     found: Attribution,
     *,
     improvement: float,
+    truth: pd.DataFrame | None = None,
 ) -> str:
-    """Return the three bullets at the top of the page."""
+    """Return the three bullets at the top of the page; what the truth of the demo contradicts comes first."""
     if not counts.n_conversions:
         busiest = states[states["state"] != START].iloc[0]
         start = states[states["state"] == "(start)"].iloc[0]
@@ -258,21 +264,47 @@ def summarise(
     if len(bottlenecks):
         step = bottlenecks.iloc[0]
         improved = (
-            f"Improving `{step['source']}` to `{step['target']}` by {improvement:.0%} would bring "
-            f"{step['gain']:.1%} more conversions, more than any other step."
+            f"Conversion hangs most on `{step['source']}` to `{step['target']}`: {improvement:.0%} more of this "
+            f"step is {step['gain']:.0%} more conversions, if those moved go on like the others. Test a change."
         )
-    channel = "Nothing can be attributed to channels."
-    if found.note is None:
-        best = found.table[found.table["method"] == found.table["method"].iloc[0]].iloc[0]
-        whose = "known people's conversions" if paths.known_only else "conversions"
-        channel = f"By removal `{best['channel']}` takes the largest share of {whose}, {best['share']:.0%}."
     leaving = "leaving costs none"
     sure = f" (first in {top['first_share']:.0%} of the draws)" if top["first_share"] < 0.95 else ""
     if top["lost_conversions"] > 0:
         leaving = f"leaving at `{top['state']}` costs most{sure}"
+    share = f"{counts.n_conversions / counts.n_sessions:.1%} of {counts.n_sessions:,} {_walk(counts)}s"
+    converts = f"{share} convert; {leaving}."
+    channel = "Nothing can be attributed to channels."
+    if found.note is None:
+        best = found.table[found.table["method"] == found.table["method"].iloc[0]].iloc[0]
+        whose = "known people's conversions" if paths.known_only else "conversions"
+        channel = (
+            f"By removal `{best['channel']}` takes the largest share of {whose}, {best['share']:.0%}. Paths "
+            "cannot tell who would have come anyway: move no budget on these shares."
+        )
+    wrong = contradiction(found, truth)
+    bullets = [wrong, converts, improved] if wrong else [converts, improved, channel]
+    return "\n".join(f"* {bullet}" for bullet in bullets)
+
+
+def contradiction(found: Attribution, truth: pd.DataFrame | None) -> str | None:
+    """Return how paths contradict the planted shares of the channels; None where they do not, or none are known.
+
+    Args:
+        found: The page's attribution.
+        truth: Truth `event_channels`: `channel`, `share`; None where no truth is known.
+    """
+    if truth is None or found.note is not None:
+        return None
+    best = truth.loc[truth["share"].idxmax()]
+    given = found.table[found.table["channel"] == best["channel"]]
+    top = found.table.loc[found.table.groupby("method")["share"].idxmax(), "channel"]
+    n_right = int((top == best["channel"]).sum())
+    if n_right == len(top):
+        return None
+    low, high = given["share"].min(), given["share"].max()
     return (
-        f"* {counts.n_conversions / counts.n_sessions:.1%} of {counts.n_sessions:,} {_walk(counts)}s convert; "
-        f"{leaving}.\n"
-        f"* {improved}\n"
-        f"* {channel}"
+        f"**Paths name the wrong channel.** `{best['channel']}` brings most conversions, {best['share']:.0%} in "
+        f"the simulation behind these clicks; {len(top) - n_right} of {len(top)} methods put another first "
+        f"and give it {low:.0%} to {high:.0%}. Move no budget on attribution; switch a channel off for some, at "
+        "random, and count."
     )

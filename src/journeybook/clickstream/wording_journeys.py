@@ -7,6 +7,7 @@ from journeybook.clickstream.channels import ChannelPaths
 from journeybook.clickstream.counts import StepCounts
 from journeybook.clickstream.funnels import LOOSE, STRICT
 from journeybook.clickstream.moments import NOW
+from journeybook.clickstream.witnesses import CoverageStudy
 
 
 def describe_attribution(paths: ChannelPaths, found: Attribution) -> str:
@@ -28,8 +29,8 @@ def describe_attribution(paths: ChannelPaths, found: Attribution) -> str:
         f"{most['share']:.1%} ({_name(most['method'])}). Taken one at a time the removals lose {total:.0%} of "
         f"the conversions in all: the effects overlap, so only their shares can be divided.{untimed} **What it "
         "does not show.** Who would have come anyway by another channel: removal sends them all away. The "
-        "intervals are those of the shares, not of what a channel causes. **What to do.** Read the shares as a "
-        "ranking where the methods agree, and measure a channel by switching it off for some."
+        "intervals are those of the shares, not of what a channel causes. **What to do.** Move no budget on these "
+        "shares, also where the methods agree: switch a channel off for some, at random, and count."
     )
 
 
@@ -54,6 +55,16 @@ def describe_planted_channels(found: Attribution, beside: pd.DataFrame, truth: p
         f"{inside}. Run again without each channel in turn, the generator loses "
         f"{truth['removal_effect'].sum():.0%} of the conversions in all, where removal from the chain loses "
         f"{first['removal_effect'].sum():.0%}: many would have come by another channel, and no path shows who."
+    )
+
+
+def describe_coverage(study: CoverageStudy) -> str:
+    """Return how often intervals hold the truth that take every step for a new person's."""
+    held = ", ".join(f"{share:.0%}" for share in study.table["independent"])
+    each = ", ".join(str(n) for n in study.table["steps_each"])
+    return (
+        f"Intervals that take every step for a new person's (a Dirichlet posterior) hold the truth {held} of the "
+        f"time at {each} steps a person; the page's, which draw people, {study.clustered:.0%}."
     )
 
 

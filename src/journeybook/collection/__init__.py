@@ -17,7 +17,7 @@ from journeybook.collection.consents import (
 )
 from journeybook.collection.pitfalls import Pitfall, consent_pitfall, find_pitfall, type_pitfall
 from journeybook.collection.rows import Collection, collect, mask, masked_rows
-from journeybook.collection.witnesses import check_ledger, check_planted, check_rules, check_study, check_sums
+from journeybook.collection.witnesses import check_ledger, check_planted, check_rows, check_rules, check_study
 from journeybook.collection.words import (
     metrics,
     say_consent,
@@ -36,7 +36,7 @@ __all__ = [
     "check_planted",
     "check_rules",
     "check_study",
-    "check_sums",
+    "check_rows",
     "collect",
     "consent_history",
     "consent_pitfall",

@@ -21,7 +21,6 @@ from journeybook.enrichment.snapshots import (
     tells_hours,
 )
 from journeybook.enrichment.summary import (
-    describe_features,
     features_by_date,
     say_coverage,
     say_leak,
@@ -45,7 +44,6 @@ __all__ = [
     "Recount",
     "coupon_examples",
     "coverage",
-    "describe_features",
     "feature_snapshots",
     "features_by_date",
     "greatest_difference",

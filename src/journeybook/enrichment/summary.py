@@ -10,33 +10,6 @@ from journeybook.enrichment.leak import LeakTrial
 from journeybook.enrichment.snapshots import RECENT_DAYS
 
 
-def describe_features(features: ibis.Table, *, as_of: datetime) -> pd.DataFrame:
-    """Return one row a feature of one snapshot.
-
-    Args:
-        features: Snapshots.
-        as_of: Date of the snapshot.
-
-    Returns:
-        `feature`, `missing_share`, and for numbers `low` (5th percentile), `median`, `high` (95th percentile).
-    """
-    snapshot = features.filter(features.as_of == ibis.literal(as_of))
-    names = [c for c in features.columns if c not in ("row", "person_id", "as_of")]
-    asked = {"n": snapshot.count()}
-    for i, name in enumerate(names):
-        asked[f"known_{i}"] = snapshot[name].count()
-        if snapshot[name].type().is_numeric():
-            for side, share in (("low", 0.05), ("median", 0.5), ("high", 0.95)):
-                asked[f"{side}_{i}"] = snapshot[name].cast("float64").quantile(share)
-    found = snapshot.aggregate(**asked).to_pandas().iloc[0]
-    rows = [
-        {"feature": name, "missing_share": 1 - found[f"known_{i}"] / found["n"]}
-        | {side: found.get(f"{side}_{i}", float("nan")) for side in ("low", "median", "high")}
-        for i, name in enumerate(names)
-    ]
-    return pd.DataFrame(rows)
-
-
 def features_by_date(features: ibis.Table, *, first_at: datetime) -> pd.DataFrame:
     """Return quartiles of recent behaviour by snapshot, and whether its windows were full.
 

@@ -1,6 +1,6 @@
 """Which records are one person (page 03).
 
-records      fields in one spelling; masked for showing
+records      fields in one spelling
 comparison   which pairs are compared, and how far they agree
 model        what an agreement tells: Fellegi and Sunter, by EM
 clusters     from pairs to people, with a guard against chains
@@ -8,6 +8,7 @@ people       people, golden profiles, refusals carried to the person
 quality      a linkage against the truth
 simulation   records with known truth, made from the page's own
 trial        the linkage tried on those, beside the tempting shortcuts
+witnesses    the page's steps once more by another road; copies and planted truth
 wording      sentences that depend on what was found
 """
 
@@ -30,9 +31,10 @@ from journeybook.identity.quality import (
     threshold_curve,
     who_is_who,
 )
-from journeybook.identity.records import CUSTOMER_FIELDS, Field, fill_rates, mask, normalise, usable_fields
+from journeybook.identity.records import CUSTOMER_FIELDS, Field, fill_rates, normalise, usable_fields
 from journeybook.identity.simulation import KnownRecords, simulate_copies
 from journeybook.identity.trial import LinkageTrial, try_linkage
+from journeybook.identity.witnesses import copies_hold, refusals_hold, rows_hold, truth_holds
 from journeybook.identity.wording import (
     describe_exact,
     describe_fit,
@@ -57,6 +59,7 @@ __all__ = [
     "carry_refusals",
     "cluster_sizes",
     "compare",
+    "copies_hold",
     "count_overruled",
     "describe_exact",
     "describe_fit",
@@ -69,16 +72,18 @@ __all__ = [
     "fit_linkage",
     "golden_profiles",
     "keys_alone",
-    "mask",
     "normalise",
     "pair_quality",
     "pairs_above",
     "people_of",
     "people_quality",
     "refusal_reach",
+    "refusals_hold",
     "resolve",
+    "rows_hold",
     "simulate_copies",
     "threshold_curve",
+    "truth_holds",
     "try_linkage",
     "usable_fields",
     "weight_histogram",

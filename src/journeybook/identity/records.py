@@ -1,4 +1,4 @@
-"""Customer records made comparable: fields, their kinds, normalising and masking."""
+"""Customer records made comparable: fields, their kinds, normalising."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -97,22 +97,3 @@ def fill_rates(records: ibis.Table, *, fields: Sequence[Field] = CUSTOMER_FIELDS
         rows.append((field.name, filled, n_values, most))
     found = pd.DataFrame(rows, columns=["field", "filled_share", "n_values", "most_shared"])
     return found.assign(filled_share=found.filled_share / max(records.count().to_pandas(), 1))
-
-
-def mask(records: pd.DataFrame) -> pd.DataFrame:
-    """Return records for showing: of each identifier only the first characters are left, of a phone number none.
-
-    >>> shown = mask(pd.DataFrame({"email": ["mary@example.org"], "postcode": ["90210"], "source": ["web"]}))
-    >>> shown.iloc[0].tolist()
-    ['m•••@•••', '90•••', 'web']
-    """
-    shown = records.copy()
-    kept = {"given_name": 1, "surname": 1, "email": 1, "phone": 0, "address": 1, "postcode": 2, "birth_date": 3}
-    kept |= {"customer_id": 1, "record_id": 1}
-    for column, n_characters in kept.items():
-        if column in shown:
-            end = "•••@•••" if column == "email" else "•••"
-            shown[column] = [
-                None if pd.isna(value) else str(value)[:n_characters] + end for value in records[column]
-            ]
-    return shown

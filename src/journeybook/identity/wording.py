@@ -19,7 +19,15 @@ def describe_page(metrics: dict[str, float], copies: PairQuality, keys: pd.DataF
         "The records hold no field that a shortcut could use.",
     ]
     if "precision" in metrics:
-        lines[1] += f" Against the planted truth: {metrics['precision']:.1%} and {metrics['recall']:.1%}."
+        lines[1] = (
+            f"Against the planted truth {metrics['precision']:.1%} of the linked pairs are right, and "
+            f"{metrics['recall']:.1%} of the true ones are linked: {metrics['n_wrong_links']:,} wrong links, "
+            f"where the model expects {metrics['expected_wrong_links']:.1f}. "
+        ) + (
+            "It is too sure: check links between relatives by hand."
+            if metrics["n_wrong_links"] > 2 * metrics["expected_wrong_links"] + 2
+            else "Its probabilities may be trusted."
+        )
     if len(keys):
         worst = keys.loc[keys.wrong_share.idxmax()]
         lines[2] = (
@@ -69,7 +77,7 @@ def describe_people(found: Resolution, exact: Resolution, expected_precision: fl
     largest = int(found.clusters.n_records.max()) if n_several else 1
     cut = {0: "no chain was cut", 1: "one chain was cut"}.get(found.n_cut, f"{found.n_cut:,} chains were cut")
     return (
-        f"**What we see.** {len(found.records):,} records are **{found.n_people:,} people**, "
+        f"**What we see.** {len(found.records):,} records are linked into {found.n_people:,} people, "
         f"{exact.n_people - found.n_people:,} fewer than exact keys made of them. {n_several:,} people have "
         f"several records, at most {largest}; {cut}. The model expects {expected_precision:.1%} of the links "
         f"from probability {found.threshold:g} on to be right. **What it does not show.** That expectation is "
@@ -89,7 +97,8 @@ def describe_refusals(reach: pd.DataFrame, carried: CarriedRefusals) -> str:
         f"page do, and {most.n_carried_ids:,} further ids of theirs are silenced with them. "
         f"{carried.n_recognised:,} customers who refuse identity resolution itself were recognised by an exact "
         f"key: the {len(carried.set_apart):,} other ids of theirs are taken apart again, each standing alone, "
-        "and every refusal of one holds for all. **What it does not show.** A refusing record that agrees on no "
+        f"so that the page ends with **{carried.people.person_id.nunique():,} people**; every refusal of one "
+        "holds for all. **What it does not show.** A refusing record that agrees on no "
         "exact key stays unrecognised. **What to do.** Let customers refuse once, for all their accounts."
     )
 

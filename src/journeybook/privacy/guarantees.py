@@ -1,4 +1,4 @@
-"""Whether the mechanisms keep their promise, and what it costs: error, neighbours, composition."""
+"""Whether the release keeps its promise, and what it costs: an audit, each person left out, error, composition."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,28 +7,105 @@ import numpy as np
 import pandas as pd
 from diffprivlib import BudgetAccountant
 from diffprivlib.mechanisms import Geometric, Laplace
+from numpy.typing import NDArray
+from scipy import stats
 
-from journeybook.privacy.releases import Grouping, clamped_sums
-from journeybook.statistics import proportion_interval
+from journeybook.privacy import releases
+from journeybook.privacy.releases import Grouping
+from journeybook.privacy.witnesses import GroupedBy, ReleasedBy, recount
+
+# One end of one interval is wrong once in 30,000, as beyond four standard errors.
+_ERROR = float(stats.norm.sf(4))
 
 
 @dataclass(frozen=True, eq=False)
-class NeighbourTest:
-    """A mechanism run many times on two data sets that differ in one person.
+class Audit:
+    """A release drawn many times from two tables, one of which holds some people more in each group.
 
     Attributes:
-        outputs: One row an output seen often enough: `output`, `n_with`, `n_without` (times seen with the person
-            and without), `log_ratio`, `standard_error`.
-        epsilon: The mechanism's promise: no log ratio beyond it, in truth.
-        worst_excess: Largest excess of |log ratio| over epsilon, in its standard errors.
-        epsilon_low: Epsilon that the outputs prove at least, at 99.8 % confidence or more; above `epsilon` the
-            promise is broken.
+        proven: One row a figure (`people`, `revenue`, `both`) and group, or over all groups (`all`): `figure`,
+            `group`, `n_people_more` (in each group), `epsilon` (claimed for so many), `epsilon_low` (that the
+            draws prove at least).
+        excess: Greatest `epsilon_low` over the claim; above 0 the promise is broken.
+        tightness: Least share of the claim (of 4 where it claims more) that is proven over all groups; from 0.5
+            on, half the noise would be noticed.
+        correlation: Greatest correlation of the noise of any two figures, in standard errors.
+        coverage: Share of 95 % intervals of revenue that hold the exact sum.
+        n_intervals: Intervals that were looked at.
     """
 
-    outputs: pd.DataFrame
-    epsilon: float
-    worst_excess: float
-    epsilon_low: float
+    proven: pd.DataFrame
+    excess: float
+    tightness: float
+    correlation: float
+    coverage: float
+    n_intervals: int
+
+
+def audit_release(
+    people: pd.DataFrame,
+    *,
+    grouped_by: GroupedBy,
+    released_by: ReleasedBy,
+    epsilon: float,
+    n_draws: int,
+    rng: np.random.Generator,
+) -> Audit:
+    """Draw a release many times from two tables and prove from what comes out how much it gives away at least.
+
+    The second table holds k people more in each group, each with as much revenue as the group can hold or, in the
+    last, a hundred times what is declared. Groups share nobody, so k people in each cost as much as k in one: k
+    times epsilon. k is such that this is about 1, where a few hundred draws tell. The event that proves most is
+    chosen on the first half of the draws and judged on the second, with exact intervals (Clopper & Pearson 1934;
+    the method is that of Jagielski, Ullman & Oprea 2020).
+
+    Args:
+        people: What the page publishes figures of, one row a person.
+        grouped_by: The page's own grouping.
+        released_by: The page's own release, with its budget.
+        epsilon: Claimed for all figures together.
+        n_draws: Draws of a figure from each table, over all groups; a release is drawn as often as makes so many,
+            and 200 times at least.
+        rng: Seeds the noise.
+    """
+    groups = grouped_by(people)
+    n_draws = max(200, -(-n_draws // len(groups.names)))
+    released = released_by(people.revenue, groups, rng=rng)
+    noised = released.figures[released.figures.mechanism != "computed"]
+    claimed = noised.groupby("release").epsilon.max()
+    n_more = max(1, int(np.ceil(1 / claimed.min())))
+    joined = pd.concat([people, *[_newcomers(people, groups)] * n_more], ignore_index=True)
+    shape = (2, len(groups.names))
+    exact = recount(people, groups).reshape(-1)
+    drawn, held = [], 0
+    for table in (joined, people):
+        of_table = grouped_by(table)
+        draws = np.empty((n_draws, exact.size))
+        for i in range(n_draws):
+            rows = released_by(table.revenue, of_table, rng=rng).figures.iloc[: exact.size]
+            draws[i] = rows.value
+            within = (rows.value_low.to_numpy() <= exact) & (exact <= rows.value_high.to_numpy())
+            held += int(within[shape[1] :].sum()) if table is people else 0
+        drawn.append(draws)
+    most = np.concatenate([np.ones(shape[1]), groups.max_revenue])
+    scores = [((draws - exact) / (n_more * most)).reshape(n_draws, *shape) for draws in drawn]
+    rows = []
+    for figure, used in (("people", [0]), ("revenue", [1]), ("both", [0, 1])):
+        claim = n_more * (epsilon if figure == "both" else float(claimed[figure]))
+        for place, group in enumerate(["all", *groups.names]):
+            at = slice(None) if group == "all" else slice(place - 1, place)
+            found = _proven(*(score[:, used, at] for score in scores))
+            rows.append((figure, group, n_more, claim, found))
+    proven = pd.DataFrame(rows, columns=["figure", "group", "n_people_more", "epsilon", "epsilon_low"])
+    over_all = proven[proven.group == "all"]
+    return Audit(
+        proven=proven,
+        excess=float((proven.epsilon_low - proven.epsilon).max()),
+        tightness=float((over_all.epsilon_low / over_all.epsilon.clip(upper=4)).min()),
+        correlation=_correlation(drawn[1]),
+        coverage=held / (n_draws * shape[1]),
+        n_intervals=n_draws * shape[1],
+    )
 
 
 def error_curve(
@@ -73,45 +150,6 @@ def error_curve(
     )
 
 
-def compare_neighbours(
-    *, epsilon: float, noise_epsilon: float, n_draws: int, rng: np.random.Generator, min_seen: int = 100
-) -> NeighbourTest:
-    """Count a group many times with one person and without, and compare how often each output comes.
-
-    Args:
-        epsilon: What is promised.
-        noise_epsilon: What the noise is made for; more than `epsilon` makes a mechanism that breaks its promise.
-        n_draws: Draws with the person and without; half choose the event that proves most, half prove it.
-        rng: Seeds the noise.
-        min_seen: Outputs seen less often, with or without, are left out of the log ratios.
-    """
-    n_people = 1000  # any number does: the noise does not depend on it
-    drawn = []
-    for n in (n_people + 1, n_people):
-        mechanism = Geometric(epsilon=noise_epsilon, sensitivity=1, random_state=int(rng.integers(2**31)))
-        drawn.append(np.array([mechanism.randomise(n) for _ in range(n_draws)]))
-    values = np.arange(min(map(np.min, drawn)), max(map(np.max, drawn)) + 1)
-    seen = np.array([np.bincount(draws - values[0], minlength=len(values)) for draws in drawn])
-    often = (seen >= min_seen).all(axis=0)
-    n_with, n_without = seen[:, often]
-    outputs = pd.DataFrame(
-        {
-            "output": values[often],
-            "n_with": n_with,
-            "n_without": n_without,
-            "log_ratio": np.log(n_with / n_without),
-            "standard_error": np.sqrt(1 / n_with + 1 / n_without - 2 / n_draws),
-        }
-    )
-    excess = (outputs.log_ratio.abs() - epsilon) / outputs.standard_error
-    return NeighbourTest(
-        outputs=outputs,
-        epsilon=epsilon,
-        worst_excess=float(excess.max()) if len(outputs) else float("nan"),
-        epsilon_low=_proven(drawn[0], drawn[1], values),
-    )
-
-
 def composition(*, epsilon: float, n_releases: Sequence[int], slack: float) -> pd.DataFrame:
     """Return what repeated releases cost together.
 
@@ -136,35 +174,68 @@ def composition(*, epsilon: float, n_releases: Sequence[int], slack: float) -> p
     return pd.DataFrame(rows, columns=["n_releases", "epsilon", "epsilon_sum", "epsilon_advanced", "delta"])
 
 
-def largest_change(revenue: pd.Series, groups: Grouping) -> float:
-    """Return the most that leaving out any one person changes a published sum, as a share of its sensitivity.
+def largest_change(people: pd.DataFrame, *, grouped_by: GroupedBy, figures: pd.DataFrame) -> float:
+    """Return the most that one person changes what noise is added to, as a share of the stated sensitivity.
 
-    Every person is left out in turn. At most 1, or the sums are not private.
+    Every person is left out in turn, with all their rows (of more than 5,000 the two extremes and an even spread
+    between them), and people whom no group expects join: the table is grouped, clamped and summed again each time.
+    The shares of all groups are added, for a person is in one of them. At most 1, or the figures are not private.
+
+    Args:
+        people: `person_id` and what groups and figures are made of.
+        grouped_by: The page's own grouping.
+        figures: The published figures, with their `sensitivity`.
     """
-    exact = clamped_sums(revenue, groups)
-    amounts = np.clip(revenue.to_numpy(dtype=float), 0, groups.max_revenue[groups.codes])
-    changes = np.floor(amounts * 100) / 100 / groups.max_revenue[groups.codes]
-    biggest = int(changes.argmax())
-    rest = np.arange(len(revenue)) != biggest
-    others = Grouping(groups.names, groups.codes[rest], groups.max_revenue)
-    recomputed = np.abs(exact - clamped_sums(revenue[rest], others)) / groups.max_revenue
-    return float(max(changes.max(), recomputed.max()))
+    stated = figures[figures.mechanism != "computed"].sensitivity.to_numpy().reshape(2, -1)
+    exact = releases.exact_figures(people.revenue, grouped_by(people))
+
+    def changed(other: pd.DataFrame) -> float:
+        change = np.abs(exact - releases.exact_figures(other.revenue, grouped_by(other)))
+        return float((change / stated).sum(axis=1).max())
+
+    ranked = people.sort_values("revenue", kind="stable").person_id.unique()
+    left_out = ranked[np.unique(np.linspace(0, len(ranked) - 1, min(len(ranked), 5000)).astype(int))]
+    rows_of = people.groupby("person_id").indices
+    changes = [changed(people.iloc[np.delete(np.arange(len(people)), rows_of[person])]) for person in left_out]
+    joining = _newcomers(people, grouped_by(people))
+    joining = pd.concat([joining, joining.assign(revenue=-1e9), joining.assign(revenue=1e9)])
+    changes += [changed(pd.concat([people, joining.iloc[[i]]])) for i in range(len(joining))]
+    return round(max(changes), 9)
 
 
-def _proven(draws_with: np.ndarray, draws_without: np.ndarray, values: np.ndarray) -> float:
-    """Return the epsilon that events of the kind `output >= t` prove (Jagielski, Ullman & Oprea 2020).
+def _newcomers(people: pd.DataFrame, groups: Grouping) -> pd.DataFrame:
+    """One more person for each group, with the most revenue it can hold; where nothing bounds it, far beyond."""
+    beyond = 100 * groups.max_revenue
+    if "segment" in people:
+        return pd.DataFrame({"revenue": beyond, "segment": groups.names})
+    return pd.DataFrame({"revenue": np.append(groups.max_revenue[:-1] - 0.01, beyond[-1])})
 
-    The threshold is chosen on the first half of the draws and judged on the second.
-    """
+
+def _correlation(draws: NDArray[np.float64]) -> float:
+    """Return the greatest correlation of any two figures' noise, in standard errors; nan without noise."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = np.abs(np.corrcoef(draws, rowvar=False))
+    return float(np.max(found[np.triu_indices_from(found, k=1)]) * np.sqrt(len(draws)))
+
+
+def _proven(draws_with: NDArray[np.float64], draws_without: NDArray[np.float64]) -> float:
+    """Return the epsilon that events `score >= t` or `score <= t` prove; shapes (n_draws, n_figures, n_groups)."""
+    scores = [np.moveaxis(d, 1, 2).reshape(-1, d.shape[2], d.shape[1]) for d in (draws_with, draws_without)]
     half = len(draws_with) // 2
-    low = [_log_low((draws_with[:half] >= t).sum(), (draws_without[:half] >= t).sum(), half) for t in values]
-    threshold = values[int(np.argmax(low))]
-    n = len(draws_with) - half
-    return _log_low((draws_with[half:] >= threshold).sum(), (draws_without[half:] >= threshold).sum(), n)
+    best, proven = -np.inf, -np.inf
+    for threshold in np.arange(-1, 2.01, 0.25) - 1e-9:
+        for sign in (1, -1):
+            # As often with the people more as without: an event and its mirror image, which turns the two around.
+            seen = [(sign * (d - threshold) >= 0).all(axis=2) for d in scores]
+            first, second = (seen[0], seen[1]) if sign == 1 else (seen[1], seen[0])
+            chosen = _log_low(first[:half], second[:half])
+            if chosen > best:
+                best, proven = chosen, _log_low(first[half:], second[half:])
+    return proven
 
 
-def _log_low(n_with: int, n_without: int, n: int) -> float:
-    # Each end is wrong once in a thousand.
-    low = float(proportion_interval(n_with, n, level=0.998).low)
-    high = float(proportion_interval(n_without, n, level=0.998).high)
-    return float(np.log(low / high)) if low > 0 else float("-inf")
+def _log_low(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    n_first, n_second = int(first.sum()), int(second.sum())
+    low = stats.beta.ppf(_ERROR, n_first, first.size - n_first + 1) if n_first else 0.0
+    high = stats.beta.isf(_ERROR, n_second + 1, second.size - n_second) if n_second < second.size else 1.0
+    return float(np.log(low / high)) if low > 0 else -np.inf

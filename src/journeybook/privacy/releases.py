@@ -1,5 +1,6 @@
 """What is published: counts and sums that a mechanism has noised, and what they cost."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,6 +11,7 @@ from diffprivlib import BudgetAccountant
 from diffprivlib.mechanisms import Geometric, Laplace
 
 CENTS = 100
+NOT_PRIVATE = "NOT PRIVATE"
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +21,8 @@ class PrivateReleases:
     Attributes:
         figures: One row a figure: `row`, `release` (`people`, `revenue`, `mean revenue`), `group`, `value`,
             `value_low` and `value_high` (95 % interval of the exact figure, from the noise alone; missing for
-            means), `mechanism`, `sensitivity`, `epsilon` (0 for what is computed from other figures).
+            means), `mechanism`, `sensitivity`, `epsilon` (0 for what is computed from other figures), `privacy`
+            (NOT PRIVATE, for the noise is seeded).
         budget: One row a release: `release`, `mechanism`, `one_person_changes` (in words), `sensitivity` (the
             greatest of the groups), `epsilon`.
         epsilon: What all releases cost together, by diffprivlib's accountant.
@@ -53,6 +56,36 @@ def check_mode(mode: str) -> None:
         raise ValueError("mode is 'release': publishing with cryptographic noise comes later, use 'teaching'.")
     if mode != "teaching":
         raise ValueError(f"mode is {mode!r}: needed is 'teaching'.")
+
+
+def seed_name(people: pd.DataFrame) -> str:
+    """Return a name for the noise that changes with any figure of any person, whatever their order.
+
+    With noise from the seed alone, two weekly runs would carry the same noise, and their difference would be one
+    person's figures.
+
+    Args:
+        people: The columns that figures are made from, one row a person.
+    """
+    rows = np.sort(pd.util.hash_pandas_object(people, index=False).to_numpy())
+    return f"noise {hashlib.sha256(rows.tobytes()).hexdigest()}"
+
+
+def group_people(
+    people: pd.DataFrame, *, segment_names: Sequence[str], band_edges: Sequence[float], max_revenue: float
+) -> Grouping:
+    """Return people by segment where segments are named, else by bands of revenue.
+
+    Args:
+        people: `revenue` and, where segments are named, `segment` (missing is a group of its own, `none`).
+        segment_names: All segments there may be.
+        band_edges: As `spend_bands` takes them.
+        max_revenue: Revenue that a person counts with at most.
+    """
+    if segment_names:
+        names = [*segment_names, "none"]
+        return named_groups(people.segment.fillna("none"), names=names, max_revenue=max_revenue)
+    return spend_bands(people.revenue, band_edges=band_edges, max_revenue=max_revenue)
 
 
 def spend_bands(revenue: pd.Series, *, band_edges: Sequence[float], max_revenue: float) -> Grouping:
@@ -131,38 +164,40 @@ def release_figures(
         raise ValueError(f"there are {len(revenue)} people and {len(groups.codes)} groups: needed is one each.")
     for_counts, for_sums = epsilon * count_share, epsilon * (1 - count_share)
     accountant = BudgetAccountant(epsilon=epsilon * (1 + 1e-12), delta=0)  # the parts add up but for rounding
-    counts = np.bincount(groups.codes, minlength=len(groups.names))
+    exact = exact_figures(revenue, groups)
     accountant.spend(for_counts, 0)
     counting = Geometric(epsilon=for_counts, sensitivity=1, random_state=_seed(rng))
-    people = np.array([counting.randomise(int(n)) for n in counts])
-    sums = clamped_sums(revenue, groups)
+    people = np.array([counting.randomise(int(n)) for n in exact[0]], dtype=float)
     accountant.spend(for_sums, 0)
     totals = np.array(
         [
-            Laplace(epsilon=for_sums, sensitivity=float(most), random_state=_seed(rng)).randomise(float(exact))
-            for exact, most in zip(sums, groups.max_revenue, strict=True)
+            Laplace(epsilon=for_sums, sensitivity=float(most), random_state=_seed(rng)).randomise(float(total))
+            for total, most in zip(exact[1], groups.max_revenue, strict=True)
         ]
     )
     spent = accountant.total()
-    figures = pd.concat(
-        [
-            _rows("people", groups.names, people, geometric_reach(for_counts), "geometric", 1.0, for_counts),
-            _rows(
-                "revenue",
-                groups.names,
-                totals,
-                groups.max_revenue / for_sums * np.log(20),
-                "Laplace",
-                groups.max_revenue,
-                for_sums,
-            ),
-            _means(groups.names, people, totals),
-        ],
-        ignore_index=True,
+    n_groups, most = len(groups.names), float(groups.max_revenue.max())
+    reach = [np.full(n_groups, geometric_reach(for_counts)), groups.max_revenue / for_sums * np.log(20)]
+    value, around = np.concatenate([people, totals]), np.concatenate(reach)
+    # Means are made from published figures; missing where the noised count is below 1.
+    means = np.where(people >= 1, np.maximum(totals, 0) / np.maximum(people, 1), np.nan)
+    missing, nothing = np.full(n_groups, np.nan), np.zeros(n_groups)
+    figures = pd.DataFrame(
+        {
+            "row": np.arange(1, 3 * n_groups + 1),
+            "release": np.repeat(["people", "revenue", "mean revenue"], n_groups),
+            "group": [*groups.names] * 3,
+            "value": np.concatenate([np.maximum(value, 0), means]).round(2),
+            "value_low": np.concatenate([np.maximum(value - around, 0), missing]).round(2),
+            "value_high": np.concatenate([np.maximum(value + around, 0), missing]).round(2),
+            "mechanism": np.repeat(["geometric", "Laplace", "computed"], n_groups),
+            "sensitivity": np.concatenate([np.ones(n_groups), groups.max_revenue, nothing]),
+            "epsilon": np.repeat([for_counts, for_sums, 0.0], n_groups),
+            "privacy": NOT_PRIVATE,
+        }
     )
-    most = float(groups.max_revenue.max())
     return PrivateReleases(
-        figures=figures.assign(row=range(1, len(figures) + 1)),
+        figures=figures,
         budget=pd.DataFrame(
             [
                 ("people", "geometric", "one group's count by 1", 1.0, for_counts),
@@ -176,15 +211,19 @@ def release_figures(
     )
 
 
+def exact_figures(revenue: pd.Series, groups: Grouping) -> np.ndarray:
+    """Return what noise is added to: people and clamped revenue of each group, shape (2, n_groups)."""
+    return np.array([np.bincount(groups.codes, minlength=len(groups.names)), clamped_sums(revenue, groups)])
+
+
 def clamped_sums(revenue: pd.Series, groups: Grouping) -> np.ndarray:
     """Return the exact revenue of each group, each person's clamped to between 0 and the group's greatest.
 
     Cents are added as whole numbers, so that the order of people plays no part. Not for publication.
     """
-    amounts = np.clip(revenue.to_numpy(dtype=float), 0, groups.max_revenue[groups.codes])
-    cents = np.zeros(len(groups.names), dtype=np.int64)
-    np.add.at(cents, groups.codes, np.floor(amounts * CENTS).astype(np.int64))
-    return cents / CENTS
+    most = np.floor(groups.max_revenue * CENTS + 1e-6)[groups.codes]
+    cents = np.clip(np.rint(revenue.to_numpy(dtype=float) * CENTS), 0, most)
+    return np.bincount(groups.codes, weights=cents, minlength=len(groups.names)) / CENTS
 
 
 def geometric_reach(epsilon: float) -> int:
@@ -197,46 +236,6 @@ def geometric_reach(epsilon: float) -> int:
     """
     a = np.exp(-epsilon)
     return int(max(0, np.ceil(np.log(0.05 * (1 + a) / 2) / -epsilon - 1)))
-
-
-def _rows(
-    release: str,
-    names: Sequence[str],
-    noised: np.ndarray,
-    reach: float | np.ndarray,
-    mechanism: str,
-    sensitivity: float | np.ndarray,
-    epsilon: float,
-) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "release": release,
-            "group": names,
-            "value": np.maximum(noised, 0).round(2),
-            "value_low": np.maximum(noised - reach, 0).round(2),
-            "value_high": np.maximum(noised + reach, 0).round(2),
-            "mechanism": mechanism,
-            "sensitivity": sensitivity,
-            "epsilon": epsilon,
-        }
-    ).astype({"value": float, "value_low": float, "value_high": float})
-
-
-def _means(names: Sequence[str], people: np.ndarray, totals: np.ndarray) -> pd.DataFrame:
-    """Return mean revenue from noised counts and sums; missing where the noised count is below 1."""
-    mean = np.where(people >= 1, np.maximum(totals, 0) / np.maximum(people, 1), np.nan)
-    return pd.DataFrame(
-        {
-            "release": "mean revenue",
-            "group": names,
-            "value": mean.round(2),
-            "value_low": np.nan,
-            "value_high": np.nan,
-            "mechanism": "computed",
-            "sensitivity": 0.0,
-            "epsilon": 0.0,
-        }
-    )
 
 
 def _seed(rng: np.random.Generator) -> int:

@@ -1,9 +1,11 @@
 """Sentences of page 10 that depend on what was found."""
 
+import numpy as np
 import pandas as pd
 
 from journeybook.privacy.attacks import MembershipAttack
-from journeybook.privacy.releases import PrivateReleases
+from journeybook.privacy.guarantees import Audit
+from journeybook.privacy.releases import Grouping, PrivateReleases, clamped_sums
 
 
 def describe_page(alone: pd.DataFrame, released: PrivateReleases, attack: MembershipAttack) -> str:
@@ -32,18 +34,36 @@ def describe_uniqueness(found: pd.DataFrame) -> str:
     )
 
 
-def describe_releases(released: PrivateReleases) -> str:
-    """Say which figures are of use, and which drown in noise."""
+def describe_releases(released: PrivateReleases, revenue: pd.Series, groups: Grouping) -> str:
+    """Say which figures are of use, which drown in noise, and what clamping takes off beside it."""
     figures = released.figures[released.figures.mechanism != "computed"]
     half = (figures.value_high - figures.value_low) / 2
     drowned = figures[half > figures.value]
     lost = "; ".join(f"{row.release} of *{row.group}*" for row in drowned.itertuples())
     which = f"{len(drowned)} of {len(figures)} drown in it ({lost})." if len(drowned) else "none drowns in it."
+    total, sums = revenue.clip(lower=0).sum(), figures[figures.release == "revenue"]
+    clamped = 1 - clamped_sums(revenue, groups).sum() / total
+    # Laplace noise of scale b has standard deviation b times the square root of 2.
+    noise = np.sqrt(2 * ((sums.sensitivity / sums.epsilon) ** 2).sum()) / total
     return (
         f"**What we see.** For epsilon {released.epsilon:g} in all, noise blurs each figure by the interval "
-        f"drawn: {which} **What it does not show.** Small figures are not left out, for noise protects them "
-        "already; they are just of little use. **What to do.** Where a figure drowns, ask for wider groups, not "
-        "for more budget."
+        f"drawn: {which} Of all revenue together, noise blurs {_percent(noise)} (one standard deviation), and "
+        f"clamping each person takes {_percent(clamped)} off for good, which no interval shows. That share is an "
+        "exact figure, for the house alone. **What it does not show.** Small figures are not left out, for noise "
+        "protects them already; they are just of little use. **What to do.** Where a figure drowns, ask for wider "
+        "groups, not for more budget."
+    )
+
+
+def describe_audit(audit: Audit) -> str:
+    """Say what the release's own draws prove of what it gives away."""
+    both = audit.proven[(audit.proven.figure == "both") & (audit.proven.group == "all")].iloc[0]
+    kept = "no more than is claimed" if audit.excess <= 0 else "**more than is claimed: the promise is broken**"
+    people = "one person" if both.n_people_more == 1 else f"{both.n_people_more} people"
+    return (
+        f"**What we see.** With {people} more in a group, counts and sums together may give away epsilon "
+        f"{both.epsilon:g}; the draws prove {both.epsilon_low:.2f} at least, {kept}. **What it does not show.** A "
+        "lower bound finds a broken promise; it proves no kept one."
     )
 
 
@@ -80,3 +100,8 @@ def describe_attack(attack: MembershipAttack) -> str:
         f"spent {attack.outlier_ratio:.1f} times what the second did. **What to do.** Declare bounds and edges "
         "from what the business is, before looking."
     )
+
+
+def _percent(share: float) -> str:
+    # To whole percents: a finer figure could be one person's.
+    return "less than 1 %" if share < 0.01 else f"{share:.0%}".replace("%", " %")

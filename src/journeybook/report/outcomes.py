@@ -16,8 +16,9 @@ class PageOutcome:
         reason: Why it failed or was not run, one sentence; empty when done.
         seconds: How long it took.
         kept: Whether it was done by an earlier run with the same data, parameters and code.
-        checks: How many checks it made.
+        checks: How many checks it made, known misses left out.
         failed_checks: How many of them failed.
+        known_misses: Known answers that a method of the page is known to miss.
     """
 
     name: str
@@ -29,6 +30,7 @@ class PageOutcome:
     kept: bool = False
     checks: int = 0
     failed_checks: int = 0
+    known_misses: int = 0
 
 
 @dataclass(frozen=True)

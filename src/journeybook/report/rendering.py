@@ -17,6 +17,7 @@ from pygments.formatters import HtmlFormatter
 from journeybook.report.outcomes import PageOutcome
 from journeybook.report.params import RunParameters
 from journeybook.report.storing import executed_path, html_path, read_json, results_path, write_text
+from journeybook.report.trust import planted_errors, trust
 from journeybook.results import say_figure
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -59,6 +60,7 @@ def render_report(
                 after=shown[i + 1] if i + 1 < len(shown) else None,
                 provenance=provenance,
                 data_words=_WORDS.get(provenance, ""),
+                warning=found.get("warning", ""),
                 ledger=found.get("consent_ledger"),
                 body=notebook_html(nbformat.read(executed_path(out, page.name), as_version=4)),
             )
@@ -79,7 +81,9 @@ def render_report(
             absent=[p for p in pages if p.status == "not run"],
             n_done=sum(p.status == "done" for p in pages),
             checks=[_check(p, c) for p in pages for c in results[p.name].get("checks", [])],
-            n_failed_checks=sum(p.failed_checks for p in pages),
+            trust=trust((p.name, c) for p in pages for c in results[p.name].get("checks", [])),
+            planted_errors=(planted := planted_errors()),
+            n_caught=sum(all(row["caught"].values()) for row in planted),
             tables=[{**t, "name": name, "rows": f"{t['rows']:,}"} for name, t in described["tables"].items()],
             manifest=manifest,
             n_first=FIRST_FIGURES,
@@ -256,7 +260,8 @@ def _card(page: PageOutcome, results: Mapping) -> dict:
         }
         for key, value in results.get("metrics", {}).items()
     ]
-    return {"page": page, "provenance": results.get("provenance", ""), "figures": figures}
+    about = {"provenance": results.get("provenance", ""), "warning": results.get("warning", "")}
+    return {"page": page, "figures": figures} | about
 
 
 def _check(page: PageOutcome, check: Mapping) -> dict:
@@ -267,6 +272,7 @@ def _check(page: PageOutcome, check: Mapping) -> dict:
         "title": page.title,
         "name": check["name"],
         "passed": check["passed"],
+        "kind": check["kind"].replace("_", " "),
         "value": say_figure(check["value"]),
         "exact": repr(check["value"]),
         "rule": "equal to" if exact else check["rule"],

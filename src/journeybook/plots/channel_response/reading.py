@@ -46,7 +46,7 @@ def plot_shapley(explanation: Explanation, ax: Axes | None = None) -> Axes:
 
 
 def plot_people(explanation: Explanation) -> Figure:
-    """What speaks for and against each of three contacts, the seven largest parts."""
+    """What speaks for and against three times ten contacts, the seven largest parts."""
     figure, axes = plt.subplots(1, 3, figsize=(8.9, 4.2), sharex=True)
     for ax, (person, part) in zip(axes, explanation.people.groupby("person", sort=False), strict=True):
         top = part.head(7)[::-1].reset_index(drop=True)
@@ -67,9 +67,11 @@ def plot_people(explanation: Explanation) -> Figure:
         ax.set_yticks([])
         ax.set_ylim(-0.4, len(top) - 0.2)
         ax.grid(visible=False, axis="y")
-        ax.set_title(f"{person}: {part['probability'].iloc[0]:.1%}", fontsize=10.5)
+        ax.set_title(f"{person} ten: {part['probability'].iloc[0]:.1%}", fontsize=10.5)
     axes[1].set_xlabel("added to the log odds")
-    figure.suptitle("Three contacts explained: the seven largest parts", x=0.01, ha="left", fontsize=12)
+    figure.suptitle(
+        "Three times ten contacts explained, on average: the seven largest parts", x=0.01, ha="left", fontsize=12
+    )
     return figure
 
 

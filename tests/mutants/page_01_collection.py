@@ -1,0 +1,99 @@
+"""Errors planted in page 01."""
+
+from collections.abc import Callable
+from typing import Any
+
+import ibis
+
+from mutants.planted import Mutant
+
+PARAMETERS = {"recount_rows": 300}
+_SOME = ("events", "contacts")
+
+
+def on_some(change: Callable) -> Callable:
+    """A change of two tables after they were marked."""
+
+    def planted(sound: Callable) -> Callable:
+        def wrong(name: str, table: Any, **days: Any) -> Any:
+            marked = sound(name, table, **days)
+            return change(marked) if name in _SOME else marked
+
+        return wrong
+
+    return planted
+
+
+def first_decision(sound: Callable) -> Callable:
+    def wrong(ledger: Any, *, purpose: str, as_of: Any) -> Any:
+        first = ibis.row_number().over(group_by=[ledger.customer_id, ledger.purpose], order_by=ledger.occurred_at)
+        return sound(
+            ledger.mutate(first=first).filter(ibis._.first == 0).drop("first"), purpose=purpose, as_of=as_of
+        )
+
+    return wrong
+
+
+def no_end(sound: Callable) -> Callable:
+    return lambda ledger, **asked: sound(ledger.mutate(expires_at=ibis.null("timestamp(6)")), **asked)
+
+
+def late_refusal(sound: Callable) -> Callable:
+    """A refusal counts a year after it was made."""
+
+    def wrong(ledger: Any, **asked: Any) -> Any:
+        later = ibis.ifelse(ledger.granted, ledger.occurred_at, ledger.occurred_at + ibis.interval(days=365))
+        return sound(ledger.mutate(occurred_at=later), **asked)
+
+    return wrong
+
+
+def cut_text(sound: Callable) -> Callable:
+    def wrong(name: str, marked: Any) -> Any:
+        kept = sound(name, marked)
+        return kept.mutate(email=kept.email.left(8)) if "email" in kept.columns else kept
+
+    return wrong
+
+
+def shifted_money(sound: Callable) -> Callable:
+    def wrong(name: str, marked: Any) -> Any:
+        kept = sound(name, marked)
+        return (
+            kept.mutate(revenue=(kept.revenue.round(0)).cast("decimal(18, 4)"))
+            if "revenue" in kept.columns
+            else kept
+        )
+
+    return wrong
+
+
+def refusals_as_grants(sound: Callable) -> Callable:
+    def wrong(ledger: Any, **asked: Any) -> Any:
+        return sound(ledger.mutate(granted=ledger.granted | (ledger.row % 50 == 0)), **asked)
+
+    return wrong
+
+
+def some_lost(table: Any) -> Any:
+    return table.filter(table.row % 10 != 0)
+
+
+def some_twice(table: Any) -> Any:
+    return table.union(table.filter(table.row % 10 == 0))
+
+
+def planted(name: str, error: str, target: str, wrong: Callable) -> Mutant:
+    return Mutant(name, error, f"journeybook.collection{target}", wrong)
+
+
+MUTANTS = [
+    planted("rows_lost", "marking loses one row in ten", ".rows:_mark", on_some(some_lost)),
+    planted("rows_doubled", "a join doubles one row in ten", ".rows:_mark", on_some(some_twice)),
+    planted("text_cut", "e-mail addresses are cut to eight letters", ".rows:_accepted", cut_text),
+    planted("money_rounded", "amounts are rounded to whole units", ".rows:_accepted", shifted_money),
+    planted("first_decision", "the first decision counts, not the latest", ".consents:standing", first_decision),
+    planted("no_end", "grants never end", ":consent_history", no_end),
+    planted("late_refusal", "a refusal counts a year after it was made", ":consent_history", late_refusal),
+    planted("refusals_as_grants", "some refusals are read as grants", ":consent_history", refusals_as_grants),
+]

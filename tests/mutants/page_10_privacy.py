@@ -1,0 +1,196 @@
+"""Errors planted in page 10."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from journeybook.privacy import exact_figures
+from mutants.planted import Mutant
+
+PARAMETERS = {"n_draws": 8000, "epsilons": [0.1, 1.0]}
+DEMO = ("demo",)
+
+
+def _without_noise(_sound):
+    class Exact:
+        def __init__(self, **_settings):
+            pass
+
+        def randomise(self, value):
+            return value
+
+    return Exact
+
+
+def _settings(**changes):
+    """A mechanism made with other settings than it was asked for."""
+    return lambda sound: lambda **asked: sound(**asked | {k: f(asked[k]) for k, f in changes.items()})
+
+
+def _one_noise_for_all(sound):
+    def wrong(revenue, groups, **settings):
+        released = sound(revenue, groups, **settings)
+        rows = released.figures.release == "revenue"
+        exact = exact_figures(revenue, groups)[1]
+        noise = (released.figures.value[rows].iloc[0] - exact[0]) / groups.max_revenue[0]
+        moved = np.zeros(len(released.figures))
+        moved[rows] = exact + noise * groups.max_revenue - released.figures.value[rows]
+        shown = {c: released.figures[c] + moved for c in ("value", "value_low", "value_high")}
+        return replace(released, figures=released.figures.assign(**shown))
+
+    return wrong
+
+
+def _means_of_exact_figures(sound):
+    def wrong(revenue, groups, **settings):
+        released = sound(revenue, groups, **settings)
+        people, sums = exact_figures(revenue, groups)
+        value = released.figures.value.copy()
+        value[released.figures.release == "mean revenue"] = sums / np.maximum(people, 1)
+        return replace(released, figures=released.figures.assign(value=value))
+
+    return wrong
+
+
+def _spent_twice(sound):
+    def wrong(revenue, groups, *, epsilon, **settings):
+        return replace(sound(revenue, groups, epsilon=2 * epsilon, **settings), epsilon=epsilon)
+
+    return wrong
+
+
+def _bands_from_the_data(sound):
+    def wrong(people, **declared):
+        edges = people.revenue.quantile([0.2, 0.4, 0.6, 0.8]).round(2).tolist()
+        return sound(people, **declared | {"band_edges": edges})
+
+    return wrong
+
+
+def _bound_from_the_data(sound):
+    return lambda people, **declared: sound(people, **declared | {"max_revenue": float(people.revenue.max())})
+
+
+def _everybody_twice(sound):
+    def wrong(run, name, **asked):
+        table = sound(run, name, **asked)
+        return table.union(table) if name == "features" else table
+
+    return wrong
+
+
+def _never_below_zero_forgotten(_sound):
+    def wrong(revenue, groups):
+        amounts = np.minimum(revenue.to_numpy(dtype=float), groups.max_revenue[groups.codes])
+        return np.bincount(groups.codes, weights=amounts, minlength=len(groups.names))
+
+    return wrong
+
+
+def _raw_sums(_sound):
+    return lambda revenue, groups: np.bincount(groups.codes, weights=revenue, minlength=len(groups.names))
+
+
+def _groups_counted_for_people(sound):
+    def wrong(people, **settings):
+        found = sound(people, **settings)
+        return found.assign(unique_share=found.n_unique / found.n_unique.max())
+
+    return wrong
+
+
+def _composition_by_the_root(sound):
+    def wrong(*, epsilon, n_releases, slack):
+        costs = sound(epsilon=epsilon, n_releases=n_releases, slack=slack)
+        return costs.assign(epsilon_advanced=epsilon * np.sqrt(costs.n_releases))
+
+    return wrong
+
+
+def _sums_not_counted(sound):
+    class Forgetful(sound):
+        def spend(self, epsilon, delta):
+            return super().spend(epsilon, delta) if not self.spent_budget else self
+
+    return Forgetful
+
+
+def _laplace_by_its_deviation(sound):
+    def wrong(epsilons, **settings):
+        errors = sound(epsilons, **settings)
+        return errors.assign(
+            deviation=(errors.mean_error - np.sqrt(2) * errors.closed_form) / errors.standard_error
+        )
+
+    return wrong
+
+
+def _widths_ignored(sound):
+    def wrong(values, **settings):
+        attack = sound(values, **settings)
+        return replace(attack, success=attack.success.assign(from_data=attack.success.declared))
+
+    return wrong
+
+
+def _slack_twice(sound):
+    return lambda *, epsilon, n_releases, slack: sound(epsilon=epsilon, n_releases=n_releases, slack=2 * slack)
+
+
+RELEASES = "journeybook.privacy.releases"
+MUTANTS = [
+    Mutant("exact_sums", "sums are published without noise", f"{RELEASES}:Laplace", _without_noise),
+    Mutant("exact_counts", "counts are published without noise", f"{RELEASES}:Geometric", _without_noise, DEMO),
+    Mutant(
+        "sensitivity_one", "noise of the sums as if a person spent 1", f"{RELEASES}:Laplace",
+        _settings(sensitivity=lambda _: 1.0),
+    ),
+    Mutant("half_noise_sums", "half the noise on sums", f"{RELEASES}:Laplace", _settings(epsilon=lambda e: 2 * e)),
+    Mutant(
+        "half_noise_counts", "half the noise on counts", f"{RELEASES}:Geometric",
+        _settings(epsilon=lambda e: 2 * e), DEMO,
+    ),
+    Mutant("raw_sums", "revenue is added up without clamping", f"{RELEASES}:clamped_sums", _raw_sums),
+    Mutant(
+        "below_zero", "refunds are not clamped at 0", f"{RELEASES}:clamped_sums",
+        _never_below_zero_forgotten, DEMO,
+    ),
+    Mutant("same_seed", "every draw has one seed", f"{RELEASES}:_seed", lambda _: lambda _rng: 7, DEMO),
+    Mutant(
+        "one_noise", "one draw of noise for all groups", "journeybook.privacy:release_figures", _one_noise_for_all
+    ),
+    Mutant(
+        "exact_means", "means are made of exact figures", "journeybook.privacy:release_figures",
+        _means_of_exact_figures,
+    ),
+    Mutant(
+        "spent_twice", "counts and sums spend the whole budget each", "journeybook.privacy:release_figures",
+        _spent_twice,
+    ),
+    Mutant(
+        "bands_from_data", "bands are fifths of the data", "journeybook.privacy:group_people", _bands_from_the_data
+    ),
+    Mutant(
+        "bound_from_data", "the bound is the greatest revenue", "journeybook.privacy:group_people",
+        _bound_from_the_data, DEMO,
+    ),
+    Mutant("twice", "every person stands twice in the table", "journeybook.tables:read", _everybody_twice),
+    Mutant(
+        "alone_share", "share alone of the wrong whole", "journeybook.privacy:uniqueness",
+        _groups_counted_for_people
+    ),
+    Mutant(
+        "root_composition", "repeated releases add up by the root", "journeybook.privacy:composition",
+        _composition_by_the_root, DEMO,
+    ),
+    Mutant("uncounted", "sums are not charged", f"{RELEASES}:BudgetAccountant", _sums_not_counted, DEMO),
+    Mutant(
+        "deviation", "mean error of Laplace noise is its deviation", "journeybook.privacy:error_curve",
+        _laplace_by_its_deviation, DEMO,
+    ),
+    Mutant(
+        "widths", "the guesser is not told how wide noise is", "journeybook.privacy:membership_attack",
+        _widths_ignored,
+    ),
+    Mutant("slack", "slack is spent twice", "journeybook.privacy:composition", _slack_twice, DEMO),
+]  # fmt: skip

@@ -1,0 +1,108 @@
+"""Page 08's tables counted again: nothing is off on a sound page, and a changed table is."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_clickstream import events, shop  # noqa: F401
+
+from journeybook import clickstream as page
+
+RULES = {"conversion": "buy", "session_gap_minutes": 30, "least_events": 1, "most_events": None}
+RULES |= {"least_pause_seconds": 0.0}
+
+
+@pytest.fixture(scope="module")
+def found(shop):  # noqa: F811
+    """The page's tables of the toy shop, and what they were made from."""
+    rng = np.random.default_rng(1)
+    counts = page.count_steps(shop, **RULES)
+    steps = page.computed(page.session_steps(shop, **RULES))
+    chain = page.draw_chains(counts, n_draws=50, rng=rng)
+    paths = page.channel_paths(steps, path_gap_days=0.05, half_life_days=7, orders=[1])
+    tables = {
+        "transitions": page.transition_table(chain),
+        "states": page.state_table(chain),
+        "bottlenecks": page.bottleneck_table(chain, improvement=0.1),
+        "moments": page.best_moments(chain, kept_share=0.1),
+        "orders": page.choose_order(steps, max_order=1, rng=rng).table,
+        "groups": page.compare_groups(steps, group_by=["channel"], n_periods=2, alpha=0.05).table,
+        "funnel": page.funnel(steps, stages=["home", "item", "cart", page.CONVERSION]),
+        "journeys": page.journeys(steps, most=5, fewest=5),
+        "survival": page.session_survival(steps, chain.model, longest=9, n_draws=20, rng=rng).table,
+        "prefixes": page.prefix_calibration(steps, chain.model),
+    }
+    made = {"counts": counts, "paths": paths, "credited": page.attribute(paths, n_draws=20, rng=rng)}
+    made |= {"types": page.fit_types(steps, max_types=2, n_starts=2, rng=rng)}
+    return shop, steps, tables, made
+
+
+def off(found, **changed):
+    rows, steps, tables, made = found
+    asked = {"improvement": 0.1, "kept_share": 0.1, "path_gap_days": 0.05, "rules": RULES}
+    again = page.recount(rows, steps, tables | changed, **made, **asked)
+    return again.loc[~(again["value"] <= again["tolerance"]), "name"].tolist()
+
+
+def test_a_sound_page_is_not_off(found):
+    assert off(found) == []
+
+
+def test_paths_of_numbers_are_counted_again():
+    rows = events([("a > b", 3, 5), ("b", 1, 2)], "path", "conversions", "nulls")
+    counts = page.count_steps(rows, conversion=None, session_gap_minutes=30)
+    rng = np.random.default_rng(1)
+    chain = page.draw_chains(counts, n_draws=20, rng=rng)
+    paths = page.channel_paths(rows, path_gap_days=3, half_life_days=7, orders=[1])
+    steps = page.path_steps(rows)
+    tables = {
+        "transitions": page.transition_table(chain),
+        "states": page.state_table(chain),
+        "bottlenecks": page.bottleneck_table(chain, improvement=0.1),
+        "moments": page.best_moments(chain, kept_share=0.1),
+        "orders": page.choose_order(steps, max_order=1, rng=rng).table,
+        "groups": page.compare_groups(steps, group_by=[], n_periods=2, alpha=0.05).table,
+    }
+    made = {"counts": counts, "paths": paths, "credited": page.attribute(paths, n_draws=20, rng=rng)}
+    made |= {"types": page.fit_types(steps, max_types=2, n_starts=1, rng=rng)}
+    assert off((rows, steps, tables, made)) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("transitions", "probability"),
+        ("states", "drop_off"),
+        ("states", "lost_conversions"),
+        ("bottlenecks", "gain"),
+        ("moments", "gain_now"),
+        ("groups", "p_adjusted"),
+        ("orders", "log_likelihood"),
+        ("funnel", "n_sessions"),
+        ("survival", "share"),
+        ("journeys", "n"),
+        ("prefixes", "observed"),
+    ],
+)
+def test_a_changed_column_is_noticed(found, table, column):
+    own = found[2][table]
+    assert off(found, **{table: own.assign(**{column: own[column] * 1.01})})
+
+
+def test_a_large_log_is_not_counted_again(found, monkeypatch):
+    monkeypatch.setattr("journeybook.clickstream.by_hand.MOST_RECOUNTED", 10)
+    assert off(found) == []
+    rows, steps, tables, made = found
+    asked = {"improvement": 0.1, "kept_share": 0.1, "path_gap_days": 0.05, "rules": RULES}
+    assert page.recount(rows, steps, tables, **made, **asked).empty
+
+
+def test_paths_that_name_the_wrong_channel_come_first(found):
+    _, _, tables, made = found
+    channels = sorted(made["credited"].table["channel"].unique())
+    shares = made["credited"].table.set_index(["method", "channel"])["share"]
+    least = shares["markov_removal"].idxmin()
+    truth = pd.DataFrame({"channel": channels, "share": [0.8 if c == least else 0.1 for c in channels]})
+    asked = [made["counts"], tables["states"], tables["bottlenecks"], made["paths"], made["credited"]]
+    said = page.summarise(*asked, improvement=0.1, truth=truth)
+    assert said.startswith(f"* **Paths name the wrong channel.** `{least}` brings most conversions, 80%")
+    assert "Paths name" not in page.summarise(*asked, improvement=0.1)
