@@ -258,6 +258,7 @@ def test_a_notebook_by_hand_reads_through_and_changes_nothing(tables, monkeypatc
     mine = pd.DataFrame({"person_id": ["p"], "row": [1], "segment": [7]})
     write(run, "segments", mine, sources=["features"])
     assert digests(tables) == before
+    assert "key that is published" in consent_note(run, purpose="personalisation")
     later = open_run(page="10_privacy")
     assert read(later, "segments", purpose="analytics").to_pandas().segment.tolist() == [7]
     assert "`segments` come from your own layer, `data/manual`" in consent_note(later, purpose="analytics")

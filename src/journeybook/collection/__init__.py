@@ -13,6 +13,7 @@ from journeybook.collection.consents import (
     count_permits,
     open_rows,
     recount_ledger,
+    unpermitted,
     withdrawn_rows,
 )
 from journeybook.collection.pitfalls import Pitfall, consent_pitfall, find_pitfall, type_pitfall
@@ -24,6 +25,7 @@ from journeybook.collection.words import (
     say_findings,
     say_in_short,
     say_rows,
+    say_sends,
     say_use,
     say_withdrawn,
 )
@@ -51,8 +53,10 @@ __all__ = [
     "say_findings",
     "say_in_short",
     "say_rows",
+    "say_sends",
     "say_use",
     "say_withdrawn",
     "type_pitfall",
+    "unpermitted",
     "withdrawn_rows",
 ]

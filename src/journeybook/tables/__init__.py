@@ -1,6 +1,6 @@
 """The canonical tables: their columns, reading them for a purpose, writing them."""
 
-from journeybook.tables.access import Access, access_of
+from journeybook.tables.access import Access, access_of, declared_reads
 from journeybook.tables.codes import REFUSAL_RULES, coded, spelled
 from journeybook.tables.consent import keep_permitted, keep_refusing, pseudonym, standing, unpermitted_sends
 from journeybook.tables.door import (
@@ -48,6 +48,7 @@ __all__ = [
     "Schema",
     "access_of",
     "coded",
+    "declared_reads",
     "consent_note",
     "fingerprint",
     "has",

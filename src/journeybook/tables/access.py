@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from journeybook.errors import JourneybookError
 from journeybook.tables.places import root
 from journeybook.tables.schema import PURPOSES, SCHEMAS, schema_of
@@ -101,15 +103,29 @@ def find_access(page: str) -> Access:
     Raises:
         JourneybookError: The page has no notebook, or the notebook does not name its tables.
     """
-    # A report tells the page's process where its notebooks are; by hand they are the repository's.
-    folder = Path(os.environ.get("JOURNEYBOOK_NOTEBOOKS") or root() / "notebooks")
     bare = page.split(".")[0]
-    path = folder / f"{bare}.ipynb"
+    path = _notebooks() / f"{bare}.ipynb"
     if not re.fullmatch(r"\d\d_\w+", bare) or not path.is_file():
         raise JourneybookError(
             f"page {page!r} has no notebook, so that no table is open to it: pages are named like 05_segmentation."
         )
     return access_of(json.loads(path.read_text(encoding="utf-8"))["metadata"], page=page)
+
+
+def declared_reads() -> pd.DataFrame:
+    """Return what each page may read, as its notebook says: one row a `page` and `table`, its `purposes`."""
+    paths = sorted(_notebooks().glob("[0-9][0-9]_*.ipynb"))
+    rows = [
+        (path.stem, table.rstrip("?"), ", ".join(purposes))
+        for path in paths
+        for table, purposes in find_access(path.stem).reads.items()
+    ]
+    return pd.DataFrame(rows, columns=["page", "table", "purposes"])
+
+
+def _notebooks() -> Path:
+    # A report tells the page's process where its notebooks are; by hand they are the repository's.
+    return Path(os.environ.get("JOURNEYBOOK_NOTEBOOKS") or root() / "notebooks")
 
 
 def normalised(name: str) -> str:

@@ -203,22 +203,23 @@ def write(run: Run, name: str, table: ibis.Table | pd.DataFrame, *, sources: Seq
 def consent_note(run: Run, *, purpose: str) -> str:
     """Return in a sentence or two whose rows this page was allowed to read, and what it read from elsewhere."""
     mine = by_hand(run)
-    layer = (
+    besides = (
         f" Run by hand: {', '.join(f'`{name}`' for name in mine)} come from your own layer, `data/manual`, "
         "and not from the last report (`make clean` removes it)."
         if mine
         else ""
     )
+    if run.dataset != "files":
+        besides += " Pseudonyms are made with a key that is published, as these rows are: they hide nobody."
     permitted = _permitted_customers(run, purpose, _date(run, None)) if run.has_ledger else None
     if permitted is None:
-        return (
-            f"This data set has **no consent ledger**: whether anyone permitted this use is not known here.{layer}"
-        )
+        unknown = "This data set has **no consent ledger**: whether anyone permitted this use is not known here."
+        return unknown + besides
     n = permitted.count().execute()
     return (
         f"Rows are read for the purpose `{purpose}`: those of the {n:,} customer ids that permit it as of "
         f"{_date(run, None):%d %B %Y}, unless another record of the same person refuses it; no other customer's."
-        f"{layer}"
+        f"{besides}"
     )
 
 
