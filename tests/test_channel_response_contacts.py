@@ -71,11 +71,16 @@ def test_what_cannot_be_judged_is_left_out_and_counted(few):
     assert "left out" in cr.describe_contacts(contacts).lower()
 
 
-def test_a_sample_is_by_row_and_counted(frame):
-    one, two = (framed(simulated(prefix=prefix), max_rows=500).rows for prefix in ("p", "other"))
-    assert len(one) == 500
-    assert one["row"].tolist() == two["row"].tolist() == sorted(one["row"])
-    assert framed(frame, max_rows=500).n_sampled_out == len(frame) - 500
+def test_a_sample_holds_whole_people_and_nobody_moves_when_one_leaves(frame):
+    n_sample = len(frame) // 3
+    found = framed(frame, max_rows=n_sample)
+    drawn = set(found.rows.person_id)
+    assert len(found.rows) == pytest.approx(n_sample, rel=0.35)
+    assert found.n_sampled_out == len(frame) - len(found.rows)
+    assert set(found.rows["row"]) == set(frame[frame.person_id.isin(drawn)]["row"])
+    left = min(drawn)
+    without = framed(frame[frame.person_id != left], max_rows=n_sample)
+    assert set(without.rows.person_id) == drawn - {left}
 
 
 def test_people_are_numbered_as_they_appear(few):

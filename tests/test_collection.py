@@ -12,7 +12,7 @@ import pytest
 
 from journeybook import collection
 from journeybook.datasets.files import build_files
-from journeybook.tables import PURPOSES
+from journeybook.tables import PURPOSES, standing
 
 AS_OF = datetime(2020, 7, 1)
 
@@ -124,16 +124,95 @@ def test_oddities_are_reported_and_removed_nowhere():
     assert found.counts.n_quarantined.sum() == 0
 
 
-def test_a_mistyped_year_is_reported():
-    many = pd.DataFrame(
+def dated(*days: str, customer: str = "a") -> pd.DataFrame:
+    """Receipts of one customer on some days, each at noon."""
+    at = pd.to_datetime(list(days)) + pd.Timedelta("12h")
+    return pd.DataFrame({"customer_id": customer, "occurred_at": at, "revenue": np.arange(1.0, len(days) + 1)})
+
+
+def far_days(*frames: pd.DataFrame, **asked) -> list[str]:
+    found = collection.collect({"transactions": table(pd.concat(frames, ignore_index=True))}, **asked)
+    aside = found.quarantine.to_pandas()
+    assert set(aside.problem) <= {"is far from all other dates"}
+    return sorted(day[:10] for day in aside.value)
+
+
+DAILY = dated(*(f"{day:%Y-%m-%d}" for day in pd.date_range("2020-01-01", periods=180)))
+DECEMBERS = dated(*(f"{y}-12-{d:02d}" for y in (2019, 2020, 2021) for d in range(1, 25)))
+
+
+@pytest.mark.parametrize(
+    ("rest", "odd"),
+    [
+        (DAILY, "2042-03-01"),
+        (DAILY, "2021-03-01"),
+        (DAILY, "1900-01-01"),
+        (DECEMBERS, "2042-12-03"),
+        (dated("2020-01-01", "2020-01-08"), "2042-01-01"),
+        (dated("2020-01-01", "2020-01-01"), "1970-01-01"),
+    ],
+)
+def test_a_mistyped_year_goes_to_quarantine_with_its_date(rest, odd):
+    assert far_days(rest, dated(odd)) == [odd]
+    assert far_days(rest, dated(odd), first_day="1900-01-01", last_day="2100-01-01") == []
+
+
+def test_two_mistyped_years_do_not_hide_each_other_and_a_sentinel_may_be_common():
+    assert far_days(DAILY, dated("2042-01-01"), dated("1924-01-01")) == ["1924-01-01", "2042-01-01"]
+    assert far_days(DAILY, dated("2042-01-01"), dated("2034-01-01")) == ["2034-01-01", "2042-01-01"]
+    assert far_days(DAILY, dated(*["1900-01-01"] * 60)) == ["1900-01-01"] * 60
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        dated("2020-01-01", "2042-01-01"),
+        dated("2019-03-01", "2020-02-01", "2020-12-24"),
+        DECEMBERS,
+        dated(*(f"{day:%Y-%m-%d}" for day in pd.date_range("2020-01-01", periods=30, freq="7D")), "2020-09-30"),
+        # A shop that opens again after half a year, with more than one receipt.
+        pd.concat([DAILY, dated("2020-12-28"), dated("2020-12-28", customer="b")]),
+        # Half of the rows are of another time: neither half is far.
+        dated("2020-01-01", "2020-01-02", "2030-01-01", "2030-01-02"),
+    ],
+)
+def test_seasons_weeks_and_halves_are_not_far(whole):
+    assert far_days(whole) == []
+
+
+def test_a_date_that_another_table_reaches_is_not_far():
+    later = DAILY.assign(occurred_at=DAILY.occurred_at + pd.Timedelta(days=300), responded=True)
+    alone = pd.concat([DAILY, dated("2021-03-01")], ignore_index=True)
+    found = collection.collect({"transactions": table(alone), "contacts": table(later)})
+    assert found.counts.n_quarantined.sum() == 0
+
+
+def test_a_far_grant_goes_to_quarantine_and_a_far_refusal_holds():
+    said = [(f"c{n}", "analytics", True, "2020-01-01", "2020-01-01") for n in range(20)]
+    typed = ("c1", "analytics", True, "2042-01-01", "2042-01-01")
+    refused = ("c2", "analytics", False, "2042-01-01", "2042-01-01")
+    found = collection.collect({"consents": ledger(*said, typed, refused), "transactions": table(DAILY)})
+    assert found.quarantine.to_pandas().table.tolist() == ["consents"]
+    now = collection.ledger_now(found.accepted)
+    assert now.dates["analytics"] == datetime(2020, 1, 2)
+    permits = standing(found.accepted["consents"], purpose="analytics", as_of=now.dates)
+    refuses = permits.filter(permits.refuses).customer_id.to_pandas().tolist()
+    assert refuses == ["c2"] and permits.permits.sum().execute() == 19
+
+
+def test_a_leaver_hides_and_makes_no_far_date():
+    said = [
+        ("a", "analytics", True, "2020-01-01", "2020-01-01"),
+        ("z", "analytics", False, "2020-01-01", "2020-01-01"),
+    ]
+    leaver = dated("2020-08-15", "2020-10-01", customer="z")
+    found = collection.collect(
         {
-            "customer_id": "a",
-            "occurred_at": pd.to_datetime(["2020-01-01"] * 1999 + ["2102-01-01"]),
-            "revenue": np.arange(2000.0),
+            "transactions": table(pd.concat([DAILY, dated("2020-10-10"), leaver], ignore_index=True)),
+            "consents": ledger(*said),
         }
     )
-    found = collection.collect({"transactions": table(many)})
-    assert found.findings.n_rows.tolist() == [1] and "more than a year after" in found.findings.finding[0]
+    assert "2020-10-10" in {day[:10] for day in found.quarantine.to_pandas().value}
 
 
 def test_masked_rows():
@@ -343,3 +422,10 @@ def test_rows_of_who_permits_nothing_end_here():
     assert found.values.tolist() == [["transactions", 4, 2]]
     assert "2 valid rows" in collection.say_withdrawn(found)
     assert "all valid rows go on" in collection.say_withdrawn(found.assign(n_withdrawn=0))
+
+
+def test_what_a_withdrawal_does_not_reach_is_listed():
+    assert collection.say_outliving([]).startswith("No register")
+    assert "`looks.json`, `models/07_channel_response`: what" in collection.say_outliving(
+        ["looks.json", "models/07_channel_response"]
+    )

@@ -73,7 +73,7 @@ def tables(tmp_path):
         "raw/transactions": receipts, "accepted/transactions": receipts, "clean/transactions": receipts,
         "clean/events": receipts.assign(event="view"), "clean/contacts": receipts.assign(responded=True),
         "refused/customer_records": pd.DataFrame({"row": [1], "customer_id": ["b"], "code": ["c"]}),
-        "quarantine": records, "consents": LEDGER, "people": people, "profiles": profiles,
+        "quarantine": records, "consents": LEDGER, "people": people, "profiles": profiles, "postcodes": profiles,
         "features": pd.DataFrame({"person_id": ["p", "q"], "row": [1, 2]}),
         "segments": pd.DataFrame({"person_id": ["p"], "row": [1], "segment": [0]}), "truth/people": people,
     }  # fmt: skip
@@ -219,7 +219,11 @@ def test_a_page_cannot_forget_its_name(tables):
 
 
 def test_the_postcode_of_a_profile_is_for_third_parties_alone(tables):
-    assert "postcode" in read(open_run(tables, page="04_enrichment"), "profiles", purpose="third_party_enrichment")
+    assert "postcode" in read(
+        open_run(tables, page="04_enrichment"), "postcodes", purpose="third_party_enrichment"
+    )
+    for name in ("profiles", "postcodes"):
+        assert "postcode" not in read(owners_view(tables), name, purpose="analytics").columns
     seen = read(open_run(tables, page="07_channel_response"), "profiles", purpose="personalisation")
     assert set(seen.columns) == {"person_id", "row", "n_records"}
 

@@ -10,6 +10,7 @@ import pytest
 
 from journeybook import enrichment
 from journeybook.datasets.complete_journey import coupon_contacts, transactions
+from journeybook.errors import JourneybookError
 from journeybook.statistics import stream
 
 MONEY = "decimal(18, 4)"
@@ -165,6 +166,16 @@ def test_the_second_count_notices_a_wrong_feature():
     assert enrichment.worst_difference(lines, wrong, n_people=5, n_dates=1).worst > 1e-3
 
 
+def test_a_missing_a_doubled_and_an_early_snapshot_are_counted():
+    lines = receipts([("ann", "2026-01-10", 5), ("bob", "2026-03-10", 5), ("cem", "2026-03-10", -5)])
+    features = snapshots(lines, DATES)
+    assert enrichment.misplaced_snapshots(lines, features, as_of_dates=DATES) == 0
+    assert enrichment.misplaced_snapshots(lines, features.filter(ibis._.row > 1), as_of_dates=DATES) == 1
+    assert enrichment.misplaced_snapshots(lines, features.union(features), as_of_dates=DATES) == 5
+    early = features.mutate(person_id=ibis.literal("bob"))
+    assert enrichment.misplaced_snapshots(lines, early.filter(ibis._.row == 1), as_of_dates=DATES) == 1 + 5
+
+
 def test_a_snapshot_is_the_same_without_the_future():
     lines = shoppers()
     features = snapshots(lines, DATES)
@@ -242,19 +253,18 @@ def test_shares_of_departments_are_those_of_the_revenue_and_chosen_before_the_fi
     assert frame.n_products.item() == 3
 
 
-def test_people_beyond_the_limit_are_drawn_without_their_ids():
+def test_people_beyond_the_limit_are_drawn_by_a_hash_and_guests_stay():
     lines = shoppers(n_people=40)
     some = enrichment.limit_people(lines, max_people=10)
-    assert some.person_id.nunique().execute() == 10
-    assert (
-        some.count(where=some.person_id.isnull()).execute()
-        == lines.count(where=lines.person_id.isnull()).execute()
-    )
-    renamed = lines.mutate(person_id=lines.person_id.hexdigest("md5"))
-    again = enrichment.limit_people(renamed, max_people=10)
-    assert sorted(some.to_pandas()["row"]) == sorted(again.to_pandas()["row"])
+    people = set(some.to_pandas().person_id.dropna())
+    assert 3 <= len(people) <= 20
+    n_guest_lines = lines.count(where=lines.person_id.isnull()).execute()
+    assert some.count(where=some.person_id.isnull()).execute() == n_guest_lines
+    left = min(people)
+    without = enrichment.limit_people(lines.filter(lines.person_id.fill_null("") != left), max_people=10)
+    assert set(without.to_pandas().person_id.dropna()) == people - {left}
     assert enrichment.limit_people(lines, max_people=1000) is lines
-    with pytest.raises(ValueError, match="max_people is 0"):
+    with pytest.raises(JourneybookError, match="sample of 0"):
         enrichment.limit_people(lines, max_people=0)
 
 
@@ -270,7 +280,8 @@ RELEASES = {
 def monthly():
     people = [("ann", "A"), ("bob", "B"), ("cem", "C"), ("dee", None)]
     lines = receipts([(person, "2026-01-10", 5) for person, _ in people])
-    places = ibis.memtable(pd.DataFrame(people[:3], columns=["person_id", "postcode"]))
+    places = pd.DataFrame(people[:3], columns=["person_id", "postcode"]).assign(known_from=datetime(2025, 1, 1))
+    places = ibis.memtable(places)
     return snapshots(lines, DATES), places
 
 
@@ -292,6 +303,28 @@ def test_attributes_count_from_their_release_on():
         [4, 3, 2],
         [4, 3, 2],
     ]
+
+
+def test_a_postcode_counts_from_the_day_after_it_was_recorded():
+    features, _ = monthly()
+    moves = [("ann", "A", datetime(2025, 1, 1)), ("ann", "B", DATES[1]), ("bob", "B", datetime(2026, 6, 30, 23))]
+    places = ibis.memtable(pd.DataFrame(moves, columns=["person_id", "postcode", "known_from"]))
+    joined = enrichment.join_third_party(features, ibis.memtable(RELEASES), places=places)
+    frame = collected(joined).set_index(["person_id", "as_of"])
+    assert frame.income.loc["ann"].tolist() == [10.0, 11.0, 20.0]
+    assert frame.income.loc["bob"].isna().tolist() == [True, True, False]
+    assert len(frame) == 12
+    assert enrichment.coverage(joined, places=places).n_with_postcode.tolist() == [1, 1, 2]
+    assert enrichment.wrong_attributes(joined, ibis.memtable(RELEASES), places=places) == 0
+
+
+def test_a_join_with_the_last_release_or_the_last_postcode_is_noticed():
+    features, places = monthly()
+    releases = ibis.memtable(RELEASES)
+    last = ibis.memtable(pd.DataFrame(RELEASES).assign(as_of=datetime(2025, 1, 1)).iloc[1:])
+    joined = enrichment.join_third_party(features, last, places=places)
+    # Ann has 11 for 10 at first, Bob two values and a mark too early, Cem two and a mark on each of three dates.
+    assert enrichment.wrong_attributes(joined, releases, places=places) == 1 + 3 + 9
 
 
 def test_two_rows_of_one_person_and_date_do_not_double_the_person():

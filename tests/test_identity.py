@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from datetime import datetime
 from pathlib import Path
 
 import ibis
@@ -361,6 +362,24 @@ def test_the_latest_value_survives():
     assert (first.postcode, first.birth_decade, first.updated_at) == ("new", 1970, pd.Timestamp("2017-03-01"))
     assert pd.isna(second.postcode)
     assert pd.isna(second.birth_decade)
+
+
+def test_postcodes_count_from_their_record_on_and_undated_ones_from_the_last_day():
+    people = pd.DataFrame({"customer_id": ["a", "b", "c"], "person_id": ["P", "P", "Q"], "row": [1, 2, 3]})
+    records = table(
+        customer_id=["a", "b", "b", "b", "a", "c"],
+        postcode=["late", "early", "same moment", None, "undated", "undated"],
+        updated_at=pd.to_datetime(["2017-03-01", "2017-01-01", "2017-01-01", "2017-02-01", None, None]),
+    )
+    found = identity.postcode_history(records, people, data_end=datetime(2018, 1, 1))
+    # P has dated records, so that the undated one says nothing.
+    assert found[["person_id", "postcode", "row"]].to_numpy().tolist() == [
+        ["P", "same moment", 1], ["P", "late", 2], ["Q", "undated", 3],
+    ]  # fmt: skip
+    assert found.known_from.tolist() == list(pd.to_datetime(["2017-01-01", "2017-03-01", "2017-12-31"]))
+    assert len(identity.postcode_history(records, people, data_end=None)) == 2
+    bare = records.drop("updated_at", "postcode")
+    assert identity.postcode_history(bare, people, data_end=None).empty
 
 
 def test_a_refusal_reaches_the_other_records_of_a_person_and_merges_nothing():

@@ -375,11 +375,79 @@ def test_the_unscaled_feature_decides_alone():
     assert plain.agreement_with_column > 0.95 > 0.5 > plain.agreement_with_segments
 
 
-def test_planted_groups_are_found_with_one_feature_too():
-    values = stream(6, "one").standard_normal((300, 1))
-    found = segmentation.planted_groups(values, n_planted=3, max_groups=5, n_people=400, rng=stream(1, "planted"))
-    assert (found.n_found, found.n_found_in_normal, found.n_found_in_uniform) == (3, 1, 1)
-    assert found.agreement > 0.95
+def detected(n_features: int, *, n_repeats: int = 2, n_people: int = 300) -> pd.DataFrame:
+    values = stream(6, "cloud").standard_normal((n_people, n_features))
+    return segmentation.detection(
+        values, n_references=5, n_splits=3, n_repeats=n_repeats, rng=stream(1, "planted")
+    )
+
+
+def test_planted_groups_are_found_with_one_feature():
+    found = detected(1)
+    assert found[["n_features", "distance", "n_found"]].to_numpy().tolist() == [[1, 6, 2], [1, 0, 0]]
+    assert found["low"].iloc[0] < 1 == found["high"].iloc[0]
+
+
+@pytest.mark.slow
+def test_groups_in_one_of_fifteen_features_are_missed_and_those_in_all_are_found():
+    """At least 16 of 20 in every feature, at most 4 of 20 in one: far from each other by any error."""
+    found = detected(15, n_repeats=20, n_people=500).set_index(["n_features", "distance"])["n_found"]
+    assert found[15, 6.0] >= 16 and found[1, 8.0] <= 4 and found[15, 0.0] <= 2
+
+
+def test_the_verdict_says_what_it_could_not_have_seen():
+    few = pd.DataFrame(
+        {"n_features": [1, 9, 9], "distance": [8.0, 2.0, 0.0], "n_found": [0, 4, 0], "n_repeats": 4,
+         "low": [0.0, 0.51, 0.0], "high": [0.49, 1.0, 0.49]}
+    )  # fmt: skip
+    cloud = counted(stream(1, "cloud").standard_normal((500, 3)))
+    said = segmentation.count_sentence(cloud, n_segments=2, power=few)
+    assert "8 sd apart in 1 of 9 features 0 times, 2 sd apart in every feature 4 times" in said
+    assert "fewer than 49%" in said and "does not rule out" in said
+    seen = few.assign(n_found=4, high=1.0)
+    assert "does not rule out" not in segmentation.count_sentence(cloud, n_segments=2, power=seen)
+
+
+# --- segments of past dates and witnesses ----------------------------------------------------------------------
+
+
+def dated(features: pd.DataFrame) -> pd.DataFrame:
+    told = ["recency_days", "revenue_28d", "mean_basket"]
+    return segmentation.segments_of_each_date(features, columns=told, found=segmented(features), seed=1)
+
+
+def test_segments_of_a_past_date_are_the_same_without_what_came_later():
+    features = grouped(moving_share=0.2)
+    drifting = features["recency_days"] * (1 + 0.2 * (features["as_of"] > MONTHS[2]))
+    features = features.assign(recency_days=drifting)
+    whole, cut = dated(features), dated(features[features["as_of"] <= MONTHS[2]])
+    assert whole.columns.tolist() == ["person_id", "as_of", "segment", "fitted_as_of", "retrospective", "row"]
+    assert whole["row"].tolist() == features["row"].tolist()
+    early = whole[whole["as_of"] <= MONTHS[2]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(early, cut)
+    assert (whole["fitted_as_of"] == whole["as_of"]).all() and not whole["retrospective"].any()
+    last = segmented(features).assignments
+    at_end = (whole["as_of"] == MONTHS[4]).to_numpy()
+    assert (whole["segment"][at_end] == last["segment"][at_end]).all()
+
+
+def test_a_date_with_too_few_people_takes_a_later_model_and_says_so():
+    features = grouped(100)
+    features = features[(features["as_of"] > MONTHS[0]) | features["person_id"].isin(["p0", "p1"])]
+    found = dated(features)
+    assert found["retrospective"].sum() == 2 and found["fitted_as_of"].iloc[0] == MONTHS[4]
+    assert "On 1 date too little" in segmentation.dated_sentence(found, segmented(features))
+
+
+@pytest.mark.parametrize("n_quantiles", [2, 5, 7])
+def test_scores_of_whole_numbers_are_those_of_ranks(n_quantiles):
+    from journeybook.segmentation.segments import _quantile_score
+    from journeybook.segmentation.witnesses import _scored
+
+    values = pd.Series(stream(1, "ties").integers(0, 12, 83).astype(float)).where(lambda v: v != 5)
+    for turned in (False, True):
+        ranked = _quantile_score(-values.to_numpy() if turned else values.to_numpy(), n_quantiles)
+        assert ranked.tolist() == _scored(values, n_quantiles, turned)
 
 
 def test_the_sentences_follow_the_figures():
@@ -387,9 +455,10 @@ def test_the_sentences_follow_the_figures():
     found = segmented(features)
     values = segmentation.matrix(segmentation.last_snapshot(features), preparation=found.preparation)
     count = counted(values)
-    assert "support 3 groups" in segmentation.count_sentence(count, n_segments=3)
+    power = detected(2, n_repeats=1)
+    assert "support 3 groups" in segmentation.count_sentence(count, n_segments=3, power=power)
     cloud = counted(stream(1, "cloud").standard_normal((500, 3)))
-    assert "one cloud" in segmentation.count_sentence(cloud, n_segments=cloud.n_slices)
+    assert "one cloud" in segmentation.count_sentence(cloud, n_segments=cloud.n_slices, power=power)
     nothing = segmentation.structureless(values, n_clusters=3, n_clouds=3, rng=stream(1, "n"))
     moves = moved(found.assignments)
     again = segmentation.refit_each_snapshot(features, found=found, since=MONTHS[0], rng=stream(1, "refit"))
@@ -397,4 +466,5 @@ def test_the_sentences_follow_the_figures():
     figures = segmentation.headline_figures(count, found, nothing, moves, again, plain)
     assert figures["n_groups_supported"] == 3 and figures["stay_share"] == 1
     assert all(np.isfinite(value) for value in figures.values())
-    assert "**3 groups**" in segmentation.summary(count, found, nothing, moves, data_is="SIMULATED")
+    said = segmentation.summary(count, found, nothing, moves, power=power, data_is="SIMULATED")
+    assert "**3 groups**" in said

@@ -2,7 +2,6 @@
 
 import json
 import stat
-from datetime import datetime
 
 import ibis
 import pandas as pd
@@ -57,7 +56,6 @@ def make_run(tmp_path):
             path = tmp_path / f"{name}.parquet"
             store(connection, ibis.memtable(frame), path, about={"provenance": "SIMULATED"})
         described = {"dataset": "journey_demo", "seed": 1, "scale": 1.0, "timezone": "UTC"}
-        described |= {"as_of": "2018-01-01T00:00:00", "ledger_as_of": "2018-01-01T00:00:00"}
         described["tables"] = {name: {} for name in tables}
         (tmp_path / "dataset.json").write_text(json.dumps(described))
         return owners_view(tmp_path)
@@ -246,7 +244,3 @@ def test_the_same_rows_give_the_same_file(tmp_path):
 def test_raw_is_given_as_collected(make_run):
     run = make_run({"raw/transactions": receipts("a", "b"), "consents": ledger(("a", False, 1, 1, None))})
     assert raw(run, "transactions").count().execute() == 2
-
-
-def test_every_date_of_the_run_is_a_moment(make_run):
-    assert make_run({}).as_of == datetime(2018, 1, 1)

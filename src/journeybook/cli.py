@@ -1,4 +1,4 @@
-"""The command line: run, check, params, data, score, compare, key."""
+"""The command line: run, check, params, data, score, compare, erase, key."""
 
 import argparse
 import os
@@ -125,6 +125,14 @@ def _score(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _erase(arguments: argparse.Namespace) -> int:
+    from journeybook.report.erasing import erase
+
+    for line in erase(arguments.customer, out=arguments.out):
+        print(line)
+    return 0
+
+
 def _parameters(arguments: argparse.Namespace) -> "RunParameters":
     from journeybook.report.pages import discover
     from journeybook.report.params import read_parameters
@@ -194,6 +202,13 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--input", type=Path, required=True, metavar="FILE", help="CSV or Parquet with its columns")
     score.add_argument("--output", type=Path, metavar="FILE", help="CSV or Parquet; default the screen, as CSV")
     score.set_defaults(do=_score)
+
+    erase = commands.add_parser(
+        "erase", parents=[debug], allow_abbrev=False, help="remove a person from a run's tables and models"
+    )
+    erase.add_argument("--customer", required=True, metavar="ID", help="an id of the person, in any table")
+    erase.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")
+    erase.set_defaults(do=_erase)
 
     key = commands.add_parser(
         "key", parents=[debug], allow_abbrev=False, help="make a key for the pseudonyms, or change the one in use"

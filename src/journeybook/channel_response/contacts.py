@@ -7,6 +7,8 @@ import ibis
 import numpy as np
 import pandas as pd
 
+from journeybook.tables import in_sample, sample_share
+
 OUTCOMES = ("opened", "clicked", "value")
 """Canonical columns that are known only after the contact."""
 
@@ -80,7 +82,8 @@ def contact_frame(contacts: ibis.Table, features: ibis.Table | None, *, max_rows
     Args:
         contacts: Canonical contacts, with a unique `row`; every column that is not canonical is a feature.
         features: Snapshots by (person_id, as_of), each made from rows before `as_of`; None to use none.
-        max_rows: Contacts taken into memory; beyond it a sample by a hash of `row`.
+        max_rows: Contacts taken into memory at most, but for chance; beyond it whole people are drawn by a keyed
+            hash of each (`tables.in_sample`), contacts without a person one by one.
 
     Raises:
         ValueError: A column is missing, no contact is left, or `responded` is not 0 or 1.
@@ -88,8 +91,6 @@ def contact_frame(contacts: ibis.Table, features: ibis.Table | None, *, max_rows
     for needed in ("row", "responded"):
         if needed not in contacts.columns:
             raise ValueError(f"contacts have no column {needed!r}; found {', '.join(contacts.columns)}.")
-    if max_rows < 1:
-        raise ValueError(f"max_rows must be at least 1, got {max_rows}.")
     n_read = _count(contacts)
     # Contacts some of which have no time cannot be put in order: they are all taken as untimed.
     if "occurred_at" in contacts.columns and _count(contacts.filter(contacts.occurred_at.isnull())) > 0:
@@ -107,9 +108,10 @@ def contact_frame(contacts: ibis.Table, features: ibis.Table | None, *, max_rows
     n_known = _count(table)
     if n_known == 0:
         raise ValueError(f"contacts hold no row whose outcome is known; {n_read} rows were read.")
-    if n_known > max_rows:
-        ranked = table.mutate(_rank=(table.row * 2654435761) % 4294967296)
-        table = ranked.order_by(["_rank", "row"]).limit(max_rows).drop("_rank")
+    person = table.person_id if "person_id" in table.columns else ibis.null("string")
+    share = sample_share(n_known, at_most=max_rows)
+    table = table.filter(in_sample(person, table.row, share=share, name="contacts"))
+    n_taken = n_known if share == 1 else _count(table)
     snapshot: tuple[str, ...] = ()
     if features is not None and has_history:
         table, snapshot = _with_snapshot(table, features)
@@ -121,7 +123,7 @@ def contact_frame(contacts: ibis.Table, features: ibis.Table | None, *, max_rows
         n_read=n_read,
         n_cut_off=n_read - n_kept,
         n_unknown=n_kept - n_known,
-        n_sampled_out=max(0, n_known - max_rows),
+        n_sampled_out=n_known - n_taken,
     )
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
 from journeybook.channel_response.models import ResponseModel
 from journeybook.channel_response.splits import Split
-from journeybook.tables import PURPOSES, Run, permitted_at
+from journeybook.tables import PURPOSES, Run, permitted_at, permitted_people
 
 PRICE_SHARES = (0.0, 0.01, 0.03, 0.1)
 """Prices of a message, as shares of the value of a response, that are shown where no costs are given."""
@@ -124,15 +124,16 @@ def permitted_channels(run: Run, contacts: ContactFrame) -> dict[str, np.ndarray
     if not run.has_ledger:
         return None
     rows = contacts.rows
-    asked = pd.DataFrame(
-        {
-            "person_id": rows["person_id"] if contacts.has_people else None,
-            "occurred_at": rows["occurred_at"] if contacts.has_times else run.ledger_as_of,
-        },
-        index=rows.index,
-    ).astype({"person_id": "str", "occurred_at": "datetime64[us]"})
+    people = rows["person_id"] if contacts.has_people else pd.Series(None, index=rows.index, dtype="str")
+    asked = pd.DataFrame({"person_id": people.astype("str"), "occurred_at": rows.get("occurred_at")})
+
+    def permitted(purpose: str) -> np.ndarray:
+        if contacts.has_times:
+            return permitted_at(run, asked.astype({"occurred_at": "datetime64[us]"}), purpose=purpose)
+        return people.isin(permitted_people(run, purpose=purpose).person_id.to_pandas()).to_numpy()
+
     return {
-        name: permitted_at(run, asked, purpose=f"marketing_{name}")
+        name: permitted(f"marketing_{name}")
         if f"marketing_{name}" in PURPOSES
         else np.zeros(len(rows), dtype=bool)
         for name in contacts.channels

@@ -38,7 +38,6 @@ from journeybook.cleaning.sentences import (
 from journeybook.cleaning.stage import PASSED_THROUGH, Cleaning, clean_tables
 from journeybook.cleaning.transactions import clean_transactions, revenue_fence
 from journeybook.cleaning.witness import (
-    STUDY_LINES,
     count_altered,
     count_unlike,
     distinct_values,
@@ -52,7 +51,6 @@ from journeybook.cleaning.witness import (
 __all__ = [
     "METHODS",
     "PASSED_THROUGH",
-    "STUDY_LINES",
     "Cells",
     "Cleaned",
     "Cleaning",

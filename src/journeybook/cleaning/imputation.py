@@ -11,6 +11,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import StandardScaler
 
 from journeybook.cleaning.missing import customer_figures
+from journeybook.tables import in_sample, sample_share
 
 METHODS = ("mean", "median", "random_cell", "nearest_5", "regression", "donor")
 MECHANISMS = ("at_random", "low_values")
@@ -29,7 +30,7 @@ class Cells:
         frame: One row a customer or unit, numeric, without a missing value.
         column: Column whose cells are hidden; the others help to fill them in.
         source: What the rows are, in a few words.
-        n_all: Rows there were before every k-th was taken.
+        n_all: Rows there were before some were drawn.
         table: Table the numbers are from; None where this data set has too few, and they are simulated.
     """
 
@@ -166,7 +167,7 @@ def numeric_cells(tables: Mapping[str, ibis.Table], *, max_rows: int, rng: np.ra
 
     Args:
         tables: Accepted table by name.
-        max_rows: Rows to bring into pandas at most; beyond it every k-th.
+        max_rows: Rows to bring into pandas at most, but for chance; beyond it people are drawn by a hash of each.
         rng: Chance of the simulated numbers.
     """
     if "transactions" in tables:
@@ -187,8 +188,9 @@ def numeric_cells(tables: Mapping[str, ibis.Table], *, max_rows: int, rng: np.ra
         if len(numeric) < 2:
             continue
         n_all = int(table.count().execute())
-        placed = table.mutate(place=ibis.row_number().over(order_by=table.row))
-        rows = placed.filter(placed.place % max(1, -(-n_all // max_rows)) == 0).order_by("row")
+        person = table.customer_id if "customer_id" in table.columns else ibis.null("string")
+        share = sample_share(n_all, at_most=max_rows)
+        rows = table.filter(in_sample(person, table.row, share=share, name="cells")).order_by("row")
         cells = _varying(rows.select(*numeric).to_pandas().astype(float).dropna())
         if len(cells) >= _FEWEST_ROWS and cells.shape[1] >= 2:
             return Cells(cells, str(cells.nunique().idxmax()), f"rows of {name}", n_all, name)

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from journeybook.tables import in_sample, sample_share
+
 # Words that stand for a missing value. `none` is not one of them: no children is an answer.
 PLACEHOLDERS = ("", "-", "?", "n/a", "unknown", "null", "not available")
 
@@ -54,8 +56,8 @@ def customer_figures(transactions: ibis.Table, *, max_customers: int) -> pd.Data
 
     Args:
         transactions: Receipt lines; guests are left out.
-        max_customers: Customers to bring at most; beyond it every k-th by first appearance, so that the sample
-            does not depend on any id. At least 2.
+        max_customers: Customers to bring at most, but for chance; beyond it they are drawn by a hash of each
+            (`tables.in_sample`). At least 2.
 
     Returns:
         `customer_id`, `spend` (currency), `n_lines`, `n_moments` (distinct times of purchase), `days_active`
@@ -75,15 +77,14 @@ def customer_figures(transactions: ibis.Table, *, max_customers: int) -> pd.Data
         first_at=known.occurred_at.min(),
         last_at=known.occurred_at.max(),
     )
-    n_customers = int(figures.count().execute())
-    step = max(1, -(-n_customers // max_customers))
-    figures = figures.mutate(place=ibis.row_number().over(order_by=figures.first_row))
-    frame = figures.filter(ibis._.place % step == 0).order_by("first_row").to_pandas()
+    share = sample_share(int(figures.count().execute()), at_most=max_customers)
+    drawn = in_sample(figures.customer_id, figures.first_row, share=share, name="customers")
+    frame = figures.filter(drawn).order_by("first_row").to_pandas()
     day = pd.Timedelta(days=1)
     frame = frame.assign(
         days_active=(frame.last_at - frame.first_at) / day, days_silent=(frame.last_at.max() - frame.last_at) / day
     )
-    return frame.drop(columns=["first_row", "first_at", "last_at", "place"])
+    return frame.drop(columns=["first_row", "first_at", "last_at"])
 
 
 def presence_by_spend(tables: Mapping[str, ibis.Table], *, level: float, max_customers: int) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """01 Collection: which rows were collected, which of them are valid, and who permits what.
 
 rows.py       accepted or in quarantine, and what is odd
+far.py        dates far from all others
 consents.py   the ledger over time, what it opens, the same counted by hand
 pitfalls.py   a yes for ever; types left to be guessed
 witnesses.py  what the page is held against
@@ -9,8 +10,10 @@ words.py      sentences and headline figures that stay true for other data
 
 from journeybook.collection.consents import (
     ConsentHistory,
+    LedgerNow,
     consent_history,
     count_permits,
+    ledger_now,
     open_rows,
     recount_ledger,
     unpermitted,
@@ -24,6 +27,7 @@ from journeybook.collection.words import (
     say_consent,
     say_findings,
     say_in_short,
+    say_outliving,
     say_rows,
     say_sends,
     say_use,
@@ -33,6 +37,7 @@ from journeybook.collection.words import (
 __all__ = [
     "Collection",
     "ConsentHistory",
+    "LedgerNow",
     "Pitfall",
     "check_ledger",
     "check_planted",
@@ -44,6 +49,7 @@ __all__ = [
     "consent_pitfall",
     "count_permits",
     "find_pitfall",
+    "ledger_now",
     "mask",
     "masked_rows",
     "metrics",
@@ -52,6 +58,7 @@ __all__ = [
     "say_consent",
     "say_findings",
     "say_in_short",
+    "say_outliving",
     "say_rows",
     "say_sends",
     "say_use",

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import reduce
 
 import ibis
 import pandas as pd
 
-from journeybook.tables import PURPOSES, keep_permitted, standing, unpermitted_sends
+from journeybook.tables import PURPOSES, keep_permitted, last_times, ledger_dates, standing, unpermitted_sends
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +25,34 @@ class ConsentHistory:
 
     shares: pd.DataFrame
     decisions: pd.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class LedgerNow:
+    """The ledger as it stands today.
+
+    Attributes:
+        ledger: Accepted decisions; a refusal made later than `as_of` is set just before it, for it holds.
+        dates: The date as of which each purpose is asked (`tables.ledger_dates`).
+        as_of: The latest of them.
+    """
+
+    ledger: ibis.Table
+    dates: dict[str, datetime]
+    as_of: datetime
+
+
+def ledger_now(accepted: Mapping[str, ibis.Table]) -> LedgerNow | None:
+    """Return the ledger and the dates that those who permit something set; None where there is no ledger."""
+    if "consents" not in accepted:
+        return None
+    ledger = accepted["consents"]
+    dates = ledger_dates(ledger, last_times(accepted))
+    as_of = max(dates.values())
+    just_before = ibis.timestamp(as_of - timedelta(seconds=1))
+    late = ~ledger.granted & (ledger.occurred_at > just_before)
+    held = ledger.mutate(occurred_at=ibis.ifelse(late, just_before, ledger.occurred_at))
+    return LedgerNow(ledger=held, dates=dates, as_of=as_of)
 
 
 def consent_history(ledger: ibis.Table, *, as_of: datetime, max_dates: int = 36) -> ConsentHistory:
@@ -128,7 +156,7 @@ def open_rows(accepted: Mapping[str, ibis.Table], *, as_of: datetime) -> pd.Data
     return pd.DataFrame(rows, columns=columns)
 
 
-def withdrawn_rows(accepted: Mapping[str, ibis.Table], *, as_of: datetime) -> pd.DataFrame:
+def withdrawn_rows(accepted: Mapping[str, ibis.Table], *, as_of: Mapping[str, datetime]) -> pd.DataFrame:
     """Return how many valid rows end on this page, because their customer permits nothing at all.
 
     Returns:

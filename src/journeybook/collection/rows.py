@@ -9,6 +9,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from journeybook.collection.far import near_dates
 from journeybook.tables import PURPOSES, Schema, schema_of
 
 # Ids that one table takes from another.
@@ -52,8 +53,8 @@ def collect(
 
     Args:
         tables: Raw tables by name, each with a unique `row`.
-        first_day: First day a row may be of; None is any.
-        last_day: Last day a row may be of; None is any.
+        first_day: First day a row may be of; None is any that is not far from all others (see `far`).
+        last_day: Last day a row may be of; None likewise.
 
     Returns:
         The rows, and the counts, which add up: n_collected = n_accepted + n_quarantined.
@@ -67,6 +68,10 @@ def collect(
     if low and high and high < low:
         raise ValueError(f"first_day is {first_day} and last_day is {last_day}: first_day must not be later.")
     marked = {name: _mark(name, table, low=low, high=high) for name, table in sorted(tables.items())}
+    valid = {name: table.filter(table.problem_.isnull()) for name, table in marked.items()}
+    near = near_dates(valid, first_given=low is not None, last_given=high is not None)
+    for (name, column), span in near.items():
+        marked[name] = _set_far_aside(marked[name], name, column, span)
     if "consents" in marked:
         marked["consents"] = _doubt_unread_refusals(marked["consents"])
     accepted = {name: _accepted(name, table) for name, table in marked.items()}
@@ -188,6 +193,24 @@ def _rules(schema: Schema, table: ibis.Table, *, low: datetime | None, high: dat
     return rules
 
 
+def _set_far_aside(
+    marked: ibis.Table, name: str, column: str, span: tuple[datetime | None, datetime | None]
+) -> ibis.Table:
+    """Mark rows whose date is far from all others; a refusal holds whatever its date."""
+    first, before = span
+    at, far = marked[column], ibis.literal(False)
+    far = far if first is None else far | (at < first)
+    far = far if before is None else far | (at >= before)
+    far = far.fill_null(False) & marked.problem_.isnull()
+    if name == "consents":
+        far &= marked.granted
+    return marked.mutate(
+        column_=ibis.ifelse(far, column, marked.column_),
+        problem_=ibis.ifelse(far, "is far from all other dates", marked.problem_),
+        value_=ibis.ifelse(far, at.cast("string"), marked.value_),
+    )
+
+
 def _doubt_unread_refusals(ledger: ibis.Table) -> ibis.Table:
     """Set aside, with a decision that cannot be read and may be a refusal, the customer's others on that purpose.
 
@@ -271,17 +294,8 @@ def _find(accepted: Mapping[str, ibis.Table]) -> pd.DataFrame:
         if "customer_id" in table.columns and "consents" in accepted and name != "consents":
             silent = table.filter(table.customer_id.notnull()).anti_join(accepted["consents"], "customer_id")
             note(name, "customer without any decision in the ledger (never read)", silent, "customer_id")
-        if "occurred_at" in table.columns:
-            note(name, "more than a year after all but one row in a thousand", _far(table))
         if {"occurred_at", "recorded_at"} <= set(table.columns):
             note(name, "recorded before it was decided", table.filter(table.recorded_at < table.occurred_at))
         if {"occurred_at", "expires_at"} <= set(table.columns):
             note(name, "ends before it begins", table.filter(table.expires_at <= table.occurred_at))
     return pd.DataFrame(found, columns=["table", "finding", "n_rows", "n_values"]).astype({"n_values": "Int64"})
-
-
-def _far(table: ibis.Table) -> ibis.Table:
-    """Return rows whose time lies far behind the others', as a mistyped year does."""
-    seconds = table.occurred_at.epoch_seconds()
-    limit = table.aggregate(limit=seconds.quantile(0.999) + 366 * 86_400)
-    return table.filter(seconds > limit.as_scalar())

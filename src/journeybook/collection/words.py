@@ -1,5 +1,7 @@
 """Sentences of the page, computed, that stay true for other data."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from journeybook.collection.consents import ConsentHistory
@@ -52,6 +54,18 @@ def say_consent(decisions: pd.DataFrame | None) -> str:
             f"permit `{least.purpose}`, the most and the least of all purposes"
         )
     return f"As of the last day, {span}; {withdrawn} an earlier yes."
+
+
+def say_outliving(names: Sequence[str]) -> str:
+    """Say what an earlier run left behind that a withdrawal does not reach."""
+    if not names:
+        return "No register, saved model or release of an earlier run is here."
+    listed = ", ".join(f"`{name}`" for name in names)
+    return (
+        f"From an earlier run there are {listed}: what they were made of may hold people who have left since. "
+        "This run makes models and releases anew where their pages run; a registered look stays. "
+        "`journeybook erase --customer ID` removes a person from what is there."
+    )
 
 
 def say_withdrawn(withdrawn: pd.DataFrame) -> str:

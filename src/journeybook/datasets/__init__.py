@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import ibis
@@ -10,7 +9,6 @@ from ibis.backends.duckdb import Backend
 
 from journeybook.datasets.sequences import read_sessions
 from journeybook.errors import JourneybookError
-from journeybook.tables import schema_of
 
 __all__ = ["DATASETS", "build_dataset", "read_sessions"]
 
@@ -71,12 +69,10 @@ def _check_timezone(dataset: str, given: str, needed: str) -> None:
 
 
 def _describe(connection: Backend, folder: Path, *, dataset: str, seed: int, scale: float, timezone: str) -> None:
-    """Write `dataset.json`: what the tables are, and the dates up to which they reach."""
-    tables, last_row, last_decision = {}, None, None
+    """Write `dataset.json`: what the tables are."""
+    tables = {}
     for path in sorted((folder / "raw").glob("*.parquet")):
         table = connection.read_parquet(path)
-        schema = schema_of(path.stem)
-        assert schema is not None, path.stem
         about = dict(
             connection.con.execute(
                 "SELECT decode(key), decode(value) FROM parquet_kv_metadata(?)", [str(path)]
@@ -88,27 +84,11 @@ def _describe(connection: Backend, folder: Path, *, dataset: str, seed: int, sca
             "provenance": about["provenance"],
             "source": about["source"],
         }
-        times = [c for c in ("occurred_at", "recorded_at") if c in table.columns]
-        latest = [table[c].max().execute() for c in times]
-        latest = [moment.to_pydatetime() for moment in latest if moment is not None and moment == moment]
-        if schema.name == "consents":
-            last_decision = max(latest, default=None)
-        else:
-            last_row = max([*latest, *([last_row] if last_row else [])], default=None)
-    both = [moment for moment in (last_row, last_decision) if moment is not None]
     described = {
         "dataset": dataset,
         "seed": seed,
         "scale": scale,
         "timezone": timezone,
-        "as_of": _midnight_after(last_row),
-        "ledger_as_of": _midnight_after(max(both, default=None)),
         "tables": tables,
     }
     (folder / "dataset.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-
-
-def _midnight_after(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    return (moment.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)).isoformat()

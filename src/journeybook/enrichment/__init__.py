@@ -14,6 +14,7 @@ from journeybook.enrichment.leak import (
 )
 from journeybook.enrichment.snapshots import (
     feature_snapshots,
+    first_receipt,
     largest_groups,
     last_date,
     limit_people,
@@ -26,10 +27,17 @@ from journeybook.enrichment.summary import (
     say_leak,
     say_snapshots,
 )
-from journeybook.enrichment.third_party import MatchTruth, coverage, join_third_party, match_truth
+from journeybook.enrichment.third_party import (
+    MatchTruth,
+    coverage,
+    join_third_party,
+    match_truth,
+    wrong_attributes,
+)
 from journeybook.enrichment.totals import (
     Recount,
     greatest_difference,
+    misplaced_snapshots,
     recount,
     snapshots_hold,
     study_holds,
@@ -45,6 +53,7 @@ __all__ = [
     "coupon_examples",
     "coverage",
     "feature_snapshots",
+    "first_receipt",
     "features_by_date",
     "greatest_difference",
     "join_third_party",
@@ -54,6 +63,7 @@ __all__ = [
     "leak_trial",
     "limit_people",
     "match_truth",
+    "misplaced_snapshots",
     "next_purchase_examples",
     "recount",
     "say_coverage",
@@ -65,4 +75,5 @@ __all__ = [
     "tells_hours",
     "totals_by_date",
     "worst_difference",
+    "wrong_attributes",
 ]

@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 
 import ibis
 
+from journeybook.errors import JourneybookError
+from journeybook.tables import in_sample, sample_share
+
 # Line types (page 02) that are not a purchase; a basket of nothing else counts as none.
 NOT_PURCHASES = ("return", "empty")
 
@@ -42,6 +45,18 @@ def snapshot_dates(first_at: datetime, *, last: datetime, max_snapshots: int) ->
         dates.append(month)
         month = (month - timedelta(days=1)).replace(day=1)
     return sorted(set(dates))[-max_snapshots:]
+
+
+def first_receipt(transactions: ibis.Table, *, purpose: str) -> datetime:
+    """Return the time of the first row.
+
+    Raises:
+        JourneybookError: There is no row that the purpose may read.
+    """
+    first = transactions.occurred_at.min().to_pyarrow().as_py()
+    if first is None:
+        raise JourneybookError(f"no row of 'transactions' may be read for {purpose!r}: nobody permits it.")
+    return first
 
 
 def last_date(run_as_of: datetime, *, as_of: str | None) -> datetime:
@@ -100,25 +115,21 @@ def largest_groups(
 
 
 def limit_people(transactions: ibis.Table, *, max_people: int) -> ibis.Table:
-    """Keep the receipts of at most `max_people` people, chosen by a hash of their first row, and of all guests.
+    """Keep the receipts of about `max_people` people, drawn by a keyed hash of each, and of all guests.
 
     Args:
         transactions: Clean receipt lines with `person_id`.
-        max_people: People to keep, at least 1.
+        max_people: People to keep at most, but for chance (see `tables.sample_share`); at least 1.
 
     Raises:
-        ValueError: `max_people` is below 1.
+        JourneybookError: `max_people` is below 1.
     """
-    if max_people < 1:
-        raise ValueError(f"max_people is {max_people}: it must be at least 1.")
-    people = transactions.filter(transactions.person_id.notnull()).group_by("person_id")
-    people = people.aggregate(first_row=transactions.row.min())
-    if people.count().execute() <= max_people:
+    n_people = int(transactions.person_id.nunique().execute())
+    share = sample_share(n_people, at_most=max_people)
+    if share == 1:
         return transactions
-    # Knuth's multiplicative hash of the row: no id plays a part.
-    people = people.mutate(place=(people.first_row * 2_654_435_761) % 4_294_967_296)
-    chosen = people.order_by(["place", "first_row"]).limit(max_people)
-    return transactions.filter(transactions.person_id.isnull() | transactions.person_id.isin(chosen.person_id))
+    drawn = in_sample(transactions.person_id, transactions.row, share=share, name="people")
+    return transactions.filter(transactions.person_id.isnull() | drawn)
 
 
 def feature_snapshots(

@@ -30,12 +30,14 @@ def join_third_party(
 ) -> ibis.Table:
     """Add the attributes of the latest release known as of each snapshot; what is missing stays missing.
 
-    A release counts from its own `as_of` on: one of July says nothing about a snapshot of June.
+    A release counts from its own `as_of` on: one of July says nothing about a snapshot of June. A snapshot takes
+    the postcode that was recorded last before its date.
 
     Args:
         features: Snapshots with `person_id` and `as_of`.
         third_party: Clean attributes by `person_id` or `postcode`, for the purpose of enrichment; None adds none.
-        places: `person_id` and `postcode` of those who permit enrichment; None where nobody's is known.
+        places: `person_id`, `postcode`, `known_from` of those who permit enrichment, each person and moment once;
+            None where nobody's is known.
 
     Returns:
         The snapshots with the attributes and `third_party_known`: whether a release names the person or the
@@ -43,15 +45,14 @@ def join_third_party(
     """
     if third_party is None:
         return features
-    attributes = [column for column in third_party.columns if column not in _KEYS]
-    names = {c: f"third_party_{c}" if c in features.columns else c for c in attributes}
+    names = {c: f"third_party_{c}" if c in features.columns else c for c in third_party.columns if c not in _KEYS}
     if "person_id" in third_party.columns:
         known, key = third_party.filter(third_party.person_id.notnull()), "person_id"
     elif places is not None:
         known, key = third_party.filter(third_party.postcode.notnull()), "postcode"
         features = _with_postcode(features, places)
     else:
-        missing = {names[c]: ibis.null(third_party[c].type()) for c in attributes}
+        missing = {name: ibis.null(third_party[c].type()) for c, name in names.items()}
         return features.mutate(third_party_known=ibis.literal(False), **missing)
     # Two records of one person may both be named: the first row speaks.
     first = ibis.row_number().over(group_by=[known[key], known.as_of], order_by=known.row)
@@ -76,12 +77,49 @@ def join_third_party(
     return joined.select(*kept, "third_party_known", *names.values())
 
 
+def attributes_of(features: ibis.Table, third_party: ibis.Table | None) -> dict[str, str]:
+    """Return the attributes of the releases with the columns that hold them in the joined features."""
+    attributes = [] if third_party is None else [c for c in third_party.columns if c not in _KEYS]
+    return {c: f"third_party_{c}" if f"third_party_{c}" in features.columns else c for c in attributes}
+
+
+def wrong_attributes(features: ibis.Table, third_party: ibis.Table, *, places: ibis.Table | None) -> int:
+    """Count attributes that are not those of the latest release and postcode of their date, matched in pandas.
+
+    Args:
+        features: Snapshots after `join_third_party`.
+        third_party: Clean attributes by `person_id` or `postcode`.
+        places: `person_id`, `postcode`, `known_from`, or None.
+    """
+    names = attributes_of(features, third_party)
+    told = features.select("person_id", "as_of", "third_party_known", *names.values()).to_pandas()
+    told = told.sort_values(["as_of", "person_id"], ignore_index=True).astype({"person_id": "str"})
+    key = "person_id" if "person_id" in third_party.columns else "postcode"
+    due = told[["person_id", "as_of"]]
+    if key == "postcode":
+        known = due.assign(postcode=None).head(0) if places is None else places.to_pandas()
+        known = known.rename(columns={"as_of": "known_from"}).sort_values("known_from")
+        known = known[["person_id", "postcode", "known_from"]].astype({"person_id": "str"})
+        due = pd.merge_asof(
+            due, known, left_on="as_of", right_on="known_from", by="person_id", allow_exact_matches=False
+        )
+    due[key] = due[key].astype("str")
+    releases = third_party.order_by("row").to_pandas().dropna(subset=[key]).drop_duplicates([key, "as_of"])
+    releases = releases[[key, "as_of", *names]].assign(is_known=True).astype({key: "str"})
+    found = pd.merge_asof(due, releases.sort_values("as_of", kind="stable"), on="as_of", by=key)
+    found = found.assign(is_known=found.is_known.eq(True))
+    pairs = [("is_known", "third_party_known"), *names.items()]
+    return sum(
+        int((~((found[a] == told[b]) | (found[a].isna() & told[b].isna())).fillna(False)).sum()) for a, b in pairs
+    )
+
+
 def coverage(features: ibis.Table, *, places: ibis.Table | None) -> pd.DataFrame:
     """Count, snapshot by snapshot, how many people the attributes are known of.
 
     Args:
         features: Snapshots after `join_third_party`.
-        places: `person_id` and `postcode`, or None.
+        places: `person_id`, `postcode`, `known_from`, or None.
 
     Returns:
         `as_of`, `n_people`, `n_with_postcode`, `n_known`, `known_share` of the people, `median_revenue_known`,
@@ -135,6 +173,15 @@ def match_truth(features: pd.DataFrame, truth: pd.DataFrame) -> MatchTruth:
 
 
 def _with_postcode(features: ibis.Table, places: ibis.Table) -> ibis.Table:
-    """Add each person's postcode; a person has one row in `places`."""
-    held = places.select(place_of="person_id", postcode="postcode")
-    return features.left_join(held, features.person_id == held.place_of).drop("place_of")
+    """Add each person's postcode as recorded before the date of the snapshot."""
+    until = places.known_from.lead().over(group_by=places.person_id, order_by=places.known_from)
+    held = places.select(place_of="person_id", postcode="postcode", since="known_from", until=until)
+    joined = features.left_join(
+        held,
+        [
+            features.person_id == held.place_of,
+            held.since < features.as_of,
+            held.until.isnull() | (held.until >= features.as_of),
+        ],
+    )
+    return joined.drop("place_of", "since", "until")

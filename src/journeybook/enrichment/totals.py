@@ -1,6 +1,6 @@
 """Witnesses of the features: totals that must add up to a cent, and a recount in another way."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from journeybook.enrichment.snapshots import DATES, NOT_PURCHASES, bucket
+from journeybook.enrichment.third_party import attributes_of, wrong_attributes
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,16 @@ def totals_by_date(
     return frame.astype(dict.fromkeys(frame.columns[1:], float))
 
 
-def recount(lines: pd.DataFrame, *, as_of: datetime) -> pd.Series:
+def recount(lines: pd.DataFrame, *, as_of: datetime, groups: Mapping[str, str]) -> pd.Series:
     """Count one person's features from the person's own lines, the plain way, in pandas.
 
     Args:
-        lines: Clean receipt lines of one person, in any order.
+        lines: Clean receipt lines of one person, in any order, with `group` where there are groups.
         as_of: Date of the snapshot.
+        groups: Column name to group, as for `feature_snapshots`.
 
     Returns:
-        The features that need no other table, by name.
+        All features but third-party attributes, by name.
     """
     past = lines[lines.occurred_at < as_of].sort_values(["occurred_at", "row"])
     day = pd.Timedelta(days=1)
@@ -106,17 +108,30 @@ def recount(lines: pd.DataFrame, *, as_of: datetime) -> pd.Series:
         found["n_products"] = bought.product_id.nunique()
     if "store_id" in past:
         found["n_stores"] = past.store_id.nunique()
+    for name, group in groups.items():
+        found[name] = revenue[past.group == group].sum() / revenue.sum() if revenue.sum() > 0 else np.nan
     return pd.Series(found)
 
 
-def worst_difference(transactions: ibis.Table, features: ibis.Table, *, n_people: int, n_dates: int) -> Recount:
+def worst_difference(
+    transactions: ibis.Table,
+    features: ibis.Table,
+    *,
+    n_people: int,
+    n_dates: int,
+    products: ibis.Table | None = None,
+    groups: Mapping[str, str] | None = None,
+) -> Recount:
     """Recount the features of some people on some dates in pandas, and set them against those stored.
 
     Args:
         transactions: Clean receipt lines with `person_id`.
-        features: Snapshots made from them.
+        features: Snapshots made from them, without third-party attributes. A feature that is not recounted is an
+            infinite difference.
         n_people: People to recount: every k-th of the last snapshot, at least 1.
         n_dates: Dates to recount: spread evenly, the last among them, at least 1.
+        products: Clean products for `groups`, or None.
+        groups: Column name to department or category; None for none.
 
     Raises:
         ValueError: `n_people` or `n_dates` is below 1.
@@ -129,20 +144,39 @@ def worst_difference(transactions: ibis.Table, features: ibis.Table, *, n_people
     people = at_end.iloc[:: -(-len(at_end) // n_people)].tolist()
     dates = dates[np.unique(np.linspace(len(dates) - 1, 0, n_dates).round().astype(int))]
     lines = transactions.filter(transactions.person_id.isin(people)).order_by("row").to_pandas()
+    if groups and products is not None:
+        column = "department" if "department" in products.columns else "category"
+        of_product = products.select("product_id", group=products[column]).to_pandas()
+        lines = lines.merge(of_product, on="product_id", how="left", validate="many_to_one")
     told = features.filter(features.person_id.isin(people)).order_by("row").to_pandas()
-    told = told[told.as_of.isin(dates)]
-    worst, n_figures = 0.0, 0
-    for snapshot in told.to_dict("records"):
-        own = lines[lines.person_id == snapshot["person_id"]]
-        counted = recount(own, as_of=snapshot["as_of"])
-        for name in counted.index.intersection(told.columns):
-            ours, theirs = float(snapshot[name]), float(counted[name])
-            n_figures += 1
-            if np.isnan(ours) and np.isnan(theirs):
-                continue
-            apart = abs(ours - theirs) / max(1.0, abs(theirs))
-            worst = max(worst, np.inf if np.isnan(apart) else apart)
-    return Recount(n_people=len(people), n_dates=len(dates), n_figures=n_figures, worst=float(worst))
+    told = told[told.as_of.isin(dates)].set_index(["person_id", "as_of"]).drop(columns="row").sort_index()
+    own = dict(list(lines.groupby("person_id")))
+    counted = pd.DataFrame(
+        [recount(own[person], as_of=date, groups=groups or {}) for person, date in told.index], index=told.index
+    )
+    ours, theirs = (frame.reindex(columns=told.columns).to_numpy(dtype=float) for frame in (told, counted))
+    apart = np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))
+    apart = np.where(np.isnan(ours) & np.isnan(theirs), 0.0, np.where(np.isnan(apart), np.inf, apart))
+    return Recount(len(people), len(dates), apart.size, float(apart.max()))
+
+
+def misplaced_snapshots(transactions: ibis.Table, features: ibis.Table, *, as_of_dates: Sequence[datetime]) -> int:
+    """Count snapshots that are missing, doubled or too many: there is one of whoever had bought before its date.
+
+    Args:
+        transactions: Clean receipt lines that the snapshots were made from.
+        features: Snapshots made from them.
+        as_of_dates: Dates of the snapshots.
+    """
+    # Decimals are slow in pandas, and only their sign is asked for, where nothing else tells a return.
+    columns = ["person_id", "occurred_at", "line_type" if "line_type" in transactions.columns else "revenue"]
+    lines = transactions.filter(transactions.person_id.notnull()).select(*columns).to_pandas()
+    bought = ~lines.line_type.isin(NOT_PURCHASES) if "line_type" in lines else lines.revenue >= 0
+    first = lines[bought].groupby("person_id").occurred_at.min()
+    due = {(person, date) for date in as_of_dates for person in first.index[first < date]}
+    stored = features.select("person_id", "as_of").to_pandas()
+    made = list(zip(stored.person_id, stored.as_of.dt.to_pydatetime(), strict=True))
+    return len(due ^ set(made)) + len(made) - len(set(made))
 
 
 def greatest_difference(features: ibis.Table, remade: ibis.Table) -> float:
@@ -165,7 +199,15 @@ def greatest_difference(features: ibis.Table, remade: ibis.Table) -> float:
 
 
 def snapshots_hold(
-    transactions: ibis.Table, features: ibis.Table, remade: ibis.Table, totals: pd.DataFrame
+    transactions: ibis.Table,
+    features: ibis.Table,
+    remade: ibis.Table,
+    totals: pd.DataFrame,
+    *,
+    products: ibis.Table | None,
+    groups: Mapping[str, str],
+    third_party: ibis.Table | None,
+    places: ibis.Table | None,
 ) -> pd.DataFrame:
     """Hold the snapshots against totals, a second count, and the same made of data that end on its date.
 
@@ -174,19 +216,48 @@ def snapshots_hold(
         features: Stored snapshots.
         remade: One snapshot, made of the rows before its date alone.
         totals: From `totals_by_date`.
+        products: Clean products, or None.
+        groups: Column name to group, from `largest_groups`.
+        third_party: Clean attributes, or None.
+        places: `person_id`, `postcode`, `known_from`, or None.
 
     Returns:
         `name`, `value`, `reference`, `tolerance`, `source`; all references are 0.
     """
-    again = worst_difference(transactions, features, n_people=12, n_dates=3)
+    days = totals.as_of.dt.to_pydatetime().tolist()
+    joined = {*attributes_of(features, third_party).values(), "third_party_known"}
+    own = features.drop(*(joined & set(features.columns)))
+    how = {"products": products, "groups": groups}
+    again = worst_difference(transactions, own, n_people=16, n_dates=3, **how)
     counted = f"a second count in pandas, {again.n_people} people on {again.n_dates} dates"
+    chosen = set(groups.values()) ^ set(top_groups(transactions, products, before=days[0], n_groups=len(groups)))
     rows = [
         ("revenue not accounted for", totals.left_over.abs().max(), 0, 0.0, "all receipts before each date"),
+        ("snapshots missing, doubled or too many", misplaced_snapshots(transactions, features, as_of_dates=days),
+         0, 0.0, "first purchases in pandas"),
         (f"worst difference of {again.n_figures:,} figures", again.worst, 0, 1e-9, counted),
         ("worst difference without the future", greatest_difference(features, remade), 0, 1e-9,
          "one snapshot, made again of data that end on its date"),
+        ("groups that were not the largest", len(chosen), 0, 0.0, "revenue before the first date, in pandas"),
     ]  # fmt: skip
+    if third_party is not None:
+        n_wrong = wrong_attributes(features, third_party, places=places)
+        source = "every person and date, matched in pandas (merge_asof)"
+        rows.append(("third-party values not of their date", n_wrong, 0, 0.0, source))
     return pd.DataFrame(rows, columns=["name", "value", "reference", "tolerance", "source"])
+
+
+def top_groups(
+    transactions: ibis.Table, products: ibis.Table | None, *, before: datetime, n_groups: int
+) -> list[str]:
+    """Return the groups with most revenue before a date, added up in pandas."""
+    if products is None or not n_groups:
+        return []
+    column = "department" if "department" in products.columns else "category"
+    lines = transactions.filter(transactions.occurred_at < before).select("product_id", "revenue").to_pandas()
+    merged = lines.merge(products.select("product_id", column).to_pandas(), on="product_id")
+    sums = merged.groupby(column).revenue.sum().astype(float).round(4).reset_index()
+    return sums.sort_values(["revenue", column], ascending=[False, True])[column].head(n_groups).tolist()
 
 
 def study_holds(totals: pd.DataFrame, by_date: pd.DataFrame, known_of: pd.DataFrame) -> pd.DataFrame:

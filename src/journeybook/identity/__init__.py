@@ -5,6 +5,7 @@ comparison   which pairs are compared, and how far they agree
 model        what an agreement tells: Fellegi and Sunter, by EM
 clusters     from pairs to people, with a guard against chains
 people       people, golden profiles, refusals carried to the person
+postcodes    where each person was known to live, and since when
 quality      a linkage against the truth
 simulation   records with known truth, made from the page's own
 trial        the linkage tried on those, beside the tempting shortcuts
@@ -23,6 +24,7 @@ from journeybook.identity.people import (
     people_of,
     refusal_reach,
 )
+from journeybook.identity.postcodes import postcode_history
 from journeybook.identity.quality import (
     PairQuality,
     keys_alone,
@@ -77,6 +79,7 @@ __all__ = [
     "pairs_above",
     "people_of",
     "people_quality",
+    "postcode_history",
     "refusal_reach",
     "refusals_hold",
     "resolve",

@@ -7,6 +7,7 @@
 | segments | k-means on the last snapshot, carried to all; names, profiles, RFM scores |
 | movement | steps between snapshots with intervals; the refitting that makes movement up |
 | references | the same procedure on nothing, on planted groups, on unscaled features |
+| witnesses | each result made again by another road |
 | words | the sentences of the page |
 """
 
@@ -20,16 +21,24 @@ from journeybook.segmentation.preparation import (
     prepare,
 )
 from journeybook.segmentation.references import (
-    Planted,
     Structureless,
     Unscaled,
-    planted_groups,
+    detection,
     structureless,
     unscaled,
 )
-from journeybook.segmentation.segments import RfmScores, Segmentation, describe, rfm_scores, segment
+from journeybook.segmentation.segments import (
+    RfmScores,
+    Segmentation,
+    describe,
+    rfm_scores,
+    segment,
+    segments_of_each_date,
+)
+from journeybook.segmentation.witnesses import movement_holds, procedure_holds, segments_hold
 from journeybook.segmentation.words import (
     count_sentence,
+    dated_sentence,
     headline_figures,
     movement_sentence,
     nothing_sentence,
@@ -43,7 +52,6 @@ __all__ = [
     "STRONG",
     "GroupCount",
     "Movement",
-    "Planted",
     "Preparation",
     "Refitted",
     "RfmScores",
@@ -52,23 +60,28 @@ __all__ = [
     "Unscaled",
     "count_groups",
     "count_sentence",
+    "dated_sentence",
     "describe",
+    "detection",
     "first_full_snapshot",
     "fit_kmeans",
     "headline_figures",
     "last_snapshot",
     "matrix",
     "movement",
+    "movement_holds",
     "movement_sentence",
     "nearest",
     "nothing_sentence",
     "pitfall_sentence",
-    "planted_groups",
     "prepare",
+    "procedure_holds",
     "refit_each_snapshot",
     "rfm_scores",
     "rfm_sentence",
     "segment",
+    "segments_hold",
+    "segments_of_each_date",
     "structureless",
     "summary",
     "unscaled",

@@ -91,13 +91,13 @@ def prepare(features: pd.DataFrame, *, columns: Sequence[str] | None) -> Prepara
             raise ValueError(
                 f"columns: '{unknown[0]}' is not a feature; there are {', '.join(_others(features))}."
             )
-    rows = []
+    rows, ordered = [], features.sort_values(["as_of", "row"], kind="stable")
     for column in _others(features):
         reason = _unfit(last[column], chosen=columns is not None)
         if columns is not None and column not in columns:
             reason = "not chosen"
         elif columns is None and not reason:
-            reason = _how_it_moves(features, column)
+            reason = _how_it_moves(ordered, column)
         rows.append((column, "left out" if reason else "used", reason))
     if columns is None and sum(role == "used" for _, role, _ in rows) < FEWEST_COLUMNS:
         kept = "kept, for few columns can be compared"
@@ -170,9 +170,8 @@ def _varies(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(values) and values.nunique() > 1
 
 
-def _how_it_moves(features: pd.DataFrame, column: str) -> str:
+def _how_it_moves(ordered: pd.DataFrame, column: str) -> str:
     """Why a column's changes between snapshots are no behaviour; empty if they are, or with one snapshot."""
-    ordered = features.sort_values(["as_of", "row"], kind="stable")
     change = ordered.groupby("person_id", sort=False)[column].diff()
     known = change.notna().to_numpy()
     if not known.any():

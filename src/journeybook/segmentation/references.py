@@ -1,4 +1,4 @@
-"""What the same procedure says where the truth is known: of nothing, of planted groups, of unscaled features."""
+"""What the same procedure says of nothing, of planted groups, of unscaled features."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,12 @@ import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
 from journeybook.segmentation.groups import count_groups, fit_kmeans, nearest
-from journeybook.segmentation.preparation import last_snapshot
+from journeybook.segmentation.preparation import FURTHEST_SD, last_snapshot
 from journeybook.segmentation.segments import Segmentation
+from journeybook.statistics import proportion_interval
+
+# Share of the people in the smaller of two planted groups.
+PLANTED_SHARE = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,60 +50,44 @@ def structureless(
     return Structureless(np.array(shares), np.array(agreements))
 
 
-@dataclass(frozen=True, eq=False)
-class Planted:
-    """What the procedure found where groups were planted, and where none were.
+def detection(
+    values: np.ndarray, *, n_references: int, n_splits: int, n_repeats: int, rng: np.random.Generator
+) -> pd.DataFrame:
+    """How often the count of groups finds two groups planted in a cloud, and none where none are.
 
-    Attributes:
-        n_planted: Groups planted.
-        n_found: Groups found in the planted data.
-        agreement: Adjusted Rand index of k-means with the planted groups.
-        n_found_in_normal: Groups found in one normal cloud with the data's covariance.
-        n_found_in_uniform: Groups found in one uniform cloud with the data's covariance. Its ends are sharp and it
-            is no box, which is where the gap statistic errs.
-    """
-
-    n_planted: int
-    n_found: int
-    agreement: float
-    n_found_in_normal: int
-    n_found_in_uniform: int
-
-
-def planted_groups(
-    values: np.ndarray, *, n_planted: int, max_groups: int, n_people: int, rng: np.random.Generator
-) -> Planted:
-    """Plant unequal normal groups eight standard deviations apart, and twice none, and count the groups of each.
+    A normal cloud with the data's covariance is drawn. Two people in five are moved by a number of standard
+    deviations in one feature, in three, or in every one. All is brought to the same spread again and counted as
+    the page does it, up to three groups.
 
     Args:
-        values: People on comparable scales; the number of features and their covariance are taken from them.
-        n_planted: Groups planted.
-        max_groups: Largest number tried.
-        n_people: People simulated.
+        values: People on comparable scales; at most 1,000 of them are simulated.
+        n_references: As for `count_groups`.
+        n_splits: As for `count_groups`.
+        n_repeats: Clouds a row.
         rng: Source of chance.
+
+    Returns:
+        `n_features` moved, `distance` (standard deviations in each of them; 0 is no groups), `n_found`,
+        `n_repeats`, `found_share` and its interval `low` to `high` (Wilson, 95 %).
     """
-    n_features = values.shape[1]
-    share = np.arange(n_planted, 0, -1) / np.arange(n_planted, 0, -1).sum()
-    truth = rng.choice(n_planted, n_people, p=share)
-    # Corners of a simplex are equally far apart; with fewer features than groups they lie on a line.
-    corners = np.eye(n_planted, n_features) * 8 / np.sqrt(2)
-    if n_features < n_planted - 1:
-        corners = np.outer(np.arange(n_planted) * 8.0, np.eye(n_features)[0])
-    people = corners[truth] + rng.standard_normal((n_people, n_features))
-    labels = fit_kmeans(people, n_clusters=n_planted, n_starts=10, rng=rng).labels_
-    size, root = (n_people, n_features), np.linalg.cholesky(_regular(np.atleast_2d(np.cov(values.T))))
-    normal = rng.standard_normal(size) @ root.T
-    uniform = rng.uniform(-np.sqrt(3), np.sqrt(3), size) @ root.T
-    found = [
-        count_groups(data, max_groups=max_groups, n_references=8, n_splits=4, rng=rng).n_groups
-        for data in (people, normal, uniform)
-    ]
-    return Planted(n_planted, found[0], float(adjusted_rand_score(truth, labels)), found[1], found[2])
-
-
-def _regular(covariance: np.ndarray) -> np.ndarray:
-    """A covariance that can be factored although features repeat each other."""
-    return covariance + 1e-6 * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    n_people, n_all = min(len(values), 1_000), values.shape[1]
+    covariance = np.atleast_2d(np.cov(values.T))
+    plans = [(k, 8.0) for k in (1, 3) if k < n_all] + [(n_all, 6.0), (n_all, 0.0)]
+    rows = []
+    for n_moved, distance in plans:
+        n_found = 0
+        for _ in range(n_repeats):
+            cloud = rng.multivariate_normal(np.zeros(n_all), covariance, size=n_people, method="eigh")
+            moved = rng.random(n_people) < PLANTED_SHARE
+            columns = rng.choice(n_all, n_moved, replace=False)
+            cloud[np.ix_(moved, columns)] += distance * cloud[:, columns].std(axis=0)
+            cloud = ((cloud - cloud.mean(axis=0)) / cloud.std(axis=0)).clip(-FURTHEST_SD, FURTHEST_SD)
+            counted = count_groups(cloud, max_groups=3, n_references=n_references, n_splits=n_splits, rng=rng)
+            n_found += counted.n_groups > 1
+        rows.append((n_moved, distance, n_found, n_repeats))
+    table = pd.DataFrame(rows, columns=["n_features", "distance", "n_found", "n_repeats"])
+    interval = proportion_interval(table["n_found"], table["n_repeats"])
+    return table.assign(found_share=table["n_found"] / n_repeats, low=interval.low, high=interval.high)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,6 @@
 """Segments: k-means on the last snapshot, carried to every snapshot, named by what sets them apart."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,8 @@ import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
 from journeybook.segmentation.groups import fit_kmeans, nearest
-from journeybook.segmentation.preparation import RFM, Preparation, last_snapshot, matrix
+from journeybook.segmentation.preparation import RFM, Preparation, last_snapshot, matrix, prepare
+from journeybook.statistics import stream
 
 # The first of these that is used, or another revenue, orders the segments; S1 has most of it.
 VALUE_COLUMNS = ("revenue_91d", "revenue")
@@ -94,6 +96,47 @@ def segment(
         explained_share=float(1 - inside / ((values - values.mean(axis=0)) ** 2).sum()),
         ordered_by=ordered_by,
     )
+
+
+def segments_of_each_date(
+    features: pd.DataFrame, *, columns: Sequence[str] | None, found: Segmentation, seed: int
+) -> pd.DataFrame:
+    """Give every snapshot the segments that could have been made on its date.
+
+    Columns, scale and centres are learned from the rows up to the date; segments are numbered by revenue, so that
+    their names mean alike without looking ahead. The number of segments is that of `found`.
+
+    Args:
+        features: One row a person and snapshot.
+        columns: Features to use; None chooses, as `prepare` does.
+        found: The segments of the last snapshot, from the stream `segments` of the seed.
+        seed: Seed of the run.
+
+    Returns:
+        `person_id`, `as_of`, `segment`, `fitted_as_of` (date whose data the model saw), `retrospective` (the model
+        is of a later date, because too little was known on this one), `row`; one row a row of the features.
+    """
+    made = []
+    last = found.assignments["as_of"].max()
+    for as_of in sorted(features["as_of"].unique()):
+        model, fitted = found, last
+        if as_of < last:
+            past = features[features["as_of"] <= as_of]
+            try:
+                model = segment(
+                    past,
+                    preparation=prepare(past, columns=columns),
+                    n_segments=found.n_segments,
+                    rng=stream(seed, "segments"),
+                )
+                fitted = as_of
+            except ValueError:
+                # Too few people or features on this date: the later model speaks, and the row says so.
+                model = found
+        rows = model.assignments[model.assignments["as_of"] == as_of]
+        made.append(rows.assign(fitted_as_of=fitted, retrospective=fitted > as_of))
+    table = pd.concat(made).sort_values("row", ignore_index=True)
+    return table[["person_id", "as_of", "segment", "fitted_as_of", "retrospective", "row"]]
 
 
 def _profile(last: pd.DataFrame, labels: np.ndarray, standardised: pd.DataFrame) -> pd.DataFrame:

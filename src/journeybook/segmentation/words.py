@@ -1,18 +1,20 @@
 """What the page says of the segments, in sentences computed from its results."""
 
 import numpy as np
+import pandas as pd
 
 from journeybook.segmentation.groups import DEEP, GroupCount
 from journeybook.segmentation.movement import Movement, Refitted
 from journeybook.segmentation.references import Structureless, Unscaled
 from journeybook.segmentation.segments import RfmScores, Segmentation
+from journeybook.statistics import proportion_interval
 
 # Kaufman & Rousseeuw 1990, table 4: up to 0.25 no substantial structure has been found.
 NO_STRUCTURE = 0.25
 
 
-def count_sentence(count: GroupCount, *, n_segments: int) -> str:
-    """How many groups there are, and how many segments are made."""
+def count_sentence(count: GroupCount, *, n_segments: int, power: pd.DataFrame) -> str:
+    """How many groups there are, which ones would have been missed, and how many segments are made."""
     rows = count.evidence.set_index("k").astype(float)
     best = rows.loc[max(count.n_groups, 2)]
     if count.n_groups == 1:
@@ -29,6 +31,7 @@ def count_sentence(count: GroupCount, *, n_segments: int) -> str:
             f"index of {best['stability']:.2f})"
         )
     text = f"**What we see.** On {count.n_people:,} people the data support {seen}."
+    text += f" {power_sentence(power)}"
     silhouette = rows["silhouette"].to_dict().get(n_segments, float("nan"))
     if silhouette <= NO_STRUCTURE:
         link = "But" if count.n_groups > 1 else "So"
@@ -44,15 +47,58 @@ def count_sentence(count: GroupCount, *, n_segments: int) -> str:
     )
 
 
+def power_sentence(power: pd.DataFrame) -> str:
+    """Which planted groups this procedure finds, from `detection`."""
+    n_all = power["n_features"].max()
+    said = []
+    for row in power[power["distance"] > 0].itertuples():
+        where = "every feature" if row.n_features == n_all else f"{row.n_features} of {n_all} features"
+        said.append(f"{row.distance:.0f} sd apart in {where} {row.n_found} times")
+    blind = _missed(power)
+    last = (
+        " So this verdict **does not rule out** groups that differ in few features: it would have missed them."
+        if len(blind)
+        else ""
+    )
+    n = int(power["n_repeats"].iloc[0])
+    return (
+        f"What it could have seen: planted in clouds like these people, {n} times each, two groups were found "
+        f"{', '.join(said)} (none of {n} means fewer than {float(proportion_interval(0, n).high):.0%}).{last}"
+    )
+
+
+def _missed(power: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `detection` with groups in some features that are surely missed at least once in five times."""
+    few = power["n_features"] < power["n_features"].max()
+    return power[few & (power["distance"] > 0) & (power["high"] < 0.8)]
+
+
+def dated_sentence(dated: pd.DataFrame, found: Segmentation) -> str:
+    """How the segments of each date differ from those of the last model."""
+    past = (dated["as_of"] < dated["as_of"].max()).to_numpy()
+    if not past.any():
+        return "There is one snapshot, so that no segment is of a past date."
+    differs = (dated["segment"].to_numpy() != found.assignments["segment"].to_numpy())[past].mean()
+    n_later = dated.loc[dated["retrospective"], "as_of"].nunique()
+    text = (
+        f"Made on their own date, {differs:.0%} of the segments of past dates have another name than in hindsight."
+    )
+    if n_later:
+        dates = "date" if n_later == 1 else "dates"
+        text += f" On {n_later} {dates} too little was known; their rows are marked `retrospective`."
+    return text
+
+
 def nothing_sentence(found: Segmentation, nothing: Structureless) -> str:
     """What k-means finds in clouds without groups, beside what it found here."""
     low, high = nothing.explained_share.min(), nothing.explained_share.max()
     more = found.explained_share > high
+    added = found.explained_share - np.mean(nothing.explained_share)
     return (
         f"**What we see.** {found.n_segments} clusters explain {found.explained_share:.1%} of the variance "
         f"here, and {low:.1%} to {high:.1%} in {len(nothing.explained_share)} clouds that have the same "
-        f"covariance and no groups: {found.explained_share - np.mean(nothing.explained_share):+.1%} is all "
-        "that grouping adds. Two halves of such a cloud agree on its borders with an index of "
+        f"covariance and no groups: {100 * added:+.1f} points are all that grouping adds. "
+        "Two halves of such a cloud agree on its borders with an index of "
         f"{np.mean(nothing.stability):.2f} on average. **What it does not show.** "
         f"{'Kinds of people: a skewed or clipped cloud also beats a normal one.' if more else 'Groups.'} "
         "**What to do.** Never take a share explained, or a stable border, for proof of groups."
@@ -110,17 +156,30 @@ def pitfall_sentence(refitted: Refitted, plain: Unscaled) -> str:
 
 
 def summary(
-    count: GroupCount, found: Segmentation, nothing: Structureless, moves: Movement, *, data_is: str
+    count: GroupCount,
+    found: Segmentation,
+    nothing: Structureless,
+    moves: Movement,
+    *,
+    power: pd.DataFrame,
+    data_is: str,
 ) -> str:
     """Three bullets that open the page."""
     top = found.profile.iloc[0]
-    groups = "no groups, one cloud" if count.n_groups == 1 else f"{count.n_groups} groups"
+    groups = "no groups, one cloud," if count.n_groups == 1 else f"{count.n_groups} groups"
+    missed = _missed(power)
+    limit = (
+        f" Groups {missed['distance'].iloc[0]:.0f} sd apart in {missed['n_features'].iloc[-1]} of "
+        f"{power['n_features'].max()} features or fewer it would have missed."
+        if len(missed)
+        else ""
+    )
     kind = "groups" if found.n_segments == count.n_groups else "slices"
     n_people = int(found.profile["n_people"].sum())
     stays = f"{moves.stay_share:.0%} stay from snapshot to snapshot" if moves.n_steps else "too short to see moves"
     return f"""**In short**
 
-* The data support **{groups}**; the page works with {found.n_segments} {kind}. Data: **{data_is}**.
+* The page finds **{groups}** in the data, and works with {found.n_segments} {kind}.{limit} Data: **{data_is}**.
 * They explain {found.explained_share:.0%} of the variance; k-means explains \
 {np.mean(nothing.explained_share):.0%} of a cloud that has no groups.
 * {top["segment"]} ({top["description"]}) is {top["share"]:.0%} of {n_people:,} people; {stays}."""

@@ -3,8 +3,11 @@
 from journeybook.tables.access import Access, access_of, declared_reads
 from journeybook.tables.codes import REFUSAL_RULES, coded, spelled
 from journeybook.tables.consent import keep_permitted, keep_refusing, pseudonym, standing, unpermitted_sends
+from journeybook.tables.dates import last_times, ledger_dates, undecided_or_granting
 from journeybook.tables.door import (
     consent_note,
+    data_as_of,
+    ledger_as_of,
     match_codes,
     permitted_at,
     permitted_people,
@@ -20,7 +23,7 @@ from journeybook.tables.files import write_files
 from journeybook.tables.keys import PUBLISHED_KEY, new_key
 from journeybook.tables.log import logged_reads
 from journeybook.tables.places import root
-from journeybook.tables.register import keep_in_register, read_register
+from journeybook.tables.register import keep_in_register, outliving, read_register
 from journeybook.tables.rotation import rotate_key
 from journeybook.tables.run import (
     Run,
@@ -34,6 +37,7 @@ from journeybook.tables.run import (
     provenance,
     store,
 )
+from journeybook.tables.sampling import in_sample, sample_share
 from journeybook.tables.schema import MADE, PURPOSES, SCHEMAS, Column, Schema, schema_of
 
 __all__ = [
@@ -48,20 +52,26 @@ __all__ = [
     "Schema",
     "access_of",
     "coded",
-    "declared_reads",
     "consent_note",
+    "data_as_of",
+    "declared_reads",
     "fingerprint",
     "has",
     "has_truth",
+    "in_sample",
     "keep_in_register",
     "keep_permitted",
     "keep_refusing",
     "key_digest",
+    "last_times",
+    "ledger_as_of",
+    "ledger_dates",
     "list_tables",
     "logged_reads",
     "match_codes",
     "new_key",
     "open_run",
+    "outliving",
     "owners_view",
     "permitted_at",
     "permitted_people",
@@ -76,10 +86,12 @@ __all__ = [
     "refusing_ids",
     "root",
     "rotate_key",
+    "sample_share",
     "schema_of",
     "spelled",
     "standing",
     "store",
+    "undecided_or_granting",
     "unpermitted_sends",
     "write",
     "write_files",

@@ -1,6 +1,6 @@
 """Who permits what: the consent ledger, read once for a purpose and a date."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import ibis
@@ -23,7 +23,7 @@ def pseudonym(column: ibis.expr.types.StringValue, *, key: str) -> ibis.expr.typ
     return (secret + (secret + column).hexdigest("sha256")).hexdigest("sha256").substr(0, 24)
 
 
-def standing(ledger: ibis.Table, *, purpose: str, as_of: datetime) -> ibis.Table:
+def standing(ledger: ibis.Table, *, purpose: str, as_of: datetime | Mapping[str, datetime]) -> ibis.Table:
     """Return what each customer's latest decision on one purpose says as of a date.
 
     A decision counts if it was made before `as_of`; a grant must also have reached the ledger by then,
@@ -32,7 +32,7 @@ def standing(ledger: ibis.Table, *, purpose: str, as_of: datetime) -> ibis.Table
     Args:
         ledger: The canonical table `consents`.
         purpose: One of the purposes.
-        as_of: The date asked.
+        as_of: The date asked; `ledger_dates` asks for today, when a refusal holds whatever its date.
 
     Returns:
         One row a customer who ever decided: `customer_id`, `permits` (a grant that has not ended),
@@ -41,23 +41,27 @@ def standing(ledger: ibis.Table, *, purpose: str, as_of: datetime) -> ibis.Table
     return standings(ledger.filter(ledger.purpose == purpose), as_of=as_of).drop("purpose")
 
 
-def standings(ledger: ibis.Table, *, as_of: datetime) -> ibis.Table:
+def standings(ledger: ibis.Table, *, as_of: datetime | Mapping[str, datetime]) -> ibis.Table:
     """Return `standing` for every purpose: one row a customer and purpose, with the column `purpose`."""
-    moment = ibis.literal(as_of, type="timestamp(6)")
-    return said(ledger.mutate(moment=moment), by=("customer_id", "purpose"))
+    if isinstance(as_of, Mapping):
+        moments = [(ledger.purpose == purpose, ibis.timestamp(moment)) for purpose, moment in as_of.items()]
+        return said(ledger.mutate(moment=ibis.cases(*moments)), by=("customer_id", "purpose"), today=True)
+    return said(ledger.mutate(moment=ibis.timestamp(as_of)), by=("customer_id", "purpose"))
 
 
-def said(decisions: ibis.Table, *, by: Sequence[str]) -> ibis.Table:
+def said(decisions: ibis.Table, *, by: Sequence[str], today: bool = False) -> ibis.Table:
     """Return what the ledger says at the moments asked: the one place where this rule stands (see `standing`).
 
     Args:
         decisions: Rows of the ledger, each with the `moment` it is asked for.
         by: Columns that together name one question.
+        today: Whether the moment is today, when a refusal holds whatever its date.
 
     Returns:
         One row a question that a decision answers: `by`, `permits`, `refuses`.
     """
-    made = decisions.filter(decisions.occurred_at < decisions.moment)
+    before = decisions.occurred_at < decisions.moment
+    made = decisions.filter(before | ~decisions.granted if today else before)
     if "recorded_at" in made.columns:
         made = made.filter(~made.granted | (made.recorded_at.fill_null(made.occurred_at) < made.moment))
     order = [made.occurred_at.desc(), made.granted.asc()]
@@ -92,7 +96,9 @@ def unpermitted_sends(contacts: ibis.Table, ledger: ibis.Table) -> ibis.Table | 
     return known.group_by("channel").aggregate(n_sent=known.count(), n_not_permitted=known.permits.isnull().sum())
 
 
-def keep_permitted(table: ibis.Table, ledger: ibis.Table, *, as_of: datetime) -> ibis.Table:
+def keep_permitted(
+    table: ibis.Table, ledger: ibis.Table, *, as_of: datetime | Mapping[str, datetime]
+) -> ibis.Table:
     """Return the rows of customers who permit at least one purpose, and those without a customer, numbered anew.
 
     The rows of someone who has withdrawn everything end here. Numbering anew hides the gaps they leave, so that
@@ -111,7 +117,9 @@ def keep_permitted(table: ibis.Table, ledger: ibis.Table, *, as_of: datetime) ->
     return kept.mutate(row=ibis.row_number().over(order_by=kept.row) + 1)
 
 
-def keep_refusing(table: ibis.Table, ledger: ibis.Table, *, purpose: str, as_of: datetime) -> ibis.Table:
+def keep_refusing(
+    table: ibis.Table, ledger: ibis.Table, *, purpose: str, as_of: datetime | Mapping[str, datetime]
+) -> ibis.Table:
     """Return the rows of customers who refuse a purpose, so that the refusal can be made to hold elsewhere."""
     decided = standing(ledger, purpose=purpose, as_of=as_of)
     return table.filter(table.customer_id.isin(decided.filter(decided.refuses).customer_id))

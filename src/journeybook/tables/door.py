@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from journeybook.errors import JourneybookError
 from journeybook.tables.access import CHECKING, COLLECTION, normalised
 from journeybook.tables.codes import coded
-from journeybook.tables.consent import check_purpose, pseudonym, said, standing
+from journeybook.tables.consent import check_purpose, pseudonym, said, standing, standings
+from journeybook.tables.dates import last_times, ledger_dates, midnight_after
 from journeybook.tables.log import log_read
-from journeybook.tables.run import Run, by_hand, has, moment, opened, provenance, store, target
-from journeybook.tables.schema import schema_of
+from journeybook.tables.run import Run, by_hand, has, opened, provenance, store, target
+from journeybook.tables.schema import PURPOSES, schema_of
 
 # The purposes that need a postcode; every other identifier is for identity resolution alone.
 _POSTCODE_PURPOSES = ("identity_resolution", "third_party_enrichment")
@@ -22,7 +23,7 @@ _POSTCODE_PURPOSES = ("identity_resolution", "third_party_enrichment")
 
 def raw(run: Run, name: str) -> ibis.Table:
     """Return a table as it was collected, before any purpose applies; for page 01 alone."""
-    name = _asked(run, f"raw/{name}", COLLECTION)
+    name = _admitted(run, f"raw/{name}", COLLECTION)
     return _handed_out(run, name, COLLECTION, opened(run, name))
 
 
@@ -38,14 +39,14 @@ def read(run: Run, name: str, *, purpose: str, as_of: datetime | str | None = No
         run: The run.
         name: `accepted/<table>`, `clean/<table>`, or a table a page wrote, such as `features`.
         purpose: One of the purposes of the ledger.
-        as_of: Date of the ledger; None is the whole ledger.
+        as_of: Date of the ledger; None is today (`ledger_as_of`), when a refusal holds whatever its date.
 
     Raises:
         JourneybookError: The table is not there, the page's notebook does not name it with this purpose, or the
             purpose is unknown.
     """
     check_purpose(purpose)
-    name = _asked(run, name, purpose)
+    name = _admitted(run, name, purpose)
     stage = name.split("/")[0]
     if stage in ("raw", "refused", "truth"):
         raise JourneybookError(f"{name!r} is not read for a purpose of the ledger: it has a function of its own.")
@@ -53,12 +54,12 @@ def read(run: Run, name: str, *, purpose: str, as_of: datetime | str | None = No
     schema = schema_of(name)
     resolving = purpose == "identity_resolution"
     if "customer_id" in table.columns and _sees_ids(run) and (stage == "accepted" or resolving):
-        table = _permitted_rows(table, "customer_id", _permitted_customers(run, purpose, _date(run, as_of)))
+        table = _permitted_rows(table, "customer_id", _permitted_customers(run, purpose, as_of))
     elif "customer_id" in table.columns:
         table = table.drop("customer_id") if "person_id" in table.columns else _as_people(run, table)
-        table = _permitted_rows(table, "person_id", _permitted_people(run, purpose, _date(run, as_of)))
+        table = _permitted_rows(table, "person_id", _permitted_people(run, purpose, as_of))
     elif "person_id" in table.columns:
-        table = _permitted_rows(table, "person_id", _permitted_people(run, purpose, _date(run, as_of)))
+        table = _permitted_rows(table, "person_id", _permitted_people(run, purpose, as_of))
     if schema is not None and not resolving:
         kept = "postcode" if purpose in _POSTCODE_PURPOSES else None
         table = table.drop(*[c for c in schema.identifiers if c in table.columns and c != kept])
@@ -74,11 +75,11 @@ def read_refused(run: Run, name: str, *, purpose: str) -> ibis.Table:
         `row`, `customer_id`, `code`, as `match_codes` gives them; no row where the data set has no ledger.
     """
     check_purpose(purpose)
-    name = _asked(run, f"refused/{name}", purpose)
+    name = _admitted(run, f"refused/{name}", purpose)
     if not run.has_ledger:
         none = pd.DataFrame({"row": [0], "customer_id": [""], "code": [""]})
         return _handed_out(run, name, purpose, ibis.memtable(none).limit(0))
-    decided = standing(_ledger(run), purpose=purpose, as_of=_date(run, None))
+    decided = _standing(run, purpose, None, people=False)
     codes = opened(run, name).semi_join(decided.filter(decided.refuses), "customer_id")
     return _handed_out(run, name, purpose, codes)
 
@@ -91,7 +92,7 @@ def refusing_ids(run: Run, *, purpose: str) -> pd.Series:
     _look_up(run, purpose)
     if not run.has_ledger:
         return pd.Series([], name="customer_id", dtype="str")
-    decided = standing(_ledger(run), purpose=purpose, as_of=_date(run, None))
+    decided = _standing(run, purpose, None, people=False)
     found = decided.filter(decided.refuses).select("customer_id").order_by("customer_id")
     return _handed_out(run, "consents", purpose, found).to_pandas().customer_id
 
@@ -122,7 +123,7 @@ def permitted_people(run: Run, *, purpose: str, as_of: datetime | str | None = N
     """
     check_purpose(purpose)
     _look_up(run, purpose)
-    permitted = _permitted_people(run, purpose, _date(run, as_of)) if run.has_ledger else None
+    permitted = _permitted_people(run, purpose, as_of)
     if permitted is None:
         raise JourneybookError(f"purpose {purpose!r} cannot be looked up: the data set has no consent ledger.")
     return _handed_out(run, "consents", purpose, permitted)
@@ -159,12 +160,35 @@ def permitted_at(run: Run, asked: pd.DataFrame, *, purpose: str) -> NDArray[np.b
     return permitted
 
 
+def data_as_of(run: Run, *, purpose: str) -> datetime | None:
+    """Return the first midnight after the last row that a purpose may read of any table; None without one.
+
+    Rows of whoever refuses the purpose set no date, so that a withdrawal moves none.
+    """
+    check_purpose(purpose)
+    seen = _last_times(run)
+    if run.has_ledger and purpose == "identity_resolution":
+        seen = _permitted_rows(seen, "customer_id", _permitted_customers(run, purpose, None))
+    elif run.has_ledger:
+        seen = _permitted_rows(_as_people(run, seen), "person_id", _permitted_people(run, purpose, None))
+    return midnight_after(seen.last_at.max().to_pandas())
+
+
+def ledger_as_of(run: Run, *, purpose: str) -> datetime | None:
+    """Return the date as of which a purpose is asked, the last day of those who permit it; None without a ledger.
+
+    A row or decision of whoever has withdrawn sets no date; the withdrawal itself holds whatever its date.
+    """
+    check_purpose(purpose)
+    return _ledger_dates(run, people=True)[purpose] if run.has_ledger else None
+
+
 def read_truth(run: Run, name: str) -> pd.DataFrame:
     """Return the truth behind simulated rows, to compare results with and for nothing else.
 
     `customer_id` comes as `person_id` once page 03 has run.
     """
-    name = _asked(run, f"truth/{name}", CHECKING)
+    name = _admitted(run, f"truth/{name}", CHECKING)
     table = opened(run, name)
     if (
         "customer_id" in table.columns
@@ -211,19 +235,19 @@ def consent_note(run: Run, *, purpose: str) -> str:
     )
     if run.dataset != "files":
         besides += " Pseudonyms are made with a key that is published, as these rows are: they hide nobody."
-    permitted = _permitted_customers(run, purpose, _date(run, None)) if run.has_ledger else None
+    permitted, asked = _permitted_customers(run, purpose, None), ledger_as_of(run, purpose=purpose)
     if permitted is None:
         unknown = "This data set has **no consent ledger**: whether anyone permitted this use is not known here."
         return unknown + besides
     n = permitted.count().execute()
     return (
         f"Rows are read for the purpose `{purpose}`: those of the {n:,} customer ids that permit it as of "
-        f"{_date(run, None):%d %B %Y}, unless another record of the same person refuses it; no other customer's."
+        f"{asked:%d %B %Y}, unless another record of the same person refuses it; no other customer's."
         f"{besides}"
     )
 
 
-def _asked(run: Run, name: str, purpose: str) -> str:
+def _admitted(run: Run, name: str, purpose: str) -> str:
     """The name in its one spelling, once the page may read it for the purpose."""
     name = normalised(name)
     if run._access is not None:
@@ -251,9 +275,28 @@ def _ledger(run: Run) -> ibis.Table:
     return opened(run, "consents")
 
 
-def _date(run: Run, as_of: datetime | str | None) -> datetime:
-    # Asked where there is a ledger, and a ledger has a last decision.
-    return moment(as_of) if isinstance(as_of, str) else (as_of or run.ledger_as_of)  # type: ignore[return-value]
+def _ledger_dates(run: Run, *, people: bool) -> dict[str, datetime]:
+    """Return the date as of which each purpose is asked; with `people`, no other record of theirs must refuse."""
+    silenced = None
+    if people and has(run, "people"):
+        known = opened(run, "people").select("customer_id", "person_id")
+        refused = standings(_ledger(run), as_of=dict.fromkeys(PURPOSES, datetime.max)).filter(ibis._.refuses)
+        voices = _voices(run, refused).select("person_id", "purpose")
+        silenced = known.inner_join(voices, "person_id").select("customer_id", "purpose").distinct()
+    return ledger_dates(_ledger(run), _last_times(run), silenced=silenced)
+
+
+def _last_times(run: Run) -> ibis.Table:
+    return opened(run, "last_times") if has(run, "last_times") else last_times({})
+
+
+def _moment(as_of: datetime | str) -> datetime:
+    return datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
+
+
+def _standing(run: Run, purpose: str, as_of: datetime | str | None, *, people: bool) -> ibis.Table:
+    when = _ledger_dates(run, people=people) if as_of is None else _moment(as_of)
+    return standing(_ledger(run), purpose=purpose, as_of=when)
 
 
 def _permitted_rows(table: ibis.Table, id_column: str, permitted: ibis.Table | None) -> ibis.Table:
@@ -262,19 +305,19 @@ def _permitted_rows(table: ibis.Table, id_column: str, permitted: ibis.Table | N
     return table.filter(table[id_column].isnull() | table[id_column].isin(permitted[id_column]))
 
 
-def _permitted_customers(run: Run, purpose: str, as_of: datetime) -> ibis.Table | None:
+def _permitted_customers(run: Run, purpose: str, as_of: datetime | str | None) -> ibis.Table | None:
     if not run.has_ledger:
         return None
-    name = f"permitted_customers_{purpose}_{as_of:%Y%m%d%H%M%S}"
-    decided = standing(_ledger(run), purpose=purpose, as_of=as_of)
+    name = f"permitted_customers_{purpose}_{_words(as_of)}"
+    decided = _standing(run, purpose, as_of, people=False)
     return _computed_once(run, name, decided.filter(decided.permits).select("customer_id"))
 
 
-def _permitted_people(run: Run, purpose: str, as_of: datetime) -> ibis.Table | None:
+def _permitted_people(run: Run, purpose: str, as_of: datetime | str | None) -> ibis.Table | None:
     if not run.has_ledger:
         return None
-    name = f"permitted_people_{purpose}_{as_of:%Y%m%d%H%M%S}"
-    voices = _voices(run, standing(_ledger(run), purpose=purpose, as_of=as_of))
+    name = f"permitted_people_{purpose}_{_words(as_of)}"
+    voices = _voices(run, _standing(run, purpose, as_of, people=True))
     return _computed_once(run, name, _permits(voices, by="person_id"))
 
 
@@ -294,6 +337,10 @@ def _permits(voices: ibis.Table, *, by: str) -> ibis.Table:
     permits = (voices.permits & ~voices.carried).any()
     answers = voices.group_by(by).aggregate(permits=permits, refuses=voices.refuses.any())
     return answers.filter(answers.permits & ~answers.refuses).select(by)
+
+
+def _words(as_of: datetime | str | None) -> str:
+    return "now" if as_of is None else f"{_moment(as_of):%Y%m%d%H%M%S}"
 
 
 def _computed_once(run: Run, name: str, table: ibis.Table) -> ibis.Table:

@@ -42,6 +42,15 @@ def keep_in_register(run: Run, name: str, *, key: str, entry: dict[str, Any]) ->
         os.close(folder)
 
 
+def outliving(run: Run) -> list[str]:
+    """Return what is there from before this run and no withdrawal reaches: registers, saved models, releases."""
+    folder = run._folder
+    registers = [path.name for path in sorted(folder.resolve().parent.glob("*.json")) if path.stem == "looks"]
+    models = [f"models/{path.name}" for path in sorted((folder / "models").glob("*"))]
+    releases = ["private_releases"] if (folder / "private_releases.parquet").is_file() else []
+    return [*registers, *models, *releases]
+
+
 def _registers(run: Run, name: str) -> list[Path]:
     """The files of a register: where it is written, and what it reads through to."""
     name = normalised(name)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,6 @@ class Run:
         seed: Seed the data set was made with.
         scale: Share of the households drawn.
         timezone: Zone in which `occurred_at` is local.
-        as_of: First midnight after the last row; None where no table has times.
-        ledger_as_of: First midnight after the last row or the last decision in the ledger.
         has_ledger: Whether the data set has a consent ledger.
     """
 
@@ -37,8 +34,6 @@ class Run:
     seed: int
     scale: float
     timezone: str
-    as_of: datetime | None
-    ledger_as_of: datetime | None
     has_ledger: bool
     _access: Access | None = field(repr=False)
     _folder: Path = field(repr=False)
@@ -192,8 +187,6 @@ def _opened(folder: Path, described: bytes, *, page: str | None, access: Access 
         seed=data["seed"],
         scale=data["scale"],
         timezone=data["timezone"],
-        as_of=moment(data["as_of"]),
-        ledger_as_of=moment(data["ledger_as_of"]),
         has_ledger="consents" in data["tables"],
         _access=access,
         _folder=folder,
@@ -201,11 +194,6 @@ def _opened(folder: Path, described: bytes, *, page: str | None, access: Access 
         _key=secret() if data["dataset"] == "files" else PUBLISHED_KEY,
         _connection=ibis.duckdb.connect(),
     )
-
-
-def moment(text: str | None) -> datetime | None:
-    """Return a moment from its text."""
-    return None if text is None else datetime.fromisoformat(text)
 
 
 def _about(run: Run, name: str) -> dict[str, str]:

@@ -362,6 +362,15 @@ MADE: dict[str, Schema] = {
         key=("person_id",),
         further="a count of records, a decade of birth, a date",
     ),
+    "postcodes": Schema(
+        "postcodes",
+        "One postcode of one person, from the day it was recorded",
+        (
+            Column("person_id", "string", "Pseudonym of the person", required=True, nullable=False),
+            Column("postcode", "string", "Postal code; shown for third-party enrichment only", identifier=True),
+        ),
+        further="a date",
+    ),
 }
 
 # A data set may hold several tables of one kind.

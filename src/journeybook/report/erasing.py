@@ -1,0 +1,78 @@
+"""Erasing a person from a run: the rows, the saved models, and what can only be said."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import ibis
+import pandas as pd
+from ibis.backends.duckdb import Backend
+
+from journeybook.errors import JourneybookError
+from journeybook.report.running import TABLES
+from journeybook.tables import owners_view, pseudonyms, root, store
+
+
+def erase(customer_id: str, *, out: Path | None) -> Iterator[str]:
+    """Remove a person's rows and the models trained with them, and say so, line by line.
+
+    The person is whoever has the id, with every other id that page 03 found to be theirs. Files of the user are
+    not touched. Figures made of many people stay until the next run makes them anew.
+
+    Args:
+        customer_id: Id of the person in any table.
+        out: Folder of the report; None is the default run.
+
+    Raises:
+        JourneybookError: There is no run, or no table of it holds the id.
+    """
+    tables = TABLES if out is None else out / "tables"
+    run, connection = owners_view(tables), ibis.duckdb.connect()
+    paths = sorted(tables.rglob("*.parquet"))
+    ids = {customer_id}
+    if (tables / "people.parquet").is_file():
+        people = pd.read_parquet(tables / "people.parquet", columns=["customer_id", "person_id"])
+        own = people.person_id[people.customer_id == customer_id]
+        ids |= set(people.customer_id[people.person_id.isin(own)])
+    names = set(pseudonyms(run, pd.Series(sorted(ids))))
+    if (tables / "people.parquet").is_file():
+        names |= set(people.person_id[people.customer_id.isin(ids)])
+    removed = [(path, n) for path in paths if (n := _remove_rows(connection, path, ids, names))]
+    if not removed:
+        raise JourneybookError(f"no table of this run holds the customer {customer_id!r}.")
+    for path, n in removed:
+        yield f"{path.relative_to(tables).with_suffix('')}: {n:,} row{'s' if n > 1 else ''} removed"
+    for models in sorted(tables.rglob("models")):
+        shutil.rmtree(models)
+        yield f"{models.relative_to(tables)}: saved models removed, for they were trained with this person's rows"
+    if out is None and (by_hand := root() / "data" / "manual").is_dir():
+        shutil.rmtree(by_hand)
+        yield "data/manual: tables of notebooks run by hand removed"
+    # Without it the next run takes no page as made already.
+    (tables / "fingerprints.json").unlink(missing_ok=True)
+    yield "results and pages show no single person; the next run makes them anew, with every table made of many"
+    for register in sorted(tables.resolve().parent.glob("looks.json")):
+        yield f"{register.name}: kept, for a look that was taken cannot be taken back; it holds no id"
+    yield "private releases that were published stay published"
+    yield "your own files were not touched: what they still hold, the next run reads, unless the ledger refuses it"
+
+
+def _remove_rows(connection: Backend, path: Path, ids: set[str], names: set[str]) -> int:
+    """Rewrite a table without the rows of these ids and pseudonyms; returns how many there were."""
+    table = connection.read_parquet(path)
+    theirs = [
+        table[column].cast("string").isin(sorted(values))
+        for column, values in (("customer_id", ids), ("person_id", names))
+        if column in table.columns
+    ]
+    if not theirs:
+        return 0
+    gone = ibis.or_(*theirs).fill_null(False)
+    n = int(table.filter(gone).count().to_pyarrow().as_py())
+    if n:
+        found = connection.con.execute(
+            "SELECT decode(key), decode(value) FROM parquet_kv_metadata(?)", [str(path)]
+        )
+        about = dict(found.fetchall())
+        store(connection, table.filter(~gone), path, about=about)
+    return n

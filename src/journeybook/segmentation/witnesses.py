@@ -1,0 +1,245 @@
+"""Each result of the page made again by another road, from the features alone."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from scipy.spatial.distance import cdist
+from scipy.stats import norm
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from journeybook.segmentation.groups import DEEP, STRONG, GroupCount
+from journeybook.segmentation.movement import Movement
+from journeybook.segmentation.preparation import FURTHEST_SD, LOG_SKEWNESS, RFM, Preparation, matrix, prepare
+from journeybook.segmentation.references import Structureless
+from journeybook.segmentation.segments import RfmScores, Segmentation, segment
+from journeybook.statistics import stream
+
+# Twenty starts each: what two searches of the same people may differ by where borders run through a cloud.
+STARTS_APART = 0.002
+# The width of a bootstrap interval of 500 draws has a standard error of 6 % of itself; four of them.
+WIDTH_APART = 0.25
+FIGURES = ["name", "value", "reference", "tolerance", "source"]
+
+
+def segments_hold(
+    features: pd.DataFrame,
+    *,
+    found: Segmentation,
+    preparation: Preparation,
+    count: GroupCount,
+    n_asked: int | None,
+    scores: RfmScores,
+    n_quantiles: int,
+    nothing: Structureless,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Hold what the page shows of the last snapshot against the same made in plain pandas and scikit-learn.
+
+    Args:
+        features: One row a person and snapshot.
+        found: The segments.
+        preparation: Scale that the page uses.
+        count: Evidence for the number of groups.
+        n_asked: Number of segments asked for; None for the page's choice.
+        scores: RFM scores of the last snapshot.
+        n_quantiles: Number of scores.
+        nothing: What k-means found in clouds.
+        rng: Chance of the other clouds.
+
+    Returns:
+        `name`, `value`, `reference`, `tolerance`, `source`.
+    """
+    rows = features.sort_values("row", kind="stable", ignore_index=True)
+    at_end = (rows["as_of"] == rows["as_of"].max()).to_numpy()
+    values = by_hand(rows, at_end, preparation.columns)
+    labels = found.assignments["segment"].to_numpy()
+    names = found.profile["segment"].to_numpy()
+    same_rows = (
+        found.assignments[["person_id", "as_of"]].reset_index(drop=True).equals(rows[["person_id", "as_of"]])
+    )
+    nearest = names[cdist(values, found.centres).argmin(axis=1)]
+    last, last_labels = rows[at_end], labels[at_end]
+    with threadpool_limits(limits=1):
+        share = 1 - KMeans(len(names), n_init=20, random_state=0).fit(values[at_end]).inertia_ / _scatter(
+            values[at_end]
+        )
+    within = sum(_scatter(values[at_end][last_labels == name]) for name in names)
+    means = last.groupby(last_labels)[preparation.columns].mean().astype(float).reindex(names)
+    sizes = pd.Series(last_labels).value_counts().reindex(names)
+    told = found.profile.set_index("segment")
+    profile_apart = max(
+        float(
+            ((told[preparation.columns].astype(float) - means).abs() / means.abs().clip(lower=1)).max(axis=None)
+        ),
+        float((told["n_people"] - sizes).abs().max()),
+        float((told["share"] - sizes / len(last)).abs().max()),
+    )
+    worth = means[found.ordered_by].to_numpy()
+    again = pd.DataFrame({c: _scored(last[c], n_quantiles, c == "recency_days") for c in RFM})
+    mine = scores.scores[["recency", "frequency", "monetary"]]
+    by_segment = again.groupby(last_labels).mean().reindex(names).to_numpy()
+    rfm_apart = (mine.to_numpy() != again.to_numpy()).sum()
+    rfm_means = np.abs(scores.by_segment[list(mine.columns)].to_numpy() - by_segment).max()
+    clouds = _clouds(values[at_end], max(len(names), 2), len(nothing.explained_share), rng)
+    error = np.sqrt((nothing.explained_share.var(ddof=1) + clouds.var(ddof=1)) / len(clouds))
+    n_due = n_asked or _choice(count.evidence)
+    scale_apart = np.abs(matrix(rows, preparation=preparation) - values).max()
+    n_astray = (labels != nearest).sum() if same_rows else np.inf
+    explained = 1 - within / _scatter(values[at_end])
+    pandas, learn = "made again in pandas", "scikit-learn on numbers made again in pandas"
+    table = [
+        ("worst difference of comparable numbers", scale_apart, 0, 1e-9, pandas),
+        ("people not in their nearest segment", n_astray, 0, 0, learn),
+        ("share explained by another k-means", explained, share, STARTS_APART, learn),
+        ("share explained as shown", found.explained_share, explained, 1e-4, learn),
+        ("worst difference of the profile", profile_apart, 0, 1e-9, pandas),
+        ("segments out of order", (np.diff(worth) > 0).sum(), 0, 0, "means made again in pandas"),
+        ("RFM scores that differ", rfm_apart, 0, 0, "ranks counted person by person"),
+        ("worst difference of mean RFM scores", rfm_means, 0, 1e-9, "ranks counted person by person"),
+        ("segments made", found.n_segments, n_due, 0, "the rules, step by step"),
+        ("share explained in clouds without groups", nothing.explained_share.mean(), clouds.mean(), 4 * error,
+         "other clouds, scikit-learn; four standard errors"),
+    ]  # fmt: skip
+    return pd.DataFrame(table, columns=FIGURES)
+
+
+def procedure_holds(
+    features: pd.DataFrame, *, found: Segmentation, dated: pd.DataFrame, columns: Sequence[str] | None, seed: int
+) -> pd.DataFrame:
+    """Hold the segments against those of features in other units, and past ones against those without the future.
+
+    Args:
+        features: One row a person and snapshot.
+        found: The segments, from the stream `segments` of the seed.
+        dated: From `segments_of_each_date`.
+        columns: Features to use; None chooses.
+        seed: Seed of the run.
+
+    Returns:
+        `name`, `value`, `reference`, `tolerance`, `source`.
+    """
+    used = found.preparation
+    plain = [c for c, logged in zip(used.columns, used.logged, strict=True) if not logged]
+    cents = features.assign(**{c: features[c].astype(float) * 100 for c in plain})
+    other = _made(cents, used.columns, found.n_segments, seed)
+    agreement = adjusted_rand_score(found.assignments["segment"], other.assignments["segment"])
+    told = dated.merge(features[["person_id", "as_of"]], on=["person_id", "as_of"], how="outer")
+    n_astray = int(told["segment"].isna().sum()) + abs(len(dated) - len(features))
+    n_unmarked = (dated["retrospective"] != (dated["fitted_as_of"] > dated["as_of"])).sum()
+    units = f"{len(plain)} features in hundredths of their unit"
+    rows = [
+        ("agreement in other units", agreement, 1, 1e-9, units),
+        ("people and dates without one segment", n_astray, 0, 0, "features"),
+        ("rows of a later model not marked", n_unmarked, 0, 0, "dates"),
+    ]  # fmt: skip
+    dates = np.sort(dated.loc[~dated["retrospective"], "as_of"].unique())
+    for date in dates[[0, len(dates) // 2]]:
+        early = features[features["as_of"] <= date]
+        then = _made(early, columns, found.n_segments, seed).assignments
+        both = dated[dated["as_of"] == date].merge(then, on=["person_id", "as_of"], suffixes=("", "_then"))
+        differs = (both["segment"] != both["segment_then"]).sum()
+        name = f"segments that differ without the future, {pd.Timestamp(date):%B %Y}"
+        rows.append((name, differs, 0, 0, "features to that date"))
+    return pd.DataFrame(rows, columns=FIGURES)
+
+
+def movement_holds(found: Segmentation, moves: Movement, *, since: pd.Timestamp, level: float) -> pd.DataFrame:
+    """Hold the steps against a crosstab, and the interval of staying against the delta method over whole people.
+
+    Returns:
+        `name`, `value`, `reference`, `tolerance`, `source`; nothing where there are no steps.
+    """
+    kept = found.assignments[found.assignments["as_of"] >= since]
+    dates = np.sort(kept["as_of"].unique())
+    before = kept.assign(then=kept["as_of"].map(dict(pairwise(dates))))
+    steps = before.merge(
+        kept, left_on=["person_id", "then"], right_on=["person_id", "as_of"], suffixes=("", "_then")
+    )
+    if steps.empty:
+        return pd.DataFrame(columns=FIGURES)
+    table = pd.crosstab(steps["segment"], steps["segment_then"])
+    told = moves.transitions.pivot(index="source", columns="target", values="n")
+    names = told.index.union(table.index).union(table.columns)
+    due, told = (t.reindex(index=names, columns=names).fillna(0) for t in (table, told))
+    stays = steps["segment"] == steps["segment_then"]
+    by_person = stays.groupby(steps["person_id"]).agg(["sum", "size"]).to_numpy(dtype=float)
+    share, n = stays.mean(), len(by_person)
+    error = np.sqrt(((by_person[:, 0] - share * by_person[:, 1]) ** 2).sum() * n / (n - 1)) / by_person[:, 1].sum()
+    width = (moves.stay_high - moves.stay_low) / (2 * norm.ppf((1 + level) / 2) * error)
+    shown = moves.transitions.pivot(index="source", columns="target", values="share").to_numpy()
+    with np.errstate(invalid="ignore"):
+        shares = told.to_numpy() / told.to_numpy().sum(axis=1, keepdims=True)
+    apart = np.nanmax(np.abs(shown - shares)) if shown.shape == shares.shape else np.inf
+    rows = [
+        ("steps counted otherwise", np.abs(due - told).to_numpy().sum(), 0, 0, "a crosstab in pandas"),
+        ("worst difference of shares of steps", apart, 0, 1e-9, "a crosstab in pandas"),
+        ("share of steps that stay", moves.stay_share, share, 1e-9, "a crosstab in pandas"),
+        ("width of the interval of staying", width, 1, WIDTH_APART, "delta method over whole people"),
+    ]
+    return pd.DataFrame(rows, columns=FIGURES)
+
+
+def by_hand(rows: pd.DataFrame, at_end: np.ndarray, columns: Sequence[str]) -> np.ndarray:
+    """The features on comparable scales, shape (rows, columns), learned on the rows of the last snapshot."""
+    raw = pd.DataFrame({c: pd.to_numeric(rows[c]).astype(float) for c in columns})
+    for column in columns:
+        known = raw.loc[at_end, column].dropna()
+        away = known - known.mean()
+        if known.min() >= 0 and (away**3).mean() / (away**2).mean() ** 1.5 > LOG_SKEWNESS:
+            raw[column] = np.log1p(raw[column].clip(lower=0))
+        raw[column] = raw[column].fillna(raw.loc[at_end, column].median())
+    return StandardScaler().fit(raw[at_end]).transform(raw).clip(-FURTHEST_SD, FURTHEST_SD)
+
+
+def _made(features: pd.DataFrame, columns: Sequence[str] | None, n_segments: int, seed: int) -> Segmentation:
+    return segment(
+        features,
+        preparation=prepare(features, columns=columns),
+        n_segments=n_segments,
+        rng=stream(seed, "segments"),
+    )
+
+
+def _scatter(values: np.ndarray) -> float:
+    return float(((values - values.mean(axis=0)) ** 2).sum()) if len(values) else 0.0
+
+
+def _scored(values: pd.Series, n_quantiles: int, turned: bool) -> list[int]:
+    """Scores by whole numbers: people below count whole, equal ones half (each person as one half more)."""
+    known = values.astype(float).to_numpy() * (-1 if turned else 1)
+    n = int((~np.isnan(known)).sum())
+    scores = []
+    for value in known:
+        twice = 2 * int((known < value).sum()) + int((known == value).sum()) + 1
+        scores.append(1 if np.isnan(value) else min(max(-(-twice * n_quantiles // (2 * n)), 1), n_quantiles))
+    return scores
+
+
+def _clouds(values: np.ndarray, k: int, n_clouds: int, rng: np.random.Generator) -> np.ndarray:
+    root = np.linalg.svd((values - values.mean(axis=0)) / np.sqrt(len(values) - 1), full_matrices=False)
+    spread = root[1][:, None] * root[2]
+    shares = []
+    for number in range(n_clouds):
+        cloud = rng.standard_normal((len(values), len(spread))) @ spread
+        with threadpool_limits(limits=1):
+            shares.append(1 - KMeans(k, n_init=3, random_state=number).fit(cloud).inertia_ / _scatter(cloud))
+    return np.array(shares)
+
+
+def _choice(evidence: pd.DataFrame) -> int:
+    """The number of segments by the rules of `count_groups`, one k after the other."""
+    rows = {int(row.k): row for row in evidence.itertuples()}
+    by_gap = next((k for k in sorted(rows)[:-1] if rows[k].gap >= rows[k + 1].gap - rows[k + 1].gap_se), max(rows))
+    groups, slices, steady = 1, 1, True
+    for k in sorted(rows)[1:]:
+        strong = rows[k].prediction_strength + rows[k].prediction_strength_se >= STRONG
+        if k <= by_gap and strong and rows[k].valley <= DEEP:
+            groups = k
+        steady = steady and rows[k].stability >= STRONG
+        slices = k if steady else slices
+    return groups if groups > 1 else max(slices, 2)

@@ -1,0 +1,107 @@
+"""Errors planted in page 02."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import ibis
+
+from mutants.planted import Mutant
+
+PARAMETERS = {"max_rows": 1000}
+
+
+def fields(change: Callable) -> Callable:
+    """A change of the tidy fields of customer records."""
+
+    def planted_in(sound: Callable) -> Callable:
+        def wrong(records: Any, *args: Any, **asked: Any) -> Any:
+            tidy = sound(records, *args, **asked)
+            return tidy | change(records, tidy)
+
+        return wrong
+
+    return planted_in
+
+
+def rows_of(name: str, change: Callable) -> Callable:
+    """A change of one table after cleaning."""
+
+    def planted_in(sound: Callable) -> Callable:
+        def wrong(accepted: Any, **asked: Any) -> Any:
+            found = sound(accepted, **asked)
+            return replace(found, tables=found.tables | {name: change(found.tables[name])})
+
+        return wrong
+
+    return planted_in
+
+
+def no_mail(_records: Any, _tidy: dict) -> dict:
+    return {"email": ibis.null("string")}
+
+
+def surnames(records: Any, _tidy: dict) -> dict:
+    return {"phone": records.surname}
+
+
+def code_cut_twice(_records: Any, tidy: dict) -> dict:
+    return {"phone": tidy["phone"].substr(3)}
+
+
+def dear_lines_cut(lines: Any) -> Any:
+    return lines.mutate(revenue=ibis.least(lines.revenue, 20).cast(lines.revenue.type()))
+
+
+def units_of_all(lines: Any) -> Any:
+    return lines.mutate(units=ibis.ifelse(lines.quantity > 1, 1, lines.units).cast(lines.units.type()))
+
+
+def outcomes_shifted(contacts: Any) -> Any:
+    later = contacts.responded.lag().over(order_by=contacts.row)
+    return contacts.mutate(responded=later.fill_null(False))
+
+
+def some_lost(table: Any) -> Any:
+    return table.filter(table.row % 50 != 0)
+
+
+def brands_mixed(products: Any) -> Any:
+    return products.mutate(brand=products.brand.lead().over(order_by=products.row))
+
+
+def peeking(sound: Callable) -> Callable:
+    """Cells are filled in with what was hidden, half of it."""
+
+    def wrong(others: Any, values: Any, known: Any, *args: Any) -> Any:
+        filled = sound(others, values, known, *args)
+        return (filled + filled.mean()) / 2
+
+    return wrong
+
+
+def known_is_missing(sound: Callable) -> Callable:
+    def wrong(tables: Any) -> Any:
+        report = sound(tables)
+        return report.assign(n_missing=report["n_rows"] - report["n_missing"])
+
+    return wrong
+
+
+def planted(name: str, error: str, target: str, wrong: Callable) -> Mutant:
+    return Mutant(name, error, f"journeybook.cleaning{target}", wrong)
+
+
+WHOLE = ":clean_tables"
+MUTANTS = [
+    planted("no_mail", "every e-mail is emptied", ".records:_tidy_fields", fields(no_mail)),
+    planted("surnames", "phones are replaced by surnames", ".records:_tidy_fields", fields(surnames)),
+    planted("code_cut_twice", "phones lose three more digits", ".records:_tidy_fields", fields(code_cut_twice)),
+    planted("dear_lines_cut", "dear receipt lines are cut to 20", WHOLE, rows_of("transactions", dear_lines_cut)),
+    planted("units_of_all", "several units count as one", WHOLE, rows_of("transactions", units_of_all)),
+    planted("outcomes_shifted", "responses slip by one contact", WHOLE, rows_of("contacts", outcomes_shifted)),
+    planted("some_lost", "one product in fifty is lost", WHOLE, rows_of("products", some_lost)),
+    planted("brands_mixed", "brands slip by one product", WHOLE, rows_of("products", brands_mixed)),
+    planted("shrunk", "filled cells are drawn to their mean", ".imputation:_fill", peeking),
+    planted("known_is_missing", "known cells count as missing", ":missing_report", known_is_missing),
+]
