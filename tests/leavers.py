@@ -126,7 +126,9 @@ def run_files(
     build_dataset(out / "tables", **about, files=mapping, base=out)
     for page in pages:
         run_page(page, tables=out / "tables", results=out / "results", parameters=QUICK.get(page, {}))
-    own = ("raw/", "refused/", "consents", "quarantine", "dataset", "01_collection")
+    # The log of pages 01 and 03 counts what was collected, and who refuses.
+    logs = ("reads/01_collection", "reads/03_identity")
+    own = ("raw/", "refused/", "consents", "quarantine", "dataset", "01_collection", *logs)
     found = {}
     for folder in (out / "tables", out / "results"):
         names = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -23,7 +23,7 @@ ALLOWED = {
     "plots": {"errors", "statistics", *STAGES},
     "report": {"errors", "tables", "datasets", "results"},
     # `journeybook score` applies a saved model, and needs no notebook for it.
-    "cli": {"errors", "report", "channel_response"},
+    "cli": {"errors", "report", "channel_response", "tables"},
     **{stage: {"errors", "tables", "statistics"} for stage in STAGES},
 }
 

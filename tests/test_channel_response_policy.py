@@ -31,7 +31,7 @@ from journeybook.channel_response.sentences_deciding import (
 from journeybook.channel_response.splits import Split
 from journeybook.channel_response.uplift import doubly_robust_scores, uplift_study
 from journeybook.statistics import stream
-from journeybook.tables import open_run, permitted_at, permitted_people, store
+from journeybook.tables import owners_view, permitted_at, permitted_people, store
 
 EFFECTS = {"email": 0.9, "sms": 0.5, "none": 0.0}
 FATIGUE = -0.3
@@ -406,7 +406,7 @@ def test_permission_at_a_moment_is_what_the_ledger_says_as_of_it(tmp_path):
     }
     described |= {"ledger_as_of": "2025-05-01T00:00:00", "tables": {"consents": {}}}
     (tmp_path / "dataset.json").write_text(json.dumps(described))
-    run = open_run(tmp_path)
+    run = owners_view(tmp_path)
     everyone = sorted(set(people["person_id"]))
     moments = pd.date_range("2025-01-03", "2025-04-20", freq="13D")
     asked = pd.DataFrame([(p, m) for m in moments for p in everyone], columns=["person_id", "occurred_at"])

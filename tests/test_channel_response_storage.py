@@ -309,8 +309,9 @@ def test_a_run_keeps_the_files_beside_its_tables(tmp_path):
         "ledger_as_of": None,
     }
     (tmp_path / "dataset.json").write_text(json.dumps(described | {"tables": {}, "dataset": "journey_demo"}))
-    for page, folder in (("07_x", "models/07_x"), ("07_x.other", "variants/07_x.other/models/07_x")):
-        write_files(open_run(tmp_path, page=page), "models/07_x", {"a.json": b"1", "b.bin": b"2"})
+    name, model = "07_channel_response", "models/07_channel_response"
+    for page, folder in ((name, model), (f"{name}.other", f"variants/{name}.other/{model}")):
+        write_files(open_run(tmp_path, page=page), model, {"a.json": b"1", "b.bin": b"2"})
         kept = tmp_path / folder
         assert sorted(path.name for path in kept.iterdir()) == ["a.json", "b.bin"]
         assert (kept / "a.json").read_bytes() == b"1"

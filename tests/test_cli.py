@@ -57,6 +57,7 @@ def test_a_run_ends_with_the_path_of_the_report(toy_house: Path, capsys: pytest.
     assert [line.split()[:4] for line in said[2:]] == [
         ["raw/transactions", "4", "3", "SIMULATED"],
         ["accepted/transactions", "2", "3", "SIMULATED"],
+        ["reads/01_copy", "1", "7", "LOG"],
     ]
 
 

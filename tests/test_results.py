@@ -19,7 +19,7 @@ from journeybook.results import (
     say_figure,
     show_checks,
 )
-from journeybook.tables import open_run, store
+from journeybook.tables import owners_view, store
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def run(tmp_path):
     (tmp_path / "dataset.json").write_text(json.dumps(described | {"ledger_as_of": None, "tables": {}}))
     rows = ibis.memtable(pd.DataFrame({"row": [1, 2, 3]}))
     store(ibis.duckdb.connect(), rows, tmp_path / "features.parquet", about={"provenance": "YOURS"})
-    return open_run(tmp_path)
+    return owners_view(tmp_path)
 
 
 def save(run, **changes):
@@ -40,8 +40,8 @@ def save(run, **changes):
         "checks": [],
         "inputs": ["features"],
     }
-    save_results(run, run.folder / "results", **(content | changes))
-    return json.loads((run.folder / "results" / "05_segmentation.json").read_text())
+    save_results(run, run._folder / "results", **(content | changes))
+    return json.loads((run._folder / "results" / "05_segmentation.json").read_text())
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_what_json_cannot_hold_leaves_the_old_file_as_it_was(run):
     save(run)
     with pytest.raises(JourneybookError, match="which JSON cannot hold"):
         save(run, tables={"t": pd.DataFrame({"x": [Decimal(1)]})})
-    content = json.loads((run.folder / "results" / "05_segmentation.json").read_text())
+    content = json.loads((run._folder / "results" / "05_segmentation.json").read_text())
     assert content["metrics"] == {"n_segments": 3}
 
 

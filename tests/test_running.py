@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 import toys
 
@@ -18,6 +19,7 @@ from journeybook.report.kernel import Execution, execute
 from journeybook.report.params import PageRun, read_parameters
 from journeybook.report.progress import Progress
 from journeybook.report.storing import locked
+from journeybook.tables import logged_reads, owners_view
 
 
 @pytest.fixture
@@ -96,6 +98,37 @@ def test_one_page_keeps_what_it_needs(again) -> None:
     assert kept == {"01_copy": True, "02_count": False, "04_last": True}
     assert "as built before" in said
     assert "01_copy                          kept" in said
+
+
+@pytest.mark.parametrize(
+    ("changed", "kept", "as_built"),
+    [
+        ("accepted/transactions", {"01_copy": False, "02_count": False, "04_last": True}, True),
+        ("raw/transactions", {"01_copy": False, "02_count": False}, False),
+    ],
+)
+def test_a_table_that_its_page_did_not_write_is_not_kept(
+    again, toy_run, tmp_path, changed, kept, as_built
+) -> None:
+    path = tmp_path / "reports" / "tables" / f"{changed}.parquet"
+    sound = path.read_bytes()
+    pd.read_parquet(path).head(1).to_parquet(path)
+    outcome, said, _ = again(only=("02_count",))
+    assert {page.name: page.kept for page in outcome.pages if page.status == "done"} == kept
+    assert ("as built before" in said) == as_built
+    assert path.read_bytes() == sound
+
+
+def test_pages_log_their_reads_in_order(toy_run, again) -> None:
+    log = logged_reads(owners_view(toy_run.out / "tables"))
+    assert log[["page", "table", "purpose", "n_rows"]].values.tolist() == [
+        ["01_copy", "raw/transactions", "collection", 4],
+        ["02_count", "accepted/transactions", "analytics", 3],
+        ["04_last", "counts", "analytics", 3],
+    ]
+    _, _, out = again(only=("02_count",))
+    after = logged_reads(owners_view(out / "tables"))
+    assert after.page.tolist() == ["01_copy", "02_count", "02_count", "04_last"], "kept pages keep their rows"
 
 
 def test_changed_parameters_drop_what_was_made_from_the_old(again) -> None:

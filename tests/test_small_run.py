@@ -2,12 +2,16 @@
 
 import html
 import re
+import shutil
 
 import pandas as pd
 import pytest
+from mutants.planted import run_page
 
+from journeybook import results as results_module
 from journeybook.report.pages import discover
 from journeybook.report.params import read_parameters
+from journeybook.tables import run as run_module
 
 RUNS = [run.name for run in read_parameters(pages=discover()).pages]
 IDS = {"person_id", "customer_id", "record_id", "contact_id", "unit_id", "session_id", "basket_id"}
@@ -99,3 +103,16 @@ def test_what_is_not_private_says_so_wherever_it_goes(small_run) -> None:
 def test_tables_are_for_their_owner_only(small_run) -> None:
     for path in (small_run.out / "tables").rglob("*.parquet"):
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+@pytest.mark.slow
+def test_page_05_by_hand_with_other_groups_changes_nothing_of_the_run(small_run, tmp_path, monkeypatch) -> None:
+    tables = shutil.copytree(small_run.outcome.tables, tmp_path / "data" / "processed")
+    before = {p: p.read_bytes() for p in sorted(tables.rglob("*")) if p.is_file()}
+    for module in (run_module, results_module):
+        monkeypatch.setattr(module, "root", lambda: tmp_path)
+    values = {"tables": None, "results": None, "n_segments": 5}
+    run_page("05_segmentation", tables=tables, results=tmp_path, parameters=values)
+    assert {p: p.read_bytes() for p in sorted(tables.rglob("*")) if p.is_file()} == before
+    assert len(list((tmp_path / "data" / "manual").glob("*/segments.parquet"))) == 1
+    assert (tmp_path / "reports" / "manual" / "05_segmentation.json").is_file()

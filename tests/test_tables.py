@@ -13,6 +13,7 @@ from journeybook.tables import (
     keep_permitted,
     keep_refusing,
     open_run,
+    owners_view,
     permitted_people,
     provenance,
     pseudonym,
@@ -57,7 +58,7 @@ def make_run(tmp_path):
         described = {"dataset": "journey_demo", "seed": 1, "scale": 1.0, "timezone": "UTC"}
         described["tables"] = {name: {} for name in tables}
         (tmp_path / "dataset.json").write_text(json.dumps(described))
-        return open_run(tmp_path)
+        return owners_view(tmp_path)
 
     return make
 
@@ -157,7 +158,9 @@ def test_identifiers_are_read_for_identity_resolution_alone(make_run):
 def test_read_refused_gives_only_those_who_refuse(make_run):
     run = make_run(
         {
-            "refused/customer_records": receipts("yes", "no", "never asked"),
+            "refused/customer_records": pd.DataFrame(
+                {"row": [1, 2, 3], "customer_id": ["yes", "no", "never asked"], "code": ["1", "2", "3"]}
+            ),
             "consents": ledger(("yes", True, 1, 1, None), ("no", False, 1, 1, None)),
         }
     )
@@ -176,7 +179,9 @@ def test_who_withdrew_everything_leaves_no_gap():
     kept = keep_permitted(rows, ibis.memtable(decisions), as_of=at(12).to_pydatetime()).order_by("row").to_pandas()
     assert kept.row.tolist() == [1, 2, 3]
     assert kept.customer_id.fillna("guest").tolist() == ["yes", "guest", "yes"]
-    refusing = keep_refusing(rows, ibis.memtable(decisions), as_of=at(12).to_pydatetime()).to_pandas()
+    refusing = keep_refusing(
+        rows, ibis.memtable(decisions), purpose="analytics", as_of=at(12).to_pydatetime()
+    ).to_pandas()
     assert refusing.customer_id.tolist() == ["left"]
 
 
@@ -192,7 +197,7 @@ def test_pseudonyms_depend_on_the_key_and_keep_nulls():
 @pytest.mark.parametrize(
     ("name", "purpose", "says"),
     [
-        ("raw/transactions", "analytics", "open to 01_collection only"),
+        ("raw/transactions", "analytics", "not read for a purpose of the ledger"),
         ("clean/transactions", "curiosity", "'curiosity' is not one of identity_resolution"),
         ("clean/products", "analytics", "'clean/products' is not in this run"),
     ],
@@ -205,26 +210,26 @@ def test_the_door_says_why_it_stays_shut(make_run, name, purpose, says):
 
 def test_a_folder_without_a_run_is_an_error(tmp_path):
     with pytest.raises(JourneybookError, match="there are no tables in"):
-        open_run(tmp_path)
+        owners_view(tmp_path)
 
 
 def test_a_written_table_is_private_and_knows_what_it_is_made_of(make_run):
     run = make_run({"clean/transactions": receipts("a")})
     real = ibis.memtable(receipts("b"))
-    store(run.connection, real, run.folder / "clean" / "events.parquet", about={"provenance": "REAL"})
+    store(ibis.duckdb.connect(), real, run._folder / "clean" / "events.parquet", about={"provenance": "REAL"})
     write(run, "features", receipts("a"), sources=["clean/transactions", "clean/events"])
     assert provenance(run, "features") == "MIXED"
     assert provenance(run, "clean/events") == "REAL"
-    assert stat.S_IMODE((run.folder / "features.parquet").stat().st_mode) == 0o600
-    assert not list(run.folder.glob("**/*.unfinished"))
+    assert stat.S_IMODE((run._folder / "features.parquet").stat().st_mode) == 0o600
+    assert not list(run._folder.glob("**/*.unfinished"))
 
 
 def test_a_variant_writes_where_no_page_reads(make_run):
     run = make_run({"clean/contacts": receipts("a")})
-    variant = open_run(run.folder, page="07_channel_response.coupons")
+    variant = open_run(run._folder, page="07_channel_response.coupons")
     write(variant, "response_scores", receipts("a"), sources=["clean/contacts"])
-    assert not (run.folder / "response_scores.parquet").exists()
-    assert (run.folder / "variants/07_channel_response.coupons/response_scores.parquet").is_file()
+    assert not (run._folder / "response_scores.parquet").exists()
+    assert (run._folder / "variants/07_channel_response.coupons/response_scores.parquet").is_file()
 
 
 def test_the_same_rows_give_the_same_file(tmp_path):

@@ -27,7 +27,7 @@ page = {name!r}
 
 
 def write_page(
-    folder: Path, name: str, *, own: str, cells: list[str], reads: list[str], writes: list[str]
+    folder: Path, name: str, *, own: str, cells: list[str], reads: dict[str, str], writes: list[str]
 ) -> None:
     """Write a notebook `name` with its own parameters and its code cells."""
     new = nbformat.v4
@@ -62,7 +62,7 @@ def write_pages(folder: Path) -> None:
         folder,
         "01_copy",
         own="# Rows kept. Range 1 up.\nrows = 3",
-        reads=["raw/*"],
+        reads={"raw/*": "collection"},
         writes=["accepted/*"],
         cells=[
             OPEN,
@@ -75,7 +75,7 @@ def write_pages(folder: Path) -> None:
         folder,
         "02_count",
         own='# Table counted.\ntable = "transactions"\n# Least number of rows.\nleast: float | None = None',
-        reads=["accepted/{table}"],
+        reads={"accepted/{table}": "analytics"},
         writes=["counts"],
         cells=[
             OPEN,
@@ -95,7 +95,7 @@ def write_pages(folder: Path) -> None:
         folder,
         "03_visits",
         own="# Nothing much.\nshare = 0.5",
-        reads=["accepted/events|accepted/paths"],
+        reads={"accepted/events|accepted/paths": "analytics"},
         writes=["visits"],
         cells=[OPEN, save(["accepted/events"])],
     )
@@ -103,7 +103,7 @@ def write_pages(folder: Path) -> None:
         folder,
         "04_last",
         own='# What goes wrong.\ntrouble = ""',
-        reads=["counts", "visits?"],
+        reads={"counts": "analytics", "visits?": "analytics"},
         writes=["last"],
         cells=[
             "import os, time\nif trouble == 'slow':\n    time.sleep(60)\nif trouble == 'dead':\n    os._exit(1)",

@@ -1,4 +1,4 @@
-"""The command line: run, check, params, data, score, compare, erase."""
+"""The command line: run, check, params, data, score, compare, erase, key."""
 
 import argparse
 import os
@@ -102,6 +102,21 @@ def _compare(arguments: argparse.Namespace) -> int:
     return int(bool(differences))
 
 
+def _key(arguments: argparse.Namespace) -> int:
+    from journeybook.report.running import folders
+    from journeybook.tables import new_key, owners_view, rotate_key
+
+    if not arguments.rotate:
+        print(new_key())
+        return 0
+    crosswalk = rotate_key(owners_view(folders(arguments.out)[1]))
+    print(f"The new key is in data/pseudonym.key; which pseudonym became which is in {crosswalk} (mode 600).")
+    if os.environ.get("JOURNEYBOOK_KEY"):
+        print("JOURNEYBOOK_KEY still holds the old key: unset it, or set it to the new one.")
+    print("The next run makes the tables anew.")
+    return 0
+
+
 def _score(arguments: argparse.Namespace) -> int:
     from journeybook.channel_response.scoring import score_file
 
@@ -194,6 +209,17 @@ def _parser() -> argparse.ArgumentParser:
     erase.add_argument("--customer", required=True, metavar="ID", help="an id of the person, in any table")
     erase.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")
     erase.set_defaults(do=_erase)
+
+    key = commands.add_parser(
+        "key", parents=[debug], allow_abbrev=False, help="make a key for the pseudonyms, or change the one in use"
+    )
+    key.add_argument(
+        "--rotate",
+        action="store_true",
+        help="put a new key in place, and write a crosswalk from the old pseudonyms",
+    )
+    key.add_argument("--out", type=Path, metavar="DIR", help="folder of the run whose customers it lists")
+    key.set_defaults(do=_key)
 
     data = commands.add_parser("data", parents=[debug], allow_abbrev=False, help="the tables of the last run")
     data.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")

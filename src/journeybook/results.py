@@ -1,6 +1,5 @@
 """What a page leaves behind: its figures, its checks, and what both were made from."""
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from journeybook.errors import JourneybookError
-from journeybook.tables import SCHEMAS, Run, provenance, root
+from journeybook.tables import SCHEMAS, Run, fingerprint, provenance, root
 
 # A report shows no figure that fewer people share.
 AT_LEAST = 10
@@ -187,7 +186,7 @@ def save_results(
         "metrics": _plain(dict(metrics)),
         "tables": {name: _plain(frame.to_dict("records")) for name, frame in tables.items()},
         "checks": [_plain(vars(c)) for c in checks],
-        "inputs": {name: _fingerprint(run, name) for name in inputs},
+        "inputs": {name: fingerprint(run, name) for name in inputs},
     }
     content |= {"warning": warning} if warning else {}
     folder = root() / "reports" / "manual" if results is None else Path(results)
@@ -297,14 +296,6 @@ def _rule(c: Check) -> str:
     if c.rule == "within":
         return f"{say_figure(c.reference)} ± {c.tolerance:.2g}"
     return f"{c.rule} {say_figure(c.reference)}"
-
-
-def _fingerprint(run: Run, name: str) -> dict[str, Any]:
-    path = run.folder / f"{name}.parquet"
-    rows = run.connection.con.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(path)]).fetchall()[0][
-        0
-    ]
-    return {"rows": rows, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def _plain(value: Any) -> Any:

@@ -20,14 +20,14 @@ from journeybook import channel_response as cr
 from journeybook.channel_response.models import BASES
 from journeybook.channel_response.search import SPACE, search_folds
 from journeybook.statistics import stream
-from journeybook.tables import open_run, read
+from journeybook.tables import owners_view, read
 
 N_SETTINGS, N_FOLDS, N_TREES, MAX_ROWS = 2, 3, 300, 6000
 
 
 def main() -> None:
     """Time both on the contacts of a run, and print a row a resampling and a total."""
-    run = open_run(sys.argv[1] if len(sys.argv) > 1 else None)
+    run = owners_view(sys.argv[1] if len(sys.argv) > 1 else "data/processed")
     tables = [read(run, name, purpose="personalisation") for name in ("clean/contacts", "features")]
     contacts = cr.contact_frame(*tables, max_rows=200_000)
     parts = {"test_share": 0.3, "calibration_share": 0.2, "response_window_days": 7}

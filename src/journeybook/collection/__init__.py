@@ -16,6 +16,7 @@ from journeybook.collection.consents import (
     ledger_now,
     open_rows,
     recount_ledger,
+    unpermitted,
     withdrawn_rows,
 )
 from journeybook.collection.pitfalls import Pitfall, consent_pitfall, find_pitfall, type_pitfall
@@ -28,6 +29,7 @@ from journeybook.collection.words import (
     say_in_short,
     say_outliving,
     say_rows,
+    say_sends,
     say_use,
     say_withdrawn,
 )
@@ -58,8 +60,10 @@ __all__ = [
     "say_in_short",
     "say_outliving",
     "say_rows",
+    "say_sends",
     "say_use",
     "say_withdrawn",
     "type_pitfall",
+    "unpermitted",
     "withdrawn_rows",
 ]

@@ -9,7 +9,7 @@ from functools import reduce
 import ibis
 import pandas as pd
 
-from journeybook.tables import PURPOSES, keep_permitted, last_times, ledger_dates, standing
+from journeybook.tables import PURPOSES, keep_permitted, last_times, ledger_dates, standing, unpermitted_sends
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +170,22 @@ def withdrawn_rows(accepted: Mapping[str, ibis.Table], *, as_of: Mapping[str, da
             n_accepted = table.count().to_pandas()
             rows.append((name, int(n_accepted), int(n_accepted - n_kept)))
     return pd.DataFrame(rows, columns=["table", "n_accepted", "n_withdrawn"])
+
+
+def unpermitted(accepted: Mapping[str, ibis.Table]) -> pd.DataFrame:
+    """Return how many messages went to a customer id whose own latest word, at that moment, did not permit it.
+
+    Returns:
+        One row a contact table and channel with a purpose: table, channel, n_sent, n_not_permitted.
+    """
+    ledger = accepted["consents"]
+    found = []
+    for name, table in accepted.items():
+        sends = unpermitted_sends(table, ledger)
+        if sends is not None and "responded" in table.columns:
+            found.append(sends.order_by("channel").to_pandas().assign(table=name))
+    columns = ["table", "channel", "n_sent", "n_not_permitted"]
+    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
 
 
 def count_permits(ledger: ibis.Table, *, as_of: datetime) -> pd.Series:

@@ -79,6 +79,18 @@ def say_withdrawn(withdrawn: pd.DataFrame) -> str:
     )
 
 
+def say_sends(sends: pd.DataFrame) -> str:
+    """Return how many messages went out without permission at their moment, by the word of the id itself."""
+    if not len(sends):
+        return "No table of contacts says to whom, when and how: sends without permission are not counted."
+    named = [f"{s.n_not_permitted:,} of {s.n_sent:,} by {s.channel} (`{s.table}`)" for s in sends.itertuples()]
+    return (
+        f"Sent without permission at the moment of sending: {int(sends.n_not_permitted.sum()):,} of "
+        f"{int(sends.n_sent.sum()):,}: {', '.join(named)}. This goes by each customer id's own word. "
+        "Where another record of the same person refused, only page 07 can tell."
+    )
+
+
 def say_use(decisions: pd.DataFrame | None) -> str:
     """Return what the ledger does not show, and what to do about it."""
     if decisions is None:

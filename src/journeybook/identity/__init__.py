@@ -17,7 +17,6 @@ from journeybook.identity.clusters import EXACT_RULES, Resolution, cluster_sizes
 from journeybook.identity.comparison import ComparedPairs, blocking_rules, compare, equal_pairs
 from journeybook.identity.model import LinkageModel, fit_linkage, weight_histogram
 from journeybook.identity.people import (
-    REFUSAL_RULES,
     CarriedRefusals,
     carry_refusals,
     count_overruled,
@@ -50,7 +49,6 @@ from journeybook.identity.wording import (
 __all__ = [
     "CUSTOMER_FIELDS",
     "EXACT_RULES",
-    "REFUSAL_RULES",
     "CarriedRefusals",
     "ComparedPairs",
     "Field",

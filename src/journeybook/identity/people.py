@@ -6,20 +6,6 @@ import ibis
 import pandas as pd
 
 from journeybook.identity.clusters import Resolution
-from journeybook.identity.comparison import equal_pairs, kept_in_engine
-from journeybook.identity.records import normalise
-from journeybook.tables import pseudonym
-
-# Whose a refusal is: something that may be a household's beside something that is the person's. The e-mail
-# address or the phone alone would carry a refusal to relatives who did not make it.
-REFUSAL_RULES = (
-    "email + given_name",
-    "email + birth_date",
-    "phone + given_name",
-    "phone + birth_date",
-    "address + given_name",
-    "given_name + surname + birth_date",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,22 +25,21 @@ class CarriedRefusals:
     n_recognised: int
 
 
-def people_of(resolution: Resolution, *, key: str) -> pd.DataFrame:
+def people_of(resolution: Resolution, *, names: pd.Series) -> pd.DataFrame:
     """Return which person each customer id belongs to.
 
     A person is named by the keyed pseudonym of the customer id on the first of their records.
 
     Args:
         resolution: Records and their clusters.
-        key: Secret of the pseudonyms.
+        names: The pseudonym of each customer id, by id (`tables.pseudonyms`).
 
     Returns:
         `customer_id` (each once), `person_id`, `row` (1, 2, ... by first record).
     """
     firsts = resolution.records.drop_duplicates("customer_id").reset_index(drop=True)
     heads = resolution.records.drop_duplicates("cluster").set_index("cluster").customer_id
-    first_id = pd.Series(heads.loc[firsts.cluster].to_numpy(), index=firsts.index)
-    person_id = _pseudonyms(first_id, key=key)
+    person_id = heads.loc[firsts.cluster].map(names).to_numpy()
     return pd.DataFrame(
         {"customer_id": firsts.customer_id, "person_id": person_id, "row": range(1, len(firsts) + 1)}
     )
@@ -100,26 +85,28 @@ def golden_profiles(records: ibis.Table, people: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def carry_refusals(people: pd.DataFrame, refused: ibis.Table, records: ibis.Table, *, key: str) -> CarriedRefusals:
+def carry_refusals(
+    people: pd.DataFrame, refused: ibis.Table, codes: ibis.Table, *, names: pd.Series
+) -> CarriedRefusals:
     """Let the refusals of those who refuse identity resolution hold for the people they are.
 
-    Their records are matched to permitted ones on exact keys (`REFUSAL_RULES`) for this one use: they join no
-    profile, and nothing of them is kept but pairs of ids. One record may match several people; then its
+    They are matched to permitted records on keyed codes (`tables.REFUSAL_RULES`) for this one use: they join no
+    profile, and nothing of them is kept but codes and pairs of ids. One record may match several people; then its
     refusals hold for each, because a refusal lost weighs more than a refusal too many. As a refusal holds for
     all records of a person, the ids of a person so recognised are not resolved either: each stands
     alone, and what any of them refuses holds for the others.
 
     Args:
         people: Which person each permitted customer id belongs to (`people_of`).
-        refused: Customer records of those who refuse identity resolution, as collected.
-        records: Customer records of those who permit it, of the same engine.
-        key: Secret of the pseudonyms.
+        refused: Codes of those who refuse identity resolution: `row`, `customer_id`, `code`.
+        codes: Codes of the records of those who permit it (`tables.match_codes`).
+        names: The pseudonym of each customer id, by id (`tables.pseudonyms`).
     """
-    found = _recognised(refused, records).merge(people.rename(columns={"customer_id": "permitted_id"}))
+    found = _recognised(refused, codes).merge(people.rename(columns={"customer_id": "permitted_id"}))
     found = found[["customer_id", "person_id"]].drop_duplicates(ignore_index=True)
     apart = people.person_id.isin(found.person_id)
     voices = pd.concat([found, people.loc[apart, ["customer_id", "person_id"]]])
-    alone = people[apart].assign(own=_pseudonyms(people.customer_id[apart], key=key))
+    alone = people[apart].assign(own=people.customer_id[apart].map(names))
     links = voices.merge(alone[["customer_id", "person_id", "own"]], on="person_id", suffixes=("", "_of"))
     links = links[links.customer_id != links.customer_id_of]
     links = links[["customer_id", "own"]].rename(columns={"own": "person_id"}).drop_duplicates(ignore_index=True)
@@ -177,28 +164,12 @@ def count_overruled(
     )
 
 
-def _recognised(refused: ibis.Table, records: ibis.Table) -> pd.DataFrame:
-    """Return pairs of ids, `customer_id` refusing and `permitted_id`, whose records share an exact key."""
-    refused, permitted = normalise(refused), normalise(records)
-    shared = [column for column in permitted.columns if column in refused.columns]
-    both = refused.select(*shared).mutate(refuses=True).union(permitted.select(*shared).mutate(refuses=False))
-    # The two tables number their rows each for itself, so rows are numbered again: those who refuse first.
-    both = kept_in_engine(both.mutate(row=ibis.row_number().over(order_by=[both.refuses.desc(), both.row])))
-    of_row = both.select("row", "customer_id", "refuses").order_by("row").to_pandas().set_index("row")
-    pairs = equal_pairs(both, rules=REFUSAL_RULES)
-    pairs = pairs[of_row.refuses.loc[pairs.left].to_numpy() & ~of_row.refuses.loc[pairs.right].to_numpy()]
-    return pd.DataFrame(
-        {
-            "customer_id": of_row.customer_id.loc[pairs.left].to_numpy(),
-            "permitted_id": of_row.customer_id.loc[pairs.right].to_numpy(),
-        }
-    )
-
-
-def _pseudonyms(ids: pd.Series, *, key: str) -> pd.Series:
-    table = ibis.memtable(pd.DataFrame({"id": ids.astype("str"), "at": ids.index}))
-    named = table.select("at", name=pseudonym(table.id, key=key)).to_pandas().set_index("at").name
-    return named.reindex(ids.index)
+def _recognised(refused: ibis.Table, codes: ibis.Table) -> pd.DataFrame:
+    """Return pairs of ids, `customer_id` refusing and `permitted_id`, that share a code, by their first rows."""
+    theirs = refused.select("customer_id", "code", "row").to_pandas()
+    ours = codes.select("code", permitted_id="customer_id", permitted_row="row").to_pandas()
+    pairs = theirs.merge(ours, on="code").sort_values(["row", "permitted_row"])
+    return pairs[["customer_id", "permitted_id"]].drop_duplicates(ignore_index=True)
 
 
 def _decade(birth_date: ibis.Column) -> ibis.expr.types.IntegerValue:

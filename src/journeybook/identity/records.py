@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import ibis
 import pandas as pd
 
+from journeybook.tables import spelled
+
 KINDS = ("name", "text", "code", "date", "email")
 
 
@@ -70,7 +72,7 @@ def normalise(records: ibis.Table, *, fields: Sequence[Field] = CUSTOMER_FIELDS)
             raise ValueError(f"records have no column {column!r}: identity resolution needs it.")
     usable = usable_fields(records, fields=fields)
     return records.select(
-        "row", "customer_id", **{field.name: _spelled(records[field.name], field.kind) for field in usable}
+        "row", "customer_id", **{field.name: spelled(records[field.name], field.kind) for field in usable}
     )
 
 
@@ -95,20 +97,3 @@ def fill_rates(records: ibis.Table, *, fields: Sequence[Field] = CUSTOMER_FIELDS
         rows.append((field.name, filled, n_values, most))
     found = pd.DataFrame(rows, columns=["field", "filled_share", "n_values", "most_shared"])
     return found.assign(filled_share=found.filled_share / max(records.count().to_pandas(), 1))
-
-
-def _spelled(column: ibis.Column, kind: str) -> ibis.expr.types.StringValue:
-    if column.type().is_temporal():
-        column = column.strftime("%Y%m%d")
-    text = column.cast("string").lower().strip()
-    if kind in ("code", "date"):
-        text = text.re_replace(r"[^0-9a-z]", "")
-    elif kind == "email":
-        text = text.re_replace(r"\s", "").re_replace(r"\+[^@]*@", "@")
-    else:
-        text = _without_accents(text).re_replace(r"[^0-9a-z ]", " ").re_replace(r" +", " ").strip()
-    return text.nullif("")
-
-
-@ibis.udf.scalar.builtin(name="strip_accents")
-def _without_accents(text: str) -> str: ...  # type: ignore[empty-body]

@@ -12,9 +12,10 @@ import pandas as pd
 
 from journeybook.identity.clusters import EXACT_RULES, Resolution
 from journeybook.identity.model import LinkageModel
-from journeybook.identity.people import REFUSAL_RULES, CarriedRefusals
+from journeybook.identity.people import CarriedRefusals
 from journeybook.identity.quality import PairQuality
 from journeybook.identity.records import normalise
+from journeybook.tables import REFUSAL_RULES
 
 _COLUMNS = ["name", "value", "reference", "tolerance", "source", "kind"]
 _ERRORS = 4
@@ -63,26 +64,33 @@ def rows_hold(
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def refusals_hold(refusing: ibis.Table, records: ibis.Table, carried: CarriedRefusals) -> pd.DataFrame:
-    """Recognise those who refuse once more, key by key in plain pandas.
+def refusals_hold(
+    refusing: ibis.Table, codes: ibis.Table, records: ibis.Table, carried: CarriedRefusals
+) -> pd.DataFrame:
+    """Recognise those who refuse once more, code by code in plain pandas, and count the codes by the fields.
 
     Args:
-        refusing: Records of those who refuse identity resolution.
-        records: Records of those who permit it.
+        refusing: Codes of those who refuse identity resolution.
+        codes: Codes of the records of those who permit it.
+        records: Those records.
         carried: What the page made of both.
     """
-    theirs, ours = normalise(refusing).to_pandas(), normalise(records).to_pandas()
-    known: set[str] = set()
-    apart: set[str] = set()
-    for rule in REFUSAL_RULES:
-        columns = [column.strip() for column in rule.split("+")]
-        if set(columns) <= set(theirs.columns) & set(ours.columns):
-            both = theirs.dropna(subset=columns).merge(ours.dropna(subset=columns), on=columns)
-            known |= set(both["customer_id_x"])
-            apart |= set(both["customer_id_y"])
+    theirs, ours = refusing.to_pandas(), codes.to_pandas()
+    both = theirs[theirs["code"].isin(ours["code"])]
+    apart = set(ours["customer_id"][ours["code"].isin(theirs["code"])])
+    known = set(both["customer_id"])
     n_unlike = abs(len(known) - carried.n_recognised) + len(apart - set(carried.set_apart))
     n_unlike += len(known - set(carried.links["customer_id"]))
-    rows = [("refusals recognised otherwise", n_unlike, 0, 0, "plain pandas, key by key", "witness")]
+    spelled = normalise(records).to_pandas()
+    rules = [rule.split(" + ") for rule in REFUSAL_RULES]
+    held = [spelled[rule].dropna() for rule in rules if set(rule) <= set(spelled)]
+    n_codes, n_values = sum(map(len, held)), sum(len(one.drop_duplicates()) for one in held)
+    fields = "the fields themselves"
+    rows = [
+        ("refusals recognised otherwise", n_unlike, 0, 0, "plain pandas, code by code", "witness"),
+        ("match codes of records", len(ours), n_codes, 0, fields, "witness"),
+        ("match codes that differ", ours["code"].nunique(), n_values, 0, fields, "witness"),
+    ]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 

@@ -10,7 +10,7 @@ from ibis.backends.duckdb import Backend
 
 from journeybook.errors import JourneybookError
 from journeybook.report.running import TABLES
-from journeybook.tables import open_run, pseudonym, store
+from journeybook.tables import owners_view, pseudonyms, root, store
 
 
 def erase(customer_id: str, *, out: Path | None) -> Iterator[str]:
@@ -27,18 +27,17 @@ def erase(customer_id: str, *, out: Path | None) -> Iterator[str]:
         JourneybookError: There is no run, or no table of it holds the id.
     """
     tables = TABLES if out is None else out / "tables"
-    run = open_run(tables)
+    run, connection = owners_view(tables), ibis.duckdb.connect()
     paths = sorted(tables.rglob("*.parquet"))
     ids = {customer_id}
     if (tables / "people.parquet").is_file():
         people = pd.read_parquet(tables / "people.parquet", columns=["customer_id", "person_id"])
         own = people.person_id[people.customer_id == customer_id]
         ids |= set(people.customer_id[people.person_id.isin(own)])
-    pseudonyms = ibis.memtable({"id": sorted(ids)}).mutate(person_id=lambda t: pseudonym(t.id, key=run.key))
-    names = set(run.connection.to_pandas(pseudonyms).person_id)
+    names = set(pseudonyms(run, pd.Series(sorted(ids))))
     if (tables / "people.parquet").is_file():
         names |= set(people.person_id[people.customer_id.isin(ids)])
-    removed = [(path, n) for path in paths if (n := _remove_rows(run.connection, path, ids, names))]
+    removed = [(path, n) for path in paths if (n := _remove_rows(connection, path, ids, names))]
     if not removed:
         raise JourneybookError(f"no table of this run holds the customer {customer_id!r}.")
     for path, n in removed:
@@ -46,6 +45,9 @@ def erase(customer_id: str, *, out: Path | None) -> Iterator[str]:
     for models in sorted(tables.rglob("models")):
         shutil.rmtree(models)
         yield f"{models.relative_to(tables)}: saved models removed, for they were trained with this person's rows"
+    if out is None and (by_hand := root() / "data" / "manual").is_dir():
+        shutil.rmtree(by_hand)
+        yield "data/manual: tables of notebooks run by hand removed"
     # Without it the next run takes no page as made already.
     (tables / "fingerprints.json").unlink(missing_ok=True)
     yield "results and pages show no single person; the next run makes them anew, with every table made of many"

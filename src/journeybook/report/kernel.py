@@ -80,7 +80,7 @@ def execute(
                 parameters=dict(parameters),
                 kernel_name="python3",
                 language="python",
-                kernel_manager_class=_manager(Path(folder)),
+                kernel_manager_class=_manager(Path(folder), notebooks=notebook.parent),
                 cwd=folder,
                 progress_bar=False,
                 start_timeout=120,
@@ -106,14 +106,20 @@ def execute(
     )
 
 
-def _manager(folder: Path) -> type[AsyncKernelManager]:
+def _manager(folder: Path, *, notebooks: Path) -> type[AsyncKernelManager]:
     """A manager of one kernel of this interpreter, on files in `folder` and not on the network."""
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec = KernelSpec(
         argv=[*command, "--HistoryManager.enabled=False"],
         display_name="Python 3",
         language="python",
-        env={**THREADS, "IPYTHONDIR": str(folder / "ipython"), "PYTHONHASHSEED": "0"},
+        env={
+            **THREADS,
+            "IPYTHONDIR": str(folder / "ipython"),
+            "PYTHONHASHSEED": "0",
+            # Where the door reads what the page may open.
+            "JOURNEYBOOK_NOTEBOOKS": str(notebooks.resolve()),
+        },
     )
 
     class Manager(AsyncKernelManager):

@@ -5,13 +5,14 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import duckdb
 import yaml
 
 from journeybook.errors import JourneybookError
 from journeybook.report.kinds import in_words
 from journeybook.report.params import RUN_DEFAULTS, RUN_MEANINGS, PageRun, RunParameters
 from journeybook.report.planning import plan
-from journeybook.tables import open_run, schema_of
+from journeybook.tables import owners_view, schema_of
 
 WIDTH = 110
 
@@ -56,13 +57,12 @@ def params_yaml(parameters: RunParameters) -> str:
 
 def table_lines(tables: Path) -> Iterator[str]:
     """The tables of a run: rows, columns, REAL / SIMULATED / MIXED / YOURS, and what one row is."""
-    run = open_run(tables)
-    folder = run.folder
-    yield f"{run.dataset}, seed {run.seed}, scale {run.scale:g}, {run.timezone}: {folder}"
+    run = owners_view(tables)
+    con = duckdb.connect()
+    yield f"{run.dataset}, seed {run.seed}, scale {run.scale:g}, {run.timezone}: {tables}"
     yield f"{'table':<44} {'rows':>12} {'columns':>8}  {'data':<10} what one row is"
-    for path in sorted(folder.rglob("*.parquet"), key=lambda p: _place(p.relative_to(folder))):
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        con = run.connection.con
+    for path in sorted(tables.rglob("*.parquet"), key=lambda p: _place(p.relative_to(tables))):
+        name = path.relative_to(tables).with_suffix("").as_posix()
         rows = con.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(path)]).fetchall()[0][0]
         columns = con.execute("SELECT * FROM read_parquet(?) LIMIT 0", [str(path)]).description
         about = dict(
@@ -141,7 +141,7 @@ def _indented(text: str, *, by: int) -> str:
 
 def _place(path: Path) -> tuple[int, str]:
     """Stages in the order in which they are made."""
-    stages = ("raw", "truth", "accepted", "clean", "", "variants")
+    stages = ("raw", "truth", "accepted", "refused", "clean", "", "variants", "reads")
     stage = path.parts[0] if len(path.parts) > 1 else ""
     return (stages.index(stage) if stage in stages else len(stages), path.as_posix())
 

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,7 @@ from pathlib import Path
 import nbformat
 
 from journeybook.errors import JourneybookError
-from journeybook.tables import root
+from journeybook.tables import access_of, root
 
 NOTEBOOKS = root() / "notebooks"
 
@@ -47,7 +48,7 @@ class Page:
         reads: Tables it reads (`?` optional, `a|b` either, `stage/*` all of a stage, `{name}` a parameter).
         writes: Tables it writes.
         parameters: All parameters of its cell, the given ones too, in their order.
-        sha256: Digest of the notebook's cells.
+        sha256: Digest of the notebook's cells and of what it may open.
     """
 
     name: str
@@ -94,23 +95,18 @@ def read_page(path: Path) -> Page:
         raise JourneybookError(
             f"{path.name} has {len(cells)} cells tagged parameters, but a page needs exactly one."
         )
-    tables = notebook.metadata.get("journeybook", {})
-    if not {"reads", "writes"} <= set(tables):
-        raise JourneybookError(
-            f'{path.name} does not name its tables: "journeybook": {{"reads": [...], "writes": [...]}} '
-            "is needed in the notebook's metadata."
-        )
+    tables = access_of(notebook.metadata, page=path.stem)
     title, question = _opening(notebook, default=path.stem)
-    sources = "\0".join(f"{c.cell_type}\0{c.source}" for c in notebook.cells)
+    sources = [[c.cell_type, c.source] for c in notebook.cells]
     return Page(
         name=path.stem,
         path=path,
         title=title,
         question=question,
-        reads=tuple(tables["reads"]),
-        writes=tuple(tables["writes"]),
+        reads=tuple(tables.reads),
+        writes=tables.writes,
         parameters=read_parameter_cell(cells[0].source, where=path.name),
-        sha256=hashlib.sha256(sources.encode()).hexdigest(),
+        sha256=hashlib.sha256(json.dumps([sources, tables.reads, tables.writes]).encode()).hexdigest(),
     )
 
 

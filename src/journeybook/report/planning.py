@@ -102,9 +102,10 @@ def chosen(steps: Sequence[Step], only: Sequence[str]) -> tuple[set[str], set[st
 
 
 def written_files(step: Step, folder: Path) -> list[Path]:
-    """Files of the tables that a page has written, or may have written before."""
+    """Files that a page has written, or may have written before: its tables, and folders such as a model's."""
     base = folder / "variants" / step.name if step.run.is_variant else folder
-    return sorted(p for pattern in _written_patterns(step.run) for p in base.glob(f"{pattern}.parquet"))
+    patterns = [p for w in _written_patterns(step.run) for p in (f"{w}.parquet", f"{w}/*")]
+    return sorted({p for pattern in patterns for p in base.glob(pattern) if p.is_file()})
 
 
 def unmet(step: Step, folder: Path) -> str:
@@ -164,7 +165,7 @@ def page_fingerprints(steps: Sequence[Step], *, parameters: RunParameters, data:
         steps: The plan.
         parameters: What the run is asked to do.
         data: Digest of the data set.
-        key: Secret of the pseudonyms, for tables hold them.
+        key: Digest of the key of the pseudonyms, for tables hold them.
     """
     code = code_digest([p for p in PACKAGE.iterdir() if p.name not in ("report", "cli.py", "__pycache__")])
     given = [parameters.engine, parameters.seed, parameters.scale, parameters.timezone]

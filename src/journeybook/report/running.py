@@ -23,6 +23,7 @@ from journeybook.report.planning import Step
 from journeybook.report.progress import Progress
 from journeybook.report.storing import (
     executed_path,
+    file_digests,
     html_path,
     locked,
     read_json,
@@ -31,7 +32,7 @@ from journeybook.report.storing import (
     write_text,
 )
 from journeybook.report.trust import trust
-from journeybook.tables import open_run, root
+from journeybook.tables import key_digest, owners_view, root
 
 CELL_TIMEOUT = 600
 REPORTS = root() / "reports"
@@ -96,14 +97,15 @@ class _Runner:
         for step in steps:
             if step.missing and step.name in only:
                 raise JourneybookError(f"--only: {step.name} is not possible: {_lacks(step)}.")
-        key = open_run(self.tables).key
+        key = key_digest(owners_view(self.tables))
         prints = planning.page_fingerprints(steps, parameters=self.parameters, data=data, key=key)
         self._forget_other_pages({step.name for step in steps})
         held = read_json(self.tables / "fingerprints.json")
         before = read_json(self.out / "manifest.json").get("pages", {})
         outcomes: dict[str, PageOutcome] = {}
         for step in steps:
-            if step.name not in asked and held["pages"].get(step.name) == prints[step.name] and self._holds(step):
+            same = held["pages"].get(step.name) == prints[step.name]
+            if step.name not in asked and same and self._holds(step, held):
                 outcomes[step.name] = self._kept(step, before.get(step.name, {}))
                 continue
             self._forget(step, held)
@@ -113,6 +115,7 @@ class _Runner:
             )
             if outcomes[step.name].status == "done":
                 held["pages"][step.name] = prints[step.name]
+                held["files"][step.name] = file_digests(planning.written_files(step, self.tables), self.tables)
                 write_json(self.tables / "fingerprints.json", held)
         pages = tuple(outcomes.values())
         manifest = self._manifest(pages)
@@ -125,7 +128,8 @@ class _Runner:
     def _prepare_data(self) -> str:
         """Build the data set unless the tables already hold it; returns its fingerprint."""
         wanted = planning.data_fingerprint(self.parameters)
-        if read_json(self.tables / "fingerprints.json").get("data") == wanted:
+        held = read_json(self.tables / "fingerprints.json")
+        if held.get("data") == wanted and held["files"][""] == file_digests(_data_files(self.tables), self.tables):
             self.progress.say(f"{'data':<32} {self.parameters.dataset}, as built before")
             return wanted
         if self.tables.exists() and any(self.tables.iterdir()) and not (self.tables / "dataset.json").exists():
@@ -145,7 +149,8 @@ class _Runner:
                 files=self.parameters.files,
                 base=self.parameters.base,
             )
-            write_json(building / "fingerprints.json", {"data": wanted, "pages": {}})
+            files = {"": file_digests(_data_files(building), building)}
+            write_json(building / "fingerprints.json", {"data": wanted, "pages": {}, "files": files})
             if self.tables.exists():
                 shutil.rmtree(self.tables)
             building.rename(self.tables)
@@ -234,8 +239,11 @@ class _Runner:
 
     # --- what an earlier run left ---------------------------------------------------------------------
 
-    def _holds(self, step: Step) -> bool:
-        return results_path(self.out, step.name).exists() and executed_path(self.out, step.name).exists()
+    def _holds(self, step: Step, held: dict) -> bool:
+        """Whether what a page left is there, and its files are those that it wrote."""
+        report = results_path(self.out, step.name).exists() and executed_path(self.out, step.name).exists()
+        now = file_digests(planning.written_files(step, self.tables), self.tables)
+        return report and held["files"].get(step.name) == now
 
     def _kept(self, step: Step, before: dict) -> PageOutcome:
         self.progress.say(f"{step.name:<32} kept from an earlier run")
@@ -245,6 +253,7 @@ class _Runner:
     def _forget(self, step: Step, held: dict) -> None:
         """Remove what an earlier run left of a page, so that nothing of it is taken for this run's."""
         held["pages"].pop(step.name, None)
+        held["files"].pop(step.name, None)
         write_json(self.tables / "fingerprints.json", held)
         _remove(planning.written_files(step, self.tables))
         self._forget_report(step.name)
@@ -256,6 +265,10 @@ class _Runner:
         for path in (self.out / "results").glob("[0-9][0-9]_*.json"):
             if path.stem not in names:
                 self._forget_report(path.stem)
+
+
+def _data_files(tables: Path) -> list[Path]:
+    return [p for stage in ("raw", "truth") for p in sorted((tables / stage).glob("*.parquet"))]
 
 
 def _about(step: Step) -> tuple[str, str]:

@@ -2,8 +2,9 @@
 
 import contextlib
 import fcntl
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from journeybook.errors import JourneybookError
@@ -25,6 +26,15 @@ def write_text(path: Path, text: str) -> None:
     unfinished = path.with_name(path.name + ".unfinished")
     unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(path)
+
+
+def file_digests(paths: Sequence[Path], folder: Path) -> dict[str, str]:
+    """SHA-256 of each file, by its place in the folder."""
+    digests = {}
+    for path in paths:
+        with path.open("rb") as content:
+            digests[path.relative_to(folder).as_posix()] = hashlib.file_digest(content, "sha256").hexdigest()
+    return digests
 
 
 def results_path(out: Path, name: str) -> Path:

@@ -1,67 +1,98 @@
 """The canonical tables: their columns, reading them for a purpose, writing them."""
 
-from journeybook.tables.consent import keep_permitted, keep_refusing, pseudonym, standing
+from journeybook.tables.access import Access, access_of, declared_reads
+from journeybook.tables.codes import REFUSAL_RULES, coded, spelled
+from journeybook.tables.consent import keep_permitted, keep_refusing, pseudonym, standing, unpermitted_sends
 from journeybook.tables.dates import last_times, ledger_dates, undecided_or_granting
-from journeybook.tables.files import write_files
-from journeybook.tables.register import keep_in_register, outliving, read_register
-from journeybook.tables.run import (
-    Run,
+from journeybook.tables.door import (
     consent_note,
     data_as_of,
-    has,
-    has_truth,
     ledger_as_of,
-    list_tables,
-    open_run,
+    match_codes,
     permitted_at,
     permitted_people,
-    provenance,
+    pseudonyms,
     raw,
     read,
     read_refused,
     read_truth,
-    root,
-    store,
+    refusing_ids,
     write,
 )
+from journeybook.tables.files import write_files
+from journeybook.tables.keys import PUBLISHED_KEY, new_key
+from journeybook.tables.log import logged_reads
+from journeybook.tables.places import root
+from journeybook.tables.register import keep_in_register, outliving, read_register
+from journeybook.tables.rotation import rotate_key
+from journeybook.tables.run import (
+    Run,
+    fingerprint,
+    has,
+    has_truth,
+    key_digest,
+    list_tables,
+    open_run,
+    owners_view,
+    provenance,
+    store,
+)
 from journeybook.tables.sampling import in_sample, sample_share
-from journeybook.tables.schema import PURPOSES, SCHEMAS, Column, Schema, schema_of
+from journeybook.tables.schema import MADE, PURPOSES, SCHEMAS, Column, Schema, schema_of
 
 __all__ = [
-    "PURPOSES",
-    "SCHEMAS",
+    "Access",
     "Column",
+    "MADE",
+    "PUBLISHED_KEY",
+    "PURPOSES",
+    "REFUSAL_RULES",
     "Run",
+    "SCHEMAS",
     "Schema",
+    "access_of",
+    "coded",
     "consent_note",
     "data_as_of",
+    "declared_reads",
+    "fingerprint",
     "has",
     "has_truth",
     "in_sample",
     "keep_in_register",
     "keep_permitted",
     "keep_refusing",
+    "key_digest",
     "last_times",
     "ledger_as_of",
     "ledger_dates",
     "list_tables",
+    "logged_reads",
+    "match_codes",
+    "new_key",
     "open_run",
     "outliving",
+    "owners_view",
     "permitted_at",
     "permitted_people",
     "provenance",
     "pseudonym",
+    "pseudonyms",
     "raw",
     "read",
     "read_refused",
     "read_register",
     "read_truth",
+    "refusing_ids",
     "root",
+    "rotate_key",
     "sample_share",
     "schema_of",
+    "spelled",
     "standing",
     "store",
     "undecided_or_granting",
+    "unpermitted_sends",
     "write",
     "write_files",
 ]

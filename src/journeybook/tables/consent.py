@@ -1,6 +1,6 @@
 """Who permits what: the consent ledger, read once for a purpose and a date."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import ibis
@@ -45,23 +45,55 @@ def standings(ledger: ibis.Table, *, as_of: datetime | Mapping[str, datetime]) -
     """Return `standing` for every purpose: one row a customer and purpose, with the column `purpose`."""
     if isinstance(as_of, Mapping):
         moments = [(ledger.purpose == purpose, ibis.timestamp(moment)) for purpose, moment in as_of.items()]
-        ledger = ledger.mutate(asked_=ibis.cases(*moments))
-        made = ledger.filter((ledger.occurred_at < ledger.asked_) | ~ledger.granted)
-    else:
-        ledger = ledger.mutate(asked_=ibis.timestamp(as_of))
-        made = ledger.filter(ledger.occurred_at < ledger.asked_)
+        return said(ledger.mutate(moment=ibis.cases(*moments)), by=("customer_id", "purpose"), today=True)
+    return said(ledger.mutate(moment=ibis.timestamp(as_of)), by=("customer_id", "purpose"))
+
+
+def said(decisions: ibis.Table, *, by: Sequence[str], today: bool = False) -> ibis.Table:
+    """Return what the ledger says at the moments asked: the one place where this rule stands (see `standing`).
+
+    Args:
+        decisions: Rows of the ledger, each with the `moment` it is asked for.
+        by: Columns that together name one question.
+        today: Whether the moment is today, when a refusal holds whatever its date.
+
+    Returns:
+        One row a question that a decision answers: `by`, `permits`, `refuses`.
+    """
+    before = decisions.occurred_at < decisions.moment
+    made = decisions.filter(before | ~decisions.granted if today else before)
     if "recorded_at" in made.columns:
-        made = made.filter(~made.granted | (made.recorded_at.fill_null(made.occurred_at) < made.asked_))
-    newest = ibis.row_number().over(
-        group_by=[made.customer_id, made.purpose], order_by=[made.occurred_at.desc(), made.granted.asc()]
-    )
-    latest = made.mutate(newest=newest).filter(ibis._.newest == 0)
+        made = made.filter(~made.granted | (made.recorded_at.fill_null(made.occurred_at) < made.moment))
+    order = [made.occurred_at.desc(), made.granted.asc()]
+    latest = made.mutate(newest=ibis.row_number().over(group_by=list(by), order_by=order))
+    latest = latest.filter(latest.newest == 0)
     lasts = (
-        latest.expires_at.isnull() | (latest.expires_at > latest.asked_)
+        latest.expires_at.isnull() | (latest.expires_at > latest.moment)
         if "expires_at" in latest.columns
         else True
     )
-    return latest.select("customer_id", "purpose", permits=latest.granted & lasts, refuses=~latest.granted)
+    return latest.select(*by, permits=latest.granted & lasts, refuses=~latest.granted)
+
+
+def unpermitted_sends(contacts: ibis.Table, ledger: ibis.Table) -> ibis.Table | None:
+    """Return, by channel, how many messages went to a customer id whose own ledger did not permit it then.
+
+    Args:
+        contacts: Rows of a contact table, not yet resolved to people.
+        ledger: The canonical table `consents`.
+
+    Returns:
+        One row a channel that has a purpose: `channel`, `n_sent`, `n_not_permitted`; None where the contacts lack
+        customer, time or channel.
+    """
+    if not {"customer_id", "occurred_at", "channel"} <= set(contacts.columns):
+        return None
+    sent = contacts.select("row", "customer_id", "channel", moment="occurred_at")
+    sent = sent.mutate(purpose=ibis.literal("marketing_") + sent.channel)
+    sent = sent.filter(sent.purpose.isin(PURPOSES))
+    answers = said(sent.inner_join(ledger.drop("row"), ["customer_id", "purpose"]), by=("row",))
+    known = sent.left_join(answers.filter(answers.permits), "row")
+    return known.group_by("channel").aggregate(n_sent=known.count(), n_not_permitted=known.permits.isnull().sum())
 
 
 def keep_permitted(
@@ -86,12 +118,11 @@ def keep_permitted(
 
 
 def keep_refusing(
-    table: ibis.Table, ledger: ibis.Table, *, as_of: datetime | Mapping[str, datetime]
+    table: ibis.Table, ledger: ibis.Table, *, purpose: str, as_of: datetime | Mapping[str, datetime]
 ) -> ibis.Table:
-    """Return the rows of customers who refuse at least one purpose, so that the refusal can be made to hold."""
-    decided = standings(ledger, as_of=as_of)
-    refuses = decided.filter(decided.refuses).select("customer_id").distinct()
-    return table.filter(table.customer_id.isin(refuses.customer_id))
+    """Return the rows of customers who refuse a purpose, so that the refusal can be made to hold elsewhere."""
+    decided = standing(ledger, purpose=purpose, as_of=as_of)
+    return table.filter(table.customer_id.isin(decided.filter(decided.refuses).customer_id))
 
 
 def check_purpose(purpose: str) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from journeybook.errors import JourneybookError
+from journeybook.tables.access import normalised
+from journeybook.tables.places import write_private
 from journeybook.tables.run import Run
 
 
@@ -14,13 +16,51 @@ def read_register(run: Run, name: str) -> dict[str, Any]:
     """Return what a register holds, by key; nothing where it was never written.
 
     Args:
-        run: The run; `data/<name>.json` belongs to the default one, `<out>/<name>.json` to one with `--out`.
+        run: The run; `data/<name>.json` belongs to the default one, `<out>/<name>.json` to one with `--out`. A
+            notebook run by hand keeps its own, before the default one.
         name: Name of the register, such as `looks`.
 
     Raises:
-        JourneybookError: The file is no register.
+        JourneybookError: The file is no register, or the page's notebook does not name `register/<name>`.
     """
-    path = _register(run, name)
+    return {key: entry for path in _registers(run, name)[::-1] for key, entry in _entries(path).items()}
+
+
+def keep_in_register(run: Run, name: str, *, key: str, entry: dict[str, Any]) -> None:
+    """Replace one entry of a register, whole or not at all, for its owner's eyes only.
+
+    Other entries stay as they are, also where another process writes at the same time.
+    """
+    path = _registers(run, name)[0]
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        kept = _entries(path) | {key: entry}
+        write_private(path, (json.dumps(kept, indent=1, sort_keys=True) + "\n").encode())
+    finally:
+        os.close(folder)
+
+
+def outliving(run: Run) -> list[str]:
+    """Return what is there from before this run and no withdrawal reaches: registers, saved models, releases."""
+    folder = run._folder
+    registers = [path.name for path in sorted(folder.resolve().parent.glob("*.json")) if path.stem == "looks"]
+    models = [f"models/{path.name}" for path in sorted((folder / "models").glob("*"))]
+    releases = ["private_releases"] if (folder / "private_releases.parquet").is_file() else []
+    return [*registers, *models, *releases]
+
+
+def _registers(run: Run, name: str) -> list[Path]:
+    """The files of a register: where it is written, and what it reads through to."""
+    name = normalised(name)
+    if run._access is not None:
+        run._access.check_write(f"register/{name}")
+    beside = run._folder.resolve().parent / f"{name}.json"
+    return [beside] if run._layer is None else [run._layer / f"{name}.json", beside]
+
+
+def _entries(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
@@ -30,34 +70,3 @@ def read_register(run: Run, name: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise JourneybookError(f"{path.name} is no register: it needs to be one JSON object; remove or mend it.")
     return found
-
-
-def keep_in_register(run: Run, name: str, *, key: str, entry: dict[str, Any]) -> None:
-    """Replace one entry of a register, whole or not at all, for its owner's eyes only.
-
-    Other entries stay as they are, also where another process writes at the same time.
-    """
-    path = _register(run, name)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        kept = read_register(run, name) | {key: entry}
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.touch(mode=0o600)
-        unfinished.chmod(0o600)
-        unfinished.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        os.close(folder)
-
-
-def outliving(run: Run) -> list[str]:
-    """Return what is there from before this run and no withdrawal reaches: registers, saved models, releases."""
-    registers = [path.name for path in sorted(run.folder.resolve().parent.glob("*.json")) if path.stem == "looks"]
-    models = [f"models/{path.name}" for path in sorted((run.folder / "models").glob("*"))]
-    releases = ["private_releases"] if (run.folder / "private_releases.parquet").is_file() else []
-    return [*registers, *models, *releases]
-
-
-def _register(run: Run, name: str) -> Path:
-    return run.folder.resolve().parent / f"{name}.json"

@@ -346,15 +346,43 @@ SCHEMAS: dict[str, Schema] = {
     )
 }
 
+# Tables that a page makes and that hold an identifier; no file of a user's can be one.
+MADE: dict[str, Schema] = {
+    "profiles": Schema(
+        "profiles",
+        "One person",
+        (
+            Column("person_id", "string", "Pseudonym of the person", required=True, nullable=False),
+            Column(
+                "postcode",
+                "string",
+                "Postal code; shown for identity resolution and third-party enrichment only",
+                identifier=True,
+            ),
+        ),
+        key=("person_id",),
+        further="a count of records, a decade of birth, a date",
+    ),
+    "postcodes": Schema(
+        "postcodes",
+        "One postcode of one person, from the day it was recorded",
+        (
+            Column("person_id", "string", "Pseudonym of the person", required=True, nullable=False),
+            Column("postcode", "string", "Postal code; shown for third-party enrichment only", identifier=True),
+        ),
+        further="a date",
+    ),
+}
+
 # A data set may hold several tables of one kind.
 _KINDS = {"coupon_contacts": "contacts", "factorial": "experiment", "ongoing": "experiment"}
 
 
 def schema_of(name: str) -> Schema | None:
-    """Return the schema of a table, with or without its stage, or None for a table a page made.
+    """Return the schema of a table, with or without its stage, or None for a table of a page without identifiers.
 
     >>> schema_of("clean/coupon_contacts").name
     'contacts'
     """
     bare = name.rsplit("/", 1)[-1]
-    return SCHEMAS.get(_KINDS.get(bare, bare))
+    return SCHEMAS.get(_KINDS.get(bare, bare)) or MADE.get(name)

@@ -1,0 +1,178 @@
+"""What a page may open: the tables and purposes that its notebook names, and rules that hold whatever it names."""
+
+import json
+import os
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from journeybook.errors import JourneybookError
+from journeybook.tables.places import root
+from journeybook.tables.schema import PURPOSES, SCHEMAS, schema_of
+
+# What is no use of a person's data: taking in what was collected, and comparing with what was planted.
+COLLECTION, CHECKING = "collection", "checking"
+
+# Tables of a page's own that hold rows as they were collected, identifiers and all.
+_WHOLE_ROWS = ("quarantine", "set_aside")
+
+
+@dataclass(frozen=True)
+class Access:
+    """What one page may open.
+
+    Attributes:
+        page: Name of the page, with its variant if it has one.
+        reads: Purposes by table (`?` optional, `a|b` either, `stage/*` all of a stage, `{name}` a parameter).
+        writes: Tables, files (`models/...`) and registers (`register/...`) it writes, in the same patterns.
+    """
+
+    page: str
+    reads: Mapping[str, tuple[str, ...]]
+    writes: tuple[str, ...]
+
+    @property
+    def number(self) -> str:
+        """Its place in the reading order, such as `05`."""
+        return self.page[:2]
+
+    def check_read(self, name: str, *, purpose: str) -> None:
+        """Raise JourneybookError, which says what is allowed, unless the page may read a table for a purpose."""
+        asks = f"page {self.page} may not read {name!r} for {purpose!r}"
+        closed = _closed(name, number=self.number)
+        if closed:
+            raise JourneybookError(f"{asks}: {closed}.")
+        if not any(_stands_for(p, name) and purpose in purposes for p, purposes in self.reads.items()):
+            named = "; ".join(f"{table.rstrip('?')} for {', '.join(of)}" for table, of in self.reads.items())
+            raise JourneybookError(f"{asks}: its notebook's metadata names {named or 'no table'}.")
+
+    def check_lookup(self, *, purpose: str) -> None:
+        """Raise JourneybookError unless the page may ask the ledger who permits a purpose."""
+        if not any(_stands_for(p, "consents") and purpose in purposes for p, purposes in self.reads.items()):
+            raise JourneybookError(
+                f"page {self.page} may not ask the ledger about {purpose!r}: "
+                "its notebook's metadata does not name consents with this purpose."
+            )
+
+    def check_write(self, name: str) -> None:
+        """Raise JourneybookError, which says what is allowed, unless the page may write a table."""
+        if not any(_stands_for(pattern, name) for pattern in self.writes):
+            named = ", ".join(w.rstrip("?") for w in self.writes)
+            raise JourneybookError(
+                f"page {self.page} may not write {name!r}: its notebook's metadata names {named or 'no table'}."
+            )
+
+
+def access_of(metadata: Mapping[str, object], *, page: str) -> Access:
+    """Return what a notebook's metadata lets a page open.
+
+    Args:
+        metadata: Metadata of the notebook, with the block `journeybook`.
+        page: Name of the page, with its variant if it has one.
+
+    Raises:
+        JourneybookError: It does not name its tables, each one read with a purpose.
+    """
+    block = metadata.get("journeybook")
+    reads = block.get("reads") if isinstance(block, Mapping) else None
+    if not isinstance(block, Mapping) or not isinstance(reads, Mapping) or "writes" not in block:
+        raise JourneybookError(
+            f'{page}.ipynb does not name its tables: "journeybook": {{"reads": {{table: purpose}}, "writes": '
+            "[...]} is needed in the notebook's metadata."
+        )
+    known = (*PURPOSES, COLLECTION, CHECKING)
+    purposes = {table: (of,) if isinstance(of, str) else tuple(of) for table, of in reads.items()}
+    for table, of in purposes.items():
+        for purpose in of:
+            if purpose not in known:
+                raise JourneybookError(
+                    f"{page}.ipynb reads {table!r} for {purpose!r}, which is not one of {', '.join(known)}."
+                )
+        if not of:
+            raise JourneybookError(f"{page}.ipynb reads {table!r} for no purpose: it needs at least one.")
+    return Access(page=page, reads=purposes, writes=tuple(block["writes"]))
+
+
+def find_access(page: str) -> Access:
+    """Return what a page may open, from its notebook; a variant (`07_channel_response.coupons`) as its page.
+
+    Raises:
+        JourneybookError: The page has no notebook, or the notebook does not name its tables.
+    """
+    bare = page.split(".")[0]
+    path = _notebooks() / f"{bare}.ipynb"
+    if not re.fullmatch(r"\d\d_\w+", bare) or not path.is_file():
+        raise JourneybookError(
+            f"page {page!r} has no notebook, so that no table is open to it: pages are named like 05_segmentation."
+        )
+    return access_of(json.loads(path.read_text(encoding="utf-8"))["metadata"], page=page)
+
+
+def declared_reads() -> pd.DataFrame:
+    """Return what each page may read, as its notebook says: one row a `page` and `table`, its `purposes`."""
+    paths = sorted(_notebooks().glob("[0-9][0-9]_*.ipynb"))
+    rows = [
+        (path.stem, table.rstrip("?"), ", ".join(purposes))
+        for path in paths
+        for table, purposes in find_access(path.stem).reads.items()
+    ]
+    return pd.DataFrame(rows, columns=["page", "table", "purposes"])
+
+
+def _notebooks() -> Path:
+    # A report tells the page's process where its notebooks are; by hand they are the repository's.
+    return Path(os.environ.get("JOURNEYBOOK_NOTEBOOKS") or root() / "notebooks")
+
+
+def normalised(name: str) -> str:
+    """Return the one spelling of a table's name.
+
+    >>> normalised("./accepted/../raw/contacts")
+    'raw/contacts'
+
+    Raises:
+        JourneybookError: It leads out of the run's folder.
+    """
+    plain = posixpath.normpath(name)
+    if not name or plain.startswith(("/", "..")) or plain == "." or "\\" in name or "\0" in name:
+        raise JourneybookError(f"{name!r} is no name of a table: like clean/contacts it lies within the run.")
+    return plain
+
+
+def _closed(name: str, *, number: str) -> str:
+    """Why a table is closed to a page whatever its notebook names; empty where it is not."""
+    stage = name.split("/")[0]
+    if stage == "raw" and number != "01":
+        return "raw tables are open to page 01 only"
+    if stage == "refused" and number != "03":
+        return "what is kept of those who refuse is open to page 03 only"
+    if name in _WHOLE_ROWS and number not in ("01", "02"):
+        return "rows as they were collected are open to pages 01 and 02 only"
+    schema = schema_of(name) if stage in ("accepted", "clean") else None
+    if schema is not None and schema.name == "customer_records" and number not in ("02", "03"):
+        return "names and addresses are open to pages 02 and 03 only"
+    return ""
+
+
+def _stands_for(pattern: str, name: str) -> bool:
+    return any(_fits(alternative, name) for alternative in pattern.rstrip("?").split("|"))
+
+
+def _fits(pattern: str, name: str) -> bool:
+    stage, _, bare = pattern.rpartition("/")
+    if stage != name.rpartition("/")[0]:
+        return False
+    asked = name.rpartition("/")[2]
+    if bare == "*":
+        return True
+    if not bare.startswith("{"):
+        return bare == asked
+    # A parameter stands for any table of the kind it is named for; otherwise for any that names nobody directly.
+    kind, found = bare.strip("{}"), schema_of(asked)
+    if found is None:
+        return False
+    return found.name == kind if kind in SCHEMAS else not found.identifiers

@@ -1,0 +1,365 @@
+"""The one door through which pages read and write tables: for a purpose, and only what their notebook names."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import ibis
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from journeybook.errors import JourneybookError
+from journeybook.tables.access import CHECKING, COLLECTION, normalised
+from journeybook.tables.codes import coded
+from journeybook.tables.consent import check_purpose, pseudonym, said, standing, standings
+from journeybook.tables.dates import last_times, ledger_dates, midnight_after
+from journeybook.tables.log import log_read
+from journeybook.tables.run import Run, by_hand, has, opened, provenance, store, target
+from journeybook.tables.schema import PURPOSES, schema_of
+
+# The purposes that need a postcode; every other identifier is for identity resolution alone.
+_POSTCODE_PURPOSES = ("identity_resolution", "third_party_enrichment")
+
+
+def raw(run: Run, name: str) -> ibis.Table:
+    """Return a table as it was collected, before any purpose applies; for page 01 alone."""
+    name = _admitted(run, f"raw/{name}", COLLECTION)
+    return _handed_out(run, name, COLLECTION, opened(run, name))
+
+
+def read(run: Run, name: str, *, purpose: str, as_of: datetime | str | None = None) -> ibis.Table:
+    """Return the rows and columns of a table that a purpose may see.
+
+    Rows of customers who do not permit the purpose as of the date are left out; a refusal on any record of
+    a person holds for all of that person's records. Rows without a customer (guests, unknown visitors) stay.
+    From page 04 on `person_id` stands in place of `customer_id`, and no direct identifier is returned.
+    Where the data set has no ledger every row is returned, and the page must say so (`consent_note`).
+
+    Args:
+        run: The run.
+        name: `accepted/<table>`, `clean/<table>`, or a table a page wrote, such as `features`.
+        purpose: One of the purposes of the ledger.
+        as_of: Date of the ledger; None is today (`ledger_as_of`), when a refusal holds whatever its date.
+
+    Raises:
+        JourneybookError: The table is not there, the page's notebook does not name it with this purpose, or the
+            purpose is unknown.
+    """
+    check_purpose(purpose)
+    name = _admitted(run, name, purpose)
+    stage = name.split("/")[0]
+    if stage in ("raw", "refused", "truth"):
+        raise JourneybookError(f"{name!r} is not read for a purpose of the ledger: it has a function of its own.")
+    table = opened(run, name)
+    schema = schema_of(name)
+    resolving = purpose == "identity_resolution"
+    if "customer_id" in table.columns and _sees_ids(run) and (stage == "accepted" or resolving):
+        table = _permitted_rows(table, "customer_id", _permitted_customers(run, purpose, as_of))
+    elif "customer_id" in table.columns:
+        table = table.drop("customer_id") if "person_id" in table.columns else _as_people(run, table)
+        table = _permitted_rows(table, "person_id", _permitted_people(run, purpose, as_of))
+    elif "person_id" in table.columns:
+        table = _permitted_rows(table, "person_id", _permitted_people(run, purpose, as_of))
+    if schema is not None and not resolving:
+        kept = "postcode" if purpose in _POSTCODE_PURPOSES else None
+        table = table.drop(*[c for c in schema.identifiers if c in table.columns and c != kept])
+    return _handed_out(run, name, purpose, table)
+
+
+def read_refused(run: Run, name: str, *, purpose: str) -> ibis.Table:
+    """Return the match codes of customers who refuse a purpose; for one use, to make the refusal hold elsewhere.
+
+    Page 01 keeps them in `refused/<name>` for those who refuse identity resolution, where no page but 03 reads.
+
+    Returns:
+        `row`, `customer_id`, `code`, as `match_codes` gives them; no row where the data set has no ledger.
+    """
+    check_purpose(purpose)
+    name = _admitted(run, f"refused/{name}", purpose)
+    if not run.has_ledger:
+        none = pd.DataFrame({"row": [0], "customer_id": [""], "code": [""]})
+        return _handed_out(run, name, purpose, ibis.memtable(none).limit(0))
+    decided = _standing(run, purpose, None, people=False)
+    codes = opened(run, name).semi_join(decided.filter(decided.refuses), "customer_id")
+    return _handed_out(run, name, purpose, codes)
+
+
+def refusing_ids(run: Run, *, purpose: str) -> pd.Series:
+    """Return the customer ids whose own latest word refuses a purpose; none where the data set has no ledger."""
+    check_purpose(purpose)
+    if not _sees_ids(run):
+        raise JourneybookError(f"page {run.page} may not see who refuses: customer ids end at page 03.")
+    _look_up(run, purpose)
+    if not run.has_ledger:
+        return pd.Series([], name="customer_id", dtype="str")
+    decided = _standing(run, purpose, None, people=False)
+    found = decided.filter(decided.refuses).select("customer_id").order_by("customer_id")
+    return _handed_out(run, "consents", purpose, found).to_pandas().customer_id
+
+
+def match_codes(run: Run, records: ibis.Table) -> ibis.Table:
+    """Return the keyed codes by which customer records are matched without their names (`codes.coded`)."""
+    return coded(records, key=run._key)
+
+
+def pseudonyms(run: Run, ids: pd.Series) -> pd.Series:
+    """Return the keyed pseudonym of each customer id, by id; each id once.
+
+    Raises:
+        JourneybookError: The page comes after 03, where customer ids have ended.
+    """
+    if not _sees_ids(run):
+        raise JourneybookError(f"page {run.page} makes no pseudonyms: customer ids end at page 03.")
+    table = ibis.memtable(pd.DataFrame({"id": ids.drop_duplicates().astype("str")}))
+    return table.select("id", own=pseudonym(table.id, key=run._key)).to_pandas().set_index("id").own
+
+
+def permitted_people(run: Run, *, purpose: str, as_of: datetime | str | None = None) -> ibis.Table:
+    """Return `person_id` of everyone who permits a purpose as of a date.
+
+    Raises:
+        JourneybookError: The data set has no ledger, so that nobody is known to permit anything; or the page's
+            notebook does not name `consents` with this purpose.
+    """
+    check_purpose(purpose)
+    _look_up(run, purpose)
+    permitted = _permitted_people(run, purpose, as_of)
+    if permitted is None:
+        raise JourneybookError(f"purpose {purpose!r} cannot be looked up: the data set has no consent ledger.")
+    return _handed_out(run, "consents", purpose, permitted)
+
+
+def permitted_at(run: Run, asked: pd.DataFrame, *, purpose: str) -> NDArray[np.bool_]:
+    """Return whether each person permitted a purpose at a moment: what `permitted_people` says, moment by moment.
+
+    Args:
+        run: The run whose ledger counts.
+        asked: `person_id` and `occurred_at`, one row a question; nobody (null) has permitted nothing.
+        purpose: One of the purposes of the ledger.
+
+    Returns:
+        One value a row of `asked`, shape (n,).
+
+    Raises:
+        JourneybookError: The data set has no ledger, the purpose is unknown, or the page's notebook does not name
+            `consents` with it.
+    """
+    check_purpose(purpose)
+    _look_up(run, purpose)
+    if not run.has_ledger:
+        raise JourneybookError(f"purpose {purpose!r} cannot be looked up: the data set has no consent ledger.")
+    ledger = _ledger(run)
+    voices = _voices(run, ledger.filter(ledger.purpose == purpose))
+    question = ibis.memtable(asked[["person_id", "occurred_at"]].assign(question=range(len(asked))))
+    question = question.rename(person="person_id", moment="occurred_at")
+    heard = question.inner_join(voices, question.person == voices.person_id)
+    answers = _permits(said(heard, by=("question", "voice", "carried")), by="question")
+    yes = _handed_out(run, "consents", purpose, answers).to_pandas().question
+    permitted = np.zeros(len(asked), dtype=bool)
+    permitted[yes.to_numpy(dtype=int)] = True
+    return permitted
+
+
+def data_as_of(run: Run, *, purpose: str) -> datetime | None:
+    """Return the first midnight after the last row that a purpose may read of any table; None without one.
+
+    Rows of whoever refuses the purpose set no date, so that a withdrawal moves none.
+    """
+    check_purpose(purpose)
+    seen = _last_times(run)
+    if run.has_ledger and purpose == "identity_resolution":
+        seen = _permitted_rows(seen, "customer_id", _permitted_customers(run, purpose, None))
+    elif run.has_ledger:
+        seen = _permitted_rows(_as_people(run, seen), "person_id", _permitted_people(run, purpose, None))
+    return midnight_after(seen.last_at.max().to_pandas())
+
+
+def ledger_as_of(run: Run, *, purpose: str) -> datetime | None:
+    """Return the date as of which a purpose is asked, the last day of those who permit it; None without a ledger.
+
+    A row or decision of whoever has withdrawn sets no date; the withdrawal itself holds whatever its date.
+    """
+    check_purpose(purpose)
+    return _ledger_dates(run, people=True)[purpose] if run.has_ledger else None
+
+
+def read_truth(run: Run, name: str) -> pd.DataFrame:
+    """Return the truth behind simulated rows, to compare results with and for nothing else.
+
+    `customer_id` comes as `person_id` once page 03 has run.
+    """
+    name = _admitted(run, f"truth/{name}", CHECKING)
+    table = opened(run, name)
+    if (
+        "customer_id" in table.columns
+        and has(run, "people")
+        and (run._access is None or run._access.number >= "03")
+    ):
+        table = _as_people(run, table)
+    table = table.order_by("row") if "row" in table.columns else table
+    return _handed_out(run, name, CHECKING, table).to_pandas()
+
+
+def write(run: Run, name: str, table: ibis.Table | pd.DataFrame, *, sources: Sequence[str]) -> None:
+    """Write a table of the run, whole or not at all, for its owner's eyes only.
+
+    Args:
+        run: The run; a variant of a page writes apart, where no other page reads, and so does a notebook by hand.
+        name: Name of the table, such as `clean/transactions` or `features`.
+        table: Its rows; a lazy table is stored in the order of `row`, or of all columns where it has none.
+        sources: Tables it was made from; they decide whether it is REAL, SIMULATED, MIXED or YOURS.
+
+    Raises:
+        JourneybookError: The page's notebook does not name the table among those it writes.
+    """
+    name = normalised(name)
+    if run._access is not None:
+        run._access.check_write(name)
+    if isinstance(table, pd.DataFrame):
+        table = ibis.memtable(table)
+    else:
+        # The quarantine holds rows of several tables, each numbered for itself.
+        table = table.order_by([c for c in ("row", "table") if c in table.columns] or list(table.columns))
+    about = {"provenance": provenance(run, *sources)}
+    store(run._connection, table, target(run) / f"{name}.parquet", about=about)
+
+
+def consent_note(run: Run, *, purpose: str) -> str:
+    """Return in a sentence or two whose rows this page was allowed to read, and what it read from elsewhere."""
+    mine = by_hand(run)
+    besides = (
+        f" Run by hand: {', '.join(f'`{name}`' for name in mine)} come from your own layer, `data/manual`, "
+        "and not from the last report (`make clean` removes it)."
+        if mine
+        else ""
+    )
+    if run.dataset != "files":
+        besides += " Pseudonyms are made with a key that is published, as these rows are: they hide nobody."
+    permitted, asked = _permitted_customers(run, purpose, None), ledger_as_of(run, purpose=purpose)
+    if permitted is None:
+        unknown = "This data set has **no consent ledger**: whether anyone permitted this use is not known here."
+        return unknown + besides
+    n = permitted.count().execute()
+    return (
+        f"Rows are read for the purpose `{purpose}`: those of the {n:,} customer ids that permit it as of "
+        f"{asked:%d %B %Y}, unless another record of the same person refuses it; no other customer's."
+        f"{besides}"
+    )
+
+
+def _admitted(run: Run, name: str, purpose: str) -> str:
+    """The name in its one spelling, once the page may read it for the purpose."""
+    name = normalised(name)
+    if run._access is not None:
+        run._access.check_read(name, purpose=purpose)
+    return name
+
+
+def _handed_out(run: Run, name: str, purpose: str, table: ibis.Table) -> ibis.Table:
+    """The table, once the log says that it was read."""
+    log_read(run, name, purpose=purpose, table=table)
+    return table
+
+
+def _look_up(run: Run, purpose: str) -> None:
+    if run._access is not None:
+        run._access.check_lookup(purpose=purpose)
+
+
+def _sees_ids(run: Run) -> bool:
+    """Whether customer ids may be seen: up to page 03, where people are made of them."""
+    return run._access is None or run._access.number <= "03"
+
+
+def _ledger(run: Run) -> ibis.Table:
+    return opened(run, "consents")
+
+
+def _ledger_dates(run: Run, *, people: bool) -> dict[str, datetime]:
+    """Return the date as of which each purpose is asked; with `people`, no other record of theirs must refuse."""
+    silenced = None
+    if people and has(run, "people"):
+        known = opened(run, "people").select("customer_id", "person_id")
+        refused = standings(_ledger(run), as_of=dict.fromkeys(PURPOSES, datetime.max)).filter(ibis._.refuses)
+        voices = _voices(run, refused).select("person_id", "purpose")
+        silenced = known.inner_join(voices, "person_id").select("customer_id", "purpose").distinct()
+    return ledger_dates(_ledger(run), _last_times(run), silenced=silenced)
+
+
+def _last_times(run: Run) -> ibis.Table:
+    return opened(run, "last_times") if has(run, "last_times") else last_times({})
+
+
+def _moment(as_of: datetime | str) -> datetime:
+    return datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
+
+
+def _standing(run: Run, purpose: str, as_of: datetime | str | None, *, people: bool) -> ibis.Table:
+    when = _ledger_dates(run, people=people) if as_of is None else _moment(as_of)
+    return standing(_ledger(run), purpose=purpose, as_of=when)
+
+
+def _permitted_rows(table: ibis.Table, id_column: str, permitted: ibis.Table | None) -> ibis.Table:
+    if permitted is None:
+        return table
+    return table.filter(table[id_column].isnull() | table[id_column].isin(permitted[id_column]))
+
+
+def _permitted_customers(run: Run, purpose: str, as_of: datetime | str | None) -> ibis.Table | None:
+    if not run.has_ledger:
+        return None
+    name = f"permitted_customers_{purpose}_{_words(as_of)}"
+    decided = _standing(run, purpose, as_of, people=False)
+    return _computed_once(run, name, decided.filter(decided.permits).select("customer_id"))
+
+
+def _permitted_people(run: Run, purpose: str, as_of: datetime | str | None) -> ibis.Table | None:
+    if not run.has_ledger:
+        return None
+    name = f"permitted_people_{purpose}_{_words(as_of)}"
+    voices = _voices(run, _standing(run, purpose, as_of, people=True))
+    return _computed_once(run, name, _permits(voices, by="person_id"))
+
+
+def _voices(run: Run, rows: ibis.Table) -> ibis.Table:
+    """Rows with a `customer_id`, for each person they speak for: `person_id`, `voice`, `carried`."""
+    voices = _as_people(run, rows.mutate(voice=rows.customer_id, carried=False))
+    if not has(run, "refusal_links"):
+        return voices
+    links = opened(run, "refusal_links").select("customer_id", "person_id")
+    carried = rows.mutate(voice=rows.customer_id, carried=True).inner_join(links, "customer_id")
+    return voices.union(carried.select(*voices.columns))
+
+
+def _permits(voices: ibis.Table, *, by: str) -> ibis.Table:
+    """Who, of those asked about, is permitted by one voice and refused by none."""
+    # A record linked only to carry its refusal grants nothing.
+    permits = (voices.permits & ~voices.carried).any()
+    answers = voices.group_by(by).aggregate(permits=permits, refuses=voices.refuses.any())
+    return answers.filter(answers.permits & ~answers.refuses).select(by)
+
+
+def _words(as_of: datetime | str | None) -> str:
+    return "now" if as_of is None else f"{_moment(as_of):%Y%m%d%H%M%S}"
+
+
+def _computed_once(run: Run, name: str, table: ibis.Table) -> ibis.Table:
+    """Keep a table in the run's connection, so that a second read for the same purpose and date is free."""
+    run._connection.raw_sql(f"CREATE TEMP TABLE IF NOT EXISTS {name} AS {run._connection.compile(table)}")
+    return run._connection.table(name)
+
+
+def _as_people(run: Run, table: ibis.Table) -> ibis.Table:
+    """Replace `customer_id` by `person_id`, at its place."""
+    own = pseudonym(table.customer_id, key=run._key)
+    if has(run, "people"):
+        people = opened(run, "people").select("customer_id", person="person_id")
+        table = table.left_join(people, "customer_id").drop("customer_id_right")
+        own = ibis.coalesce(table.person, pseudonym(table.customer_id, key=run._key))
+    columns = {column: table[column] for column in table.columns if column != "person"}
+    return table.select(
+        **{
+            ("person_id" if c == "customer_id" else c): (own if c == "customer_id" else v)
+            for c, v in columns.items()
+        }
+    )

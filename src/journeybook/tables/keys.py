@@ -1,0 +1,79 @@
+"""The key of the pseudonyms: whose it is, how long it must be, and changing it."""
+
+import base64
+import binascii
+import os
+import secrets
+import stat
+from functools import cache
+from pathlib import Path
+
+from journeybook.errors import JourneybookError
+from journeybook.tables.places import root, write_private
+
+# The data sets that come with journeybook hold no secret, and their results must be the same everywhere.
+PUBLISHED_KEY = "journeybook: a published key, for published data only"
+
+N_BYTES = 32
+# Of 32 random bytes fewer than 16 differ less than once in 10^10 keys.
+_LEAST_DISTINCT = 16
+
+
+def new_key() -> str:
+    """Return a new key: 32 random bytes as 64 hexadecimal digits."""
+    return secrets.token_hex(N_BYTES)
+
+
+def checked_key(text: str, *, where: str) -> str:
+    """Return a key that is long enough, as it was given.
+
+    Args:
+        text: Hexadecimal or base64.
+        where: Where it comes from, for the message.
+
+    Raises:
+        JourneybookError: It does not spell at least 32 bytes, or they are not random.
+    """
+    found = _spelled_bytes(text.strip())
+    if len(found) < N_BYTES or len(set(found)) < _LEAST_DISTINCT:
+        raise JourneybookError(
+            f"{where} is no key: at least {N_BYTES} random bytes are needed, as hexadecimal or base64 "
+            "(`journeybook key` makes one)."
+        )
+    return text.strip()
+
+
+@cache
+def secret() -> str:
+    """Return the user's own key: from the environment, or from a file of mode 600 made at first use.
+
+    Raises:
+        JourneybookError: The key is too short, or others can read its file.
+    """
+    given = os.environ.get("JOURNEYBOOK_KEY")
+    if given:
+        return checked_key(given, where="JOURNEYBOOK_KEY")
+    path = key_file()
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_private(path, f"{new_key()}\n".encode())
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise JourneybookError("data/pseudonym.key can be read by others: it needs mode 600 (chmod 600).")
+    return checked_key(path.read_text(encoding="utf-8"), where="data/pseudonym.key")
+
+
+def key_file() -> Path:
+    """Return where the key is kept that no environment gives."""
+    return root() / "data" / "pseudonym.key"
+
+
+def _spelled_bytes(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        pass
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_" if set(text) & set("-_") else None,
+                                validate=True)  # fmt: skip
+    except (ValueError, binascii.Error):
+        return b""

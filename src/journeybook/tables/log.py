@@ -1,0 +1,40 @@
+"""The log of reads: which page read which table, for which purpose, and how much of it."""
+
+import ibis
+import pandas as pd
+
+from journeybook.tables.run import Run, store
+
+COLUMNS = ("row", "page", "table", "purpose", "n_rows", "n_columns", "columns")
+
+
+def log_read(run: Run, name: str, *, purpose: str, table: ibis.Table) -> None:
+    """Append one row to the page's log, `reads/<page>`: rows are added, and none is changed.
+
+    The log holds no clock, so that two runs leave the same; the owner's own looks are not logged.
+    """
+    if run.page is None:
+        return
+    path = (run._layer or run._folder) / "reads" / f"{run.page}.parquet"
+    before = pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=list(COLUMNS))
+    n_rows = int(table.count().to_pandas())
+    entry = (len(before) + 1, run.page, name, purpose, n_rows, len(table.columns), ", ".join(table.columns))
+    log = (
+        pd.concat([before, pd.DataFrame([entry], columns=list(COLUMNS))])
+        if len(before)
+        else pd.DataFrame([entry], columns=list(COLUMNS))
+    )
+    about = {"provenance": "LOG", "source": "reads by the pages"}
+    store(run._connection, ibis.memtable(log.reset_index(drop=True)), path, about=about)
+
+
+def logged_reads(run: Run) -> pd.DataFrame:
+    """Return every read that the run's pages have logged, page by page, in the order they were made.
+
+    Returns:
+        `row` (1, 2, ... of each page), `page`, `table`, `purpose`, `n_rows`, `n_columns`, `columns` (their names).
+    """
+    paths = sorted((run._folder / "reads").glob("*.parquet"))
+    if not paths:
+        return pd.DataFrame(columns=list(COLUMNS))
+    return pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
