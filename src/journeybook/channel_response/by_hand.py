@@ -147,7 +147,7 @@ def _fitted(said: np.ndarray, done: np.ndarray) -> np.ndarray:
     def loss(fitted: np.ndarray) -> float:
         return float(np.logaddexp(0, -sign * (fitted[0] * said + fitted[1])).mean())
 
-    return minimize(loss, np.array([1.0, 0.0]), method="BFGS", options={"gtol": 1e-9}).x
+    return minimize(loss, np.array([1.0, 0.0]), method="BFGS", options={"gtol": 1e-10}).x
 
 
 def _better_than_chosen(contacts: ContactFrame, split: Split, comparison: MethodComparison) -> int:

@@ -190,7 +190,7 @@ def calibrated_model(
 
 def _platt(said: np.ndarray, responded: np.ndarray) -> tuple[float, float]:
     """Return slope and intercept that map log odds to those of the responses (Platt 2000)."""
-    fitted = LogisticRegression(C=np.inf).fit(said.reshape(-1, 1), responded)
+    fitted = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(said.reshape(-1, 1), responded)
     return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
 
