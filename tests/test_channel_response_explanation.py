@@ -50,7 +50,7 @@ def fitted(rows: pd.DataFrame, responded: np.ndarray, classifier) -> ResponseMod
     one_hot = ColumnTransformer([("words", OneHotEncoder(), ["region"])], remainder="passthrough")
     pipeline = Pipeline([("encode", one_hot), ("classify", classifier)])
     pipeline.fit(rows[list(FEATURES)], responded)
-    return ResponseModel("xgboost", "none", FEATURES, pipeline, slope=0.8, intercept=0.1)
+    return ResponseModel("xgboost", "none", FEATURES, pipeline, slope=0.8, intercept=0.1, is_calibrated=True)
 
 
 def small_trees(**more) -> XGBClassifier:
@@ -129,7 +129,7 @@ def test_values_add_up_where_trees_stopped_early(data):
     codes = one_hot.fit_transform(rows[list(FEATURES)])
     trees.fit(codes[:1000], responded[:1000], eval_set=[(codes[1000:], responded[1000:])], verbose=False)
     pipeline = Pipeline([("encode", one_hot), ("classify", trees)])
-    model = ResponseModel("xgboost", "none", FEATURES, pipeline, slope=1.0, intercept=0.0)
+    model = ResponseModel("xgboost", "none", FEATURES, pipeline, slope=1.0, intercept=0.0, is_calibrated=False)
     assert trees.get_booster().num_boosted_rounds() > trees.best_iteration + 1
     assert explain_trees(model, rows).additivity_error < 1e-5
 
@@ -242,7 +242,9 @@ def test_dependence_by_hand_and_by_scikit_learn(data, model):
     west = model.probability(rows.assign(region="west"), calibrated=True)
     assert region.loc["west", "rate"] == pytest.approx(west.mean())
     assert region.loc["west", ["rate_low", "rate_high"]].tolist() == pytest.approx(np.quantile(west, [0.1, 0.9]))
-    plain = ResponseModel("xgboost", "none", FEATURES, model.pipeline, slope=1.0, intercept=0.0)
+    plain = ResponseModel(
+        "xgboost", "none", FEATURES, model.pipeline, slope=1.0, intercept=0.0, is_calibrated=False
+    )
     theirs = partial_dependence(
         model.pipeline, rows, ["spend"], grid_resolution=12, response_method="predict_proba"
     )

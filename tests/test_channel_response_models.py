@@ -6,12 +6,14 @@ import pytest
 from channel_response_toys import TREES, columns, simulated
 from imblearn.over_sampling import SMOTENC
 from imblearn.under_sampling import RandomUnderSampler
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import TargetEncoder
 
 from journeybook import channel_response as cr
+from journeybook.channel_response import models
 from journeybook.channel_response.models import calibrated_model, corrected, log_odds, prior_shift
 from journeybook.statistics import stream
 
@@ -129,13 +131,24 @@ def test_calibration_keeps_the_order_and_meets_the_rate(frame):
     fit, calibrate = rows.iloc[:2500], rows.iloc[2500:]
     pipelines = cr.response_pipelines(fit, [("xgboost", TREES)], resampling="class_weights", rng=stream(1, "x"))
     cr.fit_together(pipelines, fit)
-    model = calibrated_model(pipelines[0], calibrate, method="xgboost", resampling="class_weights")
+    model = calibrated_model(pipelines[0], calibrate, method="xgboost", resampling="class_weights", shift=0.0)
     raw, said = (model.probability(calibrate, calibrated=c) for c in (False, True))
-    assert model.slope > 0
+    assert model.is_calibrated and model.slope > 0
     assert roc_auc_score(calibrate["responded"], raw) == roc_auc_score(calibrate["responded"], said)
     # The score equation of a logistic regression: predictions sum to responses.
     assert said.mean() == pytest.approx(calibrate["responded"].mean(), abs=1e-4)
     assert raw.mean() > 1.5 * said.mean()
+
+
+def test_a_calibration_that_does_not_help_apart_is_not_applied():
+    rng, n = stream(4, "odds"), 4000
+    odds = rng.normal(-1.5, 1, n)
+    responded = rng.random(n) < expit(odds)
+    helps = models._gains
+    assert not helps(odds, responded.astype(int), shift=0.0)
+    assert not helps(odds + 2, responded.astype(int), shift=2.0)
+    assert helps(odds + 2, responded.astype(int), shift=0.0)
+    assert helps(3 * odds, responded.astype(int), shift=0.0)
 
 
 def test_an_unknown_method_is_named():

@@ -58,7 +58,13 @@ def log_odds(rows: pd.DataFrame, *, bias: float = 0.0) -> np.ndarray:
 
 def model(bias: float = 0.0) -> ResponseModel:
     return ResponseModel(
-        "known", "none", ("habit", "n_contacts_28d", "channel"), Known(bias), slope=1.0, intercept=0.0
+        "known",
+        "none",
+        ("habit", "n_contacts_28d", "channel"),
+        Known(bias),
+        slope=1.0,
+        intercept=0.0,
+        is_calibrated=False,
     )
 
 

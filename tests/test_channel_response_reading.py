@@ -152,7 +152,7 @@ def test_plots_of_the_explanation(explanation, importance):
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["region", "visits"]
     assert sum(len(dots.get_offsets()) for dots in axes.collections) == 8
     titles = [title(ax) for ax in figures.plot_people(explanation).axes]
-    assert titles == ["likeliest: 20.0%", "middle: 20.0%", "least likely: 20.0%"]
+    assert titles == ["likeliest ten: 20.0%", "middle ten: 20.0%", "least likely ten: 20.0%"]
     assert [t.get_text() for t in figures.plot_importance(importance).get_yticklabels()] == ["e", "a, b + 2 more"]
 
 

@@ -108,7 +108,6 @@ def test_what_does_not_convert_is_named_and_identifiers_are_not_shown():
         ["birth_date", "cannot be read", "•••"],
     ]
     assert "unconverted" not in found.accepted["customer_records"].columns
-    assert "unconverted" not in collection.masked_rows(table(frame), name="customer_records", n=3).columns
 
 
 def test_oddities_are_reported_and_removed_nowhere():
@@ -213,14 +212,6 @@ def test_a_leaver_hides_and_makes_no_far_date():
         }
     )
     assert "2020-10-10" in {day[:10] for day in found.quarantine.to_pandas().value}
-
-
-def test_masked_rows():
-    frame = pd.DataFrame(
-        {"record_id": ["1"], "source": ["web"], "customer_id": ["1"], "email": ["mary@b.org"], "surname": ["Poe"]}
-    )
-    shown = collection.masked_rows(table(frame), name="customer_records", n=1).iloc[0]
-    assert shown.email == "m•••@•••" and shown.surname == "P•••" and shown.customer_id == "1"
 
 
 @pytest.mark.parametrize(

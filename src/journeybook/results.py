@@ -126,7 +126,7 @@ def describe_columns(frame: pd.DataFrame | ibis.Table) -> pd.DataFrame:
     person = ibis.row_number().cast("string") if key is None else table[key].cast("string").fill_null("nobody")
     table = table.mutate(person__=person)
     names = [name for name in table.columns if name != "person__"]
-    shown = [n for n in names if not (n.endswith("_id") or n in {"row", "person", *IDENTIFIERS})]
+    shown = [n for n in names if not (n.endswith("_id") or n in {"row", "person", "unconverted", *IDENTIFIERS})]
     numbers = {n: number for n in shown if (number := _as_number(table[n])) is not None}
     totals = {"rows": table.count(), "people": table.person__.nunique()}
     totals |= {f"missing {n}": _missing(table[n]).mean() for n in names}

@@ -20,7 +20,7 @@ from journeybook.collection.consents import (
     withdrawn_rows,
 )
 from journeybook.collection.pitfalls import Pitfall, consent_pitfall, find_pitfall, type_pitfall
-from journeybook.collection.rows import Collection, collect, mask, masked_rows
+from journeybook.collection.rows import Collection, collect, mask
 from journeybook.collection.witnesses import check_ledger, check_planted, check_rows, check_rules, check_study
 from journeybook.collection.words import (
     metrics,
@@ -51,7 +51,6 @@ __all__ = [
     "find_pitfall",
     "ledger_now",
     "mask",
-    "masked_rows",
     "metrics",
     "open_rows",
     "recount_ledger",

@@ -126,15 +126,6 @@ def mask(value: ir.StringValue) -> ir.StringValue:
     return ibis.ifelse(value.contains("@"), value.left(1) + "•••@•••", value.left(1) + "•••")
 
 
-def masked_rows(table: ibis.Table, *, name: str, n: int) -> pd.DataFrame:
-    """Return the first rows of a table to look at, direct identifiers masked."""
-    # What does not convert is not masked yet: it is shown from the quarantine only.
-    kept = [column for column in table.columns if column != "unconverted"]
-    shown = table.order_by("row").limit(n).select(*kept)
-    hidden = {c: mask(shown[c].cast("string")) for c in _schema(name).identifiers if c in shown.columns}
-    return shown.mutate(**hidden).to_pandas()
-
-
 def _mark(name: str, table: ibis.Table, *, low: datetime | None, high: datetime | None) -> ibis.Table:
     """Add to each row what is first wrong with it: column_, problem_ and value_, null where nothing is."""
     rules = _rules(_schema(name), table, low=low, high=high)
