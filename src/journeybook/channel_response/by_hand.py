@@ -54,9 +54,6 @@ def recount(
         ("probabilities of a model with SMOTE fitted alone, difference",
          refitted_alone(contacts, split, comparison.model("logistic", "smote")), 0, 1e-12,
          "imbalanced-learn, Pipeline.fit"),
-        ("probabilities of an undersampled model fitted alone, difference",
-         refitted_alone(contacts, split, comparison.model("logistic", "undersample")), 0, 1e-12,
-         "imbalanced-learn, Pipeline.fit"),
         *_measures(contacts, split, comparison),
     ]  # fmt: skip
     if snapshots is not None and contacts.n_with_snapshot:

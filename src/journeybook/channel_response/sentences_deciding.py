@@ -1,10 +1,37 @@
 """What the page says of deciding, of effects and of the saved model: sentences that stay true for other data."""
 
+from collections.abc import Mapping
+
+import numpy as np
 import pandas as pd
 
+from journeybook.channel_response.contacts import ContactFrame
 from journeybook.channel_response.off_policy import ESTIMATORS, LEAST_EFFECTIVE
 from journeybook.channel_response.policy import EVERYONE, LIKELIEST, MODEL, NOTHING, PER, Deciding
 from journeybook.channel_response.uplift import Uplift
+from journeybook.tables import PURPOSES
+
+
+def describe_unpermitted(contacts: ContactFrame, permitted: Mapping[str, np.ndarray] | None) -> str:
+    """Say how many messages were sent to people who did not permit them at that moment, by channel.
+
+    Args:
+        contacts: As made by `contact_frame`.
+        permitted: As `permitted_channels` returns it; None where the data set has no ledger.
+    """
+    if permitted is None:
+        return ""
+    channel = contacts.rows["channel"].to_numpy()
+    asked = {name: may for name, may in permitted.items() if f"marketing_{name}" in PURPOSES}
+    if not asked:
+        return "The ledger has no purpose for these channels, so that permission to send cannot be looked up."
+    against = {name: int((~may & (channel == name)).sum()) for name, may in asked.items()}
+    n_sent, n_against = int(np.isin(channel, list(asked)).sum()), sum(against.values())
+    listed = ", ".join(f"{name} {n:,}" for name, n in against.items() if n)
+    return (
+        f"**{n_against:,} of {n_sent:,} messages were sent without permission** at that moment"
+        f"{f' ({listed})' if listed else ''}, by the ledger, for people who permit personalisation."
+    )
 
 
 def describe_deciding(deciding: Deciding, *, has_ledger: bool) -> str:
