@@ -27,6 +27,7 @@ from journeybook.channel_response.sentences_deciding import (
     deciding_figures,
     describe_deciding,
     describe_true_values,
+    describe_unpermitted,
 )
 from journeybook.channel_response.splits import Split
 from journeybook.channel_response.uplift import doubly_robust_scores, uplift_study
@@ -433,3 +434,13 @@ def test_permission_at_a_moment_is_what_the_ledger_says_as_of_it(tmp_path):
     assert channels["email"].tolist() == wanted
     assert not channels["pigeon"].any(), "a channel without a purpose is permitted by nobody"
     assert set(channels) == {"email", "pigeon"}
+
+
+def test_messages_without_permission_are_counted_by_channel(logged):
+    rows = logged.head(6).assign(channel=["email", "email", "sms", "push", "none", "sms"])
+    sent = dataclasses.replace(contact_frame(ibis.memtable(logged), None, max_rows=10**6), rows=rows)
+    may = {name: np.array([True, False, True, False, False, True]) for name in ("email", "sms", "push")}
+    said = describe_unpermitted(sent, may)
+    assert said.startswith("**2 of 5 messages were sent without permission** at that moment (email 1, push 1)")
+    assert "no purpose for these channels" in describe_unpermitted(sent, {"leaflet": may["sms"]})
+    assert describe_unpermitted(sent, None) == ""

@@ -73,6 +73,7 @@ from journeybook.channel_response.sentences_deciding import (
     describe_deciding,
     describe_true_uplift,
     describe_true_values,
+    describe_unpermitted,
     describe_uplift,
 )
 from journeybook.channel_response.sentences_reading import (
@@ -148,6 +149,7 @@ __all__ = [
     "describe_split",
     "describe_true_uplift",
     "describe_true_values",
+    "describe_unpermitted",
     "describe_uplift",
     "describe_windows",
     "describe_windows_truth",
