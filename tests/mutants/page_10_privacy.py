@@ -140,7 +140,7 @@ def _slack_twice(sound):
 RELEASES = "journeybook.privacy.releases"
 MUTANTS = [
     Mutant("exact_sums", "sums are published without noise", f"{RELEASES}:Laplace", _without_noise),
-    Mutant("exact_counts", "counts are published without noise", f"{RELEASES}:Geometric", _without_noise, DEMO),
+    Mutant("exact_counts", "counts are published without noise", f"{RELEASES}:Geometric", _without_noise),
     Mutant(
         "sensitivity_one", "noise of the sums as if a person spent 1", f"{RELEASES}:Laplace",
         _settings(sensitivity=lambda _: 1.0),
@@ -148,14 +148,14 @@ MUTANTS = [
     Mutant("half_noise_sums", "half the noise on sums", f"{RELEASES}:Laplace", _settings(epsilon=lambda e: 2 * e)),
     Mutant(
         "half_noise_counts", "half the noise on counts", f"{RELEASES}:Geometric",
-        _settings(epsilon=lambda e: 2 * e), DEMO,
+        _settings(epsilon=lambda e: 2 * e),
     ),
     Mutant("raw_sums", "revenue is added up without clamping", f"{RELEASES}:clamped_sums", _raw_sums),
     Mutant(
         "below_zero", "refunds are not clamped at 0", f"{RELEASES}:clamped_sums",
-        _never_below_zero_forgotten, DEMO,
+        _never_below_zero_forgotten,
     ),
-    Mutant("same_seed", "every draw has one seed", f"{RELEASES}:_seed", lambda _: lambda _rng: 7, DEMO),
+    Mutant("same_seed", "every draw has one seed", f"{RELEASES}:_seed", lambda _: lambda _rng: 7),
     Mutant(
         "one_noise", "one draw of noise for all groups", "journeybook.privacy:release_figures", _one_noise_for_all
     ),
@@ -172,7 +172,7 @@ MUTANTS = [
     ),
     Mutant(
         "bound_from_data", "the bound is the greatest revenue", "journeybook.privacy:group_people",
-        _bound_from_the_data, DEMO,
+        _bound_from_the_data,
     ),
     Mutant("twice", "every person stands twice in the table", "journeybook.tables:read", _everybody_twice),
     Mutant(
