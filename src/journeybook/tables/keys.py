@@ -1,10 +1,10 @@
 """The key of the pseudonyms: whose it is, how long it must be, and changing it."""
 
 import base64
-import binascii
 import os
 import secrets
 import stat
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -68,12 +68,10 @@ def key_file() -> Path:
 
 
 def _spelled_bytes(text: str) -> bytes:
-    try:
+    """The bytes a key spells, as hexadecimal digits or else as base64; none where it is neither."""
+    with suppress(ValueError):
         return bytes.fromhex(text)
-    except ValueError:
-        pass
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_" if set(text) & set("-_") else None,
-                                validate=True)  # fmt: skip
-    except (ValueError, binascii.Error):
-        return b""
+    signs = b"-_" if set(text) & set("-_") else None
+    with suppress(ValueError):
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=signs, validate=True)
+    return b""
