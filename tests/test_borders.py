@@ -9,7 +9,7 @@ import journeybook
 from journeybook.report.pages import NOTEBOOKS
 
 PACKAGE = Path(journeybook.__file__).resolve().parent
-SHARED = {"errors", "tables", "statistics", "results", "datasets", "plots", "report", "cli"}
+SHARED = {"errors", "tables", "statistics", "results", "datasets", "conservation", "plots", "report", "cli"}
 STAGES = {p.stem for p in PACKAGE.iterdir() if p.stem not in SHARED and not p.stem.startswith("__")}
 FORBIDDEN = {"papermill", "matplotlib", "nbconvert", "nbformat", "IPython"}
 
@@ -20,11 +20,12 @@ ALLOWED = {
     "statistics": {"errors"},
     "datasets": {"errors", "tables", "statistics"},
     "results": {"errors", "tables"},
-    "plots": {"errors", "statistics", *STAGES},
+    "conservation": set(),
+    "plots": {"errors", "statistics", "conservation", *STAGES},
     "report": {"errors", "tables", "datasets", "results"},
     # `journeybook score` applies a saved model, and needs no notebook for it.
     "cli": {"errors", "report", "channel_response", "tables"},
-    **{stage: {"errors", "tables", "statistics"} for stage in STAGES},
+    **{stage: {"errors", "tables", "statistics", "conservation"} for stage in STAGES},
 }
 
 

@@ -15,8 +15,8 @@ def on_some(change: Callable) -> Callable:
     """A change of two tables after they were marked."""
 
     def planted(sound: Callable) -> Callable:
-        def wrong(name: str, table: Any, **days: Any) -> Any:
-            marked = sound(name, table, **days)
+        def wrong(name: str, table: Any, rules: Any) -> Any:
+            marked = sound(name, table, rules)
             return change(marked) if name in _SOME else marked
 
         return wrong
@@ -83,13 +83,33 @@ def some_twice(table: Any) -> Any:
     return table.union(table.filter(table.row % 10 == 0))
 
 
-def planted(name: str, error: str, target: str, wrong: Callable) -> Mutant:
-    return Mutant(name, error, f"journeybook.collection{target}", wrong)
+def first_rule(sound: Callable) -> Callable:
+    def wrong(*asked: Any) -> Any:
+        said = sound(*asked)
+        nth = ibis.row_number().over(group_by=said.row, order_by=said.column)
+        return said.mutate(nth=nth).filter(ibis._.nth == 0).drop("nth")
+
+    return wrong
+
+
+def half_a_row(sound: Callable) -> Callable:
+    return lambda table: sound(table.select(*table.columns[: len(table.columns) // 2]))
+
+
+def not_left_out(sound: Callable) -> Callable:
+    return lambda *args, **asked: sound(*args, **asked).assign(n_left_out=0)
+
+
+def planted(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
+    return Mutant(name, error, f"journeybook.collection{target}", wrong, **more)
 
 
 MUTANTS = [
     planted("rows_lost", "marking loses one row in ten", ".rows:_mark", on_some(some_lost)),
     planted("rows_doubled", "a join doubles one row in ten", ".rows:_mark", on_some(some_twice)),
+    planted("first_rule", "only the first broken rule is said", ".rows:_violations", first_rule, data=("files",)),
+    planted("rows_half", "quarantine keeps half of the raw row", ".rows:whole_row", half_a_row, data=("files",)),
+    planted("left_out_lost", "rows that where left out are lost", ":row_places", not_left_out, data=("files",)),
     planted("text_cut", "e-mail addresses are cut to eight letters", ".rows:_accepted", cut_text),
     planted("money_rounded", "amounts are rounded to whole units", ".rows:_accepted", shifted_money),
     planted("first_decision", "the first decision counts, not the latest", ".consents:standing", first_decision),

@@ -35,7 +35,7 @@ from journeybook.cleaning.sentences import (
     say_receipts,
     say_records,
 )
-from journeybook.cleaning.stage import PASSED_THROUGH, Cleaning, clean_tables
+from journeybook.cleaning.stage import PASSED_THROUGH, Cleaning, clean_tables, row_places, rows_set_aside
 from journeybook.cleaning.transactions import clean_transactions, revenue_fence
 from journeybook.cleaning.witness import (
     count_altered,
@@ -82,6 +82,8 @@ __all__ = [
     "revenue_fence",
     "revenue_lost",
     "rows_hold",
+    "row_places",
+    "rows_set_aside",
     "say_changes",
     "say_copies",
     "say_imputation",

@@ -12,17 +12,13 @@ from journeybook.cleaning.witness import volume_share
 
 def say_changes(found: Cleaning) -> str:
     """Return what the rules did to the rows."""
-    counts, changes = found.counts, found.changes
+    changes = found.changes
     touched = changes[changes.rows_changed > 0] if len(changes) else changes
-    told = (
-        f"**{counts.rows_in.sum():,} rows** of {len(counts)} table{'s' if len(counts) != 1 else ''} came in, "
-        f"{counts.rows_out.sum():,} are clean and {counts.rows_set_aside.sum():,} are set aside; none is lost."
-    )
     if touched.empty:
-        return f"{told} No rule found anything to change or to flag."
+        return "No rule found anything to change or to flag."
     largest = touched.sort_values(["rows_changed", "table", "rule"], ascending=[False, True, True]).iloc[0]
     return (
-        f"{told} {len(touched)} of {len(changes)} rules found rows; the one with most, *{largest.rule}* in "
+        f"{len(touched)} of {len(changes)} rules found rows; the one with most, *{largest.rule}* in "
         f"`{largest.table}.{largest.column}`, found {largest.rows_changed:,}."
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 
 import ibis
 import pandas as pd
@@ -11,11 +12,15 @@ from journeybook.cleaning.attributes import clean_products, clean_third_party, p
 from journeybook.cleaning.log import LOG_COLUMNS, Cleaned
 from journeybook.cleaning.records import clean_records, has_five_digit_postcodes
 from journeybook.cleaning.transactions import clean_transactions
+from journeybook.tables import whole_row
 
 # No outcome, variant, metric or path of these is imputed, winsorised or dropped.
 PASSED_THROUGH = (
     *("contacts", "coupon_contacts", "events", "experiment", "factorial", "ongoing", "outcomes", "paths"),
 )
+
+
+_ASIDE = {"table": "string", "row": "int64", "rule": "string", "record": "string"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +88,34 @@ def clean_tables(
         changes=pd.concat(logs, ignore_index=True) if logs else pd.DataFrame(columns=LOG_COLUMNS),
         counts=_counts(tables, cleaned),
     )
+
+
+def rows_set_aside(found: Cleaning) -> ibis.Table:
+    """Return every row that a rule set aside: table, row, rule, record (the whole accepted row, as JSON)."""
+    listed = [
+        rows.select(table=ibis.literal(name), row="row", rule="reason", record=whole_row(rows, without=["reason"]))
+        for name, rows in found.set_aside.items()
+    ]
+    none = ibis.memtable(pd.DataFrame(columns=["table", "row", "rule", "record"]), schema=_ASIDE)
+    return reduce(lambda above, below: above.union(below), listed, none)
+
+
+def row_places(found: Cleaning, before: pd.DataFrame) -> pd.DataFrame:
+    """Carry on the places of rows from page 01.
+
+    Args:
+        found: The tables after cleaning.
+        before: Places of page 01: table, n_lines, where rows ended, n_kept.
+
+    Returns:
+        The same for the tables of this page, with n_not_permitted, n_set_aside, and n_kept as it is now.
+    """
+    counts = found.counts[["table", "rows_in", "rows_out", "rows_set_aside"]]
+    places = before.drop(columns="row", errors="ignore").merge(counts, on="table")
+    places["n_not_permitted"] = places.n_kept - places.rows_in
+    places = places.drop(columns=["rows_in", "n_kept"])
+    places = places.rename(columns={"rows_set_aside": "n_set_aside", "rows_out": "n_kept"})
+    return places[[c for c in places.columns if c not in ("n_set_aside", "n_kept")] + ["n_set_aside", "n_kept"]]
 
 
 def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned]) -> pd.DataFrame:

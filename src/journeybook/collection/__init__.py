@@ -3,6 +3,7 @@
 rows.py       accepted or in quarantine, and what is odd
 far.py        dates far from all others
 consents.py   the ledger over time, what it opens, the same counted by hand
+places.py     where each row ended
 pitfalls.py   a yes for ever; types left to be guessed
 witnesses.py  what the page is held against
 words.py      sentences and headline figures that stay true for other data
@@ -20,6 +21,7 @@ from journeybook.collection.consents import (
     withdrawn_rows,
 )
 from journeybook.collection.pitfalls import Pitfall, consent_pitfall, find_pitfall, type_pitfall
+from journeybook.collection.places import check_places, row_places
 from journeybook.collection.rows import Collection, collect, mask
 from journeybook.collection.witnesses import check_ledger, check_planted, check_rows, check_rules, check_study
 from journeybook.collection.words import (
@@ -28,7 +30,7 @@ from journeybook.collection.words import (
     say_findings,
     say_in_short,
     say_outliving,
-    say_rows,
+    say_quarantine,
     say_sends,
     say_use,
     say_withdrawn,
@@ -40,6 +42,7 @@ __all__ = [
     "LedgerNow",
     "Pitfall",
     "check_ledger",
+    "check_places",
     "check_planted",
     "check_rules",
     "check_study",
@@ -54,11 +57,12 @@ __all__ = [
     "metrics",
     "open_rows",
     "recount_ledger",
+    "row_places",
     "say_consent",
     "say_findings",
     "say_in_short",
     "say_outliving",
-    "say_rows",
+    "say_quarantine",
     "say_sends",
     "say_use",
     "say_withdrawn",

@@ -38,10 +38,13 @@ def erase(customer_id: str, *, out: Path | None) -> Iterator[str]:
     if (tables / "people.parquet").is_file():
         names |= set(people.person_id[people.customer_id.isin(ids)])
     removed = [(path, n) for path in paths if (n := _remove_rows(connection, path, ids, names))]
+    n_unread = _n_unread(connection, tables / "quarantine.parquet")
     if not removed:
         raise JourneybookError(f"no table of this run holds the customer {customer_id!r}.")
     for path, n in removed:
         yield f"{path.relative_to(tables).with_suffix('')}: {n:,} row{'s' if n > 1 else ''} removed"
+    if n_unread:
+        yield f"quarantine: {n_unread:,} lines that fit no header were not searched: mend them at their source"
     for models in sorted(tables.rglob("models")):
         shutil.rmtree(models)
         yield f"{models.relative_to(tables)}: saved models removed, for they were trained with this person's rows"
@@ -57,6 +60,14 @@ def erase(customer_id: str, *, out: Path | None) -> Iterator[str]:
     yield "your own files were not touched: what they still hold, the next run reads, unless the ledger refuses it"
 
 
+def _n_unread(connection: Backend, path: Path) -> int:
+    """Return how many lines in quarantine name nobody, because they could not be read."""
+    if not path.is_file():
+        return 0
+    table = connection.read_parquet(path)
+    return int(table.filter(table.column == "line").count().to_pyarrow().as_py())
+
+
 def _remove_rows(connection: Backend, path: Path, ids: set[str], names: set[str]) -> int:
     """Rewrite a table without the rows of these ids and pseudonyms; returns how many there were."""
     table = connection.read_parquet(path)
@@ -65,6 +76,9 @@ def _remove_rows(connection: Backend, path: Path, ids: set[str], names: set[str]
         for column, values in (("customer_id", ids), ("person_id", names))
         if column in table.columns
     ]
+    if "record" in table.columns:
+        # A whole row set aside, as text.
+        theirs.append(table.record.cast("json")["customer_id"].unwrap_as("string").isin(sorted(ids)))
     if not theirs:
         return 0
     gone = ibis.or_(*theirs).fill_null(False)

@@ -219,7 +219,8 @@ def write(run: Run, name: str, table: ibis.Table | pd.DataFrame, *, sources: Seq
         table = ibis.memtable(table)
     else:
         # The quarantine holds rows of several tables, each numbered for itself.
-        table = table.order_by([c for c in ("row", "table") if c in table.columns] or list(table.columns))
+        order = [c for c in ("row", "table", "column", "problem") if c in table.columns]
+        table = table.order_by(order if "row" in order else list(table.columns))
     about = {"provenance": provenance(run, *sources)}
     store(run._connection, table, target(run) / f"{name}.parquet", about=about)
 

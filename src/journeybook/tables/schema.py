@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 MONEY = "decimal(18, 4)"
 
+# Between the entries of `unconverted` of one row: a sign that no text of a file is likely to hold.
+UNCONVERTED_SIGN = "\x1f"
+
 
 @dataclass(frozen=True)
 class Column:
