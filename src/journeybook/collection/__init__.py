@@ -5,6 +5,7 @@ far.py        dates far from all others
 consents.py   the ledger over time, what it opens, the same counted by hand
 places.py     where each row ended
 pitfalls.py   a yes for ever; types left to be guessed
+findings.py   what a manager should know
 witnesses.py  what the page is held against
 words.py      sentences and headline figures that stay true for other data
 """
@@ -20,6 +21,7 @@ from journeybook.collection.consents import (
     unpermitted,
     withdrawn_rows,
 )
+from journeybook.collection.findings import find
 from journeybook.collection.pitfalls import Pitfall, consent_pitfall, find_pitfall, type_pitfall
 from journeybook.collection.places import check_places, row_places
 from journeybook.collection.rows import Collection, collect, mask
@@ -28,7 +30,6 @@ from journeybook.collection.words import (
     metrics,
     say_consent,
     say_findings,
-    say_in_short,
     say_outliving,
     say_quarantine,
     say_sends,
@@ -51,6 +52,7 @@ __all__ = [
     "consent_history",
     "consent_pitfall",
     "count_permits",
+    "find",
     "find_pitfall",
     "ledger_now",
     "mask",
@@ -60,7 +62,6 @@ __all__ = [
     "row_places",
     "say_consent",
     "say_findings",
-    "say_in_short",
     "say_outliving",
     "say_quarantine",
     "say_sends",

@@ -7,7 +7,6 @@ import pandas as pd
 from journeybook.collection.consents import ConsentHistory
 from journeybook.collection.pitfalls import Pitfall
 from journeybook.collection.rows import Collection
-from journeybook.conservation import say_places
 
 
 def say_quarantine(problems: pd.DataFrame, n_aside: int) -> str:
@@ -98,12 +97,6 @@ def say_use(decisions: pd.DataFrame | None) -> str:
         "**What it does not show.** Who was never asked, and what the other records of a person say. "
         f"**What to do.** Ask again before a yes ends ({n_lapsed:,} have lapsed), and only for what is used."
     )
-
-
-def say_in_short(found: Collection, places: pd.DataFrame, decisions: pd.DataFrame | None) -> str:
-    """Return the page's three bullets."""
-    said = [say_places(places), say_findings(found.findings), say_consent(decisions)]
-    return "**In short**\n\n" + "\n".join(f"* {sentence}" for sentence in said)
 
 
 def metrics(
