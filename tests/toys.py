@@ -10,7 +10,7 @@ import pandas as pd
 from journeybook.datasets.storage import write_raw
 
 OPEN = (
-    "from journeybook.results import check_at_least, save_results\n"
+    "from journeybook.findings import Finding\nfrom journeybook.results import check_at_least, save_results\n"
     "from journeybook.tables import list_tables, open_run, raw, read, write\n"
     "run = open_run(tables, page=page)"
 )
@@ -48,11 +48,19 @@ def write_page(
     (folder / f"{name}.ipynb").write_text(nbformat.writes(notebook), encoding="utf-8")
 
 
-def save(inputs: list[str], *, checks: str = "[]", metrics: str = "{}") -> str:
+FOUND = """[
+    Finding(text=f'{len(frame)} rows were counted.', action='Count again.', strength='counted', worth=2,
+            section='02 Count', value=len(frame), unit='rows'),
+    Finding(text='Half of them <b>may</b> be wrong.', action='Say nothing of them.', strength='cannot be told',
+            worth=1, section='02 Count', value=0.5, low=0.25, high=0.75, unit='share', figure=None),
+]"""
+
+
+def save(inputs: list[str], *, checks: str = "[]", metrics: str = "{}", findings: str = "[]") -> str:
     """The last cell of a toy page."""
     return (
         f"save_results(run, results, page=page, parameters={{}}, metrics={metrics}, tables={{}}, "
-        f"checks={checks}, inputs={inputs!r})"
+        f"checks={checks}, inputs={inputs!r}, findings={findings})"
     )
 
 
@@ -88,6 +96,7 @@ def write_pages(folder: Path) -> None:
                 ["accepted/transactions"],
                 metrics="{'n_rows': len(frame), 'row_share': 0.123456, 'no_figure': float('nan')}",
                 checks="[check_at_least('rows', len(frame), bound=least or 3, source='a <toy>')]",
+                findings=FOUND,
             ),
         ],
     )

@@ -9,6 +9,7 @@ running     a whole run: data, pages in order, manifest
 kernel      one notebook, executed in a process of its own
 outcomes    what became of a run and of its pages
 progress    what a run says while it runs
+front       what the first page says: what was found, how sure, what to do
 rendering   a page and the index as HTML
 storing     files written whole or not at all, by one run at a time
 listing     parameters, tables and checks of data as text, for the command line
