@@ -93,7 +93,7 @@ def first_rule(sound: Callable) -> Callable:
 
 
 def half_a_row(sound: Callable) -> Callable:
-    return lambda table: sound(table.select(*table.columns[: len(table.columns) // 2]))
+    return lambda table, *, without: sound(table, without=[*without, *table.columns[: len(table.columns) // 2]])
 
 
 def not_left_out(sound: Callable) -> Callable:
