@@ -8,12 +8,14 @@ through as they are.
 from journeybook.cleaning.attributes import clean_products, clean_third_party, pass_through
 from journeybook.cleaning.imputation import (
     METHODS,
+    WORD_METHODS,
     Cells,
     ImputationTrial,
+    advise,
     correlated_normals,
+    holed_cells,
     impute,
     impute_trial,
-    numeric_cells,
 )
 from journeybook.cleaning.log import Cleaned, Rule, change_log, renumber, shape
 from journeybook.cleaning.missing import (
@@ -51,11 +53,13 @@ from journeybook.cleaning.witness import (
 __all__ = [
     "METHODS",
     "PASSED_THROUGH",
+    "WORD_METHODS",
     "Cells",
     "Cleaned",
     "Cleaning",
     "ImputationTrial",
     "Rule",
+    "advise",
     "by_method",
     "chance_of_more",
     "change_log",
@@ -72,10 +76,10 @@ __all__ = [
     "differs",
     "distinct_values",
     "has_five_digit_postcodes",
+    "holed_cells",
     "impute",
     "impute_trial",
     "missing_report",
-    "numeric_cells",
     "pass_through",
     "presence_by_spend",
     "renumber",

@@ -82,9 +82,9 @@ def missing_report(tables: Mapping[str, ibis.Table]) -> pd.DataFrame:
 
     Returns:
         One row a column: `table`, `column`, `n_rows`, `n_present`, `n_not_applicable` and `n_not_asked` (empty by
-        a rule of `EMPTIES`), `n_missing` (the other empty cells), `missing_share` of the present and missing cells,
-        `n_placeholders` (present texts such as `unknown`, which say that the value is missing), and `rules`: in
-        words, with the cells of each.
+        a rule of `EMPTIES`), `n_missing` (the other empty cells), `missing_share` (of present and missing cells),
+        `n_placeholders` (present texts such as `unknown`, which say that the value is missing), and `rules`: those
+        that hold, in words, with the cells of each.
     """
     found = []
     for name, table in tables.items():
@@ -197,9 +197,9 @@ def presence_by_spend(tables: Mapping[str, ibis.Table], *, level: float, max_cus
         max_customers: See `customer_figures`.
 
     Returns:
-        `table`, `column` (`any` stands for a row at all, and those without were not asked; other columns are
-        compared among those who have a row), `n_with`, `n_without`, `median_spend_with`, `median_spend_without`, and `auc`, `auc_low`,
-        `auc_high`: the chance that one who has it spends more than one who has not (DeLong, DeLong &
+        `table`, `column` (`any` stands for a row at all: those without were not asked; other columns are compared
+        among those who have a row), `n_with`, `n_without`, `median_spend_with`, `median_spend_without`, and `auc`,
+        `auc_low`, `auc_high`: the chance that one who has it spends more than one who has not (DeLong, DeLong &
         Clarke-Pearson 1988). Only where 20 or more customers are on either side.
 
     Raises:

@@ -27,7 +27,7 @@ class Cleaning:
         set_aside: Rows set aside, lazy, by the name of the table, where a rule sets any aside.
         changes: Change log of all tables: `table`, `rule`, `column`, `action`, `rows_changed`, and one example
             `before` and `after`. Rules that touch no row are kept.
-        counts: `table`, `rows_in`, `rows_out`, `rows_set_aside`, `rows_touched` (by at least one rule, each once), and
+        counts: `table`, `rows_in`, `rows_out`, `rows_set_aside`, `rows_touched` (by a rule, each once), and
             `n_copies`: rows equal to an earlier one in every column but `row`, whether or not set aside.
     """
 
