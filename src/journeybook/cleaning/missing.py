@@ -113,10 +113,10 @@ def missing_report(tables: Mapping[str, ibis.Table]) -> pd.DataFrame:
 def _count_by_rule(name: str, table: ibis.Table, columns: Sequence[str]) -> dict[str, dict[Empty, int]]:
     """Count the empty cells of each column that a rule explains, each under the first rule that holds."""
     rules = [rule for rule in EMPTIES if name in rule.tables]
-    first, asked = {}, {}
+    first, asked = {}, dict[tuple[str, int], tuple[str, int]]()
     for i, column in enumerate(columns):
-        holds = {r: _holds(rule, table, column) for r, rule in enumerate(rules)}
-        holds = {r: one for r, one in holds.items() if one is not None}
+        judged = ((r, _holds(rule, table, column)) for r, rule in enumerate(rules))
+        holds = {r: one for r, one in judged if one is not None}
         if holds:
             which = ibis.cases(*((one.fill_null(False), r) for r, one in holds.items()), else_=-1)
             first[f"rule_{i}"] = table[column].isnull().ifelse(which, -1)

@@ -294,7 +294,7 @@ def trial_holds(cells: Sequence[Cells], trial: ImputationTrial, *, rng: np.rando
         errors = {method: of.sort_values("repeat").error.to_numpy() for method, of in tried.groupby("method")}
         constant = errors[told.constant] if one.words else errors[told.constant] ** 2
         due = 1 - one.frame[one.column].value_counts(normalize=True).max() if one.words else 1.0
-        reach = max(0.05, 5 * float(np.std(constant)) / trial.repeats**0.5)
+        reach = max(0.05, 5 * float(np.std(constant, ddof=1)) / trial.repeats**0.5)
         name = f"{'share wrong' if one.words else 'squared error'} of the {told.constant}, {one.name}"
         rows.append((name, constant.mean(), due, reach, "closed form of a constant"))
         if told.advice != "none":

@@ -78,6 +78,6 @@ def plot_imputation(trial: ImputationTrial) -> Figure:
         ax.set_xlim(left=-0.05)
     axes[0].set_yticks(range(len(names)), [name.replace(".", "\n", 1) for name in names])
     axes[0].set(title="Error: a point a repeat", xlabel="error, standard deviations (words: share wrong)")
-    axes[1].set(title="Variance kept", xlabel="variance of the filled cells over the truth's (1 is right)")
+    axes[1].set(title="Variance kept", xlabel="variance, filled over true (1 is right)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
     return figure
