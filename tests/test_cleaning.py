@@ -378,10 +378,10 @@ def test_the_interval_of_a_chance_covers_it():
 
 def test_customers_beyond_the_limit_are_drawn_by_a_hash_of_each():
     lines, _ = spenders(100)
-    drawn = cleaning.customer_figures(lines, max_customers=30).customer_id.tolist()
+    drawn = cleaning.customer_spend(lines, max_customers=30).customer_id.tolist()
     assert 15 <= len(drawn) <= 45
     left = drawn[0]
-    without = cleaning.customer_figures(lines.filter(lines.customer_id != left), max_customers=30)
+    without = cleaning.customer_spend(lines.filter(lines.customer_id != left), max_customers=30)
     assert without.customer_id.tolist() == drawn[1:]
 
 

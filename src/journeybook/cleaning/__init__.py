@@ -8,7 +8,6 @@ through as they are.
 from journeybook.cleaning.attributes import clean_products, clean_third_party, pass_through
 from journeybook.cleaning.imputation import (
     METHODS,
-    WORD_METHODS,
     Cells,
     ImputationTrial,
     advise,
@@ -20,7 +19,7 @@ from journeybook.cleaning.imputation import (
 from journeybook.cleaning.log import Cleaned, Rule, change_log, renumber, shape
 from journeybook.cleaning.missing import (
     chance_of_more,
-    customer_figures,
+    customer_spend,
     missing_report,
     presence_by_spend,
     trading_days,
@@ -53,7 +52,6 @@ from journeybook.cleaning.witness import (
 __all__ = [
     "METHODS",
     "PASSED_THROUGH",
-    "WORD_METHODS",
     "Cells",
     "Cleaned",
     "Cleaning",
@@ -72,7 +70,7 @@ __all__ = [
     "correlated_normals",
     "count_altered",
     "count_unlike",
-    "customer_figures",
+    "customer_spend",
     "differs",
     "distinct_values",
     "has_five_digit_postcodes",

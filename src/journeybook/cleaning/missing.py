@@ -148,7 +148,7 @@ def _holds(rule: Empty, table: ibis.Table, column: str) -> ibis.expr.types.Boole
     return (key.count().over(alike) >= rule.n_least) & (table[column].count().over(alike) == 0)
 
 
-def customer_figures(transactions: ibis.Table, *, max_customers: int) -> pd.DataFrame:
+def customer_spend(transactions: ibis.Table, *, max_customers: int) -> pd.DataFrame:
     """Bring one row a customer into pandas, in the order in which they first appear.
 
     Args:
@@ -157,8 +157,7 @@ def customer_figures(transactions: ibis.Table, *, max_customers: int) -> pd.Data
             (`tables.in_sample`). At least 2.
 
     Returns:
-        `customer_id`, `spend` (currency), `n_lines`, `n_moments` (distinct times of purchase), `days_active`
-        (days from first to last), `days_silent` (days from the customer's last line to the last of all).
+        `customer_id`, `spend` (currency).
 
     Raises:
         ValueError: `max_customers` is below 2.
@@ -166,22 +165,11 @@ def customer_figures(transactions: ibis.Table, *, max_customers: int) -> pd.Data
     if max_customers < 2:
         raise ValueError(f"max_customers is {max_customers}: it must be at least 2.")
     known = transactions.filter(transactions.customer_id.notnull())
-    figures = known.group_by("customer_id").aggregate(
-        first_row=known.row.min(),
-        spend=known.revenue.sum().cast("float64"),
-        n_lines=known.count(),
-        n_moments=known.occurred_at.nunique(),
-        first_at=known.occurred_at.min(),
-        last_at=known.occurred_at.max(),
-    )
+    spend = {"first_row": known.row.min(), "spend": known.revenue.sum().cast("float64")}
+    figures = known.group_by("customer_id").aggregate(**spend)
     share = sample_share(int(figures.count().execute()), at_most=max_customers)
     drawn = in_sample(figures.customer_id, figures.first_row, share=share, name="customers")
-    frame = figures.filter(drawn).order_by("first_row").to_pandas()
-    day = pd.Timedelta(days=1)
-    frame = frame.assign(
-        days_active=(frame.last_at - frame.first_at) / day, days_silent=(frame.last_at.max() - frame.last_at) / day
-    )
-    return frame.drop(columns=["first_row", "first_at", "last_at"])
+    return figures.filter(drawn).order_by("first_row").to_pandas().drop(columns="first_row")
 
 
 def presence_by_spend(tables: Mapping[str, ibis.Table], *, level: float, max_customers: int) -> pd.DataFrame:
@@ -194,7 +182,7 @@ def presence_by_spend(tables: Mapping[str, ibis.Table], *, level: float, max_cus
         tables: Tables by name. Spend is taken from `transactions`; without it nothing is compared. Those of
             `DESCRIBING` that have a `customer_id` are looked at.
         level: Level of all intervals taken together (Bonferroni), between 0 and 1.
-        max_customers: See `customer_figures`.
+        max_customers: See `customer_spend`.
 
     Returns:
         `table`, `column` (`any` stands for a row at all: those without were not asked; other columns are compared
@@ -209,7 +197,7 @@ def presence_by_spend(tables: Mapping[str, ibis.Table], *, level: float, max_cus
         raise ValueError(f"level is {level}: it must lie between 0 and 1.")
     if "transactions" not in tables:
         return pd.DataFrame(columns=_PRESENCE)
-    figures = customer_figures(tables["transactions"], max_customers=max_customers)
+    figures = customer_spend(tables["transactions"], max_customers=max_customers)
     compared = []
     for name, table in tables.items():
         if name not in DESCRIBING or "customer_id" not in table.columns:
