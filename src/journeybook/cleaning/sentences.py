@@ -64,7 +64,7 @@ def say_missing(report: pd.DataFrame, presence: pd.DataFrame) -> str:
         return f"{told} Spend is known of too few customers on both sides to ask why values are missing."
     apart = differs(presence)
     if apart.empty:
-        return f"{told} None of the {len(presence)} comparisons shows that presence goes with spend."
+        return f"{told} In none of {len(presence)} comparisons does presence go with spend."
     far = apart.iloc[int(np.argmax(np.abs(apart.auc - 0.5)))]
     what = f"a row in `{far.table}`" if far.column == "any" else f"a known `{far.table}.{far.column}`"
     return (
