@@ -80,10 +80,25 @@ def peeking(sound: Callable) -> Callable:
     return wrong
 
 
+def touched_by_rule(sound: Callable) -> Callable:
+    def wrong(tables: Any, cleaned: Any) -> Any:
+        n = [int(one.changes.rows_changed.sum()) for one in cleaned.values()]
+        return sound(tables, cleaned).assign(rows_touched=n)
+
+    return wrong
+
+
 def known_is_missing(sound: Callable) -> Callable:
     def wrong(tables: Any) -> Any:
         report = sound(tables)
         return report.assign(n_missing=report["n_rows"] - report["n_missing"])
+
+    return wrong
+
+
+def seen_cells(sound: Callable) -> Callable:
+    def wrong(truth: Any, filled: Any, hidden: Any, **asked: Any) -> Any:
+        return sound(truth, filled, ~hidden, **asked)
 
     return wrong
 
@@ -104,4 +119,7 @@ MUTANTS = [
     planted("brands_mixed", "brands slip by one product", WHOLE, rows_of("products", brands_mixed)),
     planted("shrunk", "filled cells are drawn to their mean", ".imputation:_fill", peeking),
     planted("known_is_missing", "known cells count as missing", ":missing_report", known_is_missing),
+    planted("holes_all", "structural empties count as missing", ".missing:EMPTIES", lambda _sound: ()),
+    planted("seen_cells", "the trial scores cells that were seen", ".imputation:_score", seen_cells),
+    planted("touched_by_rule", "rows touched twice count twice", ".stage:_counts", touched_by_rule),
 ]

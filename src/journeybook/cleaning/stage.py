@@ -32,8 +32,8 @@ class Cleaning:
         set_aside: Rows set aside, lazy, by the name of the table, where a rule sets any aside.
         changes: Change log of all tables: `table`, `rule`, `column`, `action`, `rows_changed`, and one example
             `before` and `after`. Rules that touch no row are kept.
-        counts: `table`, `rows_in`, `rows_out`, `rows_set_aside`, and `n_copies`: rows that come in equal to an
-            earlier one in every column but `row`, whether or not they are set aside.
+        counts: `table`, `rows_in`, `rows_out`, `rows_set_aside`, `rows_touched` (by a rule, each once), and
+            `n_copies`: rows equal to an earlier one in every column but `row`, whether or not set aside.
     """
 
     tables: dict[str, ibis.Table]
@@ -122,7 +122,7 @@ def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned]) ->
     """Count rows in, out and set aside, and see that they add up."""
     rows = []
     for name, table in tables.items():
-        aside = cleaned[name].set_aside
+        aside, touched = cleaned[name].set_aside, cleaned[name].touched
         n_in = int(table.count().execute())
         rows.append(
             {
@@ -130,10 +130,12 @@ def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned]) ->
                 "rows_in": n_in,
                 "rows_out": int(cleaned[name].table.count().execute()),
                 "rows_set_aside": 0 if aside is None else int(aside.count().execute()),
+                "rows_touched": 0 if touched is None else int(touched.row.nunique().execute()),
                 "n_copies": n_in - int(table.drop("row").distinct().count().execute()),
             }
         )
-    counts = pd.DataFrame(rows, columns=["table", "rows_in", "rows_out", "rows_set_aside", "n_copies"])
+    columns = ["table", "rows_in", "rows_out", "rows_set_aside", "rows_touched", "n_copies"]
+    counts = pd.DataFrame(rows, columns=columns)
     for one in counts[counts.rows_in != counts.rows_out + counts.rows_set_aside].itertuples():
         raise ValueError(
             f"{one.table}: {one.rows_in} rows came in, {one.rows_out} went out and {one.rows_set_aside} were set "
