@@ -23,6 +23,8 @@ from journeybook.cleaning.missing import (
     presence_by_spend,
     trading_days,
 )
+from journeybook.cleaning.mistakes import Mistakes, find_mistakes, say_mistakes, within_reach
+from journeybook.cleaning.mistakes_witness import mistakes_hold
 from journeybook.cleaning.records import clean_postcodes, clean_records, has_five_digit_postcodes
 from journeybook.cleaning.sentences import (
     by_method,
@@ -55,6 +57,7 @@ __all__ = [
     "Cleaned",
     "Cleaning",
     "ImputationTrial",
+    "Mistakes",
     "Rule",
     "by_method",
     "chance_of_more",
@@ -71,10 +74,12 @@ __all__ = [
     "customer_figures",
     "differs",
     "distinct_values",
+    "find_mistakes",
     "has_five_digit_postcodes",
     "impute",
     "impute_trial",
     "missing_report",
+    "mistakes_hold",
     "numeric_cells",
     "pass_through",
     "presence_by_spend",
@@ -86,6 +91,7 @@ __all__ = [
     "say_copies",
     "say_imputation",
     "say_missing",
+    "say_mistakes",
     "say_pitfall",
     "say_receipts",
     "say_records",
@@ -94,4 +100,5 @@ __all__ = [
     "trading_days",
     "trial_holds",
     "volume_share",
+    "within_reach",
 ]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from journeybook.cleaning.attributes import clean_products, clean_third_party, pass_through
 from journeybook.cleaning.log import LOG_COLUMNS, Cleaned
+from journeybook.cleaning.mistakes import Mistakes, find_mistakes
 from journeybook.cleaning.records import clean_records, has_five_digit_postcodes
 from journeybook.cleaning.transactions import clean_transactions
 
@@ -29,12 +30,15 @@ class Cleaning:
             `before` and `after`. Rules that touch no row are kept.
         counts: `table`, `rows_in`, `rows_out`, `rows_set_aside`, and `n_copies`: rows that come in equal to an
             earlier one in every column but `row`, whether or not they are set aside.
+        mistakes: What the sources got wrong. The rules of each table start from its `tables`; the rows it sets
+            aside are counted here, and are not among those of `set_aside`.
     """
 
     tables: dict[str, ibis.Table]
     set_aside: dict[str, ibis.Table]
     changes: pd.DataFrame
     counts: pd.DataFrame
+    mistakes: Mistakes
 
 
 def clean_tables(
@@ -59,6 +63,8 @@ def clean_tables(
     Raises:
         ValueError: A table has no rules, a parameter is out of its range, or rows were lost.
     """
+    mistakes = find_mistakes(tables, as_of=as_of)
+    given, tables = tables, mistakes.tables
     five_digits = has_five_digit_postcodes([t for t in tables.values() if "postcode" in t.columns])
     cleaned: dict[str, Cleaned] = {}
     for name, table in tables.items():
@@ -76,27 +82,29 @@ def clean_tables(
             cleaned[name] = pass_through(table)
         else:
             raise ValueError(f"table {name!r} has no rules of cleaning: it is not a canonical table.")
-    logs = [one.changes for one in cleaned.values() if len(one.changes)]
+    logs = [mistakes.changes] if len(mistakes.changes) else []
+    logs += [one.changes for one in cleaned.values() if len(one.changes)]
     return Cleaning(
         tables={name: one.table for name, one in cleaned.items()},
         set_aside={name: one.set_aside for name, one in cleaned.items() if one.set_aside is not None},
         changes=pd.concat(logs, ignore_index=True) if logs else pd.DataFrame(columns=LOG_COLUMNS),
-        counts=_counts(tables, cleaned),
+        counts=_counts(given, cleaned, mistakes),
+        mistakes=mistakes,
     )
 
 
-def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned]) -> pd.DataFrame:
+def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned], mistakes: Mistakes) -> pd.DataFrame:
     """Count rows in, out and set aside, and see that they add up."""
     rows = []
     for name, table in tables.items():
-        aside = cleaned[name].set_aside
+        asides = [t for t in (cleaned[name].set_aside, mistakes.set_aside.get(name)) if t is not None]
         n_in = int(table.count().execute())
         rows.append(
             {
                 "table": name,
                 "rows_in": n_in,
                 "rows_out": int(cleaned[name].table.count().execute()),
-                "rows_set_aside": 0 if aside is None else int(aside.count().execute()),
+                "rows_set_aside": sum(int(aside.count().execute()) for aside in asides),
                 "n_copies": n_in - int(table.drop("row").distinct().count().execute()),
             }
         )

@@ -2,6 +2,7 @@
 
 rows.py       accepted or in quarantine, and what is odd
 far.py        dates far from all others
+validity.py   what no row can truly say, and rows that come late
 consents.py   the ledger over time, what it opens, the same counted by hand
 pitfalls.py   a yes for ever; types left to be guessed
 witnesses.py  what the page is held against
@@ -21,6 +22,7 @@ from journeybook.collection.consents import (
 )
 from journeybook.collection.pitfalls import Pitfall, consent_pitfall, find_pitfall, type_pitfall
 from journeybook.collection.rows import Collection, collect, mask
+from journeybook.collection.validity import impossible, late_rows, rows_told
 from journeybook.collection.witnesses import check_ledger, check_planted, check_rows, check_rules, check_study
 from journeybook.collection.words import (
     metrics,
@@ -49,11 +51,14 @@ __all__ = [
     "consent_pitfall",
     "count_permits",
     "find_pitfall",
+    "impossible",
+    "late_rows",
     "ledger_now",
     "mask",
     "metrics",
     "open_rows",
     "recount_ledger",
+    "rows_told",
     "say_consent",
     "say_findings",
     "say_in_short",

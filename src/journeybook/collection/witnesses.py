@@ -93,6 +93,10 @@ def _broken_rows(name: str, frame: pd.DataFrame) -> set[int]:
             wrong |= column.low is not None and value < column.low
             wrong |= column.high is not None and value > column.high
             wrong |= value in (float("inf"), float("-inf"))
+        named = {c.name for c in schema.columns if c.required and not c.nullable} | {"session_id"}
+        words = {str(record[c]).strip().lower() for c in named & record.keys() if isinstance(record[c], str)}
+        wrong |= name != "consents" and not words.isdisjoint({"", "undefined", "(not set)"})
+        wrong |= record.get("as_of") is not None and record["as_of"].year >= 2100
         for group in schema.either:
             present = [column for column in group if column in record]
             wrong |= bool(present) and all(record[column] is None for column in present)
