@@ -29,7 +29,11 @@ _TEST = r"^\s*(test|tester|testing)@"
 # A house number and a street; a postcode that is digits alone.
 _STREET, _DIGITS = r"^\s*\d+\s+[A-Za-z]{3,}", r"^\s*\d{4,5}(-\d{4})?\s*$"
 # What names a row once within its table. Elsewhere two equal rows may be two customers.
-_ONCE = {"contacts": ("contact_id",), "coupon_contacts": ("contact_id",), "events": ("session_id", "position")}
+_ONCE = {
+    "contacts": ("contact_id",),
+    "coupon_contacts": ("contact_id",),
+    "events": ("session_id", "position", "occurred_at"),
+}
 # What a find is told by, where it is compared with the truth.
 _TOLD_BY = {
     "contacts": ("contact_id",), "customer_records": ("record_id",), "events": ("session_id", "position"),
