@@ -100,6 +100,18 @@ def not_left_out(sound: Callable) -> Callable:
     return lambda *args, **asked: sound(*args, **asked).assign(n_left_out=0)
 
 
+def no_dates_far(_sound: Callable) -> Callable:
+    return lambda tables, **days: {}
+
+
+def any_name(_sound: Callable) -> Callable:
+    return lambda schema, table: []
+
+
+def none_late(_sound: Callable) -> Callable:
+    return lambda table: table.limit(0)
+
+
 def planted(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
     return Mutant(name, error, f"journeybook.collection{target}", wrong, **more)
 
@@ -115,5 +127,10 @@ MUTANTS = [
     planted("first_decision", "the first decision counts, not the latest", ".consents:standing", first_decision),
     planted("no_end", "grants never end", ":consent_history", no_end),
     planted("late_refusal", "a refusal counts a year after it was made", ":consent_history", late_refusal),
+    planted("any_name", "events of no name, from a broken release, are accepted", ".rows:impossible", any_name),
+    planted(
+        "no_dates_far", "rows of 1970 and 2038 are accepted", ".rows:near_dates", no_dates_far, data=("demo",)
+    ),
+    planted("none_late", "late deliveries go unnoticed", ".validity:late_rows", none_late, data=("demo",)),
     planted("refusals_as_grants", "some refusals are read as grants", ":consent_history", refusals_as_grants),
 ]

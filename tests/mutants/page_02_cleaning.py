@@ -103,10 +103,28 @@ def seen_cells(sound: Callable) -> Callable:
     return wrong
 
 
-def planted(name: str, error: str, target: str, wrong: Callable) -> Mutant:
-    return Mutant(name, error, f"journeybook.cleaning{target}", wrong)
+def no_rule(_sound: Callable) -> Callable:
+    return lambda *args: []
 
 
+def half_exchanged(sound: Callable) -> Callable:
+    return lambda records: sound(records)[::2]
+
+
+def same_session(_sound: Callable) -> Callable:
+    """A row of a session, or contact, that was seen before is taken for a copy."""
+
+    def wrong(table: Any, once: Any) -> Any:
+        return ibis.row_number().over(group_by=table[once[0]], order_by=table.row) > 0
+
+    return wrong
+
+
+def planted(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
+    return Mutant(name, error, f"journeybook.cleaning{target}", wrong, **more)
+
+
+MISTAKES = ".mistakes:"
 WHOLE = ":clean_tables"
 MUTANTS = [
     planted("no_mail", "every e-mail is emptied", ".records:_tidy_fields", fields(no_mail)),
@@ -118,6 +136,15 @@ MUTANTS = [
     planted("some_lost", "one product in fifty is lost", WHOLE, rows_of("products", some_lost)),
     planted("brands_mixed", "brands slip by one product", WHOLE, rows_of("products", brands_mixed)),
     planted("shrunk", "filled cells are drawn to their mean", ".imputation:_fill", peeking),
+    planted("sentinels_kept", "births of 1900-01-01 are kept", f"{MISTAKES}_sentinels_of_records", no_rule),
+    planted("same_session", "all but the first step of a visit are copies", f"{MISTAKES}_is_copy", same_session),
+    planted(
+        "half_exchanged",
+        "an e-mail goes back, the phone does not",
+        f"{MISTAKES}_exchanged",
+        half_exchanged,
+        data=("demo",),
+    ),
     planted("known_is_missing", "known cells count as missing", ":missing_report", known_is_missing),
     planted("holes_all", "structural empties count as missing", ".missing:EMPTIES", lambda _sound: ()),
     planted("seen_cells", "the trial scores cells that were seen", ".imputation:_score", seen_cells),

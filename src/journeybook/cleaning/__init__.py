@@ -24,6 +24,8 @@ from journeybook.cleaning.missing import (
     presence_by_spend,
     trading_days,
 )
+from journeybook.cleaning.mistakes import Mistakes, find_mistakes, say_mistakes, within_reach
+from journeybook.cleaning.mistakes_witness import mistakes_hold
 from journeybook.cleaning.records import clean_postcodes, clean_records, has_five_digit_postcodes
 from journeybook.cleaning.sentences import (
     by_method,
@@ -56,6 +58,7 @@ __all__ = [
     "Cleaned",
     "Cleaning",
     "ImputationTrial",
+    "Mistakes",
     "Rule",
     "advise",
     "by_method",
@@ -73,11 +76,13 @@ __all__ = [
     "customer_spend",
     "differs",
     "distinct_values",
+    "find_mistakes",
     "has_five_digit_postcodes",
     "holed_cells",
     "impute",
     "impute_trial",
     "missing_report",
+    "mistakes_hold",
     "pass_through",
     "presence_by_spend",
     "renumber",
@@ -90,6 +95,7 @@ __all__ = [
     "say_copies",
     "say_imputation",
     "say_missing",
+    "say_mistakes",
     "say_pitfall",
     "say_receipts",
     "say_records",
@@ -98,4 +104,5 @@ __all__ = [
     "trading_days",
     "trial_holds",
     "volume_share",
+    "within_reach",
 ]

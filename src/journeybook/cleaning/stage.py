@@ -10,6 +10,7 @@ import pandas as pd
 
 from journeybook.cleaning.attributes import clean_products, clean_third_party, pass_through
 from journeybook.cleaning.log import LOG_COLUMNS, Cleaned
+from journeybook.cleaning.mistakes import Mistakes, find_mistakes
 from journeybook.cleaning.records import clean_records, has_five_digit_postcodes
 from journeybook.cleaning.transactions import clean_transactions
 from journeybook.tables import whole_row
@@ -34,12 +35,14 @@ class Cleaning:
             `before` and `after`. Rules that touch no row are kept.
         counts: `table`, `rows_in`, `rows_out`, `rows_set_aside`, `rows_touched` (by a rule, each once), and
             `n_copies`: rows equal to an earlier one in every column but `row`, whether or not set aside.
+        mistakes: What the sources got wrong; the rules of each table start from its `tables`.
     """
 
     tables: dict[str, ibis.Table]
     set_aside: dict[str, ibis.Table]
     changes: pd.DataFrame
     counts: pd.DataFrame
+    mistakes: Mistakes
 
 
 def clean_tables(
@@ -64,6 +67,8 @@ def clean_tables(
     Raises:
         ValueError: A table has no rules, a parameter is out of its range, or rows were lost.
     """
+    mistakes = find_mistakes(tables, as_of=as_of)
+    given, tables = tables, mistakes.tables
     five_digits = has_five_digit_postcodes([t for t in tables.values() if "postcode" in t.columns])
     cleaned: dict[str, Cleaned] = {}
     for name, table in tables.items():
@@ -81,12 +86,14 @@ def clean_tables(
             cleaned[name] = pass_through(table)
         else:
             raise ValueError(f"table {name!r} has no rules of cleaning: it is not a canonical table.")
-    logs = [one.changes for one in cleaned.values() if len(one.changes)]
+    logs = [mistakes.changes] if len(mistakes.changes) else []
+    logs += [one.changes for one in cleaned.values() if len(one.changes)]
     return Cleaning(
         tables={name: one.table for name, one in cleaned.items()},
         set_aside={name: one.set_aside for name, one in cleaned.items() if one.set_aside is not None},
         changes=pd.concat(logs, ignore_index=True) if logs else pd.DataFrame(columns=LOG_COLUMNS),
-        counts=_counts(tables, cleaned),
+        counts=_counts(given, cleaned, mistakes),
+        mistakes=mistakes,
     )
 
 
@@ -94,7 +101,8 @@ def rows_set_aside(found: Cleaning) -> ibis.Table:
     """Return every row that a rule set aside: table, row, rule, record (the whole accepted row, as JSON)."""
     listed = [
         rows.select(table=ibis.literal(name), row="row", rule="reason", record=whole_row(rows, without=["reason"]))
-        for name, rows in found.set_aside.items()
+        for aside in (found.mistakes.set_aside, found.set_aside)
+        for name, rows in aside.items()
     ]
     none = ibis.memtable(pd.DataFrame(columns=["table", "row", "rule", "record"]), schema=_ASIDE)
     return reduce(lambda above, below: above.union(below), listed, none)
@@ -118,19 +126,20 @@ def row_places(found: Cleaning, before: pd.DataFrame) -> pd.DataFrame:
     return places[[c for c in places.columns if c not in ("n_set_aside", "n_kept")] + ["n_set_aside", "n_kept"]]
 
 
-def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned]) -> pd.DataFrame:
+def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned], mistakes: Mistakes) -> pd.DataFrame:
     """Count rows in, out and set aside, and see that they add up."""
     rows = []
     for name, table in tables.items():
-        aside, touched = cleaned[name].set_aside, cleaned[name].touched
+        asides = _both(cleaned[name].set_aside, mistakes.set_aside.get(name))
+        touched = [t.select("row") for t in _both(cleaned[name].touched, mistakes.touched.get(name))]
         n_in = int(table.count().execute())
         rows.append(
             {
                 "table": name,
                 "rows_in": n_in,
                 "rows_out": int(cleaned[name].table.count().execute()),
-                "rows_set_aside": 0 if aside is None else int(aside.count().execute()),
-                "rows_touched": 0 if touched is None else int(touched.row.nunique().execute()),
+                "rows_set_aside": sum(int(aside.count().execute()) for aside in asides),
+                "rows_touched": int(ibis.union(*touched, distinct=True).count().execute()) if touched else 0,
                 "n_copies": n_in - int(table.drop("row").distinct().count().execute()),
             }
         )
@@ -142,3 +151,7 @@ def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned]) ->
             "aside: they must add up."
         )
     return counts
+
+
+def _both(*tables: ibis.Table | None) -> list[ibis.Table]:
+    return [table for table in tables if table is not None]

@@ -2,6 +2,7 @@
 
 rows.py       accepted or in quarantine, and what is odd
 far.py        dates far from all others
+validity.py   what no row can truly say, and rows that come late
 consents.py   the ledger over time, what it opens, the same counted by hand
 places.py     where each row ended
 pitfalls.py   a yes for ever; types left to be guessed
@@ -25,6 +26,7 @@ from journeybook.collection.findings import find
 from journeybook.collection.pitfalls import Pitfall, consent_pitfall, find_pitfall, type_pitfall
 from journeybook.collection.places import check_places, row_places
 from journeybook.collection.rows import Collection, collect, mask
+from journeybook.collection.validity import impossible, late_rows, rows_told
 from journeybook.collection.witnesses import check_ledger, check_planted, check_rows, check_rules, check_study
 from journeybook.collection.words import (
     metrics,
@@ -54,12 +56,15 @@ __all__ = [
     "count_permits",
     "find",
     "find_pitfall",
+    "impossible",
+    "late_rows",
     "ledger_now",
     "mask",
     "metrics",
     "open_rows",
     "recount_ledger",
     "row_places",
+    "rows_told",
     "say_consent",
     "say_findings",
     "say_outliving",

@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from journeybook.collection.far import near_dates
+from journeybook.collection.validity import LATE_DAYS, impossible, late_rows
 from journeybook.tables import PURPOSES, UNCONVERTED_SIGN, Schema, schema_of, whole_row
 
 # Ids that one table takes from another.
@@ -172,6 +173,7 @@ def _rules(schema: Schema, table: ibis.Table, *, low: datetime | None, high: dat
         if present:
             none = reduce(lambda one, other: one & other, present)
             rules.append(_Rule(none, " or ".join(group), "is missing", None))
+    rules += [_Rule(*broken) for broken in impossible(schema, table)]
     if "occurred_at" in table.columns:
         at = table.occurred_at
         shown = at.cast("string")
@@ -314,6 +316,7 @@ def _find(accepted: Mapping[str, ibis.Table]) -> pd.DataFrame:
         if "customer_id" in table.columns and "consents" in accepted and name != "consents":
             silent = table.filter(table.customer_id.notnull()).anti_join(accepted["consents"], "customer_id")
             note(name, "customer without any decision in the ledger (never read)", silent, "customer_id")
+        note(name, f"delivered more than {LATE_DAYS} days after younger rows", late_rows(table))
         if {"occurred_at", "recorded_at"} <= set(table.columns):
             note(name, "recorded before it was decided", table.filter(table.recorded_at < table.occurred_at))
         if {"occurred_at", "expires_at"} <= set(table.columns):

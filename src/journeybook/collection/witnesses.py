@@ -125,6 +125,11 @@ def _broken_cells(name: str, records: Mapping[int, dict]) -> set[tuple[int, str]
                 wrong |= value in (float("inf"), float("-inf"))
             if wrong:
                 bad.add((row, column.name))
+        named = {c.name for c in schema.columns if c.required and not c.nullable} | {"session_id"}
+        said = set() if name == "consents" else named & record.keys()
+        bad |= {(row, c) for c in said if str(record[c]).strip().lower() in ("", "undefined", "(not set)")}
+        if record.get("as_of") is not None and record["as_of"].year >= 2100:
+            bad.add((row, "as_of"))
         for group in schema.either:
             present = [column for column in group if column in record]
             if present and all(record[column] is None and column not in unread for column in present):
