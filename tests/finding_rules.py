@@ -1,0 +1,19 @@
+"""What every finding of a page must keep to."""
+
+import json
+import re
+from collections.abc import Sequence
+
+from journeybook.findings import Finding, ordered
+from journeybook.report.pages import NOTEBOOKS
+
+
+def told(findings: Sequence[Finding], page: str) -> dict[str, Finding]:
+    """Return findings by section and strength, in order, once their form is found right; of equal keys the last."""
+    cells = json.loads((NOTEBOOKS / f"{page}.ipynb").read_text(encoding="utf-8"))["cells"]
+    headings = set(re.findall(r"^## (.+)$", "\n".join("".join(c["source"]) for c in cells), flags=re.M))
+    for f in findings:
+        assert len(f.text.split()) <= 30 and len(f.action.split()) <= 30, f
+        assert f.section in headings, f
+        assert not re.search(r"[_`*]|\d{5}|nan", f.text + f.action), f
+    return {f"{f.section} {f.strength}": f for f in ordered(findings)}
