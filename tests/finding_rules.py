@@ -8,15 +8,11 @@ from journeybook.findings import Finding, ordered
 from journeybook.report.pages import NOTEBOOKS
 
 
-def told(findings: Sequence[Finding], page: str) -> dict[str, Finding]:
-    """Return findings by section and strength, the first of each, once their form is found right."""
+def told(findings: Sequence[Finding], page: str) -> list[str]:
+    """Return each finding as one line, in order, once its form is found right."""
     cells = json.loads((NOTEBOOKS / f"{page}.ipynb").read_text(encoding="utf-8"))["cells"]
-    headings = set(re.findall(r"^## (.+)$", "\n".join("".join(c["source"]) for c in cells), flags=re.M))
     for f in findings:
-        assert len(f.text.split()) <= 30 and len(f.action.split()) <= 30, f
-        assert f.section in headings, f
+        assert max(len(f.text.split()), len(f.action.split())) <= 30, f
+        assert any(f"## {f.section}\n" in "".join([*c["source"], "\n"]) for c in cells), f
         assert not re.search(r"[_`*]|\d{5}|nan", f.text + f.action), f
-    said: dict[str, Finding] = {}
-    for f in ordered(findings):
-        said.setdefault(f"{f.section} {f.strength}", f)
-    return said
+    return [f"{f.worth} {f.strength}: {f.text} {f.action}" for f in ordered(findings)]

@@ -1,6 +1,7 @@
 """What the page found, for whoever decides."""
 
 import re
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -13,20 +14,11 @@ from journeybook.segmentation.references import Structureless, Unscaled
 from journeybook.segmentation.segments import Segmentation
 from journeybook.segmentation.words import missed
 
-_COUNT, _APART = "How many groups do the data support?", "What sets the segments apart?"
-_MOVE, _PITFALL = "How do people move?", "The pitfall: clusters made anew, and features in their own units"
-
 
 def find(
-    found: Segmentation,
-    count: GroupCount,
-    nothing: Structureless,
-    moves: Movement,
-    refitted: Refitted,
-    plain: Unscaled,
-    *,
-    power: pd.DataFrame,
-) -> list[Finding]:
+    found: Segmentation, count: GroupCount, nothing: Structureless, moves: Movement, refitted: Refitted,
+    plain: Unscaled, *, power: pd.DataFrame,
+) -> list[Finding]:  # fmt: skip
     """Return the page's findings.
 
     Args:
@@ -38,72 +30,54 @@ def find(
         plain: Segments of features in their own units.
         power: As `detection` returns it.
     """
-    groups = [_groups(found, count, nothing), *_blind(count, power)]
-    return [*groups, *_value(found), *_moves(found, moves, refitted), *_unscaled(found, plain)]
+    groups = list(_groups(found, count, float(np.mean(nothing.explained_share)), power))
+    several = [*_value(found), _moves(moves, refitted)] if found.n_segments > 1 else []
+    return [*groups, *several, *_unscaled(plain, n=len(found.preparation.columns))]
 
 
-def _groups(found: Segmentation, count: GroupCount, nothing: Structureless) -> Finding:
+def _groups(found: Segmentation, count: GroupCount, chance: float, power: pd.DataFrame) -> Iterator[Finding]:
+    about = partial(Finding, section="How many groups do the data support?")
     k, n, explained = found.n_segments, count.n_groups, found.explained_share
-    about = partial(Finding, section=_COUNT, worth=2)
-    if k == n == 1:
-        text, action = "The customers are one cloud; no groups were found.", "Treat them as one population."
-        return about(text=text, action=action, strength="cannot be told")
-    sizes = f"{say_share(explained)} of the differences between customers, and "
-    sizes += f"{say_share(float(np.mean(nothing.explained_share)))} where there are no groups"
-    about = partial(about, value=explained, unit="share")
+    sizes = f"they explain {say_share(explained)} of the differences between customers, and {say_share(chance)} "
+    sizes += "where there are no groups."
+    text, strength = f"The segments made are {k}, but the data hold {n} groups; {sizes}", "contradicted"
+    action = f"Use {n} segments."
     if n == 1:
-        text = f"The {k} segments are slices of one cloud: they explain {sizes}."
+        text = f"The {k} segments are slices of one cloud: {sizes}"
         action = "Treat them as ranges of one population, not as kinds of people."
-        return about(text=text, action=action, strength="contradicted")
-    if n != k:
-        made = f"{k} segments" if k > 1 else "one segment"
-        text = f"The data hold {n} groups of customers; on request the page made {made}."
-        return about(text=text, action=f"Use {n} segments.", strength="contradicted")
-    text = f"There are {n} groups of customers; they explain {sizes}."
-    action = "Plan by them, and test whether treating them differently pays."
-    return about(text=text, action=action, strength="suggestive")
+    if n == k > 1:
+        text, strength = f"There are {n} groups of customers; {sizes}", "suggestive"
+        action = "Plan by them, and test whether treating them differently pays."
+    if n == k == 1:
+        text, strength = "The customers are one cloud; no groups were found.", "cannot be told"
+    yield about(text=text, action=action, strength=strength, worth=2, value=explained, unit="share")
+    if n == 1 and len(blind := missed(power)):
+        text = f"Groups of customers that differ in {blind.n_features.max()} or fewer of {power.n_features.max()} "
+        text += "measures, even if far apart, would have been missed."
+        action = "Do not rule such groups out: look at single measures before a plan for everyone."
+        yield about(text=text, action=action, strength="cannot be told", worth=3, figure=None)
 
 
-def _blind(count: GroupCount, power: pd.DataFrame) -> list[Finding]:
-    rows, n_all = missed(power), int(power.n_features.max())
-    if count.n_groups > 1 or rows.empty:
-        return []
-    n = int(rows.n_features.max())
-    many = f"up to {n} of {n_all} measures" if n > 1 else f"one of {n_all} measures"
-    text = f"Groups of customers that differ in {many} only, even if far apart, would have been missed."
-    action = "Do not rule such groups out: look at single measures before a plan for everyone."
-    return [
-        Finding(text=text, action=action, strength="cannot be told", worth=3, section=_COUNT, value=n,
-                unit="measures", figure=None)
-    ]  # fmt: skip
-
-
-def _value(found: Segmentation) -> list[Finding]:
-    if found.n_segments == 1 or not found.ordered_by.startswith("revenue"):
-        return []
-    people, money = found.profile.share, found.profile.n_people * found.profile[found.ordered_by].fillna(0)
-    if not money.min() >= 0 or not money.sum() > 0:
-        return []
-    days = re.search(r"\d+", found.ordered_by)
-    when = f" of the last {days[0]} days" if days else ""
-    of_money = money / money.sum()
-    text = f"The best segment, {say_share(people.iloc[0])} of customers, makes {say_share(of_money.iloc[0])} of "
-    text += f"revenue{when}; the last, {say_share(people.iloc[-1])}, makes {say_share(of_money.iloc[-1])}."
+def _value(found: Segmentation) -> Iterator[Finding]:
+    column, profile = found.ordered_by, found.profile
+    money = profile.n_people * profile[column].fillna(0)
+    if not column.startswith("revenue") or money.min() < 0 or not money.sum():
+        return
+    days, of_money, of_people = re.search(r"\d+", column), money / money.sum(), profile.share
+    first, last = (f"{say_share(of_people.iloc[at])}{{}}makes {say_share(of_money.iloc[at])}" for at in (0, -1))
+    text = f"The best segment, {first.format(' of customers, ')} of revenue"
+    text += f"{f' of the last {days[0]} days' if days else ''}; the last, {last.format(', ')}."
     action = "Keep the best segment first; test on a few of the last before money goes to all of them."
-    return [
-        Finding(text=text, action=action, strength="counted", worth=2, section=_APART,
-                value=float(of_money.iloc[0]), unit="share")
-    ]  # fmt: skip
+    about = partial(Finding, section="What sets the segments apart?", value=float(of_money.iloc[0]), unit="share")
+    yield about(text=text, action=action, strength="counted", worth=2)
 
 
-def _moves(found: Segmentation, moves: Movement, refitted: Refitted) -> list[Finding]:
-    if found.n_segments == 1:
-        return []
-    about = partial(Finding, section=_MOVE)
+def _moves(moves: Movement, refitted: Refitted) -> Finding:
+    about = partial(Finding, section="How do people move?")
     if not moves.n_steps:
         text = "How people move cannot be told: it needs two snapshots that look back far enough."
         action = "Wait until the data reach back further."
-        return [about(text=text, action=action, strength="cannot be told", worth=3, figure=None)]
+        return about(text=text, action=action, strength="cannot be told", worth=3, figure=None)
     low, high = moves.stay_low, moves.stay_high
     text = f"From one snapshot to the next, {say_share(moves.stay_share)} of people stay in their segment"
     if not low <= refitted.refitted <= high:
@@ -111,21 +85,16 @@ def _moves(found: Segmentation, moves: Movement, refitted: Refitted) -> list[Fin
     alike = low <= refitted.matched <= high
     strength = "suggestive" if not alike else "clear" if high < 1 else "counted"
     action = "Use one model for all dates, and plan for the flow, not for today's label."
-    return [
-        about(text=f"{text}.", action=action, strength=strength, worth=2, value=moves.stay_share, low=low,
-              high=high, unit="share")
-    ]  # fmt: skip
+    about = partial(about, value=moves.stay_share, low=low, high=high, unit="share")
+    return about(text=f"{text}.", action=action, strength=strength, worth=2)
 
 
-def _unscaled(found: Segmentation, plain: Unscaled) -> list[Finding]:
-    n = len(found.preparation.columns)
+def _unscaled(plain: Unscaled, *, n: int) -> Iterator[Finding]:
     if n == 1 or plain.variance_share <= 1 / 2:
-        return []
-    alone = "alone" if plain.agreement_with_column >= STRONG else "more than any other"
-    text = f"In their own units, one of {n} measures would hold {say_share(plain.variance_share)} of all "
-    text += f"variation and decide the segments {alone}."
+        return
+    text = f"In their own units, one of {n} measures would hold {say_share(plain.variance_share)} of all variation"
+    text += " and decide the segments alone." if plain.agreement_with_column >= STRONG else "."
     action = "Bring measures to one scale before any segmentation, as here."
-    return [
-        Finding(text=text, action=action, strength="counted", worth=3, section=_PITFALL,
-                value=plain.variance_share, unit="share", figure=None)
-    ]  # fmt: skip
+    section = "The pitfall: clusters made anew, and features in their own units"
+    about = partial(Finding, section=section, value=plain.variance_share, unit="share", figure=None)
+    yield about(text=text, action=action, strength="counted", worth=3)
