@@ -4,6 +4,7 @@ A snapshot is made of rows strictly before its date, and of third-party releases
 engine; `features` is written from it.
 """
 
+from journeybook.enrichment.findings import find
 from journeybook.enrichment.leak import (
     LeakExamples,
     LeakTrial,
@@ -53,8 +54,9 @@ __all__ = [
     "coupon_examples",
     "coverage",
     "feature_snapshots",
-    "first_receipt",
     "features_by_date",
+    "find",
+    "first_receipt",
     "greatest_difference",
     "join_third_party",
     "largest_groups",
