@@ -181,10 +181,10 @@ def test_equal_rows_are_one_delivery_only_where_something_names_the_row():
 
 
 def test_rows_are_late_only_in_a_table_in_order_of_time():
-    days = pd.date_range("2017-01-01", periods=40)
-    in_order = pd.DataFrame({"row": range(1, 42), "occurred_at": [*days, days[3]]})
+    days = pd.date_range("2017-01-01", periods=99)
+    in_order = pd.DataFrame({"row": range(1, 101), "occurred_at": [*days, days[3]]})
     at_random = in_order.assign(occurred_at=in_order.occurred_at.sample(frac=1, random_state=1).to_numpy())
-    assert collection.late_rows(ibis.memtable(in_order)).row.to_pandas().tolist() == [41]
+    assert collection.late_rows(ibis.memtable(in_order)).row.to_pandas().tolist() == [100]
     assert collection.late_rows(ibis.memtable(at_random)).count().execute() == 0
 
 

@@ -123,10 +123,10 @@ def say_mistakes(mistakes: Mistakes) -> str:
         return "No sentinel, test record, exchanged cell or doubled delivery was found."
     n_cells = int(hit[hit.action == "changed"].rows_changed.sum())
     n_rows = int(hit[hit.action == "set aside"].rows_changed.sum())
-    listed = ", ".join(f"{n:,} {rule}" for rule, n in hit.groupby("rule", sort=True).rows_changed.sum().items())
+    by_rule = hit.groupby("rule", sort=True).rows_changed.sum()
     return (
-        f"Mistakes of the sources: {n_cells:,} cells are mended or made missing, and {n_rows:,} rows are set "
-        f"aside ({listed})."
+        f"Mistakes of the sources: {n_cells:,} cells are mended or made missing, {n_rows:,} rows set aside; "
+        f"most of all *{by_rule.idxmax()}*, {by_rule.max():,} times."
     )
 
 

@@ -12,7 +12,7 @@ NO_NAMES = ("", "undefined", "(not set)")
 FIRST_YEAR_TO_COME = 2100
 # A row is late if rows younger by more than so many days came before it, in a table in order of time.
 LATE_DAYS = 7
-_IN_ORDER = 0.95
+_IN_ORDER = 0.98
 
 Broken = tuple[ir.BooleanValue, str, str, ir.StringValue | None]
 
