@@ -529,10 +529,10 @@ def test_the_page_s_witnesses_hold_and_would_notice():
     tables = {"transactions": spenders(80)[0], "contacts": table(responded=[True, False])}
     found = cleaning.clean_tables(tables, **RULES)
     report = cleaning.missing_report(tables)
-    held = cleaning.rows_hold(tables, found, report, max_rows=100)
+    held = cleaning.rows_hold(tables, found, report, given=tables, max_rows=100)
     assert len(held) == 8 and (held.value == 0).all()
     short = tables | {"transactions": tables["transactions"].filter(ibis._.row > 1)}
-    off = cleaning.rows_hold(short, found, report, max_rows=100).set_index("name").value
+    off = cleaning.rows_hold(short, found, report, given=short, max_rows=100).set_index("name").value
     assert off["revenue lost"] == -1
     assert off["rows lost or invented"] == 1
     assert off["receipt lines altered"] == 1

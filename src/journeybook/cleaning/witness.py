@@ -34,13 +34,19 @@ _WITNESS = ["name", "value", "reference", "tolerance", "source"]
 
 
 def rows_hold(
-    accepted: Mapping[str, ibis.Table], found: Cleaning, report: pd.DataFrame, *, max_rows: int
+    accepted: Mapping[str, ibis.Table],
+    found: Cleaning,
+    report: pd.DataFrame,
+    *,
+    given: Mapping[str, ibis.Table],
+    max_rows: int,
 ) -> pd.DataFrame:
     """Count what should be 0: rows, money and cells that are not what they were, or what a rule makes of them.
 
     Args:
-        accepted: Accepted table by name.
+        accepted: Accepted table by name, once the sources' mistakes are mended.
         found: The same after cleaning.
+        given: Accepted table by name, as page 01 wrote it.
         report: What is missing in the accepted tables.
         max_rows: Receipt lines to work out a second time at most.
 
@@ -54,7 +60,7 @@ def rows_hold(
         n_out = int(found.tables[name].count().execute()) + (0 if aside is None else int(aside.count().execute()))
         n_lost += abs(int(table.count().execute()) - n_out)
         n_cells_off += _cells_off(name, table, report[report.table == name])
-        n_touched_off += int(told[name] != _touched_by_hand(name, table, found.tables[name], aside))
+        n_touched_off += int(told[name] != _touched_by_hand(name, given[name], found))
     zeros: list[tuple[str, float, str, str]] = [
         ("rows lost or invented", n_lost, "rows in = rows out + rows set aside, counted again", "conservation"),
         ("columns whose empty cells are told apart otherwise", n_cells_off, "by key, in plain pandas", "witness"),
@@ -135,15 +141,18 @@ def _never(seen: pd.DataFrame, key: str, known: pd.Series) -> pd.Series:
     return rows.where(~known.groupby(seen[key]).transform("any").fillna(True).astype(bool), 0)
 
 
-def _touched_by_hand(name: str, before: ibis.Table, after: ibis.Table, aside: ibis.Table | None) -> int:
+def _touched_by_hand(name: str, before: ibis.Table, found: Cleaning) -> int:
     """Number of rows set aside, flagged, or with another value than before."""
+    after = found.tables[name]
+    asides = [t[name].select("row") for t in (found.set_aside, found.mistakes.set_aside) if name in t]
+    aside = ibis.union(*asides) if asides else None
     n_aside = 0 if aside is None else int(aside.count().execute())
     if name == "transactions":
         flagged = after.is_outlier | (after.line_type != "sale")
         flagged |= after.by_volume if "by_volume" in after.columns else ibis.literal(False)
         return n_aside + int(after.count(where=flagged).execute())
     if name in PASSED_THROUGH:
-        return 0
+        return n_aside
     kept = before if aside is None else before.anti_join(aside, "row")
     old, new = (table.order_by("row").to_pandas().drop(columns="row") for table in (kept, after))
     if len(old) != len(new):
