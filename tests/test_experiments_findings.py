@@ -81,7 +81,7 @@ def test_a_changed_plan_comes_first_and_an_early_look_is_said():
     object.__setattr__(seen, "plan_changed", True)
     said = told(0.1, seen=seen)
     assert said[0].text.startswith("The plan of this test was changed") and said[0].strength == "contradicted"
-    assert "This is look 2, at 600 of 1,000 units; its intervals are wider" in said[2].text
+    assert "This is look 2, at 600 of 1,000 units; its wider intervals" in said[2].text
 
 
 def test_two_changes_and_two_groups_are_not_told_apart_by_chance():

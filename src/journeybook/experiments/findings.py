@@ -75,17 +75,11 @@ def find(
     if truth is not None:
         mine = truth[(truth["experiment"] == experiment) & (truth["metric"] == metric)]
         planted = mine.set_index(["variant", "group"])["effect"].to_dict()
-    effects = [
-        _effect(row, plan, made, planted, fewer=metric in lower)
-        for row in rows.itertuples()
-        for made in decision[decision["variant"] == row.variant].itertuples()
-    ]
-    both = crossed[(crossed["metric"] == metric) & (crossed["order"] > 1)]
-    whom = [
-        *_together(both, kind, plan, planted),
-        *_for_whom(grouped, searched.found, metric, kind, plan, planted),
-    ]
-    return [*said, *effects, *whom, _looks(seen, plan, followed)]
+    made = {row.variant: row for row in decision.itertuples()}
+    said += [_effect(row, plan, made[row.variant], planted, fewer=metric in lower) for row in rows.itertuples()]
+    said += _together(crossed[crossed["metric"] == metric], kind, plan, planted)
+    said += _for_whom(grouped, searched.found, metric, kind, plan, planted)
+    return [*said, _looks(seen, plan, followed)]
 
 
 def _plan_changed(seen: Look) -> Iterator[Finding]:
@@ -153,7 +147,7 @@ def _by_plan(made: Any, least: float, most: float, plan: Plan, unit: str) -> str
 
 
 def _together(rows: pd.DataFrame, kind: str, plan: Plan, planted: dict) -> Iterator[Finding]:
-    for row in rows.sort_values("p_value", kind="stable").head(1).itertuples():
+    for row in rows[rows["order"] > 1].sort_values("p_value", kind="stable").head(1).itertuples():
         both = row.term.removeprefix("interaction ")
         known = planted.get((both.replace("+", " x "), "all"))
         f = _measured(row, kind, plan, known, section="Do two changes help or hinder each other?")
@@ -162,7 +156,7 @@ def _together(rows: pd.DataFrame, kind: str, plan: Plan, planted: dict) -> Itera
         action = "Read each combination by itself, and ship the best one."
         if row.p_adjusted >= plan.alpha:
             text = f"Whether {_words(both)} help or hinder each other cannot be told: {size} beyond their sum."
-            action = f"Ship one alone, not both: this test would miss an interaction below {least}."
+            action = f"Do not count on both together: this test would miss an interaction below {least}."
         yield replace(f, text=text, action=action, figure=None)
 
 
@@ -183,12 +177,13 @@ def _for_whom(
             part = part[part["subgroup"] == row.subgroup].sort_values("effect")
             sides = [(part["effect"].iloc[k], f"for {part['level'].iloc[k]}") for k in (-1, 0)]
         else:
-            sides = [(row.effect_inside, f"where {_words(row.level)}"), (row.effect_outside, "elsewhere")]
-            others = [
-                v for (who, group), v in planted.items() if who == row.variant and group not in ("all", level)
-            ]
-            if (row.variant, level) in planted and len(others) == 1:
-                known = planted[row.variant, level] - others[0]
+            inside = f"for {level}" if level else f"where {_words(row.level)}"
+            sides = [(row.effect_inside, inside), (row.effect_outside, "for all others")]
+            groups = {
+                group: size for (who, group), size in planted.items() if who == row.variant and group != "all"
+            }
+            if level in groups and len(groups) == 2:
+                known = 2 * groups[level] - sum(groups.values())
         f = _measured(row, kind, plan, known, section=section)
         both = " and ".join(f"by {_said(effect, f.unit)} {where}" for effect, where in sides)
         who, what, told = _words(row.variant), _what(metric, kind), row.p_adjusted < plan.alpha
@@ -206,10 +201,8 @@ def _looks(seen: Look, plan: Plan, followed: pd.DataFrame) -> Finding:
     text = f"This is the one look that was planned, at {say_count(n)} units."
     action = "Look no more: the intervals hold for one look."
     if many:
-        text = (
-            f"This is look {seen.number}, at {say_count(n)} of {say_count(seen.planned_n)} units; its intervals "
-        )
-        text += "are wider, so that they hold at every look."
+        text = f"This is look {seen.number}, at {say_count(n)} of {say_count(seen.planned_n)} units; its wider "
+        text += "intervals hold at every look."
         action = "Look as often as you like at these intervals, and at no others."
     elif not plan.given:
         text = f"No plan says when this test ends: its intervals hold for one look, at {say_count(n)} units."
