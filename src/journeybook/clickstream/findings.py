@@ -117,7 +117,7 @@ def _step(
         true = planted[planted["planted"].astype(bool)].replace("purchase", CONVERSION).iloc[0]
         same = (top[["source", "target"]] == true[["source", "target"]]).all()
         strength = "known answer recovered" if same else "contradicted"
-    extra, about = float(f"{top['extra_conversions']:.2g}"), _sized(top, "gain", "share", counts)
+    extra, about = round(float(f"{top['extra_conversions']:.2g}")), _sized(top, "gain", "share", counts)
     text = (
         f"Taking {improvement:.0%} more visits from {_page(top['source'])} to {_page(top['target'])} would bring "
         f"about {say_count(extra)} conversions on top of {say_count(counts.n_conversions)}, the most of any step."
