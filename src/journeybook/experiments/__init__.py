@@ -19,6 +19,7 @@
 | bandits, simulations | what adaptive assignment and each procedure do where the truth is known |
 | distributions, decision | how values are spread; ship, do not ship, or keep running |
 | witnesses | the headline by another road, for the page's checks |
+| findings | what the page found, for whoever decides |
 | words, words_design, words_methods | the sentences of the page |
 """
 
@@ -61,6 +62,7 @@ from journeybook.experiments.factorial import (
     design,
     factorial_effects,
 )
+from journeybook.experiments.findings import find
 from journeybook.experiments.health import (
     HEALTH_COLUMNS,
     SampleRatio,
@@ -98,7 +100,6 @@ from journeybook.experiments.words import (
     health_sentence,
     novelty_sentence,
     plan_sentence,
-    summary,
 )
 from journeybook.experiments.words_design import (
     assignment_sentence,
@@ -182,6 +183,7 @@ __all__ = [
     "experiment_key",
     "factorial_effects",
     "factorial_sentence",
+    "find",
     "fingerprint",
     "followed_sentence",
     "guardrails",
@@ -229,7 +231,6 @@ __all__ = [
     "search_heterogeneity",
     "subgroups",
     "subgroups_sentence",
-    "summary",
     "survival_curves",
     "units_a_day",
     "units_from_rows",

@@ -7,7 +7,6 @@ import pandas as pd
 
 from journeybook.experiments.comparisons import Experiment
 from journeybook.experiments.corrections import holm
-from journeybook.experiments.decision import UNPLANNED
 from journeybook.experiments.health import alarms, cautions
 from journeybook.experiments.looks import Look
 from journeybook.experiments.plan import Plan
@@ -114,30 +113,6 @@ def factorial_sentence(factorial: pd.DataFrame, *, alpha: float, power: float) -
         "interactions are larger. **What to do.** Where an interaction holds, read the cells and not the main "
         "effects."
     )
-
-
-def summary(
-    found: Experiment, health: pd.DataFrame, decision: pd.DataFrame, *, data_is: str, alpha: float, correction: str
-) -> str:
-    """The bullets that open the page."""
-    rows = found.comparisons
-    broken = alarms(health)
-    trusted = "nothing forbids reading the effects" if not broken else f"**do not trust it: {', '.join(broken)}**"
-    decided = "; ".join(f"{row.variant}: **{row.decision}**, for {row.reason}" for row in decision.itertuples())
-    if (decision["decision"] == UNPLANNED).all():
-        decided = "none, for the parameters hold no plan and so no rule"
-    valid = ""
-    if found.horizon == "always_valid":
-        valid = (
-            " This is a look before the planned end or a second one, so intervals and p values are always-valid."
-        )
-    return f"""**In short**
-
-* {int((rows["p_adjusted"] < alpha).sum())} of {len(rows)} comparisons with '{found.control}' hold at {alpha:g} \
-after correction ({correction.replace("_", "-")}). Data: **{data_is}**.{valid}
-* Clearest: {_told(_clearest(rows))}.
-* Health: {trusted}.
-* Decision: {decided}."""
 
 
 def headline_figures(found: Experiment, health: pd.DataFrame, *, again: FalsePositives) -> dict[str, float]:
