@@ -32,7 +32,9 @@ def plot_methods(methods: pd.DataFrame, *, variant: str) -> Figure:
     for ax, metric in zip(axes.flat, metrics, strict=False):
         part = rows[rows["metric"] == metric].reset_index(drop=True)
         for headline, colour in ((True, "blue"), (False, "grey")):
-            shown = part[part["method"].isin(HEADLINES) == headline]
+            moved = part["method"].str.endswith("_biased").any()
+            own = (*HEADLINES, "post_stratified_by_period") if moved else HEADLINES
+            shown = part[part["method"].isin(own) == headline]
             ends = [shown["effect"] - shown["effect_low"], shown["effect_high"] - shown["effect"]]
             ax.errorbar(
                 shown["effect"], shown.index, xerr=ends, fmt="o", markersize=4, capsize=3, color=COLOURS[colour]
