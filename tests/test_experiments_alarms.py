@@ -72,7 +72,7 @@ def test_what_cannot_be_measured_by_cluster_is_left_out():
     assert experiments.by_cluster(mixed, measured=measured, control=None)[0] is mixed
 
 
-@pytest.mark.parametrize("n_simulations", [pytest.param(200), pytest.param(4_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_simulations", [pytest.param(200), pytest.param(1_000, marks=pytest.mark.slow)])
 def test_what_small_and_clustered_and_ramped_experiments_claim_without_effect(n_simulations):
     rng, claims, missed = np.random.default_rng(11), [], []
     code = np.repeat(np.arange(20), 10)

@@ -1,5 +1,6 @@
 """What the page says of an experiment, in sentences computed from its results."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from journeybook.experiments.exact import SUFFIX
 from journeybook.experiments.faults import POOLED
 from journeybook.experiments.health import alarms, cautions
 from journeybook.experiments.looks import Look
+from journeybook.experiments.measures import amount
 from journeybook.experiments.plan import Plan
 from journeybook.experiments.simulations import ANY, FalsePositives
 
@@ -49,7 +51,7 @@ def health_sentence(health: pd.DataFrame) -> str:
     )
 
 
-def novelty_sentence(daily: pd.DataFrame, *, alpha: float) -> str:
+def novelty_sentence(daily: pd.DataFrame, *, alpha: float, kinds: Mapping[str, str]) -> str:
     """Whether effects fade or grow with the day of assignment."""
     if daily.empty:
         return (
@@ -61,7 +63,8 @@ def novelty_sentence(daily: pd.DataFrame, *, alpha: float) -> str:
         f"**What we see.** {len(moved)} of {len(trends)} effects change with the day of assignment, at {alpha:g} "
     )
     text += "after Holm's correction"
-    text += "".join(f"; {row.variant} on {row.metric} by {row.trend:+.2g} a day" for row in moved.itertuples())
+    for row in moved.itertuples():
+        text += f"; {row.variant} on {row.metric} by {amount(row.trend, kinds[row.metric], sign=True)} a day"
     return text + (
         ". **What it does not show.** How the effect on one unit develops: that needs its outcomes day by day. "
         "**What to do.** Where it fades, run longer, and decide on the later days."
