@@ -128,7 +128,8 @@ def _score(arguments: argparse.Namespace) -> int:
 def _erase(arguments: argparse.Namespace) -> int:
     from journeybook.report.erasing import erase
 
-    for line in erase(arguments.customer, out=arguments.out):
+    asked = _parameters(arguments) if arguments.params or arguments.set else None
+    for line in erase(arguments.customer, out=arguments.out, parameters=asked):
         print(line)
     return 0
 
@@ -204,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     score.set_defaults(do=_score)
 
     erase = commands.add_parser(
-        "erase", parents=[debug], allow_abbrev=False, help="remove a person from a run's tables and models"
+        "erase", parents=[asked, debug], allow_abbrev=False, help="remove a person from a run's tables and models"
     )
     erase.add_argument("--customer", required=True, metavar="ID", help="an id of the person, in any table")
     erase.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")

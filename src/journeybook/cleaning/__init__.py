@@ -6,6 +6,7 @@ through as they are.
 """
 
 from journeybook.cleaning.attributes import clean_products, clean_third_party, pass_through
+from journeybook.cleaning.findings import find
 from journeybook.cleaning.imputation import (
     METHODS,
     Cells,
@@ -30,6 +31,7 @@ from journeybook.cleaning.records import clean_postcodes, clean_records, has_fiv
 from journeybook.cleaning.sentences import (
     by_method,
     differs,
+    metrics,
     say_changes,
     say_copies,
     say_imputation,
@@ -76,11 +78,13 @@ __all__ = [
     "customer_spend",
     "differs",
     "distinct_values",
+    "find",
     "find_mistakes",
     "has_five_digit_postcodes",
     "holed_cells",
     "impute",
     "impute_trial",
+    "metrics",
     "missing_report",
     "mistakes_hold",
     "pass_through",

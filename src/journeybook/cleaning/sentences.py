@@ -142,3 +142,21 @@ def by_method(trial: ImputationTrial, mechanism: str) -> pd.DataFrame:
     """Return one mechanism's figures by method, as means over the columns of numbers."""
     some = trial.methods[(trial.methods.mechanism == mechanism) & trial.methods.variance_ratio.notna()]
     return some.groupby("method", sort=False)[["error", "variance_ratio", "mean_shift"]].mean()
+
+
+def metrics(
+    found: Cleaning, report: pd.DataFrame, *, presence: pd.DataFrame, trial: ImputationTrial, advice: pd.DataFrame
+) -> dict[str, float]:
+    """Return the page's headline figures."""
+    at_random, low = (by_method(trial, mechanism) for mechanism in ("at_random", "low_values"))
+    return {
+        "n_rows_in": int(found.counts.rows_in.sum()),
+        "n_rows_set_aside": int(found.counts.rows_set_aside.sum()),
+        "n_rows_touched": int(found.counts.rows_touched.sum()),
+        "columns_with_missing_share": float((report.n_missing > 0).mean()),
+        "n_columns_filled_better": int((advice.advice != "none").sum()),
+        "n_presence_goes_with_spend": len(differs(presence)),
+        "mean_variance_ratio": at_random.variance_ratio["mean"],
+        "donor_variance_ratio": at_random.variance_ratio["donor"],
+        "mean_shift_low_values": low.mean_shift["mean"],
+    }

@@ -9,6 +9,7 @@
 | health | whether the experiment can be trusted, and how its effects must be read |
 | contrasts | Welch, CUPED, ratios and Fieller from sufficient statistics |
 | resampling, survival | quantiles and means by the bootstrap; time to an event |
+| faults, exact | clusters and shares that moved; arms of few units |
 | comparisons | every variant against the control: the headline |
 | alternatives | other methods beside the headline |
 | corrections | many comparisons |
@@ -62,6 +63,7 @@ from journeybook.experiments.factorial import (
     design,
     factorial_effects,
 )
+from journeybook.experiments.faults import by_cluster, cluster_sentence, moved_periods
 from journeybook.experiments.findings import find
 from journeybook.experiments.health import (
     HEALTH_COLUMNS,
@@ -160,9 +162,11 @@ __all__ = [
     "benjamini_yekutieli",
     "beside_truth",
     "boundaries",
+    "by_cluster",
     "cautions",
     "cells_that_differ",
     "choose_control",
+    "cluster_sentence",
     "compare",
     "contrast",
     "crossing",
@@ -206,6 +210,7 @@ __all__ = [
     "metric_moments",
     "minimum_detectable_effect",
     "non_inferiority",
+    "moved_periods",
     "novelty_checks",
     "novelty_sentence",
     "numbers",

@@ -27,7 +27,9 @@ def raw(run: Run, name: str) -> ibis.Table:
     return _handed_out(run, name, COLLECTION, opened(run, name))
 
 
-def read(run: Run, name: str, *, purpose: str, as_of: datetime | str | None = None) -> ibis.Table:
+def read(
+    run: Run, name: str, *, purpose: str, as_of: datetime | str | None = None, needed: bool = False
+) -> ibis.Table:
     """Return the rows and columns of a table that a purpose may see.
 
     Rows of customers who do not permit the purpose as of the date are left out; a refusal on any record of
@@ -40,10 +42,11 @@ def read(run: Run, name: str, *, purpose: str, as_of: datetime | str | None = No
         name: `accepted/<table>`, `clean/<table>`, or a table a page wrote, such as `features`.
         purpose: One of the purposes of the ledger.
         as_of: Date of the ledger; None is today (`ledger_as_of`), when a refusal holds whatever its date.
+        needed: Whether the page has nothing to say without a row.
 
     Raises:
-        JourneybookError: The table is not there, the page's notebook does not name it with this purpose, or the
-            purpose is unknown.
+        JourneybookError: The table is not there, the page's notebook does not name it with this purpose, the
+            purpose is unknown, or a needed table has no row that may be read.
     """
     check_purpose(purpose)
     name = _admitted(run, name, purpose)
@@ -63,7 +66,7 @@ def read(run: Run, name: str, *, purpose: str, as_of: datetime | str | None = No
     if schema is not None and not resolving:
         kept = "postcode" if purpose in _POSTCODE_PURPOSES else None
         table = table.drop(*[c for c in schema.identifiers if c in table.columns and c != kept])
-    return _handed_out(run, name, purpose, table)
+    return _handed_out(run, name, purpose, table, needed=needed)
 
 
 def read_refused(run: Run, name: str, *, purpose: str) -> ibis.Table:
@@ -256,9 +259,13 @@ def _admitted(run: Run, name: str, purpose: str) -> str:
     return name
 
 
-def _handed_out(run: Run, name: str, purpose: str, table: ibis.Table) -> ibis.Table:
+def _handed_out(run: Run, name: str, purpose: str, table: ibis.Table, *, needed: bool = False) -> ibis.Table:
     """The table, once the log says that it was read."""
-    log_read(run, name, purpose=purpose, table=table)
+    n_rows = log_read(run, name, purpose=purpose, table=table)
+    if needed and n_rows == 0:
+        held = int(opened(run, name).count().to_pandas())
+        why = "nobody permits it" if held else "it has none"
+        raise JourneybookError(f"no row of {name.split('/')[-1]!r} may be read for {purpose!r}: {why}.")
     return table
 
 
