@@ -92,7 +92,7 @@ def _holes(report: pd.DataFrame, advice: pd.DataFrame) -> list[Finding]:
     most = holes.iloc[0]
     better = advice[advice.advice != "none"] if len(advice) else advice
     action = (
-        f"Fill in {' and '.join(better.column.str.replace('_', ' ')[:2])} from the other columns, inside a "
+        f"Fill in {' and '.join(better.column.str.split('.').str[-1].str.replace('_', ' ')[:2])} from the other columns, inside a "
         "model's folds; leave the others missing."
         if len(better)
         else "Leave it missing: no way of filling in comes nearer than the mean."
