@@ -16,6 +16,7 @@ import toys
 from journeybook.errors import JourneybookError
 from journeybook.report import planning, running
 from journeybook.report.kernel import Execution, execute
+from journeybook.report.kernels import Kernels
 from journeybook.report.params import PageRun, read_parameters
 from journeybook.report.progress import Progress
 from journeybook.report.storing import locked
@@ -180,15 +181,26 @@ def test_what_needs_a_failed_page_is_not_run(again, monkeypatch: pytest.MonkeyPa
     assert not (out / "tables" / "counts.parquet").exists()
 
 
+def executed(notebook: Path, *, trouble: str, timeout: int) -> Execution:
+    with Kernels() as kernels:
+        return execute(
+            notebook,
+            parameters={"trouble": trouble},
+            timeout=timeout,
+            on_cell=lambda cell, of: None,
+            kernels=kernels,
+        )
+
+
 def test_a_cell_has_a_time_limit(toy_pages) -> None:
     started = time.monotonic()
-    done = execute(toy_pages[3].path, parameters={"trouble": "slow"}, timeout=1, on_cell=lambda cell, of: None)
+    done = executed(toy_pages[3].path, trouble="slow", timeout=1)
     assert (done.error, done.cell) == ("a cell took longer than 1 s", 2)
     assert time.monotonic() - started < 50
 
 
 def test_a_process_that_dies_is_a_failure(toy_pages) -> None:
-    done = execute(toy_pages[3].path, parameters={"trouble": "dead"}, timeout=60, on_cell=lambda cell, of: None)
+    done = executed(toy_pages[3].path, trouble="dead", timeout=60)
     assert done.error == "the process of the page died, most often for want of memory"
 
 
@@ -260,15 +272,17 @@ def test_terminal_and_file_are_told_differently() -> None:
 
     terminal, plain = Terminal(), io.StringIO()
     for stream in (terminal, plain):
-        progress = Progress(stream=stream, quiet_seconds=10)
+        progress = Progress(stream=stream)
         now = time.monotonic()
         progress.at_work("01_copy", cell=1, of=3, started=now)
-        progress.at_work("01_copy", cell=2, of=3, started=now - 11)
-        progress.say("01_copy done")
+        progress.at_work("02_count", cell=2, of=3, started=now - 11)
+        progress.say("01_copy done", ends="01_copy")
+        progress.say("02_count done", ends="02_count")
         progress.close()
-    assert terminal.getvalue().endswith("\r01_copy done\n")
-    assert "cell  1 of 3" in terminal.getvalue()
-    assert [line.split("  ")[-1].strip() for line in plain.getvalue().splitlines()] == ["11 s", "01_copy done"]
+    assert "\r01_copy cell 1 of 3 0 s, 02_count cell 2 of 3 11 s\r" in terminal.getvalue().replace(" " * 30, "")
+    assert "\r01_copy done\n02_count cell 2 of 3 11 s\r" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r02_count done\n")
+    assert plain.getvalue() == "01_copy done\n02_count done\n"
 
 
 # --- the plan, without running ------------------------------------------------------------------------
@@ -328,9 +342,10 @@ def test_plan_knows_what_each_page_needs(journey) -> None:
     steps = planning.plan(journey, raw=["transactions", "customer_records", "contacts"])
     by_name = {s.name: s for s in steps}
     assert by_name["04_enrichment"].needs == ("02_cleaning",)
-    assert by_name["04_enrichment"].uses == ("02_cleaning", "03_identity")
+    assert by_name["04_enrichment"].uses == ("01_collection", "02_cleaning", "03_identity")
     assert by_name["07_channel"].needs == ("02_cleaning",)
-    assert by_name["07_channel"].uses == ("02_cleaning", "04_enrichment")
+    everybody = ("01_collection", "02_cleaning", "03_identity", "04_enrichment")
+    assert by_name["07_channel"].uses == everybody, "the door looks up whose rows they are"
     asked, needed = planning.chosen(steps, ["05_segmentation"])
     assert asked == {"05_segmentation"}
     assert needed == {"01_collection", "02_cleaning", "03_identity", "04_enrichment"}

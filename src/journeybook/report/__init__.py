@@ -5,8 +5,11 @@ params      params.yaml and --set, read strictly
 reading     YAML without its traps
 kinds       whether a value is of the type a parameter has
 planning    which pages the data allow, what a page needs, what of an earlier run still holds
-running     a whole run: data, pages in order, manifest
+graph       pages by what they wait for, side by side
+running     a whole run: data, pages, manifest
 kernel      one notebook, executed in a process of its own
+kernels     the processes of a run's pages, none of which outlives it
+forkserver  the process that kernels are forked from, with the imports done
 outcomes    what became of a run and of its pages
 progress    what a run says while it runs
 rendering   a page and the index as HTML

@@ -17,8 +17,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
-"""Sums on several threads differ in the last digit from run to run; a page runs its models on one."""
+from journeybook.report.kernels import ENVIRONMENT, Kernels, Provisioner
 
 SAID_OUTSIDE = "process.log"
 
@@ -51,6 +50,7 @@ def execute(
     parameters: Mapping[str, object],
     timeout: int,
     on_cell: Callable[[int, int], None],
+    kernels: Kernels,
 ) -> Execution:
     """Run every cell of a notebook with the interpreter of this process.
 
@@ -59,6 +59,7 @@ def execute(
         parameters: Values for its parameters cell.
         timeout: Longest time a cell may take, in seconds.
         on_cell: Called with the number of the code cell that starts (from 1) and how many there are.
+        kernels: Where its kernel comes from.
     """
     started = time.monotonic()
     source = nbformat.read(notebook, as_version=4)
@@ -70,7 +71,7 @@ def execute(
             seen.append(cell_index)
             on_cell(len(seen), n_code)
 
-    with tempfile.TemporaryDirectory(prefix="jb-") as folder:
+    with tempfile.TemporaryDirectory(prefix="", dir=kernels.folder) as folder:
         output = Path(folder) / "executed.ipynb"
         error = message = ""
         try:
@@ -80,12 +81,13 @@ def execute(
                 parameters=dict(parameters),
                 kernel_name="python3",
                 language="python",
-                kernel_manager_class=_manager(Path(folder), notebooks=notebook.parent),
-                cwd=folder,
+                kernel_manager_class=_manager(Path(folder), notebooks=notebook.parent, kernels=kernels),
                 progress_bar=False,
                 start_timeout=120,
                 execution_timeout=timeout,
                 on_cell_start=cell_starts,
+                # All is written by then, and a kernel takes its time to put things away.
+                shutdown_kernel="immediate",
             )
         except PapermillExecutionError as stopped:
             error, message = stopped.ename, f"{stopped.ename}: {masked(_plain(stopped.evalue))}"
@@ -106,7 +108,7 @@ def execute(
     )
 
 
-def _manager(folder: Path, *, notebooks: Path) -> type[AsyncKernelManager]:
+def _manager(folder: Path, *, notebooks: Path, kernels: Kernels) -> type[AsyncKernelManager]:
     """A manager of one kernel of this interpreter, on files in `folder` and not on the network."""
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec = KernelSpec(
@@ -114,9 +116,8 @@ def _manager(folder: Path, *, notebooks: Path) -> type[AsyncKernelManager]:
         display_name="Python 3",
         language="python",
         env={
-            **THREADS,
+            **ENVIRONMENT,
             "IPYTHONDIR": str(folder / "ipython"),
-            "PYTHONHASHSEED": "0",
             # Where the door reads what the page may open.
             "JOURNEYBOOK_NOTEBOOKS": str(notebooks.resolve()),
         },
@@ -131,9 +132,11 @@ def _manager(folder: Path, *, notebooks: Path) -> type[AsyncKernelManager]:
             return spec
 
         async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
-            """Start the process; what it says outside cells goes to a file, not to the terminal."""
-            with (folder / SAID_OUTSIDE).open("wb") as said:
-                await self._async_start_kernel(**options, stdout=said, stderr=said)
+            """Start the kernel from those of the run."""
+            self.provisioner = Provisioner(kernel_spec=spec, parent=self)
+            self.provisioner.kernels, self.provisioner.said = kernels, folder / SAID_OUTSIDE
+            # papermill would change the directory of this process, which other pages share.
+            await self._async_start_kernel(**options, cwd=str(folder))
 
     return Manager
 

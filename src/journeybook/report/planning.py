@@ -40,6 +40,10 @@ class Step:
         return self.run.name
 
 
+CONSULTED = ("consents?", "last_times?", "people?", "refusal_links?")
+"""What the door itself looks into for any page, where an earlier page has written it."""
+
+
 @dataclass(frozen=True)
 class _Read:
     alternatives: tuple[str, ...]
@@ -121,7 +125,7 @@ def _filled(pattern: str, run: PageRun) -> str:
 
 
 def _reads(run: PageRun) -> list[_Read]:
-    filled = [_filled(entry, run) for entry in run.page.reads]
+    filled = [_filled(entry, run) for entry in (*run.page.reads, *CONSULTED)]
     return [_Read(tuple(entry.rstrip("?").split("|")), entry.endswith("?")) for entry in filled]
 
 
