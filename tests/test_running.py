@@ -14,7 +14,7 @@ import pytest
 import toys
 
 from journeybook.errors import JourneybookError
-from journeybook.report import planning, running
+from journeybook.report import kernel, planning, running
 from journeybook.report.kernel import Execution, execute
 from journeybook.report.kernels import Kernels
 from journeybook.report.params import PageRun, read_parameters
@@ -173,7 +173,7 @@ def test_what_needs_a_failed_page_is_not_run(again, monkeypatch: pytest.MonkeyPa
     def fails(notebook: Path, **options) -> Execution:
         return Execution(nbformat.read(notebook, as_version=4), 0.1, "ValueError", 2, "ValueError: no")
 
-    monkeypatch.setattr(running, "execute", fails)
+    monkeypatch.setattr(kernel, "execute", fails)
     outcome, _, out = again(only=("02_count", "04_last"))
     assert statuses(outcome)["02_count"] == "failed"
     assert outcome.pages[3].status == "not run"

@@ -4,6 +4,8 @@ It takes a request a line, a kernel to start, and answers with its process id. W
 gone, however that ended, its kernels are killed and their folder is removed.
 """
 
+import builtins
+import contextlib
 import ctypes
 import json
 import os
@@ -12,6 +14,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 
 READY = b"ready\n"
 _PR_SET_PDEATHSIG = 1
@@ -30,12 +33,13 @@ def main(folder: str, imports: str, run: str) -> None:
     _ends_with_parent(int(run))
     # Ctrl-C reaches every process of the terminal; what becomes of the kernels is for the run to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # pandas asks when it is imported whether a notebook or a terminal will show its tables.
+    builtins.get_ipython = lambda: SimpleNamespace(kernel=None)  # type: ignore[attr-defined]
     for statement in ["import ipykernel.kernelapp", *json.loads(imports)]:
-        try:
+        # An import that fails fails again in its page, which says why.
+        with contextlib.suppress(Exception):
             exec(statement, {})
-        except Exception:
-            # The page that imports it will fail, and say why.
-            continue
+    del builtins.get_ipython  # type: ignore[attr-defined]
     if not _alone():
         return
     _PRCTL(_PR_SET_PDEATHSIG, 0)

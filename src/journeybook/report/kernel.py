@@ -2,46 +2,22 @@
 
 import logging
 import re
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import papermill
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from journeybook.report.kernels import ENVIRONMENT, Kernels, Provisioner
-
-SAID_OUTSIDE = "process.log"
+from journeybook.report.kernels import Kernels
+from journeybook.report.outcomes import Execution
+from journeybook.report.provisioning import SAID_OUTSIDE, manager
 
 logging.getLogger("papermill").setLevel(logging.CRITICAL)
 logging.getLogger("traitlets").setLevel(logging.CRITICAL)
-
-
-@dataclass(frozen=True, eq=False)
-class Execution:
-    """What came of executing a notebook.
-
-    Attributes:
-        notebook: The notebook with its outputs, without times, paths or ids of this run.
-        seconds: Time from the start of the process to its end.
-        error: What went wrong, in a few words without values of the data; empty when all cells ran.
-        cell: Number of the code cell that failed, from 1; 0 when none did.
-        message: The error with its own message, for the page; empty when all cells ran.
-    """
-
-    notebook: nbformat.NotebookNode
-    seconds: float
-    error: str = ""
-    cell: int = 0
-    message: str = ""
 
 
 def execute(
@@ -81,7 +57,7 @@ def execute(
                 parameters=dict(parameters),
                 kernel_name="python3",
                 language="python",
-                kernel_manager_class=_manager(Path(folder), notebooks=notebook.parent, kernels=kernels),
+                kernel_manager_class=manager(Path(folder), notebooks=notebook.parent, kernels=kernels),
                 progress_bar=False,
                 start_timeout=120,
                 execution_timeout=timeout,
@@ -106,39 +82,6 @@ def execute(
         cell=len(seen) if error else 0,
         message=message,
     )
-
-
-def _manager(folder: Path, *, notebooks: Path, kernels: Kernels) -> type[AsyncKernelManager]:
-    """A manager of one kernel of this interpreter, on files in `folder` and not on the network."""
-    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    spec = KernelSpec(
-        argv=[*command, "--HistoryManager.enabled=False"],
-        display_name="Python 3",
-        language="python",
-        env={
-            **ENVIRONMENT,
-            "IPYTHONDIR": str(folder / "ipython"),
-            # Where the door reads what the page may open.
-            "JOURNEYBOOK_NOTEBOOKS": str(notebooks.resolve()),
-        },
-    )
-
-    class Manager(AsyncKernelManager):
-        transport = "ipc"
-        connection_file = str(folder / "k.json")
-
-        @property
-        def kernel_spec(self) -> KernelSpec:
-            return spec
-
-        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
-            """Start the kernel from those of the run."""
-            self.provisioner = Provisioner(kernel_spec=spec, parent=self)
-            self.provisioner.kernels, self.provisioner.said = kernels, folder / SAID_OUTSIDE
-            # papermill would change the directory of this process, which other pages share.
-            await self._async_start_kernel(**options, cwd=str(folder))
-
-    return Manager
 
 
 def _last_line(path: Path) -> str:

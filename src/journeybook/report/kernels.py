@@ -13,13 +13,10 @@ import tempfile
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self
-
-import nbformat
-from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import LocalProvisioner
+from typing import Self
 
 from journeybook.report import forkserver
+from journeybook.report.pages import read_notebook
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 """Sums on several threads differ in the last digit from run to run; a page runs its models on one."""
@@ -40,6 +37,7 @@ class Kernels:
 
     Attributes:
         folder: Where they keep their files; it is removed with them.
+        held: Open files that stay open as long as any kernel lives, such as the lock of a folder.
     """
 
     def __init__(self, imports: Sequence[str] = (), *, held: Sequence[int] = (), forking: bool = CAN_FORK) -> None:
@@ -47,12 +45,12 @@ class Kernels:
 
         Args:
             imports: Import statements to make before the first kernel is forked.
-            held: Open files that stay open as long as any kernel lives, such as the lock of a folder.
+            held: Open files, as above.
             forking: Whether kernels are forked; otherwise each is started plainly.
         """
         self.folder = Path(tempfile.mkdtemp(prefix="jb-"))
         self._imports = imports
-        self._held = tuple(held)
+        self.held = tuple(held)
         self._forking = forking
         self._server: subprocess.Popen[bytes] | None = None
         self._ready = False
@@ -90,7 +88,7 @@ class Kernels:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                     env=os.environ | ENVIRONMENT,
-                    pass_fds=self._held,
+                    pass_fds=self.held,
                     start_new_session=True,
                 )
 
@@ -164,35 +162,12 @@ class Forked:
         self.send_signal(signal.SIGTERM)
 
 
-class Provisioner(LocalProvisioner):
-    """Starts the kernel of one page."""
-
-    kernels: Kernels
-    said: Path
-
-    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Fork the kernel, or start it plainly; what it says outside cells goes to a file, not to the terminal."""
-        self.said.touch()
-        arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
-        process = self.kernels.forked(arguments, environment=kwargs["env"], cwd=kwargs["cwd"], said=str(self.said))
-        if process is None:
-            with self.said.open("ab") as said:
-                held = self.kernels._held
-                info = await super().launch_kernel(cmd, **kwargs, stdout=said, stderr=said, pass_fds=held)
-            assert self.process is not None
-            self.kernels.started_plainly(self.process)
-            return info
-        self.process = process  # type: ignore[assignment]
-        self.pid, self.pgid, self.cwd = process.pid, process.pid, kwargs["cwd"]
-        return self.connection_info
-
-
 def imports_of(notebooks: Iterable[Path]) -> list[str]:
     """The import statements of notebooks, each once, in their order; what stands inside a block is left out."""
     found: dict[str, None] = {}
     for path in notebooks:
-        for cell in nbformat.read(path, as_version=4).cells:
-            if cell.cell_type != "code":
+        for cell in read_notebook(path)[1]:
+            if cell.kind != "code":
                 continue
             with contextlib.suppress(SyntaxError):
                 statements = ast.parse(cell.source).body

@@ -1,16 +1,18 @@
 """Which pages the data allow, which pages a page needs, and what of an earlier run still holds."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import journeybook
 from journeybook.errors import JourneybookError
 from journeybook.report.kinds import nearest
+from journeybook.report.outcomes import PageOutcome
 from journeybook.report.params import PageRun, RunParameters
 
 PACKAGE = Path(journeybook.__file__).resolve().parent
@@ -171,7 +173,9 @@ def page_fingerprints(steps: Sequence[Step], *, parameters: RunParameters, data:
         data: Digest of the data set.
         key: Digest of the key of the pseudonyms, for tables hold them.
     """
-    code = code_digest([p for p in PACKAGE.iterdir() if p.name not in ("report", "cli.py", "__pycache__")])
+    apart = ("report", "cli.py", "__pycache__")
+    executing = [PACKAGE / "report" / f"{name}.py" for name in ("kernel", "kernels", "provisioning", "forkserver")]
+    code = code_digest([*executing, *(p for p in PACKAGE.iterdir() if p.name not in apart)])
     given = [parameters.engine, parameters.seed, parameters.scale, parameters.timezone]
     made_with = _digest(data, key, code, given, versions((*DATA_PACKAGES, *MODEL_PACKAGES)))
     found: dict[str, str] = {}
@@ -179,6 +183,19 @@ def page_fingerprints(steps: Sequence[Step], *, parameters: RunParameters, data:
         upstream = {name: found[name] for name in step.uses}
         found[step.name] = _digest(made_with, step.name, step.run.page.sha256, step.run.values, upstream)
     return found
+
+
+def report_fingerprint(outcomes: Iterable[PageOutcome], *, prints: Mapping[str, str], planted: object) -> str:
+    """Digest of all that the report's HTML is made from, but for the times of the run.
+
+    Args:
+        outcomes: What became of each page.
+        prints: Digest for each page.
+        planted: The table of planted errors that the report shows.
+    """
+    said = [asdict(outcome) | {"seconds": 0, "kept": False} for outcome in outcomes]
+    shown = [p.read_text(encoding="utf-8") for p in sorted((PACKAGE / "report" / "templates").rglob("*.*"))]
+    return _digest(said, prints, planted, shown, code_digest([PACKAGE / "report", PACKAGE / "results.py"]))
 
 
 def code_digest(paths: Iterable[Path]) -> str:
@@ -191,8 +208,11 @@ def code_digest(paths: Iterable[Path]) -> str:
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """Version of each package that is installed."""
-    installed = {d.name.lower().replace("_", "-"): d.version for d in importlib.metadata.distributions()}
-    return {package: installed[package] for package in packages if package in installed}
+    found = {}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
 
 
 def _source(base: Path, table: object) -> list:

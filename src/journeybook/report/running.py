@@ -11,16 +11,13 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
-import nbformat
-
 import journeybook
 from journeybook.datasets import build_dataset
 from journeybook.errors import JourneybookError
-from journeybook.report import planning, rendering
+from journeybook.report import planning
 from journeybook.report.graph import in_order, side_by_side
-from journeybook.report.kernel import Execution, execute
 from journeybook.report.kernels import Kernels, imports_of
-from journeybook.report.outcomes import PageOutcome, RunOutcome
+from journeybook.report.outcomes import Execution, PageOutcome, RunOutcome
 from journeybook.report.params import RunParameters
 from journeybook.report.planning import Step
 from journeybook.report.progress import Progress
@@ -35,7 +32,7 @@ from journeybook.report.storing import (
     write_json,
     write_text,
 )
-from journeybook.report.trust import trust
+from journeybook.report.trust import planted_errors, trust
 from journeybook.tables import key_digest, owners_view, root
 
 CELL_TIMEOUT = 600
@@ -140,6 +137,8 @@ class _Runner:
                 self.progress.say(f"{name:<32} not run: {obstacle}")
                 return _ended(_not_run(step, obstacle))
             self.kernels.warm_up()
+            if held.pop("report", None):
+                write_json(self.tables / "fingerprints.json", held)
             return self.pool.submit(self._execute, step)
 
         waits = {step.name: step.uses for step in steps}
@@ -151,12 +150,24 @@ class _Runner:
                 held["files"][name] = file_digests(planning.written_files(step, self.tables), self.tables)
                 write_json(self.tables / "fingerprints.json", held)
         pages = tuple(outcomes[step.name] for step in steps)
+        rendered = planning.report_fingerprint(pages, prints=prints, planted=planted_errors())
+        if held.get("report") != rendered or not self._is_rendered(pages):
+            self._render(pages, described)
+            held["report"] = rendered
+            write_json(self.tables / "fingerprints.json", held)
+        return RunOutcome(html_path(self.out, "index"), self.tables, pages, time.monotonic() - self.started)
+
+    def _is_rendered(self, pages: Sequence[PageOutcome]) -> bool:
+        shown = [html_path(self.out, page.name) for page in pages if page.status != "not run"]
+        return all(path.exists() for path in [*shown, html_path(self.out, "index"), self.out / "manifest.json"])
+
+    def _render(self, pages: Sequence[PageOutcome], described: dict) -> None:
+        # It takes a second to import: a run that changes nothing has done by then.
+        from journeybook.report.rendering import render_report
+
         manifest = self._manifest(pages)
         write_json(self.out / "manifest.json", manifest)
-        index = rendering.render_report(
-            self.out, pages=pages, parameters=self.parameters, described=described, manifest=manifest
-        )
-        return RunOutcome(index, self.tables, pages, time.monotonic() - self.started)
+        render_report(self.out, pages=pages, parameters=self.parameters, described=described, manifest=manifest)
 
     def _prepare_data(self) -> str:
         """Build the data set unless the tables already hold it; returns its fingerprint."""
@@ -197,6 +208,8 @@ class _Runner:
 
     def _execute(self, step: Step) -> Execution:
         """Execute a page, in a thread of its own; what is made of it is for the main thread."""
+        from journeybook.report.kernel import execute
+
         started = time.monotonic()
         return execute(
             step.run.page.path,
@@ -208,6 +221,8 @@ class _Runner:
 
     def _looked_at(self, step: Step, done: Execution) -> PageOutcome:
         """What became of a page that was executed; of one that failed no table and no results stay."""
+        import nbformat
+
         write_text(executed_path(self.out, step.name), nbformat.writes(done.notebook))
         results = read_json(results_path(self.out, step.name))
         if not done.error and not results:
