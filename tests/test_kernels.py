@@ -16,8 +16,9 @@ import pytest
 import toys
 
 from journeybook.report import kernels as kernels_module
+from journeybook.report.imports import imports_of
 from journeybook.report.kernel import execute
-from journeybook.report.kernels import CAN_FORK, Kernels, imports_of
+from journeybook.report.kernels import CAN_FORK, Kernels
 from journeybook.report.storing import locked
 
 CELLS = [

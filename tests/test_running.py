@@ -14,9 +14,10 @@ import pytest
 import toys
 
 from journeybook.errors import JourneybookError
-from journeybook.report import kernel, planning, running
+from journeybook.report import imports, kernel, planning, running
 from journeybook.report.kernel import Execution, execute
 from journeybook.report.kernels import Kernels
+from journeybook.report.pages import discover
 from journeybook.report.params import PageRun, read_parameters
 from journeybook.report.progress import Progress
 from journeybook.report.storing import locked
@@ -371,6 +372,20 @@ def test_fingerprints_follow_what_a_page_is_made_from(journey, toy_pages, tmp_pa
     changed = {name for name in first if found[name] != first[name]}
     assert changed >= {"04_enrichment", "05_segmentation", "07_channel", "10_privacy"}
     assert not changed & {"01_collection", "02_cleaning", "03_identity", "08_clickstream", "11_experiments"}
+
+
+def test_a_page_is_made_by_the_modules_it_imports(journey) -> None:
+    edges: dict[Path, set[Path]] = {}
+    files = {
+        page.name: {p.relative_to(imports.PACKAGE).as_posix() for p in imports.reached(page.path, edges=edges)}
+        for page in discover()
+    }
+    assert "privacy/__init__.py" in files["10_privacy"]
+    assert {"__init__.py", "tables/door.py", "tables/consent.py", "results.py"} <= files["10_privacy"]
+    assert not any(name.startswith(("report/", "experiments/", "cli")) for name in files["10_privacy"])
+    whole = {p.relative_to(imports.PACKAGE).as_posix() for p in imports.PACKAGE.glob("*/*.py")}
+    apart = {name for name in whole if name.startswith(("report/", "datasets/"))}
+    assert whole - apart <= set().union(*files.values()), "every module is some page's"
 
 
 def test_a_changed_file_of_the_user_is_other_data(toy_pages, tmp_path: Path) -> None:

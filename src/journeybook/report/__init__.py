@@ -1,6 +1,7 @@
 """The report: everything that knows papermill and HTML.
 
 pages       what the notebooks say of themselves: name, tables, parameters
+imports     what the notebooks import, directly or not
 params      params.yaml and --set, read strictly
 reading     YAML without its traps
 kinds       whether a value is of the type a parameter has

