@@ -193,11 +193,7 @@ def read_truth(run: Run, name: str) -> pd.DataFrame:
     """
     name = _admitted(run, f"truth/{name}", CHECKING)
     table = opened(run, name)
-    if (
-        "customer_id" in table.columns
-        and has(run, "people")
-        and (run._access is None or run._access.number >= "03")
-    ):
+    if "customer_id" in table.columns and _knows(run, "people"):
         table = _as_people(run, table)
     table = table.order_by("row") if "row" in table.columns else table
     return _handed_out(run, name, CHECKING, table).to_pandas()
@@ -286,7 +282,7 @@ def _ledger(run: Run) -> ibis.Table:
 def _ledger_dates(run: Run, *, people: bool) -> dict[str, datetime]:
     """Return the date as of which each purpose is asked; with `people`, no other record of theirs must refuse."""
     silenced = None
-    if people and has(run, "people"):
+    if people and _knows(run, "people"):
         known = opened(run, "people").select("customer_id", "person_id")
         refused = standings(_ledger(run), as_of=dict.fromkeys(PURPOSES, datetime.max)).filter(ibis._.refuses)
         voices = _voices(run, refused).select("person_id", "purpose")
@@ -332,7 +328,7 @@ def _permitted_people(run: Run, purpose: str, as_of: datetime | str | None) -> i
 def _voices(run: Run, rows: ibis.Table) -> ibis.Table:
     """Rows with a `customer_id`, for each person they speak for: `person_id`, `voice`, `carried`."""
     voices = _as_people(run, rows.mutate(voice=rows.customer_id, carried=False))
-    if not has(run, "refusal_links"):
+    if not _knows(run, "refusal_links"):
         return voices
     links = opened(run, "refusal_links").select("customer_id", "person_id")
     carried = rows.mutate(voice=rows.customer_id, carried=True).inner_join(links, "customer_id")
@@ -357,10 +353,15 @@ def _computed_once(run: Run, name: str, table: ibis.Table) -> ibis.Table:
     return run._connection.table(name)
 
 
+def _knows(run: Run, name: str) -> bool:
+    """Whether a table of page 03 is there for the page: no earlier page sees one, whatever an earlier run left."""
+    return has(run, name) and (run._access is None or run._access.number >= "03")
+
+
 def _as_people(run: Run, table: ibis.Table) -> ibis.Table:
     """Replace `customer_id` by `person_id`, at its place."""
     own = pseudonym(table.customer_id, key=run._key)
-    if has(run, "people"):
+    if _knows(run, "people"):
         people = opened(run, "people").select("customer_id", person="person_id")
         table = table.left_join(people, "customer_id").drop("customer_id_right")
         own = ibis.coalesce(table.person, pseudonym(table.customer_id, key=run._key))
