@@ -85,7 +85,7 @@ def test_a_ranking_is_held_against_a_random_one():
 
 
 def test_an_hour_is_named_only_beyond_chance_and_beside_what_was_planted():
-    peak = {"person_type": "x", "window": "16:00-19:00", **ends("lift", 1.18, 1.1, 1.25)}
+    peak = {"person_type": "x", "kind": "hours", "window": "16:00-19:00", **ends("lift", 1.18, 1.1, 1.25)}
     level = {"cells": [1], "level": 0.95}
     windows = Bag(peaks=pd.DataFrame([peak | {"lift_low": 0.9}, peak]), **level)
     assert short(page._hours(windows, None)).strength == "clear"
