@@ -225,7 +225,9 @@ def _hours(windows: ResponseWindows, hours: WindowsTruth | None) -> Finding:
     peaks = windows.peaks[windows.peaks["lift_low"] > 1] if len(windows.peaks) else windows.peaks
     if peaks.empty:
         return Finding(
-            text="No hour or weekday is answered better than the others beyond chance.",
+            text="No hour or weekday is answered better than the others beyond chance."
+            if len(windows.peaks)
+            else "When people answer best cannot be told: times of sending are missing, or responses too few.",
             action="Send when it suits, spread over the day, and look again with more contacts.",
             strength="cannot be told",
             worth=3,
