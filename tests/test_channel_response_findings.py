@@ -85,7 +85,7 @@ def test_a_ranking_is_held_against_a_random_one():
 
 
 def test_an_hour_is_named_only_beyond_chance_and_beside_what_was_planted():
-    peak = {"person_type": "x", "window": "16:00-19:00", **ends("lift", 1.18, 1.1, 1.25)}
+    peak = {"person_type": "x", "kind": "hours", "window": "16:00-19:00", **ends("lift", 1.18, 1.1, 1.25)}
     level = {"cells": [1], "level": 0.95}
     windows = Bag(peaks=pd.DataFrame([peak | {"lift_low": 0.9}, peak]), **level)
     assert short(page._hours(windows, None)).strength == "clear"
@@ -93,6 +93,8 @@ def test_an_hour_is_named_only_beyond_chance_and_beside_what_was_planted():
     assert page._hours(near, None).strength == "suggestive", "six were tried"
     none = Bag(peaks=pd.DataFrame([peak | {"lift_low": 0.99}]), **level)
     assert page._hours(none, None).strength == "cannot be told" and "16:00" not in page._hours(none, None).text
+    untimed = page._hours(Bag(peaks=pd.DataFrame(), **level), None)
+    assert short(untimed).text.startswith("When people answer best cannot be told")
     peaks = pd.DataFrame({"inside": [False, True], "among": [True, True]})
     held, missed = (Bag(peaks=peaks, kinds=pd.DataFrame({"inside_share": [s]})) for s in (0.96, 0.86))
     assert page._hours(windows, held).strength == "known answer recovered"

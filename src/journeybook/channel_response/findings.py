@@ -29,11 +29,7 @@ _LARGE_ERROR = 0.02  # of a probability, on average
 
 _UNEVEN = {
     "true_positive_rate": ("The model finds {} of the responders {}, but {} of those {}", say_share, 1),
-    "calibration_gap": (
-        "Responses are off their prediction by {} for people {}, by {} for those {}",
-        say_points,
-        1,
-    ),
+    "calibration_gap": ("Responses are off what was said by {} for people {}, by {} for those {}", say_points, 1),
     "selection_rate": ("The model would choose {} of people {}, and {} of those {}", say_share, 2),
 }
 _CHANCE = {"cannot be told": ", which may be chance"}
@@ -106,14 +102,13 @@ def _policy(deciding: Deciding, contacts: ContactFrame, split: Split, truth: pd.
     more, error, planted = advantage(deciding, MODEL, TODAY, true=true)
     low, high = _ends(more, error)
     strength = _strength(low, high, true=planted)
+    gains = low > 0 and strength != "contradicted"
     today = Finding(
         text=f"{at}, choosing whom to write to by expected profit earns {_said(more)} per 1,000 contacts than "
         f"today's sending{_missed(strength, planted)}.",
-        action="Try it on a part of the customers drawn by chance."
-        if low > 0
-        else "Keep today's sending for now.",
+        action="Try it on customers drawn by chance." if gains else "Keep today's sending for now.",
         strength=strength,
-        worth=1 if low > 0 else 2,
+        worth=1 if gains else 2,
         section=_WHOM,
         **_size(more, low, high, "money"),
     )
@@ -191,11 +186,14 @@ def _effect(
     low, high = gap["qini_low"], gap["qini_high"]
     strength = _strength(low, high, true=planted)
     sure = f", and writes to {say_count(-gap['sure_visitors'])} fewer who come anyway"
+    adds = (
+        f"{'adds' if gap['qini'] >= 0 else 'loses'}, averaged over campaign sizes, {say_count(abs(gap['qini']))}"
+    )
     return Finding(
-        text=f"Choosing by effect instead of response adds {say_count(gap['qini'])} responses per 1,000 contacts "
-        f"over all campaign sizes{sure if gap['sure_visitors_high'] < 0 else ''}{_missed(strength, planted)}.",
+        text=f"Choosing by effect instead of response {adds} responses per 1,000 contacts"
+        f"{sure if gap['sure_visitors_high'] < 0 else ''}{_missed(strength, planted)}.",
         action="Choose by the response that a message adds."
-        if low > 0
+        if low > 0 and strength != "contradicted"
         else "Choose by effect only once more contacts show that it finds more.",
         strength=strength,
         worth=2,
@@ -227,7 +225,9 @@ def _hours(windows: ResponseWindows, hours: WindowsTruth | None) -> Finding:
     peaks = windows.peaks[windows.peaks["lift_low"] > 1] if len(windows.peaks) else windows.peaks
     if peaks.empty:
         return Finding(
-            text="No hour or weekday is answered better than the others beyond chance.",
+            text="No hour or weekday is answered better than the others beyond chance."
+            if len(windows.peaks)
+            else "When people answer best cannot be told: times of sending are missing, or responses too few.",
             action="Send when it suits, spread over the day, and look again with more contacts.",
             strength="cannot be told",
             worth=3,
@@ -237,7 +237,8 @@ def _hours(windows: ResponseWindows, hours: WindowsTruth | None) -> Finding:
     best = peaks.loc[peaks["lift_low"].idxmax()]
     kind = best["person_type"]
     who = {ALL_PEOPLE: "People", UNKNOWN: "People of no known type"}.get(kind, f"People of type {kind}")
-    said = f"{who} answer best at {best['window']}, {say_share(best['lift'] - 1)} more often than on average"
+    when = f"{'at' if best['kind'] == 'hours' else 'on'} {best['window']}"
+    said = f"{who} answer best {when}, {say_share(best['lift'] - 1)} more often than on average"
     ends = (float(best["lift"] - 1) - float(best["lift"] - best["lift_low"]) * _wider(len(windows.peaks)), np.inf)
     strength = _strength(*ends, before=(float(best["lift_low"]) - 1, np.inf))
     if hours is not None:
