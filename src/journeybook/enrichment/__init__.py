@@ -9,6 +9,7 @@ from journeybook.enrichment.leak import (
     LeakTrial,
     coupon_examples,
     leak_examples,
+    leak_holds,
     leak_trial,
     next_purchase_examples,
 )
@@ -32,6 +33,7 @@ from journeybook.enrichment.third_party import (
     coverage,
     join_third_party,
     match_truth,
+    truth_holds,
     wrong_attributes,
 )
 from journeybook.enrichment.totals import (
@@ -60,6 +62,7 @@ __all__ = [
     "largest_groups",
     "last_date",
     "leak_examples",
+    "leak_holds",
     "leak_trial",
     "limit_people",
     "match_truth",
@@ -75,5 +78,6 @@ __all__ = [
     "tells_hours",
     "totals_by_date",
     "worst_difference",
+    "truth_holds",
     "wrong_attributes",
 ]
