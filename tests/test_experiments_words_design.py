@@ -90,7 +90,7 @@ def test_what_is_believed_is_told_with_its_prior():
     assert "new is best on bought with probability above 99.9 %" in text
     assert "bought: Beta(1, 1)" in text
     assert len(figures.plot_posteriors(table).axes) == 2
-    assert "No metric is a proportion or a mean" in words.posteriors_sentence(table.iloc[:0], level=0.95, kinds={})
+    assert "needs a proportion or mean" in words.posteriors_sentence(table.iloc[:0], level=0.95, kinds={})
 
 
 def test_guardrails_are_told_by_verdict():

@@ -10,6 +10,7 @@ from journeybook.enrichment.leak import (
     LeakTrial,
     coupon_examples,
     leak_examples,
+    leak_holds,
     leak_trial,
     next_purchase_examples,
 )
@@ -33,6 +34,7 @@ from journeybook.enrichment.third_party import (
     coverage,
     join_third_party,
     match_truth,
+    truth_holds,
     wrong_attributes,
 )
 from journeybook.enrichment.totals import (
@@ -62,6 +64,7 @@ __all__ = [
     "largest_groups",
     "last_date",
     "leak_examples",
+    "leak_holds",
     "leak_trial",
     "limit_people",
     "match_truth",
@@ -77,5 +80,6 @@ __all__ = [
     "tells_hours",
     "totals_by_date",
     "worst_difference",
+    "truth_holds",
     "wrong_attributes",
 ]

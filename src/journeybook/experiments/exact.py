@@ -26,10 +26,10 @@ def is_small(n: Sequence[int] | np.ndarray) -> bool:
 def exact_share(found: Effect, control: np.ndarray, treatment: np.ndarray, *, alpha: float) -> Effect:
     """The difference of two shares with Fisher's p value and an interval by inversion of binomial tests.
 
-    The p value is twice the smaller tail of Fisher's test. An end of the interval is the difference at which the
-    tables as extreme as this one, in the order of Fisher's tail, have a probability of alpha / 2 under the least
-    favourable share of the control (Chan & Zhang 1999). Without an effect that test rejects wherever Fisher's does
-    (Boschloo 1970); where it alone rejects, the end is moved to 0, so that interval and p value agree.
+    The p value is twice the smaller tail of Fisher's test, which also orders the tables. An end of the interval
+    is the difference at which tables as extreme as this one have a probability of alpha / 2. The control's share
+    is then the least favourable one (Chan & Zhang 1999). At no effect that test rejects wherever Fisher's does
+    (Boschloo 1970). Where it alone rejects the end is moved to 0, so that interval and p value agree.
 
     Args:
         found: The difference by another method, of which the arms' shares and the standard error are kept.

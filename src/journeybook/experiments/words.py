@@ -41,7 +41,10 @@ def health_sentence(health: pd.DataFrame) -> str:
             "assignment cannot be corrected afterwards."
         )
     if "allocation_over_time" in broken:
-        text += " The shares of the arms moved, so the effects below are within periods; pooled ones are biased."
+        text += (
+            " The shares of the arms moved, so the headline is within periods. What pools periods is biased: "
+            "subgroups, the search, looks and bandits below. Beliefs and effect sizes are left out."
+        )
     if careful:
         text += f" Read with care: {', '.join(careful)}; `meaning` says what each stands for."
     return text + (

@@ -138,7 +138,7 @@ def direction_sentence(lower: Sequence[str]) -> str:
 def posteriors_sentence(table: pd.DataFrame, *, level: float, kinds: Mapping[str, str]) -> str:
     """What is believed of each variant after the data."""
     if table.empty:
-        return "No metric is a proportion or a mean, for which alone a posterior is worked out here."
+        return "No posterior is worked out: that needs a proportion or mean, and an allocation that did not move."
     told = []
     for metric, part in table.groupby("metric", sort=False):
         best = part.loc[part["probability_best"].idxmax()]
