@@ -91,12 +91,10 @@ def _holes(report: pd.DataFrame, advice: pd.DataFrame) -> list[Finding]:
         return []
     most = holes.iloc[0]
     better = advice[advice.advice != "none"] if len(advice) else advice
-    action = (
-        f"Fill in {' and '.join(better.column.str.split('.').str[-1].str.replace('_', ' ')[:2])} from the other columns, inside a "
-        "model's folds; leave the others missing."
-        if len(better)
-        else "Leave it missing: no way of filling in comes nearer than the mean."
-    )
+    action = "Leave it missing: no way of filling in comes nearer than the mean."
+    if len(better):
+        named = " and ".join(name.split(".")[-1].replace("_", " ") for name in better.column[:2])
+        action = f"Fill in {named} from the other columns, inside a model's folds; leave the others missing."
     return [
         Finding(
             text=f"{most.column.replace('_', ' ').capitalize()} of {most.table.replace('_', ' ')} is missing in "

@@ -77,7 +77,8 @@ def make_front(
 ) -> Front:
     """Choose what the first screen says.
 
-    Of what is worth the same, each page's first finding comes before any page's second. A page has two at most.
+    Of what is worth the same, each page's first finding comes before any page's second, and what stands nearest to
+    a decision first. A page has two at most.
 
     Args:
         pages: What became of each page, in reading order.
@@ -87,20 +88,20 @@ def make_front(
     """
     done = [p for p in pages if p.status == "done"]
     found = {p.name: ordered([read_finding(f) for f in results[p.name].get("findings", [])]) for p in done}
-    shown = [
-        (finding.worth, place, number, page, finding)
-        for number, page in enumerate(done)
-        for place, finding in enumerate(found[page.name])
-    ]
-    shown.sort(key=lambda one: one[:3])
-    told = {p.name: _told(p, found[p.name], notebook=notebook, anchor=anchor) for p in done}
+    told = [_told(p, found[p.name], notebook=notebook, anchor=anchor) for p in done]
+    # The later a page, the nearer it is to a decision; a variant's findings come after its page's.
+    ranked: list[tuple[int, int, int, Told]] = []
+    for number, (page, of_page) in enumerate(zip(done, told, strict=True)):
+        before = sum(len(found[p.name]) for p in done[:number] if _bare(p) == _bare(page))
+        ranked += [(one.finding.worth, before + place, -number, one) for place, one in enumerate(of_page)]
+    ranked.sort(key=lambda one: one[:3])
 
     def chosen(strengths: Sequence[str], least: int) -> list[Told]:
         kept: list[Told] = []
-        for worth, place, _, page, finding in shown:
-            n_here = sum(one.page == page for one in kept)
-            if finding.strength in strengths and worth <= least and n_here < 2 and len(kept) < MOST:
-                kept.append(told[page.name][place])
+        for worth, _, _, one in ranked:
+            n_here = sum(_bare(other.page) == _bare(one.page) for other in kept)
+            if one.finding.strength in strengths and worth <= least and n_here < 2 and len(kept) < MOST:
+                kept.append(one)
         return kept
 
     do_now, do_not = chosen(_SURE, 2), chosen(_UNSURE, 3)
@@ -132,8 +133,9 @@ def say_data(parameters: RunParameters, described: Mapping, results: Mapping[str
     """Return what the data are, of which period, and what of them is real."""
     tables = described["tables"]
     counts = results.get("01_collection", {}).get("tables", {}).get("counts", [])
-    days = sorted(d for row in counts for d in (row.get("first_at"), row.get("last_at")) if d)
-    period = f", {days[0]} to {days[-1]}" if days else ""
+    spans = {row["table"]: (row["first_at"], row["last_at"]) for row in counts if row.get("first_at")}
+    first = next((name for name in _WHAT if name in spans), None)
+    period = f", {_WHAT[first]} of {' to '.join(spans[first])}" if first else ""
     if parameters.dataset == "files":
         return f"Your own data: {_listed(tables)}{period}."
     drawn = "" if parameters.scale == 1 else f", {parameters.scale:.0%} of its households"
@@ -170,6 +172,10 @@ def find_pictures(notebook: nbformat.NotebookNode) -> dict[str, list[str]]:
                     (png if isinstance(png, str) else "".join(png)).replace("\n", "")
                 )
     return found
+
+
+def _bare(page: PageOutcome) -> str:
+    return page.name.partition(".")[0]
 
 
 def _told(
