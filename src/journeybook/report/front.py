@@ -146,6 +146,8 @@ def say_data(parameters: RunParameters, described: Mapping, results: Mapping[str
     if made:
         said += f" {_listed(made).capitalize()} are simulated, so the right answers are known, and the report "
         said += "shows where a method misses them."
+    if mixed := _kinds(tables, "MIXED"):
+        said += f" {_listed(mixed).capitalize()} mix real and simulated rows."
     return study + said
 
 
