@@ -18,7 +18,6 @@ from types import SimpleNamespace
 
 READY = b"ready\n"
 _PR_SET_PDEATHSIG = 1
-_PRCTL = ctypes.CDLL(None).prctl
 
 
 def main(folder: str, imports: str, run: str) -> None:
@@ -42,7 +41,7 @@ def main(folder: str, imports: str, run: str) -> None:
     del builtins.get_ipython  # type: ignore[attr-defined]
     if not _alone():
         return
-    _PRCTL(_PR_SET_PDEATHSIG, 0)
+    _signal_at_parents_end(0)
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     answers.write(READY)
     kernels: set[int] = set()
@@ -90,9 +89,13 @@ def _be_a_kernel(*, server: int, arguments: list[str], environment: dict[str, st
 
 def _ends_with_parent(parent: int) -> None:
     """Have the system kill this process when the thread that started it ends: a main thread, there and here."""
-    _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _signal_at_parents_end(signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _signal_at_parents_end(number: int) -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def _alone() -> bool:

@@ -62,11 +62,12 @@ class Kernels:
 
     def __exit__(self, *_: object) -> None:
         """Kill every kernel, and wait until it is gone."""
+        if self._server and not self._ready:
+            # Somebody may be waiting for its imports, and hold the lock.
+            self._server.kill()
         with self._lock:
             self._over = True
             if self._server:
-                if not self._ready:
-                    self._server.kill()
                 # The end of its requests is its sign to kill what it forked.
                 self._server.communicate()
             for process in self._plain:
@@ -113,9 +114,14 @@ class Kernels:
                 return None
             self._ready = True
             request = {"arguments": list(arguments), "environment": environment, "cwd": cwd, "said": said}
-            requests.write(json.dumps(request).encode() + b"\n")
-            requests.flush()
-            return Forked(int(answers.readline()))
+            try:
+                requests.write(json.dumps(request).encode() + b"\n")
+                requests.flush()
+                return Forked(int(answers.readline()))
+            except (OSError, ValueError):
+                # The server was killed, and with it what it forked.
+                self._forking = False
+                return None
 
     def started_plainly(self, process: subprocess.Popen) -> None:
         """Take note of a kernel that was started plainly."""
