@@ -34,7 +34,7 @@ class Cleaning:
         changes: Change log of all tables: `table`, `rule`, `column`, `action`, `rows_changed`, and one example
             `before` and `after`. Rules that touch no row are kept.
         counts: `table`, `rows_in`, `rows_out`, `rows_set_aside`, `rows_touched` (by a rule, each once), and
-            `n_copies`: rows equal to an earlier one in every column but `row`, whether or not set aside.
+            `n_copies`: rows equal to an earlier one in every column but `row`, deliveries set aside left out.
         mistakes: What the sources got wrong; the rules of each table start from its `tables`.
     """
 
@@ -132,7 +132,7 @@ def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned], mi
     for name, table in tables.items():
         asides = _both(cleaned[name].set_aside, mistakes.set_aside.get(name))
         touched = [t.select("row") for t in _both(cleaned[name].touched, mistakes.touched.get(name))]
-        n_in = int(table.count().execute())
+        n_in, mended = int(table.count().execute()), mistakes.tables[name]
         rows.append(
             {
                 "table": name,
@@ -140,7 +140,7 @@ def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned], mi
                 "rows_out": int(cleaned[name].table.count().execute()),
                 "rows_set_aside": sum(int(aside.count().execute()) for aside in asides),
                 "rows_touched": int(ibis.union(*touched).row.nunique().execute()) if touched else 0,
-                "n_copies": n_in - int(table.drop("row").distinct().count().execute()),
+                "n_copies": int(mended.count().execute() - mended.drop("row").distinct().count().execute()),
             }
         )
     columns = ["table", "rows_in", "rows_out", "rows_set_aside", "rows_touched", "n_copies"]
