@@ -61,11 +61,10 @@ def witnesses(
         ]
         plain = found.methods[(found.methods["metric"] == row.metric) & (found.methods["variant"] == row.variant)]
         effect, error, source = _plain(metric, [[column[side] for column in columns] for side in sides])
-        near = ROUNDING
+        bare, near = plain.iloc[0], ROUNDING
+        rows.append((f"effect on {where}", bare["effect"] / error, effect / error, ROUNDING, source))
         if metric.kind == "ratio":
             near, source = _leave_one(columns[1], sides), f"{source}; bound by the largest share of a unit"
-        bare = plain.iloc[0]
-        rows.append((f"effect on {where}", bare["effect"] / error, effect / error, ROUNDING, source))
         if metric.kind in ("proportion", "mean", "ratio"):
             rows.append((f"standard error of {where}", bare["standard_error"] / error, 1, near, source))
         if filled and metric.kind in ("proportion", "mean"):
