@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -77,37 +77,26 @@ def run_report(
         try:
             # The kernels are left first: then no thread waits for one.
             with ThreadPoolExecutor(workers) as pool, Kernels(imports, held=[lock]) as kernels:
-                return _Runner(parameters, folder, tables, cell_timeout, progress, pool, workers, kernels).run(
-                    only
-                )
+                runner = _Runner(parameters, folder, tables, cell_timeout, progress, pool, workers, kernels)
+                return runner.run(only)
         finally:
             progress.close()
 
 
+@dataclass(frozen=True)
 class _Runner:
     """One run into one folder, which it holds."""
 
-    def __init__(
-        self,
-        parameters: RunParameters,
-        out: Path,
-        tables: Path,
-        cell_timeout: int,
-        progress: Progress,
-        pool: ThreadPoolExecutor,
-        workers: int,
-        kernels: Kernels,
-    ) -> None:
-        self.parameters = parameters
-        self.out = out
-        self.tables = tables
-        self.cell_timeout = cell_timeout
-        self.progress = progress
-        self.pool = pool
-        self.workers = workers
-        self.kernels = kernels
-        self.started_at = datetime.now().astimezone()
-        self.started = time.monotonic()
+    parameters: RunParameters
+    out: Path
+    tables: Path
+    cell_timeout: int
+    progress: Progress
+    pool: ThreadPoolExecutor
+    workers: int
+    kernels: Kernels
+    started_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
+    started: float = field(default_factory=time.monotonic)
 
     def run(self, only: Sequence[str]) -> RunOutcome:
         data = self._prepare_data()
@@ -138,8 +127,6 @@ class _Runner:
                 self.progress.say(f"{name:<32} not run: {obstacle}")
                 return _ended(_not_run(step, obstacle))
             self.kernels.warm_up()
-            if held.pop("report", None):
-                write_json(self.tables / "fingerprints.json", held)
             return self.pool.submit(self._execute, step)
 
         waits = {step.name: step.uses for step in steps}
@@ -153,9 +140,10 @@ class _Runner:
         pages = tuple(outcomes[step.name] for step in steps)
         rendered = planning.report_fingerprint(pages, prints=prints, planted=planted_errors())
         if held.get("report") != rendered or not self._is_rendered(pages):
+            # A run that is killed in between leaves pages of two reports.
+            write_json(self.tables / "fingerprints.json", held | {"report": ""})
             self._render(pages, described)
-            held["report"] = rendered
-            write_json(self.tables / "fingerprints.json", held)
+            write_json(self.tables / "fingerprints.json", held | {"report": rendered})
         return RunOutcome(html_path(self.out, "index"), self.tables, pages, time.monotonic() - self.started)
 
     def _is_rendered(self, pages: Sequence[PageOutcome]) -> bool:
@@ -172,6 +160,9 @@ class _Runner:
 
     def _prepare_data(self) -> str:
         """Build the data set unless the tables already hold it; returns its fingerprint."""
+        building, old = (self.tables.with_name(f"{self.tables.name}.{word}") for word in ("building", "old"))
+        for left in (building, old):
+            shutil.rmtree(left, ignore_errors=True)
         wanted = planning.data_fingerprint(self.parameters)
         held = read_json(self.tables / "fingerprints.json")
         if held.get("data") == wanted and held["files"][""] == file_digests(_data_files(self.tables), self.tables):
@@ -182,8 +173,6 @@ class _Runner:
         started = time.monotonic()
         self.progress.say(f"{'data':<32} {self.parameters.dataset} is built")
         self.kernels.warm_up()
-        building, old = (self.tables.with_name(f"{self.tables.name}.{word}") for word in ("building", "old"))
-        shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True, mode=0o700)
         try:
             build_dataset(

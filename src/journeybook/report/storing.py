@@ -83,5 +83,5 @@ def locked(folder: Path) -> Iterator[int]:
 
 def remove_unfinished(*folders: Path) -> None:
     """Remove what a run that was killed had begun to write."""
-    for path in (p for folder in folders for p in folder.rglob("*.unfinished")):
+    for path in {p for folder in folders for p in folder.rglob("*.unfinished")}:
         path.unlink()
