@@ -91,6 +91,13 @@ def _compare(arguments: argparse.Namespace) -> int:
     from journeybook.report.comparing import accept, compare
     from journeybook.report.running import REPORTS
 
+    if arguments.reports:
+        from journeybook.report.moved import say_moved
+
+        if len(arguments.reports) != 2:
+            raise JourneybookError("compare needs two reports, OLD and NEW, or none for the accepted results.")
+        print(say_moved(*arguments.reports))
+        return 0
     results = (arguments.out or REPORTS) / "results"
     if arguments.accept:
         print(f"Accepted: {', '.join(path.stem for path in accept(results))}.")
@@ -190,8 +197,12 @@ def _parser() -> argparse.ArgumentParser:
     params.set_defaults(do=_params)
 
     compare = commands.add_parser(
-        "compare", parents=[debug], allow_abbrev=False, help="the last run's results against the accepted ones"
+        "compare",
+        parents=[debug],
+        allow_abbrev=False,
+        help="what moved between two reports, or since the last accepted",
     )
+    compare.add_argument("reports", nargs="*", type=Path, metavar="OLD NEW", help="folders of two reports")
     compare.add_argument("--out", type=Path, metavar="DIR", help="folder of the report; default reports")
     compare.add_argument("--accept", action="store_true", help="make them the accepted ones")
     compare.set_defaults(do=_compare)

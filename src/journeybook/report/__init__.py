@@ -14,6 +14,7 @@ provisioning  how jupyter_client comes to such a process
 forkserver  the process that kernels are forked from, with the imports done
 outcomes    what became of a run and of its pages
 progress    what a run says while it runs
+moved       what moved between two reports
 front       what the first page says: what was found, how sure, what to do
 rendering   a page and the index as HTML
 storing     files written whole or not at all, by one run at a time
