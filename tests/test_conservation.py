@@ -83,15 +83,13 @@ def test_each_line_of_a_file_has_one_place(tmp_path):
     assert "c11" not in aside.value[1]
 
 
-def test_page_02_carries_the_places_on(tmp_path):
-    found, lines = collected(tmp_path)
-    places = collection.row_places(found.counts, found.accepted, withdrawn=None, lines=lines)
-    accepted = found.accepted["transactions"].mutate(row=ibis._.row)
+def test_page_02_keeps_whole_what_it_sets_aside(tmp_path):
+    found, _ = collected(tmp_path)
+    accepted = found.accepted["transactions"]
     twice = accepted.union(accepted.filter(accepted.row == 1).mutate(row=ibis.literal(99).cast("int64")))
     rules = {"volume_quantity": 100, "outlier_mads": 5, "country_code": "", "as_of": None}
     cleaned = cleaning.clean_tables({"transactions": twice}, unique_key=["customer_id"], **rules)
-    carried = cleaning.row_places(cleaned, places.assign(n_kept=12))
-    assert carried[["n_not_permitted", "n_set_aside", "n_kept"]].to_numpy().tolist() == [[2, 1, 9]]
+    assert cleaning.row_places(cleaned).to_numpy().tolist() == [["transactions", 10, 1, 9]]
     aside = cleaning.rows_set_aside(cleaned).to_pandas()
     assert aside[["table", "row", "rule"]].to_numpy().tolist() == [
         ["transactions", 99, "copy of a line with the same key"]

@@ -8,7 +8,6 @@ ENDS = {
     "n_unparsed": "lines that do not fit their header",
     "n_quarantined": "in quarantine: a rule is broken",
     "n_withdrawn": "of customers who permit nothing",
-    "n_not_permitted": "not permitted for this page's use",
     "n_set_aside": "set aside by a rule of cleaning",
 }
 

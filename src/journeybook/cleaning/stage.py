@@ -108,22 +108,13 @@ def rows_set_aside(found: Cleaning) -> ibis.Table:
     return reduce(lambda above, below: above.union(below), listed, none)
 
 
-def row_places(found: Cleaning, before: pd.DataFrame) -> pd.DataFrame:
-    """Carry on the places of rows from page 01.
+def row_places(found: Cleaning) -> pd.DataFrame:
+    """Return where the rows of each table ended: table, n_lines (rows that came in), n_set_aside, n_kept.
 
-    Args:
-        found: The tables after cleaning.
-        before: Places of page 01: table, n_lines, where rows ended, n_kept.
-
-    Returns:
-        The same for the tables of this page, with n_not_permitted, n_set_aside, and n_kept as it is now.
+    Rows that the ledger keeps from this page are not told of, or a withdrawal would show here.
     """
-    counts = found.counts[["table", "rows_in", "rows_out", "rows_set_aside"]]
-    places = before.drop(columns="row", errors="ignore").merge(counts, on="table")
-    places["n_not_permitted"] = places.n_kept - places.rows_in
-    places = places.drop(columns=["rows_in", "n_kept"])
-    places = places.rename(columns={"rows_set_aside": "n_set_aside", "rows_out": "n_kept"})
-    return places[[c for c in places.columns if c not in ("n_set_aside", "n_kept")] + ["n_set_aside", "n_kept"]]
+    names = {"rows_in": "n_lines", "rows_set_aside": "n_set_aside", "rows_out": "n_kept"}
+    return found.counts.rename(columns=names)[["table", *names.values()]]
 
 
 def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned], mistakes: Mistakes) -> pd.DataFrame:
