@@ -81,9 +81,9 @@ def peeking(sound: Callable) -> Callable:
 
 
 def touched_by_rule(sound: Callable) -> Callable:
-    def wrong(tables: Any, cleaned: Any) -> Any:
-        n = [int(one.changes.rows_changed.sum()) for one in cleaned.values()]
-        return sound(tables, cleaned).assign(rows_touched=n)
+    def wrong(tables: Any, *cleaned: Any) -> Any:
+        n = [int(one.changes.rows_changed.sum()) for one in cleaned[0].values()]
+        return sound(tables, *cleaned).assign(rows_touched=n)
 
     return wrong
 
