@@ -42,7 +42,7 @@ lock: $(READY)  ## resolve the dependencies anew
 		--no-header --no-emit-index-url --no-emit-find-links --upgrade --output-file requirements.lock
 
 clean:  ## remove what was written: the default run's tables and reports, tables by hand, caches; not the environment
-	rm -rf data/processed data/processed.building data/manual .pytest_cache .mypy_cache .ruff_cache
+	rm -rf data/processed data/processed.building data/processed.old data/manual .pytest_cache .mypy_cache .ruff_cache
 	find reports -mindepth 1 ! -name example.png -delete
 
 $(READY): requirements.lock pyproject.toml

@@ -9,7 +9,18 @@ import journeybook
 from journeybook.report.pages import NOTEBOOKS
 
 PACKAGE = Path(journeybook.__file__).resolve().parent
-SHARED = {"errors", "tables", "statistics", "results", "datasets", "plots", "report", "cli"}
+SHARED = {
+    "errors",
+    "tables",
+    "statistics",
+    "results",
+    "datasets",
+    "conservation",
+    "findings",
+    "plots",
+    "report",
+    "cli",
+}
 STAGES = {p.stem for p in PACKAGE.iterdir() if p.stem not in SHARED and not p.stem.startswith("__")}
 FORBIDDEN = {"papermill", "matplotlib", "nbconvert", "nbformat", "IPython"}
 
@@ -19,12 +30,14 @@ ALLOWED = {
     "tables": {"errors"},
     "statistics": {"errors"},
     "datasets": {"errors", "tables", "statistics"},
-    "results": {"errors", "tables"},
-    "plots": {"errors", "statistics", *STAGES},
-    "report": {"errors", "tables", "datasets", "results"},
+    "results": {"errors", "tables", "findings"},
+    "conservation": set(),
+    "findings": set(),
+    "plots": {"errors", "statistics", "conservation", *STAGES},
+    "report": {"errors", "tables", "datasets", "results", "findings"},
     # `journeybook score` applies a saved model, and needs no notebook for it.
     "cli": {"errors", "report", "channel_response", "tables"},
-    **{stage: {"errors", "tables", "statistics"} for stage in STAGES},
+    **{stage: {"errors", "tables", "statistics", "conservation", "findings"} for stage in STAGES},
 }
 
 

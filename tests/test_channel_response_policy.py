@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from scipy.stats import norm
 from test_channel_response_off_policy import drawn, made
 
 from journeybook.channel_response import contact_frame, split_contacts
@@ -18,11 +19,13 @@ from journeybook.channel_response.decisions import (
     fatigue_loss,
     permitted_channels,
     price_list,
+    true_probabilities,
     value_of_a_response,
 )
+from journeybook.channel_response.findings import _policy as found_policy
 from journeybook.channel_response.models import ResponseModel
 from journeybook.channel_response.off_policy import off_policy_value
-from journeybook.channel_response.policy import Deciding, choose_threshold, decide, true_values
+from journeybook.channel_response.policy import TODAY, Deciding, advantage, choose_threshold, decide, true_values
 from journeybook.channel_response.sentences_deciding import (
     deciding_figures,
     describe_deciding,
@@ -206,6 +209,32 @@ def test_values_are_near_the_truth(deciding, logged):
     nothing = logged["probability_none"].to_numpy()[framed(logged)[1].test].mean()
     assert rows.loc["nothing", "responses_per_1000_true"] == pytest.approx(1000 * nothing, rel=1e-9)
     assert "of 6 (dr)" in describe_true_values(deciding, true)
+
+
+def test_the_advantage_of_a_policy_is_the_difference_of_values(deciding, logged):
+    contacts, split = framed(logged)
+    true = true_probabilities(contacts, split, logged, actions=deciding.test.actions)
+    table = deciding.policy[deciding.policy["estimator"] == "dr"].set_index("policy")
+    ours, unasked = (
+        table.loc["expected profit"],
+        true_values(deciding, contacts, split, logged).set_index("policy"),
+    )
+    value, error, planted = advantage(deciding, "expected profit", "nothing", true=true)
+    assert value == pytest.approx(ours["gain_per_1000"], rel=1e-9)
+    assert value + norm.ppf(0.975) * error == pytest.approx(ours["gain_per_1000_high"], rel=1e-9)
+    assert planted == pytest.approx(unasked.loc["expected profit", "gain_per_1000_true"], rel=1e-9)
+    value, error, planted = advantage(deciding, "expected profit", TODAY, true=true)
+    assert abs(value - planted) < 3.5 * error and advantage(deciding, "nothing", TODAY, true=None)[2] is None
+    sold, more = found_policy(deciding, contacts, split, logged), found_policy(deciding, contacts, split, None)
+    assert [f.strength for f in sold] == ["known answer recovered"] * 2 and [f.strength for f in more] == [
+        "clear"
+    ] * 2
+    assert sold[0].worth == 1 and all(len(f.text.split()) <= 30 for f in sold + more)
+    as_given, simple = "as given", "everyone email"
+    better = {(as_given, name): deciding.choices[as_given, "expected profit"] for name in table.index}
+    worse = {(as_given, "expected profit"): deciding.choices[as_given, simple]}
+    beaten = found_policy(dataclasses.replace(deciding, choices=better | worse), contacts, split, logged)[1]
+    assert beaten.strength == "contradicted" and beaten.action == "Prefer the simple rule."
 
 
 def test_profit_is_value_times_response_less_what_is_paid(deciding):

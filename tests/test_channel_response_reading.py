@@ -58,7 +58,7 @@ def windows() -> ResponseWindows:
     cells = [cell(kind, True, ANY_DAY, h, 0.1 + h / 1000) for kind in ("x", "y") for h in (9.0, 10.0, 11.0)]
     cells += [cell(kind, True, day, np.nan, 0.1) for kind in ("x", "y") for day in WEEKDAYS]
     cells += [cell(kind, True, d, h, 0.1) for kind in ("x", "y") for d in WEEKDAYS for h in (9.0, 10.0, 11.0)]
-    cells += [cell("everyone", False, ANY_DAY, h, 0.05) for h in (9.0, 10.0, 11.0)]
+    cells += [cell(kind, False, ANY_DAY, h, 0.05) for kind in ("x", "y") for h in (9.0, 10.0, 11.0)]
     peak = {"kind": "hours", "first": 10, "n_rows": 100, "response_rate": 0.12, "response_rate_low": 0.1}
     peak |= {"response_rate_high": 0.14, "lift": 1.2, "best_probability": 0.9, "window": "10:00-12:00"}
     peaks = [
@@ -167,7 +167,9 @@ def test_plots_of_dependence_by_kind():
 
 def test_plots_of_windows(windows):
     hours, days = figures.plot_windows(windows).axes
-    assert len(hours.containers) == 3  # two types and the contacts that were not sent
+    lines = {c.get_label(): c.lines[0] for c in hours.containers}  # each type beside those of it not contacted
+    assert list(lines) == ["x", "x, not contacted", "y", "y, not contacted"]
+    assert lines["x"].get_color() == lines["x, not contacted"].get_color() != lines["y"].get_color()
     assert len(days.containers) == 2
     assert len(hours.patches) == 1  # only the peak beyond chance is shaded
     assert hours.patches[0].get_x() == 9.5

@@ -9,6 +9,7 @@ import toys
 import journeybook
 from journeybook.cli import main
 from journeybook.report import listing, pages, params, planning, running
+from journeybook.report.storing import locked
 
 
 @pytest.fixture
@@ -59,6 +60,16 @@ def test_a_run_ends_with_the_path_of_the_report(toy_house: Path, capsys: pytest.
         ["accepted/transactions", "2", "3", "SIMULATED"],
         ["reads/01_copy", "1", "7", "LOG"],
     ]
+
+
+def test_a_second_run_into_the_same_folder_is_told_in_one_sentence(
+    toy_house: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (toy_house / "reports").mkdir()
+    with locked(toy_house / "reports"):
+        assert main(["run"]) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"journeybook: Another run is writing into \S+: wait for it, or [^.]+\.\n", said)
 
 
 def test_a_failed_page_is_1_and_a_failed_check_with_strict(toy_house: Path, capsys: pytest.CaptureFixture) -> None:

@@ -362,9 +362,6 @@ def test_the_headline_names_the_right_figures(shop, chain):
     assert found["top_channel_removal_share"] == shares.max()
     assert found["top_step_elasticity"] == bottlenecks["elasticity"].max()
     assert found["pitfall_step_share_without_exits"] > found["pitfall_step_share"]
-    text = page.summarise(counts, page.state_table(chain), bottlenecks, paths, credited, improvement=0.1)
-    assert f"{shares.max():.0%}" in text
-    assert "of known people's conversions" in text
 
 
 def test_where_every_session_converts_at_once_nothing_is_left_to_say():
@@ -375,13 +372,9 @@ def test_where_every_session_converts_at_once_nothing_is_left_to_say():
     kept = page.session_steps(
         events(rows, "person_id", "event", "minute"), conversion="buy", session_gap_minutes=30
     )
-    paths = page.channel_paths(kept, path_gap_days=3, half_life_days=7, orders=[1])
-    credited = page.attribute(paths, n_draws=20, rng=np.random.default_rng(1))
     assert bottlenecks.empty
     assert page.choose_order(kept, max_order=2, rng=np.random.default_rng(1)).table["chosen"].sum() == 1
     assert "leaving costs nothing" in page.describe_states(states, counts)
-    text = page.summarise(counts, states, bottlenecks, paths, credited, improvement=0.1)
-    assert "100.0% of 30 sessions convert; leaving costs none" in text
 
 
 def test_where_nothing_converts_nothing_is_ranked(shop):
@@ -404,6 +397,5 @@ def test_where_nothing_converts_nothing_is_ranked(shop):
         page.describe_bottlenecks(bottlenecks, counts, improvement=0.1),
         page.describe_attribution(paths, credited),
         page.describe_without_exits(wrong, counts),
-        page.summarise(counts, states, bottlenecks, paths, credited, improvement=0.1),
     ):
         assert "nan" not in text

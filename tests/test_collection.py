@@ -1,5 +1,6 @@
 """Page 01: rows accepted or set aside, the ledger over time, and what the page is held against."""
 
+import json
 import os
 from dataclasses import replace
 from datetime import datetime
@@ -40,7 +41,7 @@ def ledger(*decisions: tuple) -> ibis.Table:
 
 
 def quarantine(found: collection.Collection) -> pd.DataFrame:
-    return found.quarantine.order_by("table", "row").to_pandas()
+    return found.quarantine.order_by("table", "row", "column", "problem").to_pandas()
 
 
 # Rows
@@ -83,6 +84,17 @@ def test_one_of_several_columns_is_needed():
     assert quarantine(found).iloc[0][["row", "column"]].tolist() == [2, "session_id or customer_id"]
 
 
+def test_a_row_is_kept_whole_with_every_rule_that_it_breaks():
+    frame = pd.DataFrame({"responded": [True, None], "propensity": [0.5, 1.5], "channel": "email"})
+    found = collection.collect({"contacts": table(frame)})
+    assert quarantine(found)[["row", "column"]].to_numpy().tolist() == [
+        [2, "propensity"],
+        [2, "responded"],
+    ]
+    assert json.loads(quarantine(found).record[0]) == {"responded": None, "propensity": "1.5", "channel": "email"}
+    assert found.counts.n_quarantined.item() == 1
+
+
 def test_days_outside_the_asked_ones():
     found = collection.collect({"transactions": table(sales())}, first_day="2020-02-01", last_day="2020-03-01")
     assert quarantine(found)[["row", "problem"]].to_numpy().tolist() == [
@@ -99,14 +111,16 @@ def test_what_does_not_convert_is_named_and_identifiers_are_not_shown():
             "customer_id": ["1", "2", "3"],
             "birth_date": pd.to_datetime([None, None, "1980-01-01"]),
             "updated_at": pd.to_datetime([None, "2020-01-01", "2020-01-01"]),
-            "unconverted": ["updated_at: 'once'; birth_date: '12 May'", "birth_date: '12 May 1980'", None],
+            "unconverted": ["updated_at: 'once'\x1fbirth_date: '12 May'", "birth_date: '12 May 1980'", None],
         }
     )
     found = collection.collect({"customer_records": table(frame)})
     assert quarantine(found)[["column", "problem", "value"]].to_numpy().tolist() == [
+        ["birth_date", "cannot be read", "•••"],
         ["updated_at", "cannot be read", "'once'"],
         ["birth_date", "cannot be read", "•••"],
     ]
+    assert json.loads(quarantine(found).record[1])["unconverted"] == "updated_at: 'once'\x1fbirth_date: '12 May'"
     assert "unconverted" not in found.accepted["customer_records"].columns
 
 
@@ -191,7 +205,7 @@ def test_a_far_grant_goes_to_quarantine_and_a_far_refusal_holds():
     typed = ("c1", "analytics", True, "2042-01-01", "2042-01-01")
     refused = ("c2", "analytics", False, "2042-01-01", "2042-01-01")
     found = collection.collect({"consents": ledger(*said, typed, refused), "transactions": table(DAILY)})
-    assert found.quarantine.to_pandas().table.tolist() == ["consents"]
+    assert found.quarantine.to_pandas().column.tolist() == ["occurred_at", "recorded_at"]
     now = collection.ledger_now(found.accepted)
     assert now.dates["analytics"] == datetime(2020, 1, 2)
     permits = standing(found.accepted["consents"], purpose="analytics", as_of=now.dates)
@@ -360,10 +374,10 @@ def test_rules_are_recounted_in_plain_python():
     frame = sales(customer_id=["a", None, "b", "c"], revenue=[1.0, np.nan, np.inf, 2.0])
     tables = {"transactions": table(frame), "consents": ledger(("a", "spying", True, "2020-01-01"))}
     found = collection.collect(tables)
-    checked = collection.check_rules(tables, found, max_rows=10).iloc[0]
-    assert checked.value == checked.reference == 0
+    assert collection.check_rules(tables, found, max_rows=10).value.tolist() == [0, 0]
     frame.loc[0, "revenue"] = np.inf
-    assert collection.check_rules({"transactions": table(frame)}, found, max_rows=10).value.item() == 1
+    frame.loc[2, "customer_id"] = "else"
+    assert collection.check_rules({"transactions": table(frame)}, found, max_rows=10).value.tolist() == [1, 1]
     assert (collection.check_rows(tables, found).value == 0).all()
 
 
@@ -391,9 +405,8 @@ def test_planted_ledger():
 
 def test_sentences():
     found = collection.collect({"transactions": table(sales(revenue=[1.0, None, 3.0, 4.0]))})
-    assert collection.say_rows(found.counts, found.problems) == (
-        "4 rows of 1 table came in; 1 (25.00%) went to quarantine, all of them because `revenue` of transactions "
-        "is missing."
+    assert collection.say_quarantine(found.problems, 1) == (
+        "1 row in quarantine, most often because `revenue` of transactions is missing (1)."
     )
     assert collection.say_findings(found.findings).startswith("No row repeats another")
     assert "no consent ledger" in collection.say_consent(None)

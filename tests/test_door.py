@@ -6,6 +6,7 @@ import stat
 import ibis
 import pandas as pd
 import pytest
+from mutants.planted import run_page
 
 from journeybook.errors import JourneybookError
 from journeybook.report.pages import discover
@@ -381,3 +382,29 @@ def test_rotation_leaves_a_crosswalk_for_its_owner(own_files):
 def test_a_published_key_is_not_rotated(tables):
     with pytest.raises(JourneybookError, match="the key of journey_demo is published"):
         rotate_key(owners_view(tables))
+
+
+@pytest.mark.parametrize(
+    ("page", "table", "purpose"),
+    [
+        ("04_enrichment", "clean/transactions", "analytics"),
+        ("05_segmentation", "features", "personalisation"),
+        ("07_channel_response", "clean/contacts", "personalisation"),
+        ("08_clickstream", "clean/events", "analytics"),
+        ("10_privacy", "features", "analytics"),
+        ("11_experiments", "clean/experiment", "analytics"),
+    ],
+)
+def test_a_page_whose_table_nobody_permits_or_that_is_empty_says_so_in_one_sentence(page, table, purpose, tables):
+    connection, path = ibis.duckdb.connect(), tables / f"{table}.parquet"
+    frame = pd.DataFrame({"row": [1], "person_id": ["p"], "variant": ["a"]})
+    frame = pd.read_parquet(path) if path.exists() else frame
+    refused = LEDGER.assign(granted=False)
+    store(connection, ibis.memtable(frame), path, about={"provenance": "YOURS"})
+    store(connection, ibis.memtable(refused), tables / "consents.parquet", about={"provenance": "YOURS"})
+    for rows, why in ((len(frame), "nobody permits it"), (0, "it has none")):
+        store(connection, ibis.memtable(frame).limit(rows), path, about={"provenance": "YOURS"})
+        with pytest.raises(JourneybookError) as found:
+            run_page(page, tables=tables, results=tables / "results")
+        name = table.removeprefix("clean/")
+        assert str(found.value) == f"no row of '{name}' may be read for '{purpose}': {why}."

@@ -1,5 +1,6 @@
 """Page 04: snapshots of features, third-party attributes as of their date, and features that leak."""
 
+import dataclasses
 from datetime import datetime, timedelta
 from importlib.resources import files
 
@@ -362,11 +363,16 @@ def test_the_truth_of_the_join_is_told_per_person():
             "income": [1.0, 2.0, 3.0, 4.0, 9.0],
         }
     )
-    found = enrichment.match_truth(features, truth)
-    assert (found.n_known, found.n_listed) == (3, 3)
+    places = pd.DataFrame({"person_id": list("abde"), "known_from": pd.Timestamp("2026-01-05")})
+    found = enrichment.match_truth(features, truth, places=places)
+    # c is on record nowhere, and d is not listed.
+    assert (found.n_known, found.n_listed) == (3, 2)
     # a is right, b is wrong, d has no income to be wrong about.
     assert found.right_share == pytest.approx(2 / 3)
-    assert found.found_share == pytest.approx(2 / 3)
+    assert found.found_share == 1
+    holds = enrichment.truth_holds(dataclasses.replace(found, n_known=100, n_listed=100)).set_index("name")
+    assert holds.loc["people with the right attributes", "bound"] == pytest.approx(0.88 - 4 * 0.0325, abs=1e-3)
+    assert holds["value"].ge(holds["bound"]).tolist() == [False, True]
 
 
 def test_windows_that_are_not_full_are_told():
@@ -402,6 +408,18 @@ def test_too_few_outcomes_are_said_to_be_too_few():
         enrichment.leak_trial(examples, n_draws=50, rng=stream(1, "leak"))
 
 
+def test_features_of_a_question_are_counted_again_from_the_persons_lines():
+    days = pd.date_range("2026-01-01", periods=90)
+    bought = [(f"p{k}", str(day.date()), 1 + k) for k in range(30) for day in days[k % 7 :: 7 + k % 3]]
+    lines = receipts(bought)
+    dates = [datetime(2026, 2, 1), datetime(2026, 3, 1), datetime(2026, 3, 20)]
+    examples = enrichment.leak_examples(lines, contacts=None, dates=dates, first_at=datetime(2026, 1, 1))
+    holds = enrichment.leak_holds(examples, lines, contacts=None)
+    assert holds["value"].max() < 1e-9 and holds["name"].str.contains("as of the day|as of the end").all()
+    wrong = dataclasses.replace(examples, as_of=examples.later)
+    assert enrichment.leak_holds(wrong, lines, contacts=None)["value"].gt(0.1).tolist() == [True, False]
+
+
 def test_coupon_redemption_leaks_as_published():
     """Spend and coupon discount rank redemption at 0.756 as of sending and at 0.803 as of the end of the year."""
     connection = ibis.duckdb.connect()
@@ -429,8 +447,9 @@ def test_coupon_redemption_leaks_as_published():
         np.column_stack([x[:, 0], x[:, 1] * x[:, 0] / (1 - x[:, 1])]) for x in (examples.as_of, examples.later)
     )
     amounts = enrichment.LeakExamples(
-        examples.question, examples.outcome, examples.people, as_of, later, ("revenue", "discount")
-    )
+        examples.question, examples.outcome, examples.people, as_of, later, ("revenue", "discount"), examples.rows,
+        examples.end,
+    )  # fmt: skip
     trial = enrichment.leak_trial(amounts, n_draws=20, rng=stream(1, "leak"))
     found = trial.figures.set_index("features").roc_auc
     assert len(examples.outcome) == 5_657 and trial.outcome_share == pytest.approx(0.1319, abs=5e-4)

@@ -3,6 +3,7 @@
 import ibis
 import pandas as pd
 import pytest
+import yaml
 
 from journeybook.cli import main
 from journeybook.datasets import build_dataset
@@ -27,6 +28,18 @@ def out(tmp_path):
         store(connection, ibis.memtable(frame), tables / f"{name}.parquet", about={"provenance": "YOURS"})
     (tables / "models" / "07_channel_response").mkdir(parents=True)
     (tables / "fingerprints.json").write_text("{}")
+    for place in (
+        "results/04_enrichment.json",
+        "executed/04_enrichment.ipynb",
+        "04_enrichment.html",
+        "index.html",
+    ):
+        path = tmp_path / "reports" / place
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("1,234")
+    (tmp_path / "reports" / "run.log").write_text("done")
+    mine = {"dataset": "files", "timezone": "Europe/London", "files": files}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
     return tmp_path / "reports"
 
 
@@ -43,6 +56,15 @@ def test_every_id_of_the_person_is_removed_and_said(out, capsys):
     assert not (tables / "models").exists() and not (tables / "fingerprints.json").exists()
     assert (tables / "features.parquet").stat().st_mode & 0o077 == 0
     assert "a,2024-01-01" in (out.parent / "sales.csv").read_text()
+
+
+def test_pages_and_results_are_removed_and_what_stays_is_named(out, capsys):
+    assert main(["erase", "--customer", "b", "--out", str(out), "--params", str(out.parent / "mine.yaml")]) == 0
+    said = capsys.readouterr().out
+    assert "index.html, 04_enrichment.html, results, executed: removed with every figure in them" in said
+    assert sorted(path.name for path in out.iterdir()) == ["run.log", "tables"]
+    assert "reports: run.log kept and not searched" in said
+    assert "sales.csv: still holds 3 rows of this person (transactions)" in said
 
 
 def test_an_unknown_id_and_a_run_that_is_none_are_one_sentence(out, tmp_path, capsys):

@@ -3,57 +3,99 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from journeybook import experiments
-from journeybook.experiments.alternatives import permuted_clusters
+from journeybook.experiments.contrasts import Effect
+from journeybook.experiments.exact import exact_mean, exact_share
 from journeybook.statistics import stream
+
+FEW = Effect("welch", 1.0)
 
 
 def looked_at(units, kind, name="y"):
     measured = experiments.measures(units, metrics={name: kind}, covariates=None)
+    units, measured = experiments.by_cluster(units, measured=measured, control="control")
     health = experiments.health(units, measured=measured, control="control", shares=None)
-    found = experiments.compare(units, measured=measured, control="control", alpha=0.05, rng=stream(1, "q"))
-    others = experiments.alternatives(
-        units, measured=measured, control="control", alpha=0.05, tail_share=0.01, n_draws=500, rng=stream(1, "o")
+    period = experiments.moved_periods(units, health=health)
+    found = experiments.compare(
+        units, measured=measured, control="control", alpha=0.05, period=period, rng=stream(1, "q")
     )
-    return experiments.alarms(health), found.comparisons.iloc[0], others.set_index("method")
+    checked = experiments.witnesses(
+        units, found, measured=measured, health=health, shares=None, alpha=0.05, period=period
+    )
+    assert (abs(checked["value"] - checked["reference"]) <= checked["tolerance"]).all()
+    return experiments.alarms(health), found.comparisons.iloc[0], found
 
 
-def test_a_ramp_is_found_and_the_effect_within_periods_is_none():
+def test_a_ramp_is_found_and_the_headline_is_the_effect_within_periods():
     rng, n = np.random.default_rng(3), 4_000
     days = []
     for day, (share, rate) in enumerate([(0.05, 0.3), (0.5, 0.1)], start=1):
         arm = np.where(rng.random(n) < share, "treatment", "control")
         at = pd.Timestamp(f"2026-03-{day:02d} 10:00")
         days.append(pd.DataFrame({"occurred_at": at, "variant": arm, "y": rng.binomial(1, rate, n)}))
-    alarms, headline, others = looked_at(pd.concat(days, ignore_index=True), "proportion")
+    alarms, headline, found = looked_at(pd.concat(days, ignore_index=True), "proportion")
     assert "allocation_over_time" in alarms
-    assert headline["p_value"] < 1e-20
-    within = others.loc["post_stratified_by_period"]
-    assert within["effect_low"] < 0 < within["effect_high"]
+    assert headline["method"] == "post_stratified_by_period"
+    assert headline["effect_low"] < 0 < headline["effect_high"]
+    pooled = found.methods.set_index("method").loc["welch_pooled_biased"]
+    assert pooled["p_value"] < 1e-20
+    said = experiments.effects_sentence(found, alpha=0.05, correction="holm")
+    assert f"Pooled over periods, and biased, they would be: {100 * pooled['effect']:.2f} points" in said
 
 
-def test_strata_that_decide_the_variant_are_found_and_clusters_are_permuted():
+def test_strata_that_decide_the_variant_are_found_and_clusters_are_the_units():
     rng, n = np.random.default_rng(7), 4_000
     store = rng.integers(0, 20, n)
     y = 50 + rng.normal(0, 5, 20)[store] + rng.normal(0, 5, n)
     variant = np.where(store % 2 == 0, "control", "treatment")
     units = pd.DataFrame({"variant": variant, "stratum": store.astype(str), "y": y})
     assert "assigned_by_stratum" in looked_at(units, "mean")[0]
-    alarms, _, others = looked_at(units.rename(columns={"stratum": "cluster"}), "mean")
+    alarms, headline, _ = looked_at(units.rename(columns={"stratum": "cluster"}), "mean")
     assert "assigned_by_stratum" not in alarms
-    assert others.loc["permuted_clusters", "p_value"] > 0.05
+    assert (headline["n_control"], headline["n_treatment"]) == (10, 10)
+    assert headline["effect_high"] - headline["effect_low"] > 7
+    assert headline["p_value"] > 0.05
 
 
-def test_permuted_clusters_hold_alpha_where_units_of_a_cluster_are_alike():
-    rng = np.random.default_rng(11)
-    cluster = np.repeat(np.arange(20), 10)
-    claims = []
-    for _ in range(400):
-        treated = np.isin(cluster, rng.permutation(20)[:10]).astype(int)
-        values = rng.normal(size=20)[cluster] + rng.normal(size=200)
-        claims.append(permuted_clusters(values, treated, cluster, n_draws=199, rng=rng).p_value <= 0.05)
-    assert np.mean(claims) == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / 400))
+def test_what_cannot_be_measured_by_cluster_is_left_out():
+    units = pd.DataFrame({"variant": ["control"] * 8 + ["new"] * 8, "cluster": [*"aabbccdd", *"eeffgghh"]})
+    units = units.assign(y=[0, 1] * 8, z=np.arange(16.0), q=np.arange(16.0), city=list("aabbccddeeffgghh"))
+    kinds = {"y": "proportion", "z": "mean", "q": {"kind": "quantile", "level": 0.5}}
+    measured = experiments.measures(units, metrics=kinds, covariates=[])
+    rows, kept = experiments.by_cluster(units, measured=measured, control=None)
+    assert (len(rows), kept.kinds, [*rows["city"]]) == (8, {"y": "mean", "z": "mean"}, [*"abcdefgh"])
+    assert rows["z"].tolist() == [0.5 + 2 * k for k in range(8)]
+    assert "left out: q" in experiments.cluster_sentence(units, rows, measured, kept)
+    mixed = units.assign(variant=["control", "new"] * 8)
+    assert experiments.by_cluster(mixed, measured=measured, control=None)[0] is mixed
+
+
+@pytest.mark.parametrize("n_simulations", [pytest.param(200), pytest.param(1_000, marks=pytest.mark.slow)])
+def test_what_small_and_clustered_and_ramped_experiments_claim_without_effect(n_simulations):
+    rng, claims, missed = np.random.default_rng(11), [], []
+    code = np.repeat(np.arange(20), 10)
+    for _ in range(n_simulations):
+        cluster = pd.Series(code).map(dict(enumerate("abcdefghijklmnopqrst")))
+        variant = np.where(np.isin(code, rng.permutation(20)[:10]), "treatment", "control")
+        units = pd.DataFrame({"variant": variant, "y": rng.normal(size=20)[code] + rng.normal(size=200)})
+        measured = experiments.measures(units, metrics={"y": "mean"}, covariates=[])
+        rows, by = experiments.by_cluster(units.assign(cluster=cluster), measured=measured, control=None)
+        clustered = experiments.compare(rows, measured=by, control=None, alpha=0.05, rng=rng)
+        day = rng.integers(4, size=200)
+        moved = units.assign(variant=np.where(rng.random(200) < 0.2 + 0.2 * day, "treatment", "control"))
+        moved["y"] = rng.normal(size=200) - day
+        ramped = experiments.compare(moved, measured=measured, control=None, alpha=0.05, rng=rng, period=day)
+        few = exact_mean(FEW, rng.exponential(size=8), 1 + rng.exponential(size=12), alpha=0.05, rng=rng)
+        bought = (rng.random((2, 12)) < [[0.2], [0.5]]).astype(float)
+        share = exact_share(FEW, *bought, alpha=0.05)
+        claims.append([one.comparisons["p_value"][0] <= 0.05 for one in (clustered, ramped)])
+        missed.append([not few.low <= 1 <= few.high, not share.low <= 0.3 <= share.high])
+    rates = [*np.mean(claims, axis=0), *np.mean(missed, axis=0)]
+    error = 4 * np.sqrt(0.05 * 0.95 / n_simulations)
+    assert max(rates) <= 0.05 + error
+    assert min(rates[:3]) >= 0.05 - error
 
 
 def test_a_metric_that_is_zero_for_everybody_is_set_aside():
@@ -63,13 +105,32 @@ def test_a_metric_that_is_zero_for_everybody_is_set_aside():
     assert measured.columns.set_index("column").loc["y", "reason"] == "the same value for every unit"
 
 
-def test_small_arms_are_decided_by_an_exact_test():
+def test_small_arms_have_an_exact_test_and_interval():
     y = [0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 1, 1, 0, 1, 0, 1]
     units = pd.DataFrame({"variant": ["control"] * 8 + ["treatment"] * 8, "y": y})
-    _, headline, _ = looked_at(units, "proportion")
+    _, headline, found = looked_at(units, "proportion")
     assert headline["p_value"] == pytest.approx(0.1189, abs=5e-5)
+    assert headline["effect_low"] == pytest.approx(-0.0072, abs=1e-3)
+    assert headline["effect_high"] == pytest.approx(0.8516, abs=1e-3)
+    assert "y by fisher exact" in experiments.effects_sentence(found, alpha=0.05, correction="holm")
     # Of two 0/1 samples a permutation of the units is Fisher's test.
-    assert looked_at(units, "mean")[1]["p_value"] == pytest.approx(0.1189, abs=5e-5)
+    _, headline, _ = looked_at(units, "mean")
+    assert (headline["method"], headline["p_value"]) == ("permutation_exact", pytest.approx(0.1189, abs=5e-5))
+
+
+def test_the_exact_interval_turns_where_the_shifted_permutation_does():
+    rng = np.random.default_rng(5)
+    a, b = rng.normal(size=7), rng.normal(1, 1, size=9)
+    found = exact_mean(FEW, a, b, alpha=0.05, rng=rng)
+    for end, side, step in ((found.low, "greater", 1e-6), (found.high, "less", -1e-6)):
+        tails = [
+            stats.permutation_test(
+                (b - shift, a), lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis), vectorized=True,
+                n_resamples=np.inf, alternative=side,
+            ).pvalue
+            for shift in (end - step, end + step)
+        ]  # fmt: skip
+        assert tails[0] <= 0.025 < tails[1]
 
 
 def test_a_time_to_an_event_is_read_as_one_and_less_of_it_is_better():

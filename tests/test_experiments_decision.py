@@ -43,7 +43,7 @@ def decided(rows, *, verdict="holds", plan=PLAN, alarms=(), over=True):
         (0.05, "harmed", (), False, "do not ship", "spend is worse than its margin"),
         (0.05, "open", (), False, "keep running", "spend is not shown"),
         (0.05, "open", (), True, "do not ship", "the planned end is reached, and spend"),
-        (0.03, "holds", (), False, "keep running", "not that it is worth having"),
+        (0.03, "holds", (), False, "keep running", "begins at 1.04 points, below 2 points"),
         (0.03, "holds", (), True, "do not ship", "not that it is worth having"),
         (0.015, "holds", (), False, "keep running", "no effect on converted is shown"),
         (0.015, "holds", (), True, "do not ship", "the planned end is reached, and no effect"),
@@ -105,10 +105,10 @@ def test_gain_is_of_a_thousand_units_and_of_sums_alone():
 
 def test_words_follow_the_decision():
     frame = experiments.decide(estimate(0.05), guardrails=guardrail("holds"), plan=PLAN, alarms=[], over=True)
-    told = experiments.decision_sentence(frame, plan=PLAN)
+    told = experiments.decision_sentence(frame, plan=PLAN, kinds={"converted": "proportion"})
     assert "**new: ship.**" in told and "+50 on converted" in told and "below 0.1 %" in told
     bare = Plan(alpha=0.05, power=0.8)
     none = experiments.decide(estimate(0.05), guardrails=guardrail("holds"), plan=bare, alarms=[], over=True)
     assert tuple(none.columns) == experiments.DECISION_COLUMNS
     assert none["decision"].tolist() == ["no plan"]
-    assert "No decision" in experiments.decision_sentence(none, plan=bare)
+    assert "No decision" in experiments.decision_sentence(none, plan=bare, kinds={})

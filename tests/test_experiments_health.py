@@ -107,9 +107,9 @@ def test_an_effect_that_fades_is_found_and_its_trend_is_weighted_least_squares()
     assert experiments.novelty_checks(daily)["passed"].tolist() == [False]
     steady = experiments.daily_effects(days_of(0.0), measured=measured, control="control")
     assert experiments.novelty_checks(steady)["passed"].all()
-    assert "change with the day" in experiments.novelty_sentence(daily, alpha=0.05)
+    assert "change with the day" in experiments.novelty_sentence(daily, alpha=0.05, kinds={"spend": "mean"})
     without = experiments.daily_effects(units.drop(columns="occurred_at"), measured=measured, control="control")
-    assert without.empty and "cannot be followed" in experiments.novelty_sentence(without, alpha=0.05)
+    assert without.empty and "cannot be followed" in experiments.novelty_sentence(without, alpha=0.05, kinds={})
 
 
 def test_cuped_slopes_are_least_squares_with_robust_variances():

@@ -157,7 +157,8 @@ def test_the_search_finds_a_planted_split_and_estimates_it_without_the_winners_c
         1 / 3, abs=0.02
     )
     assert (found.n_splits, found.n_searched, found.n_tested) == (3 + 9, 10_000, 10_000)
-    assert "where device is phone" in heterogeneity_sentence(found, alpha=0.05)
+    said = heterogeneity_sentence(found, alpha=0.05, kinds=measured(drawn(10)).kinds)
+    assert "where device is phone" in said
 
 
 def test_the_tested_half_alone_gives_the_estimate():
@@ -179,5 +180,5 @@ def test_the_tested_half_alone_gives_the_estimate():
 
 def test_with_too_few_units_nothing_is_searched():
     found = searched(drawn(6 * MIN_UNITS))
-    assert found.found.empty and "none was searched" in heterogeneity_sentence(found, alpha=0.05)
+    assert found.found.empty and "none was searched" in heterogeneity_sentence(found, alpha=0.05, kinds={})
     assert tuple(found.found.columns) == heterogeneity.HETEROGENEITY_COLUMNS

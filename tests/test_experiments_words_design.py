@@ -26,6 +26,8 @@ ROWS = pd.DataFrame(
     }
 )
 
+KINDS = {"bought": "proportion", "spend": "mean"}
+
 
 @pytest.fixture(autouse=True)
 def _closed():
@@ -35,17 +37,21 @@ def _closed():
 
 def test_power_is_told_for_the_variant_where_it_is_hardest():
     table = power_table(ROWS, minimum_effects={"bought": 0.03}, alpha=0.05, power=0.8, units_per_day=1000.0)
-    text = words.power_sentence(table, power=0.8)
+    text = words.power_sentence(table, power=0.8, kinds=KINDS)
     hardest = table.iloc[1]
-    assert f"{hardest['minimum_detectable_effect']:.3g} (12.6% of the control) on bought" in text
+    assert f"{100 * hardest['minimum_detectable_effect']:.3g} points (12.6% of the control) on bought" in text
     assert f"{hardest['n_control_needed'] + hardest['n_treatment_needed']:,.0f} units in control and newer" in text
     assert f"{hardest['days_needed']:,.0f} days" in text
+    assert "The planned effect of 3 points on bought" in text
     assert "2.8 on spend" in text
     assert "planned" not in words.power_sentence(
-        power_table(ROWS, minimum_effects={}, alpha=0.05, power=0.8, units_per_day=None), power=0.8
+        power_table(ROWS, minimum_effects={}, alpha=0.05, power=0.8, units_per_day=None), power=0.8, kinds=KINDS
     )
     curve = power_curve(ROWS, metric="bought", variant="new", alpha=0.05)
-    assert figures.plot_power(curve, power=0.8).get_ylim()[0] == 0
+    ax = figures.plot_power(curve, power=0.8, kinds=KINDS)
+    assert ax.get_ylim()[0] == 0
+    assert ax.get_xlabel().startswith("true effect on bought, points")
+    assert ax.lines[0].get_xdata().max() == pytest.approx(100 * curve["effect"].max())
 
 
 def test_a_look_is_told_with_its_reason():
@@ -80,11 +86,11 @@ def test_an_effect_that_cannot_be_followed_is_told():
 def test_what_is_believed_is_told_with_its_prior():
     arms = pd.DataFrame({"metric": "bought", "variant": ["old", "new"], "n": 500, "mean": [0.2, 0.3], "sd": 0.4})
     table = posteriors(arms, kinds={"bought": "proportion"}, control="old", level=0.95)
-    text = words.posteriors_sentence(table, level=0.95)
+    text = words.posteriors_sentence(table, level=0.95, kinds=KINDS)
     assert "new is best on bought with probability above 99.9 %" in text
     assert "bought: Beta(1, 1)" in text
     assert len(figures.plot_posteriors(table).axes) == 2
-    assert "No metric is a proportion or a mean" in words.posteriors_sentence(table.iloc[:0], level=0.95)
+    assert "needs a proportion or mean" in words.posteriors_sentence(table.iloc[:0], level=0.95, kinds={})
 
 
 def test_guardrails_are_told_by_verdict():

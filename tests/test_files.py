@@ -164,7 +164,7 @@ def test_a_bad_value_in_where_is_kept_for_quarantine(tmp_path):
     text = SHOP + "536369,13047.0,2010-12-03,three,1.25,France\n"
     found = transactions(tmp_path, text, where="Quantity > 2")
     assert found.revenue.tolist()[:2] == [Decimal("15.3"), Decimal("3.75")] and len(found) == 3
-    assert found.unconverted[2] == "revenue: Quantity 'three'; where: Quantity 'three'"
+    assert found.unconverted[2] == "revenue: Quantity 'three'\x1fwhere: Quantity 'three'"
 
 
 def test_a_cast_that_fails_for_one_row_does_not_stop_the_run(tmp_path):
@@ -175,7 +175,9 @@ def test_a_cast_that_fails_for_one_row_does_not_stop_the_run(tmp_path):
     }
     text = SHOP.replace("27.50", "n/a")
     found = transactions(tmp_path, text, columns=columns)
-    assert found.unconverted.dropna().to_dict() == {2: "revenue: cannot be computed; quantity: cannot be computed"}
+    assert found.unconverted.dropna().to_dict() == {
+        2: "revenue: cannot be computed\x1fquantity: cannot be computed"
+    }
     assert found["quantity"].isna().tolist() == [False, False, True, False]
 
 

@@ -16,7 +16,6 @@ import pytest
 from journeybook.report.outcomes import PageOutcome
 from journeybook.report.params import RunParameters
 from journeybook.report.rendering import notebook_html, render_report
-from journeybook.results import say_figure
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VOID = {"meta", "link", "img", "br", "hr", "input", "col", "wbr"}
@@ -93,13 +92,17 @@ def test_links_lead_somewhere(toy_run) -> None:
             assert not anchor or anchor in page(toy_run.out, target.name).ids, (path.name, address)
 
 
-def test_each_figure_of_the_index_is_in_a_results_file(toy_run) -> None:
-    rows = page(toy_run.out, "index.html").rows
-    metrics = toy_run.results("02_count")["metrics"]
-    assert metrics == {"n_rows": 3, "row_share": 0.123456, "no_figure": None}
-    for name, label in (("n_rows", "rows"), ("row_share", "row share"), ("no_figure", "no figure")):
-        assert [f"{label} {name}", say_figure(metrics[name])] in rows
-    assert "results/02_count.json" in page(toy_run.out, "index.html").addresses
+def test_the_first_page_says_what_to_do_and_what_not_to_conclude(toy_run) -> None:
+    text = (toy_run.out / "index.html").read_text(encoding="utf-8")
+    now, rest = text.split('id="do-not-conclude"')
+    assert "3 rows were counted." in now and "Count again." in now and "3 rows · " in now
+    assert "Half of them &lt;b&gt;may&lt;/b&gt; be wrong." in rest and "50.0% (25.0% to 75.0%)" in rest
+    assert [image["alt"] for image in page(toy_run.out, "index.html").images] == ["3 rows were counted."]
+    assert 'href="02_count.html#02-count"' in now
+    told = toy_run.results("02_count")["findings"]
+    assert [finding["worth"] for finding in told] == [1, 2]
+    summary = (toy_run.out / "summary.md").read_text(encoding="utf-8")
+    assert "## Do now\n\n* **3 rows were counted.** Count again. (counted; 02 Count)" in summary
 
 
 def test_each_check_says_what_it_compared(toy_run) -> None:

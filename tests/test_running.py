@@ -14,8 +14,10 @@ import pytest
 import toys
 
 from journeybook.errors import JourneybookError
-from journeybook.report import planning, running
+from journeybook.report import imports, kernel, planning, running
 from journeybook.report.kernel import Execution, execute
+from journeybook.report.kernels import Kernels
+from journeybook.report.pages import discover
 from journeybook.report.params import PageRun, read_parameters
 from journeybook.report.progress import Progress
 from journeybook.report.storing import locked
@@ -172,7 +174,7 @@ def test_what_needs_a_failed_page_is_not_run(again, monkeypatch: pytest.MonkeyPa
     def fails(notebook: Path, **options) -> Execution:
         return Execution(nbformat.read(notebook, as_version=4), 0.1, "ValueError", 2, "ValueError: no")
 
-    monkeypatch.setattr(running, "execute", fails)
+    monkeypatch.setattr(kernel, "execute", fails)
     outcome, _, out = again(only=("02_count", "04_last"))
     assert statuses(outcome)["02_count"] == "failed"
     assert outcome.pages[3].status == "not run"
@@ -180,15 +182,26 @@ def test_what_needs_a_failed_page_is_not_run(again, monkeypatch: pytest.MonkeyPa
     assert not (out / "tables" / "counts.parquet").exists()
 
 
+def executed(notebook: Path, *, trouble: str, timeout: int) -> Execution:
+    with Kernels() as kernels:
+        return execute(
+            notebook,
+            parameters={"trouble": trouble},
+            timeout=timeout,
+            on_cell=lambda cell, of: None,
+            kernels=kernels,
+        )
+
+
 def test_a_cell_has_a_time_limit(toy_pages) -> None:
     started = time.monotonic()
-    done = execute(toy_pages[3].path, parameters={"trouble": "slow"}, timeout=1, on_cell=lambda cell, of: None)
+    done = executed(toy_pages[3].path, trouble="slow", timeout=1)
     assert (done.error, done.cell) == ("a cell took longer than 1 s", 2)
     assert time.monotonic() - started < 50
 
 
 def test_a_process_that_dies_is_a_failure(toy_pages) -> None:
-    done = execute(toy_pages[3].path, parameters={"trouble": "dead"}, timeout=60, on_cell=lambda cell, of: None)
+    done = executed(toy_pages[3].path, trouble="dead", timeout=60)
     assert done.error == "the process of the page died, most often for want of memory"
 
 
@@ -260,15 +273,17 @@ def test_terminal_and_file_are_told_differently() -> None:
 
     terminal, plain = Terminal(), io.StringIO()
     for stream in (terminal, plain):
-        progress = Progress(stream=stream, quiet_seconds=10)
+        progress = Progress(stream=stream)
         now = time.monotonic()
         progress.at_work("01_copy", cell=1, of=3, started=now)
-        progress.at_work("01_copy", cell=2, of=3, started=now - 11)
-        progress.say("01_copy done")
+        progress.at_work("02_count", cell=2, of=3, started=now - 11)
+        progress.say("01_copy done", ends="01_copy")
+        progress.say("02_count done", ends="02_count")
         progress.close()
-    assert terminal.getvalue().endswith("\r01_copy done\n")
-    assert "cell  1 of 3" in terminal.getvalue()
-    assert [line.split("  ")[-1].strip() for line in plain.getvalue().splitlines()] == ["11 s", "01_copy done"]
+    assert "\r01_copy cell 1 of 3 0 s, 02_count cell 2 of 3 11 s\r" in terminal.getvalue().replace(" " * 30, "")
+    assert "\r01_copy done\n02_count cell 2 of 3 11 s\r" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r02_count done\n")
+    assert plain.getvalue() == "01_copy done\n02_count done\n"
 
 
 # --- the plan, without running ------------------------------------------------------------------------
@@ -328,9 +343,10 @@ def test_plan_knows_what_each_page_needs(journey) -> None:
     steps = planning.plan(journey, raw=["transactions", "customer_records", "contacts"])
     by_name = {s.name: s for s in steps}
     assert by_name["04_enrichment"].needs == ("02_cleaning",)
-    assert by_name["04_enrichment"].uses == ("02_cleaning", "03_identity")
+    assert by_name["04_enrichment"].uses == ("01_collection", "02_cleaning", "03_identity")
     assert by_name["07_channel"].needs == ("02_cleaning",)
-    assert by_name["07_channel"].uses == ("02_cleaning", "04_enrichment")
+    everybody = ("01_collection", "02_cleaning", "03_identity", "04_enrichment")
+    assert by_name["07_channel"].uses == everybody, "the door looks up whose rows they are"
     asked, needed = planning.chosen(steps, ["05_segmentation"])
     assert asked == {"05_segmentation"}
     assert needed == {"01_collection", "02_cleaning", "03_identity", "04_enrichment"}
@@ -356,6 +372,20 @@ def test_fingerprints_follow_what_a_page_is_made_from(journey, toy_pages, tmp_pa
     changed = {name for name in first if found[name] != first[name]}
     assert changed >= {"04_enrichment", "05_segmentation", "07_channel", "10_privacy"}
     assert not changed & {"01_collection", "02_cleaning", "03_identity", "08_clickstream", "11_experiments"}
+
+
+def test_a_page_is_made_by_the_modules_it_imports(journey) -> None:
+    edges: dict[Path, set[Path]] = {}
+    files = {
+        page.name: {p.relative_to(imports.PACKAGE).as_posix() for p in imports.reached(page.path, edges=edges)}
+        for page in discover()
+    }
+    assert "privacy/__init__.py" in files["10_privacy"]
+    assert {"__init__.py", "tables/door.py", "tables/consent.py", "results.py"} <= files["10_privacy"]
+    assert not any(name.startswith(("report/", "experiments/", "cli")) for name in files["10_privacy"])
+    whole = {p.relative_to(imports.PACKAGE).as_posix() for p in imports.PACKAGE.glob("*/*.py")}
+    apart = {name for name in whole if name.startswith(("report/", "datasets/"))}
+    assert whole - apart <= set().union(*files.values()), "every module is some page's"
 
 
 def test_a_changed_file_of_the_user_is_other_data(toy_pages, tmp_path: Path) -> None:

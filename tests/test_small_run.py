@@ -97,7 +97,7 @@ def test_what_is_not_private_says_so_wherever_it_goes(small_run) -> None:
     assert set(released.privacy) == {"NOT PRIVATE"}
     index = (small_run.out / "index.html").read_text(encoding="utf-8")
     card = index[index.index('id="10_privacy"') :]
-    assert "NOT PRIVATE" in card[: card.index("</h3>")]
+    assert "NOT PRIVATE" in card[: card.index("</li>")]
 
 
 def test_tables_are_for_their_owner_only(small_run) -> None:

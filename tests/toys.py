@@ -1,16 +1,20 @@
 """Small pages and a small data set, for trying the report without the real ones."""
 
 import json
+import sys
 from pathlib import Path
 
 import ibis
-import nbformat
 import pandas as pd
+import pytest
 
 from journeybook.datasets.storage import write_raw
+from journeybook.report import planning, running
+from journeybook.report.pages import discover
+from journeybook.report.params import read_parameters
 
 OPEN = (
-    "from journeybook.results import check_at_least, save_results\n"
+    "from journeybook.findings import Finding\nfrom journeybook.results import check_at_least, save_results\n"
     "from journeybook.tables import list_tables, open_run, raw, read, write\n"
     "run = open_run(tables, page=page)"
 )
@@ -30,6 +34,9 @@ def write_page(
     folder: Path, name: str, *, own: str, cells: list[str], reads: dict[str, str], writes: list[str]
 ) -> None:
     """Write a notebook `name` with its own parameters and its code cells."""
+    # A run that changes nothing does without it.
+    import nbformat
+
     new = nbformat.v4
     opening = f"# {name[:2]} {name[3:].capitalize()}\n\n**What does {name[3:]} do?** It is a toy."
     parameters = new.new_code_cell(own.strip() + GIVEN.format(name=name), metadata={"tags": ["parameters"]})
@@ -48,11 +55,19 @@ def write_page(
     (folder / f"{name}.ipynb").write_text(nbformat.writes(notebook), encoding="utf-8")
 
 
-def save(inputs: list[str], *, checks: str = "[]", metrics: str = "{}") -> str:
+FOUND = """[
+    Finding(text=f'{len(frame)} rows were counted.', action='Count again.', strength='counted', worth=2,
+            section='02 Count', value=len(frame), unit='rows'),
+    Finding(text='Half of them <b>may</b> be wrong.', action='Say nothing of them.', strength='cannot be told',
+            worth=1, section='02 Count', value=0.5, low=0.25, high=0.75, unit='share', figure=None),
+]"""
+
+
+def save(inputs: list[str], *, checks: str = "[]", metrics: str = "{}", findings: str = "[]") -> str:
     """The last cell of a toy page."""
     return (
         f"save_results(run, results, page=page, parameters={{}}, metrics={metrics}, tables={{}}, "
-        f"checks={checks}, inputs={inputs!r})"
+        f"checks={checks}, inputs={inputs!r}, findings={findings})"
     )
 
 
@@ -88,6 +103,7 @@ def write_pages(folder: Path) -> None:
                 ["accepted/transactions"],
                 metrics="{'n_rows': len(frame), 'row_share': 0.123456, 'no_figure': float('nan')}",
                 checks="[check_at_least('rows', len(frame), bound=least or 3, source='a <toy>')]",
+                findings=FOUND,
             ),
         ],
     )
@@ -135,3 +151,17 @@ def build_toy_dataset(folder, *, dataset, seed, scale, timezone, files=None, bas
 def code_digest(paths) -> str:
     """Stand for the digest of the code, so that editing a file while tests run changes nothing."""
     return "the code"
+
+
+def run_in_a_process_of_its_own(notebooks: str, out: str) -> None:
+    """Run the pages of a folder into another; `python tests/toys.py NOTEBOOKS OUT` does, and can be killed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "build_dataset", build_toy_dataset)
+        patch.setattr(planning, "code_digest", code_digest)
+        pages = discover(Path(notebooks))
+        parameters = read_parameters(pages=pages, settings=["seed=7"], defaults=Path(notebooks) / "none.yaml")
+        running.run_report(parameters, out=Path(out))
+
+
+if __name__ == "__main__":
+    run_in_a_process_of_its_own(*sys.argv[1:])

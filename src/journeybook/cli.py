@@ -91,6 +91,13 @@ def _compare(arguments: argparse.Namespace) -> int:
     from journeybook.report.comparing import accept, compare
     from journeybook.report.running import REPORTS
 
+    if arguments.reports:
+        from journeybook.report.moved import say_moved
+
+        if len(arguments.reports) != 2:
+            raise JourneybookError("compare needs two reports, OLD and NEW, or none for the accepted results.")
+        print(say_moved(*arguments.reports))
+        return 0
     results = (arguments.out or REPORTS) / "results"
     if arguments.accept:
         print(f"Accepted: {', '.join(path.stem for path in accept(results))}.")
@@ -128,7 +135,8 @@ def _score(arguments: argparse.Namespace) -> int:
 def _erase(arguments: argparse.Namespace) -> int:
     from journeybook.report.erasing import erase
 
-    for line in erase(arguments.customer, out=arguments.out):
+    asked = _parameters(arguments) if arguments.params or arguments.set else None
+    for line in erase(arguments.customer, out=arguments.out, parameters=asked):
         print(line)
     return 0
 
@@ -189,8 +197,12 @@ def _parser() -> argparse.ArgumentParser:
     params.set_defaults(do=_params)
 
     compare = commands.add_parser(
-        "compare", parents=[debug], allow_abbrev=False, help="the last run's results against the accepted ones"
+        "compare",
+        parents=[debug],
+        allow_abbrev=False,
+        help="what moved between two reports, or since the last accepted",
     )
+    compare.add_argument("reports", nargs="*", type=Path, metavar="OLD NEW", help="folders of two reports")
     compare.add_argument("--out", type=Path, metavar="DIR", help="folder of the report; default reports")
     compare.add_argument("--accept", action="store_true", help="make them the accepted ones")
     compare.set_defaults(do=_compare)
@@ -204,7 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     score.set_defaults(do=_score)
 
     erase = commands.add_parser(
-        "erase", parents=[debug], allow_abbrev=False, help="remove a person from a run's tables and models"
+        "erase", parents=[asked, debug], allow_abbrev=False, help="remove a person from a run's tables and models"
     )
     erase.add_argument("--customer", required=True, metavar="ID", help="an id of the person, in any table")
     erase.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")

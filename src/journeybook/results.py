@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from journeybook.errors import JourneybookError
+from journeybook.findings import Finding, ordered
 from journeybook.tables import SCHEMAS, Run, fingerprint, provenance, root
 
 # A report shows no figure that fewer people share.
@@ -156,6 +157,7 @@ def save_results(
     tables: Mapping[str, pd.DataFrame],
     checks: Sequence[Check],
     inputs: Sequence[str],
+    findings: Sequence[Finding] = (),
     warning: str | None = None,
 ) -> None:
     """Write `<results>/<page>.json`, whole or not at all.
@@ -169,6 +171,7 @@ def save_results(
         tables: Result tables by name.
         checks: The page's checks.
         inputs: Names of the tables that were read.
+        findings: What the page found; the five worth most are kept.
         warning: A few words that go wherever these results are shown, such as NOT PRIVATE.
 
     Raises:
@@ -185,6 +188,7 @@ def save_results(
         "parameters": _plain(dict(parameters)),
         "metrics": _plain(dict(metrics)),
         "tables": {name: _plain(frame.to_dict("records")) for name, frame in tables.items()},
+        "findings": [_plain(vars(f)) for f in ordered(findings)],
         "checks": [_plain(vars(c)) for c in checks],
         "inputs": {name: fingerprint(run, name) for name in inputs},
     }

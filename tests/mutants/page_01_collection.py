@@ -15,8 +15,8 @@ def on_some(change: Callable) -> Callable:
     """A change of two tables after they were marked."""
 
     def planted(sound: Callable) -> Callable:
-        def wrong(name: str, table: Any, **days: Any) -> Any:
-            marked = sound(name, table, **days)
+        def wrong(name: str, table: Any, rules: Any) -> Any:
+            marked = sound(name, table, rules)
             return change(marked) if name in _SOME else marked
 
         return wrong
@@ -83,17 +83,54 @@ def some_twice(table: Any) -> Any:
     return table.union(table.filter(table.row % 10 == 0))
 
 
-def planted(name: str, error: str, target: str, wrong: Callable) -> Mutant:
-    return Mutant(name, error, f"journeybook.collection{target}", wrong)
+def first_rule(sound: Callable) -> Callable:
+    def wrong(*asked: Any) -> Any:
+        said = sound(*asked)
+        nth = ibis.row_number().over(group_by=said.row, order_by=said.column)
+        return said.mutate(nth=nth).filter(ibis._.nth == 0).drop("nth")
+
+    return wrong
+
+
+def half_a_row(sound: Callable) -> Callable:
+    return lambda table, *, without: sound(table, without=[*without, *table.columns[: len(table.columns) // 2]])
+
+
+def not_left_out(sound: Callable) -> Callable:
+    return lambda *args, **asked: sound(*args, **asked).assign(n_left_out=0)
+
+
+def no_dates_far(_sound: Callable) -> Callable:
+    return lambda tables, **days: {}
+
+
+def any_name(_sound: Callable) -> Callable:
+    return lambda schema, table: []
+
+
+def none_late(_sound: Callable) -> Callable:
+    return lambda table: table.limit(0)
+
+
+def planted(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
+    return Mutant(name, error, f"journeybook.collection{target}", wrong, **more)
 
 
 MUTANTS = [
     planted("rows_lost", "marking loses one row in ten", ".rows:_mark", on_some(some_lost)),
     planted("rows_doubled", "a join doubles one row in ten", ".rows:_mark", on_some(some_twice)),
+    planted("first_rule", "only the first broken rule is said", ".rows:_violations", first_rule, data=("files",)),
+    planted("rows_half", "quarantine keeps half of the raw row", ".rows:whole_row", half_a_row, data=("files",)),
+    planted("left_out_lost", "rows that where left out are lost", ":row_places", not_left_out, data=("files",)),
     planted("text_cut", "e-mail addresses are cut to eight letters", ".rows:_accepted", cut_text),
     planted("money_rounded", "amounts are rounded to whole units", ".rows:_accepted", shifted_money),
     planted("first_decision", "the first decision counts, not the latest", ".consents:standing", first_decision),
     planted("no_end", "grants never end", ":consent_history", no_end),
     planted("late_refusal", "a refusal counts a year after it was made", ":consent_history", late_refusal),
+    planted("any_name", "events of no name, from a broken release, are accepted", ".rows:impossible", any_name),
+    planted(
+        "no_dates_far", "rows of 1970 and 2038 are accepted", ".rows:near_dates", no_dates_far, data=("demo",)
+    ),
+    planted("none_late", "late deliveries go unnoticed", ".validity:late_rows", none_late, data=("demo",)),
     planted("refusals_as_grants", "some refusals are read as grants", ":consent_history", refusals_as_grants),
 ]

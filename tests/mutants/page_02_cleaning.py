@@ -80,6 +80,14 @@ def peeking(sound: Callable) -> Callable:
     return wrong
 
 
+def touched_by_rule(sound: Callable) -> Callable:
+    def wrong(tables: Any, *cleaned: Any) -> Any:
+        n = [int(one.changes.rows_changed.sum()) for one in cleaned[0].values()]
+        return sound(tables, *cleaned).assign(rows_touched=n)
+
+    return wrong
+
+
 def known_is_missing(sound: Callable) -> Callable:
     def wrong(tables: Any) -> Any:
         report = sound(tables)
@@ -88,10 +96,35 @@ def known_is_missing(sound: Callable) -> Callable:
     return wrong
 
 
-def planted(name: str, error: str, target: str, wrong: Callable) -> Mutant:
-    return Mutant(name, error, f"journeybook.cleaning{target}", wrong)
+def seen_cells(sound: Callable) -> Callable:
+    def wrong(truth: Any, filled: Any, hidden: Any, **asked: Any) -> Any:
+        return sound(truth, filled, ~hidden, **asked)
+
+    return wrong
 
 
+def no_rule(_sound: Callable) -> Callable:
+    return lambda *args: []
+
+
+def half_exchanged(sound: Callable) -> Callable:
+    return lambda records: sound(records)[::2]
+
+
+def same_session(_sound: Callable) -> Callable:
+    """A row of a session, or contact, that was seen before is taken for a copy."""
+
+    def wrong(table: Any, once: Any) -> Any:
+        return ibis.row_number().over(group_by=table[once[0]], order_by=table.row) > 0
+
+    return wrong
+
+
+def planted(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
+    return Mutant(name, error, f"journeybook.cleaning{target}", wrong, **more)
+
+
+MISTAKES = ".mistakes:"
 WHOLE = ":clean_tables"
 MUTANTS = [
     planted("no_mail", "every e-mail is emptied", ".records:_tidy_fields", fields(no_mail)),
@@ -103,5 +136,17 @@ MUTANTS = [
     planted("some_lost", "one product in fifty is lost", WHOLE, rows_of("products", some_lost)),
     planted("brands_mixed", "brands slip by one product", WHOLE, rows_of("products", brands_mixed)),
     planted("shrunk", "filled cells are drawn to their mean", ".imputation:_fill", peeking),
+    planted("sentinels_kept", "births of 1900-01-01 are kept", f"{MISTAKES}_sentinels_of_records", no_rule),
+    planted("same_session", "all but the first step of a visit are copies", f"{MISTAKES}_is_copy", same_session),
+    planted(
+        "half_exchanged",
+        "an e-mail goes back, the phone does not",
+        f"{MISTAKES}_exchanged",
+        half_exchanged,
+        data=("demo",),
+    ),
     planted("known_is_missing", "known cells count as missing", ":missing_report", known_is_missing),
+    planted("holes_all", "structural empties count as missing", ".missing:EMPTIES", lambda _sound: ()),
+    planted("seen_cells", "the trial scores cells that were seen", ".imputation:_score", seen_cells),
+    planted("touched_by_rule", "rows touched twice count twice", ".stage:_counts", touched_by_rule),
 ]

@@ -1,5 +1,6 @@
 """Errors planted in page 04, features as of a date."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import ibis
@@ -72,6 +73,14 @@ def _rounded(make):
     return lambda sums: make(sums.mutate(revenue=sums.revenue.round(0)))
 
 
+def _from_the_end(make):
+    def wrong(*given):
+        examples = make(*given)
+        return replace(examples, as_of=examples.later)
+
+    return wrong
+
+
 MUTANTS = [
     Mutant("last_release", "Every snapshot gets the last third-party release.", f"{PACKAGE}:join_third_party",
            _last_release),
@@ -82,6 +91,10 @@ MUTANTS = [
     Mutant("shares", "Shares of two departments are halved and swapped.", f"{PACKAGE}:feature_snapshots", _shares),
     Mutant("tomorrow", "Features hold one day too much.", f"{PACKAGE}:feature_snapshots", _tomorrow),
     Mutant("lines", "Lines are counted as baskets.", f"{PACKAGE}.snapshots:_baskets", _lines),
+    Mutant("leak_tomorrow", "Features of a question hold the day of the question itself.",
+           f"{PACKAGE}.leak:feature_snapshots", _tomorrow),
+    Mutant("leak_from_the_end", "The features of a question are those of the end.", f"{PACKAGE}.leak:_examples",
+           _from_the_end),
     Mutant("window", "The window of 28 days holds 91.", f"{PACKAGE}.snapshots:_features", _window),
     Mutant("recency", "Recency counts from the first basket.", f"{PACKAGE}.snapshots:_features", _recency),
     Mutant("rounded", "Revenue is rounded to whole units.", f"{PACKAGE}.snapshots:_features", _rounded),

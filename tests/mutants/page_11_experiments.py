@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from mutants.planted import Mutant
 
@@ -80,7 +81,28 @@ def _uncorrelated(sound: Callable) -> Callable:
     return wrong
 
 
+def _one_look(sound: Callable) -> Callable:
+    def wrong(effect: Any, standard_error: Any, *, n: Any, alpha: float, planned_n: float) -> Any:
+        found, half = (
+            sound(effect, standard_error, n=n, alpha=alpha, planned_n=planned_n),
+            1.959964 * standard_error,
+        )
+        p_value = 2 * stats.norm.sf(np.abs(effect / standard_error))
+        return replace(found, low=effect - half, high=effect + half, p_value=p_value)
+
+    return wrong
+
+
+def _quantile_swapped(sound: Callable) -> Callable:
+    return lambda control, treatment, **given: sound(treatment, control, **given)
+
+
 RATIO = {"metrics": {"per_order": {"kind": "ratio", "numerator": "spend", "denominator": "orders"}}}
+QUANTILE = {"metrics": {"high_spend": {"kind": "quantile", "column": "spend", "level": 0.97}}}
+UNDER_WAY = {
+    "metrics": {"spend": "mean"},
+    "plan": {"primary": "spend", "minimum_effect": 1, "alpha": 0.05, "power": 0.8, "planned_units": 10**6},
+}
 MUTANTS = [
     Mutant("arms_swapped", "the control is taken for the treatment", f"{COMPARISONS}:arms_of", _arms_swapped),
     Mutant("cuped_sign", "CUPED adds what it should take off", f"{COMPARISONS}:contrast", _cuped_sign),
@@ -95,5 +117,9 @@ MUTANTS = [
            _uncorrelated, parameters=RATIO),
     Mutant("ratio_with_itself", "counts are compared with themselves", f"{EXPERIMENTS}.health:sample_ratio",
            _with_itself),
+    Mutant("one_look_at_every", "a bound for one look is used at each", f"{COMPARISONS}:always_valid", _one_look,
+           parameters=UNDER_WAY),
+    Mutant("quantile_arms_swapped", "a quantile's arms are swapped", f"{COMPARISONS}:quantile_effect",
+           _quantile_swapped, parameters=QUANTILE),
     Mutant("filled_with_zero", "some outcomes are filled with 0", f"{COMPARISONS}:numbers", _filled),
 ]  # fmt: skip

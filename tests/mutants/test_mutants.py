@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import ibis
+import pandas as pd
 import pytest
 import yaml
 
@@ -46,12 +47,22 @@ def _build(folder: Path) -> None:
         for path in sorted((tables / "raw").glob("*.parquet")):
             columns = [c for c in ibis.read_parquet(path).columns if c != "row"]
             files[path.stem] = {"path": str(path), "columns": {c: c for c in columns}}
+        files["contacts"] |= _with_faults(tables / "raw" / "contacts.parquet", folder / "contacts.csv")
         failed = {}
         for name in PAGES:
             values = OF_PAGE[name].PARAMETERS if name in OF_PAGE else {}
             checks = run_page(name, tables=tables, results=folder / data / "results", parameters=values)
             failed[name] = noticed_by(checks)
         (folder / data / "failed.json").write_text(json.dumps(failed), encoding="utf-8")
+
+
+def _with_faults(contacts: Path, path: Path) -> dict:
+    """The contacts as a CSV file with what files have: a row of two faults, one left out, a line too long."""
+    frame = pd.read_parquet(contacts).drop(columns="row")
+    two_faults = frame.iloc[[0]].assign(responded="maybe", propensity=1.5)
+    rows = pd.concat([frame, two_faults, frame.iloc[[0]].assign(channel="test")])
+    path.write_text(rows.to_csv(index=False) + "a," * 30 + "line too long\n", encoding="utf-8")
+    return {"path": str(path), "where": "channel <> 'test'"}
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +105,7 @@ def test_the_error_is_noticed(name: str, data: str, mutant: Mutant, runs: Path, 
 def test_six_errors_a_page_four_without_truth(name: str) -> None:
     mutants = OF_PAGE[name].MUTANTS
     assert len(mutants) >= 6
-    assert all("demo" in m.data for m in mutants)
+    assert sum("demo" in m.data for m in mutants) >= 6
     assert sum("files" in m.data for m in mutants) >= 4 / 6 * len(mutants)
     assert len({m.name for m in mutants}) == len(mutants)
 

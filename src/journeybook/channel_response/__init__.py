@@ -21,6 +21,7 @@ scores              the probability of a response per person and permitted chann
 model_card          what the saved model is for, and how good it is
 storage             the saved model and its training contract; scoring applies it to new rows
 witnesses           the planted truth, labels that mean nothing, SMOTE in the wrong place
+findings            what a page found, for whoever decides
 sentences           what the page says of all this; also sentences_reading and sentences_deciding
 """
 
@@ -36,6 +37,7 @@ from journeybook.channel_response.explanation import (
     permutation_importance,
 )
 from journeybook.channel_response.fairness import Fairness, fairness
+from journeybook.channel_response.findings import find
 from journeybook.channel_response.groups import person_groups, person_types
 from journeybook.channel_response.leaks import LeakGate, always_or_never, leak_gate, single_column_auc
 from journeybook.channel_response.model_card import model_card
@@ -66,7 +68,6 @@ from journeybook.channel_response.sentences import (
     describe_search,
     describe_split,
     headline_figures,
-    summary,
 )
 from journeybook.channel_response.sentences_deciding import (
     deciding_figures,
@@ -155,6 +156,7 @@ __all__ = [
     "describe_windows_truth",
     "explain_trees",
     "fairness",
+    "find",
     "fit_together",
     "granted_channels",
     "groups_off",
@@ -185,7 +187,6 @@ __all__ = [
     "single_column_auc",
     "smote_before_split",
     "split_contacts",
-    "summary",
     "training_contract",
     "true_uplift",
     "true_values",

@@ -141,6 +141,19 @@ def permitted_channels(run: Run, contacts: ContactFrame) -> dict[str, np.ndarray
     }
 
 
+def sent_unpermitted(contacts: ContactFrame, permitted: Mapping[str, np.ndarray]) -> dict[str, tuple[int, int]]:
+    """Return how many messages went out and how many unpermitted, by channel that the ledger has a purpose for.
+
+    Args:
+        contacts: As made by `contact_frame`.
+        permitted: As `permitted_channels` returns it.
+    """
+    channel = contacts.rows["channel"].to_numpy()
+    asked = {name: may for name, may in permitted.items() if f"marketing_{name}" in PURPOSES}
+    sent = {name: channel == name for name in asked}
+    return {name: (int(sent[name].sum()), int((sent[name] & ~may).sum())) for name, may in asked.items()}
+
+
 def fatigue_loss(model: ResponseModel, contacts: ContactFrame, split: Split) -> float:
     """Return how many later responses each message costs a policy that sends at every decision.
 

@@ -29,6 +29,7 @@ NOTHING = "nothing"
 EVERYONE = "everyone "
 ANSWERED = "last channel answered"
 LIKELIEST = "as many, to the likeliest"
+TODAY = "what was sent"
 
 _SHARES = np.linspace(0, 1, 21)
 
@@ -214,6 +215,40 @@ def true_values(deciding: Deciding, contacts: ContactFrame, split: Split, truth:
     said = deciding.policy[deciding.policy["estimator"] == "dr"].reset_index(drop=True)
     error = (said["profit_per_1000_high"] - said["profit_per_1000_low"]) / 2 / norm.ppf(0.975)
     return table.assign(errors_off=((said["profit_per_1000"] - table["profit_per_1000_true"]) / error).fillna(0.0))
+
+
+def advantage(
+    deciding: Deciding, policy: str, other: str, *, true: np.ndarray | None
+) -> tuple[float, float, float | None]:
+    """Return what a policy earns beyond another per 1,000 contacts, at the first set of costs.
+
+    Both are doubly robust estimates of the same contacts, charged alike for a message; of `TODAY` what the
+    contacts brought is counted.
+
+    Args:
+        deciding: As made by `decide`, with something decided.
+        policy: One of its policies.
+        other: Another, or `TODAY`.
+        true: Probability of a response under each choice, shape (test, k); None where it is not known.
+
+    Returns:
+        The estimate, its standard error, clustered by person, and what was planted, None where that is not known.
+    """
+    test, listed = deciding.test, deciding.costs.iloc[0]
+    assert test is not None
+    charged = np.array([*(listed[name] + listed["fatigue"] for name in test.actions[:-1]), 0.0])
+    scores, planted = [], []
+    for name in (policy, other):
+        chosen = test.taken if name == TODAY else deciding.choices[listed["prices"], name]
+        found = off_policy_value(test, chosen)
+        answers = test.responded if name == TODAY else found.rate[2] + found.influence[2]
+        scores.append(deciding.value_per_response * answers - charged[chosen])
+        if true is not None:
+            likely = true[np.arange(len(true)), chosen]
+            planted.append(float((deciding.value_per_response * likely - charged[chosen]).mean()))
+    more = scores[0] - scores[1]
+    error = clustered_error(more - more.mean(), test.person)
+    return PER * float(more.mean()), PER * error, PER * (planted[0] - planted[1]) if planted else None
 
 
 def _undecided(why_not: str, *, test: Decisions | None = None) -> Deciding:

@@ -4,13 +4,11 @@ import pandas as pd
 
 from journeybook.channel_response.channels import ChannelModels
 from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
-from journeybook.channel_response.fairness import Fairness
 from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.models import BASES
 from journeybook.channel_response.search import Search
 from journeybook.channel_response.splits import Split
-from journeybook.channel_response.study import MethodComparison, resampling_verdict
-from journeybook.channel_response.uplift import Uplift
+from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.witnesses import Ceiling, OversamplingPitfall
 
 METHOD_NAMES = {
@@ -259,60 +257,6 @@ def describe_pitfall(pitfall: OversamplingPitfall) -> str:
         f"AUC of {noise[0]}; inside the folds it is {noise[1]}. On the true responses the two are {own[0]} and "
         f"{own[1]}. **What to do.** Resample inside the pipeline, or not at all. An AUC that jumps when balancing "
         "is switched on is a sign of this mistake."
-    )
-
-
-def summary(
-    split: Split,
-    comparison: MethodComparison,
-    pitfall: OversamplingPitfall,
-    moved: Uplift,
-    fair: Fairness | None,
-    *,
-    data_is: str,
-) -> str:
-    """The page in short: first the groups that are not found alike, where that is more than chance."""
-    row = comparison.row(calibrated=True)
-    verdict = resampling_verdict(comparison).split("**")[1].rstrip(".")
-    moves = comparison.corrections[comparison.corrections["resampling"] != "none"]
-    which = {"time": "later contacts", "person": "contacts of other people", "draw": "contacts drawn at random"}
-    noise = pitfall.roc_auc("noise", "before the split")
-    if moved.why_not:
-        effect = f"Response is not effect, and what a message adds cannot be told here. {moved.why_not}"
-    else:
-        whole = moved.curve[moved.curve["contacted_share"] == 1].iloc[0]
-        first = moved.rankings.set_index("ranking").loc["response"]
-        effect = (
-            "Response is not effect: a message to everyone who may be sent one adds "
-            f"{whole['added_per_1000']:.0f} [{whole['added_per_1000_low']:.0f}, "
-            f"{whole['added_per_1000_high']:.0f}] responses per 1,000, and "
-            f"{first['anyway_per_1000'] / first['responses_per_1000']:.0%} of the responses among the likeliest "
-            "would have come unasked."
-        )
-    stage = "once calibrated" if comparison.chosen.is_calibrated else "as fitted"
-    return (
-        f"**In short** (data: {data_is})\n\n{_unfair(fair)}"
-        f"* {METHOD_NAMES[comparison.chosen.method]} ranks {which[split.how]} "
-        f"with ROC AUC {_with_interval(row, 'roc_auc')}; {stage} its expected calibration error is "
-        f"{row['ece']:.3f}.\n* {verdict}: before calibration the error is up to "
-        f"{moves['ece_as_fitted'].max():.3f} with it. SMOTE before the split would have reported an AUC of "
-        f"{noise:.3f} on shuffled responses.\n* {effect}"
-    )
-
-
-def _unfair(fair: Fairness | None) -> str:
-    """A bullet on responders found by group, where the groups differ beyond chance; else nothing."""
-    if fair is None or fair.groups.empty:
-        return ""
-    gap = fair.spread.set_index(["rule", "measure"]).loc[("one threshold", "true_positive_rate")]
-    if not gap["p_value"] < 0.05:
-        return ""
-    groups = fair.groups[fair.groups["rule"] == "one threshold"].set_index("group")["true_positive_rate"]
-    most, least = gap["largest"], gap["smallest"]
-    return (
-        f"* **Groups are not found alike.** Of the responders of {most} the model finds {groups[most]:.0%}, of "
-        f"those of {least} {groups[least]:.0%} (p = {gap['p_value']:.2g}). Decide whether that is acceptable "
-        "before using the scores.\n"
     )
 
 

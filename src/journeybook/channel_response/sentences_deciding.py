@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from journeybook.channel_response.contacts import ContactFrame
+from journeybook.channel_response.decisions import sent_unpermitted
 from journeybook.channel_response.off_policy import ESTIMATORS, LEAST_EFFECTIVE
 from journeybook.channel_response.policy import EVERYONE, LIKELIEST, MODEL, NOTHING, PER, Deciding
 from journeybook.channel_response.uplift import Uplift
-from journeybook.tables import PURPOSES
 
 
 def describe_unpermitted(contacts: ContactFrame, permitted: Mapping[str, np.ndarray] | None) -> str:
@@ -21,13 +21,11 @@ def describe_unpermitted(contacts: ContactFrame, permitted: Mapping[str, np.ndar
     """
     if permitted is None:
         return ""
-    channel = contacts.rows["channel"].to_numpy()
-    asked = {name: may for name, may in permitted.items() if f"marketing_{name}" in PURPOSES}
-    if not asked:
+    counts = sent_unpermitted(contacts, permitted)
+    if not counts:
         return "The ledger has no purpose for these channels, so that permission to send cannot be looked up."
-    against = {name: int((~may & (channel == name)).sum()) for name, may in asked.items()}
-    n_sent, n_against = int(np.isin(channel, list(asked)).sum()), sum(against.values())
-    listed = ", ".join(f"{name} {n:,}" for name, n in against.items() if n)
+    n_sent, n_against = (sum(n) for n in zip(*counts.values(), strict=True))
+    listed = ", ".join(f"{name} {n:,}" for name, (_, n) in counts.items() if n)
     return (
         f"**{n_against:,} of {n_sent:,} messages were sent without permission** at that moment"
         f"{f' ({listed})' if listed else ''}, by the ledger, for people who permit personalisation."

@@ -7,7 +7,6 @@ import pandas as pd
 from scipy.special import betaln, expit, logit
 
 from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
-from journeybook.channel_response.groups import EVERYONE
 from journeybook.channel_response.splits import Split
 
 FEWEST_CONTACTS = 30
@@ -50,8 +49,8 @@ class ResponseWindows:
     """Response rates by hour and weekday, and the peak windows.
 
     Attributes:
-        cells: One row a rate: `person_type`, `contacted` (False for decisions not to contact, of all types
-            together), `weekday` (a name, or "any"), `hour` (0 to 23, local time; missing where over all hours),
+        cells: One row a rate: `person_type`, `contacted` (False for decisions not to contact people of
+            the type), `weekday` (a name, or "any"), `hour` (0 to 23, local time; missing where over all hours),
             `n_rows`, `observed_rate`, `response_rate`, its posterior mean, with `_low` and `_high`, and `lift`,
             the rate over the mean of all of its kind (hours, weekdays, hours of weekdays).
         peaks: One row a type and `kind` of window ("hours" in a row, or "weekday"): `person_type`, `window` (its
@@ -137,15 +136,18 @@ def response_windows(
     if contacts.has_times:
         rows = _timed(contacts, split, types)
         contacted = rows["channel"] != NO_CONTACT
-        for name in sorted(rows.loc[contacted, "person_type"].unique()):
+        names = sorted(rows.loc[contacted, "person_type"].unique())
+        for name in names:
             part = rows[contacted & (rows["person_type"] == name)]
             found = _of_type(part, window_hours=window_hours, level=level, n_draws=n_draws, rng=rng)
             if not found[0]:
                 left_out.append(name)
             cells += [frame.assign(person_type=name, contacted=True) for frame in found[0]]
             peaks += [frame.assign(person_type=name) for frame in found[1]]
-        unasked, _ = _of_type(rows[~contacted], window_hours=window_hours, level=level, n_draws=n_draws, rng=rng)
-        cells += [frame.assign(person_type=EVERYONE, contacted=False) for frame in unasked]
+        for name in names:
+            part = rows[~contacted & (rows["person_type"] == name)]
+            unasked, _ = _of_type(part, window_hours=window_hours, level=level, n_draws=n_draws, rng=rng)
+            cells += [frame.assign(person_type=name, contacted=False) for frame in unasked]
     return ResponseWindows(
         cells=_typed(cells, _CELLS),
         peaks=_typed(peaks, _PEAKS),

@@ -6,39 +6,58 @@ from dataclasses import dataclass
 import ibis
 import numpy as np
 import pandas as pd
-from sklearn.impute import KNNImputer
+from scipy import stats
 from sklearn.linear_model import LinearRegression
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
 
-from journeybook.cleaning.missing import customer_figures
-from journeybook.tables import in_sample, sample_share
+from journeybook.tables import SCHEMAS, in_sample, sample_share
 
 METHODS = ("mean", "median", "random_cell", "nearest_5", "regression", "donor")
+WORD_METHODS = ("mode", "random_cell", "nearest_mode")
 MECHANISMS = ("at_random", "low_values")
 
-# Numbers of units of an experiment, contacts and the like in which the trial may be made, in this order.
-_UNIT_TABLES = ("contacts", "coupon_contacts", "experiment", "factorial")
+# What the trial may hide, where it has holes: table, column (None: every further one), and the page that uses it.
+USED_BY = (
+    ("third_party", None, "04_enrichment"),
+    ("customer_records", "birth_date", "03_identity"),
+    ("contacts", None, "07_channel_response"),
+    ("coupon_contacts", None, "07_channel_response"),
+    ("products", "package_size", "none yet"),
+)
+
+# Known only after sending: no help for filling in what was known before.
+_LATER = ("responded", "opened", "clicked", "value", "propensity")
+# A text such as `16 OZ`.
+_MEASURE = r"^\s*(\d+\.?\d*|\.\d+)\s*([A-Za-z]+)\s*$"
+_MOST_WORDS = 50
+_MOST_DISTINCT = 0.2
 _NEIGHBOURS = 5
 _FEWEST_ROWS = 50
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Complete numbers in which cells can be hidden.
+    """Known cells of one column, which can be hidden.
 
     Attributes:
-        frame: One row a customer or unit, numeric, without a missing value.
+        frame: One row a known cell, numeric, without a missing value. A text of a number and a unit is the log of
+            the number, of the commonest unit; dates are years; words are codes, the rarest 0.
         column: Column whose cells are hidden; the others help to fill them in.
-        source: What the rows are, in a few words.
-        n_all: Rows there were before some were drawn.
-        table: Table the numbers are from; None where this data set has too few, and they are simulated.
+        name: The column in words, with its table.
+        table: Table the cells are from; None where they are simulated.
+        used_by: Page that uses the column.
+        n_missing: Cells of the column that are missing.
+        words: The column holds words.
     """
 
     frame: pd.DataFrame
     column: str
-    source: str
-    n_all: int
-    table: str | None
+    name: str = "simulated pairs"
+    table: str | None = None
+    used_by: str = "none"
+    n_missing: int = 0
+    words: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,20 +65,19 @@ class ImputationTrial:
     """What each method made of cells that were hidden on purpose.
 
     Attributes:
-        methods: One row a mechanism and method: `mechanism`, `method`, `rmse` (in standard deviations of the
-            column), `variance_ratio` (variance of the imputed cells over that of the hidden ones), `mean_shift`
-            (mean of the filled column less the true mean, in standard deviations), each a mean over repeats.
-        imputed: Cells of the first repeat: `mechanism`, `method`, `hidden`, `imputed`.
-        column: Column whose cells were hidden.
-        n_rows: Rows of the frame.
+        scores: One row a column, mechanism, method and repeat: `column`, `mechanism`, `method`, `repeat`, `error`
+            (root mean square, in standard deviations of the column; of words the share that is wrong),
+            `variance_ratio` (variance of imputed cells over that of the hidden ones), and `mean_shift` (mean of
+            the filled column less the true mean, in standard deviations). Of words the last two are NaN.
+        methods: The same as means over repeats, with the least and greatest error, `error_low` and `error_high`.
+        columns: One row a column: `column`, `used_by`, `n_known` (cells in the trial), `n_missing`.
         hidden_share: Share of cells hidden.
         repeats: Times the trial was made.
     """
 
+    scores: pd.DataFrame
     methods: pd.DataFrame
-    imputed: pd.DataFrame
-    column: str
-    n_rows: int
+    columns: pd.DataFrame
     hidden_share: float
     repeats: int
 
@@ -67,7 +85,8 @@ class ImputationTrial:
 def impute(frame: pd.DataFrame, *, column: str, method: str, rng: np.random.Generator) -> pd.Series:
     """Return a column with its missing cells filled in; known cells stay as they are.
 
-    `mean`, `median`; `random_cell` draws a known cell; `nearest_5` is the mean of the five nearest rows;
+    `mean`, `median`, `mode`; `random_cell` draws a known cell; `nearest_5` is the mean of the five nearest rows,
+    `nearest_mode` their commonest value;
     `regression` the value expected from the other columns; `donor` draws one of the five known cells whose
     expected values are nearest (predictive mean matching, Little 1988), so that every filled cell is a value
     that occurs.
@@ -75,14 +94,16 @@ def impute(frame: pd.DataFrame, *, column: str, method: str, rng: np.random.Gene
     Args:
         frame: Numeric columns; all but `column` without a missing value.
         column: Column to fill in, with at least ten known cells.
-        method: One of `METHODS`.
+        method: One of `METHODS` or `WORD_METHODS`.
         rng: Chance of `random_cell` and `donor`.
 
     Raises:
         ValueError: The method is unknown, or the frame is not as described.
     """
-    if method not in METHODS:
-        raise ValueError(f"method is {method!r}: it must be one of {', '.join(METHODS)}.")
+    if method not in METHODS + WORD_METHODS:
+        raise ValueError(
+            f"method is {method!r}: it must be one of {', '.join(dict.fromkeys(METHODS + WORD_METHODS))}."
+        )
     others = frame.drop(columns=column).to_numpy(dtype=float)
     values = frame[column].to_numpy(dtype=float, copy=True)
     known = ~np.isnan(values)
@@ -97,13 +118,12 @@ def impute(frame: pd.DataFrame, *, column: str, method: str, rng: np.random.Gene
 
 
 def impute_trial(
-    cells: pd.DataFrame,
+    cells: Sequence[Cells],
     *,
-    column: str,
     hidden_share: float,
     repeats: int,
     rng: np.random.Generator,
-    methods: Sequence[str] = METHODS,
+    methods: Sequence[str] | None = None,
 ) -> ImputationTrial:
     """Hide known cells, fill them in by each method, and compare with what was hidden.
 
@@ -112,12 +132,11 @@ def impute_trial(
     never fill in a form.
 
     Args:
-        cells: Numeric columns without a missing value; at least 50 rows and two columns.
-        column: Column whose cells are hidden.
+        cells: Columns; each at least 50 rows and two columns, without a missing value.
         hidden_share: Share of the cells to hide, above 0 and at most 0.8.
         repeats: Times to hide and fill in, at least 1.
         rng: Chance of hiding and of filling in.
-        methods: Some of `METHODS`.
+        methods: Some of `METHODS` or `WORD_METHODS`; None takes all that fit.
 
     Raises:
         ValueError: The cells are too few, not complete or all equal, or a parameter is out of its range.
@@ -126,27 +145,57 @@ def impute_trial(
         raise ValueError(f"hidden_share is {hidden_share}: it must be above 0 and at most 0.8.")
     if repeats < 1:
         raise ValueError(f"repeats is {repeats}: it must be at least 1.")
-    if len(cells) < _FEWEST_ROWS or cells.shape[1] < 2 or not np.isfinite(cells.to_numpy(dtype=float)).all():
-        raise ValueError(
-            f"the trial has {len(cells)} rows and {cells.shape[1]} columns: it needs {_FEWEST_ROWS} rows, two "
-            "columns and no missing value."
-        )
-    truth = cells[column].to_numpy(dtype=float)
-    if np.ptp(truth) == 0:
-        raise ValueError(f"column {column!r} has one value only: hiding cells of it shows nothing.")
-    scores, shown = [], []
-    for repeat in range(repeats):
-        for mechanism in MECHANISMS:
-            hidden = _hide(truth, hidden_share, mechanism, rng)
-            holes = cells.assign(**{column: np.where(hidden, np.nan, truth)})
-            for method in methods:
-                filled = impute(holes, column=column, method=method, rng=rng).to_numpy()
-                told = {"mechanism": mechanism, "method": method}
-                scores.append(told | _score(truth, filled, hidden))
-                if repeat == 0:
-                    shown.append(pd.DataFrame({**told, "hidden": truth[hidden], "imputed": filled[hidden]}))
-    means = pd.DataFrame(scores).groupby(["mechanism", "method"], sort=False, as_index=False).mean()
-    return ImputationTrial(means, pd.concat(shown, ignore_index=True), column, len(cells), hidden_share, repeats)
+    scores: list[dict[str, object]] = []
+    for one, own in zip(cells, rng.spawn(len(cells)), strict=True):
+        frame = one.frame
+        if len(frame) < _FEWEST_ROWS or frame.shape[1] < 2 or not np.isfinite(frame.to_numpy(dtype=float)).all():
+            raise ValueError(
+                f"the trial has {len(frame)} rows and {frame.shape[1]} columns: it needs {_FEWEST_ROWS} rows, two "
+                "columns and no missing value."
+            )
+        truth = frame[one.column].to_numpy(dtype=float)
+        if np.ptp(truth) == 0:
+            raise ValueError(f"column {one.column!r} has one value only: hiding cells of it shows nothing.")
+        for repeat in range(repeats):
+            for mechanism in MECHANISMS:
+                hidden = _hide(truth, hidden_share, mechanism, own)
+                holes = frame.assign(**{one.column: np.where(hidden, np.nan, truth)})
+                for method in methods or (WORD_METHODS if one.words else METHODS):
+                    filled = impute(holes, column=one.column, method=method, rng=own).to_numpy()
+                    told = {"column": one.name, "mechanism": mechanism, "method": method, "repeat": repeat}
+                    scores.append(told | _score(truth, filled, hidden, words=one.words))
+    each = pd.DataFrame(scores)
+    means = each.groupby(["column", "mechanism", "method"], sort=False, as_index=False).agg(
+        error=("error", "mean"), error_low=("error", "min"), error_high=("error", "max"),
+        variance_ratio=("variance_ratio", "mean"), mean_shift=("mean_shift", "mean"),
+    )  # fmt: skip
+    about = [(one.name, one.used_by, len(one.frame), one.n_missing) for one in cells]
+    columns = pd.DataFrame(about, columns=["column", "used_by", "n_known", "n_missing"])
+    return ImputationTrial(each, means, columns, hidden_share, repeats)
+
+
+def advise(trial: ImputationTrial) -> pd.DataFrame:
+    """Name, by column, the method that comes nearest, if it beats a constant beyond the spread of the repeats.
+
+    The constant is that of the least error: the mean, or of words the commonest. In each repeat both fill in the
+    same hidden cells; a method beats the constant where the least of its gains is above 0.
+
+    Returns:
+        The trial's `columns`, with `constant`, `constant_error`, `nearest` (the method of the least error, cells
+        hidden at random), its `error`, `gain_low`, `gain_high` (constant's error less its own, the least and
+        greatest of the repeats), and `advice`: that method or `none`.
+    """
+    rows = []
+    random = trial.scores[trial.scores.mechanism == "at_random"]
+    for column, tried in random.groupby("column", sort=False):
+        errors = tried.pivot(index="repeat", columns="method", values="error")
+        constant = "mean" if "mean" in errors else "mode"
+        nearest = str(errors.drop(columns=constant).mean().idxmin())
+        gain = errors[constant] - errors[nearest]
+        told = (constant, errors[constant].mean(), nearest, errors[nearest].mean(), gain.min(), gain.max())
+        rows.append((column, *told, nearest if gain.min() > 0 else "none"))
+    names = ["column", "constant", "constant_error", "nearest", "error", "gain_low", "gain_high", "advice"]
+    return trial.columns.merge(pd.DataFrame(rows, columns=names), on="column", validate="one_to_one")
 
 
 def correlated_normals(n: int, *, correlation: float, rng: np.random.Generator) -> pd.DataFrame:
@@ -159,43 +208,89 @@ def correlated_normals(n: int, *, correlation: float, rng: np.random.Generator) 
     return pd.DataFrame({"x": x, "y": correlation * x + np.sqrt(1 - correlation**2) * noise})
 
 
-def numeric_cells(tables: Mapping[str, ibis.Table], *, max_rows: int, rng: np.random.Generator) -> Cells:
-    """Return complete numbers of this data set for the trial; simulated ones where there are too few.
+def holed_cells(
+    tables: Mapping[str, ibis.Table], report: pd.DataFrame, *, max_rows: int, rng: np.random.Generator
+) -> list[Cells]:
+    """Return the known cells of the columns that have missing ones and that a later page uses (`USED_BY`).
 
-    Customers' log figures where there are transactions, else the numeric columns of contacts or of an experiment
-    (copies; the tables are not touched).
+    Numbers, dates, texts of a number and a unit, and texts of 50 words at most are taken, with 50 known cells or
+    more and other columns that help. Where no column of numbers is among them, simulated pairs come on top.
 
     Args:
         tables: Accepted table by name.
-        max_rows: Rows to bring into pandas at most, but for chance; beyond it people are drawn by a hash of each.
+        report: What is missing in them, from `missing_report`.
+        max_rows: Rows of a table to bring into pandas at most, but for chance; drawn by a hash of each person.
         rng: Chance of the simulated numbers.
     """
-    if "transactions" in tables:
-        figures = customer_figures(tables["transactions"], max_customers=max_rows)
-        # The number of lines all but says the spend, and whoever lacks the one lacks the other.
-        counts = figures.drop(columns=["customer_id", "n_lines"]).clip(lower=0)
-        cells = _varying(counts.transform(np.log1p).add_prefix("log_"))
-        if len(cells) >= _FEWEST_ROWS and "log_spend" in cells and cells.shape[1] >= 2:
-            n_all = int(tables["transactions"].customer_id.nunique().execute())
-            return Cells(cells, "log_spend", "customers", n_all, "transactions")
-    for name in _UNIT_TABLES:
-        if name not in tables:
+    missing = report.set_index(["table", "column"]).n_missing
+    found = []
+    for name, only, page in USED_BY:
+        columns = [] if name not in tables else _columns(tables[name], name, only)
+        holed = [column for column in columns if missing.get((name, column), 0) > 0]
+        if not holed:
             continue
         table = tables[name]
-        numeric = [
-            c for c, dtype in table.schema().items() if dtype.is_numeric() and c not in ("row", "propensity")
-        ]
-        if len(numeric) < 2:
-            continue
-        n_all = int(table.count().execute())
         person = table.customer_id if "customer_id" in table.columns else ibis.null("string")
-        share = sample_share(n_all, at_most=max_rows)
-        rows = table.filter(in_sample(person, table.row, share=share, name="cells")).order_by("row")
-        cells = _varying(rows.select(*numeric).to_pandas().astype(float).dropna())
-        if len(cells) >= _FEWEST_ROWS and cells.shape[1] >= 2:
-            return Cells(cells, str(cells.nunique().idxmax()), f"rows of {name}", n_all, name)
-    pairs = correlated_normals(2_000, correlation=0.7, rng=rng)
-    return Cells(pairs, "y", "simulated pairs", len(pairs), None)
+        share = sample_share(int(table.count().execute()), at_most=max_rows)
+        drawn = table.filter(in_sample(person, table.row, share=share, name="cells")).order_by("row").to_pandas()
+        for column in holed:
+            values, says = _target(drawn[column], table[column].type())
+            known = drawn[values.notna()]
+            helpers = [_helper(known[c], table[c].type(), c) for c in _columns(table, name, None, known=True)
+                       if c != column]  # fmt: skip
+            frame = _varying(pd.concat([values.dropna().rename(column), *helpers], axis=1))
+            if len(frame) >= _FEWEST_ROWS and column in frame and frame.shape[1] >= 2:
+                n_missing = int(missing[name, column])
+                label = f"{name}.{column}{'' if says in ('', 'words') else f' ({says})'}"
+                found.append(Cells(frame, column, label, name, page, n_missing, says == "words"))
+    if all(one.words for one in found):
+        found.append(Cells(correlated_normals(2_000, correlation=0.7, rng=rng), "y"))
+    return found
+
+
+def _columns(table: ibis.Table, name: str, only: str | None, *, known: bool = False) -> list[str]:
+    """Return the columns of a table that the trial may hide, or, `known`, that may help to fill in others."""
+    by_name = SCHEMAS["contacts" if name == "coupon_contacts" else name].by_name
+    if known:
+        names = [c for c in table.columns if c not in ("row", *_LATER)]
+        return [c for c in names if c not in by_name or not by_name[c].identifier]
+    return [c for c in table.columns if (c == only if only else c != "row" and c not in by_name)]
+
+
+def _number(values: pd.Series, dtype: ibis.expr.datatypes.DataType) -> pd.Series | None:
+    """Return numbers as they are and dates as years; None of text."""
+    if dtype.is_date() or dtype.is_timestamp():
+        return (pd.to_datetime(values) - pd.Timestamp(1970, 1, 1)) / pd.Timedelta(days=365.25)
+    return values.astype(float) if dtype.is_numeric() or dtype.is_boolean() else None
+
+
+def _target(values: pd.Series, dtype: ibis.expr.datatypes.DataType) -> tuple[pd.Series, str]:
+    """Return a column as numbers, missing where it has none, and what they are: empty, a log, or words."""
+    number = _number(values, dtype)
+    if number is not None:
+        return number, ""
+    nothing = pd.Series(np.nan, index=values.index)
+    if not dtype.is_string():
+        return nothing, ""
+    parts = values.str.extract(_MEASURE)
+    if parts[0].notna().sum() > values.notna().sum() / 2:
+        units = parts[1].str.upper()
+        number = parts[0].where(units == units.mode()[0]).astype(float)
+        return np.log(number.where(number > 0)), f"log {units.mode()[0]}"
+    times = values.value_counts().sort_index().sort_values(kind="stable")
+    codes = {word: float(code) for code, word in enumerate(times.index)}
+    return (values.map(codes).astype(float) if len(times) <= _MOST_WORDS else nothing), "words"
+
+
+def _helper(values: pd.Series, dtype: ibis.expr.datatypes.DataType, name: str) -> pd.DataFrame:
+    """Return a column that helps to fill in another, numeric and complete; of ids nothing is left."""
+    number = _number(values, dtype)
+    if number is not None:
+        return number.fillna(number.median()).fillna(0.0).to_frame(name)
+    if not dtype.is_string() or values.nunique() > max(_MOST_DISTINCT * len(values), 2):
+        return pd.DataFrame(index=values.index)
+    common = values.value_counts().sort_index().sort_values(ascending=False, kind="stable").index[:_MOST_WORDS]
+    return pd.DataFrame({f"{name} {word}": (values == word).astype(float) for word in common}, index=values.index)
 
 
 def _fill(
@@ -209,9 +304,11 @@ def _fill(
         return np.full(n_missing, np.median(values[known]))
     if method == "random_cell":
         return rng.choice(values[known], size=n_missing)
-    if method == "nearest_5":
-        both = np.column_stack([others, values])
-        return KNNImputer(n_neighbors=_NEIGHBOURS).fit_transform(both)[~known, -1]
+    if method == "mode":
+        return np.full(n_missing, stats.mode(values[known]).mode)
+    if method in ("nearest_5", "nearest_mode"):
+        nearest = KNeighborsRegressor if method == "nearest_5" else KNeighborsClassifier
+        return nearest(_NEIGHBOURS, algorithm="kd_tree").fit(others[known], values[known]).predict(others[~known])
     model = LinearRegression().fit(others[known], values[known])
     expected = model.predict(others[~known])
     if method == "regression":
@@ -247,12 +344,15 @@ def _hide(truth: np.ndarray, share: float, mechanism: str, rng: np.random.Genera
     return hidden
 
 
-def _score(truth: np.ndarray, filled: np.ndarray, hidden: np.ndarray) -> dict[str, float]:
-    """Compare filled cells with the truth, in standard deviations of the column."""
+def _score(truth: np.ndarray, filled: np.ndarray, hidden: np.ndarray, *, words: bool) -> dict[str, float]:
+    """Compare filled cells with the truth, in standard deviations of the column, or as the share that is wrong."""
     deviation, imputed = truth.std(), filled[hidden]
+    if words:
+        wrong = float(np.mean(imputed != truth[hidden]))
+        return {"error": wrong, "variance_ratio": float("nan"), "mean_shift": float("nan")}
     kept = 0.0 if np.ptp(imputed) == 0 else imputed.var()
     return {
-        "rmse": float(np.sqrt(np.mean((imputed - truth[hidden]) ** 2)) / deviation),
+        "error": float(np.sqrt(np.mean((imputed - truth[hidden]) ** 2)) / deviation),
         "variance_ratio": float(kept / truth[hidden].var()) if np.ptp(truth[hidden]) > 0 else float("nan"),
         "mean_shift": float((filled.mean() - truth.mean()) / deviation),
     }

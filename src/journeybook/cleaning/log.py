@@ -41,11 +41,13 @@ class Cleaned:
         table: Clean rows, with `row` counted anew from 1 in the same order.
         set_aside: Rows not in `table`, as they came, with a `reason`; None where no rule sets any aside.
         changes: Change log: `table`, `rule`, `column`, `action`, `rows_changed`, `before`, `after`.
+        touched: `row` of the rows, as they came, that a rule touched; a row may be named twice. None: no rule.
     """
 
     table: ibis.Table
     set_aside: ibis.Table | None
     changes: pd.DataFrame
+    touched: ibis.Table | None = None
 
 
 def shape(text: str | None) -> str | None:
@@ -95,6 +97,11 @@ def change_log(name: str, table: ibis.Table, rules: Sequence[Rule]) -> pd.DataFr
             }
         )
     return pd.DataFrame(rows, columns=LOG_COLUMNS)
+
+
+def touched_rows(table: ibis.Table, rules: Sequence[Rule]) -> ibis.Table:
+    """Return `row` of the rows that at least one of the rules touches, each once."""
+    return table.filter(ibis.or_(*(rule.applies.fill_null(False) for rule in rules))).select("row")
 
 
 def renumber(table: ibis.Table) -> ibis.Table:

@@ -1,6 +1,7 @@
-"""What is missing, and whether those who lack a value differ from those who have it."""
+"""What is missing and what only looks so, and whether those who lack a value differ from those who have it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import ibis
 import numpy as np
@@ -12,8 +13,12 @@ from journeybook.tables import in_sample, sample_share
 # Words that stand for a missing value. `none` is not one of them: no children is an answer.
 PLACEHOLDERS = ("", "-", "?", "n/a", "unknown", "null", "not available")
 
-# Fewer customers than this on either side say nothing about the reason a value is missing.
+# Fewer customers or rows than this say nothing about the reason a value is missing.
 FEW = 20
+
+# Tables that describe customers. Who has no row in another was not contacted, did not come or did not buy: that is
+# a choice of the sender or the customer, as with coupons sent to good customers, and no missing value.
+DESCRIBING = ("customer_records", "third_party")
 
 _PRESENCE = [
     "table", "column", "n_with", "n_without", "median_spend_with", "median_spend_without",
@@ -21,15 +26,65 @@ _PRESENCE = [
 ]  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Empty:
+    """One rule by which an empty cell is no hole. It is silent where the columns it needs are not there.
+
+    Attributes:
+        tables: Tables it holds for.
+        columns: Columns it holds for; empty for all that the keys of the table are not.
+        why: `not_applicable`, the field has no meaning for the row, or `not_asked`, nobody asked for it.
+        words: The rule in words.
+        key: Column that decides; None where the row does: none of `columns`, two or more, has a value.
+        value: Value of `key` at which an empty cell is no hole; None where no row with the same key has a value.
+        n_least: Rows with the same key from which it can be said that none has a value.
+    """
+
+    tables: tuple[str, ...]
+    columns: tuple[str, ...]
+    why: str
+    words: str
+    key: str | None = None
+    value: str | bool | None = None
+    n_least: int = FEW
+
+
+_CONTACTS = ("contacts", "coupon_contacts")
+_UNITS = ("experiment", "factorial", "ongoing", "outcomes")
+_PERSON = ("given_name", "surname", "email", "phone", "address", "postcode", "birth_date")
+_KEYS = ("row", "customer_id", "postcode", "as_of")
+
+# Where several rules hold for a cell, the first counts.
+EMPTIES = (
+    Empty(_CONTACTS, ("opened", "clicked"), "not_applicable", "nothing was sent", "channel", "none"),
+    Empty(_CONTACTS, ("value",), "not_applicable", "no response, no revenue of it", "responded", False),
+    Empty(_CONTACTS, ("opened", "clicked"), "not_asked", "no message of the channel tells", "channel"),
+    Empty(
+        ("events",), ("customer_id",), "not_asked", "nobody signed in during the visit", "session_id", n_least=1
+    ),
+    Empty(("transactions",), ("customer_id",), "not_asked", "the basket of a guest", "basket_id", n_least=1),
+    Empty(_UNITS, ("customer_id",), "not_asked", "a visitor who never signed in", "unit_id", n_least=1),
+    Empty(("products",), ("package_size",), "not_applicable", "no product of its category has one", "category"),
+    Empty(("products",), ("name", "category", "package_size"), "not_asked", "the product was never described"),
+    Empty(("customer_records",), _PERSON, "not_asked", "no record of the source has one", "source"),
+    Empty(("customer_records",), _PERSON, "not_asked", "the record says nothing of the person"),
+    Empty(("third_party",), (), "not_asked", "the release says nothing of the place or person"),
+)
+
+REPORT = ["n_rows", "n_present", "n_not_applicable", "n_not_asked", "n_missing"]
+
+
 def missing_report(tables: Mapping[str, ibis.Table]) -> pd.DataFrame:
-    """Count missing values of every column but `row`.
+    """Count the cells of every column but `row`: present, not applicable, not asked, missing.
 
     Args:
         tables: Table by name.
 
     Returns:
-        `table`, `column`, `n_rows`, `n_missing`, `missing_share` of the rows, and `n_placeholders`: texts such as
-        `unknown` that say that the value is missing, and are not counted as missing. One row a column.
+        One row a column: `table`, `column`, `n_rows`, `n_present`, `n_not_applicable` and `n_not_asked` (empty by
+        a rule of `EMPTIES`), `n_missing` (the other empty cells), `missing_share` (of present and missing cells),
+        `n_placeholders` (present texts such as `unknown`, which say that the value is missing), and `rules`: those
+        that hold, in words, with the cells of each.
     """
     found = []
     for name, table in tables.items():
@@ -42,16 +97,58 @@ def missing_report(tables: Mapping[str, ibis.Table]) -> pd.DataFrame:
                 asked[f"words_{i}"] = table.count(where=value.strip().lower().isin(PLACEHOLDERS))
         counts = table.aggregate(**asked).to_pandas().iloc[0]
         n_rows = int(counts.n_rows)
+        holed = [column for i, column in enumerate(columns) if counts[f"known_{i}"] < n_rows]
+        by_rule = _count_by_rule(name, table, holed)
         for i, column in enumerate(columns):
-            n_missing = n_rows - int(counts[f"known_{i}"])
-            share = n_missing / n_rows if n_rows else float("nan")
-            found.append((name, column, n_rows, n_missing, share, int(counts.get(f"words_{i}", 0))))
-    return pd.DataFrame(
-        found, columns=["table", "column", "n_rows", "n_missing", "missing_share", "n_placeholders"]
-    )
+            n_present, ruled = int(counts[f"known_{i}"]), by_rule.get(column, {})
+            n = {why: sum(n for r, n in ruled.items() if r.why == why) for why in ("not_applicable", "not_asked")}
+            n_missing = n_rows - n_present - sum(n.values())
+            share = n_missing / (n_present + n_missing) if n_present + n_missing else float("nan")
+            words = "; ".join(f"{rule.words}: {n:,}" for rule, n in ruled.items() if n)
+            told = (n_rows, n_present, *n.values(), n_missing, share, int(counts.get(f"words_{i}", 0)), words)
+            found.append((name, column, *told))
+    return pd.DataFrame(found, columns=["table", "column", *REPORT, "missing_share", "n_placeholders", "rules"])
 
 
-def customer_figures(transactions: ibis.Table, *, max_customers: int) -> pd.DataFrame:
+def _count_by_rule(name: str, table: ibis.Table, columns: Sequence[str]) -> dict[str, dict[Empty, int]]:
+    """Count the empty cells of each column that a rule explains, each under the first rule that holds."""
+    rules = [rule for rule in EMPTIES if name in rule.tables]
+    first, asked = {}, dict[tuple[str, int], tuple[str, int]]()
+    for i, column in enumerate(columns):
+        judged = ((r, _holds(rule, table, column)) for r, rule in enumerate(rules))
+        holds = {r: one for r, one in judged if one is not None}
+        if holds:
+            which = ibis.cases(*((one.fill_null(False), r) for r, one in holds.items()), else_=-1)
+            first[f"rule_{i}"] = table[column].isnull().ifelse(which, -1)
+            asked |= {(column, r): (f"rule_{i}", r) for r in holds}
+    if not first:
+        return {}
+    ruled = table.mutate(**first)
+    sums = {f"{of}_{r}": ruled.count(where=ruled[of] == r) for of, r in asked.values()}
+    counts = ruled.aggregate(**sums).to_pandas().iloc[0]
+    found: dict[str, dict[Empty, int]] = {}
+    for (column, r), (of, _) in asked.items():
+        found.setdefault(column, {})[rules[r]] = int(counts[f"{of}_{r}"])
+    return found
+
+
+def _holds(rule: Empty, table: ibis.Table, column: str) -> ibis.expr.types.BooleanValue | None:
+    """Whether an empty cell of `column` is no hole by a rule; None where the rule has nothing to say of it."""
+    columns = [c for c in rule.columns or table.columns if c in table.columns and (rule.columns or c not in _KEYS)]
+    if column not in columns:
+        return None
+    if rule.key is None:
+        return ibis.and_(*(table[c].isnull() for c in columns)) if len(columns) > 1 else None
+    if rule.key not in table.columns:
+        return None
+    key = table[rule.key]
+    if rule.value is not None:
+        return key == rule.value
+    alike = ibis.window(group_by=key)
+    return (key.count().over(alike) >= rule.n_least) & (table[column].count().over(alike) == 0)
+
+
+def customer_spend(transactions: ibis.Table, *, max_customers: int) -> pd.DataFrame:
     """Bring one row a customer into pandas, in the order in which they first appear.
 
     Args:
@@ -60,8 +157,7 @@ def customer_figures(transactions: ibis.Table, *, max_customers: int) -> pd.Data
             (`tables.in_sample`). At least 2.
 
     Returns:
-        `customer_id`, `spend` (currency), `n_lines`, `n_moments` (distinct times of purchase), `days_active`
-        (days from first to last), `days_silent` (days from the customer's last line to the last of all).
+        `customer_id`, `spend` (currency).
 
     Raises:
         ValueError: `max_customers` is below 2.
@@ -69,22 +165,11 @@ def customer_figures(transactions: ibis.Table, *, max_customers: int) -> pd.Data
     if max_customers < 2:
         raise ValueError(f"max_customers is {max_customers}: it must be at least 2.")
     known = transactions.filter(transactions.customer_id.notnull())
-    figures = known.group_by("customer_id").aggregate(
-        first_row=known.row.min(),
-        spend=known.revenue.sum().cast("float64"),
-        n_lines=known.count(),
-        n_moments=known.occurred_at.nunique(),
-        first_at=known.occurred_at.min(),
-        last_at=known.occurred_at.max(),
-    )
+    spend = {"first_row": known.row.min(), "spend": known.revenue.sum().cast("float64")}
+    figures = known.group_by("customer_id").aggregate(**spend)
     share = sample_share(int(figures.count().execute()), at_most=max_customers)
     drawn = in_sample(figures.customer_id, figures.first_row, share=share, name="customers")
-    frame = figures.filter(drawn).order_by("first_row").to_pandas()
-    day = pd.Timedelta(days=1)
-    frame = frame.assign(
-        days_active=(frame.last_at - frame.first_at) / day, days_silent=(frame.last_at.max() - frame.last_at) / day
-    )
-    return frame.drop(columns=["first_row", "first_at", "last_at"])
+    return figures.filter(drawn).order_by("first_row").to_pandas().drop(columns="first_row")
 
 
 def presence_by_spend(tables: Mapping[str, ibis.Table], *, level: float, max_customers: int) -> pd.DataFrame:
@@ -94,15 +179,15 @@ def presence_by_spend(tables: Mapping[str, ibis.Table], *, level: float, max_cus
     those who do not, and no way of filling in can know that from the column itself.
 
     Args:
-        tables: Tables by name. Spend is taken from `transactions`; without it nothing is compared. Every other
-            table with a `customer_id` is looked at.
+        tables: Tables by name. Spend is taken from `transactions`; without it nothing is compared. Those of
+            `DESCRIBING` that have a `customer_id` are looked at.
         level: Level of all intervals taken together (Bonferroni), between 0 and 1.
-        max_customers: See `customer_figures`.
+        max_customers: See `customer_spend`.
 
     Returns:
-        `table`, `column` (`any` stands for a row at all; other columns are compared among those who have a
-        row), `n_with`, `n_without`, `median_spend_with`, `median_spend_without`, and `auc`, `auc_low`,
-        `auc_high`: the chance that one who has it spends more than one who has not (DeLong, DeLong &
+        `table`, `column` (`any` stands for a row at all: those without were not asked; other columns are compared
+        among those who have a row), `n_with`, `n_without`, `median_spend_with`, `median_spend_without`, and `auc`,
+        `auc_low`, `auc_high`: the chance that one who has it spends more than one who has not (DeLong, DeLong &
         Clarke-Pearson 1988). Only where 20 or more customers are on either side.
 
     Raises:
@@ -112,10 +197,10 @@ def presence_by_spend(tables: Mapping[str, ibis.Table], *, level: float, max_cus
         raise ValueError(f"level is {level}: it must lie between 0 and 1.")
     if "transactions" not in tables:
         return pd.DataFrame(columns=_PRESENCE)
-    figures = customer_figures(tables["transactions"], max_customers=max_customers)
+    figures = customer_spend(tables["transactions"], max_customers=max_customers)
     compared = []
     for name, table in tables.items():
-        if name == "transactions" or "customer_id" not in table.columns:
+        if name not in DESCRIBING or "customer_id" not in table.columns:
             continue
         columns = [column for column in table.columns if column not in ("row", "customer_id")]
         ever = {f"has_{i}": table[column].count() > 0 for i, column in enumerate(columns)}

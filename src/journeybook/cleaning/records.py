@@ -5,7 +5,7 @@ from datetime import datetime
 
 import ibis
 
-from journeybook.cleaning.log import Cleaned, Rule, change_log, renumber
+from journeybook.cleaning.log import Cleaned, Rule, change_log, renumber, touched_rows
 
 # Nobody living was born before this date.
 FIRST_BIRTH = "1900-01-01"
@@ -66,7 +66,8 @@ def clean_records(records: ibis.Table, *, country_code: str, five_digits: bool, 
     kept = written.filter(written.place == 0)
     kept = kept.mutate(**{column: kept[f"tidy_{column}"] for column in tidy}).select(*records.columns)
     aside = written.filter(written.place > 0).select(*records.columns).mutate(reason=ibis.literal(copy.name))
-    return Cleaned(renumber(kept), aside, change_log("customer_records", written, rules))
+    changes = change_log("customer_records", written, rules)
+    return Cleaned(renumber(kept), aside, changes, touched_rows(written, rules))
 
 
 def clean_postcodes(postcode: ibis.expr.types.StringValue, *, five_digits: bool) -> ibis.expr.types.StringValue:

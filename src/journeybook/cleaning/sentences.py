@@ -4,7 +4,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.cleaning.imputation import Cells, ImputationTrial
+from journeybook.cleaning.imputation import ImputationTrial, advise
 from journeybook.cleaning.missing import trading_days
 from journeybook.cleaning.stage import Cleaning
 from journeybook.cleaning.witness import volume_share
@@ -12,17 +12,14 @@ from journeybook.cleaning.witness import volume_share
 
 def say_changes(found: Cleaning) -> str:
     """Return what the rules did to the rows."""
-    counts, changes = found.counts, found.changes
+    changes = found.changes
     touched = changes[changes.rows_changed > 0] if len(changes) else changes
-    told = (
-        f"**{counts.rows_in.sum():,} rows** of {len(counts)} table{'s' if len(counts) != 1 else ''} came in, "
-        f"{counts.rows_out.sum():,} are clean and {counts.rows_set_aside.sum():,} are set aside; none is lost."
-    )
     if touched.empty:
-        return f"{told} No rule found anything to change or to flag."
+        return "No rule found anything to change or to flag."
     largest = touched.sort_values(["rows_changed", "table", "rule"], ascending=[False, True, True]).iloc[0]
     return (
-        f"{told} {len(touched)} of {len(changes)} rules found rows; the one with most, *{largest.rule}* in "
+        f"Rules touched **{found.counts.rows_touched.sum():,} rows**, each counted once. "
+        f"{len(touched)} of {len(changes)} rules found rows; the one with most, *{largest.rule}* in "
         f"`{largest.table}.{largest.column}`, found {largest.rows_changed:,}."
     )
 
@@ -48,8 +45,11 @@ def say_missing(report: pd.DataFrame, presence: pd.DataFrame) -> str:
         most = holes.iloc[0]
         told = (
             f"{len(holes)} of {len(report)} columns have missing values, most of all `{most.table}.{most.column}` "
-            f"({most.missing_share:.1%} of {most.n_rows:,} rows)."
+            f"({most.missing_share:.1%} of {most.n_present + most.n_missing:,} cells)."
         )
+    none, unasked = report.n_not_applicable.sum(), report.n_not_asked.sum()
+    if none + unasked:
+        told += f" Not missing, though empty: {none:,} cells that do not apply and {unasked:,} never asked for."
     words = report[report.n_placeholders > 0]
     if len(words):
         told += (
@@ -60,7 +60,7 @@ def say_missing(report: pd.DataFrame, presence: pd.DataFrame) -> str:
         return f"{told} Spend is known of too few customers on both sides to ask why values are missing."
     apart = differs(presence)
     if apart.empty:
-        return f"{told} None of the {len(presence)} comparisons shows that presence goes with spend."
+        return f"{told} In none of {len(presence)} comparisons does presence go with spend."
     far = apart.iloc[int(np.argmax(np.abs(apart.auc - 0.5)))]
     what = f"a row in `{far.table}`" if far.column == "any" else f"a known `{far.table}.{far.column}`"
     return (
@@ -75,18 +75,24 @@ def differs(presence: pd.DataFrame) -> pd.DataFrame:
     return presence[(presence.auc_low > 0.5) | (presence.auc_high < 0.5)]
 
 
-def say_imputation(trial: ImputationTrial, cells: Cells) -> str:
-    """Return what filling in did to the hidden cells."""
-    at_random, low = (by_method(trial, mechanism) for mechanism in ("at_random", "low_values"))
-    best = str(at_random.index[int(np.argmin(at_random.rmse))])
-    sampled = f" (a sample of {cells.n_all:,})" if cells.n_all > trial.n_rows else ""
+def say_imputation(trial: ImputationTrial) -> str:
+    """Return which way of filling in comes near enough, column by column, and what none repairs."""
+    advice, low = advise(trial), by_method(trial, "low_values")
+    told = (
+        f"{trial.hidden_share:.0%} of the known cells of {len(advice)} columns were hidden, {trial.repeats} times"
+        ". A method is advised where it beats a constant each time."
+    )
+    better = advice[advice.advice != "none"]
+    for row in better.itertuples():
+        told += (
+            f" `{row.column}`: `{row.advice}`, error {row.error:.2f}, {row.gain_low:.2f} to {row.gain_high:.2f} "
+            f"less than the {row.constant}."
+        )
+    none = [f"`{column}`" for column in advice[advice.advice == "none"].column]
+    told += f" **Nothing beats a constant for {', '.join(none)}**: keep them missing." if none else ""
     return (
-        f"{trial.hidden_share:.0%} of the cells of `{trial.column}` were hidden, of {trial.n_rows:,} "
-        f"{cells.source}{sampled}. Nearest to the hidden cells comes `{best}`: error {at_random.rmse[best]:.2f} "
-        f"standard deviations, {at_random.variance_ratio[best]:.2f} of the variance kept. `donor` keeps "
-        f"{at_random.variance_ratio['donor']:.2f} at an error of {at_random.rmse['donor']:.2f}. Where low values "
-        f"are the missing ones, the filled column's mean is off by {low.mean_shift['mean']:+.2f} standard "
-        f"deviations with `mean` and still by {low.mean_shift['donor']:+.2f} with `donor`."
+        f"{told} Where low values are the missing ones, the filled mean is off by {low.mean_shift['mean']:+.2f} "
+        f"standard deviations with `mean` and still by {low.mean_shift['donor']:+.2f} with `donor`."
     )
 
 
@@ -133,5 +139,24 @@ def say_pitfall(trial: ImputationTrial) -> str:
 
 
 def by_method(trial: ImputationTrial, mechanism: str) -> pd.DataFrame:
-    """Return one mechanism's figures with the method as index."""
-    return trial.methods[trial.methods.mechanism == mechanism].set_index("method")
+    """Return one mechanism's figures by method, as means over the columns of numbers."""
+    some = trial.methods[(trial.methods.mechanism == mechanism) & trial.methods.variance_ratio.notna()]
+    return some.groupby("method", sort=False)[["error", "variance_ratio", "mean_shift"]].mean()
+
+
+def metrics(
+    found: Cleaning, report: pd.DataFrame, *, presence: pd.DataFrame, trial: ImputationTrial, advice: pd.DataFrame
+) -> dict[str, float]:
+    """Return the page's headline figures."""
+    at_random, low = (by_method(trial, mechanism) for mechanism in ("at_random", "low_values"))
+    return {
+        "n_rows_in": int(found.counts.rows_in.sum()),
+        "n_rows_set_aside": int(found.counts.rows_set_aside.sum()),
+        "n_rows_touched": int(found.counts.rows_touched.sum()),
+        "columns_with_missing_share": float((report.n_missing > 0).mean()),
+        "n_columns_filled_better": int((advice.advice != "none").sum()),
+        "n_presence_goes_with_spend": len(differs(presence)),
+        "mean_variance_ratio": at_random.variance_ratio["mean"],
+        "donor_variance_ratio": at_random.variance_ratio["donor"],
+        "mean_shift_low_values": low.mean_shift["mean"],
+    }

@@ -3,19 +3,25 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 
 import ibis
 import pandas as pd
 
 from journeybook.cleaning.attributes import clean_products, clean_third_party, pass_through
 from journeybook.cleaning.log import LOG_COLUMNS, Cleaned
+from journeybook.cleaning.mistakes import Mistakes, find_mistakes
 from journeybook.cleaning.records import clean_records, has_five_digit_postcodes
 from journeybook.cleaning.transactions import clean_transactions
+from journeybook.tables import whole_row
 
 # No outcome, variant, metric or path of these is imputed, winsorised or dropped.
 PASSED_THROUGH = (
     *("contacts", "coupon_contacts", "events", "experiment", "factorial", "ongoing", "outcomes", "paths"),
 )
+
+
+_ASIDE = {"table": "string", "row": "int64", "rule": "string", "record": "string"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,14 +33,16 @@ class Cleaning:
         set_aside: Rows set aside, lazy, by the name of the table, where a rule sets any aside.
         changes: Change log of all tables: `table`, `rule`, `column`, `action`, `rows_changed`, and one example
             `before` and `after`. Rules that touch no row are kept.
-        counts: `table`, `rows_in`, `rows_out`, `rows_set_aside`, and `n_copies`: rows that come in equal to an
-            earlier one in every column but `row`, whether or not they are set aside.
+        counts: `table`, `rows_in`, `rows_out`, `rows_set_aside`, `rows_touched` (by a rule, each once), and
+            `n_copies`: rows equal to an earlier one in every column but `row`, deliveries set aside left out.
+        mistakes: What the sources got wrong; the rules of each table start from its `tables`.
     """
 
     tables: dict[str, ibis.Table]
     set_aside: dict[str, ibis.Table]
     changes: pd.DataFrame
     counts: pd.DataFrame
+    mistakes: Mistakes
 
 
 def clean_tables(
@@ -59,6 +67,8 @@ def clean_tables(
     Raises:
         ValueError: A table has no rules, a parameter is out of its range, or rows were lost.
     """
+    mistakes = find_mistakes(tables, as_of=as_of)
+    given, tables = tables, mistakes.tables
     five_digits = has_five_digit_postcodes([t for t in tables.values() if "postcode" in t.columns])
     cleaned: dict[str, Cleaned] = {}
     for name, table in tables.items():
@@ -76,34 +86,63 @@ def clean_tables(
             cleaned[name] = pass_through(table)
         else:
             raise ValueError(f"table {name!r} has no rules of cleaning: it is not a canonical table.")
-    logs = [one.changes for one in cleaned.values() if len(one.changes)]
+    logs = [mistakes.changes] if len(mistakes.changes) else []
+    logs += [one.changes for one in cleaned.values() if len(one.changes)]
     return Cleaning(
         tables={name: one.table for name, one in cleaned.items()},
         set_aside={name: one.set_aside for name, one in cleaned.items() if one.set_aside is not None},
         changes=pd.concat(logs, ignore_index=True) if logs else pd.DataFrame(columns=LOG_COLUMNS),
-        counts=_counts(tables, cleaned),
+        counts=_counts(given, cleaned, mistakes),
+        mistakes=mistakes,
     )
 
 
-def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned]) -> pd.DataFrame:
+def rows_set_aside(found: Cleaning) -> ibis.Table:
+    """Return every row that a rule set aside: table, row, rule, record (the whole accepted row, as JSON)."""
+    listed = [
+        rows.select(table=ibis.literal(name), row="row", rule="reason", record=whole_row(rows, without=["reason"]))
+        for aside in (found.mistakes.set_aside, found.set_aside)
+        for name, rows in aside.items()
+    ]
+    none = ibis.memtable(pd.DataFrame(columns=["table", "row", "rule", "record"]), schema=_ASIDE)
+    return reduce(lambda above, below: above.union(below), listed, none)
+
+
+def row_places(found: Cleaning) -> pd.DataFrame:
+    """Return where the rows of each table ended: table, n_lines (rows that came in), n_set_aside, n_kept.
+
+    Rows that the ledger keeps from this page are not told of, or a withdrawal would show here.
+    """
+    names = {"rows_in": "n_lines", "rows_set_aside": "n_set_aside", "rows_out": "n_kept"}
+    return found.counts.rename(columns=names)[["table", *names.values()]]
+
+
+def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned], mistakes: Mistakes) -> pd.DataFrame:
     """Count rows in, out and set aside, and see that they add up."""
     rows = []
     for name, table in tables.items():
-        aside = cleaned[name].set_aside
-        n_in = int(table.count().execute())
+        asides = _both(cleaned[name].set_aside, mistakes.set_aside.get(name))
+        touched = [t.select("row") for t in _both(cleaned[name].touched, mistakes.touched.get(name))]
+        n_in, mended = int(table.count().execute()), mistakes.tables[name]
         rows.append(
             {
                 "table": name,
                 "rows_in": n_in,
                 "rows_out": int(cleaned[name].table.count().execute()),
-                "rows_set_aside": 0 if aside is None else int(aside.count().execute()),
-                "n_copies": n_in - int(table.drop("row").distinct().count().execute()),
+                "rows_set_aside": sum(int(aside.count().execute()) for aside in asides),
+                "rows_touched": int(ibis.union(*touched).row.nunique().execute()) if touched else 0,
+                "n_copies": int(mended.count().execute() - mended.drop("row").distinct().count().execute()),
             }
         )
-    counts = pd.DataFrame(rows, columns=["table", "rows_in", "rows_out", "rows_set_aside", "n_copies"])
+    columns = ["table", "rows_in", "rows_out", "rows_set_aside", "rows_touched", "n_copies"]
+    counts = pd.DataFrame(rows, columns=columns)
     for one in counts[counts.rows_in != counts.rows_out + counts.rows_set_aside].itertuples():
         raise ValueError(
             f"{one.table}: {one.rows_in} rows came in, {one.rows_out} went out and {one.rows_set_aside} were set "
             "aside: they must add up."
         )
     return counts
+
+
+def _both(*tables: ibis.Table | None) -> list[ibis.Table]:
+    return [table for table in tables if table is not None]

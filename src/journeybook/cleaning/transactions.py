@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import ibis
 import pandas as pd
 
-from journeybook.cleaning.log import Cleaned, Rule, change_log, renumber
+from journeybook.cleaning.log import Cleaned, Rule, change_log, renumber, touched_rows
 
 # The median absolute deviation of a normal distribution, times this, is its standard deviation.
 MAD_TO_SD = 1.4826
@@ -53,11 +53,13 @@ def clean_transactions(
     dear = (lines.line_type == "sale") & (lines.revenue.cast("float64") > fence)
     many = (lines.units > volume_quantity).fill_null(False) if "units" in lines.columns else ibis.literal(False)
     lines = lines.mutate(is_outlier=dear | many, is_dear=dear, is_many=many)
-    flagged = change_log("transactions", lines, _flags(lines, fence, volume_quantity))
+    flags = _flags(lines, fence, volume_quantity)
+    flagged = change_log("transactions", lines, flags)
     return Cleaned(
         table=renumber(lines.drop("is_dear", "is_many")),
         set_aside=copies.mutate(reason=ibis.literal(copy.name)) if unique_key else None,
         changes=pd.concat([removed, flagged], ignore_index=True) if unique_key else flagged,
+        touched=touched_rows(lines, flags).union(copies.select("row")),
     )
 
 

@@ -21,6 +21,7 @@ attribution.py   channels: exact removal effects of any order, and the rules bes
 moments.py       when an offer changes most; sessions that are open
 witnesses.py     print, brute force, simulated people, the planted truth
 by_hand.py       the page's tables once more, in plain pandas from the events
+findings.py      what the page found, for whoever decides
 wording.py wording_journeys.py wording_structure.py    sentences computed from what was found
 """
 
@@ -31,6 +32,7 @@ from journeybook.clickstream.channels import ChannelPaths, channel_paths
 from journeybook.clickstream.counts import StepCounts, count_steps
 from journeybook.clickstream.elasticity import elasticities, improved
 from journeybook.clickstream.faults import FaultScan, PlantedFault, compare_with_planted_fault, find_faults
+from journeybook.clickstream.findings import find
 from journeybook.clickstream.funnels import funnel, likeliest_path
 from journeybook.clickstream.groups import GroupDifferences, compare_groups
 from journeybook.clickstream.intervals import (
@@ -83,7 +85,6 @@ from journeybook.clickstream.wording import (
     describe_times,
     describe_without_exits,
     headline,
-    summarise,
 )
 from journeybook.clickstream.wording_journeys import (
     describe_attribution,
@@ -169,6 +170,7 @@ __all__ = [
     "elasticities",
     "elasticity_by_difference",
     "elasticity_error",
+    "find",
     "find_faults",
     "first_order_mark",
     "fit_types",
@@ -189,7 +191,6 @@ __all__ = [
     "state_table",
     "step_flow",
     "structure_headline",
-    "summarise",
     "survival_by_chain",
     "time_to_conversion",
     "transition_model",

@@ -3,7 +3,6 @@
 import pandas as pd
 
 from journeybook.clickstream.attribution import Attribution
-from journeybook.clickstream.channels import ChannelPaths
 from journeybook.clickstream.counts import StepCounts
 from journeybook.clickstream.sessions import CONVERSION, EXIT, START
 from journeybook.clickstream.survival import OTHERS, Survival
@@ -237,74 +236,3 @@ def _rounded(value: float) -> str:
 
 def _walk(counts: StepCounts) -> str:
     return "walk" if counts.aggregated else "session"
-
-
-def summarise(
-    counts: StepCounts,
-    states: pd.DataFrame,
-    bottlenecks: pd.DataFrame,
-    paths: ChannelPaths,
-    found: Attribution,
-    *,
-    improvement: float,
-    truth: pd.DataFrame | None = None,
-) -> str:
-    """Return the three bullets at the top of the page; what the truth of the demo contradicts comes first."""
-    if not counts.n_conversions:
-        busiest = states[states["state"] != START].iloc[0]
-        start = states[states["state"] == "(start)"].iloc[0]
-        return (
-            f"* {counts.n_sessions:,} {_walk(counts)}s, none of which converts; a {_walk(counts)} has "
-            f"{start['expected_steps'] - 1:.1f} events on average.\n"
-            f"* The page visited most is `{busiest['state']}`.\n"
-            f"* Name the event that counts in `conversion` to see what would help most."
-        )
-    top = states.iloc[0]
-    improved = "No step stands between a visitor and conversion, so none can be improved."
-    if len(bottlenecks):
-        step = bottlenecks.iloc[0]
-        improved = (
-            f"Conversion hangs most on `{step['source']}` to `{step['target']}`: {improvement:.0%} more of this "
-            f"step is {step['gain']:.0%} more conversions, if those moved go on like the others. Test a change."
-        )
-    leaving = "leaving costs none"
-    sure = f" (first in {top['first_share']:.0%} of the draws)" if top["first_share"] < 0.95 else ""
-    if top["lost_conversions"] > 0:
-        leaving = f"leaving at `{top['state']}` costs most{sure}"
-    share = f"{counts.n_conversions / counts.n_sessions:.1%} of {counts.n_sessions:,} {_walk(counts)}s"
-    converts = f"{share} convert; {leaving}."
-    channel = "Nothing can be attributed to channels."
-    if found.note is None:
-        best = found.table[found.table["method"] == found.table["method"].iloc[0]].iloc[0]
-        whose = "known people's conversions" if paths.known_only else "conversions"
-        channel = (
-            f"By removal `{best['channel']}` takes the largest share of {whose}, {best['share']:.0%}. Paths "
-            "cannot tell who would have come anyway: move no budget on these shares."
-        )
-    wrong = contradiction(found, truth)
-    bullets = [wrong, converts, improved] if wrong else [converts, improved, channel]
-    return "\n".join(f"* {bullet}" for bullet in bullets)
-
-
-def contradiction(found: Attribution, truth: pd.DataFrame | None) -> str | None:
-    """Return how paths contradict the planted shares of the channels; None where they do not, or none are known.
-
-    Args:
-        found: The page's attribution.
-        truth: Truth `event_channels`: `channel`, `share`; None where no truth is known.
-    """
-    if truth is None or found.note is not None:
-        return None
-    best = truth.loc[truth["share"].idxmax()]
-    given = found.table[found.table["channel"] == best["channel"]]
-    top = found.table.loc[found.table.groupby("method")["share"].idxmax(), "channel"]
-    n_right = int((top == best["channel"]).sum())
-    if n_right == len(top):
-        return None
-    low, high = given["share"].min(), given["share"].max()
-    return (
-        f"**Paths name the wrong channel.** `{best['channel']}` brings most conversions, {best['share']:.0%} in "
-        f"the simulation behind these clicks; {len(top) - n_right} of {len(top)} methods put another first "
-        f"and give it {low:.0%} to {high:.0%}. Move no budget on attribution; switch a channel off for some, at "
-        "random, and count."
-    )

@@ -9,7 +9,7 @@ from functools import reduce
 import ibis
 import pandas as pd
 
-from journeybook.tables import PURPOSES, keep_permitted, last_times, ledger_dates, standing, unpermitted_sends
+from journeybook.tables import PURPOSES, last_times, ledger_dates, standing, standings, unpermitted_sends
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,13 +162,14 @@ def withdrawn_rows(accepted: Mapping[str, ibis.Table], *, as_of: Mapping[str, da
     Returns:
         One row a table with customers: table, n_accepted, n_withdrawn.
     """
-    ledger = accepted["consents"]
+    decided = standings(accepted["consents"], as_of=as_of)
+    permits = decided.filter(decided.permits).select("customer_id").distinct()
     rows = []
     for name, table in accepted.items():
         if "customer_id" in table.columns and name != "consents":
-            n_kept = keep_permitted(table, ledger, as_of=as_of).count().to_pandas()
-            n_accepted = table.count().to_pandas()
-            rows.append((name, int(n_accepted), int(n_accepted - n_kept)))
+            stays = table.customer_id.isnull() | table.customer_id.isin(permits.customer_id)
+            found = table.aggregate(n=table.count(), n_gone=(~stays).sum().fill_null(0)).to_pandas()
+            rows.append((name, int(found.n.item()), int(found.n_gone.item())))
     return pd.DataFrame(rows, columns=["table", "n_accepted", "n_withdrawn"])
 
 

@@ -9,17 +9,14 @@ from journeybook.collection.pitfalls import Pitfall
 from journeybook.collection.rows import Collection
 
 
-def say_rows(counts: pd.DataFrame, problems: pd.DataFrame) -> str:
-    """Return how many rows came in, how many are set aside, and why most of them are."""
-    n_rows, n_aside = int(counts.n_collected.sum()), int(counts.n_quarantined.sum())
-    told = f"{_count(n_rows, 'row')} of {_count(len(counts), 'table')} came in"
+def say_quarantine(problems: pd.DataFrame, n_aside: int) -> str:
+    """Return how many rows are in quarantine, and why most of them are."""
     if not n_aside:
-        return f"{told}; every one of them is valid, and none is in quarantine."
+        return "No row breaks a rule: the quarantine is empty."
     worst = problems.sort_values("n_rows", ascending=False, kind="stable").iloc[0]
-    most = "all of them" if worst.n_rows == n_aside else f"{int(worst.n_rows):,} of them"
     return (
-        f"{told}; {n_aside:,} ({n_aside / n_rows:.2%}) went to quarantine, {most} because `{worst.column}` of "
-        f"{worst.table} {worst.problem}."
+        f"{_count(n_aside, 'row')} in quarantine, most often because `{worst.column}` of {worst.table} "
+        f"{worst.problem} ({int(worst.n_rows):,})."
     )
 
 
@@ -102,19 +99,13 @@ def say_use(decisions: pd.DataFrame | None) -> str:
     )
 
 
-def say_in_short(found: Collection, decisions: pd.DataFrame | None) -> str:
-    """Return the page's three bullets."""
-    said = [say_rows(found.counts, found.problems), say_findings(found.findings), say_consent(decisions)]
-    return "**In short**\n\n" + "\n".join(f"* {sentence}" for sentence in said)
-
-
 def metrics(
     found: Collection, history: ConsentHistory | None, withdrawn: pd.DataFrame | None, pitfall: Pitfall
 ) -> dict[str, float]:
     """Return the page's headline figures."""
     headline = {
         "n_rows_collected": int(found.counts.n_collected.sum()),
-        "n_rows_quarantined": int(found.counts.n_quarantined.sum()),
+        "n_rows_quarantined": int(found.counts[["n_unparsed", "n_quarantined"]].sum().sum()),
         "n_tables": len(found.counts),
         "n_findings": len(found.findings),
         "pitfall_n_wrong": pitfall.size,

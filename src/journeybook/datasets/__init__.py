@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import ibis
@@ -41,6 +42,7 @@ def build_dataset(
     """
     folder = Path(folder)
     connection = ibis.duckdb.connect()
+    lines: dict[str, dict[str, int]] = {}
     if dataset == "journey_demo":
         from journeybook.datasets.complete_journey import TIMEZONE, build_complete_journey
         from journeybook.datasets.demo import build_demo, draw_households
@@ -57,10 +59,11 @@ def build_dataset(
     elif dataset == "files":
         from journeybook.datasets.files import build_files
 
-        build_files(connection, folder, files=files or {}, timezone=timezone, base=Path(base or "."))
+        lines = build_files(connection, folder, files=files or {}, timezone=timezone, base=Path(base or "."))
     else:
         raise JourneybookError(f"dataset is {dataset!r}: it must be one of {', '.join(DATASETS)}.")
-    _describe(connection, folder, dataset=dataset, seed=seed, scale=scale, timezone=timezone)
+    about = {"dataset": dataset, "seed": seed, "scale": scale, "timezone": timezone}
+    _describe(connection, folder, about, lines=lines)
 
 
 def _check_timezone(dataset: str, given: str, needed: str) -> None:
@@ -68,8 +71,8 @@ def _check_timezone(dataset: str, given: str, needed: str) -> None:
         raise JourneybookError(f"timezone is {given!r}: the shops of {dataset} are in {needed}.")
 
 
-def _describe(connection: Backend, folder: Path, *, dataset: str, seed: int, scale: float, timezone: str) -> None:
-    """Write `dataset.json`: what the tables are."""
+def _describe(connection: Backend, folder: Path, described: Mapping, *, lines: Mapping) -> None:
+    """Write `dataset.json`: what the tables are, and the lines of the files they come from."""
     tables = {}
     for path in sorted((folder / "raw").glob("*.parquet")):
         table = connection.read_parquet(path)
@@ -83,12 +86,8 @@ def _describe(connection: Backend, folder: Path, *, dataset: str, seed: int, sca
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "provenance": about["provenance"],
             "source": about["source"],
+            **({"lines": lines[path.stem]} if path.stem in lines else {}),
         }
-    described = {
-        "dataset": dataset,
-        "seed": seed,
-        "scale": scale,
-        "timezone": timezone,
-        "tables": tables,
-    }
-    (folder / "dataset.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+    (folder / "dataset.json").write_text(
+        json.dumps({**described, "tables": tables}, indent=1) + "\n", encoding="utf-8"
+    )

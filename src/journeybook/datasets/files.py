@@ -17,8 +17,9 @@ import duckdb
 from ibis.backends.duckdb import Backend
 
 from journeybook.datasets.expressions import nearest
+from journeybook.datasets.finding import find_files, is_parquet
 from journeybook.datasets.mapping import Mapped, map_rows
-from journeybook.datasets.reading import Source, find_files, is_parquet, read_options, stage
+from journeybook.datasets.reading import Source, read_options, stage
 from journeybook.datasets.storage import write_raw
 from journeybook.datasets.targets import check_required, make_target, rest_of
 from journeybook.errors import JourneybookError
@@ -64,7 +65,9 @@ class _Prepared:
     notes: tuple[str, ...]
 
 
-def build_files(connection: Backend, folder: Path, *, files: Mapping, timezone: str, base: Path) -> None:
+def build_files(
+    connection: Backend, folder: Path, *, files: Mapping, timezone: str, base: Path
+) -> dict[str, dict[str, int]]:
     """Write the canonical tables that a user's files hold to `raw/`.
 
     Args:
@@ -74,10 +77,15 @@ def build_files(connection: Backend, folder: Path, *, files: Mapping, timezone: 
         timezone: Zone of the naive times; times with an offset are converted to it.
         base: Folder that relative paths start from.
 
+    Returns:
+        Lines of each table's files below their headers: n_counted (without the engine), n_read (by it), n_left_out
+        (by `where`).
+
     Raises:
         JourneybookError: A file, a column or an expression cannot be used; one sentence says which and why.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lines = {}
     for table, block in _checked(files).items():
         with _scratch(folder) as scratch:
             made = _prepare(connection.con, table, block, timezone=timezone, base=base, folder=scratch)
@@ -85,6 +93,10 @@ def build_files(connection: Backend, folder: Path, *, files: Mapping, timezone: 
             if not made.rows.n_unconverted:
                 rows = rows.drop("unconverted")
             write_raw(connection, folder, table, rows, provenance="YOURS", source=_describe(block, made))
+        n_counted, n_read = made.source.n_counted, made.rows.n_read
+        assert n_counted is not None
+        lines[table] = {"n_counted": n_counted, "n_read": n_read, "n_left_out": n_read - made.rows.n_rows}
+    return lines
 
 
 def check_files(connection: Backend, *, files: Mapping, base: Path, timezone: str = "UTC") -> list[TableCheck]:

@@ -21,7 +21,7 @@ from journeybook.datasets.expressions import not_scalar
 from journeybook.datasets.reading import Source
 from journeybook.datasets.targets import Target
 from journeybook.errors import JourneybookError
-from journeybook.tables import Schema
+from journeybook.tables import UNCONVERTED_SIGN, Schema
 
 # A further column is a number or a date when this share of its values is; else it is text.
 _FURTHER_SHARE = 0.99
@@ -89,7 +89,8 @@ def map_rows(
     )
     _view(engine, converted, f"SELECT *{parts} FROM {found}")
     unconverted = ", ".join(_problem(n, target) for n, target in enumerate(asked))
-    unconverted = f"nullif(concat_ws('; ', line_problem, {unconverted}), '')"
+    sign = quoted(UNCONVERTED_SIGN)
+    unconverted = f"nullif(concat_ws({sign}, line_problem, {unconverted}), '')"
     order = "row_number() OVER (ORDER BY position)" if where else "position"
     named = ", ".join(f"v{n} AS {_name(target.name)}" for n, target in enumerate(targets))
     rows = f"rows_{table}"
@@ -303,8 +304,8 @@ def _check_counts(target: Target, schema: Schema, counts: Sequence, *, whole: bo
 
 
 def _shown(text: str) -> str:
-    """Return SQL that quotes a value for `unconverted`, no more than 40 characters of it."""
-    return f"'''' || left({text}, 40) || ''''"
+    """Return SQL that quotes a value for `unconverted`, whole: quarantine keeps the raw row."""
+    return f"'''' || {text} || ''''"
 
 
 def _typed(column: Column) -> str:

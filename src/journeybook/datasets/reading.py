@@ -6,7 +6,6 @@ not fit the header is kept with what is wrong with it, and ends in quarantine. P
 
 import glob
 import gzip
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,10 @@ from pathlib import Path
 import duckdb
 
 from journeybook.datasets.converting import Column, Notation, quoted
+from journeybook.datasets.counting import count_csv, count_parquet, count_sessions
 from journeybook.datasets.dialects import Dialect, read_dialect, read_quote
 from journeybook.datasets.expressions import list_columns, nearest
+from journeybook.datasets.finding import is_parquet
 from journeybook.datasets.sequences import SESSION_COLUMNS, session_rows
 from journeybook.errors import JourneybookError
 
@@ -46,7 +47,6 @@ _NEEDLESS = (
     "parallel",
     "buffer_size",
 )
-_LATER = {".json": "JSON", ".jsonl": "JSON lines", ".ndjson": "JSON lines", ".xlsx": "Excel", ".xls": "Excel"}
 _BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
 
 
@@ -61,6 +61,7 @@ class Source:
         notation: How numbers and dates are written.
         n_files: Number of files.
         n_rejected: Lines that do not fit the header.
+        n_counted: Lines below the headers, counted without the engine; None of a sample.
         whole: Whether all rows were read, not a sample.
         notes: What a user should know about the reading, one sentence each.
     """
@@ -70,39 +71,9 @@ class Source:
     notation: Notation
     n_files: int
     n_rejected: int
+    n_counted: int | None
     whole: bool
     notes: tuple[str, ...]
-
-
-def find_files(path: object, *, base: Path, place: str) -> list[Path]:
-    """Return the files a path or glob names, sorted.
-
-    Raises:
-        JourneybookError: There is none, or it is of a kind that cannot be read.
-    """
-    if not isinstance(path, str) or not path.strip():
-        raise JourneybookError(
-            f"{place}.path is {path!r}: it must be the path of a CSV or Parquet file, or a glob."
-        )
-    if re.match(r"[a-z0-9]+://", path):
-        raise JourneybookError(f"{place}.path is {path!r}: only files of this machine can be read so far.")
-    whole = base / path
-    if whole.is_dir():
-        raise JourneybookError(f"{place}.path is the folder {path!r}: name its files, for example {path}/*.csv.")
-    # A name with brackets in it is that file, if there is one.
-    named = [str(whole)] if whole.is_file() else glob.glob(str(whole), recursive=True)  # noqa: PTH207
-    found = sorted(file for file in map(Path, named) if file.is_file())
-    if not found:
-        siblings = [p.name for p in whole.parent.iterdir() if p.is_file()] if whole.parent.is_dir() else []
-        hint = nearest(whole.name, siblings) if whole.parent.is_dir() else "; there is no such folder"
-        raise JourneybookError(f"{place}.path is {path!r}, and there is no such file from {str(base)!r}{hint}.")
-    for file in found:
-        if file.suffix.lower() in _LATER:
-            kind = _LATER[file.suffix.lower()]
-            raise JourneybookError(
-                f"{place}.path is {path!r}: {kind} files cannot be read yet, CSV and Parquet can."
-            )
-    return found
 
 
 def read_options(options: object, *, parquet: bool, place: str) -> dict:
@@ -184,12 +155,6 @@ def stage(
     return engine.finish(notation)
 
 
-def is_parquet(file: Path) -> bool:
-    """Return whether a file is Parquet, by what it begins with."""
-    with file.open("rb") as opened:
-        return opened.read(4) == b"PAR1"
-
-
 class _Staging:
     """Rows of several files, gathered part by part."""
 
@@ -206,7 +171,7 @@ class _Staging:
         self.limit, self.options = limit, options
         self.parts: list[str] = []
         self.types: dict[str, str] = {}
-        self.n_rows = 0
+        self.n_rows = self.n_counted = 0
         self.rejects: list[tuple[str, int, str]] = []
         self.notes: list[str] = []
         self.whole = True
@@ -218,6 +183,8 @@ class _Staging:
         rows = session_rows(self.connection, file, place=f"files.{self.name}")
         self._keep(rows, names, dict.fromkeys(names, "VARCHAR"), file)
         self._count(self.connection.execute(f"SELECT count(*) FROM {self.parts[-1]}").fetchall()[0][0])
+        if self.limit is None:
+            self.n_counted += count_sessions(file)
 
     def add_csv(self, file: Path) -> None:
         """Parse one CSV file; try again as Latin-1, or with its line ends made alike, where it needs that."""
@@ -243,16 +210,18 @@ class _Staging:
                     f"files.{self.name}: a quote that opens on line {line} of {file.name!r} is not closed there; "
                     "mend the line, or give the option quote."
                 )
-            lines[line] = message
+            lines[line] = f"{message}: {text.strip()}"
         n_read = self.connection.execute(f"SELECT count(*) FROM {self.parts[-1]}").fetchall()[0][0]
         if len(lines) > n_read:
-            first = min(lines)
+            first, message = min(lines.items())
             raise JourneybookError(
                 f"files.{self.name}: {len(lines)} of {n_read + len(lines)} lines of {file.name!r} do not fit its "
-                f"header of {len(dialect.names)} columns (line {first}: {lines[first]}); check the options delim, "
-                "quote and skip."
+                f"header of {len(dialect.names)} columns (line {first}: {message.split(': ')[0]}); check the "
+                "options delim, quote and skip."
             )
         self._count(n_read)
+        if self.limit is None:
+            self.n_counted += count_csv(file, dialect, self.options)
         self.rejects += [(file.name, line, lines[line]) for line in sorted(lines)]
 
     def add_parquet(self, file: Path) -> None:
@@ -264,6 +233,7 @@ class _Staging:
             self._check_columns(file, types)
             self._keep(rows, {n.strip(): n for n, *_ in described}, types, file)
             self._count(self.connection.execute(f"SELECT count(*) FROM {self.parts[-1]}").fetchall()[0][0])
+            self.n_counted += count_parquet(file)
         except duckdb.Error as problem:
             raise self._broken(file, problem) from None
 
@@ -290,8 +260,16 @@ class _Staging:
         )
         native = {n: k for n, k, *_ in self.connection.execute(f"DESCRIBE SELECT * FROM {view}").fetchall()}
         columns = tuple(Column(name, f"s{n}", native[f"s{n}"]) for n, name in enumerate(self.types))
-        n_files = len(self.parts)
-        return Source(view, columns, notation, n_files, len(self.rejects), self.whole, tuple(self.notes))
+        return Source(
+            view=view,
+            columns=columns,
+            notation=notation,
+            n_files=len(self.parts),
+            n_rejected=len(self.rejects),
+            n_counted=self.n_counted if self.limit is None else None,
+            whole=self.whole,
+            notes=tuple(self.notes),
+        )
 
     def _check_columns(self, file: Path, types: Mapping[str, str]) -> None:
         """Hold every file to the columns of the first, unless the user joins them by name."""

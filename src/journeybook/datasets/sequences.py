@@ -47,7 +47,7 @@ def session_rows(connection: duckdb.DuckDBPyConnection, file: Path, *, place: st
     Raises:
         JourneybookError: The file holds no session.
     """
-    n_head, names = _read_head(file)
+    n_head, names = read_head(file)
     settings = "columns = {'line': 'VARCHAR'}, auto_detect = false, header = false, delim = '\\x01', quote = '', "
     settings += f"escape = '', skip = {n_head}, max_line_size = 100000000, parallel = false"
     lines = f"SELECT row_number() OVER () AS n, trim(line) AS line FROM read_csv({quoted(str(file))}, {settings})"
@@ -62,7 +62,7 @@ def session_rows(connection: duckdb.DuckDBPyConnection, file: Path, *, place: st
     return f"(SELECT {columns} FROM ({each}) ORDER BY n, position)"
 
 
-def _read_head(file: Path) -> tuple[int, list[str]]:
+def read_head(file: Path) -> tuple[int, list[str]]:
     """Return the lines before the first session, and the names that numbers stand for, if the head lists any.
 
     The head ends with the comment `% Sequences:`; its last line that is no comment lists the names.

@@ -4,11 +4,13 @@ A snapshot is made of rows strictly before its date, and of third-party releases
 engine; `features` is written from it.
 """
 
+from journeybook.enrichment.findings import find
 from journeybook.enrichment.leak import (
     LeakExamples,
     LeakTrial,
     coupon_examples,
     leak_examples,
+    leak_holds,
     leak_trial,
     next_purchase_examples,
 )
@@ -32,6 +34,7 @@ from journeybook.enrichment.third_party import (
     coverage,
     join_third_party,
     match_truth,
+    truth_holds,
     wrong_attributes,
 )
 from journeybook.enrichment.totals import (
@@ -53,13 +56,15 @@ __all__ = [
     "coupon_examples",
     "coverage",
     "feature_snapshots",
-    "first_receipt",
     "features_by_date",
+    "find",
+    "first_receipt",
     "greatest_difference",
     "join_third_party",
     "largest_groups",
     "last_date",
     "leak_examples",
+    "leak_holds",
     "leak_trial",
     "limit_people",
     "match_truth",
@@ -75,5 +80,6 @@ __all__ = [
     "tells_hours",
     "totals_by_date",
     "worst_difference",
+    "truth_holds",
     "wrong_attributes",
 ]

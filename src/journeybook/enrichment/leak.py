@@ -13,13 +13,15 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from journeybook.enrichment.snapshots import feature_snapshots, is_purchase
+from journeybook.enrichment.snapshots import NOT_PURCHASES, feature_snapshots, is_purchase
+from journeybook.enrichment.totals import recount
 from journeybook.statistics import cluster_bootstrap
 
 # Two features each, so that nothing but their date can tell the models apart.
 COUPON_FEATURES = ("revenue", "discount_share")
 PURCHASE_FEATURES = ("recency_days", "n_baskets")
 
+COUPON_QUESTION = "who redeems a coupon"
 _FOLDS = 5
 
 # Fewer responses, or fewer people, than this say nothing about a ranking.
@@ -37,6 +39,8 @@ class LeakExamples:
         as_of: Features known when the question was asked, shape (n, k).
         later: The same features as of the end of the data, shape (n, k).
         feature_names: Names of the k features.
+        rows: `row` (of the contact, or the first of the person's lines), `person_id` and `as_of` of each question.
+        end: End of what is known.
     """
 
     question: str
@@ -45,6 +49,8 @@ class LeakExamples:
     as_of: NDArray[np.float64]
     later: NDArray[np.float64]
     feature_names: tuple[str, ...]
+    rows: pd.DataFrame
+    end: datetime
 
     @property
     def enough(self) -> bool:
@@ -116,7 +122,7 @@ def coupon_examples(
     if "cut_off" in asked.columns:
         asked = asked.filter(~asked.cut_off)
     asked = asked.select("row", "person_id", outcome=asked.responded, as_of=asked.occurred_at.truncate("D"))
-    return _examples("who redeems a coupon", transactions, asked, end, names)
+    return _examples(COUPON_QUESTION, transactions, asked, end, names)
 
 
 def next_purchase_examples(
@@ -211,4 +217,56 @@ def _examples(
         as_of=honest[there].fillna(0).to_numpy(dtype=float),
         later=leaking[there].fillna(0).to_numpy(dtype=float),
         feature_names=tuple(there),
+        rows=rows[["row", "person_id", "as_of"]],
+        end=end,
     )
+
+
+def leak_holds(
+    examples: LeakExamples, transactions: ibis.Table, *, contacts: ibis.Table | None, n_rows: int = 60
+) -> pd.DataFrame:
+    """Count the features of some questions again from the person's own lines, as of the day of the question.
+
+    The day is read from the contact itself. People with a line on that very day come first, for whom a day too
+    much shows.
+
+    Args:
+        examples: The questions.
+        transactions: Clean receipt lines with `person_id`.
+        contacts: Clean coupon contacts where these were asked about, or None.
+        n_rows: Questions that are counted again.
+
+    Returns:
+        `name`, `value`, `source`; the values are differences, relative where a feature is above 1.
+    """
+    asked = examples.rows.reset_index(drop=True)
+    if contacts is not None and examples.question == COUPON_QUESTION:
+        days = contacts.select("row", day=contacts.occurred_at.truncate("D")).to_pandas().set_index("row").day
+        asked["as_of"] = asked.row.map(days).to_numpy()
+    same = transactions.select("person_id", as_of=transactions.occurred_at.truncate("D")).distinct().to_pandas()
+    first = asked.merge(same.assign(first=True), on=["person_id", "as_of"], how="left")["first"].eq(True)
+    chosen = np.argsort(~first.to_numpy(), kind="stable")[:n_rows]
+    lines = transactions.filter(transactions.person_id.isin(asked.person_id[chosen].unique().tolist()))
+    own = dict(list(lines.order_by("row").to_pandas().groupby("person_id")))
+    worst = {"the day": 0.0, "the end": 0.0}
+    for place in chosen:
+        person, day = asked.person_id[place], asked.as_of[place]
+        told = (("the day", day, examples.as_of[place]), ("the end", examples.end, examples.later[place]))
+        for name, date, stored in told:
+            again = _recounted(own[person], date, examples.feature_names) if person in own else np.zeros(1)
+            apart = np.abs(stored - again) / np.maximum(1.0, np.abs(again))
+            worst[name] = max(worst[name], float(apart.max()))
+    source = f"a second count in pandas, {len(chosen)} questions"
+    return pd.DataFrame(
+        [(f"worst difference of the features as of {name}", value, source) for name, value in worst.items()],
+        columns=["name", "value", "source"],
+    )
+
+
+def _recounted(lines: pd.DataFrame, date: datetime, names: Sequence[str]) -> NDArray[np.float64]:
+    """The features of one person as of a date, from the person's lines; 0 where there are none yet."""
+    past = lines[lines.occurred_at < date]
+    bought = ~past.line_type.isin(NOT_PURCHASES) if "line_type" in past else past.revenue >= 0
+    if not bought.any():
+        return np.zeros(len(names))
+    return recount(past, as_of=date, groups={})[list(names)].fillna(0).to_numpy(dtype=float)

@@ -9,6 +9,7 @@
 | health | whether the experiment can be trusted, and how its effects must be read |
 | contrasts | Welch, CUPED, ratios and Fieller from sufficient statistics |
 | resampling, survival | quantiles and means by the bootstrap; time to an event |
+| faults, exact | clusters and shares that moved; arms of few units |
 | comparisons | every variant against the control: the headline |
 | alternatives | other methods beside the headline |
 | corrections | many comparisons |
@@ -19,6 +20,7 @@
 | bandits, simulations | what adaptive assignment and each procedure do where the truth is known |
 | distributions, decision | how values are spread; ship, do not ship, or keep running |
 | witnesses | the headline by another road, for the page's checks |
+| findings | what the page found, for whoever decides |
 | words, words_design, words_methods | the sentences of the page |
 """
 
@@ -61,6 +63,8 @@ from journeybook.experiments.factorial import (
     design,
     factorial_effects,
 )
+from journeybook.experiments.faults import by_cluster, cluster_sentence, moved_periods
+from journeybook.experiments.findings import find
 from journeybook.experiments.health import (
     HEALTH_COLUMNS,
     SampleRatio,
@@ -98,7 +102,6 @@ from journeybook.experiments.words import (
     health_sentence,
     novelty_sentence,
     plan_sentence,
-    summary,
 )
 from journeybook.experiments.words_design import (
     assignment_sentence,
@@ -159,9 +162,11 @@ __all__ = [
     "benjamini_yekutieli",
     "beside_truth",
     "boundaries",
+    "by_cluster",
     "cautions",
     "cells_that_differ",
     "choose_control",
+    "cluster_sentence",
     "compare",
     "contrast",
     "crossing",
@@ -182,6 +187,7 @@ __all__ = [
     "experiment_key",
     "factorial_effects",
     "factorial_sentence",
+    "find",
     "fingerprint",
     "followed_sentence",
     "guardrails",
@@ -204,6 +210,7 @@ __all__ = [
     "metric_moments",
     "minimum_detectable_effect",
     "non_inferiority",
+    "moved_periods",
     "novelty_checks",
     "novelty_sentence",
     "numbers",
@@ -229,7 +236,6 @@ __all__ = [
     "search_heterogeneity",
     "subgroups",
     "subgroups_sentence",
-    "summary",
     "survival_curves",
     "units_a_day",
     "units_from_rows",

@@ -43,7 +43,6 @@ def alternatives(
     | stratified | proportion, mean; where `stratum` is there | effects within strata, by the strata's shares |
     | clustered | proportion, mean, ratio; where a person has several units | people, not units, are independent |
     | post_stratified_by_period | proportion, mean; with times | effects within days, or twentieths of all days |
-    | permuted_clusters | proportion, mean; where `cluster` is there | whole clusters assigned again |
     | log_rank | time_to_event | weighs all times alike where hazards are proportional |
 
     Args:
@@ -65,7 +64,6 @@ def alternatives(
         raise ValueError(f"tail_share: found {tail_share:g}, needed a number from 0 to below 0.5.")
     arms = arms_of(units, control=control)
     strata, people = (_codes(units, column) for column in ("stratum", "person_id"))
-    clusters = _codes(units, "cluster")
     timed = "occurred_at" in units.columns and units["occurred_at"].notna().any()
     period = periods(units["occurred_at"]) if timed else None
     rows = []
@@ -93,10 +91,6 @@ def alternatives(
             if metric.kind in ("proportion", "mean") and period is not None and np.ptp(period) > 0:
                 within = stratified(values[pair, 0], treated, period[known][pair], alpha=alpha)
                 found.append(replace(within, method="post_stratified_by_period"))
-            if metric.kind in ("proportion", "mean") and clusters is not None:
-                found.append(
-                    permuted_clusters(values[pair, 0], treated, clusters[known][pair], n_draws=n_draws, rng=rng)
-                )
             rows += [method_row(effect, metric=metric.name, variant=name) for effect in found]
     return pd.DataFrame(rows, columns=list(METHOD_COLUMNS))
 
@@ -206,7 +200,10 @@ def stratified(values: np.ndarray, treated: np.ndarray, strata: np.ndarray, *, a
     total = parts.sum() + share @ (effects - effect) ** 2 / n.sum()
     df = float(parts.sum() ** 2 / (parts**2 / (n - 1)).sum())
     se = float(np.sqrt(total))
-    return _from_t("stratified", effect, se, df, alpha)
+    control, treatment = (float(share @ mean[:, side]) for side in (0, 1))
+    relative = treatment / control - 1 if control > 0 else np.nan
+    estimated = _from_t("stratified", effect, se, df, alpha)
+    return replace(estimated, control=control, treatment=treatment, relative=relative)
 
 
 def clustered(values: np.ndarray, treated: np.ndarray, clusters: np.ndarray, *, alpha: float) -> Effect:
@@ -231,34 +228,6 @@ def clustered(values: np.ndarray, treated: np.ndarray, clusters: np.ndarray, *, 
     correction = n_clusters / (n_clusters - 1) * (n - 1) / (n - 2)
     se = float(np.sqrt(correction * (np.bincount(cluster, weights=influence) ** 2).sum()))
     return _from_t("clustered", float(ratio[1] - ratio[0]), se, float(n_clusters - 1), alpha)
-
-
-def permuted_clusters(
-    values: np.ndarray, treated: np.ndarray, clusters: np.ndarray, *, n_draws: int, rng: np.random.Generator
-) -> Effect:
-    """Difference of the means of clusters, tested by assigning whole clusters again (Gail et al. 1996).
-
-    Args:
-        values: The metric, shape (units,).
-        treated: 1 for treatment, 0 for control; the same for all units of a cluster, else there is no number.
-        clusters: Cluster of each unit, any labels.
-        n_draws: Assignments drawn.
-        rng: Source of chance.
-    """
-    code = np.unique(clusters, return_inverse=True)[1]
-    n = np.bincount(code)
-    share = np.bincount(code, weights=treated) / n
-    if not np.isin(share, (0, 1)).all() or share.min() == share.max():
-        return Effect(method="permuted_clusters", p_value=np.nan, estimand="difference of cluster means")
-    means, arm = np.bincount(code, weights=values) / n, share == 1
-    draws = rng.permuted(np.tile(arm, (n_draws, 1)), axis=1)
-    drawn = draws @ means / arm.sum() - ~draws @ means / (~arm).sum()
-    effect = float(means[arm].mean() - means[~arm].mean())
-    beyond = np.abs(drawn) >= abs(effect) * (1 - 1e-12)
-    p_value = float((1 + beyond.sum()) / (1 + n_draws))
-    return Effect(
-        method="permuted_clusters", p_value=p_value, effect=effect, estimand="difference of cluster means"
-    )
 
 
 def _codes(units: pd.DataFrame, column: str) -> np.ndarray | None:

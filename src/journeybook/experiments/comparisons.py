@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from journeybook.experiments.alternatives import METHOD_COLUMNS, fisher_exact, method_row
+from journeybook.experiments.alternatives import METHOD_COLUMNS, method_row, stratified
 from journeybook.experiments.contrasts import (
     ArmMoments,
     Effect,
@@ -16,6 +16,8 @@ from journeybook.experiments.contrasts import (
     ratio_moments,
 )
 from journeybook.experiments.corrections import CORRECTIONS, adjust_rows
+from journeybook.experiments.exact import exact_mean, exact_share, is_small
+from journeybook.experiments.faults import POOLED
 from journeybook.experiments.measures import Measures, Metric, numbers
 from journeybook.experiments.resampling import quantile_effect
 from journeybook.experiments.sequential import always_valid
@@ -37,8 +39,7 @@ HEADLINES = {
     "time_to_event": ("restricted_mean", "restricted_mean"),
 }
 BOOTSTRAP_DRAWS = 100_000
-# Below this many units in an arm the p value is that of an exact test, and the method ends so.
-FEW_UNITS, EXACT, PERMUTATIONS = 20, "_exact_p", 20_000
+WITHIN = "post_stratified_by_period"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +84,7 @@ def compare(
     rng: np.random.Generator,
     correction: str = "holm",
     always_valid_at: int | None = None,
+    period: np.ndarray | None = None,
 ) -> Experiment:
     """Compare each variant with the control on each metric.
 
@@ -90,8 +92,11 @@ def compare(
     covariates are named; the bootstrap for quantiles; the restricted mean for times to an event. Units without
     a value of a metric are left out of that metric (`health` tests whether the arms lose them alike). A missing
     covariate takes the mean of its column over all arms, which is known before assignment and so cannot favour
-    an arm. Where an arm has fewer than `FEW_UNITS` units, the p value of a proportion is Fisher's and that of a
-    mean a permutation test's, while the interval stays that of the t distribution.
+    an arm. Where an arm has few units
+    (`exact.is_small`) and this is the one look, the headline of a share or mean is exact and without covariates:
+    Fisher's test and inverted binomial tests, or a permutation of the units. Where the allocation changed over
+    time, the headline of a share or mean is its effect within periods, and whatever pools the periods is named
+    biased.
 
     Args:
         units: One row a unit.
@@ -102,6 +107,7 @@ def compare(
         correction: How `p_adjusted` is made over all headline rows, one of `CORRECTIONS`.
         always_valid_at: Planned units of all arms: intervals and p values then hold at every look, and are
             narrowest there. None is one look at a fixed horizon.
+        period: Period of each unit, where the allocation changed between periods (`moved_periods`); else None.
 
     Raises:
         ValueError: A unit id occurs twice, an arm has fewer than two units with a value, a metric does not
@@ -118,11 +124,11 @@ def compare(
     for metric in measured.metrics:
         shown += _arm_rows(metric, data)
         for number in range(1, len(arms.names)):
-            effects = _effects(metric, data, number, alpha, rng)
+            effects = _effects(metric, data, number, alpha, rng, period)
             for effect in effects:
                 saved = (
                     np.nan
-                    if effect is effects[0]
+                    if effect is effects[0] or period is not None
                     else 1 - (effect.standard_error / effects[0].standard_error) ** 2
                 )
                 beside.append(
@@ -132,12 +138,13 @@ def compare(
                 )
             n = data.counts[metric.name][[0, number]]
             best = effects[-1]
-            if n.min() < FEW_UNITS and metric.kind in ("proportion", "mean"):
-                best = _exact(metric, data, number, best, rng)
+            few = always_valid_at is None and period is None and is_small(n)
+            if few and metric.kind in ("proportion", "mean"):
+                best = _exact(metric, data, number, effects[0], alpha, rng)
             if always_valid_at is not None:
                 half, p_value = _at_every_look(best, n=int(n.sum()), alpha=alpha, planned_n=always_valid_at)
                 level = 2 * stats.t.sf(half / best.standard_error, _df(best))
-                wide = _effects(metric, data, number, float(level), rng)[-1]
+                wide = _effects(metric, data, number, float(level), rng, period)[-1]
                 best = replace(wide, method=f"always_valid_{wide.method}", p_value=p_value)
             headline.append(_headline(metric, arms.names[number], arms.names[0], best, n))
     rows = pd.DataFrame(headline)
@@ -209,8 +216,24 @@ def _prepared(units: pd.DataFrame, measured: Measures, arms: Arms) -> _Data:
     return data
 
 
-def _effects(metric: Metric, data: _Data, number: int, alpha: float, rng: np.random.Generator) -> list[Effect]:
+def _effects(
+    metric: Metric, data: _Data, number: int, alpha: float, rng: np.random.Generator, period: np.ndarray | None
+) -> list[Effect]:
     """A variant against the control: without covariates first, the headline last."""
+    effects = _pooled(metric, data, number, alpha, rng)
+    if period is None:
+        return effects
+    effects = [replace(effect, method=f"{effect.method}{POOLED}") for effect in effects]
+    if metric.kind in ("proportion", "mean"):
+        values, pair = data.values[metric.column], np.isin(data.arms.number, (0, number))
+        pair &= ~np.isnan(values)
+        treated = (data.arms.number[pair] > 0).astype(np.int64)
+        effects.append(replace(stratified(values[pair], treated, period[pair], alpha=alpha), method=WITHIN))
+    return effects
+
+
+def _pooled(metric: Metric, data: _Data, number: int, alpha: float, rng: np.random.Generator) -> list[Effect]:
+    """A variant against the control over all periods: without covariates first."""
     plain, adjusted = HEADLINES[metric.kind]
     if metric.kind == "quantile":
         (values,), arm = data.known(metric)
@@ -229,19 +252,15 @@ def _effects(metric: Metric, data: _Data, number: int, alpha: float, rng: np.ran
     return effects
 
 
-def _exact(metric: Metric, data: _Data, number: int, found: Effect, rng: np.random.Generator) -> Effect:
-    """The same effect with the p value of Fisher's exact test, or of a permutation of the units."""
+def _exact(
+    metric: Metric, data: _Data, number: int, found: Effect, alpha: float, rng: np.random.Generator
+) -> Effect:
+    """The effect without covariates on a share or mean, with an exact test and its interval."""
     (values,), arm = data.known(metric)
-    sides = [values[arm == side] for side in (0, number)]
+    sides = values[arm == 0], values[arm == number]
     if metric.kind == "proportion":
-        p_value = float(fisher_exact(*sides).p_value)
-    else:
-        test = stats.permutation_test(
-            sides, lambda a, b, axis: b.mean(axis=axis) - a.mean(axis=axis),
-            vectorized=True, n_resamples=PERMUTATIONS, rng=rng,
-        )  # fmt: skip
-        p_value = float(test.pvalue)
-    return replace(found, p_value=p_value, method=f"{found.method}{EXACT}")
+        return exact_share(found, *sides, alpha=alpha)
+    return exact_mean(found, *sides, alpha=alpha, rng=rng)
 
 
 def _varies(metric: Metric, found: Effect) -> Effect:

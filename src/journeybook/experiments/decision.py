@@ -1,12 +1,13 @@
 """Ship, do not ship, or keep running: the plan's rule, applied to what was found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from journeybook.experiments.corrections import adjust
+from journeybook.experiments.measures import amount
 from journeybook.experiments.plan import Plan
 
 SHIP, STOP, WAIT, UNPLANNED = "ship", "do not ship", "keep running", "no plan"
@@ -59,7 +60,9 @@ def decide(
         verdicts = guardrails[guardrails["variant"] == row.variant].set_index("metric")["verdict"]
         ends = sorted((plan.sign * row.effect_low, plan.sign * row.effect_high))
         gain = plan.sign * row.effect
-        decision, reason = _rule(gain, ends, float(p_value), verdicts, plan=plan, alarms=alarms, over=over)
+        decision, reason = _rule(
+            gain, ends, float(p_value), verdicts, plan=plan, kind=row.kind, alarms=alarms, over=over
+        )
         no_gain = float(stats.norm.cdf(-gain / row.standard_error))
         worth = float(stats.norm.cdf((gain - plan.minimum_effect) / row.standard_error))
         per_thousand = 1000.0 if row.kind in ("proportion", "mean") else np.nan
@@ -91,10 +94,12 @@ def _rule(
     verdicts: pd.Series,
     *,
     plan: Plan,
+    kind: str,
     alarms: Sequence[str],
     over: bool,
 ) -> tuple[str, str]:
     """The decision, and the reason in words."""
+    wanted = amount(plan.minimum_effect, kind)
     harmed = verdicts.index[verdicts == "harmed"].tolist()
     unproven = verdicts.index[verdicts == "open"].tolist()
     if alarms:
@@ -104,26 +109,24 @@ def _rule(
     if ends[1] < plan.minimum_effect:
         return (
             STOP,
-            f"an effect of {plan.minimum_effect:g} on {plan.primary}, the smallest worth having, is excluded",
+            f"an effect of {wanted} on {plan.primary}, the smallest worth having, is excluded",
         )
     shown, worth = p_value < plan.alpha and gain > 0, ends[0] >= plan.minimum_effect
     if shown and worth and not unproven:
-        return SHIP, (
-            f"an effect of {plan.minimum_effect:g} or more on {plan.primary} is shown, and every guardrail holds"
-        )
+        return SHIP, (f"an effect of {wanted} or more on {plan.primary} is shown, and every guardrail holds")
     if not shown:
         lacking = f"no effect on {plan.primary} is shown"
     elif not worth:
         lacking = (
             f"an effect on {plan.primary} is shown, but not that it is worth having: the interval begins at "
-            f"{ends[0]:.2g}, below {plan.minimum_effect:g}"
+            f"{amount(ends[0], kind)}, below {wanted}"
         )
     else:
         lacking = f"{unproven[0]} is not shown to be within its margin"
     return (STOP, f"the planned end is reached, and {lacking}") if over else (WAIT, lacking)
 
 
-def decision_sentence(decision: pd.DataFrame, *, plan: Plan) -> str:
+def decision_sentence(decision: pd.DataFrame, *, plan: Plan, kinds: Mapping[str, str]) -> str:
     """What was decided for each variant, at what risk and gain."""
     if not plan.given:
         return (
@@ -135,7 +138,7 @@ def decision_sentence(decision: pd.DataFrame, *, plan: Plan) -> str:
     for row in decision.itertuples():
         wrong = {
             SHIP: "that it gains nothing",
-            STOP: f"that an effect of {plan.minimum_effect:g} or more is passed by",
+            STOP: f"that an effect of {amount(plan.minimum_effect, kinds[plan.primary])} or more is passed by",
             WAIT: "of the better decision, if one had to be made today",
         }[row.decision]
         text = f"**{row.variant}: {row.decision}.** Reason: {row.reason}. Probability of being wrong ({wrong}): "

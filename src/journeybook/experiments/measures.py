@@ -184,6 +184,16 @@ def known_values(units: pd.DataFrame, metric: Metric) -> tuple[np.ndarray, np.nd
     return values, ~np.isnan(values).any(axis=1)
 
 
+def amount(value: float, kind: str | None, *, sign: bool = False) -> str:
+    """A difference of a metric in words; of a share in percentage points.
+
+    >>> amount(0.02, "proportion", sign=True), amount(0.02, "mean")
+    ('+2 points', '0.02')
+    """
+    number, unit = (100 * value, " points") if kind == "proportion" else (value, "")
+    return f"{number:{'+' if sign else ''}.3g}{unit}"
+
+
 def known_before(units: pd.DataFrame, *, measured: Measures, planned: Sequence[str]) -> list[str]:
     """Columns known before the assignment, by which effects may differ: covariates, planned subgroups, strata."""
     strata = ["stratum"] if "stratum" in units.columns and units["stratum"].nunique() > 1 else []

@@ -1,5 +1,6 @@
 """What the page says of an experiment, in sentences computed from its results."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,11 @@ import pandas as pd
 
 from journeybook.experiments.comparisons import Experiment
 from journeybook.experiments.corrections import holm
-from journeybook.experiments.decision import UNPLANNED
+from journeybook.experiments.exact import SUFFIX
+from journeybook.experiments.faults import POOLED
 from journeybook.experiments.health import alarms, cautions
 from journeybook.experiments.looks import Look
+from journeybook.experiments.measures import amount
 from journeybook.experiments.plan import Plan
 from journeybook.experiments.simulations import ANY, FalsePositives
 
@@ -38,7 +41,10 @@ def health_sentence(health: pd.DataFrame) -> str:
             "assignment cannot be corrected afterwards."
         )
     if "allocation_over_time" in broken:
-        text += " The shares of the arms moved: read `post_stratified_by_period` below, and not the headline."
+        text += (
+            " The shares of the arms moved, so the headline is within periods. What pools periods is biased: "
+            "subgroups, the search, looks and bandits below. Beliefs and effect sizes are left out."
+        )
     if careful:
         text += f" Read with care: {', '.join(careful)}; `meaning` says what each stands for."
     return text + (
@@ -47,7 +53,7 @@ def health_sentence(health: pd.DataFrame) -> str:
     )
 
 
-def novelty_sentence(daily: pd.DataFrame, *, alpha: float) -> str:
+def novelty_sentence(daily: pd.DataFrame, *, alpha: float, kinds: Mapping[str, str]) -> str:
     """Whether effects fade or grow with the day of assignment."""
     if daily.empty:
         return (
@@ -59,7 +65,8 @@ def novelty_sentence(daily: pd.DataFrame, *, alpha: float) -> str:
         f"**What we see.** {len(moved)} of {len(trends)} effects change with the day of assignment, at {alpha:g} "
     )
     text += "after Holm's correction"
-    text += "".join(f"; {row.variant} on {row.metric} by {row.trend:+.2g} a day" for row in moved.itertuples())
+    for row in moved.itertuples():
+        text += f"; {row.variant} on {row.metric} by {amount(row.trend, kinds[row.metric], sign=True)} a day"
     return text + (
         ". **What it does not show.** How the effect on one unit develops: that needs its outcomes day by day. "
         "**What to do.** Where it fades, run longer, and decide on the later days."
@@ -79,6 +86,14 @@ def effects_sentence(found: Experiment, *, alpha: float, correction: str) -> str
     if len(single):
         names = ", ".join(f"{row.metric} of {row.variant}" for row in single.itertuples())
         text += f" Below {alpha:g} on its own but not among {len(rows)}: {names}."
+    exact = rows[rows["method"].str.endswith(SUFFIX)]
+    if len(exact):
+        named = ", ".join(f"{row.metric} by {row.method.replace('_', ' ')}" for row in exact.itertuples())
+        text += f" The arms are small, so interval and p value are exact, and not Student's: {named}."
+    pooled = found.methods[found.methods["method"].str.endswith(POOLED)].drop_duplicates(["metric", "variant"])
+    if len(pooled):
+        text += " Effects of shares and means are within periods. Pooled over periods, and biased, they would be: "
+        text += "; ".join(f"{_difference(row)} on {row.metric}" for row in _with_kinds(pooled, rows)) + "."
     cuped = found.methods[found.methods["variance_saved_share"].notna()]
     if len(cuped):
         saved = cuped.groupby("metric", sort=False)["variance_saved_share"].mean()
@@ -114,30 +129,6 @@ def factorial_sentence(factorial: pd.DataFrame, *, alpha: float, power: float) -
         "interactions are larger. **What to do.** Where an interaction holds, read the cells and not the main "
         "effects."
     )
-
-
-def summary(
-    found: Experiment, health: pd.DataFrame, decision: pd.DataFrame, *, data_is: str, alpha: float, correction: str
-) -> str:
-    """The bullets that open the page."""
-    rows = found.comparisons
-    broken = alarms(health)
-    trusted = "nothing forbids reading the effects" if not broken else f"**do not trust it: {', '.join(broken)}**"
-    decided = "; ".join(f"{row.variant}: **{row.decision}**, for {row.reason}" for row in decision.itertuples())
-    if (decision["decision"] == UNPLANNED).all():
-        decided = "none, for the parameters hold no plan and so no rule"
-    valid = ""
-    if found.horizon == "always_valid":
-        valid = (
-            " This is a look before the planned end or a second one, so intervals and p values are always-valid."
-        )
-    return f"""**In short**
-
-* {int((rows["p_adjusted"] < alpha).sum())} of {len(rows)} comparisons with '{found.control}' hold at {alpha:g} \
-after correction ({correction.replace("_", "-")}). Data: **{data_is}**.{valid}
-* Clearest: {_told(_clearest(rows))}.
-* Health: {trusted}.
-* Decision: {decided}."""
 
 
 def headline_figures(found: Experiment, health: pd.DataFrame, *, again: FalsePositives) -> dict[str, float]:
@@ -195,11 +186,17 @@ def _clearest(rows: pd.DataFrame) -> pd.Series:
     return rows.iloc[int(rows["p_value"].to_numpy().argmin())]
 
 
+def _with_kinds(methods: pd.DataFrame, rows: pd.DataFrame) -> Any:
+    return methods.merge(rows[["metric", "variant", "kind"]], on=["metric", "variant"]).itertuples()
+
+
 def _told(row: Any) -> str:
     """One comparison in words."""
-    if row.kind == "proportion":
-        effect = f"{100 * row.effect:+.2f} points ({100 * row.effect_low:.2f} to {100 * row.effect_high:.2f})"
-    else:
-        effect = f"{row.effect:+.3g} ({row.effect_low:.3g} to {row.effect_high:.3g})"
     lift = "" if np.isnan(row.relative) else f", {row.relative:+.1%} of the control"
-    return f"{row.variant} changes {row.metric} by {effect}{lift}"
+    return f"{row.variant} changes {row.metric} by {_difference(row)}{lift}"
+
+
+def _difference(row: Any) -> str:
+    if row.kind == "proportion":
+        return f"{100 * row.effect:+.2f} points ({100 * row.effect_low:.2f} to {100 * row.effect_high:.2f})"
+    return f"{row.effect:+.3g} ({row.effect_low:.3g} to {row.effect_high:.3g})"

@@ -1,15 +1,16 @@
 """What the page says of size, assignment, looks, beliefs, margins and bandits, computed from the results."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from journeybook.experiments.bandits import BanditStudy
 from journeybook.experiments.looks import Look
+from journeybook.experiments.measures import amount
 
 
-def power_sentence(table: pd.DataFrame, *, power: float) -> str:
+def power_sentence(table: pd.DataFrame, *, power: float, kinds: Mapping[str, str]) -> str:
     """What the experiment could detect, and what the planned effects would have needed."""
     if table.empty:
         return "No row has a standard error that a size could be worked out from."
@@ -19,7 +20,7 @@ def power_sentence(table: pd.DataFrame, *, power: float) -> str:
         hardest = part.loc[part["minimum_detectable_effect"].idxmax()]
         share = hardest["minimum_detectable_relative"]
         of_control = "" if np.isnan(share) else f" ({share:.1%} of the control)"
-        told.append(f"{hardest['minimum_detectable_effect']:.3g}{of_control} on {metric}")
+        told.append(f"{amount(hardest['minimum_detectable_effect'], kinds[metric])}{of_control} on {metric}")
     text = f"**What we see.** With {power:.0%} probability this experiment finds an effect of {'; '.join(told)}"
     text += ", for the variant where it is hardest." if table["variant"].nunique() > 1 else "."
     planned = best[best["planned_effect"].notna()]
@@ -27,8 +28,8 @@ def power_sentence(table: pd.DataFrame, *, power: float) -> str:
         row = part.loc[part["power"].idxmin()]
         n, days = row["n_control_needed"] + row["n_treatment_needed"], row["days_needed"]
         text += (
-            f" The planned effect of {row['planned_effect']:.3g} on {metric} is found with {row['power']:.0%} "
-            f"probability; {power:.0%} needs {n:,.0f} units in control and {row['variant']}"
+            f" The planned effect of {amount(row['planned_effect'], kinds[metric])} on {metric} is found with "
+            f"{row['power']:.0%} probability; {power:.0%} needs {n:,.0f} units in control and {row['variant']}"
         )
         text += "." if np.isnan(days) else f", {days:,.0f} days at the pace found."
     return text + (
@@ -134,16 +135,16 @@ def direction_sentence(lower: Sequence[str]) -> str:
     return f"Less is taken for better of: {', '.join(dict.fromkeys(lower)) or 'none'}. More is of the others."
 
 
-def posteriors_sentence(table: pd.DataFrame, *, level: float) -> str:
+def posteriors_sentence(table: pd.DataFrame, *, level: float, kinds: Mapping[str, str]) -> str:
     """What is believed of each variant after the data."""
     if table.empty:
-        return "No metric is a proportion or a mean, for which alone a posterior is worked out here."
+        return "No posterior is worked out: that needs a proportion or mean, and an allocation that did not move."
     told = []
     for metric, part in table.groupby("metric", sort=False):
         best = part.loc[part["probability_best"].idxmax()]
         told.append(
             f"{best.variant} is best on {metric} with probability {_probability(best.probability_best)} (choosing "
-            f"it costs {best.expected_loss:.2g} on average)"
+            f"it costs {amount(best.expected_loss, kinds[metric])} on average)"
         )
     priors = "; ".join(
         f"{metric}: {part['prior'].iloc[0]}" for metric, part in table.groupby("metric", sort=False)

@@ -1,10 +1,13 @@
 """What the page says of other methods, of subgroups and of error rates, in sentences computed from its results."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from journeybook.experiments.alternatives import ALL_ARMS
 from journeybook.experiments.heterogeneity import Heterogeneity
+from journeybook.experiments.measures import amount
 from journeybook.experiments.simulations import FalsePositives
 
 
@@ -63,7 +66,7 @@ def subgroups_sentence(subgroups: pd.DataFrame, *, alpha: float) -> str:
     return text + "Decide for everyone by the overall effect."
 
 
-def heterogeneity_sentence(found: Heterogeneity, *, alpha: float) -> str:
+def heterogeneity_sentence(found: Heterogeneity, *, alpha: float, kinds: Mapping[str, str]) -> str:
     """What a search for whom it works found, and how much of it was chance."""
     rows = found.found
     if rows.empty:
@@ -77,8 +80,10 @@ def heterogeneity_sentence(found: Heterogeneity, *, alpha: float) -> str:
     )
     text += "correction"
     for row in held.itertuples():
-        text += f"; {row.variant} changes {row.metric} by {row.effect_inside:+.3g} where {row.inside} and by "
-        text += f"{row.effect_outside:+.3g} elsewhere"
+        inside, outside = (
+            amount(effect, kinds[row.metric], sign=True) for effect in (row.effect_inside, row.effect_outside)
+        )
+        text += f"; {row.variant} changes {row.metric} by {inside} where {row.inside} and by {outside} elsewhere"
     left = np.sign(rows["difference_when_found"]) * rows["difference"] / rows["difference_when_found"].abs()
     text += (
         f". On the other half {max(left.median(), 0):.0%} of the difference that made a split the best was left "

@@ -9,12 +9,14 @@ postcodes    where each person was known to live, and since when
 quality      a linkage against the truth
 simulation   records with known truth, made from the page's own
 trial        the linkage tried on those, beside the tempting shortcuts
+findings     what a manager should know
 witnesses    the page's steps once more by another road; copies and planted truth
 wording      sentences that depend on what was found
 """
 
 from journeybook.identity.clusters import EXACT_RULES, Resolution, cluster_sizes, pairs_above, resolve
 from journeybook.identity.comparison import ComparedPairs, blocking_rules, compare, equal_pairs
+from journeybook.identity.findings import find
 from journeybook.identity.model import LinkageModel, fit_linkage, weight_histogram
 from journeybook.identity.people import (
     CarriedRefusals,
@@ -41,7 +43,6 @@ from journeybook.identity.wording import (
     describe_exact,
     describe_fit,
     describe_keys,
-    describe_page,
     describe_people,
     describe_refusals,
 )
@@ -66,11 +67,11 @@ __all__ = [
     "describe_exact",
     "describe_fit",
     "describe_keys",
-    "describe_page",
     "describe_people",
     "describe_refusals",
     "equal_pairs",
     "fill_rates",
+    "find",
     "fit_linkage",
     "golden_profiles",
     "keys_alone",

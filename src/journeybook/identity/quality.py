@@ -70,7 +70,7 @@ def people_quality(people: pd.DataFrame, truth: pd.DataFrame) -> PairQuality:
             those who are not among the people found are passed over.
     """
     known = truth[truth.person_id.isin(people.person_id)]
-    return pair_quality(known.person_id, _in_truth(known))
+    return pair_quality(known.person_id, in_truth(known))
 
 
 def who_is_who(people: pd.DataFrame, truth: pd.DataFrame | None) -> pd.Series:
@@ -87,7 +87,7 @@ def who_is_who(people: pd.DataFrame, truth: pd.DataFrame | None) -> pd.Series:
     person = people.set_index("customer_id").person_id
     if truth is None:
         return person
-    known = truth.assign(truth=_in_truth(truth)).drop_duplicates("person_id").set_index("person_id").truth
+    known = truth.assign(truth=in_truth(truth)).drop_duplicates("person_id").set_index("person_id").truth
     return person.map(known)
 
 
@@ -156,7 +156,8 @@ def threshold_curve(
     return pd.DataFrame(rows, columns=["threshold", "precision", "recall", "f1", "n_wrong", "n_missed"])
 
 
-def _in_truth(truth: pd.DataFrame) -> pd.Series:
+def in_truth(truth: pd.DataFrame) -> pd.Series:
+    """Return the person in truth of each row: the one column that is neither `person_id` nor `row`."""
     return truth[next(column for column in truth.columns if column not in ("person_id", "row"))]
 
 

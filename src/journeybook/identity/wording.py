@@ -6,34 +6,6 @@ from journeybook.identity.clusters import EXACT_RULES, Resolution
 from journeybook.identity.comparison import ComparedPairs
 from journeybook.identity.model import LinkageModel
 from journeybook.identity.people import CarriedRefusals
-from journeybook.identity.quality import PairQuality
-
-
-def describe_page(metrics: dict[str, float], copies: PairQuality, keys: pd.DataFrame) -> str:
-    """Say the page in three bullets."""
-    lines = [
-        f"{metrics['n_records']:,} records of {metrics['n_customer_ids']:,} customer ids are "
-        f"**{metrics['n_people']:,} people**; by exact keys alone {metrics['n_people_exact_keys']:,}.",
-        f"On copies of known truth {copies.precision:.1%} of the linked pairs are right, and "
-        f"{copies.recall:.1%} of the true ones are linked.",
-        "The records hold no field that a shortcut could use.",
-    ]
-    if "precision" in metrics:
-        lines[1] = (
-            f"Against the planted truth {metrics['precision']:.1%} of the linked pairs are right, and "
-            f"{metrics['recall']:.1%} of the true ones are linked: {metrics['n_wrong_links']:,} wrong links, "
-            f"where the model expects {metrics['expected_wrong_links']:.1f}. "
-        ) + (
-            "It is too sure: check links between relatives by hand."
-            if metrics["n_wrong_links"] > 2 * metrics["expected_wrong_links"] + 2
-            else "Its probabilities may be trusted."
-        )
-    if len(keys):
-        worst = keys.loc[keys.wrong_share.idxmax()]
-        lines[2] = (
-            f"Linking on *{worst.key}* alone would be wrong for {worst.wrong_share:.0%} of the pairs it joins."
-        )
-    return "**In short**\n\n" + "\n".join(f"* {line}" for line in lines)
 
 
 def describe_exact(exact: Resolution) -> str:

@@ -1,7 +1,6 @@
 """Figures of page 02."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,9 +11,9 @@ from journeybook.plots import COLOURS
 _ACTIONS = {"changed": "blue", "flagged": "orange", "set aside": "red", "reported": "grey"}
 _METHODS = {
     "mean": "mean",
-    "median": "median",
-    "random_cell": "a random cell",
+    "mode": "commonest",
     "nearest_5": "mean of 5 nearest",
+    "nearest_mode": "commonest of 5 nearest",
     "regression": "regression",
     "donor": "a near donor",
 }
@@ -63,36 +62,22 @@ def plot_presence(presence: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_imputation(trial: ImputationTrial) -> Figure:
-    """Draw error and kept variance of each method, and where its cells lie against the hidden ones."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), width_ratios=(1, 1.15))
-    random = trial.methods[trial.methods.mechanism == "at_random"]
-    for place, row in enumerate(random.itertuples()):
-        colour = list(COLOURS.values())[place]
-        left.plot(row.rmse, row.variance_ratio, "o", markersize=8, color=colour)
-        above = row.method not in ("median", "regression")
-        left.annotate(
-            _METHODS[row.method], (row.rmse, row.variance_ratio), textcoords="offset points",
-            xytext=(0, 8 if above else -15), ha="center", fontsize=9,
-        )  # fmt: skip
-    left.axhline(1, color=COLOURS["grey"], linewidth=1, linestyle="--")
-    left.set_xlim(0, max(1.6, random.rmse.max() * 1.2))
-    left.set_ylim(-0.15, max(1.25, random.variance_ratio.max() * 1.15))
-    left.set(
-        title="Error against variance kept",
-        xlabel="error, standard deviations",
-        ylabel="variance kept (1 is the truth)",
-    )
-    cells = trial.imputed[trial.imputed.mechanism == "at_random"]
-    low, high = cells.hidden.min(), cells.hidden.max()
-    edges = np.linspace(low, high, 31)
-    hidden = cells[cells.method == "donor"].hidden
-    right.hist(hidden, bins=edges, color="#D9D9D9", label="hidden truth")
-    for method, colour in (("mean", "blue"), ("regression", "purple"), ("donor", "sky")):
-        right.hist(
-            cells[cells.method == method].imputed, bins=edges, histtype="step", linewidth=1.6,
-            color=COLOURS[colour], label=_METHODS[method],
-        )  # fmt: skip
-    right.set_ylim(0, np.histogram(hidden, bins=edges)[0].max() * 2)
-    right.legend(loc="upper left")
-    right.set(title="The filled cells (mean: cut off)", xlabel=trial.column.replace("_", " "), ylabel="cells")
+    """Draw error and kept variance of each column and method, a point a repeat, cells hidden at random."""
+    names = list(trial.columns.column)[::-1]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 1.9 + 0.75 * len(names)), sharey=True)
+    random = trial.scores[(trial.scores.mechanism == "at_random") & trial.scores.method.isin(_METHODS)]
+    for ax, measure in zip(axes, ("error", "variance_ratio"), strict=True):
+        for number, method in enumerate(m for m in _METHODS if m in set(random.method)):
+            tried = random[random.method == method]
+            place = tried.column.map(names.index) + 0.28 - 0.14 * number
+            ax.plot(
+                tried[measure], place, "o", markersize=4, alpha=0.6, color=list(COLOURS.values())[number],
+                label=_METHODS[method],
+            )  # fmt: skip
+        ax.axvline(1, color=COLOURS["grey"], linewidth=1, linestyle="--")
+        ax.set_xlim(left=-0.05)
+    axes[0].set_yticks(range(len(names)), [name.replace(".", "\n", 1) for name in names])
+    axes[0].set(title="Error: a point a repeat", xlabel="error, standard deviations (words: share wrong)")
+    axes[1].set(title="Variance kept", xlabel="variance, filled over true (1 is right)")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
     return figure

@@ -2,42 +2,11 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from journeybook.collection import ConsentHistory
 from journeybook.plots import COLOURS
-
-
-def plot_rows(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the rows of each table, accepted and in quarantine, on a logarithmic scale."""
-    if ax is None:
-        _, ax = plt.subplots(figsize=(8.5, 1.3 + 0.36 * len(counts)))
-    shown = counts.sort_values(["n_collected", "table"])
-    aside = shown.n_quarantined > 0
-    place = np.arange(len(shown))
-    high = np.where(aside, 0.16, 0.0)
-    width = np.where(aside, 0.32, 0.6)
-    ax.barh(place + high, shown.n_accepted, height=width, color=COLOURS["blue"], label="accepted")
-    if aside.any():
-        kept = shown.n_quarantined.where(aside)
-        ax.barh(place - 0.16, kept, height=0.32, color=COLOURS["red"], label="in quarantine")
-        ax.legend(loc="lower right")
-    for at, up, row in zip(place, high, shown.itertuples(), strict=True):
-        span = "" if pd.isna(row.first_at) else f"   {row.first_at} to {row.last_at}"
-        ax.text(max(row.n_accepted, 1) * 1.2, at + up, f"{row.n_accepted:,}{span}", va="center", fontsize=9)
-        if row.n_quarantined:
-            ax.text(row.n_quarantined * 1.2, at - 0.16, f"{row.n_quarantined:,}", va="center", fontsize=9)
-    ax.set_xscale("log")
-    # A label takes up as much of the axis as four orders of magnitude at the most.
-    ax.set_xlim(0.6, float(shown.n_collected.max()) ** 1.75 + 10)
-    ax.set_yticks(place, shown.table)
-    ax.set_ylim(-0.7, len(shown) - 0.3)
-    ax.grid(axis="y", visible=False)
-    ax.set_xlabel("rows (logarithmic)")
-    ax.set_title("What was collected, and what of it is valid")
-    return ax
 
 
 def plot_consent(history: ConsentHistory, ax: Axes | None = None) -> Axes:

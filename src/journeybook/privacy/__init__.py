@@ -4,10 +4,12 @@ releases     counts and sums that a mechanism has noised, and what they cost
 guarantees   whether the release keeps its promise: audit, each person left out, error, composition
 attacks      what an outsider can tell without them, or where bounds come from the data
 witnesses    figures computed a second time, by another road
+findings     what a page found, for whoever decides
 wording      sentences that depend on what was found
 """
 
 from journeybook.privacy.attacks import MembershipAttack, membership_attack, uniqueness
+from journeybook.privacy.findings import find
 from journeybook.privacy.guarantees import (
     Audit,
     audit_release,
@@ -34,7 +36,6 @@ from journeybook.privacy.wording import (
     describe_attack,
     describe_audit,
     describe_budget,
-    describe_page,
     describe_releases,
     describe_uniqueness,
 )
@@ -53,12 +54,12 @@ __all__ = [
     "describe_attack",
     "describe_audit",
     "describe_budget",
-    "describe_page",
     "describe_releases",
     "describe_uniqueness",
     "error_curve",
     "exact_figures",
     "exact_gap",
+    "find",
     "geometric_reach",
     "group_people",
     "largest_change",

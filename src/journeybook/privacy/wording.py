@@ -8,21 +8,6 @@ from journeybook.privacy.guarantees import Audit
 from journeybook.privacy.releases import Grouping, PrivateReleases, clamped_sums
 
 
-def describe_page(alone: pd.DataFrame, released: PrivateReleases, attack: MembershipAttack) -> str:
-    """Say the page in three bullets."""
-    last, worst = alone.iloc[-1], attack.success.iloc[0]
-    lines = [
-        f"{last.unique_share:.1%} of the people stand alone in a table without names, "
-        f"once *{last.known}* are known.",
-        f"{len(released.figures)} figures were published for epsilon {released.epsilon:g} in all: "
-        "to teach, **not private**.",
-        f"Noise fitted to the data lets a guesser tell whether the biggest spender is there "
-        f"{worst.from_data:.1%} of the time at epsilon {worst.epsilon:g}, which allows {worst.ceiling:.1%}; "
-        f"histogram edges from the data do so {worst.edges:.0%} of the time.",
-    ]
-    return "**In short**\n\n" + "\n".join(f"* {line}" for line in lines)
-
-
 def describe_uniqueness(found: pd.DataFrame) -> str:
     """Say how many people a table without names still points at."""
     last = found.iloc[-1]

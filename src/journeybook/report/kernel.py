@@ -2,47 +2,22 @@
 
 import logging
 import re
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import papermill
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
-"""Sums on several threads differ in the last digit from run to run; a page runs its models on one."""
-
-SAID_OUTSIDE = "process.log"
+from journeybook.report.kernels import Kernels
+from journeybook.report.outcomes import Execution
+from journeybook.report.provisioning import SAID_OUTSIDE, manager
 
 logging.getLogger("papermill").setLevel(logging.CRITICAL)
 logging.getLogger("traitlets").setLevel(logging.CRITICAL)
-
-
-@dataclass(frozen=True, eq=False)
-class Execution:
-    """What came of executing a notebook.
-
-    Attributes:
-        notebook: The notebook with its outputs, without times, paths or ids of this run.
-        seconds: Time from the start of the process to its end.
-        error: What went wrong, in a few words without values of the data; empty when all cells ran.
-        cell: Number of the code cell that failed, from 1; 0 when none did.
-        message: The error with its own message, for the page; empty when all cells ran.
-    """
-
-    notebook: nbformat.NotebookNode
-    seconds: float
-    error: str = ""
-    cell: int = 0
-    message: str = ""
 
 
 def execute(
@@ -51,6 +26,7 @@ def execute(
     parameters: Mapping[str, object],
     timeout: int,
     on_cell: Callable[[int, int], None],
+    kernels: Kernels,
 ) -> Execution:
     """Run every cell of a notebook with the interpreter of this process.
 
@@ -59,6 +35,7 @@ def execute(
         parameters: Values for its parameters cell.
         timeout: Longest time a cell may take, in seconds.
         on_cell: Called with the number of the code cell that starts (from 1) and how many there are.
+        kernels: Where its kernel comes from.
     """
     started = time.monotonic()
     source = nbformat.read(notebook, as_version=4)
@@ -70,7 +47,7 @@ def execute(
             seen.append(cell_index)
             on_cell(len(seen), n_code)
 
-    with tempfile.TemporaryDirectory(prefix="jb-") as folder:
+    with tempfile.TemporaryDirectory(prefix="", dir=kernels.folder) as folder:
         output = Path(folder) / "executed.ipynb"
         error = message = ""
         try:
@@ -80,12 +57,13 @@ def execute(
                 parameters=dict(parameters),
                 kernel_name="python3",
                 language="python",
-                kernel_manager_class=_manager(Path(folder), notebooks=notebook.parent),
-                cwd=folder,
+                kernel_manager_class=manager(Path(folder), notebooks=notebook.parent, kernels=kernels),
                 progress_bar=False,
                 start_timeout=120,
                 execution_timeout=timeout,
                 on_cell_start=cell_starts,
+                # All is written by then, and a kernel takes its time to put things away.
+                shutdown_kernel="immediate",
             )
         except PapermillExecutionError as stopped:
             error, message = stopped.ename, f"{stopped.ename}: {masked(_plain(stopped.evalue))}"
@@ -104,38 +82,6 @@ def execute(
         cell=len(seen) if error else 0,
         message=message,
     )
-
-
-def _manager(folder: Path, *, notebooks: Path) -> type[AsyncKernelManager]:
-    """A manager of one kernel of this interpreter, on files in `folder` and not on the network."""
-    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    spec = KernelSpec(
-        argv=[*command, "--HistoryManager.enabled=False"],
-        display_name="Python 3",
-        language="python",
-        env={
-            **THREADS,
-            "IPYTHONDIR": str(folder / "ipython"),
-            "PYTHONHASHSEED": "0",
-            # Where the door reads what the page may open.
-            "JOURNEYBOOK_NOTEBOOKS": str(notebooks.resolve()),
-        },
-    )
-
-    class Manager(AsyncKernelManager):
-        transport = "ipc"
-        connection_file = str(folder / "k.json")
-
-        @property
-        def kernel_spec(self) -> KernelSpec:
-            return spec
-
-        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
-            """Start the process; what it says outside cells goes to a file, not to the terminal."""
-            with (folder / SAID_OUTSIDE).open("wb") as said:
-                await self._async_start_kernel(**options, stdout=said, stderr=said)
-
-    return Manager
 
 
 def _last_line(path: Path) -> str:

@@ -2,6 +2,29 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import nbformat
+
+
+@dataclass(frozen=True, eq=False)
+class Execution:
+    """What came of executing a notebook.
+
+    Attributes:
+        notebook: The notebook with its outputs, without times, paths or ids of this run.
+        seconds: Time from the start of the process to its end.
+        error: What went wrong, in a few words without values of the data; empty when all cells ran.
+        cell: Number of the code cell that failed, from 1; 0 when none did.
+        message: The error with its own message, for the page; empty when all cells ran.
+    """
+
+    notebook: "nbformat.NotebookNode"
+    seconds: float
+    error: str = ""
+    cell: int = 0
+    message: str = ""
 
 
 @dataclass(frozen=True)

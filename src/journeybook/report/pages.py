@@ -4,11 +4,10 @@ import ast
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-import nbformat
 
 from journeybook.errors import JourneybookError
 from journeybook.tables import access_of, root
@@ -71,6 +70,21 @@ class Page:
         return {p.name: p for p in self.parameters if p.name in GIVEN}
 
 
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a notebook, without its outputs.
+
+    Attributes:
+        kind: `code`, `markdown` or `raw`.
+        source: Its text.
+        tags: Its tags, such as `parameters`.
+    """
+
+    kind: str
+    source: str
+    tags: tuple[str, ...]
+
+
 def discover(folder: Path = NOTEBOOKS) -> tuple[Page, ...]:
     """All pages of a folder, in reading order.
 
@@ -89,15 +103,15 @@ def read_page(path: Path) -> Page:
     Raises:
         JourneybookError: It has not exactly one parameters cell of literals, or does not name its tables.
     """
-    notebook = nbformat.read(path, as_version=4)
-    cells = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    metadata, all_cells = read_notebook(path)
+    cells = [c for c in all_cells if "parameters" in c.tags]
     if len(cells) != 1:
         raise JourneybookError(
             f"{path.name} has {len(cells)} cells tagged parameters, but a page needs exactly one."
         )
-    tables = access_of(notebook.metadata, page=path.stem)
-    title, question = _opening(notebook, default=path.stem)
-    sources = [[c.cell_type, c.source] for c in notebook.cells]
+    tables = access_of(metadata, page=path.stem)
+    title, question = _opening(all_cells, default=path.stem)
+    sources = [[c.kind, c.source] for c in all_cells]
     return Page(
         name=path.stem,
         path=path,
@@ -108,6 +122,25 @@ def read_page(path: Path) -> Page:
         parameters=read_parameter_cell(cells[0].source, where=path.name),
         sha256=hashlib.sha256(json.dumps([sources, tables.reads, tables.writes]).encode()).hexdigest(),
     )
+
+
+def read_notebook(path: Path) -> tuple[dict, list[Cell]]:
+    """Metadata and cells of a notebook; nbformat would take longer to import than a run that keeps every page.
+
+    Raises:
+        JourneybookError: It is no notebook of format 4.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        cells = [
+            Cell(c["cell_type"], "".join(c["source"]), tuple(c["metadata"].get("tags", ())))
+            for c in content["cells"]
+        ]
+        return content["metadata"], cells
+    except (ValueError, KeyError, TypeError):
+        raise JourneybookError(
+            f"{path.name} is no notebook of format 4: Jupyter would not open it either."
+        ) from None
 
 
 def read_parameter_cell(source: str, *, where: str) -> tuple[Parameter, ...]:
@@ -173,9 +206,9 @@ def _comment_above(lines: list[str], at: int) -> str:
     return " ".join(comment)
 
 
-def _opening(notebook: nbformat.NotebookNode, *, default: str) -> tuple[str, str]:
+def _opening(cells: Sequence[Cell], *, default: str) -> tuple[str, str]:
     """The first heading, and the first bold sentence of the same cell."""
-    first = next((c.source for c in notebook.cells if c.cell_type == "markdown"), "")
+    first = next((c.source for c in cells if c.kind == "markdown"), "")
     title = re.search(r"^# +(.+)$", first, flags=re.MULTILINE)
     question = re.search(r"\*\*(.+?)\*\*", first, flags=re.DOTALL)
     return (

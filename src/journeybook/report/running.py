@@ -1,4 +1,4 @@
-"""A whole run: the data set, the pages in order, the report, and what is left of it for the next run."""
+"""A whole run: the data set, the pages side by side, the report, and what is left of it for the next run."""
 
 import os
 import platform
@@ -6,18 +6,19 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-
-import nbformat
 
 import journeybook
 from journeybook.datasets import build_dataset
 from journeybook.errors import JourneybookError
-from journeybook.report import planning, rendering
-from journeybook.report.kernel import execute
-from journeybook.report.outcomes import PageOutcome, RunOutcome
+from journeybook.report import planning
+from journeybook.report.graph import in_order, side_by_side
+from journeybook.report.imports import imports_of
+from journeybook.report.kernels import Kernels
+from journeybook.report.outcomes import Execution, PageOutcome, RunOutcome
 from journeybook.report.params import RunParameters
 from journeybook.report.planning import Step
 from journeybook.report.progress import Progress
@@ -27,11 +28,12 @@ from journeybook.report.storing import (
     html_path,
     locked,
     read_json,
+    remove_unfinished,
     results_path,
     write_json,
     write_text,
 )
-from journeybook.report.trust import trust
+from journeybook.report.trust import planted_errors, trust
 from journeybook.tables import key_digest, owners_view, root
 
 CELL_TIMEOUT = 600
@@ -52,12 +54,12 @@ def run_report(
     cell_timeout: int = CELL_TIMEOUT,
     progress: Progress | None = None,
 ) -> RunOutcome:
-    """Build the data set where it is needed, run the pages, and write the report.
+    """Build the data set where it is needed, run the pages that do not hold any more, and write the report.
 
     Args:
         parameters: What to run.
         out: Folder of the report, its tables in `tables`; None is `reports`, with the tables in `data/processed`.
-        only: Pages to run; those they need run too unless their tables still hold. Empty means all.
+        only: Pages to run in any case, with those they need; empty means all pages whose results do not hold.
         cell_timeout: Longest time a cell may take, in seconds.
         progress: What is said while it runs; None writes to the terminal and to `run.log`.
 
@@ -67,27 +69,34 @@ def run_report(
     folder, tables = folders(out)
     planning.chosen(planning.plan(parameters.pages, raw=()), only)
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
+    with locked(folder) as lock:
         progress = progress or Progress(folder / "run.log")
+        remove_unfinished(folder, tables)
+        imports = imports_of({run.page.path: None for run in parameters.pages})
+        workers = side_by_side()
         try:
-            return _Runner(parameters, folder, tables, cell_timeout, progress).run(only)
+            # The kernels are left first: then no thread waits for one.
+            with ThreadPoolExecutor(workers) as pool, Kernels(imports, held=[lock]) as kernels:
+                runner = _Runner(parameters, folder, tables, cell_timeout, progress, pool, workers, kernels)
+                return runner.run(only)
         finally:
             progress.close()
 
 
+@dataclass(frozen=True)
 class _Runner:
     """One run into one folder, which it holds."""
 
-    def __init__(
-        self, parameters: RunParameters, out: Path, tables: Path, cell_timeout: int, progress: Progress
-    ) -> None:
-        self.parameters = parameters
-        self.out = out
-        self.tables = tables
-        self.cell_timeout = cell_timeout
-        self.progress = progress
-        self.started_at = datetime.now().astimezone()
-        self.started = time.monotonic()
+    parameters: RunParameters
+    out: Path
+    tables: Path
+    cell_timeout: int
+    progress: Progress
+    pool: ThreadPoolExecutor
+    workers: int
+    kernels: Kernels
+    started_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
+    started: float = field(default_factory=time.monotonic)
 
     def run(self, only: Sequence[str]) -> RunOutcome:
         data = self._prepare_data()
@@ -103,30 +112,57 @@ class _Runner:
         held = read_json(self.tables / "fingerprints.json")
         before = read_json(self.out / "manifest.json").get("pages", {})
         outcomes: dict[str, PageOutcome] = {}
-        for step in steps:
-            same = held["pages"].get(step.name) == prints[step.name]
-            if step.name not in asked and same and self._holds(step, held):
-                outcomes[step.name] = self._kept(step, before.get(step.name, {}))
-                continue
+        by_name = {step.name: step for step in steps}
+
+        def begin(name: str) -> Future[PageOutcome | Execution]:
+            step = by_name[name]
+            same = held["pages"].get(name) == prints[name]
+            if name not in only and same and self._holds(step, held):
+                return _ended(self._kept(step, before.get(name, {})))
             self._forget(step, held)
-            wanted = step.name in asked or step.name in needed
-            outcomes[step.name] = (
-                self._run_page(step, outcomes) if wanted else _not_run(step, "it was not asked for")
-            )
-            if outcomes[step.name].status == "done":
-                held["pages"][step.name] = prints[step.name]
-                held["files"][step.name] = file_digests(planning.written_files(step, self.tables), self.tables)
+            if name not in asked | needed:
+                return _ended(_not_run(step, "it was not asked for"))
+            obstacle = self._obstacle(step, outcomes)
+            if obstacle:
+                self.progress.say(f"{name:<32} not run: {obstacle}")
+                return _ended(_not_run(step, obstacle))
+            self.kernels.warm_up()
+            return self.pool.submit(self._execute, step)
+
+        waits = {step.name: step.uses for step in steps}
+        for name, found in in_order(waits, begin=begin, at_most=self.workers):
+            step = by_name[name]
+            outcomes[name] = self._looked_at(step, found) if isinstance(found, Execution) else found
+            if outcomes[name].status == "done" and not outcomes[name].kept:
+                held["pages"][name] = prints[name]
+                held["files"][name] = file_digests(planning.written_files(step, self.tables), self.tables)
                 write_json(self.tables / "fingerprints.json", held)
-        pages = tuple(outcomes.values())
+        pages = tuple(outcomes[step.name] for step in steps)
+        rendered = planning.report_fingerprint(pages, prints=prints, planted=planted_errors())
+        if held.get("report") != rendered or not self._is_rendered(pages):
+            # A run that is killed in between leaves pages of two reports.
+            write_json(self.tables / "fingerprints.json", held | {"report": ""})
+            self._render(pages, described)
+            write_json(self.tables / "fingerprints.json", held | {"report": rendered})
+        return RunOutcome(html_path(self.out, "index"), self.tables, pages, time.monotonic() - self.started)
+
+    def _is_rendered(self, pages: Sequence[PageOutcome]) -> bool:
+        shown = [html_path(self.out, page.name) for page in pages if page.status != "not run"]
+        return all(path.exists() for path in [*shown, html_path(self.out, "index"), self.out / "manifest.json"])
+
+    def _render(self, pages: Sequence[PageOutcome], described: dict) -> None:
+        # It takes a second to import: a run that changes nothing has done by then.
+        from journeybook.report.rendering import render_report
+
         manifest = self._manifest(pages)
         write_json(self.out / "manifest.json", manifest)
-        index = rendering.render_report(
-            self.out, pages=pages, parameters=self.parameters, described=described, manifest=manifest
-        )
-        return RunOutcome(index, self.tables, pages, time.monotonic() - self.started)
+        render_report(self.out, pages=pages, parameters=self.parameters, described=described, manifest=manifest)
 
     def _prepare_data(self) -> str:
         """Build the data set unless the tables already hold it; returns its fingerprint."""
+        building, old = (self.tables.with_name(f"{self.tables.name}.{word}") for word in ("building", "old"))
+        for left in (building, old):
+            shutil.rmtree(left, ignore_errors=True)
         wanted = planning.data_fingerprint(self.parameters)
         held = read_json(self.tables / "fingerprints.json")
         if held.get("data") == wanted and held["files"][""] == file_digests(_data_files(self.tables), self.tables):
@@ -136,8 +172,7 @@ class _Runner:
             raise JourneybookError(f"{self.tables} holds files that are not a run's tables: name another folder.")
         started = time.monotonic()
         self.progress.say(f"{'data':<32} {self.parameters.dataset} is built")
-        building = self.tables.with_name(self.tables.name + ".building")
-        shutil.rmtree(building, ignore_errors=True)
+        self.kernels.warm_up()
         building.mkdir(parents=True, mode=0o700)
         try:
             build_dataset(
@@ -152,27 +187,32 @@ class _Runner:
             files = {"": file_digests(_data_files(building), building)}
             write_json(building / "fingerprints.json", {"data": wanted, "pages": {}, "files": files})
             if self.tables.exists():
-                shutil.rmtree(self.tables)
+                # A folder that is half removed is none that the next run would take for a run's.
+                self.tables.rename(old)
             building.rename(self.tables)
         finally:
             shutil.rmtree(building, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
         self.progress.say(f"{'data':<32} done in {time.monotonic() - started:3.0f} s")
         return wanted
 
-    def _run_page(self, step: Step, outcomes: dict[str, PageOutcome]) -> PageOutcome:
-        obstacle = self._obstacle(step, outcomes)
-        if obstacle:
-            self.progress.say(f"{step.name:<32} not run: {obstacle}")
-            return _not_run(step, obstacle)
+    def _execute(self, step: Step) -> Execution:
+        """Execute a page, in a thread of its own; what is made of it is for the main thread."""
+        from journeybook.report.kernel import execute
+
         started = time.monotonic()
-        if not self.progress.live:
-            self.progress.say(f"{step.name:<32} starts")
-        done = execute(
+        return execute(
             step.run.page.path,
             parameters=self._values(step),
             timeout=self.cell_timeout,
             on_cell=lambda cell, of: self.progress.at_work(step.name, cell=cell, of=of, started=started),
+            kernels=self.kernels,
         )
+
+    def _looked_at(self, step: Step, done: Execution) -> PageOutcome:
+        """What became of a page that was executed; of one that failed no table and no results stay."""
+        import nbformat
+
         write_text(executed_path(self.out, step.name), nbformat.writes(done.notebook))
         results = read_json(results_path(self.out, step.name))
         if not done.error and not results:
@@ -180,12 +220,13 @@ class _Runner:
         if done.error:
             place = f" in cell {done.cell}" if done.cell else ""
             said = f"{step.name:<32} FAILED{place} after {done.seconds:.0f} s: "
-            self.progress.say(said + done.message.partition("\n")[0], log=said + done.error)
+            self.progress.say(said + done.message.partition("\n")[0], log=said + done.error, ends=step.name)
             results_path(self.out, step.name).unlink(missing_ok=True)
             _remove(planning.written_files(step, self.tables))
             return PageOutcome(step.name, *_about(step), "failed", f"Stopped{place}: {done.message}", done.seconds)
         outcome = _with_checks(PageOutcome(step.name, *_about(step), "done", "", done.seconds), results)
-        self.progress.say(f"{step.name:<32} done in {done.seconds:3.0f} s, {_checks_said(outcome)}")
+        said = f"{step.name:<32} done in {done.seconds:3.0f} s, {_checks_said(outcome)}"
+        self.progress.say(said, ends=step.name)
         return outcome
 
     def _obstacle(self, step: Step, outcomes: dict[str, PageOutcome]) -> str:
@@ -279,6 +320,12 @@ def _about(step: Step) -> tuple[str, str]:
 
 def _lacks(step: Step) -> str:
     return f"it needs {step.missing}, which the data set does not have"
+
+
+def _ended(outcome: PageOutcome) -> Future[PageOutcome | Execution]:
+    future: Future[PageOutcome | Execution] = Future()
+    future.set_result(outcome)
+    return future
 
 
 def _not_run(step: Step, reason: str) -> PageOutcome:

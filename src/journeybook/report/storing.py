@@ -4,10 +4,14 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from journeybook.errors import JourneybookError
+
+PATIENCE = 2
+"""Seconds for which a folder in use is tried again: the kernels of a run that was killed end soon after it."""
 
 
 def read_json(path: Path) -> dict:
@@ -53,17 +57,31 @@ def html_path(out: Path, name: str) -> Path:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder for one run; the system lets go of it when the process ends, however it ends.
+def locked(folder: Path) -> Iterator[int]:
+    """Hold a folder for one run; the system lets go of it when the last process that has it open ends.
+
+    Yields:
+        The open lock file: the kernels of the run have it open too, so that none writes into the next run.
 
     Raises:
         JourneybookError: Another run holds it.
     """
     with (folder / ".lock").open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise JourneybookError(
-                f"Another run is writing into {folder}: wait for it, or name another folder with --out."
-            ) from None
-        yield
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise JourneybookError(
+                        f"Another run is writing into {folder}: wait for it, or name another folder with --out."
+                    ) from None
+                time.sleep(0.05)
+        yield handle.fileno()
+
+
+def remove_unfinished(*folders: Path) -> None:
+    """Remove what a run that was killed had begun to write."""
+    for path in {p for folder in folders for p in folder.rglob("*.unfinished")}:
+        path.unlink()

@@ -7,10 +7,12 @@
 | segments | k-means on the last snapshot, carried to all; names, profiles, RFM scores |
 | movement | steps between snapshots with intervals; the refitting that makes movement up |
 | references | the same procedure on nothing, on planted groups, on unscaled features |
+| findings | what a manager should know |
 | witnesses | each result made again by another road |
 | words | the sentences of the page |
 """
 
+from journeybook.segmentation.findings import find
 from journeybook.segmentation.groups import DEEP, STRONG, GroupCount, count_groups, fit_kmeans, nearest, valley
 from journeybook.segmentation.movement import Movement, Refitted, movement, refit_each_snapshot
 from journeybook.segmentation.preparation import (
@@ -44,7 +46,6 @@ from journeybook.segmentation.words import (
     nothing_sentence,
     pitfall_sentence,
     rfm_sentence,
-    summary,
 )
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "dated_sentence",
     "describe",
     "detection",
+    "find",
     "first_full_snapshot",
     "fit_kmeans",
     "headline_figures",
@@ -83,7 +85,6 @@ __all__ = [
     "segments_hold",
     "segments_of_each_date",
     "structureless",
-    "summary",
     "unscaled",
     "valley",
 ]

@@ -54,7 +54,7 @@ def power_sentence(power: pd.DataFrame) -> str:
     for row in power[power["distance"] > 0].itertuples():
         where = "every feature" if row.n_features == n_all else f"{row.n_features} of {n_all} features"
         said.append(f"{row.distance:.0f} sd apart in {where} {row.n_found} times")
-    blind = _missed(power)
+    blind = missed(power)
     last = (
         " So this verdict **does not rule out** groups that differ in few features: it would have missed them."
         if len(blind)
@@ -67,7 +67,7 @@ def power_sentence(power: pd.DataFrame) -> str:
     )
 
 
-def _missed(power: pd.DataFrame) -> pd.DataFrame:
+def missed(power: pd.DataFrame) -> pd.DataFrame:
     """Rows of `detection` with groups in some features that are surely missed at least once in five times."""
     few = power["n_features"] < power["n_features"].max()
     return power[few & (power["distance"] > 0) & (power["high"] < 0.8)]
@@ -153,36 +153,6 @@ def pitfall_sentence(refitted: Refitted, plain: Unscaled) -> str:
         "variance, so unscaled k-means gives it most weight (adjusted Rand index with that feature alone "
         f"{plain.agreement_with_column:.2f}, with the segments {plain.agreement_with_segments:.2f})."
     )
-
-
-def summary(
-    count: GroupCount,
-    found: Segmentation,
-    nothing: Structureless,
-    moves: Movement,
-    *,
-    power: pd.DataFrame,
-    data_is: str,
-) -> str:
-    """Three bullets that open the page."""
-    top = found.profile.iloc[0]
-    groups = "no groups, one cloud," if count.n_groups == 1 else f"{count.n_groups} groups"
-    missed = _missed(power)
-    limit = (
-        f" Groups {missed['distance'].iloc[0]:.0f} sd apart in {missed['n_features'].iloc[-1]} of "
-        f"{power['n_features'].max()} features or fewer it would have missed."
-        if len(missed)
-        else ""
-    )
-    kind = "groups" if found.n_segments == count.n_groups else "slices"
-    n_people = int(found.profile["n_people"].sum())
-    stays = f"{moves.stay_share:.0%} stay from snapshot to snapshot" if moves.n_steps else "too short to see moves"
-    return f"""**In short**
-
-* The page finds **{groups}** in the data, and works with {found.n_segments} {kind}.{limit} Data: **{data_is}**.
-* They explain {found.explained_share:.0%} of the variance; k-means explains \
-{np.mean(nothing.explained_share):.0%} of a cloud that has no groups.
-* {top["segment"]} ({top["description"]}) is {top["share"]:.0%} of {n_people:,} people; {stays}."""
 
 
 def headline_figures(

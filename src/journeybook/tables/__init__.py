@@ -2,7 +2,14 @@
 
 from journeybook.tables.access import Access, access_of, declared_reads
 from journeybook.tables.codes import REFUSAL_RULES, coded, spelled
-from journeybook.tables.consent import keep_permitted, keep_refusing, pseudonym, standing, unpermitted_sends
+from journeybook.tables.consent import (
+    keep_permitted,
+    keep_refusing,
+    pseudonym,
+    standing,
+    standings,
+    unpermitted_sends,
+)
 from journeybook.tables.dates import last_times, ledger_dates, undecided_or_granting
 from journeybook.tables.door import (
     consent_note,
@@ -25,6 +32,7 @@ from journeybook.tables.log import logged_reads
 from journeybook.tables.places import root
 from journeybook.tables.register import keep_in_register, outliving, read_register
 from journeybook.tables.rotation import rotate_key
+from journeybook.tables.rows import whole_row
 from journeybook.tables.run import (
     Run,
     fingerprint,
@@ -35,10 +43,11 @@ from journeybook.tables.run import (
     open_run,
     owners_view,
     provenance,
+    source_lines,
     store,
 )
 from journeybook.tables.sampling import in_sample, sample_share
-from journeybook.tables.schema import MADE, PURPOSES, SCHEMAS, Column, Schema, schema_of
+from journeybook.tables.schema import MADE, PURPOSES, SCHEMAS, UNCONVERTED_SIGN, Column, Schema, schema_of
 
 __all__ = [
     "Access",
@@ -49,6 +58,7 @@ __all__ = [
     "REFUSAL_RULES",
     "Run",
     "SCHEMAS",
+    "UNCONVERTED_SIGN",
     "Schema",
     "access_of",
     "coded",
@@ -90,9 +100,12 @@ __all__ = [
     "schema_of",
     "spelled",
     "standing",
+    "standings",
     "store",
+    "source_lines",
     "undecided_or_granting",
     "unpermitted_sends",
+    "whole_row",
     "write",
     "write_files",
 ]

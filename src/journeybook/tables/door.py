@@ -27,7 +27,9 @@ def raw(run: Run, name: str) -> ibis.Table:
     return _handed_out(run, name, COLLECTION, opened(run, name))
 
 
-def read(run: Run, name: str, *, purpose: str, as_of: datetime | str | None = None) -> ibis.Table:
+def read(
+    run: Run, name: str, *, purpose: str, as_of: datetime | str | None = None, needed: bool = False
+) -> ibis.Table:
     """Return the rows and columns of a table that a purpose may see.
 
     Rows of customers who do not permit the purpose as of the date are left out; a refusal on any record of
@@ -40,10 +42,11 @@ def read(run: Run, name: str, *, purpose: str, as_of: datetime | str | None = No
         name: `accepted/<table>`, `clean/<table>`, or a table a page wrote, such as `features`.
         purpose: One of the purposes of the ledger.
         as_of: Date of the ledger; None is today (`ledger_as_of`), when a refusal holds whatever its date.
+        needed: Whether the page has nothing to say without a row.
 
     Raises:
-        JourneybookError: The table is not there, the page's notebook does not name it with this purpose, or the
-            purpose is unknown.
+        JourneybookError: The table is not there, the page's notebook does not name it with this purpose, the
+            purpose is unknown, or a needed table has no row that may be read.
     """
     check_purpose(purpose)
     name = _admitted(run, name, purpose)
@@ -63,7 +66,7 @@ def read(run: Run, name: str, *, purpose: str, as_of: datetime | str | None = No
     if schema is not None and not resolving:
         kept = "postcode" if purpose in _POSTCODE_PURPOSES else None
         table = table.drop(*[c for c in schema.identifiers if c in table.columns and c != kept])
-    return _handed_out(run, name, purpose, table)
+    return _handed_out(run, name, purpose, table, needed=needed)
 
 
 def read_refused(run: Run, name: str, *, purpose: str) -> ibis.Table:
@@ -190,11 +193,7 @@ def read_truth(run: Run, name: str) -> pd.DataFrame:
     """
     name = _admitted(run, f"truth/{name}", CHECKING)
     table = opened(run, name)
-    if (
-        "customer_id" in table.columns
-        and has(run, "people")
-        and (run._access is None or run._access.number >= "03")
-    ):
+    if "customer_id" in table.columns and _knows(run, "people"):
         table = _as_people(run, table)
     table = table.order_by("row") if "row" in table.columns else table
     return _handed_out(run, name, CHECKING, table).to_pandas()
@@ -219,7 +218,8 @@ def write(run: Run, name: str, table: ibis.Table | pd.DataFrame, *, sources: Seq
         table = ibis.memtable(table)
     else:
         # The quarantine holds rows of several tables, each numbered for itself.
-        table = table.order_by([c for c in ("row", "table") if c in table.columns] or list(table.columns))
+        order = [c for c in ("row", "table", "column", "problem") if c in table.columns]
+        table = table.order_by(order if "row" in order else list(table.columns))
     about = {"provenance": provenance(run, *sources)}
     store(run._connection, table, target(run) / f"{name}.parquet", about=about)
 
@@ -255,9 +255,13 @@ def _admitted(run: Run, name: str, purpose: str) -> str:
     return name
 
 
-def _handed_out(run: Run, name: str, purpose: str, table: ibis.Table) -> ibis.Table:
+def _handed_out(run: Run, name: str, purpose: str, table: ibis.Table, *, needed: bool = False) -> ibis.Table:
     """The table, once the log says that it was read."""
-    log_read(run, name, purpose=purpose, table=table)
+    n_rows = log_read(run, name, purpose=purpose, table=table)
+    if needed and n_rows == 0:
+        held = int(opened(run, name).count().to_pandas())
+        why = "nobody permits it" if held else "it has none"
+        raise JourneybookError(f"no row of {name.split('/')[-1]!r} may be read for {purpose!r}: {why}.")
     return table
 
 
@@ -278,7 +282,7 @@ def _ledger(run: Run) -> ibis.Table:
 def _ledger_dates(run: Run, *, people: bool) -> dict[str, datetime]:
     """Return the date as of which each purpose is asked; with `people`, no other record of theirs must refuse."""
     silenced = None
-    if people and has(run, "people"):
+    if people and _knows(run, "people"):
         known = opened(run, "people").select("customer_id", "person_id")
         refused = standings(_ledger(run), as_of=dict.fromkeys(PURPOSES, datetime.max)).filter(ibis._.refuses)
         voices = _voices(run, refused).select("person_id", "purpose")
@@ -324,7 +328,7 @@ def _permitted_people(run: Run, purpose: str, as_of: datetime | str | None) -> i
 def _voices(run: Run, rows: ibis.Table) -> ibis.Table:
     """Rows with a `customer_id`, for each person they speak for: `person_id`, `voice`, `carried`."""
     voices = _as_people(run, rows.mutate(voice=rows.customer_id, carried=False))
-    if not has(run, "refusal_links"):
+    if not _knows(run, "refusal_links"):
         return voices
     links = opened(run, "refusal_links").select("customer_id", "person_id")
     carried = rows.mutate(voice=rows.customer_id, carried=True).inner_join(links, "customer_id")
@@ -349,10 +353,15 @@ def _computed_once(run: Run, name: str, table: ibis.Table) -> ibis.Table:
     return run._connection.table(name)
 
 
+def _knows(run: Run, name: str) -> bool:
+    """Whether a table of page 03 is there for the page: no earlier page sees one, whatever an earlier run left."""
+    return has(run, name) and (run._access is None or run._access.number >= "03")
+
+
 def _as_people(run: Run, table: ibis.Table) -> ibis.Table:
     """Replace `customer_id` by `person_id`, at its place."""
     own = pseudonym(table.customer_id, key=run._key)
-    if has(run, "people"):
+    if _knows(run, "people"):
         people = opened(run, "people").select("customer_id", person="person_id")
         table = table.left_join(people, "customer_id").drop("customer_id_right")
         own = ibis.coalesce(table.person, pseudonym(table.customer_id, key=run._key))

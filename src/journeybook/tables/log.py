@@ -8,13 +8,16 @@ from journeybook.tables.run import Run, store
 COLUMNS = ("row", "page", "table", "purpose", "n_rows", "n_columns", "columns")
 
 
-def log_read(run: Run, name: str, *, purpose: str, table: ibis.Table) -> None:
+def log_read(run: Run, name: str, *, purpose: str, table: ibis.Table) -> int | None:
     """Append one row to the page's log, `reads/<page>`: rows are added, and none is changed.
 
     The log holds no clock, so that two runs leave the same; the owner's own looks are not logged.
+
+    Returns:
+        The rows read; None for the owner, whose looks are not counted.
     """
     if run.page is None:
-        return
+        return None
     path = (run._layer or run._folder) / "reads" / f"{run.page}.parquet"
     before = pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=list(COLUMNS))
     n_rows = int(table.count().to_pandas())
@@ -26,6 +29,7 @@ def log_read(run: Run, name: str, *, purpose: str, table: ibis.Table) -> None:
     )
     about = {"provenance": "LOG", "source": "reads by the pages"}
     store(run._connection, ibis.memtable(log.reset_index(drop=True)), path, about=about)
+    return n_rows
 
 
 def logged_reads(run: Run) -> pd.DataFrame:

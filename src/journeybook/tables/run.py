@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import pandas as pd
 from ibis.backends.duckdb import Backend
 from threadpoolctl import threadpool_limits
 
@@ -111,6 +112,21 @@ def fingerprint(run: Run, name: str) -> dict[str, Any]:
     query = "SELECT num_rows FROM parquet_file_metadata(?)"
     rows = run._connection.con.execute(query, [str(path)]).fetchall()[0][0]
     return {"rows": rows, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def source_lines(run: Run) -> pd.DataFrame:
+    """Return the lines of each raw table's files, as they were counted when the tables were made.
+
+    Returns:
+        One row a table: table, n_lines (counted without the engine; rows where the table comes from no file of the
+        user), n_read (by the engine), n_left_out (by `where`).
+    """
+    described = json.loads(_described(run._folder))["tables"]
+    rows = []
+    for name, about in sorted(described.items()):
+        lines = about.get("lines") or {"n_counted": about["rows"], "n_read": about["rows"], "n_left_out": 0}
+        rows.append((name, lines["n_counted"], lines["n_read"], lines["n_left_out"]))
+    return pd.DataFrame(rows, columns=["table", "n_lines", "n_read", "n_left_out"])
 
 
 def key_digest(run: Run) -> str:

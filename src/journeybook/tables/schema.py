@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 MONEY = "decimal(18, 4)"
 
+# Between the entries of `unconverted` of one row: a sign that no text of a file is likely to hold.
+UNCONVERTED_SIGN = "\x1f"
+
 
 @dataclass(frozen=True)
 class Column:
@@ -288,6 +291,7 @@ SCHEMAS: dict[str, Schema] = {
                     without="an exposure before the assignment is not noticed",
                 ),
                 Column("stratum", "string", "Stratum of the assignment", without="no strata"),
+                Column("cluster", "string", "Cluster assigned as a whole", without="units count as independent"),
                 Column("cluster", "string", "Group assigned as one", without="units count as independent"),
             ),
             key=("unit_id",),

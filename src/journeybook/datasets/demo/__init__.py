@@ -13,6 +13,7 @@ What was planted is written to `truth/`, apart from the tables that pages read.
     contacts.py      e-mail, SMS, push or nothing, at random with known probabilities, and who responded
     events.py        visits to site and app
     experiments.py   two A/B tests, one still running, and a 2x2 test
+    faults.py        what is wrong in the rows of records, events, contacts and third parties
 """
 
 from pathlib import Path
@@ -25,6 +26,7 @@ from journeybook.datasets.demo.consents import simulate_consents
 from journeybook.datasets.demo.contacts import simulate_contacts
 from journeybook.datasets.demo.events import simulate_events
 from journeybook.datasets.demo.experiments import simulate_experiments
+from journeybook.datasets.demo.faults import plant_faults
 from journeybook.datasets.demo.households import describe_households, draw_households
 from journeybook.datasets.demo.people import simulate_people
 from journeybook.datasets.demo.third_party import correlation_found, simulate_third_party, third_party_truth
@@ -58,12 +60,16 @@ def build_demo(connection: Backend, folder: Path, *, seed: int, scale: float, ti
     events = simulate_events(connection, seed=seed, web_accounts=_web_accounts(households, people.accounts))
     experiments = simulate_experiments(connection, seed=seed)
 
+    sound = {"customer_records": people.records, "third_party": vendor.table}
+    sound |= {"contacts": contacts.contacts, "events": events.events}
+    open_ids = _open_ids(consents.ledger, consents.standing)
+    faults = plant_faults(sound, open_ids=open_ids, names_swapped=people.names_swapped, seed=seed)
     raw = {
-        "customer_records": _lazy(people.records, birth_date="date"),
+        "customer_records": _lazy(faults.tables["customer_records"], birth_date="date"),
         "consents": consents.ledger,
-        "third_party": vendor.table,
-        "contacts": _lazy(contacts.contacts, value=MONEY),
-        "events": events.events,
+        "third_party": faults.tables["third_party"],
+        "contacts": _lazy(faults.tables["contacts"], value=MONEY),
+        "events": faults.tables["events"],
         "experiment": experiments.experiment,
         "factorial": experiments.factorial,
         "ongoing": experiments.ongoing,
@@ -84,10 +90,19 @@ def build_demo(connection: Backend, folder: Path, *, seed: int, scale: float, ti
         "parameters": pd.DataFrame({"name": list(parameters), "value": list(parameters.values())}),
         **events.truth,
         "experiments": experiments.truth,
+        "faults": faults.truth,
     }
     for name, frame in truth.items():
         numbered = frame if "row" in frame.columns else frame.assign(row=range(1, len(frame) + 1))
         write_truth(connection, folder, name, numbered)
+
+
+def _open_ids(ledger: pd.DataFrame, standing: pd.DataFrame) -> pd.Series:
+    """Return the ids that permit identity resolution and have never refused it."""
+    asked, now = ledger["purpose"] == "identity_resolution", standing["purpose"] == "identity_resolution"
+    refused = ledger.loc[asked & ~ledger["granted"], "customer_id"]
+    permits = standing.loc[now & standing["permits"], "customer_id"]
+    return permits[~permits.isin(refused)]
 
 
 def _lazy(frame: pd.DataFrame, **dtypes: str) -> ibis.Table:

@@ -48,12 +48,14 @@ class DemoPeople:
         people: Truth: customer_id, household_id.
         accounts: One row a customer_id: customer_id, household_id, source, joined_at (when it was opened).
         postcodes: Truth: customer_id of the loyalty card, and the postcode at the end of 2017.
+        names_swapped: Truth: ids of the records whose given name and surname were exchanged.
     """
 
     records: pd.DataFrame
     people: pd.DataFrame
     accounts: pd.DataFrame
     postcodes: pd.DataFrame
+    names_swapped: pd.Series
 
 
 def simulate_people(households: pd.DataFrame, *, home: np.ndarray, postcodes: np.ndarray, seed: int) -> DemoPeople:
@@ -69,10 +71,11 @@ def simulate_people(households: pd.DataFrame, *, home: np.ndarray, postcodes: np
     accounts = _open_accounts(households, stream(seed, "demo accounts"))
     records = fill_in(accounts, persons, end=_END, rng=stream(seed, "demo records"))
     return DemoPeople(
-        records=records,
+        records=records.drop(columns="names_swapped"),
         people=accounts[["customer_id", "household_id"]].copy(),
         accounts=accounts[["customer_id", "household_id", "source", "joined_at"]].copy(),
         postcodes=pd.DataFrame({"customer_id": households["customer_id"], "postcode": persons["postcode"]}),
+        names_swapped=records.loc[records["names_swapped"], "record_id"],
     )
 
 

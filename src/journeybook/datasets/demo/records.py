@@ -51,6 +51,8 @@ def fill_in(
 ) -> pd.DataFrame:
     """Return the record behind each account, in the order of their random record ids.
 
+    One column more, `names_swapped`, says whose given name and surname were exchanged; no source has it.
+
     Args:
         accounts: One row a customer_id: household (row of `persons`), source, customer_id, joined_at.
         persons: What is true of each household, with `old_` fields before `moved_at` and `renumbered_at`.
@@ -90,6 +92,7 @@ def fill_in(
     records["birth_date"] = _misdate(records["birth_date"], wrong, rng)
     for name in _FIELDS:
         records[name] = records[name].mask(wrong[f"{name}_missing"])
+    records["names_swapped"] = wrong["names_swapped"]
     return records.sort_values("record_id", ignore_index=True)
 
 

@@ -117,7 +117,10 @@ def plot_dependences(dependence: pd.DataFrame) -> Figure:
 
 
 def plot_windows(windows: ResponseWindows) -> Figure:
-    """Shrunken response rate by hour and by weekday, a line a type, with intervals; peaks are filled."""
+    """Shrunken response rate by hour and by weekday, a line a type, with intervals; peaks are filled.
+
+    A dashed line of the same colour is people of the type who were not contacted.
+    """
     cells = windows.cells
     by_hour = (cells["weekday"] == ANY_DAY) & cells["hour"].notna()
     of_kind = {kind: part for kind, part in (("hour", by_hour), ("weekday", cells["hour"].isna())) if part.any()}
@@ -125,30 +128,30 @@ def plot_windows(windows: ResponseWindows) -> Figure:
     figure, axes = plt.subplots(
         1, len(of_kind), figsize=(8.9, 4.0), sharey=True, width_ratios=widths, squeeze=False
     )
-    lines = [(name, True) for name in _types(windows)] + [(None, False)]
+    names = _types(windows)
+    lines = [(name, contacted) for name in names for contacted in (True, False)]
     for ax, (kind, inside) in zip(axes[0], of_kind.items(), strict=True):
         for i, (name, contacted) in enumerate(lines):
-            part = cells[inside & (cells["contacted"] == contacted)]
-            part = part[part["person_type"] == name] if contacted else part
+            part = cells[inside & (cells["contacted"] == contacted) & (cells["person_type"] == name)]
             if part.empty:
                 continue
-            colour = COLOURS[_HUES[i]] if contacted else COLOURS["grey"]
+            colour = COLOURS[_HUES[i // 2]]
             at = part["hour"] if kind == "hour" else part["weekday"].map(WEEKDAYS.index)
             ends = [
                 part["response_rate"] - part["response_rate_low"],
                 part["response_rate_high"] - part["response_rate"],
             ]
-            shift = (i - (len(lines) - 1) / 2) * 0.09
+            shift = (i // 2 - (len(names) - 1) / 2) * 0.09
             ax.errorbar(
                 at + shift,
                 part["response_rate"],
-                yerr=ends,
-                fmt="o-",
+                yerr=ends if contacted else None,
+                fmt="o-" if contacted else "--",
                 markersize=4,
                 linewidth=1.2,
                 elinewidth=0.8,
                 color=colour,
-                label=name if contacted else "not contacted (all types)",
+                label=name if contacted else f"{name}, not contacted",
             )
             for peak in windows.peaks.to_dict("records") if contacted and kind == "hour" else []:
                 if peak["person_type"] == name and peak["kind"] == "hours" and peak["lift_low"] > 1:

@@ -1,5 +1,7 @@
 """Figures of size, looks, beliefs and bandits."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from journeybook.experiments.bandits import BanditStudy
 from journeybook.plots import COLOURS
+from journeybook.plots.experiments.effects import effect_on, in_points
 
 RULES = {
     "naive": ("red", "stop at the first p below alpha"),
@@ -24,14 +27,16 @@ POLICIES = {
 }
 
 
-def plot_power(curve: pd.DataFrame, *, power: float, ax: Axes | None = None) -> Axes:
+def plot_power(curve: pd.DataFrame, *, power: float, kinds: Mapping[str, str], ax: Axes | None = None) -> Axes:
     """Power against the true effect, a line a method, with the effect that is detected at the power wanted.
 
     Args:
         curve: `power_curve`: metric, variant, method, effect, power; one metric and variant.
         power: Probability wanted.
+        kinds: Kind of each metric.
         ax: Where to draw; None makes a figure.
     """
+    curve = in_points(curve, kinds=kinds)
     ax = ax or plt.subplots(figsize=(8.5, 3.6))[1]
     colours = [COLOURS[name] for name in ("grey", "blue", "green", "orange")]
     methods = list(curve.groupby("method", sort=False))
@@ -50,20 +55,22 @@ def plot_power(curve: pd.DataFrame, *, power: float, ax: Axes | None = None) -> 
     ax.set_ylim(0, 1.02)
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     first = curve.iloc[0]
-    ax.set_xlabel(f"true effect on {first['metric']} (difference to the control)")
+    ax.set_xlabel(f"true {effect_on(first['metric'], kinds=kinds)} (difference to the control)")
     ax.set_ylabel("probability to detect it")
     ax.set_title(f"What the units of {first['variant']} and control can show")
     ax.legend(loc="lower right")
     return ax
 
 
-def plot_followed(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def plot_followed(rows: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axes | None = None) -> Axes:
     """One effect at each look with its naive interval, and the always-valid band around it.
 
     Args:
         rows: Rows of `effects_so_far` of one metric and variant.
+        kinds: Kind of each metric.
         ax: Where to draw; None makes a figure.
     """
+    rows = in_points(rows, kinds=kinds)
     ax = ax or plt.subplots(figsize=(8.5, 4))[1]
     n = rows["n"].to_numpy(dtype=float)
     ax.fill_between(
@@ -86,7 +93,7 @@ def plot_followed(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.xaxis.set_major_formatter("{x:,.0f}")
     first = rows.iloc[0]
     ax.set_xlabel("units assigned so far")
-    ax.set_ylabel(f"effect on {first['metric']}")
+    ax.set_ylabel(effect_on(first["metric"], kinds=kinds))
     ax.set_title(f"{first['metric']}: effect of {first['variant']} as it stood at each look")
     ax.legend(loc="upper right", ncols=3, fontsize=9)
     return ax

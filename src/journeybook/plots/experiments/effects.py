@@ -1,6 +1,6 @@
 """Effects with their intervals, by day, in the cells of a design, and the distributions behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -11,6 +11,22 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from journeybook.plots import COLOURS
 
 MAX_PANELS = 6
+# What is a difference of a metric, or its error, in the tables that are drawn.
+DIFFERENCES = (
+    *("effect", "effect_low", "effect_high", "standard_error", "trend"),
+    *("always_valid_low", "always_valid_high", "group_low", "group_high"),
+)
+
+
+def in_points(rows: pd.DataFrame, *, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """The rows, with the differences of shares in percentage points."""
+    scale = (rows["metric"].map(kinds) == "proportion").map({True: 100.0, False: 1.0})
+    return rows.assign(**{column: rows[column] * scale for column in rows.columns if column in DIFFERENCES})
+
+
+def effect_on(metric: str, *, kinds: Mapping[str, str]) -> str:
+    """The label of an axis that holds a metric's effects."""
+    return f"effect on {_short(metric)}" + (", points" if kinds.get(metric) == "proportion" else "")
 
 
 def plot_effects(comparisons: pd.DataFrame, methods: pd.DataFrame) -> Figure:
@@ -91,16 +107,18 @@ def plot_cells(arms: pd.DataFrame, *, metric: str, cells: Sequence[str], ax: Axe
     return ax
 
 
-def plot_daily_effects(daily: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def plot_daily_effects(daily: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axes | None = None) -> Axes:
     """Effect on the units assigned each day with 95 % intervals, of the metric whose trend is clearest.
 
     Args:
         daily: Rows of `daily_effects`, one or more.
+        kinds: Kind of each metric.
         ax: Where to draw; None makes a figure.
     """
     ax = ax or plt.subplots(figsize=(8.5, 3.6))[1]
     shown = daily.loc[daily["trend_p_value"].idxmin(), ["metric", "variant"]]
     part = daily[(daily["metric"] == shown["metric"]) & (daily["variant"] == shown["variant"])]
+    part = in_points(part, kinds=kinds)
     ax.errorbar(
         part["day"], part["effect"], yerr=1.96 * part["standard_error"],
         fmt="o", markersize=4, capsize=2, color=COLOURS["blue"], label="units assigned on the day",
@@ -111,7 +129,7 @@ def plot_daily_effects(daily: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.plot(at, level + part["trend"] * (at - middle), color=COLOURS["orange"], label="trend")
     ax.axhline(0, color="black", linewidth=1)
     ax.set_xlabel("day of assignment")
-    ax.set_ylabel(f"effect on {_short(shown['metric'])}")
+    ax.set_ylabel(effect_on(shown["metric"], kinds=kinds))
     ax.set_title(f"{_short(shown['variant'])} on {_short(shown['metric'])}, by day: p of a trend {_p(part)}")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(loc="best", ncols=2)

@@ -1,5 +1,7 @@
 """Figures of page 11: methods beside each other, subgroups, survival curves, error rates."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
@@ -7,20 +9,23 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from journeybook.plots import COLOURS
+from journeybook.plots.experiments.effects import effect_on, in_points
 
 MAX_PANELS = 4
 # The headline's own rows are drawn in another colour than the methods beside it.
 HEADLINES = ("welch", "cuped", "delta", "delta_cuped", "bootstrap", "restricted_mean")
 
 
-def plot_methods(methods: pd.DataFrame, *, variant: str) -> Figure:
+def plot_methods(methods: pd.DataFrame, *, variant: str, kinds: Mapping[str, str]) -> Figure:
     """The effect of a variant by each method that estimates the difference, a panel a metric (the first four).
 
     Args:
         methods: Columns `METHOD_COLUMNS`.
         variant: The variant drawn.
+        kinds: Kind of each metric.
     """
     rows = methods[(methods["variant"] == variant) & (methods["estimand"] == "difference")]
+    rows = in_points(rows, kinds=kinds)
     several = rows.groupby("metric", sort=False)["method"].count()
     metrics = several[several > 1].index.tolist()[:MAX_PANELS] or several.index.tolist()[:1]
     columns = min(len(metrics), 2)
@@ -32,7 +37,9 @@ def plot_methods(methods: pd.DataFrame, *, variant: str) -> Figure:
     for ax, metric in zip(axes.flat, metrics, strict=False):
         part = rows[rows["metric"] == metric].reset_index(drop=True)
         for headline, colour in ((True, "blue"), (False, "grey")):
-            shown = part[part["method"].isin(HEADLINES) == headline]
+            moved = part["method"].str.endswith("_biased").any()
+            own = (*HEADLINES, "post_stratified_by_period") if moved else HEADLINES
+            shown = part[part["method"].isin(own) == headline]
             ends = [shown["effect"] - shown["effect_low"], shown["effect_high"] - shown["effect"]]
             ax.errorbar(
                 shown["effect"], shown.index, xerr=ends, fmt="o", markersize=4, capsize=3, color=COLOURS[colour]
@@ -40,7 +47,7 @@ def plot_methods(methods: pd.DataFrame, *, variant: str) -> Figure:
         ax.axvline(0, color="black", linewidth=1)
         ax.set_yticks(part.index, [name.replace("_", " ") for name in part["method"]])
         ax.set_ylim(len(part) - 0.5, -0.5)
-        ax.set_title(metric, fontsize=11)
+        ax.set_title(effect_on(metric, kinds=kinds), fontsize=11)
         ax.locator_params(axis="x", nbins=5)
         ax.grid(visible=False, axis="y")
     for ax in axes.flat[len(metrics) :]:
@@ -57,7 +64,8 @@ def plot_subgroups(subgroups: pd.DataFrame, *, metric: str, ax: Axes | None = No
         metric: The metric drawn.
         ax: Where to draw; None makes a figure.
     """
-    rows = subgroups[subgroups["metric"] == metric]
+    kinds = dict(zip(subgroups["metric"], subgroups["kind"], strict=True))
+    rows = in_points(subgroups[subgroups["metric"] == metric], kinds=kinds)
     variants = rows["variant"].unique().tolist()
     places = rows[["subgroup", "level"]].drop_duplicates().reset_index(drop=True)
     # A gap of one line, which holds its name, above each column.
@@ -82,7 +90,7 @@ def plot_subgroups(subgroups: pd.DataFrame, *, metric: str, ax: Axes | None = No
         label.set_fontweight("normal" if tick in places["y"].tolist() else "bold")
     ax.set_ylim(places["y"].max() + 0.7, -0.7)
     ax.grid(visible=False, axis="y")
-    ax.set_xlabel(f"effect on {metric}; p of a difference between levels, after correction")
+    ax.set_xlabel(f"{effect_on(metric, kinds=kinds)}; p of a difference between levels, after correction")
     if len(variants) > 1:
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(variants), borderaxespad=0)
     else:

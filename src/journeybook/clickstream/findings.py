@@ -1,0 +1,206 @@
+"""What the page found, for whoever decides."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from journeybook.clickstream.attribution import Attribution, beside_planted
+from journeybook.clickstream.counts import StepCounts
+from journeybook.clickstream.faults import ALL, DAY, FaultScan, compare_with_planted_fault
+from journeybook.clickstream.groups import GroupDifferences
+from journeybook.clickstream.orders import OrderChoice
+from journeybook.clickstream.sessions import CONVERSION, EXIT, START
+from journeybook.findings import Finding, say_count, say_share
+
+_SURE = 0.95  # of the draws, in which a step or page must rank first to be named for sure
+_WHO = {"device": "on the {}", "channel": "from {}", "visitor": "of {} visitors", "segment": "of segment {}"}
+
+
+def find(
+    counts: StepCounts,
+    states: pd.DataFrame,
+    bottlenecks: pd.DataFrame,
+    order: OrderChoice,
+    differences: GroupDifferences,
+    faults: FaultScan,
+    credited: Attribution,
+    *,
+    improvement: float,
+    truths: Mapping[str, pd.DataFrame],
+) -> list[Finding]:
+    """Return the page's findings.
+
+    Args:
+        counts: What was read.
+        states: Pages, those where leaving costs most first.
+        bottlenecks: Steps, those on which conversion hangs most first.
+        order: How far back visitors remember; above 1, conclusions of the first order are less sure.
+        differences: Tests of groups.
+        faults: Scan for broken steps.
+        credited: Conversions credited to channels.
+        improvement: Improvement of a step whose effect is worked out.
+        truths: What was planted, by name (`event_bottlenecks`, `event_faults`, `event_channels`); else empty.
+    """
+    sure = not counts.aggregated and order.chosen <= 1
+    found = [*_faults(faults, truths.get("event_faults")), *_channels(credited, truths.get("event_channels"))]
+    found += _step(counts, bottlenecks, truths.get("event_bottlenecks"), improvement=improvement, sure=sure)
+    return [
+        *found,
+        *_leaving(counts, states.iloc[0], sure=sure),
+        *_groups(differences, faults),
+        *_converts(counts),
+    ]
+
+
+def _faults(scan: FaultScan, planted: pd.DataFrame | None) -> Iterator[Finding]:
+    about: dict[str, Any] = {"section": "Was a step ever broken?", "figure": 0}
+    if planted is not None and not compare_with_planted_fault(scan, planted).found:
+        text = f"The simulation broke the step {_step_of(planted.iloc[0])}, and the scan did not find it."
+        action = "Do not take silence for health: watch this step by other means."
+        yield Finding(text=text, action=action, strength="contradicted", worth=1, **about)
+    for _, row in scan.table[scan.table["fault"].astype(bool)].iterrows():
+        alone = replace(scan, table=row.to_frame().T)
+        overlap = compare_with_planted_fault(alone, planted).overlap if planted is not None else None
+        lasts, sale = row["ends_at"] > scan.daily["day"].max(), row["target"] == CONVERSION
+        first, unit = f"{row['starts_at']:%-d %B}", "conversions" if sale else "steps"
+        text = (
+            f"The step {_step_of(row)}, was taken on {say_share(row['probability'])} of visits, not "
+            f"{say_share(row['probability_outside'])}: {say_count(round(row['lost']))} {unit} lost."
+        )
+        action = f"Find what was released or switched off about {first}, and set an alarm on this step."
+        if lasts:
+            action = f"Repair it now, for it lasts to the end of the log; look what was released about {first}."
+        if overlap == 0:
+            action = "Change nothing: the simulation broke no step here, so this is a false alarm."
+        strength = "clear" if overlap is None else "known answer recovered" if overlap else "contradicted"
+        worth, size = 1 if overlap != 0 and (sale or lasts) else 2, float(row["lost"])
+        yield Finding(text=text, action=action, strength=strength, worth=worth, value=size, unit=unit, **about)
+        about["figure"] = None
+
+
+def _channels(found: Attribution, planted: pd.DataFrame | None) -> Iterator[Finding]:
+    if found.note is not None:
+        return
+    tops = found.table.loc[found.table.groupby("method")["share"].idxmax(), "channel"]
+    first, others = tops.mode().sort_values().iloc[0], sorted({_page(name) for name in tops})
+    section, figure = "Which channel brought the conversions?", 0
+    share = found.table.loc[found.table["channel"] == first, "share"].iloc[0]
+    text = f"All {len(tops)} methods put {_page(first)} first, with {_range(found, first)} of the conversions."
+    strength = "cannot be told" if len(others) == 1 else "contradicted"
+    if len(others) > 1:
+        text = f"The {len(tops)} methods disagree which channel brings most conversions: {' or '.join(others)}."
+    if planted is not None:
+        section, figure = "Does it hold?", 1
+        first, share = planted.loc[planted["share"].idxmax(), ["channel", "share"]]
+        n_wrong = int((tops != first).sum())
+        near = beside_planted(found, planted)["n_inside"].max() >= len(planted) - 1
+        strength = "contradicted" if n_wrong or not near else "known answer recovered"
+        text = (
+            f"Most conversions truly come by {_page(first)}, {say_share(share)}; {n_wrong or 'none'} of "
+            f"{len(tops)} methods put another channel first, and they give it {_range(found, first)}."
+        )
+    action = "Move no budget on these shares: switch a channel off for some people, at random, and count."
+    about: dict[str, Any] = {"section": section, "figure": figure, "value": float(share), "unit": "share"}
+    yield Finding(text=text, action=action, strength=strength, worth=2, **about)
+
+
+def _step(
+    counts: StepCounts, steps: pd.DataFrame, planted: pd.DataFrame | None, *, improvement: float, sure: bool
+) -> Iterator[Finding]:
+    if steps.empty:
+        return
+    top = steps.iloc[0]
+    strength = "clear" if sure and top["first_share"] >= _SURE else "suggestive"
+    if planted is not None:
+        true = planted[planted["planted"].astype(bool)].replace("purchase", CONVERSION).iloc[0]
+        same = (top[["source", "target"]] == true[["source", "target"]]).all()
+        strength = "known answer recovered" if same else "contradicted"
+    extra, about = round(float(f"{top['extra_conversions']:.2g}")), _sized(top, "gain", "share", counts)
+    text = (
+        f"Taking {improvement:.0%} more visits from {_page(top['source'])} to {_page(top['target'])} would bring "
+        f"about {say_count(extra)} conversions on top of {say_count(counts.n_conversions)}, the most of any step."
+    )
+    rough = "" if sure else ", and rough"
+    action = f"Test a change of this step first: this is arithmetic, no forecast{rough}."
+    section = "Which step, if improved, would bring most?"
+    yield Finding(text=text, action=action, strength=strength, worth=2, section=section, **about)
+
+
+def _leaving(counts: StepCounts, top: pd.Series, *, sure: bool) -> Iterator[Finding]:
+    if not top["lost_conversions"] > 0:
+        return
+    text = (
+        f"Most is lost at {_page(top['state'])}: {say_share(top['drop_off'])} of its visits are the last, worth "
+        f"{say_count(round(top['lost_conversions']))} conversions had all gone on like the others."
+    )
+    action = (
+        f"Ask those who leave at {_page(top['state'])} why, before anything is built; not all can be won back."
+    )
+    strength = "clear" if sure and top["first_share"] >= _SURE else "suggestive"
+    section, about = (
+        "Where do they leave, and what does it cost?",
+        _sized(top, "lost_conversions", "conversions", counts),
+    )
+    yield Finding(text=text, action=action, strength=strength, worth=2, section=section, **about)
+
+
+def _groups(found: GroupDifferences, faults: FaultScan) -> Iterator[Finding]:
+    apart = found.table[found.table["differs"].astype(bool) & (found.table["state"] != START)]
+    about: dict[str, Any] = {"section": "Do groups, or times, differ?", "strength": "cannot be told", "worth": 3}
+    if apart.empty and len(found.table):
+        text = f"No clear difference in how visitors go on is seen by {' or '.join(found.compared)}."
+        yield Finding(text=text, action="Treat all alike; a small difference may still be there.", **about)
+    if apart.empty:
+        return
+    # Who leaves or buys is worth more than who sees which page.
+    ends = apart[apart["target"].isin([EXIT, CONVERSION])]
+    top = (apart if ends.empty else ends).sort_values("cramers_v", ascending=False, kind="stable").iloc[0]
+    where = f"{_page(top['state'])} {_WHO.get(top['grouping'], '{}').format(_page(top['level']))}"
+    goes_on = {EXIT: "are the last", CONVERSION: "convert"}.get(top["target"], f"lead to {_page(top['target'])}")
+    text = (
+        f"{say_share(top['probability'])} of visits to {where} {goes_on}, "
+        f"{say_share(top['probability_elsewhere'])} of all others; {len(apart)} of {len(found.table)} comparisons "
+        "differ clearly."
+    )
+    broken = (faults.table["fault"].astype(bool) & (faults.table["source"] == top["state"])).any()
+    why = "; the step that was broken may explain it" if broken else ""
+    about |= {"strength": "clear", "worth": 3 if ends.empty else 2, "unit": "points"}
+    about["value"] = float(top["probability"] - top["probability_elsewhere"])
+    yield Finding(text=text, action=f"Look at {where} by itself, before it is changed for all{why}.", **about)
+
+
+def _converts(counts: StepCounts) -> Iterator[Finding]:
+    n, share = counts.n_conversions, counts.n_conversions / counts.n_sessions
+    whole = f"{say_count(counts.n_sessions)} {'walks' if counts.aggregated else 'sessions'}"
+    text = f"{say_share(share) if n else 'None'} of {whole} convert."
+    action = (
+        "Nothing to do." if n else "Name the event that counts as conversion, to see where customers are lost."
+    )
+    about: dict[str, Any] = {"section": "How do people move?", "value": share, "unit": "share"}
+    yield Finding(text=text, action=action, strength="counted", worth=3 if n else 2, **about)
+
+
+def _sized(row: pd.Series, name: str, unit: str, counts: StepCounts) -> dict[str, Any]:
+    """Return a figure and, where people are known for it to hold, its interval."""
+    sized = {"value": float(row[name]), "unit": unit}
+    ends = {end: float(row[f"{name}_{end}"]) for end in ("low", "high")}
+    return sized if counts.aggregated or pd.isna([*ends.values()]).any() else sized | ends
+
+
+def _range(found: Attribution, channel: str) -> str:
+    shares = found.table[found.table["channel"] == channel]["share"]
+    return " to ".join(dict.fromkeys([say_share(shares.min()), say_share(shares.max())]))
+
+
+def _page(name: str) -> str:
+    said = {START: "the entry", CONVERSION: "conversion", EXIT: "leaving", "purchase": "conversion"}
+    return said.get(name, name.strip("()").replace("_", " "))
+
+
+def _step_of(row: pd.Series) -> str:
+    """Return a step, the device it was broken on, and when."""
+    last, device = row["ends_at"] - DAY, "" if row["device"] == ALL else f" on the {row['device'].strip('()')}"
+    first = f"{row['starts_at']:%-d}" if row["starts_at"].month == last.month else f"{row['starts_at']:%-d %B}"
+    return f"from {_page(row['source'])} to {_page(row['target'])}{device}, {first} to {last:%-d %B %Y}"

@@ -1,0 +1,49 @@
+"""Every row has one place: from the lines of the files to the clean tables, counted and added up."""
+
+import pandas as pd
+
+# Places where rows end, in the order in which they are reached, and what each is called.
+ENDS = {
+    "n_left_out": "left out by `where`",
+    "n_unparsed": "lines that do not fit their header",
+    "n_quarantined": "in quarantine: a rule is broken",
+    "n_withdrawn": "of customers who permit nothing",
+    "n_set_aside": "set aside by a rule of cleaning",
+}
+
+
+def lay_out(places: pd.DataFrame) -> pd.DataFrame:
+    """Return the waterfall of all tables together.
+
+    Args:
+        places: One row a table: table, n_lines, one column for each of `ENDS` that applies, n_kept.
+
+    Returns:
+        place, n_rows, n_left (rows that go on after it): first the lines, then each end, last what is kept.
+    """
+    total = places.drop(columns="table").sum()
+    ends = [column for column in ENDS if column in places.columns]
+    steps = pd.DataFrame({"place": [ENDS[column] for column in ends], "n_rows": [int(total[c]) for c in ends]})
+    steps["n_left"] = int(total.n_lines) - steps.n_rows.cumsum()
+    first = ("came in", int(total.n_lines), int(total.n_lines))
+    last = ("go on", int(total.n_kept), int(total.n_kept))
+    names = list(steps.columns)
+    return pd.concat([pd.DataFrame([first], columns=names), steps, pd.DataFrame([last], columns=names)])
+
+
+def n_without_place(places: pd.DataFrame) -> int:
+    """Return how many lines the places do not account for, or count twice, over all tables."""
+    ends = [column for column in ENDS if column in places.columns]
+    return int((places.n_lines - places[[*ends, "n_kept"]].sum(axis=1)).abs().sum())
+
+
+def say_places(places: pd.DataFrame) -> str:
+    """Return how many rows came in, how many go on, and where the others ended."""
+    steps = lay_out(places)
+    came, kept = int(steps.n_rows.iloc[0]), int(steps.n_rows.iloc[-1])
+    told = f"{came:,} rows of {len(places)} table{'s' if len(places) != 1 else ''} came in and {kept:,} go on"
+    ended = steps.iloc[1:-1]
+    ended = ended[ended.n_rows > 0]
+    if ended.empty:
+        return f"{told}: every one."
+    return f"{told}; {'; '.join(f'{row.n_rows:,} {row.place}' for row in ended.itertuples())}."

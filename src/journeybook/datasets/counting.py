@@ -1,0 +1,50 @@
+"""Lines of a user's files, counted without the engine that reads them."""
+
+import csv
+import gzip
+import itertools
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from journeybook.datasets.dialects import Dialect, read_quote
+from journeybook.datasets.sequences import read_head
+
+
+def count_csv(file: Path, dialect: Dialect, options: Mapping) -> int:
+    """Return the records of a CSV file below its header, as Python's csv module counts them; blank lines are none.
+
+    Args:
+        file: The file, compressed where its name ends in `.gz`.
+        dialect: How it is written.
+        options: As `reading.read_options` returns them.
+    """
+    quote = read_quote(options)
+    escape = str(options.get("escape", quote))
+    rules: dict[str, Any] = {"quoting": csv.QUOTE_NONE}
+    if quote:
+        rules = {"quotechar": quote, "doublequote": escape == quote}
+    if escape and escape != quote:
+        rules["escapechar"] = escape
+    csv.field_size_limit(sys.maxsize)
+    opener = gzip.open if file.suffix.lower() == ".gz" else open
+    python = {"latin-1": "iso-8859-1"}.get(dialect.encoding, dialect.encoding)
+    with opener(file, "rt", encoding=python, errors="replace", newline="") as text:
+        lines = itertools.islice(text, dialect.skip, None)
+        return sum(1 for record in csv.reader(lines, delimiter=dialect.delimiter, **rules) if record)
+
+
+def count_parquet(file: Path) -> int:
+    """Return the rows of a Parquet file, as its footer says."""
+    return pq.read_metadata(file).num_rows
+
+
+def count_sessions(file: Path) -> int:
+    """Return the events of a file that holds one session a line, below its head."""
+    n_head, _ = read_head(file)
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        below = itertools.islice(lines, n_head, None)
+        return sum(len(line.split()) for line in below if not line.lstrip().startswith("%"))

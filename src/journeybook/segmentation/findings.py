@@ -1,0 +1,100 @@
+"""What the page found, for whoever decides."""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from journeybook.findings import Finding, say_share
+from journeybook.segmentation.groups import STRONG, GroupCount
+from journeybook.segmentation.movement import Movement, Refitted
+from journeybook.segmentation.references import Structureless, Unscaled
+from journeybook.segmentation.segments import Segmentation
+from journeybook.segmentation.words import missed
+
+
+def find(
+    found: Segmentation, count: GroupCount, nothing: Structureless, moves: Movement, refitted: Refitted,
+    plain: Unscaled, *, power: pd.DataFrame,
+) -> list[Finding]:  # fmt: skip
+    """Return the page's findings.
+
+    Args:
+        found: The segments.
+        count: How many groups the data support.
+        nothing: The same number of segments in clouds without groups.
+        moves: Steps between snapshots.
+        refitted: The same with segments made anew for each snapshot.
+        plain: Segments of features in their own units.
+        power: As `detection` returns it.
+    """
+    groups = list(_groups(found, count, float(np.mean(nothing.explained_share)), power))
+    several = [*_value(found), _moves(moves, refitted)] if found.n_segments > 1 else []
+    return [*groups, *several, *_unscaled(plain, n=len(found.preparation.columns))]
+
+
+def _groups(found: Segmentation, count: GroupCount, chance: float, power: pd.DataFrame) -> Iterator[Finding]:
+    about = partial(Finding, section="How many groups do the data support?")
+    k, n, explained = found.n_segments, count.n_groups, found.explained_share
+    sizes = f"they explain {say_share(explained)} of the differences between customers, and {say_share(chance)} "
+    sizes += "where there are no groups."
+    text, strength = f"The segments made are {k}, but the data hold {n} groups; {sizes}", "contradicted"
+    action = f"Use {n} segments."
+    if n == 1:
+        text = f"The {k} segments are slices of one cloud: {sizes}"
+        action = "Treat them as ranges of one population, not as kinds of people."
+    if n == k > 1:
+        text, strength = f"There are {n} groups of customers; {sizes}", "suggestive"
+        action = "Plan by them, and test whether treating them differently pays."
+    if n == k == 1:
+        text, strength = "The customers are one cloud; no groups were found.", "cannot be told"
+    yield about(text=text, action=action, strength=strength, worth=2, value=explained, unit="share")
+    if n == 1 and len(blind := missed(power)):
+        text = f"Groups of customers that differ in {blind.n_features.max()} or fewer of {power.n_features.max()} "
+        text += "measures, even if far apart, would have been missed."
+        action = "Do not rule such groups out: look at single measures before a plan for everyone."
+        yield about(text=text, action=action, strength="cannot be told", worth=3, figure=None)
+
+
+def _value(found: Segmentation) -> Iterator[Finding]:
+    column, profile = found.ordered_by, found.profile
+    money = profile.n_people * profile[column].fillna(0)
+    if not column.startswith("revenue") or money.min() < 0 or not money.sum():
+        return
+    days, of_money, of_people = re.search(r"\d+", column), money / money.sum(), profile.share
+    first, last = (f"{say_share(of_people.iloc[at])}{{}}makes {say_share(of_money.iloc[at])}" for at in (0, -1))
+    text = f"The best segment, {first.format(' of customers, ')} of revenue"
+    text += f"{f' of the last {days[0]} days' if days else ''}; the last, {last.format(', ')}."
+    action = "Keep the best segment first; test on a few of the last before money goes to all of them."
+    about = partial(Finding, section="What sets the segments apart?", value=float(of_money.iloc[0]), unit="share")
+    yield about(text=text, action=action, strength="counted", worth=2)
+
+
+def _moves(moves: Movement, refitted: Refitted) -> Finding:
+    about = partial(Finding, section="How do people move?")
+    if not moves.n_steps:
+        text = "How people move cannot be told: it needs two snapshots that look back far enough."
+        action = "Wait until the data reach back further."
+        return about(text=text, action=action, strength="cannot be told", worth=3, figure=None)
+    low, high = moves.stay_low, moves.stay_high
+    text = f"From one snapshot to the next, {say_share(moves.stay_share)} of people stay in their segment"
+    if not low <= refitted.refitted <= high:
+        text += f"; segments made anew each time would seem to keep {say_share(refitted.refitted)}"
+    alike = low <= refitted.matched <= high
+    strength = "suggestive" if not alike else "clear" if high < 1 else "counted"
+    action = "Use one model for all dates, and plan for the flow, not for today's label."
+    about = partial(about, value=moves.stay_share, low=low, high=high, unit="share")
+    return about(text=f"{text}.", action=action, strength=strength, worth=2)
+
+
+def _unscaled(plain: Unscaled, *, n: int) -> Iterator[Finding]:
+    if n == 1 or plain.variance_share <= 1 / 2:
+        return
+    text = f"In their own units, one of {n} measures would hold {say_share(plain.variance_share)} of all variation"
+    text += " and decide the segments alone." if plain.agreement_with_column >= STRONG else "."
+    action = "Bring measures to one scale before any segmentation, as here."
+    section = "The pitfall: clusters made anew, and features in their own units"
+    about = partial(Finding, section=section, value=plain.variance_share, unit="share", figure=None)
+    yield about(text=text, action=action, strength="counted", worth=3)

@@ -1,0 +1,93 @@
+"""Page 11's findings: an alarm says no effect, and an effect what the plan's rule says of it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from experiment_units import compared, simulated
+from test_experiments_decision import PLAN
+from test_experiments_looks import taken
+
+from journeybook import experiments
+from journeybook.experiments.plan import Plan
+from journeybook.findings import ordered
+from journeybook.statistics import stream
+
+UNPLANNED = Plan(alpha=0.05, power=0.8)
+
+
+def told(
+    effect=0.0, *, plan=PLAN, planted=None, fails=(), verdict="holds", variants=("control", "new"), **changed
+):
+    """Findings on 4,000 simulated units whose share converted differs by `effect`."""
+    units = simulated(4_000, variants=variants)
+    rate = 0.2 + effect * (units["variant"] != "control")
+    units["converted"] = (stream(2, "orders").random(len(units)) < rate).astype(int)
+    units["stratum"] = np.where(units.index % 2, "mobile", "desktop")
+    measured = experiments.measures(units, metrics={"converted": "proportion"}, covariates=[])
+    found = compared(units, metrics={"converted": "proportion"}, covariates=[])
+    health = experiments.health(units, measured=measured, control="control", shares=None)
+    health["passed"] &= ~health["check"].isin(fails)
+    guarded = pd.DataFrame({"metric": "spend", "variant": found.names[1:], "verdict": verdict})
+    asked = {"measured": measured, "control": "control", "alpha": 0.05}
+    truth = pd.DataFrame({"experiment": "x", "metric": "converted", "variant": "new", "group": ["all"]})
+    given = {"plan": plan, "seen": taken(1000), "lower": [], "experiment": "x"} | changed
+    return ordered(
+        experiments.find(
+            found, health,
+            experiments.decide(found.estimates, guardrails=guarded, plan=plan, alarms=[], over=False),
+            experiments.factorial_effects(
+                found.moments, names=found.names, alpha=0.05, power=0.8, minimum_effects={}
+            ),
+            experiments.subgroups(units, planned=["stratum"], **asked),
+            experiments.search_heterogeneity(units, columns=["stratum"], rng=stream(3, "halves"), **asked),
+            pd.DataFrame(), truth=None if planted is None else truth.assign(effect=planted), **given,
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "strength", "worth", "text", "action"),
+    [
+        ({"effect": 0.1}, "clear", 2, "New raises the share converted from 19.0%", "Ship it: even"),
+        ({"effect": 0.1, "planted": 0.1}, "known answer recovered", 2, "New raises", "Ship it"),
+        ({"effect": 0.1, "planted": -0.2}, "contradicted", 2, "New raises", "Do not act"),
+        ({"effect": 0.1, "verdict": "open"}, "clear", 2, "New raises", "Keep running"),
+        ({"effect": 0.1, "verdict": "harmed"}, "clear", 1, "New raises", "Do not ship it: spend is worse"),
+        ({"effect": 0.1, "plan": UNPLANNED}, "clear", 2, "New raises", "Decide whether "),
+        ({"effect": -0.1, "plan": UNPLANNED}, "clear", 1, "New lowers", "Do not ship it: it makes"),
+        ({"effect": -0.1, "plan": UNPLANNED, "lower": ["converted"]}, "clear", 2, "New lowers", "Decide whether "),
+        ({}, "cannot be told", 2, "No effect of new on the share converted is shown", "Keep running"),
+    ],
+)  # fmt: skip
+def test_an_effect_comes_with_its_strength_and_what_to_do(given, strength, worth, text, action):
+    said = told(**given)
+    assert all(len(f.text.split()) <= 30 and len(f.action.split()) <= 30 for f in said)
+    f = next(f for f in said if f.section == "Did it work?")
+    assert (f.strength, f.worth, f.unit) == (strength, worth, "points")
+    assert f.text.startswith(text) and f.action.startswith(action)
+
+
+def test_where_a_check_alarms_no_effect_is_told():
+    said = told(0.1, planted=0.1, fails=["sample_ratio", "rare_outcome: converted"])
+    assert [f.text[:39] for f in said] == ["The arms are off their planned sizes by"]
+    assert (said[0].strength, said[0].worth, said[0].action[:14]) == ("contradicted", 1, "Read no effect")
+    careful = told(0.1, fails=["rare_outcome: converted"])
+    assert {f.strength for f in careful if f.section.startswith("Is the")} == {"suggestive"}
+    assert careful[0].section == "Is the experiment healthy?"
+
+
+def test_a_changed_plan_comes_first_and_an_early_look_is_said():
+    seen = taken(500, 600)
+    object.__setattr__(seen, "plan_changed", True)
+    said = told(0.1, seen=seen)
+    assert said[0].text.startswith("The plan of this test was changed") and said[0].strength == "contradicted"
+    assert "This is look 2, at 600 of 1,000 units; its wider intervals" in said[2].text
+
+
+def test_two_changes_and_two_groups_are_not_told_apart_by_chance():
+    said = told(0.05, variants=("control", "a", "b", "a+b"))
+    both, whom = (f for f in said if f.section.startswith(("Do two", "For whom")))
+    assert both.text.startswith("Whether a and b help or hinder each other cannot be told")
+    assert both.low < both.value < both.high
+    assert whom.text.startswith("Who gains more from ")
+    assert (whom.strength, whom.worth) == ("cannot be told", 3)

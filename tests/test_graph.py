@@ -1,0 +1,110 @@
+"""Pages as a graph: what each waits for, what a failure stops, and that nothing depends on who was quicker."""
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import toys
+
+from journeybook.report import graph, planning, running
+from journeybook.report.pages import discover
+from journeybook.report.params import read_parameters
+
+WAITS = {"01": [], "02": ["01"], "03": ["01"], "04": ["02"], "05": ["03", "04"]}
+
+
+def test_a_page_begins_when_all_it_waits_for_were_looked_at() -> None:
+    looked_at: list[str] = []
+
+    def begin(name: str) -> Future[str]:
+        assert set(WAITS[name]) <= set(looked_at)
+        future: Future[str] = Future()
+        future.set_result(name.upper())
+        return future
+
+    for name, result in graph.in_order(WAITS, begin=begin, at_most=3):
+        assert result == name
+        looked_at.append(name)
+    assert sorted(looked_at) == sorted(WAITS)
+
+
+@pytest.mark.parametrize("at_most", [1, 2])
+def test_ready_pages_run_side_by_side_and_no_more_than_allowed(at_most: int) -> None:
+    at_work, most = 0, 0
+    lock, both = threading.Lock(), threading.Barrier(2)
+
+    def page(name: str) -> str:
+        nonlocal at_work, most
+        with lock:
+            at_work += 1
+            most = max(most, at_work)
+        if at_most == 2 and name in ("02", "03"):
+            both.wait(10)
+        with lock:
+            at_work -= 1
+        return name
+
+    with ThreadPoolExecutor(4) as pool:
+        ended = list(graph.in_order(WAITS, begin=lambda name: pool.submit(page, name), at_most=at_most))
+    assert sorted(name for name, _ in ended) == sorted(WAITS)
+    assert most == at_most
+
+
+def test_memory_bounds_the_pages_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "_processors", lambda: 8)
+    for free, pages in ((0.5, 1), (3.5, 3), (100, 8)):
+        monkeypatch.setattr(graph, "_free_memory", lambda free=free: int(free * graph.PAGE_MEMORY))
+        assert graph.side_by_side() == pages
+
+
+def write_forked_road(folder: Path) -> None:
+    """Write pages where a slow one is needed by one page, and read where it is there by another."""
+    metrics = "{'has_slow': int(has(run, 'slow'))}"
+    opening = toys.OPEN.replace("import list", "import has, list")
+    toys.write_page(
+        folder, "01_copy", own="# Nothing.\nx = 1", reads={"raw/*": "collection"}, writes=["accepted/*"],
+        cells=[
+            toys.OPEN,
+            "write(run, 'accepted/transactions', raw(run, 'transactions'), sources=['raw/transactions'])",
+            toys.save(["raw/transactions"]),
+        ],
+    )  # fmt: skip
+    for name, own, first, reads, writes in (
+        (
+            "02_slow",
+            "# Whether it fails.\nfails = False",
+            "import time; time.sleep(2); assert not fails",
+            {},
+            "slow",
+        ),
+        ("03_quick", "# Nothing.\nx = 1", "x", {}, "quick"),
+        ("04_needs", "# Nothing.\nx = 1", "x", {"slow": "analytics"}, "needs"),
+        ("05_may", "# Nothing.\nx = 1", "x", {"slow?": "analytics", "quick": "analytics"}, "may"),
+    ):
+        reads = {"accepted/transactions": "analytics", **reads}
+        store = (
+            "rows = read(run, 'accepted/transactions', purpose='analytics')\n"
+            f"write(run, '{writes}', rows.select('row'), sources=['accepted/transactions'])"
+        )
+        cells = [opening, first, store, toys.save(["accepted/transactions"], metrics=metrics)]
+        toys.write_page(folder, name, own=own, cells=cells, reads=reads, writes=[writes])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_only_a_failed_need_stops_a_page(fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "build_dataset", toys.build_toy_dataset)
+    monkeypatch.setattr(planning, "code_digest", toys.code_digest)
+    monkeypatch.setattr(running, "side_by_side", lambda: 4)
+    write_forked_road(tmp_path / "pages")
+    settings = [f"02_slow.fails={str(fails).lower()}"]
+    parameters = read_parameters(
+        pages=discover(tmp_path / "pages"), settings=settings, defaults=tmp_path / "none.yaml"
+    )
+    outcome = running.run_report(parameters, out=tmp_path / "out")
+    found = {page.name: page.status for page in outcome.pages}
+    bad = {"02_slow": "failed", "04_needs": "not run"} if fails else {"02_slow": "done", "04_needs": "done"}
+    assert found == {"01_copy": "done", **bad, "03_quick": "done", "05_may": "done"}
+    assert list(found) == sorted(found), "in reading order, whichever ended first"
+    results = running.read_json(tmp_path / "out" / "results" / "05_may.json")
+    assert results["metrics"]["has_slow"] == int(not fails), "it waited for what it may read"

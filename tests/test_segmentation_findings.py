@@ -1,0 +1,63 @@
+"""What page 05 says to whoever decides."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from finding_rules import told
+
+from journeybook import segmentation
+
+NAN = float("nan")
+POWER = pd.DataFrame(
+    {"n_features": [1, 3, 17, 17], "distance": [8.0, 8.0, 6.0, 0.0], "high": [0.49, 0.49, 1, 0.49]}
+)
+
+
+def find(*, n_groups=1, k=3, stay=(0.79, 0.78, 0.80), matched=0.79, n_steps=99, alone=0.96, by="revenue_91d"):
+    none, prepared = pd.DataFrame(), SimpleNamespace(columns=list("abcdefghijklmnopq"))
+    profile = pd.DataFrame({"share": [0.5, 0.3, 0.2], "n_people": [50, 30, 20], "revenue_91d": [90.0, 10, 0]})
+    profile = profile.assign(a=-1.0)
+    found = segmentation.Segmentation(none, profile, none, np.zeros((k, 17)), prepared, 0.28, by)
+    count = segmentation.GroupCount(none, n_groups, n_slices=3, n_people=100)
+    nothing = segmentation.Structureless(np.array([0.25, 0.27]), np.array([0.9, 0.9]))
+    moves = segmentation.Movement(none, none, *stay, n_steps, 5)
+    ways = segmentation.Refitted(stay[0], 0.33, matched), segmentation.Unscaled("revenue_91d", 0.87, alone, 0.16)
+    return told(segmentation.find(found, count, nothing, moves, *ways, power=POWER), "05_segmentation")
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "said"),
+    [
+        ({}, 0, "2 contradicted: The 3 segments are slices of one cloud: they explain 28.0% of the differences"),
+        (
+            {},
+            1,
+            "2 counted: The best segment, 50.0% of customers, makes 93.8% of revenue of the last 91 days; the ",
+        ),
+        (
+            {},
+            2,
+            "2 clear: From one snapshot to the next, 79.0% of people stay in their segment; segments made anew",
+        ),
+        ({}, 3, "3 cannot be told: Groups of customers that differ in 3 or fewer of 17 measures"),
+        ({}, 4, "3 counted: In their own units, one of 17 measures would hold 87.0% of all variation and decide"),
+        (
+            {"alone": 0.5},
+            4,
+            "3 counted: In their own units, one of 17 measures would hold 87.0% of all variation.",
+        ),
+        ({"n_groups": 3}, 0, "2 suggestive: There are 3 groups of customers; they explain 28.0% of the"),
+        ({"n_groups": 3}, 3, "3 counted: In their own units"),
+        ({"n_groups": 4}, 0, "2 contradicted: The segments made are 3, but the data hold 4 groups;"),
+        ({"k": 1}, 0, "2 cannot be told: The customers are one cloud; no groups were found."),
+        ({"k": 1}, 1, "3 cannot be told: Groups of customers that differ"),
+        ({"by": "a"}, 1, "2 clear: From one snapshot"),
+        ({"matched": 0.7}, 2, "2 suggestive: From one snapshot"),
+        ({"stay": (1, 1, 1), "matched": 1}, 2, "2 counted: From one snapshot to the next, 100% of people stay"),
+        ({"n_steps": 0, "stay": (NAN, NAN, NAN)}, 3, "3 cannot be told: How people move cannot be told"),
+    ],
+)
+def test_findings_follow_the_figures(change, place, said):
+    assert find(**change)[place].startswith(said)
