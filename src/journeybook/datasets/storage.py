@@ -30,7 +30,8 @@ def write_raw(
     """
     if isinstance(table, pd.DataFrame):
         numbered = table if "row" in table.columns else table.assign(row=range(1, len(table) + 1))
-        table = ibis.memtable(numbered)
+        # In one piece: the engine reads several side by side, and then the bytes of the file are chance.
+        table = ibis.memtable(connection.to_pyarrow(ibis.memtable(numbered)).combine_chunks())
     else:
         table = table.order_by("row")
     table = table.relocate("row", before=table.columns[0])
