@@ -64,6 +64,20 @@ def study(*, before: float, off: dict, top: tuple = (0.41, 0.38, 0.44), calibrat
     return Bag(gain=gain, chosen=chosen, row=lambda *, calibrated: row[calibrated])
 
 
+@pytest.mark.parametrize(
+    ("more", "error", "action"),
+    [
+        (100.0, 80.0, "Keep to the simple rule: nothing shows"),
+        (-13.0, 130.0, "Keep to the simple rule: nothing shows"),
+        (400.0, 80.0, "Use the model's choice."),
+        (-400.0, 80.0, "Use the simple rule."),
+    ],
+)
+def test_a_policy_is_advised_only_where_the_interval_shows_it(monkeypatch, more, error, action):
+    monkeypatch.setattr(page, "advantage", lambda *_args, **_asked: (more, error, None))
+    assert short(page._beside(Bag(), page.ANSWERED, 1, None)).action.startswith(action)
+
+
 def test_calibration_that_made_it_worse_is_a_contradiction():
     off = ends("ece", 0.03, 0.01, 0.05)
     worse, better, unused = (

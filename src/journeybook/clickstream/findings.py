@@ -117,7 +117,9 @@ def _step(
         true = planted[planted["planted"].astype(bool)].replace("purchase", CONVERSION).iloc[0]
         same = (top[["source", "target"]] == true[["source", "target"]]).all()
         strength = "known answer recovered" if same else "contradicted"
-    extra, about = round(float(f"{top['extra_conversions']:.2g}")), _sized(top, "gain", "share", counts)
+    # The interval of a sum that supposes the improvement says nothing of whether it comes: none is told.
+    extra = round(float(f"{top['extra_conversions']:.2g}"))
+    about: dict[str, Any] = {"value": extra, "unit": "conversions"}
     text = (
         f"Taking {improvement:.0%} more visits from {_page(top['source'])} to {_page(top['target'])} would bring "
         f"about {say_count(extra)} conversions on top of {say_count(counts.n_conversions)}, the most of any step."

@@ -10,9 +10,6 @@ from journeybook.identity.clusters import Resolution
 from journeybook.identity.people import CarriedRefusals
 from journeybook.identity.quality import PairQuality, in_truth
 
-# A number of people no further than this share from the truth is the truth recovered.
-_NEAR = 0.01
-
 
 def find(
     found: Resolution, linked: pd.DataFrame, carried: CarriedRefusals, reach: pd.DataFrame, keys: pd.DataFrame,
@@ -65,9 +62,14 @@ def _people(found: Resolution, n_true: int | None) -> Finding:
     text, strength = f"{say_count(n_ids)} customer numbers belong to {say_count(n)} people", "suggestive"
     if n_true is not None:
         text += f", in truth to {say_count(n_true)}"
-        strength = "known answer recovered" if abs(n - n_true) <= _NEAR * n_true else "contradicted"
+        strength = "known answer recovered" if n == n_true else "contradicted"
     text += f"; counted by number, customers would be {say_share(n_ids / n - 1)} too many." if n_ids > n else "."
     action, worth = ("Count, budget and write by person.", 2) if n_ids > n else ("Nothing to do.", 3)
+    if strength == "contradicted" and n_true is not None:
+        nearer = abs(n - n_true) < abs(n_ids - n_true)
+        off = say_count(abs(n - n_true))
+        action = f"Take no number of people as exact: this one is off by {off}"
+        action += ", and counting by number would be further off." if nearer else "."
     about = partial(Finding, section="Which pairs are one person?", value=n, unit="people")
     return about(text=text, action=action, strength=strength, worth=worth)
 
