@@ -234,7 +234,7 @@ def test_the_advantage_of_a_policy_is_the_difference_of_values(deciding, logged)
     better = {(as_given, name): deciding.choices[as_given, "expected profit"] for name in table.index}
     worse = {(as_given, "expected profit"): deciding.choices[as_given, simple]}
     beaten = found_policy(dataclasses.replace(deciding, choices=better | worse), contacts, split, logged)[1]
-    assert beaten.strength == "contradicted" and beaten.action == "Prefer the simple rule."
+    assert beaten.strength == "contradicted" and beaten.action == "Use the simple rule."
 
 
 def test_profit_is_value_times_response_less_what_is_paid(deciding):

@@ -129,8 +129,8 @@ def _beside(deciding: Deciding, rule: str, n_rules: int, true: np.ndarray | None
             f"By the known answer the model's choice earns {_said(planted)} per 1,000 contacts than a simple rule"
         )
     action = "Keep to the simple rule: nothing shows that the model earns more."
-    if strength in ("clear", "known answer recovered"):
-        action = "Use the model's choice." if more > 0 else "Use the simple rule."
+    if beaten or strength in ("clear", "known answer recovered"):
+        action = "Use the model's choice." if more > 0 and not beaten else "Use the simple rule."
     return Finding(
         text=f"{said}: {named}, where permitted{'' if beaten else _missed(strength, planted)}.",
         action=action,
