@@ -14,6 +14,7 @@ SHARED = {
     "tables",
     "statistics",
     "results",
+    "teaching",
     "datasets",
     "conservation",
     "findings",
@@ -32,13 +33,14 @@ ALLOWED = {
     "statistics": {"errors"},
     "datasets": {"errors", "tables", "statistics"},
     "results": {"errors", "tables", "findings"},
-    "page": {"errors", "tables", "results", "findings", "plots"},
+    "page": {"errors", "tables", "results", "findings", "plots", "teaching"},
+    "teaching": {"errors"},
     "conservation": set(),
     "findings": set(),
     "plots": {"errors", "statistics", "conservation", *STAGES},
-    "report": {"errors", "tables", "datasets", "results", "findings"},
+    "report": {"errors", "tables", "datasets", "results", "findings", "teaching"},
     # `journeybook score` applies a saved model, and needs no notebook for it.
-    "cli": {"errors", "report", "channel_response", "tables"},
+    "cli": {"errors", "report", "teaching", "channel_response", "tables"},
     **{stage: {"errors", "tables", "statistics", "conservation", "findings"} for stage in STAGES},
 }
 

@@ -4,6 +4,7 @@ tables            the canonical tables: columns, reading for a purpose, consent,
 statistics        random streams by name, intervals, the clustered bootstrap, corrections
 results           a page's figures, checks and results file
 page              one page at work: parameters, tables, figures, checks, results
+teaching          exercises: the student's and the teacher's notebooks, answers graded
 datasets          where rows come from: complete_journey, demo (simulated around it), files (yours)
 collection        01: which rows are valid, and who permits what
 cleaning          02: named rules, what is missing, what filling in would do

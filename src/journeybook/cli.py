@@ -1,4 +1,4 @@
-"""The command line: run, check, params, data, score, compare, erase, key."""
+"""The command line: run, check, params, data, score, compare, teach, erase, key."""
 
 import argparse
 import os
@@ -124,6 +124,15 @@ def _key(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _teach(arguments: argparse.Namespace) -> int:
+    from journeybook.report.pages import NOTEBOOKS
+    from journeybook.teaching import write_sets
+
+    written = write_sets(NOTEBOOKS, arguments.out)
+    print(f"{_counted(len(written), 'notebook')} with exercises, in {arguments.out}/student and /teacher.")
+    return 0
+
+
 def _score(arguments: argparse.Namespace) -> int:
     from journeybook.channel_response.scoring import score_file
 
@@ -214,6 +223,15 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--input", type=Path, required=True, metavar="FILE", help="CSV or Parquet with its columns")
     score.add_argument("--output", type=Path, metavar="FILE", help="CSV or Parquet; default the screen, as CSV")
     score.set_defaults(do=_score)
+
+    teach = commands.add_parser(
+        "teach",
+        parents=[debug],
+        allow_abbrev=False,
+        help="the notebooks' exercises, for students and for teachers",
+    )
+    teach.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for the two sets")
+    teach.set_defaults(do=_teach)
 
     erase = commands.add_parser(
         "erase", parents=[asked, debug], allow_abbrev=False, help="remove a person from a run's tables and models"

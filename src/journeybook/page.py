@@ -17,6 +17,7 @@ from journeybook import tables as door
 from journeybook.errors import JourneybookError
 from journeybook.findings import Finding, say_in_short
 from journeybook.results import Check, checks_of, describe_columns, save_results, show_checks
+from journeybook.teaching import Grade, grade, solutions
 
 _WHERE = ("tables", "results", "page_name")
 
@@ -42,6 +43,7 @@ class Page:
     checks: dict[str, Check] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    _notebook: Mapping[str, Any] = field(default_factory=dict, repr=False)
     _results: Path | None = None
     _in_short: DisplayHandle | None = None
 
@@ -107,6 +109,13 @@ class Page:
         """Return the checks so far as a table to show."""
         return show_checks([*self.checks.values()])
 
+    def grade(self, answer: object, *, exercise: int) -> Grade:
+        """Compare an answer with the notebook's own solution of an exercise, numbered from 1."""
+        found = solutions(door.notebook_of(self.name))
+        if not 1 <= exercise <= len(found):
+            raise JourneybookError(f"page {self.name} has exercises 1 to {len(found)}, not {exercise}.")
+        return grade(answer, solution=found[exercise - 1], names=self._notebook)
+
     def save(self, findings: Sequence[Finding], *, warning: str | None = None) -> None:
         """Fill in "In short" from the findings, and write the results file, whole or not at all."""
         if self._in_short is not None:
@@ -151,6 +160,7 @@ def open_page(notebook: Mapping[str, Any]) -> Page:
         name=name,
         run=door.open_run(notebook["tables"], page=name),
         parameters={parameter: notebook[parameter] for parameter in declared if parameter not in _WHERE},
+        _notebook=notebook,
         _results=notebook["results"],
         _in_short=display(Markdown("*Filled in when the page has run.*"), display_id="in-short"),
     )

@@ -61,7 +61,20 @@ def run_page(
     mutant: Mutant | None = None,
     parameters: Mapping[str, Any] | None = None,
 ) -> list[Check]:
-    """Run a page's cells in this process; returns its checks.
+    """Run a page's cells in this process; returns its checks. The arguments are those of `run_cells`."""
+    found = run_cells(name, tables=tables, results=results, mutant=mutant, parameters=parameters)
+    return [*found["page"].checks.values()] if "page" in found else list(found["checks"])
+
+
+def run_cells(
+    name: str,
+    *,
+    tables: Path,
+    results: Path,
+    mutant: Mutant | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Run a page's cells in this process; returns their names and values.
 
     Args:
         name: The page, such as `05_segmentation`.
@@ -85,7 +98,7 @@ def run_page(
             exec(compile("".join(cell["source"]), f"{name}, code cell {number}", "exec"), space)
             if "parameters" in cell["metadata"].get("tags", []):
                 space.update(given)
-    return [*space["page"].checks.values()] if "page" in space else list(space["checks"])
+    return space
 
 
 def linked(tables: Path, folder: Path) -> Path:

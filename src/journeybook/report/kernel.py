@@ -15,6 +15,7 @@ from papermill.exceptions import PapermillExecutionError
 from journeybook.report.kernels import Kernels
 from journeybook.report.outcomes import Execution
 from journeybook.report.provisioning import SAID_OUTSIDE, manager
+from journeybook.teaching import EXERCISE
 
 logging.getLogger("papermill").setLevel(logging.CRITICAL)
 logging.getLogger("traitlets").setLevel(logging.CRITICAL)
@@ -28,7 +29,7 @@ def execute(
     on_cell: Callable[[int, int], None],
     kernels: Kernels,
 ) -> Execution:
-    """Run every cell of a notebook with the interpreter of this process.
+    """Run every cell of a notebook, exercises apart, with the interpreter of this process.
 
     Args:
         notebook: The committed notebook; it is not changed.
@@ -39,6 +40,7 @@ def execute(
     """
     started = time.monotonic()
     source = nbformat.read(notebook, as_version=4)
+    source.cells = [cell for cell in source.cells if EXERCISE not in cell.metadata.get("tags", [])]
     n_code = sum(c.cell_type == "code" for c in source.cells)
     seen: list[int] = []
 
@@ -48,11 +50,12 @@ def execute(
             on_cell(len(seen), n_code)
 
     with tempfile.TemporaryDirectory(prefix="", dir=kernels.folder) as folder:
-        output = Path(folder) / "executed.ipynb"
+        asked, output = Path(folder) / "asked.ipynb", Path(folder) / "executed.ipynb"
+        nbformat.write(source, asked)
         error = message = ""
         try:
             papermill.execute_notebook(
-                notebook,
+                asked,
                 output,
                 parameters=dict(parameters),
                 kernel_name="python3",

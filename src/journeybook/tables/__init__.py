@@ -1,6 +1,6 @@
 """The canonical tables: their columns, reading them for a purpose, writing them."""
 
-from journeybook.tables.access import Access, access_of, declared_reads, parameter_cell
+from journeybook.tables.access import Access, access_of, declared_reads, notebook_of, parameter_cell
 from journeybook.tables.codes import REFUSAL_RULES, coded, spelled
 from journeybook.tables.consent import (
     keep_permitted,
@@ -82,6 +82,7 @@ __all__ = [
     "match_codes",
     "named_purpose",
     "new_key",
+    "notebook_of",
     "open_run",
     "outliving",
     "owners_view",

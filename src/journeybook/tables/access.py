@@ -120,12 +120,12 @@ def find_access(page: str) -> Access:
     Raises:
         JourneybookError: The page has no notebook, or the notebook does not name its tables.
     """
-    return access_of(_notebook(page)["metadata"], page=page)
+    return access_of(notebook_of(page)["metadata"], page=page)
 
 
 def parameter_cell(page: str) -> str:
     """Return the source of the cell tagged `parameters` of a page's notebook; empty without one."""
-    cells = [c for c in _notebook(page)["cells"] if "parameters" in c["metadata"].get("tags", [])]
+    cells = [c for c in notebook_of(page)["cells"] if "parameters" in c["metadata"].get("tags", [])]
     return "".join(cells[0]["source"]) if cells else ""
 
 
@@ -140,7 +140,12 @@ def declared_reads() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["page", "table", "purposes"])
 
 
-def _notebook(page: str) -> dict:
+def notebook_of(page: str) -> dict:
+    """Return a page's notebook as its file holds it; a variant (`07_channel_response.coupons`) has its page's.
+
+    Raises:
+        JourneybookError: The page has no notebook.
+    """
     bare = page.split(".")[0]
     path = _notebooks() / f"{bare}.ipynb"
     if not re.fullmatch(r"\d\d_\w+", bare) or not path.is_file():
