@@ -88,7 +88,7 @@ def _write(path: Path, notebook: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _same(answer: object, right: object) -> bool:
+def _same(answer: Any, right: Any) -> bool:
     """Whether two answers are one: numbers within half a per cent, whole numbers and texts exactly."""
     if isinstance(right, (list, tuple, set, frozenset)):
         same_kind = isinstance(answer, (list, tuple, set, frozenset)) and len(answer) == len(right)
