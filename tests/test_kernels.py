@@ -29,6 +29,7 @@ CELLS = [
     "print(hash('a'), __name__, os.environ['OMP_NUM_THREADS'], plt.get_backend(), sorted({'b', 'c', 'a', 'd'}))",
     "import time\nfor piece in range(3):\n    print(piece, flush=True)\n    time.sleep(0.3)\n"
     "    print('said', file=sys.stderr, flush=True)",
+    "import warnings\nwarnings.warn('beware')",
     "sorted(os.listdir('.')), os.environ['IPYTHONDIR'].startswith(os.getcwd()), sys.stdin.read()",
     "1 / 0",
 ]
@@ -67,7 +68,7 @@ def shown(notebook: Path, *, forking: bool) -> str:
         )  # fmt: skip
         assert (kernels._server is not None) == forking
     assert done.error == "ZeroDivisionError: division by zero"
-    assert done.warned == (("", "said"),) * 3
+    assert done.warned == (("", "said"), ("", "UserWarning: beware"))
     streams = [o for cell in done.notebook.cells for o in cell.get("outputs", []) if o.output_type == "stream"]
     assert [(o.name, o.text) for o in streams][1:] == [("stdout", "0\n1\n2\n")], "in one piece, and no warning"
     assert not kernels.folder.exists()

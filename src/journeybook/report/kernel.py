@@ -104,8 +104,10 @@ def _take_warnings(notebook: nbformat.NotebookNode) -> tuple[tuple[str, str], ..
         if said:
             cell.outputs = [o for o in cell.outputs if o not in said]
             lines = [line for o in said for line in masked(_plain(o.text)).splitlines() if line.strip()]
-            warned += [(section, line.strip()) for line in lines]
-    return tuple(warned)
+            # Of a warning, what it says, and neither where the library lies nor its code.
+            lines = [line for line in lines if not line.startswith("  ")]
+            warned += [(section, re.sub(r"^\S+:\d+: (?=\w+Warning)", "", line)) for line in lines]
+    return tuple(dict.fromkeys(warned))
 
 
 def _last_line(path: Path) -> str:

@@ -29,13 +29,13 @@ class Progress:
         self._of: dict[str, int] = {}
         self._left: dict[str, int] = {}
         self._n_cells = 0
-        self._begun = time.monotonic()
+        self._begun = 0.0
         self._lock = threading.RLock()
         self._log = log.open("w", encoding="utf-8") if log else None
 
     def expect(self, cells: Mapping[str, int]) -> None:
         """Take note of the pages that may run, with their number of code cells."""
-        self._of, self._left, self._begun = dict(cells), dict(cells), time.monotonic()
+        self._of, self._left = dict(cells), dict(cells)
 
     def tell(self, event: str, line: str = "", *, log: str | None = None, page: str = "", **about: object) -> None:
         """Say what happened: a line for good, or an event. A page ends with its event.
@@ -64,12 +64,14 @@ class Progress:
     def at_work(self, page: str, *, cell: int, section: str, started: float) -> None:
         """Say which cell of which page is at work, and under which heading."""
         with self._lock:
-            seconds = round(time.monotonic() - started, 1)
+            now = time.monotonic()
+            # The imports before the first cell say nothing of the cells.
+            self._begun = self._begun if self._n_cells or self._at_work else now
             of = self._of.get(page, cell)
             self._n_cells += cell > 1
             self._left[page] = of - cell + 1
             self._at_work[page] = f"{page} {cell}/{of} {section}"
-            left = self._seconds_left()
+            seconds, left = round(now - started, 1), self._seconds_left()
             self.tell("cell", page=page, cell=cell, of=of, section=section, seconds=seconds, seconds_left=left)
             if self._sections.get(page) != section:
                 self._sections[page] = section
