@@ -311,6 +311,12 @@ def test_what_is_left_takes_as_long_as_what_was_done(monkeypatch: pytest.MonkeyP
     assert [(one["cell"], one["of"], one["seconds"], one["seconds_left"]) for one in told] == [
         (1, 3, 0.0, None), (2, 3, 4.0, 24),
     ]  # fmt: skip
+    clock = iter([100.0, 104.0, 104.0])
+    progress = Progress(stream=stream, events=True)
+    progress.expect({"01_copy": 3, "02_count": 4}, before={"01_copy": 3.0, "02_count": 40.0})
+    progress.at_work("01_copy", cell=1, section="Copy", started=100.0)
+    progress.at_work("01_copy", cell=2, section="Copy", started=100.0)
+    assert json.loads(stream.getvalue().splitlines()[-1])["seconds_left"] == 4 * 42, "as long as the last time"
 
 
 # --- the plan, without running ------------------------------------------------------------------------

@@ -28,14 +28,18 @@ class Progress:
         self._sections: dict[str, str] = {}
         self._of: dict[str, int] = {}
         self._left: dict[str, int] = {}
-        self._n_cells = 0
+        self._weight: dict[str, float] = {}
+        self._done = 0.0
         self._begun = 0.0
         self._lock = threading.RLock()
         self._log = log.open("w", encoding="utf-8") if log else None
 
-    def expect(self, cells: Mapping[str, int]) -> None:
-        """Take note of the pages that may run, with their number of code cells."""
+    def expect(self, cells: Mapping[str, int], *, before: Mapping[str, float] | None = None) -> None:
+        """Take note of the pages that may run: their code cells, and the seconds they took before, where known."""
         self._of, self._left = dict(cells), dict(cells)
+        known = {page: seconds / cells[page] for page, seconds in (before or {}).items() if seconds}
+        usual = sum(known.values()) / len(known) if known else 1.0
+        self._weight = {page: known.get(page, usual) for page in cells}
 
     def tell(self, event: str, line: str = "", *, log: str | None = None, page: str = "", **about: object) -> None:
         """Say what happened: a line for good, or an event. A page ends with its event.
@@ -58,7 +62,7 @@ class Progress:
                 self.note(line if log is None else log)
             if event in ("page done", "page failed", "page kept", "page not run"):
                 left = self._left.pop(page, 0)
-                self._n_cells += left if self._at_work.pop(page, "") else 0
+                self._done += left * self._weight.get(page, 1) if self._at_work.pop(page, "") else 0
             self._draw()
 
     def at_work(self, page: str, *, cell: int, section: str, started: float) -> None:
@@ -66,9 +70,9 @@ class Progress:
         with self._lock:
             now = time.monotonic()
             # The imports before the first cell say nothing of the cells.
-            self._begun = self._begun if self._n_cells or self._at_work else now
+            self._begun = self._begun if self._done or self._at_work else now
             of = self._of.get(page, cell)
-            self._n_cells += cell > 1
+            self._done += (cell > 1) * self._weight.get(page, 1)
             self._left[page] = of - cell + 1
             self._at_work[page] = f"{page} {cell}/{of} {section}"
             seconds, left = round(now - started, 1), self._seconds_left()
@@ -89,10 +93,11 @@ class Progress:
             self._log.close()
 
     def _seconds_left(self) -> int | None:
-        """What is left, if its cells take as long as those before; None before there are any."""
-        if not self._n_cells:
+        """What is left, if it goes on as fast as so far; None before the first cell is done."""
+        if not self._done:
             return None
-        return round((time.monotonic() - self._begun) * sum(self._left.values()) / self._n_cells)
+        left = sum(n * self._weight.get(page, 1) for page, n in self._left.items())
+        return round((time.monotonic() - self._begun) * left / self._done)
 
     def _draw(self) -> None:
         if self._events or not self._stream.isatty() or not self._at_work:

@@ -130,7 +130,8 @@ class _Runner:
         before = read_json(self.out / "manifest.json").get("pages", {})
         outcomes: dict[str, PageOutcome] = {}
         by_name = {step.name: step for step in steps}
-        self.progress.expect({step.name: step.run.page.n_cells for step in steps})
+        cells = {step.name: step.run.page.n_cells for step in steps}
+        self.progress.expect(cells, before={name: before[name]["seconds"] for name in cells if name in before})
 
         def begin(name: str) -> Future[PageOutcome | Execution]:
             step = by_name[name]
