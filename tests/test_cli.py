@@ -1,6 +1,8 @@
 """The command line: what it prints, and what it returns."""
 
+import json
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import toys
 
 import journeybook
 from journeybook.cli import main
-from journeybook.report import listing, pages, params, planning, running
+from journeybook.report import listing, pages, params, planning, running, sending
 from journeybook.report.storing import locked
 
 
@@ -164,3 +166,45 @@ def test_check_reads_the_user_s_files(toy_house: Path, capsys: pytest.CaptureFix
         own.write_text(text.format(path=path, paid=paid), encoding="utf-8")
         assert main(["check", "--params", str(own)]) == 2
         assert capsys.readouterr().err.startswith("journeybook: ")
+
+
+def test_events_are_all_that_standard_output_gets(toy_house: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["run", "--json", "--set", "02_count.least=4", "04_last.trouble='x'", "--strict"]) == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert all(datetime.fromisoformat(one["at"]).tzinfo for one in told)
+    events = [one["event"] for one in told if one["event"] != "cell"]
+    assert events.count("page not run") == 1
+    assert [event for event in events if event != "page not run"] == [
+        "run started", "data started", "data done", "page started", "page done", "page started", "page done",
+        "page started", "page failed", "run done",
+    ]  # fmt: skip
+    last = [one for one in told if one.get("page") == "04_last"]
+    assert [(one["cell"], one["of"], one["section"]) for one in last if one["event"] == "cell"] == [
+        (1, 6, "04 Last"), (2, 6, "04 Last"), (3, 6, "04 Last"),
+    ]  # fmt: skip
+    assert (last[-1]["section"], last[-1]["error"]) == ("04 Last", "ValueError: trouble: x")
+    counted = next(one for one in told if one["event"] == "page done" and one["page"] == "02_count")
+    assert (counted["checks"], counted["failed_checks"], counted["known_misses"]) == (1, 1, 0)
+    assert counted["seconds"] > 0
+    assert (told[-1]["exit_code"], told[-1]["failed_pages"], told[-1]["failed_checks"]) == (1, 1, 1)
+
+    assert main(["run", "--json", "--only", "01_cpoy"]) == 2
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["event"], one["exit_code"]) for one in told] == [("run done", 2)]
+    assert told[0]["error"].startswith("--only: unknown page 01_cpoy")
+
+
+def test_what_is_to_be_sent_stands_beside_the_pages(
+    toy_house: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    reports = toy_house / "reports"
+    monkeypatch.setattr(sending, "BROWSERS", ("no-such-browser",))
+    assert main(["run", "--single-file", "--pdf"]) == 0
+    said = capsys.readouterr().out
+    assert f"In one file: {reports / 'report.html'}\n" in said
+    assert (
+        "No PDF: neither Chromium nor Chrome is installed; any browser prints what --single-file writes.\n" in said
+    )
+    assert not (reports / "report.pdf").exists()
+    assert main(["run", "--set", "seed=8"]) == 0
+    assert not (reports / "report.html").exists(), "it was of the report before"

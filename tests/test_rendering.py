@@ -15,7 +15,7 @@ import pytest
 
 from journeybook.report.outcomes import PageOutcome
 from journeybook.report.params import RunParameters
-from journeybook.report.rendering import notebook_html, render_report
+from journeybook.report.rendering import notebook_html, page_body, render_report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VOID = {"meta", "link", "img", "br", "hr", "input", "col", "wbr"}
@@ -139,7 +139,10 @@ def test_the_same_results_give_the_same_html(toy_run, tmp_path: Path) -> None:
     manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
     pages = [PageOutcome(**p) for p in manifest["pages"].values()]
     parameters = RunParameters("journey_demo", "duckdb", 7, 1.0, "America/New_York", {}, tmp_path, ())
-    render_report(copy, pages=pages, parameters=parameters, described=described, manifest=manifest)
+    bodies = {page.name: page_body(copy, page.name) for page in pages if page.status == "done"}
+    render_report(
+        copy, pages=pages, parameters=parameters, described=described, manifest=manifest, bodies=bodies
+    )  # fmt: skip
     for path in copy.glob("*.html"):
         assert path.read_bytes() == (toy_run.out / path.name).read_bytes(), path.name
 

@@ -17,6 +17,7 @@ from journeybook.errors import JourneybookError
 from journeybook.report import imports, kernel, planning, running
 from journeybook.report.kernel import Execution, execute
 from journeybook.report.kernels import Kernels
+from journeybook.report.outcomes import exit_code
 from journeybook.report.pages import discover
 from journeybook.report.params import PageRun, read_parameters
 from journeybook.report.progress import Progress
@@ -54,13 +55,14 @@ def test_pages_run_in_order_and_say_what_they_lack(toy_run) -> None:
     }  # fmt: skip
     lacking = toy_run.outcome.pages[2].reason
     assert lacking == "it needs the table events or the table paths, which the data set does not have"
-    assert toy_run.outcome.exit_code(strict=True) == 0
+    assert toy_run.outcome.exit_code == 0
     assert toy_run.results("02_count")["metrics"]["n_rows"] == 3
 
 
-def test_only_names_numbers_and_times_are_in_the_log(toy_run) -> None:
+def test_the_log_says_what_a_page_was_doing(toy_run) -> None:
     log = (toy_run.out / "run.log").read_text(encoding="utf-8")
-    assert "02_count cell 6 of 7" in log
+    assert log.count("02_count: ") == 2
+    assert log.index("02_count: 02 Count\n") < log.index("02_count: Does it hold?\n")
     assert str(toy_run.out) not in log
 
 
@@ -68,6 +70,12 @@ def test_paths_hosts_and_times_are_in_the_manifest_alone(toy_run) -> None:
     manifest = json.loads((toy_run.out / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["parameters"]["seed"] == 7
     assert manifest["pages"]["02_count"]["failed_checks"] == 0
+    assert (manifest["exit_code"], manifest["parameters_file"]) == (0, None)
+    assert manifest["started_at"] <= manifest["ended_at"]
+    assert manifest["totals"] == {
+        "rows": 4, "pages": {"done": 3, "failed": 0, "not run": 1},
+        "checks": 1, "failed_checks": 0, "known_misses": 0,
+    }  # fmt: skip
     for path in [*toy_run.out.glob("results/*"), *toy_run.out.glob("executed/*"), *toy_run.out.glob("0*.html")]:
         text = path.read_text(encoding="utf-8")
         assert str(toy_run.out) not in text, path
@@ -144,7 +152,7 @@ def test_changed_parameters_drop_what_was_made_from_the_old(again) -> None:
     assert not (out / "04_last.html").exists()
     assert not (out / "tables" / "last.parquet").exists()
     assert outcome.failed_checks == 1
-    assert (outcome.exit_code(strict=False), outcome.exit_code(strict=True)) == (0, 1)
+    assert [exit_code(outcome.pages, strict=strict) for strict in (False, True)] == [0, 1]
 
 
 def test_a_failing_page_is_shown_and_stops_only_what_needs_it(again, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,12 +160,14 @@ def test_a_failing_page_is_shown_and_stops_only_what_needs_it(again, monkeypatch
     last = outcome.pages[3]
     assert (last.status, last.reason) == (
         "failed",
-        "Stopped in cell 3: ValueError: trouble: a <secret> of •••@•••",
+        "Stopped under “04 Last”: ValueError: trouble: a <secret> of •••@•••",
     )
-    assert (outcome.failed, outcome.exit_code(strict=False)) == (1, 1)
-    assert "FAILED in cell 3 after" in said
+    assert (outcome.failed, outcome.exit_code) == (1, 1)
+    assert "FAILED under “04 Last” after" in said
     assert "ValueError: trouble: a <secret> of •••@•••" in said
-    assert "secret" not in (out / "run.log").read_text(encoding="utf-8")
+    log = (out / "run.log").read_text(encoding="utf-8")
+    assert "FAILED under “04 Last” after" in log and "ValueError: trouble: a" in log
+    assert "ann@example.com" not in log
     assert not (out / "tables" / "last.parquet").exists()
     page = (out / "04_last.html").read_text(encoding="utf-8")
     assert "Traceback" in page
@@ -172,7 +182,7 @@ def test_a_failing_page_is_shown_and_stops_only_what_needs_it(again, monkeypatch
 
 def test_what_needs_a_failed_page_is_not_run(again, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(notebook: Path, **options) -> Execution:
-        return Execution(nbformat.read(notebook, as_version=4), 0.1, "ValueError", 2, "ValueError: no")
+        return Execution(nbformat.read(notebook, as_version=4), 0.1, "ValueError: no", "A section")
 
     monkeypatch.setattr(kernel, "execute", fails)
     outcome, _, out = again(only=("02_count", "04_last"))
@@ -188,7 +198,7 @@ def executed(notebook: Path, *, trouble: str, timeout: int) -> Execution:
             notebook,
             parameters={"trouble": trouble},
             timeout=timeout,
-            on_cell=lambda cell, of: None,
+            on_cell=lambda cell, section: None,
             kernels=kernels,
         )
 
@@ -196,7 +206,7 @@ def executed(notebook: Path, *, trouble: str, timeout: int) -> Execution:
 def test_a_cell_has_a_time_limit(toy_pages) -> None:
     started = time.monotonic()
     done = executed(toy_pages[3].path, trouble="slow", timeout=1)
-    assert (done.error, done.cell) == ("a cell took longer than 1 s", 2)
+    assert (done.error, done.section) == ("a cell took longer than 1 s", "04 Last")
     assert time.monotonic() - started < 50
 
 
@@ -274,16 +284,39 @@ def test_terminal_and_file_are_told_differently() -> None:
     terminal, plain = Terminal(), io.StringIO()
     for stream in (terminal, plain):
         progress = Progress(stream=stream)
+        progress.expect({"01_copy": 3, "02_count": 4, "03_visits": 2})
         now = time.monotonic()
-        progress.at_work("01_copy", cell=1, of=3, started=now)
-        progress.at_work("02_count", cell=2, of=3, started=now - 11)
-        progress.say("01_copy done", ends="01_copy")
-        progress.say("02_count done", ends="02_count")
+        progress.at_work("01_copy", cell=1, section="Copy", started=now)
+        progress.at_work("02_count", cell=2, section="Hold", started=now)
+        progress.tell("page done", "01_copy done", page="01_copy")
+        progress.tell("page not run", page="03_visits")
+        progress.tell("page done", "02_count done", page="02_count")
         progress.close()
-    assert "\r01_copy cell 1 of 3 0 s, 02_count cell 2 of 3 11 s\r" in terminal.getvalue().replace(" " * 30, "")
-    assert "\r01_copy done\n02_count cell 2 of 3 11 s\r" in terminal.getvalue()
-    assert terminal.getvalue().endswith("\r02_count done\n")
+    drawn = terminal.getvalue()
+    assert "\r0 of 3 pages, 0 s left: 01_copy 1/3 Copy, 02_count 2/4 Hold" in drawn
+    assert "\r01_copy done\n1 of 3 pages, 0 s left: 02_count 2/4 Hold\r" in drawn
+    assert "\r2 of 3 pages, 0 s left: 02_count 2/4 Hold\r" in drawn
+    assert drawn.endswith("\r02_count done\n")
     assert plain.getvalue() == "01_copy done\n02_count done\n"
+
+
+def test_what_is_left_takes_as_long_as_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, clock = io.StringIO(), iter([100.0, 104.0, 104.0])
+    progress = Progress(stream=stream, events=True)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    progress.expect({"01_copy": 3, "02_count": 4})
+    progress.at_work("01_copy", cell=1, section="Copy", started=100.0)
+    progress.at_work("01_copy", cell=2, section="Copy", started=100.0)
+    told = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(one["cell"], one["of"], one["seconds"], one["seconds_left"]) for one in told] == [
+        (1, 3, 0.0, None), (2, 3, 4.0, 24),
+    ]  # fmt: skip
+    clock = iter([100.0, 104.0, 104.0])
+    progress = Progress(stream=stream, events=True)
+    progress.expect({"01_copy": 3, "02_count": 4}, before={"01_copy": 3.0, "02_count": 40.0})
+    progress.at_work("01_copy", cell=1, section="Copy", started=100.0)
+    progress.at_work("01_copy", cell=2, section="Copy", started=100.0)
+    assert json.loads(stream.getvalue().splitlines()[-1])["seconds_left"] == 4 * 42, "as long as the last time"
 
 
 # --- the plan, without running ------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The command line: run, check, params, data, score, compare, teach, erase, key."""
 
 import argparse
+import json
 import os
 import sys
 import traceback
@@ -45,15 +46,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from journeybook.report.running import run_report
 
-    parameters = _parameters(arguments)
-    outcome = run_report(parameters, out=arguments.out, only=arguments.only, cell_timeout=arguments.cell_timeout)
-    code = outcome.exit_code(strict=arguments.strict)
+    try:
+        outcome = run_report(
+            _parameters(arguments),
+            out=arguments.out,
+            only=arguments.only,
+            cell_timeout=arguments.cell_timeout,
+            strict=arguments.strict,
+            send=arguments.send,
+            events=arguments.json,
+        )
+    except JourneybookError as error:
+        if arguments.json:
+            print(json.dumps({"event": "run done", "exit_code": 2, "error": str(error)}))
+        raise
+    if arguments.json:
+        return outcome.exit_code
     if outcome.failed:
         print(f"{_counted(outcome.failed, 'page')} failed; the report shows why.")
     if outcome.failed_checks:
         print(f"{_counted(outcome.failed_checks, 'check')} failed; the report shows which.")
     print(f"Report in {outcome.seconds:.0f} s: {outcome.index}")
-    return code
+    return outcome.exit_code
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -189,6 +203,16 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, metavar="DIR", help="folder of the report and its tables; default reports"
     )
     run.add_argument("--strict", action="store_true", help="exit with 1 where a check fails")
+    run.add_argument(
+        "--single-file", dest="send", action="append_const", const="html", default=[],
+        help="also write report.html: all pages in one file, to send",
+    )  # fmt: skip
+    run.add_argument(
+        "--pdf", dest="send", action="append_const", const="pdf", help="also write report.pdf, by Chromium"
+    )
+    run.add_argument(
+        "--json", action="store_true", help="print one JSON object a line for each event, and nothing else"
+    )
     run.add_argument(
         "--cell-timeout", type=_seconds, default=600, metavar="SECONDS", help="longest time of a cell; default 600"
     )

@@ -93,7 +93,7 @@ def overheads(folder: Path) -> dict[str, float]:
             kernels.warm_up()
 
             def once(kernels: Kernels = kernels) -> None:
-                execute(path, parameters={}, timeout=60, on_cell=lambda cell, of: None, kernels=kernels)
+                execute(path, parameters={}, timeout=60, on_cell=lambda cell, section: None, kernels=kernels)
 
             once()
             found[words] = min(seconds(once) for _ in range(3))

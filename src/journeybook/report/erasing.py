@@ -16,7 +16,7 @@ from journeybook.report.running import folders
 from journeybook.tables import owners_view, pseudonyms, root, store
 
 # What holds figures in the folder of a report, notebooks run by hand among them.
-REPORT = ("index.html", "summary.md", "[0-9][0-9]_*.html", "results", "executed", "manual")
+REPORT = ("index.html", "summary.md", "report.*", "[0-9][0-9]_*.html", "results", "executed", "manual")
 
 
 def erase(customer_id: str, *, out: Path | None, parameters: RunParameters | None = None) -> Iterator[str]:

@@ -24,7 +24,7 @@ def main(folder: str, imports: str, run: str) -> None:
     """Make the imports, then fork a kernel for each request until there are no more.
 
     Args:
-        folder: Where the kernels keep their files.
+        folder: Where the kernels keep their files; made here, for a run that is killed cannot remove it.
         imports: Import statements, as a JSON list.
         run: Id of the process that starts this one.
     """
@@ -43,7 +43,10 @@ def main(folder: str, imports: str, run: str) -> None:
         return
     _signal_at_parents_end(0)
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    answers.write(READY)
+    Path(folder).mkdir(mode=0o700)
+    with contextlib.suppress(BrokenPipeError):
+        # The run may have been killed since; its requests end then as well.
+        answers.write(READY)
     kernels: set[int] = set()
     while line := sys.stdin.buffer.readline():
         # Until it is waited for, the id of a process that ended is nobody else's.

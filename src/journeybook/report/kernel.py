@@ -26,7 +26,7 @@ def execute(
     *,
     parameters: Mapping[str, object],
     timeout: int,
-    on_cell: Callable[[int, int], None],
+    on_cell: Callable[[int, str], None],
     kernels: Kernels,
 ) -> Execution:
     """Run every cell of a notebook, exercises apart, with the interpreter of this process.
@@ -35,24 +35,27 @@ def execute(
         notebook: The committed notebook; it is not changed.
         parameters: Values for its parameters cell.
         timeout: Longest time a cell may take, in seconds.
-        on_cell: Called with the number of the code cell that starts (from 1) and how many there are.
+        on_cell: Called with the number of the code cell that starts (from 1) and the heading it stands under.
         kernels: Where its kernel comes from.
     """
     started = time.monotonic()
     source = nbformat.read(notebook, as_version=4)
     source.cells = [cell for cell in source.cells if EXERCISE not in cell.metadata.get("tags", [])]
-    n_code = sum(c.cell_type == "code" for c in source.cells)
-    seen: list[int] = []
+    seen = 0
+    section = ""
 
     def cell_starts(cell: nbformat.NotebookNode, cell_index: int) -> None:
-        if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", []):
-            seen.append(cell_index)
-            on_cell(len(seen), n_code)
+        nonlocal seen, section
+        if cell.cell_type == "markdown":
+            section = _heading(cell) or section
+        elif "injected-parameters" not in cell.metadata.get("tags", []):
+            seen += 1
+            on_cell(seen, section)
 
-    with tempfile.TemporaryDirectory(prefix="", dir=kernels.folder) as folder:
+    with tempfile.TemporaryDirectory(prefix="", dir=kernels.ready()) as folder:
         asked, output = Path(folder) / "asked.ipynb", Path(folder) / "executed.ipynb"
         nbformat.write(source, asked)
-        error = message = ""
+        error = ""
         try:
             papermill.execute_notebook(
                 asked,
@@ -64,27 +67,50 @@ def execute(
                 progress_bar=False,
                 start_timeout=120,
                 execution_timeout=timeout,
+                # Where a machine is busy an output may be long in coming.
+                iopub_timeout=timeout,
+                # A stream is flushed by the clock: in how many pieces it comes is chance.
+                coalesce_streams=True,
                 on_cell_start=cell_starts,
                 # All is written by then, and a kernel takes its time to put things away.
                 shutdown_kernel="immediate",
             )
         except PapermillExecutionError as stopped:
-            error, message = stopped.ename, f"{stopped.ename}: {masked(_plain(stopped.evalue))}"
+            error = f"{stopped.ename}: {masked(_plain(stopped.evalue))}"
         except CellTimeoutError:
-            error = message = f"a cell took longer than {timeout} s"
+            error = f"a cell took longer than {timeout} s"
         except DeadKernelError:
-            error = message = "the process of the page died, most often for want of memory"
+            error = "the process of the page died, most often for want of memory"
         except RuntimeError as stopped:
-            error = "the process of the page did not start"
-            message = f"{error}: {stopped}{_last_line(Path(folder) / SAID_OUTSIDE)}"
+            error = f"the process of the page did not start: {stopped}{_last_line(Path(folder) / SAID_OUTSIDE)}"
         executed = nbformat.read(output, as_version=4) if output.exists() else source
     return Execution(
+        warned=_take_warnings(executed),
         notebook=_without_traces(executed),
         seconds=time.monotonic() - started,
         error=error,
-        cell=len(seen) if error else 0,
-        message=message,
+        section=section if error else "",
     )
+
+
+def _heading(cell: nbformat.NotebookNode) -> str:
+    found = re.findall(r"^##? +(.+)$", cell.source, flags=re.MULTILINE)
+    return found[-1].strip() if found else ""
+
+
+def _take_warnings(notebook: nbformat.NotebookNode) -> tuple[tuple[str, str], ...]:
+    """Take out what cells said on the error stream: which thread warns, and when, is chance."""
+    section, warned = "", []
+    for cell in notebook.cells:
+        section = (_heading(cell) if cell.cell_type == "markdown" else "") or section
+        said = [o for o in cell.get("outputs", []) if o.output_type == "stream" and o.name == "stderr"]
+        if said:
+            cell.outputs = [o for o in cell.outputs if o not in said]
+            lines = [line for o in said for line in masked(_plain(o.text)).splitlines() if line.strip()]
+            # Of a warning, what it says, and neither where the library lies nor its code.
+            lines = [line for line in lines if not line.startswith("  ")]
+            warned += [(section, re.sub(r"^\S+:\d+: (?=\w+Warning)", "", line)) for line in lines]
+    return tuple(dict.fromkeys(warned))
 
 
 def _last_line(path: Path) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -34,7 +35,7 @@ class Kernels:
     """Starts kernels, from several threads, and kills those still there when it is left.
 
     Attributes:
-        folder: Where they keep their files; it is removed with them.
+        folder: Where they keep their files, once the first of them is ready; it is removed with them.
         held: Open files that stay open as long as any kernel lives, such as the lock of a folder.
     """
 
@@ -46,7 +47,8 @@ class Kernels:
             held: Open files, as above.
             forking: Whether kernels are forked; otherwise each is started plainly.
         """
-        self.folder = Path(tempfile.mkdtemp(prefix="jb-"))
+        # Short, for it holds sockets.
+        self.folder = Path(tempfile.gettempdir()) / f"jb-{secrets.token_hex(4)}"
         self._imports = imports
         self.held = tuple(held)
         self._forking = forking
@@ -91,6 +93,23 @@ class Kernels:
                     start_new_session=True,
                 )
 
+    def ready(self) -> Path:
+        """Wait for the imports; returns the folder, made by whoever removes it should the run be killed."""
+        with self._lock:
+            self._begin()
+        return self.folder
+
+    def _begin(self) -> None:
+        if self._over:
+            raise RuntimeError("the run is over")
+        if self._ready:
+            return
+        answers = self._server.stdout if self._server else None
+        self._forking = answers is not None and answers.readline() == forkserver.READY
+        if not self._forking:
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+        self._ready = True
+
     def forked(
         self, arguments: Sequence[str], *, environment: dict[str, str], cwd: str, said: str
     ) -> "Forked | None":
@@ -103,16 +122,11 @@ class Kernels:
             said: File for what it says outside cells.
         """
         with self._lock:
-            if self._over:
-                raise RuntimeError("the run is over")
+            self._begin()
             if not self._forking or self._server is None:
                 return None
             requests, answers = self._server.stdin, self._server.stdout
             assert requests is not None and answers is not None
-            if not self._ready and answers.readline() != forkserver.READY:
-                self._forking = False
-                return None
-            self._ready = True
             request = {"arguments": list(arguments), "environment": environment, "cwd": cwd, "said": said}
             try:
                 requests.write(json.dumps(request).encode() + b"\n")

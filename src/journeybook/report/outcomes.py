@@ -1,8 +1,11 @@
 """What became of a run and of its pages."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from journeybook.report.trust import trust
 
 if TYPE_CHECKING:
     import nbformat
@@ -13,18 +16,18 @@ class Execution:
     """What came of executing a notebook.
 
     Attributes:
-        notebook: The notebook with its outputs, without times, paths or ids of this run.
+        notebook: The notebook with its outputs, without times, paths, ids or warnings of this run.
         seconds: Time from the start of the process to its end.
-        error: What went wrong, in a few words without values of the data; empty when all cells ran.
-        cell: Number of the code cell that failed, from 1; 0 when none did.
-        message: The error with its own message, for the page; empty when all cells ran.
+        error: What went wrong, one sentence; empty when all cells ran.
+        section: Heading of the section that failed; empty when none did.
+        warned: What the page said on its error stream, a section and a line each.
     """
 
     notebook: "nbformat.NotebookNode"
     seconds: float
     error: str = ""
-    cell: int = 0
-    message: str = ""
+    section: str = ""
+    warned: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,11 @@ class PageOutcome:
     failed_checks: int = 0
     known_misses: int = 0
 
+    @property
+    def counts(self) -> dict[str, Any]:
+        """Its checks, by what became of them."""
+        return {name: getattr(self, name) for name in ("checks", "failed_checks", "known_misses")}
+
 
 @dataclass(frozen=True)
 class RunOutcome:
@@ -65,12 +73,14 @@ class RunOutcome:
         tables: Folder of the run's tables.
         pages: Every page and variant, in reading order.
         seconds: How long the run took.
+        exit_code: 0, or 1 where a page failed, or where a check did and the run was strict.
     """
 
     index: Path
     tables: Path
     pages: tuple[PageOutcome, ...]
     seconds: float
+    exit_code: int
 
     @property
     def failed(self) -> int:
@@ -82,6 +92,26 @@ class RunOutcome:
         """Number of checks that failed, on all pages."""
         return sum(page.failed_checks for page in self.pages)
 
-    def exit_code(self, *, strict: bool) -> int:
-        """0, or 1 where a page failed, or where a check did and `strict` is asked."""
-        return int(self.failed > 0 or (strict and self.failed_checks > 0))
+
+def exit_code(pages: Iterable[PageOutcome], *, strict: bool) -> int:
+    """Return 0, or 1 where a page failed, or where a check did and `strict` is asked."""
+    return int(any(page.status == "failed" or (strict and page.failed_checks > 0) for page in pages))
+
+
+def with_checks(outcome: PageOutcome, results: Mapping) -> PageOutcome:
+    """Return the outcome with the checks of its results counted."""
+    found = trust((outcome.name, check) for check in results.get("checks", []))
+    n_checks = found.witnesses + found.conservation
+    return replace(outcome, checks=n_checks, failed_checks=found.failed, known_misses=found.known_misses)
+
+
+def checks_said(outcome: PageOutcome) -> str:
+    """Return in words what became of its checks."""
+    if outcome.failed_checks:
+        return f"{outcome.failed_checks} of {outcome.checks} checks FAILED"
+    if outcome.checks == 0:
+        return "no checks"
+    said = f"{outcome.checks} check{'s' if outcome.checks > 1 else ''} passed"
+    if outcome.known_misses:
+        said += f", {outcome.known_misses} known miss{'es' if outcome.known_misses > 1 else ''}"
+    return said

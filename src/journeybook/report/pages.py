@@ -48,6 +48,7 @@ class Page:
         writes: Tables it writes.
         parameters: All parameters of its cell, the given ones too, in their order.
         sha256: Digest of the notebook's cells and of what it may open.
+        n_cells: How many code cells it has.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Page:
     writes: tuple[str, ...]
     parameters: tuple[Parameter, ...]
     sha256: str
+    n_cells: int
 
     @cached_property
     def own(self) -> dict[str, Parameter]:
@@ -121,6 +123,7 @@ def read_page(path: Path) -> Page:
         writes=tables.writes,
         parameters=read_parameter_cell(cells[0].source, where=path.name),
         sha256=hashlib.sha256(json.dumps([sources, tables.reads, tables.writes]).encode()).hexdigest(),
+        n_cells=sum(c.kind == "code" for c in all_cells),
     )
 
 

@@ -4,7 +4,7 @@ import difflib
 import re
 import zoneinfo
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from journeybook.datasets import DATASETS
@@ -69,6 +69,7 @@ class RunParameters:
         files: The mapping of the user's own tables; empty for the other data sets.
         base: Folder that the paths in `files` are relative to.
         pages: The pages and variants, in reading order.
+        file: The user's own parameters file, if there is one.
     """
 
     dataset: str
@@ -79,6 +80,7 @@ class RunParameters:
     files: dict
     base: Path
     pages: tuple[PageRun, ...]
+    file: Path | None = None
 
 
 def read_parameters(
@@ -105,7 +107,7 @@ def read_parameters(
     if file is not None:
         documents.append((file.name, read_document(file)))
     documents += [(f"--set {setting}", _setting(setting)) for setting in settings]
-    return _combined(documents, pages=pages, source=file or defaults)
+    return replace(_combined(documents, pages=pages, source=file or defaults), file=file)
 
 
 def committed_parameters(*, pages: Sequence[Page], defaults: Path = PARAMS) -> RunParameters:

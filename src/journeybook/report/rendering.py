@@ -32,7 +32,13 @@ _WORDS = {
 
 
 def render_report(
-    out: Path, *, pages: Sequence[PageOutcome], parameters: RunParameters, described: Mapping, manifest: Mapping
+    out: Path,
+    *,
+    pages: Sequence[PageOutcome],
+    parameters: RunParameters,
+    described: Mapping,
+    manifest: Mapping,
+    bodies: Mapping[str, str],
 ) -> Path:
     """Write the HTML of every page that was executed, and the index; returns the path of the index.
 
@@ -42,6 +48,7 @@ def render_report(
         parameters: What the run was asked to do.
         described: The data set, as `dataset.json` of the run's tables says it.
         manifest: Times, versions and host of the run.
+        bodies: For each page that was executed, what `page_body` returns.
     """
     results = {p.name: read_json(results_path(out, p.name)) for p in pages}
     shown = [p for p in pages if p.status != "not run"]
@@ -61,7 +68,7 @@ def render_report(
                 data_words=_WORDS.get(provenance, ""),
                 warning=found.get("warning", ""),
                 ledger=found.get("consent_ledger"),
-                body=notebook_html(_executed(out, page.name)),
+                body=bodies[page.name],
             )
         )
         write_text(html_path(out, page.name), text)
@@ -94,6 +101,11 @@ def render_report(
     index = out / "index.html"
     write_text(index, text)
     return index
+
+
+def page_body(out: Path, name: str) -> str:
+    """What a page shows, as HTML; made as soon as it was executed, for it takes seconds."""
+    return notebook_html(_executed(out, name))
 
 
 def notebook_html(notebook: nbformat.NotebookNode) -> str:

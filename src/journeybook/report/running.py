@@ -1,13 +1,10 @@
 """A whole run: the data set, the pages side by side, the report, and what is left of it for the next run."""
 
-import os
-import platform
 import shutil
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -18,10 +15,11 @@ from journeybook.report import planning
 from journeybook.report.graph import in_order, side_by_side
 from journeybook.report.imports import imports_of
 from journeybook.report.kernels import Kernels
-from journeybook.report.outcomes import Execution, PageOutcome, RunOutcome
+from journeybook.report.manifest import manifest
+from journeybook.report.outcomes import Execution, PageOutcome, RunOutcome, checks_said, exit_code, with_checks
 from journeybook.report.params import RunParameters
 from journeybook.report.planning import Step
-from journeybook.report.progress import Progress
+from journeybook.report.progress import Progress, without_values
 from journeybook.report.storing import (
     executed_path,
     file_digests,
@@ -33,7 +31,7 @@ from journeybook.report.storing import (
     write_json,
     write_text,
 )
-from journeybook.report.trust import planted_errors, trust
+from journeybook.report.trust import planted_errors
 from journeybook.tables import key_digest, owners_view, root
 
 CELL_TIMEOUT = 600
@@ -52,6 +50,9 @@ def run_report(
     out: Path | None = None,
     only: Sequence[str] = (),
     cell_timeout: int = CELL_TIMEOUT,
+    strict: bool = False,
+    send: Collection[str] = (),
+    events: bool = False,
     progress: Progress | None = None,
 ) -> RunOutcome:
     """Build the data set where it is needed, run the pages that do not hold any more, and write the report.
@@ -61,7 +62,10 @@ def run_report(
         out: Folder of the report, its tables in `tables`; None is `reports`, with the tables in `data/processed`.
         only: Pages to run in any case, with those they need; empty means all pages whose results do not hold.
         cell_timeout: Longest time a cell may take, in seconds.
-        progress: What is said while it runs; None writes to the terminal and to `run.log`.
+        strict: Whether a failed check counts for the exit code.
+        send: What to write beside the pages, of `html` (all of them in one file) and `pdf`.
+        events: Whether standard output gets one JSON object a line, and nothing else.
+        progress: What is said while it runs; None writes to standard output and to `run.log`.
 
     Raises:
         JourneybookError: The data cannot be used, a page asked for is not possible, or the folder is in use.
@@ -70,15 +74,24 @@ def run_report(
     planning.chosen(planning.plan(parameters.pages, raw=()), only)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder) as lock:
-        progress = progress or Progress(folder / "run.log")
+        progress = progress or Progress(folder / "run.log", events=events)
         remove_unfinished(folder, tables)
         imports = imports_of({run.page.path: None for run in parameters.pages})
         workers = side_by_side()
         try:
             # The kernels are left first: then no thread waits for one.
-            with ThreadPoolExecutor(workers) as pool, Kernels(imports, held=[lock]) as kernels:
-                runner = _Runner(parameters, folder, tables, cell_timeout, progress, pool, workers, kernels)
-                return runner.run(only)
+            with (
+                ThreadPoolExecutor(1) as drawing,
+                ThreadPoolExecutor(workers) as pool,
+                Kernels(imports, held=[lock]) as kernels,
+            ):
+                runner = _Runner(
+                    parameters, folder, tables, cell_timeout, strict, progress, drawing, pool, workers, kernels
+                )
+                try:
+                    return runner.run(only, send=send)
+                finally:
+                    drawing.shutdown(wait=False, cancel_futures=True)
         finally:
             progress.close()
 
@@ -91,14 +104,18 @@ class _Runner:
     out: Path
     tables: Path
     cell_timeout: int
+    strict: bool
     progress: Progress
+    drawing: ThreadPoolExecutor
     pool: ThreadPoolExecutor
     workers: int
     kernels: Kernels
     started_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
     started: float = field(default_factory=time.monotonic)
+    bodies: dict[str, Future[str]] = field(default_factory=dict)
 
-    def run(self, only: Sequence[str]) -> RunOutcome:
+    def run(self, only: Sequence[str], *, send: Collection[str]) -> RunOutcome:
+        self.progress.tell("run started", report=str(self.out), journeybook=journeybook.__version__)
         data = self._prepare_data()
         described = read_json(self.tables / "dataset.json")
         steps = planning.plan(self.parameters.pages, raw=described["tables"])
@@ -113,6 +130,8 @@ class _Runner:
         before = read_json(self.out / "manifest.json").get("pages", {})
         outcomes: dict[str, PageOutcome] = {}
         by_name = {step.name: step for step in steps}
+        cells = {step.name: step.run.page.n_cells for step in steps}
+        self.progress.expect(cells, before={name: before[name]["seconds"] for name in cells if name in before})
 
         def begin(name: str) -> Future[PageOutcome | Execution]:
             step = by_name[name]
@@ -121,42 +140,80 @@ class _Runner:
                 return _ended(self._kept(step, before.get(name, {})))
             self._forget(step, held)
             if name not in asked | needed:
-                return _ended(_not_run(step, "it was not asked for"))
+                self.progress.tell("page not run", page=name, reason=(reason := "it was not asked for"))
+                return _ended(_not_run(step, reason))
             obstacle = self._obstacle(step, outcomes)
             if obstacle:
-                self.progress.say(f"{name:<32} not run: {obstacle}")
+                self.progress.tell("page not run", f"{name:<32} not run: {obstacle}", page=name, reason=obstacle)
                 return _ended(_not_run(step, obstacle))
             self.kernels.warm_up()
+            self.progress.tell("page started", page=name)
             return self.pool.submit(self._execute, step)
 
         waits = {step.name: step.uses for step in steps}
         for name, found in in_order(waits, begin=begin, at_most=self.workers):
             step = by_name[name]
             outcomes[name] = self._looked_at(step, found) if isinstance(found, Execution) else found
+            if isinstance(found, Execution):
+                # The end of the run waits for none but the last.
+                self._draw(p for p, outcome in outcomes.items() if outcome.status != "not run")
             if outcomes[name].status == "done" and not outcomes[name].kept:
                 held["pages"][name] = prints[name]
                 held["files"][name] = file_digests(planning.written_files(step, self.tables), self.tables)
                 write_json(self.tables / "fingerprints.json", held)
         pages = tuple(outcomes[step.name] for step in steps)
+        code = exit_code(pages, strict=self.strict)
+        told = manifest(
+            self.parameters, pages, started=self.started_at, code=code, tables=self.tables, described=described,
+            collected=read_json(results_path(self.out, "01_collection")),
+        )  # fmt: skip
         rendered = planning.report_fingerprint(pages, prints=prints, planted=planted_errors())
         if held.get("report") != rendered or not self._is_rendered(pages):
             # A run that is killed in between leaves pages of two reports.
             write_json(self.tables / "fingerprints.json", held | {"report": ""})
-            self._render(pages, described)
+            self._render(pages, described, told)
             write_json(self.tables / "fingerprints.json", held | {"report": rendered})
-        return RunOutcome(html_path(self.out, "index"), self.tables, pages, time.monotonic() - self.started)
+        write_json(self.out / "manifest.json", told)
+        if send:
+            from journeybook.report.sending import send_report
+
+            for line in send_report(self.out, pages=pages, kinds=send):
+                self.progress.tell("to send", line, said=line)
+        outcome = RunOutcome(
+            html_path(self.out, "index"), self.tables, pages, time.monotonic() - self.started, code
+        )
+        self.progress.tell(
+            "run done",
+            seconds=round(outcome.seconds, 1),
+            exit_code=code,
+            failed_pages=outcome.failed,
+            failed_checks=outcome.failed_checks,
+            report=str(outcome.index),
+        )
+        return outcome
+
+    def _draw(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self.bodies:
+                self.bodies[name] = self.drawing.submit(_body, self.out, name)
 
     def _is_rendered(self, pages: Sequence[PageOutcome]) -> bool:
         shown = [html_path(self.out, page.name) for page in pages if page.status != "not run"]
-        return all(path.exists() for path in [*shown, html_path(self.out, "index"), self.out / "manifest.json"])
+        return all(path.exists() for path in [*shown, html_path(self.out, "index")])
 
-    def _render(self, pages: Sequence[PageOutcome], described: dict) -> None:
-        # It takes a second to import: a run that changes nothing has done by then.
+    def _render(self, pages: Sequence[PageOutcome], described: dict, told: dict) -> None:
         from journeybook.report.rendering import render_report
 
-        manifest = self._manifest(pages)
-        write_json(self.out / "manifest.json", manifest)
-        render_report(self.out, pages=pages, parameters=self.parameters, described=described, manifest=manifest)
+        self._draw(page.name for page in pages if page.status != "not run")
+        render_report(
+            self.out,
+            pages=pages,
+            parameters=self.parameters,
+            described=described,
+            manifest=told,
+            bodies={name: body.result() for name, body in self.bodies.items()},
+        )
+        _remove(self.out / f"report.{kind}" for kind in ("html", "pdf"))
 
     def _prepare_data(self) -> str:
         """Build the data set unless the tables already hold it; returns its fingerprint."""
@@ -166,12 +223,12 @@ class _Runner:
         wanted = planning.data_fingerprint(self.parameters)
         held = read_json(self.tables / "fingerprints.json")
         if held.get("data") == wanted and held["files"][""] == file_digests(_data_files(self.tables), self.tables):
-            self.progress.say(f"{'data':<32} {self.parameters.dataset}, as built before")
+            self.progress.tell("data kept", f"{'data':<32} {self.parameters.dataset}, as built before")
             return wanted
         if self.tables.exists() and any(self.tables.iterdir()) and not (self.tables / "dataset.json").exists():
             raise JourneybookError(f"{self.tables} holds files that are not a run's tables: name another folder.")
         started = time.monotonic()
-        self.progress.say(f"{'data':<32} {self.parameters.dataset} is built")
+        self.progress.tell("data started", f"{'data':<32} {self.parameters.dataset} is built")
         self.kernels.warm_up()
         building.mkdir(parents=True, mode=0o700)
         try:
@@ -193,7 +250,8 @@ class _Runner:
         finally:
             shutil.rmtree(building, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
-        self.progress.say(f"{'data':<32} done in {time.monotonic() - started:3.0f} s")
+        seconds = time.monotonic() - started
+        self.progress.tell("data done", f"{'data':<32} done in {seconds:3.0f} s", seconds=round(seconds, 1))
         return wanted
 
     def _execute(self, step: Step) -> Execution:
@@ -205,7 +263,9 @@ class _Runner:
             step.run.page.path,
             parameters=self._values(step),
             timeout=self.cell_timeout,
-            on_cell=lambda cell, of: self.progress.at_work(step.name, cell=cell, of=of, started=started),
+            on_cell=lambda cell, section: self.progress.at_work(
+                step.name, cell=cell, section=section, started=started
+            ),
             kernels=self.kernels,
         )
 
@@ -216,17 +276,23 @@ class _Runner:
         write_text(executed_path(self.out, step.name), nbformat.writes(done.notebook))
         results = read_json(results_path(self.out, step.name))
         if not done.error and not results:
-            done = replace(done, error="it wrote no results file", message="it wrote no results file")
+            done = replace(done, error="it wrote no results file")
+        for section, line in done.warned:
+            self.progress.note(f"{step.name}: {section}: warned: {without_values(line)}")
+        seconds = round(done.seconds, 1)
         if done.error:
-            place = f" in cell {done.cell}" if done.cell else ""
-            said = f"{step.name:<32} FAILED{place} after {done.seconds:.0f} s: "
-            self.progress.say(said + done.message.partition("\n")[0], log=said + done.error, ends=step.name)
+            place = f" under “{done.section}”" if done.section else ""
+            said, sentence = f"{step.name:<32} FAILED{place} after {seconds:.0f} s: ", without_values(done.error)
+            self.progress.tell(
+                "page failed", said + done.error.partition("\n")[0], log=said + sentence, page=step.name,
+                seconds=seconds, section=done.section, error=sentence,
+            )  # fmt: skip
             results_path(self.out, step.name).unlink(missing_ok=True)
             _remove(planning.written_files(step, self.tables))
-            return PageOutcome(step.name, *_about(step), "failed", f"Stopped{place}: {done.message}", done.seconds)
-        outcome = _with_checks(PageOutcome(step.name, *_about(step), "done", "", done.seconds), results)
-        said = f"{step.name:<32} done in {done.seconds:3.0f} s, {_checks_said(outcome)}"
-        self.progress.say(said, ends=step.name)
+            return PageOutcome(step.name, *_about(step), "failed", f"Stopped{place}: {done.error}", seconds)
+        outcome = with_checks(PageOutcome(step.name, *_about(step), "done", "", seconds), results)
+        said = f"{step.name:<32} done in {seconds:3.0f} s, {checks_said(outcome)}"
+        self.progress.tell("page done", said, page=step.name, seconds=seconds, **outcome.counts)
         return outcome
 
     def _obstacle(self, step: Step, outcomes: dict[str, PageOutcome]) -> str:
@@ -253,31 +319,6 @@ class _Runner:
         }
         return step.run.values | {name: given[name] for name in step.run.page.given}
 
-    def _manifest(self, pages: Sequence[PageOutcome]) -> dict:
-        asked = self.parameters
-        return {
-            "journeybook": journeybook.__version__,
-            "started_at": self.started_at.isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - self.started, 1),
-            "host": platform.node(),
-            "platform": platform.platform(),
-            "processors": os.cpu_count(),
-            "python": platform.python_version(),
-            "interpreter": sys.executable,
-            "tables": str(self.tables),
-            "versions": planning.versions((*planning.DATA_PACKAGES, *planning.MODEL_PACKAGES)),
-            "parameters": {
-                "dataset": asked.dataset,
-                "engine": asked.engine,
-                "seed": asked.seed,
-                "scale": asked.scale,
-                "timezone": asked.timezone,
-                "files": asked.files,
-                "pages": {run.name: run.values for run in asked.pages},
-            },
-            "pages": {page.name: asdict(page) for page in pages},
-        }
-
     # --- what an earlier run left ---------------------------------------------------------------------
 
     def _holds(self, step: Step, held: dict) -> bool:
@@ -287,9 +328,11 @@ class _Runner:
         return report and held["files"].get(step.name) == now
 
     def _kept(self, step: Step, before: dict) -> PageOutcome:
-        self.progress.say(f"{step.name:<32} kept from an earlier run")
         outcome = PageOutcome(step.name, *_about(step), "done", "", before.get("seconds", 0.0), kept=True)
-        return _with_checks(outcome, read_json(results_path(self.out, step.name)))
+        outcome = with_checks(outcome, read_json(results_path(self.out, step.name)))
+        said = f"{step.name:<32} kept from an earlier run"
+        self.progress.tell("page kept", said, page=step.name, seconds=outcome.seconds, **outcome.counts)
+        return outcome
 
     def _forget(self, step: Step, held: dict) -> None:
         """Remove what an earlier run left of a page, so that nothing of it is taken for this run's."""
@@ -306,6 +349,13 @@ class _Runner:
         for path in (self.out / "results").glob("[0-9][0-9]_*.json"):
             if path.stem not in names:
                 self._forget_report(path.stem)
+
+
+def _body(out: Path, name: str) -> str:
+    # It takes a second to import: a run that changes nothing has done by then.
+    from journeybook.report.rendering import page_body
+
+    return page_body(out, name)
 
 
 def _data_files(tables: Path) -> list[Path]:
@@ -332,23 +382,6 @@ def _not_run(step: Step, reason: str) -> PageOutcome:
     return PageOutcome(step.name, *_about(step), "not run", reason)
 
 
-def _with_checks(outcome: PageOutcome, results: dict) -> PageOutcome:
-    found = trust((outcome.name, check) for check in results.get("checks", []))
-    n_checks = found.witnesses + found.conservation
-    return replace(outcome, checks=n_checks, failed_checks=found.failed, known_misses=found.known_misses)
-
-
-def _checks_said(outcome: PageOutcome) -> str:
-    if outcome.failed_checks:
-        return f"{outcome.failed_checks} of {outcome.checks} checks FAILED"
-    if outcome.checks == 0:
-        return "no checks"
-    said = f"{outcome.checks} check{'s' if outcome.checks > 1 else ''} passed"
-    if outcome.known_misses:
-        said += f", {outcome.known_misses} known miss{'es' if outcome.known_misses > 1 else ''}"
-    return said
-
-
-def _remove(paths: Sequence[Path]) -> None:
+def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
