@@ -64,7 +64,8 @@ def one_file(out: Path, names: Sequence[str]) -> str:
     whole = BeautifulSoup(html_path(out, "index").read_text(encoding="utf-8"), "html.parser")
     main, navigation = whole.main, whole.nav
     assert whole.head and main and navigation
-    _point_inside(navigation, "index", names)
+    for link in navigation.find_all(href=True):
+        _lead(link, "href", "index", names)
     first = whole.new_tag("section", attrs={"class": "page", "id": "index"})
     first.extend([child.extract() for child in list(main.children)])
     _point_inside(first, "index", names)
@@ -75,10 +76,12 @@ def one_file(out: Path, names: Sequence[str]) -> str:
         _point_inside(page, name, names)
         page.name, page.attrs = "section", {"class": "page", "id": name}
         main.append(page)
-    for switch in main.select(".all-code")[1:]:
-        switch.decompose()
-    for box in main.select(".all-code input"):
-        box["id"] = "all-code"
+    # The script knows one switch for all code.
+    for i, switch in enumerate(main.select("input[id$=--all-code]")):
+        if i == 0:
+            switch["id"] = "all-code"
+        elif switch.parent:
+            switch.parent.decompose()
     style = whole.new_tag("style")
     style.string = _STYLE
     whole.head.append(style)
@@ -105,7 +108,7 @@ def _point_inside(part: Tag, name: str, names: Sequence[str]) -> None:
         for attribute, value in list(tag.attrs.items()):
             if attribute in _IDS:
                 said = tag.get_attribute_list(attribute)
-                tag[attribute] = " ".join(f"{name}--{one}" for one in said)
+                tag[attribute] = " ".join(f"{name}--{one}" if one in known else str(one) for one in said)
             elif attribute in ("href", "xlink:href"):
                 _lead(tag, attribute, name, names)
             elif isinstance(value, str) and "url(#" in value:
