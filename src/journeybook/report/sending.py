@@ -26,9 +26,10 @@ _PAPER = """
 html { width: 273mm; } main { max-width: none; padding: 0; }
 .page + .page { break-before: page; margin: 0; border: 0; }
 tbody th, td { white-space: normal; }
+nav, label:has(input) { display: none !important; }
 """
 _FITTING = """
-document.querySelectorAll("details:not(.code)").forEach(folded => {
+document.querySelectorAll("#index details").forEach(folded => {
   folded.open = folded.querySelectorAll("tr").length <= 60;
 });
 document.querySelectorAll("table").forEach(table => {
@@ -89,7 +90,7 @@ def one_file(out: Path, names: Sequence[str]) -> str:
 
 
 def for_paper(text: str) -> str:
-    """Return the one document as it is printed: none but code and long tables folded, all as wide as the paper."""
+    """Return the one document as it is printed: what the front page folds is open, every table fits."""
     digest = base64.b64encode(hashlib.sha256(_FITTING.encode()).digest()).decode()
     text = re.sub(r"'sha256-[^']*'", f"'sha256-{digest}'", text, count=1)
     text = re.sub(r"<script>.*?</script>", lambda _: f"<script>{_FITTING}</script>", text, flags=re.DOTALL)
