@@ -15,7 +15,13 @@ from bs4 import BeautifulSoup, Tag
 from journeybook.report.outcomes import PageOutcome
 from journeybook.report.storing import html_path, write_text
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
 PATIENCE = 300
 """Seconds that a browser may take for a PDF."""
 
