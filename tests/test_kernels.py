@@ -99,7 +99,7 @@ def test_where_it_cannot_be_forked_a_kernel_is_started_plainly(notebook: Path) -
 def test_imports_are_those_of_the_cells(notebook: Path) -> None:
     found = imports_of([notebook, notebook])
     assert found[:2] == ["import sys", "import os"]
-    assert len(found) == 5
+    assert len(found) == 7
 
 
 def test_a_run_that_changes_nothing_starts_no_kernel(toy_run, toy_pages, tmp_path: Path, monkeypatch) -> None:

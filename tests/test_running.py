@@ -180,6 +180,26 @@ def test_a_failing_page_is_shown_and_stops_only_what_needs_it(again, monkeypatch
     assert "04_last.html" in (out / "index.html").read_text(encoding="utf-8")
 
 
+def test_a_page_is_drawn_while_others_still_run(again, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, str]] = []
+    execute, draw = kernel.execute, running._body
+
+    def executed(notebook: Path, **options) -> Execution:
+        found = execute(notebook, **options)
+        done.append(("executed", notebook.stem))
+        return found
+
+    def drawn(out: Path, name: str) -> str:
+        done.append(("drawn", name))
+        return draw(out, name)
+
+    monkeypatch.setattr(kernel, "execute", executed)
+    monkeypatch.setattr(running, "_body", drawn)
+    again("02_count.least=2")
+    assert done.index(("drawn", "02_count")) < done.index(("executed", "04_last"))
+    assert ("drawn", "01_copy") in done, "one that was kept, for its neighbours may have changed"
+
+
 def test_what_needs_a_failed_page_is_not_run(again, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(notebook: Path, **options) -> Execution:
         return Execution(nbformat.read(notebook, as_version=4), 0.1, "ValueError: no", "A section")

@@ -15,7 +15,13 @@ from bs4 import BeautifulSoup, Tag
 from journeybook.report.outcomes import PageOutcome
 from journeybook.report.storing import html_path, write_text
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
 PATIENCE = 300
 """Seconds that a browser may take for a PDF."""
 
@@ -26,9 +32,10 @@ _PAPER = """
 html { width: 273mm; } main { max-width: none; padding: 0; }
 .page + .page { break-before: page; margin: 0; border: 0; }
 tbody th, td { white-space: normal; }
+nav, label:has(input) { display: none !important; }
 """
 _FITTING = """
-document.querySelectorAll("details:not(.code)").forEach(folded => {
+document.querySelectorAll("#index details").forEach(folded => {
   folded.open = folded.querySelectorAll("tr").length <= 60;
 });
 document.querySelectorAll("table").forEach(table => {
@@ -64,7 +71,8 @@ def one_file(out: Path, names: Sequence[str]) -> str:
     whole = BeautifulSoup(html_path(out, "index").read_text(encoding="utf-8"), "html.parser")
     main, navigation = whole.main, whole.nav
     assert whole.head and main and navigation
-    _point_inside(navigation, "index", names)
+    for link in navigation.find_all(href=True):
+        _lead(link, "href", "index", names)
     first = whole.new_tag("section", attrs={"class": "page", "id": "index"})
     first.extend([child.extract() for child in list(main.children)])
     _point_inside(first, "index", names)
@@ -75,10 +83,12 @@ def one_file(out: Path, names: Sequence[str]) -> str:
         _point_inside(page, name, names)
         page.name, page.attrs = "section", {"class": "page", "id": name}
         main.append(page)
-    for switch in main.select(".all-code")[1:]:
-        switch.decompose()
-    for box in main.select(".all-code input"):
-        box["id"] = "all-code"
+    # The script knows one switch for all code.
+    for i, switch in enumerate(main.select("input[id$=--all-code]")):
+        if i == 0:
+            switch["id"] = "all-code"
+        elif switch.parent:
+            switch.parent.decompose()
     style = whole.new_tag("style")
     style.string = _STYLE
     whole.head.append(style)
@@ -86,7 +96,7 @@ def one_file(out: Path, names: Sequence[str]) -> str:
 
 
 def for_paper(text: str) -> str:
-    """Return the one document as it is printed: none but code and long tables folded, all as wide as the paper."""
+    """Return the one document as it is printed: what the front page folds is open, every table fits."""
     digest = base64.b64encode(hashlib.sha256(_FITTING.encode()).digest()).decode()
     text = re.sub(r"'sha256-[^']*'", f"'sha256-{digest}'", text, count=1)
     text = re.sub(r"<script>.*?</script>", lambda _: f"<script>{_FITTING}</script>", text, flags=re.DOTALL)
@@ -105,7 +115,7 @@ def _point_inside(part: Tag, name: str, names: Sequence[str]) -> None:
         for attribute, value in list(tag.attrs.items()):
             if attribute in _IDS:
                 said = tag.get_attribute_list(attribute)
-                tag[attribute] = " ".join(f"{name}--{one}" for one in said)
+                tag[attribute] = " ".join(f"{name}--{one}" if one in known else str(one) for one in said)
             elif attribute in ("href", "xlink:href"):
                 _lead(tag, attribute, name, names)
             elif isinstance(value, str) and "url(#" in value:
