@@ -17,6 +17,7 @@ SHARED = {
     "datasets",
     "conservation",
     "findings",
+    "showing",
     "plots",
     "report",
     "cli",
@@ -33,7 +34,8 @@ ALLOWED = {
     "results": {"errors", "tables", "findings"},
     "conservation": set(),
     "findings": set(),
-    "plots": {"errors", "statistics", "conservation", *STAGES},
+    "showing": {"findings"},
+    "plots": {"errors", "statistics", "conservation", "showing", *STAGES},
     "report": {"errors", "tables", "datasets", "results", "findings"},
     # `journeybook score` applies a saved model, and needs no notebook for it.
     "cli": {"errors", "report", "channel_response", "tables"},

@@ -18,7 +18,7 @@ from journeybook.report import planning
 from journeybook.report.graph import in_order, side_by_side
 from journeybook.report.imports import imports_of
 from journeybook.report.kernels import Kernels
-from journeybook.report.outcomes import Execution, PageOutcome, RunOutcome
+from journeybook.report.outcomes import VARIANTS, Execution, PageOutcome, RunOutcome
 from journeybook.report.params import RunParameters
 from journeybook.report.planning import Step
 from journeybook.report.progress import Progress
@@ -314,7 +314,8 @@ def _data_files(tables: Path) -> list[Path]:
 
 def _about(step: Step) -> tuple[str, str]:
     variant = step.name.removeprefix(step.run.page.name).removeprefix(".")
-    title = f"{step.run.page.title}: {variant}" if variant else step.run.page.title
+    said = VARIANTS.get(variant, variant.replace("_", " "))
+    title = f"{step.run.page.title}: {said}" if variant else step.run.page.title
     return title, step.run.page.question
 
 
