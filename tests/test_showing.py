@@ -83,7 +83,7 @@ def test_of_many_columns_the_answer_comes_first_and_the_rest_is_folded() -> None
         "p_value": [0.04, 0.03], "p_adjusted": [0.08, 0.06], "size": [1.25, 1.5],
     })  # fmt: skip
     first, whole = tables(as_html(frame))
-    assert first[0] == ["Metric", "Effect", "Adjusted p-value", "p-value", "Won share", "Deviation"]
+    assert first[0] == ["Metric", "Effect", "Adjusted p‑value", "p‑value", "Won share", "Deviation"]
     assert first[1] == ["spend", "1.50 (1.00 to 2.00)", "0.08", "0.04", "50.0%", "2.50"]
     assert len(whole[0]) == 9 and "Kind" in whole[0]
     assert "<summary>All 9 columns</summary>" in as_html(frame)

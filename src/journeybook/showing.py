@@ -59,7 +59,7 @@ def as_html(frame: pd.DataFrame) -> str:
 
     >>> shown = as_html(pd.DataFrame({"open_share": [0.25], "low": [0.2], "high": [0.3], "p_value": [1e-9]}))
     >>> re.findall(r">([^<>]+)</t[dh]>|<td class=\\"n\\">([^<]+) ?<span>([^<]+)<", shown)
-    [('Open share', '', ''), ('p-value', '', ''), ('', '25.0% ', '(20.0% to 30.0%)'), ('&lt; 0.001', '', '')]
+    [('Open share', '', ''), ('p‑value', '', ''), ('', '25.0% ', '(20.0% to 30.0%)'), ('&lt; 0.001', '', '')]
     """
     n_rows, columns = len(frame), _columns(frame.head(WHOLE_ROWS))
     first = sorted(columns, key=lambda c: c.rank)[:MOST_COLUMNS] if len(columns) > MOST_COLUMNS else columns
@@ -152,12 +152,12 @@ def _label(name: str) -> str:
     """A column's name in words.
 
     >>> [_label(name) for name in ("n_rows", "always_valid_p_value", "roc_auc", "first_at", "p_adjusted")]
-    ['Rows', 'Always valid p-value', 'ROC AUC', 'First', 'Adjusted p-value']
+    ['Rows', 'Always valid p‑value', 'ROC AUC', 'First', 'Adjusted p‑value']
     """
     name = "adjusted_p_value" if name == "p_adjusted" else name.removeprefix("n_") or name
     name = name.removesuffix("_at") if len(name) > 3 else name
-    words = " ".join(_SAID.get(word, word) for word in name.split("_") if word).replace("p value", "p-value")
-    return words if words[:2] == "p-" else words[:1].upper() + words[1:]
+    words = " ".join(_SAID.get(word, word) for word in name.split("_") if word).replace("p value", "p‑value")
+    return words if words[:2] == "p‑" else words[:1].upper() + words[1:]
 
 
 def _kind(name: str, values: Sequence[Any], cells: Sequence[str]) -> str:

@@ -21,5 +21,6 @@ all("table", table => {
   const labels = [...table.rows[0].cells].map(head => head.textContent);
   for (const row of table.rows) [...row.cells].forEach((cell, i) => { cell.dataset.label = labels[i]; });
 });
+if (innerWidth <= 640) all(".contents details", list => { list.open = false; });
 unfold();
 fit();
