@@ -1,4 +1,4 @@
-"""Every page in a browser, on a desk and on a phone: nothing is wider than the screen, and axe-core finds nothing."""
+"""Every page in a browser, on a desk and on a phone: nothing wider than the screen, and axe-core finds nothing."""
 
 import html
 import json
