@@ -110,7 +110,7 @@ def test_no_page_goes_round_the_door(path: Path) -> None:
 def test_run_parameters_have_the_run_s_defaults(path: Path) -> None:
     page = {p.name: p for p in discover()}[path.stem]
     given = {name: p.default for name, p in page.given.items()}
-    assert given["page"] == path.stem
+    assert given["page_name"] == path.stem
     assert given["tables"] is None
     assert given["results"] is None
     for name in set(given) & set(RUN_DEFAULTS):

@@ -189,7 +189,7 @@ def test_a_page_says_what_it_is(toy_pages) -> None:
     assert (page.name, page.title, page.question) == ("02_count", "02 Count", "What does count do?")
     assert (page.reads, page.writes) == (("accepted/{table}",), ("counts",))
     assert list(page.own) == ["table", "least"]
-    assert list(page.given) == ["seed", "tables", "results", "page"]
+    assert list(page.given) == ["seed", "tables", "results", "page_name"]
 
 
 def test_pages_that_cannot_be_read(tmp_path: Path) -> None:

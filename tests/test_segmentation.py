@@ -8,6 +8,9 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
 
 from journeybook import segmentation
+from journeybook.segmentation.groups import GroupCount, valley
+from journeybook.segmentation.movement import Movement
+from journeybook.segmentation.segments import Segmentation
 from journeybook.statistics import stream
 
 MONTHS = pd.to_datetime(["2026-01-01", "2026-02-01", "2026-03-01", "2026-04-01", "2026-05-01"])
@@ -43,7 +46,7 @@ def grouped(n: int = 600, *, n_months: int = 5, moving_share: float = 0.0, seed:
     return features
 
 
-def segmented(features: pd.DataFrame, *, n_segments: int = 3, seed: int = 1) -> segmentation.Segmentation:
+def segmented(features: pd.DataFrame, *, n_segments: int = 3, seed: int = 1) -> Segmentation:
     told = ["recency_days", "revenue_28d", "mean_basket"]
     prepared = segmentation.prepare(features, columns=told if set(told) <= set(features) else None)
     return segmentation.segment(
@@ -51,7 +54,7 @@ def segmented(features: pd.DataFrame, *, n_segments: int = 3, seed: int = 1) -> 
     )
 
 
-def counted(values: np.ndarray, *, max_groups: int = 5, seed: int = 1) -> segmentation.GroupCount:
+def counted(values: np.ndarray, *, max_groups: int = 5, seed: int = 1) -> GroupCount:
     return segmentation.count_groups(
         values, max_groups=max_groups, n_references=6, n_splits=3, rng=stream(seed, "count")
     )
@@ -187,8 +190,8 @@ def test_prediction_strength_by_hand():
 def test_a_valley_by_hand():
     values = np.array([[0.0]] * 4 + [[5.0]] + [[10.0]] * 2)
     # One person midway, two at the thinner centre.
-    assert segmentation.valley(values, centres=np.array([[0.0], [10.0]])) == 1 / 2
-    assert segmentation.valley(values[values[:, 0] != 5], centres=np.array([[0.0], [10.0]])) == 0
+    assert valley(values, centres=np.array([[0.0], [10.0]])) == 1 / 2
+    assert valley(values[values[:, 0] != 5], centres=np.array([[0.0], [10.0]])) == 0
 
 
 @pytest.mark.slow
@@ -279,7 +282,7 @@ def test_rfm_scores_by_hand():
 # --- movement -----------------------------------------------------------------------------------------------
 
 
-def moved(assignments: pd.DataFrame, *, seed: int = 1) -> segmentation.Movement:
+def moved(assignments: pd.DataFrame, *, seed: int = 1) -> Movement:
     since = assignments["as_of"].min()
     return segmentation.movement(assignments, since=since, n_draws=400, level=0.95, rng=stream(seed, "m"))
 
@@ -306,7 +309,7 @@ def test_steps_by_hand():
 def test_one_snapshot_has_no_movement():
     found = moved(segmented(grouped(n_months=1)).assignments)
     assert found.n_steps == 0 and np.isnan(found.stay_share) and found.transitions.empty
-    assert "Nothing" in segmentation.movement_sentence(found)
+    assert "the data are shorter" in segmentation.say_movement(found)
 
 
 def test_intervals_of_movement_hold_the_truth_where_people_differ():
@@ -400,12 +403,9 @@ def test_the_verdict_says_what_it_could_not_have_seen():
         {"n_features": [1, 9, 9], "distance": [8.0, 2.0, 0.0], "n_found": [0, 4, 0], "n_repeats": 4,
          "low": [0.0, 0.51, 0.0], "high": [0.49, 1.0, 0.49]}
     )  # fmt: skip
-    cloud = counted(stream(1, "cloud").standard_normal((500, 3)))
-    said = segmentation.count_sentence(cloud, n_segments=2, power=few)
-    assert "8 sd apart in 1 of 9 features 0 times, 2 sd apart in every feature 4 times" in said
-    assert "fewer than 49%" in said and "does not rule out" in said
-    seen = few.assign(n_found=4, high=1.0)
-    assert "does not rule out" not in segmentation.count_sentence(cloud, n_segments=2, power=seen)
+    said = segmentation.say_power(few)
+    assert "0 times 8 sd apart in 1 of 9 features, 4 times 2 sd apart in every feature" in said
+    assert "not ruled out" in said and "not ruled out" not in segmentation.say_power(few.assign(high=1.0))
 
 
 # --- segments of past dates and witnesses ----------------------------------------------------------------------
@@ -436,7 +436,7 @@ def test_a_date_with_too_few_people_takes_a_later_model_and_says_so():
     features = features[(features["as_of"] > MONTHS[0]) | features["person_id"].isin(["p0", "p1"])]
     found = dated(features)
     assert found["retrospective"].sum() == 2 and found["fitted_as_of"].iloc[0] == MONTHS[4]
-    assert "On 1 date too little" in segmentation.dated_sentence(found, segmented(features))
+    assert "known on 1 of the dates" in segmentation.say_dated(found, segmented(features))
 
 
 @pytest.mark.parametrize("n_quantiles", [2, 5, 7])
@@ -455,10 +455,8 @@ def test_the_sentences_follow_the_figures():
     found = segmented(features)
     values = segmentation.matrix(segmentation.last_snapshot(features), preparation=found.preparation)
     count = counted(values)
-    power = detected(2, n_repeats=1)
-    assert "support 3 groups" in segmentation.count_sentence(count, n_segments=3, power=power)
-    cloud = counted(stream(1, "cloud").standard_normal((500, 3)))
-    assert "one cloud" in segmentation.count_sentence(cloud, n_segments=cloud.n_slices, power=power)
+    valley = count.evidence.set_index("k")["valley"][3]
+    assert f"3 clusters there are {valley:.2f} people" in segmentation.say_count(count, n_segments=3)
     nothing = segmentation.structureless(values, n_clusters=3, n_clouds=3, rng=stream(1, "n"))
     moves = moved(found.assignments)
     again = segmentation.refit_each_snapshot(features, found=found, since=MONTHS[0], rng=stream(1, "refit"))

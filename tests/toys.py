@@ -16,7 +16,7 @@ from journeybook.report.params import read_parameters
 OPEN = (
     "from journeybook.findings import Finding\nfrom journeybook.results import check_at_least, save_results\n"
     "from journeybook.tables import list_tables, open_run, raw, read, write\n"
-    "run = open_run(tables, page=page)"
+    "run = open_run(tables, page=page_name)"
 )
 GIVEN = """
 # Seed of every random number.
@@ -26,7 +26,7 @@ tables: str | None = None
 # Folder for the results file; None is reports/manual.
 results: str | None = None
 # Name of this page, with its variant if it has one.
-page = {name!r}
+page_name = {name!r}
 """
 
 
@@ -66,7 +66,7 @@ FOUND = """[
 def save(inputs: list[str], *, checks: str = "[]", metrics: str = "{}", findings: str = "[]") -> str:
     """The last cell of a toy page."""
     return (
-        f"save_results(run, results, page=page, parameters={{}}, metrics={metrics}, tables={{}}, "
+        f"save_results(run, results, page=page_name, parameters={{}}, metrics={metrics}, tables={{}}, "
         f"checks={checks}, inputs={inputs!r}, findings={findings})"
     )
 

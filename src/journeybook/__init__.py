@@ -1,8 +1,9 @@
 """journeybook: a whole customer journey, from raw records to a decision and its measured effect.
 
 tables            the canonical tables: columns, reading for a purpose, consent, writing
-statistics        random streams by name, intervals, the clustered bootstrap
+statistics        random streams by name, intervals, the clustered bootstrap, corrections
 results           a page's figures, checks and results file
+page              one page at work: parameters, tables, figures, checks, results
 datasets          where rows come from: complete_journey, demo (simulated around it), files (yours)
 collection        01: which rows are valid, and who permits what
 cleaning          02: named rules, what is missing, what filling in would do

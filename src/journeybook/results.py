@@ -84,6 +84,36 @@ def check_inside(name: str, value: float, *, low: float, high: float, source: st
     return Check(name, passed, float(value), "inside", [float(low), float(high)], 0.0, source, kind)
 
 
+def checks_of(found: pd.DataFrame) -> list[Check]:
+    """Return the checks that rows of a table ask for.
+
+    Args:
+        found: One row a check: `name`, `value`, `reference`, `source`; `tolerance` where the value is to be within
+            it; where they differ from row to row also `rule` (`within`, `at least`, `at most`) and `kind`.
+
+    Raises:
+        JourneybookError: Two rows have one name, or a rule is unknown.
+    """
+    twice = found.name[found.name.duplicated()]
+    if len(twice):
+        raise JourneybookError(f"two checks are named {twice.iloc[0]!r}: a check is known by its name.")
+    made = []
+    for row in found.to_dict("records"):
+        rule = row.get("rule", "within")
+        about = {"source": row["source"], "kind": row.get("kind", "witness")}
+        if rule == "within":
+            about |= {"reference": row["reference"], "tolerance": row["tolerance"]}
+            made.append(check(row["name"], row["value"], **about))
+        elif rule in ("at least", "at most"):
+            bounded = check_at_least if rule == "at least" else check_at_most
+            made.append(bounded(row["name"], row["value"], bound=row["reference"], **about))
+        else:
+            raise JourneybookError(
+                f"check {row['name']!r} has the rule {rule!r}, not within, at least or at most."
+            )
+    return made
+
+
 def show_checks(checks: Sequence[Check]) -> pd.DataFrame:
     """Return the checks as a table to show: one row a check."""
     return pd.DataFrame(

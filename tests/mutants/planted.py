@@ -85,7 +85,7 @@ def run_page(
             exec(compile("".join(cell["source"]), f"{name}, code cell {number}", "exec"), space)
             if "parameters" in cell["metadata"].get("tags", []):
                 space.update(given)
-    return list(space["checks"])
+    return [*space["page"].checks.values()] if "page" in space else list(space["checks"])
 
 
 def linked(tables: Path, folder: Path) -> Path:

@@ -8,20 +8,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from journeybook.plots import COLOURS
+from journeybook.segmentation import DEEP, STRONG, GroupCount
 
 MAX_FEATURES = 20
 
 
-def plot_evidence(evidence: pd.DataFrame, *, n_groups: int, n_segments: int, strong: float, deep: float) -> Figure:
-    """Gap statistic, prediction strength with stability, and valleys, by the number of clusters.
-
-    Args:
-        evidence: Table of a `GroupCount`.
-        n_groups: Groups the data support.
-        n_segments: Segments the page makes.
-        strong: Strength from which a number of groups counts as predicted.
-        deep: Depth up to which a valley counts.
-    """
+def plot_evidence(count: GroupCount, *, n_segments: int) -> Figure:
+    """Gap statistic, prediction strength with stability, and valleys, by the number of clusters."""
+    evidence, n_groups = count.evidence, count.n_groups
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 3.7))
     k = evidence["k"]
     left.errorbar(k, evidence["gap"], yerr=evidence["gap_se"], fmt="o-", capsize=3, color=COLOURS["blue"])
@@ -38,14 +32,14 @@ def plot_evidence(evidence: pd.DataFrame, *, n_groups: int, n_segments: int, str
         label="strength",
     )
     middle.plot(k, evidence["stability"], "s--", color=COLOURS["orange"], label="stability")
-    middle.axhline(strong, color=COLOURS["grey"], linewidth=1)
+    middle.axhline(STRONG, color=COLOURS["grey"], linewidth=1)
     middle.set_title("Found again by others?", fontsize=11)
     middle.set_ylabel("prediction strength, stability")
     middle.set_ylim(0, 1.05)
     middle.legend(fontsize=9, loc="lower left")
     right.plot(k, evidence["valley"], "v-", color=COLOURS["blue"])
-    right.axhspan(0, deep, color=COLOURS["green"], alpha=0.15)
-    right.text(k.iloc[-1], deep / 2, "a valley: groups", ha="right", va="center", fontsize=9)
+    right.axhspan(0, DEEP, color=COLOURS["green"], alpha=0.15)
+    right.text(k.iloc[-1], DEEP / 2, "a valley: groups", ha="right", va="center", fontsize=9)
     right.set_title("A valley between them?", fontsize=11)
     right.set_ylabel("people midway for one at a centre")
     right.set_ylim(0, max(1.2, 1.1 * float(evidence["valley"].max())))

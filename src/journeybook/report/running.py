@@ -249,7 +249,7 @@ class _Runner:
             "timezone": self.parameters.timezone,
             "tables": str(self.tables),
             "results": str(self.out / "results"),
-            "page": step.name,
+            "page_name": step.name,
         }
         return step.run.values | {name: given[name] for name in step.run.page.given}
 

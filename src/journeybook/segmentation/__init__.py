@@ -13,78 +13,51 @@
 """
 
 from journeybook.segmentation.findings import find
-from journeybook.segmentation.groups import DEEP, STRONG, GroupCount, count_groups, fit_kmeans, nearest, valley
-from journeybook.segmentation.movement import Movement, Refitted, movement, refit_each_snapshot
-from journeybook.segmentation.preparation import (
-    Preparation,
-    first_full_snapshot,
-    last_snapshot,
-    matrix,
-    prepare,
-)
-from journeybook.segmentation.references import (
-    Structureless,
-    Unscaled,
-    detection,
-    structureless,
-    unscaled,
-)
-from journeybook.segmentation.segments import (
-    RfmScores,
-    Segmentation,
-    describe,
-    rfm_scores,
-    segment,
-    segments_of_each_date,
-)
-from journeybook.segmentation.witnesses import movement_holds, procedure_holds, segments_hold
+from journeybook.segmentation.groups import DEEP, STRONG, GroupCount, count_groups
+from journeybook.segmentation.movement import movement, refit_each_snapshot
+from journeybook.segmentation.preparation import first_full_snapshot, last_snapshot, matrix, prepare
+from journeybook.segmentation.references import detection, structureless, unscaled
+from journeybook.segmentation.segments import rfm_scores, segment, segments_of_each_date
+from journeybook.segmentation.witnesses import detection_holds, movement_holds, procedure_holds, segments_hold
 from journeybook.segmentation.words import (
-    count_sentence,
-    dated_sentence,
     headline_figures,
-    movement_sentence,
-    nothing_sentence,
-    pitfall_sentence,
-    rfm_sentence,
+    say_count,
+    say_dated,
+    say_movement,
+    say_nothing,
+    say_pitfall,
+    say_power,
+    say_rfm,
 )
 
 __all__ = [
     "DEEP",
     "STRONG",
     "GroupCount",
-    "Movement",
-    "Preparation",
-    "Refitted",
-    "RfmScores",
-    "Segmentation",
-    "Structureless",
-    "Unscaled",
     "count_groups",
-    "count_sentence",
-    "dated_sentence",
-    "describe",
     "detection",
+    "detection_holds",
     "find",
     "first_full_snapshot",
-    "fit_kmeans",
     "headline_figures",
     "last_snapshot",
     "matrix",
     "movement",
     "movement_holds",
-    "movement_sentence",
-    "nearest",
-    "nothing_sentence",
-    "pitfall_sentence",
     "prepare",
     "procedure_holds",
     "refit_each_snapshot",
     "rfm_scores",
-    "rfm_sentence",
+    "say_count",
+    "say_dated",
+    "say_movement",
+    "say_nothing",
+    "say_pitfall",
+    "say_power",
+    "say_rfm",
     "segment",
     "segments_hold",
     "segments_of_each_date",
     "structureless",
     "unscaled",
-    "valley",
 ]

@@ -26,6 +26,24 @@ WIDTH_APART = 0.25
 FIGURES = ["name", "value", "reference", "tolerance", "source"]
 
 
+def detection_holds(power: pd.DataFrame) -> pd.DataFrame:
+    """Ask that planted groups are found, and none where there are none; `power` as `detection` returns it.
+
+    Returns:
+        `name`, `value`, `reference`, `rule`, `kind`, `source`; a group in few features is a known miss.
+    """
+    everywhere, nowhere, few = power.iloc[-2], power.iloc[-1], power.iloc[0]
+    rows = [
+        ("two groups found, 6 sd apart in every feature", everywhere.found_share, 0.75, "at least", "witness"),
+        ("groups found in a cloud without groups", nowhere.found_share, 0.25, "at most", "witness"),
+    ]
+    if few.n_features < everywhere.n_features:
+        name = f"two groups found, 8 sd apart in {few.n_features:.0f} feature"
+        rows.append((name, few.found_share, 0.75, "at least", "known_miss"))
+    source = f"simulation, {nowhere.n_repeats:.0f} clouds; one in four may err by chance"
+    return pd.DataFrame(rows, columns=["name", "value", "reference", "rule", "kind"]).assign(source=source)
+
+
 def segments_hold(
     features: pd.DataFrame,
     *,

@@ -1,6 +1,6 @@
 """The canonical tables: their columns, reading them for a purpose, writing them."""
 
-from journeybook.tables.access import Access, access_of, declared_reads
+from journeybook.tables.access import Access, access_of, declared_reads, parameter_cell
 from journeybook.tables.codes import REFUSAL_RULES, coded, spelled
 from journeybook.tables.consent import (
     keep_permitted,
@@ -40,6 +40,7 @@ from journeybook.tables.run import (
     has_truth,
     key_digest,
     list_tables,
+    named_purpose,
     open_run,
     owners_view,
     provenance,
@@ -79,10 +80,12 @@ __all__ = [
     "list_tables",
     "logged_reads",
     "match_codes",
+    "named_purpose",
     "new_key",
     "open_run",
     "outliving",
     "owners_view",
+    "parameter_cell",
     "permitted_at",
     "permitted_people",
     "provenance",

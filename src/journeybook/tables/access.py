@@ -50,6 +50,23 @@ class Access:
             named = "; ".join(f"{table.rstrip('?')} for {', '.join(of)}" for table, of in self.reads.items())
             raise JourneybookError(f"{asks}: its notebook's metadata names {named or 'no table'}.")
 
+    def purpose_of(self, name: str) -> str:
+        """Return the purpose that the page names for a table; an exact name comes before a pattern.
+
+        Raises:
+            JourneybookError: It names several, or the table not at all.
+        """
+        name = normalised(name)
+        fitting = sorted(
+            (p for p in self.reads if _stands_for(p, name)), key=lambda p: name not in p.rstrip("?").split("|")
+        )
+        purposes = self.reads[fitting[0]] if fitting else ()
+        if len(purposes) != 1:
+            raise JourneybookError(
+                f"page {self.page} names {', '.join(purposes) or 'no purpose'} for {name!r}: say one."
+            )
+        return purposes[0]
+
     def check_lookup(self, *, purpose: str) -> None:
         """Raise JourneybookError unless the page may ask the ledger who permits a purpose."""
         if not any(_stands_for(p, "consents") and purpose in purposes for p, purposes in self.reads.items()):
@@ -103,13 +120,13 @@ def find_access(page: str) -> Access:
     Raises:
         JourneybookError: The page has no notebook, or the notebook does not name its tables.
     """
-    bare = page.split(".")[0]
-    path = _notebooks() / f"{bare}.ipynb"
-    if not re.fullmatch(r"\d\d_\w+", bare) or not path.is_file():
-        raise JourneybookError(
-            f"page {page!r} has no notebook, so that no table is open to it: pages are named like 05_segmentation."
-        )
-    return access_of(json.loads(path.read_text(encoding="utf-8"))["metadata"], page=page)
+    return access_of(_notebook(page)["metadata"], page=page)
+
+
+def parameter_cell(page: str) -> str:
+    """Return the source of the cell tagged `parameters` of a page's notebook; empty without one."""
+    cells = [c for c in _notebook(page)["cells"] if "parameters" in c["metadata"].get("tags", [])]
+    return "".join(cells[0]["source"]) if cells else ""
 
 
 def declared_reads() -> pd.DataFrame:
@@ -121,6 +138,16 @@ def declared_reads() -> pd.DataFrame:
         for table, purposes in find_access(path.stem).reads.items()
     ]
     return pd.DataFrame(rows, columns=["page", "table", "purposes"])
+
+
+def _notebook(page: str) -> dict:
+    bare = page.split(".")[0]
+    path = _notebooks() / f"{bare}.ipynb"
+    if not re.fullmatch(r"\d\d_\w+", bare) or not path.is_file():
+        raise JourneybookError(
+            f"page {page!r} has no notebook, so that no table is open to it: pages are named like 05_segmentation."
+        )
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _notebooks() -> Path:

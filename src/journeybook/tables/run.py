@@ -78,6 +78,17 @@ def owners_view(tables: str | Path) -> Run:
     return _opened(Path(tables), _described(Path(tables)), page=None, access=None, layer=None)
 
 
+def named_purpose(run: Run, name: str) -> str:
+    """Return the purpose for which the page's notebook names a table.
+
+    Raises:
+        JourneybookError: It names several, or none; or the run is no page's.
+    """
+    if run._access is None:
+        raise JourneybookError(f"the purpose of {name!r} is not known: only a page names one.")
+    return run._access.purpose_of(name)
+
+
 def has(run: Run, name: str) -> bool:
     """Return whether the run holds a table."""
     return find(run, normalised(name)) is not None

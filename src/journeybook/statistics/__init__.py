@@ -1,0 +1,16 @@
+"""Estimators and intervals that are no page's own.
+
+| module | holds |
+|---|---|
+| streams | random streams by name |
+| intervals | Wilson's interval of a proportion |
+| resampling | the clustered bootstrap |
+| corrections | corrections for many tests |
+"""
+
+from journeybook.statistics.corrections import holm
+from journeybook.statistics.intervals import Interval, proportion_interval
+from journeybook.statistics.resampling import cluster_bootstrap, cluster_weights
+from journeybook.statistics.streams import stream
+
+__all__ = ["Interval", "cluster_bootstrap", "cluster_weights", "holm", "proportion_interval", "stream"]

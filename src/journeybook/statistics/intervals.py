@@ -1,0 +1,41 @@
+"""Intervals of proportions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+
+@dataclass(frozen=True, eq=False)
+class Interval:
+    """Two ends of an interval, each of the shape of the estimate it belongs to."""
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def proportion_interval(successes: ArrayLike, n: ArrayLike, *, level: float = 0.95) -> Interval:
+    """Return Wilson's interval of a proportion (Wilson 1927; Brown, Cai & DasGupta 2001, eq. 4).
+
+    Args:
+        successes: Counts, any shape.
+        n: Trials, of the same shape; at 0 the interval is 0 to 1.
+        level: Probability that the interval holds the proportion.
+
+    Raises:
+        ValueError: A count is negative or above its trials.
+    """
+    k, trials = np.broadcast_arrays(np.asarray(successes, dtype=float), np.asarray(n, dtype=float))
+    wrong = (k < 0) | (k > trials)
+    if wrong.any():
+        at = tuple(np.argwhere(wrong)[0])
+        raise ValueError(f"{k[at]:g} successes of {trials[at]:g} trials: successes must be from 0 to trials.")
+    z2 = stats.norm.ppf((1 + level) / 2) ** 2
+    safe = np.where(trials > 0, trials, 1.0)
+    centre = (k + z2 / 2) / (safe + z2)
+    half = np.sqrt(z2) / (safe + z2) * np.sqrt(k * (safe - k) / safe + z2 / 4)
+    # At 0 and at n successes the closed form ends on 0 and 1, but for rounding.
+    low = np.where((trials == 0) | (k == 0), 0.0, centre - half)
+    high = np.where((trials == 0) | (k == trials), 1.0, centre + half)
+    return Interval(low=low, high=high)
