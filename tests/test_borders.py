@@ -19,6 +19,7 @@ SHARED = {
     "conservation",
     "findings",
     "page",
+    "showing",
     "plots",
     "report",
     "cli",
@@ -37,7 +38,8 @@ ALLOWED = {
     "teaching": {"errors"},
     "conservation": set(),
     "findings": set(),
-    "plots": {"errors", "statistics", "conservation", *STAGES},
+    "showing": {"findings"},
+    "plots": {"errors", "statistics", "conservation", "showing", *STAGES},
     "report": {"errors", "tables", "datasets", "results", "findings", "teaching"},
     # `journeybook score` applies a saved model, and needs no notebook for it.
     "cli": {"errors", "report", "teaching", "channel_response", "tables"},

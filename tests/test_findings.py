@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-import nbformat
 import pytest
 
 from journeybook.findings import STRENGTHS, Finding, ordered, say_in_short, say_size
-from journeybook.report.front import make_front
+from journeybook.report.front import make_front, tell
 from journeybook.report.outcomes import PageOutcome
 
 ONE = Finding(text="Sales fell.", action="Look why.", strength="clear", worth=2, section="Sales")
@@ -50,9 +49,7 @@ def test_the_first_page_takes_every_page_s_first_before_any_second():
         "03_c": [replace(ONE, text="c", strength="contradicted"), replace(ONE, text="d", worth=3)],
     }
     results = {name: {"findings": [vars(f) for f in found]} for name, found in findings.items()}
-    front = make_front(
-        pages, results, notebook=lambda _: nbformat.v4.new_notebook(), anchor=lambda heading: heading.lower()
-    )
+    front = make_front(pages, {page.name: tell(page, results[page.name], pictures={}) for page in pages})
     assert [one.finding.text for one in front.do_now] == ["b", "a0", "a1"]
     assert [one.finding.text for one in front.do_not] == ["c"]
     assert front.do_not[0].address == "03_c.html#sales"

@@ -10,12 +10,12 @@ import subprocess
 from pathlib import Path
 
 import nbformat
-import pandas as pd
 import pytest
 
-from journeybook.report.outcomes import PageOutcome
+from journeybook.report.cells import find_pictures, parts_of
+from journeybook.report.outcomes import VARIANTS, PageOutcome
 from journeybook.report.params import RunParameters
-from journeybook.report.rendering import notebook_html, page_body, render_report
+from journeybook.report.rendering import page_body, parameters_of, render_report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VOID = {"meta", "link", "img", "br", "hr", "input", "col", "wbr"}
@@ -107,7 +107,7 @@ def test_the_first_page_says_what_to_do_and_what_not_to_conclude(toy_run) -> Non
 
 def test_each_check_says_what_it_compared(toy_run) -> None:
     rows = page(toy_run.out, "index.html").rows
-    assert ["✓ passed", "rows", "witness", "3", "at least", "3", "", "a <toy>"] in rows
+    assert ["✓ passed", "rows", "witness", "3", "at least 3", "a <toy>"] in rows
 
 
 def test_a_page_shows_its_data_code_figures_and_tables(toy_run) -> None:
@@ -115,13 +115,39 @@ def test_a_page_shows_its_data_code_figures_and_tables(toy_run) -> None:
     found = page(toy_run.out, "02_count.html")
     assert 'class="badge simulated"' in text
     assert "No consent ledger in this data set." in text
-    assert text.count('<details class="code">') == 8
-    assert "Parameters of this run" in text
-    assert [image["alt"] for image in found.images] == ["Figure: 02 Count. What we see. 3 bars."]
+    # Of the cells that show nothing the code is seen on request.
+    assert text.count('<details class="code">') == 2
+    assert text.count('<details class="code idle">') == 6
     assert "&lt;Axes" not in text
-    assert re.search(r'<th class="n">revenue</th>', text)
-    assert re.search(r'<td class="n">3.25</td>', text)
-    assert re.search(r'<td class="short">c</td>', text)
+    assert ["3", "c", "3.25"] in found.rows
+
+
+def test_a_page_opens_with_its_question_and_what_was_found(toy_run) -> None:
+    text = (toy_run.out / "02_count.html").read_text(encoding="utf-8")
+    head, answer, rest = re.split(r'<section class="answer"|<nav class="contents"', text)
+    assert '<h1 id="02-count">02 Count</h1>\n<p class="question">What does count do?</p>' in head
+    assert "<p>It is a toy.</p>" in head
+    assert text.count("What does count do?") == 1
+    found = ["Half of them &lt;b&gt;may&lt;/b&gt; be wrong.", "3 rows were counted."]
+    assert re.findall(r"<b>(.+?)</b>", answer) == found
+    assert 'href="#does-it-hold"' in rest
+    assert "Parameters of this run" in rest.split('id="how-made"')[1]
+    assert "Parameters of this run" not in rest.split('id="how-made"')[0]
+
+
+def test_a_figure_has_its_size_and_says_its_title(toy_run) -> None:
+    in_answer, in_body = page(toy_run.out, "02_count.html").images
+    assert in_answer == in_body
+    assert in_body["alt"] == "3 bars"
+    # Three by two inches, cut to what is drawn.
+    assert 250 < int(in_body["width"]) < 310 and 160 < int(in_body["height"]) < 220
+    assert "loading" not in in_body
+
+
+def test_pages_stand_in_groups_and_say_their_variant(toy_run) -> None:
+    text = (toy_run.out / "02_count.html").read_text(encoding="utf-8")
+    assert re.findall(r"<summary( class=\"here\")?>(\w+)</summary>\n<ul>", text) == [(' class="here"', "Data")]
+    assert VARIANTS["ongoing"] == "a test still running"
 
 
 def test_pages_not_run_are_listed_with_the_reason(toy_run) -> None:
@@ -154,34 +180,48 @@ def executed(*outputs: dict) -> nbformat.NotebookNode:
 
 
 def test_what_a_cell_shows_is_not_taken_for_markup() -> None:
-    text = notebook_html(executed({"text/plain": "<script>alert(1)</script>"}))
+    text = parts_of(executed({"text/plain": "<script>alert(1)</script>"})).body
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
 
 
-def test_random_ids_of_styled_tables_become_the_same() -> None:
-    style = "<style>#T_{0}_row0_col0 {{color: red}}</style>"
-    table = style + '<table id="T_{0}"><tr><td id="T_{0}_row0_col0">1</td></tr></table>'
-    first = notebook_html(executed({"text/html": table.format("a1b2c")}))
-    assert first == notebook_html(executed({"text/html": table.format("0f9e8")}))
-    assert "color: red" in first
+def test_sections_are_listed_and_what_shows_raw_columns_stands_at_the_end() -> None:
+    columns = '<div class="jb aside"><details><summary>Columns</summary></details></div>'
+    in_short = {"text/markdown": "**In short**\n\n* nothing"}
+    notebook = executed({"text/html": columns}, in_short, {"text/html": "<i>1</i>"})
+    notebook.cells.insert(0, nbformat.v4.new_markdown_cell("# 05 Page\n\n**Why\nso?** Because."))
+    notebook.cells.insert(1, nbformat.v4.new_markdown_cell("## Who *is* it?\n\n### A part"))
+    parts = parts_of(notebook)
+    assert parts.opening.strip() == "<p>Because.</p>"
+    assert parts.contents == [("who-is-it", "Who is it?")]
+    assert '<h3 id="a-part">A part</h3>' in parts.body
+    assert "<i>1</i>" in parts.body and "In short" not in parts.body
+    assert columns in parts.end and columns not in parts.body
 
 
-def test_numbers_stand_to_the_right_only_in_columns_of_numbers() -> None:
-    cells = [["1,234.5", "a" * 40, "12 %", "NaN"], ["-3", "7", "0.5%", "None"]]
-    body = "".join("<tr><th>i</th>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in cells)
-    text = notebook_html(executed({"text/html": f'<table border="1" class="dataframe">{body}</table>'}))
-    assert re.findall(r"<td(?: class=\"(\w+)\")?>", text) == ["n", "", "n", "short"] * 2
+def test_an_error_stays_where_it_happened_even_in_a_cell_that_sets_the_page_up() -> None:
+    new = nbformat.v4
+    error = new.new_output("error", ename="E", evalue="e", traceback=["\x1b[31mE: <b>\x1b[0m"])
+    cell = new.new_code_cell("open()", id="a", outputs=[error], metadata={"tags": ["folded"]})
+    parts = parts_of(new.new_notebook(cells=[cell]))
+    assert "E: &lt;b&gt;" in parts.body
+    assert parts.end == ""
 
 
-def test_an_index_that_only_counts_is_not_shown_and_verdicts_are_coloured() -> None:
-    checks = pd.DataFrame({"check": ["a", "b"], "passed": ["yes", "NO"]})
-    text = notebook_html(
-        executed({"text/html": checks.to_html()}, {"text/html": checks.set_index("check").to_html()})
-    )
-    assert "<th>0</th>" not in text
-    assert "<th>a</th>" in text
-    assert re.findall(r'<td class="short (\w+)">(\w+)</td>', text) == [("good", "yes"), ("bad", "NO")] * 2
+def test_a_drawing_keeps_what_it_shows() -> None:
+    drawn = '<svg width="72pt" height="36pt">{}<path d="M 12.34{} 0.015625"/></svg>'
+    given = '<?xml version="1.0"?>\n' + drawn.format("<metadata><x/></metadata>", "5678")
+    (picture,) = find_pictures(executed({"image/svg+xml": given, "text/plain": "Sales fell"}))[""]
+    assert (picture.width, picture.height, picture.alt) == (96, 48, "Sales fell")
+    thin = base64.b64decode(picture.address.partition(",")[2]).decode()
+    assert thin == drawn.format("", "")
+
+
+def test_parameters_are_told_with_their_meaning() -> None:
+    cell = nbformat.v4.new_code_cell("# How many. Range 1 up.\nn = 3", metadata={"tags": ["parameters"]})
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    assert parameters_of(notebook, {"n": 5}) == [("n", 5, "How many. Range 1 up.")]
+    assert parameters_of(notebook, {}) == []
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no browser is installed")

@@ -53,7 +53,7 @@ def sentences(text: str) -> str:
     for hidden in (
         r"<style.*?</style>",
         r"<script.*?</script>",
-        r"<details class=\"code\">.*?</details>",
+        r"<details class=\"code( idle)?\">.*?</details>",
         r"<table.*?</table>",
     ):
         text = re.sub(hidden, " ", text, flags=re.DOTALL)

@@ -16,6 +16,7 @@ clickstream       08: the site as an absorbing chain, drop-off, bottlenecks, att
 privacy           10: what can be published, at what cost
 experiments       11: did the change work
 planted           faults planted in simulated rows, against what pages 01 and 02 found
+showing           how tables look, from the names of their columns
 plots             how figures look; one module a page, only drawing
 report            parameters, running, rendering, comparing: all that knows papermill and HTML
 cli               the command line

@@ -121,7 +121,7 @@ def show_checks(checks: Sequence[Check]) -> pd.DataFrame:
             "check": [c.name for c in checks],
             "passed": ["yes" if c.passed else "known miss" if c.kind == "known_miss" else "NO" for c in checks],
             "value": [say_figure(c.value) for c in checks],
-            "compared with": [_rule(c) for c in checks],
+            "compared with": [say_rule(c) for c in checks],
             "source": [c.source for c in checks],
         }
     )
@@ -174,7 +174,10 @@ def describe_columns(frame: pd.DataFrame | ibis.Table) -> pd.DataFrame:
         | {"commonest": common.get(n, "")}
         for n in names
     ]
-    return pd.DataFrame(rows)
+    described = pd.DataFrame(rows)
+    # A table of this name is folded, and stands at the end of its page in the report.
+    described.attrs["aside"] = "Columns of the data"
+    return described
 
 
 def save_results(
@@ -246,6 +249,19 @@ def say_figure(value: float | None) -> str:
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:,.2f}" if 1e4 <= abs(value) < 1e15 else f"{value:.6g}"
+
+
+def say_rule(check: Check) -> str:
+    """Return what a check's figure is compared with.
+
+    >>> say_rule(check("two and two", 4.1, reference=4, tolerance=0.2, source="arithmetic"))
+    '4 ± 0.2'
+    """
+    if isinstance(check.reference, list):
+        return f"inside {say_figure(check.reference[0])} to {say_figure(check.reference[1])}"
+    if check.rule != "within":
+        return f"{check.rule} {say_figure(check.reference)}"
+    return say_figure(check.reference) + (f" ± {check.tolerance:.2g}" if check.tolerance else "")
 
 
 def _as_number(column: ibis.Value) -> ibis.Value | None:
@@ -322,14 +338,6 @@ def _share(share: float) -> str:
 
 def _limited(n: int) -> str:
     return f"{int(n):,}" if n < 100 else f"{int(float(f'{n:.1e}')):,}"
-
-
-def _rule(c: Check) -> str:
-    if isinstance(c.reference, list):
-        return f"inside {say_figure(c.reference[0])} to {say_figure(c.reference[1])}"
-    if c.rule == "within":
-        return f"{say_figure(c.reference)} ± {c.tolerance:.2g}"
-    return f"{c.rule} {say_figure(c.reference)}"
 
 
 def _plain(value: Any) -> Any:

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 import matplotlib.pyplot as plt
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from journeybook.showing import show_tables
 
 # Okabe & Ito (2008): told apart by people of every colour vision.
 COLOURS = {
@@ -21,8 +22,9 @@ COLOURS = {
 
 
 def use_house_style() -> None:
-    """Set size, type, colours and grid of the figures that follow, and how tables round and break text."""
-    pd.set_option("display.float_format", _cell, "display.max_colwidth", 200)
+    """Set how the figures that follow look, and how a notebook shows them and its tables."""
+    _show_figures()
+    show_tables()
     plt.rcParams.update(
         {
             "figure.figsize": (8.5, 4.2),
@@ -45,8 +47,23 @@ def use_house_style() -> None:
     )
 
 
-def _cell(value: float) -> str:
-    return f"{value:,.2f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
+def _show_figures() -> None:
+    """Let a notebook draw its figures as SVG, the same bytes in every run, each with its titles as plain text."""
+    from IPython import get_ipython
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    shell = get_ipython()
+    if shell is not None:
+        set_matplotlib_formats("svg", metadata={"Date": None})
+        plain = shell.display_formatter.formatters["text/plain"]
+        plain.for_type(Figure, lambda figure, printer, cycle: printer.text(say_titles(figure)))
+
+
+def say_titles(figure: Figure) -> str:
+    """Return the titles of a figure, for those who do not see it."""
+    of_axes = [ax.get_title(place) for ax in figure.axes for place in ("left", "center", "right")]
+    titles = [title.rstrip(".") for title in (figure.get_suptitle(), *of_axes) if title]
+    return " ".join(". ".join(titles).split()) or "Figure"
 
 
 def stamp(drawn: Axes | Figure, provenance: str) -> None:

@@ -16,6 +16,7 @@ outcomes    what became of a run and of its pages
 progress    what a run says while it runs
 moved       what moved between two reports
 front       what the first page says: what was found, how sure, what to do
+cells       the cells of an executed notebook as HTML
 rendering   a page and the index as HTML
 storing     files written whole or not at all, by one run at a time
 listing     parameters, tables and checks of data as text, for the command line

@@ -1,12 +1,10 @@
 """The report's front page: what was found, how sure it is, what to do; then what stands behind it."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
-import nbformat
-
 from journeybook.findings import MOST, Finding, ordered, say_size
+from journeybook.report.cells import Picture, anchor
 from journeybook.report.outcomes import PageOutcome
 from journeybook.report.params import RunParameters
 
@@ -34,21 +32,26 @@ _WHAT = {
 
 @dataclass(frozen=True)
 class Told:
-    """A finding as the front page shows it.
+    """A finding as the front page and its own page show it.
 
     Attributes:
         page: Page that found it.
         finding: What was found.
         size: Its figure and interval in words; empty without one.
-        address: Where the page shows it.
-        picture: PNG in base64; empty without one.
+        section: Anchor of the section that shows it; empty without one.
+        picture: Its figure; None without one.
     """
 
     page: PageOutcome
     finding: Finding
     size: str
-    address: str
-    picture: str
+    section: str
+    picture: Picture | None
+
+    @property
+    def address(self) -> str:
+        """Where the report shows it."""
+        return f"{self.page.name}.html" + (f"#{self.section}" if self.section else "")
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,23 @@ class Front:
     strip: list[tuple[PageOutcome, Finding | None]]
 
 
-def make_front(
-    pages: Sequence[PageOutcome],
-    results: Mapping[str, Mapping],
-    *,
-    notebook: Callable[[str], nbformat.NotebookNode],
-    anchor: Callable[[str], str],
-) -> Front:
+def tell(page: PageOutcome, results: Mapping, *, pictures: Mapping[str, Sequence[Picture]]) -> list[Told]:
+    """Return the findings of a page, worth most first, each with its figure.
+
+    Args:
+        page: What became of the page.
+        results: Content of its results file.
+        pictures: Its figures by section.
+    """
+    told = []
+    for finding in ordered([read_finding(f) for f in results.get("findings", [])]):
+        of_section, number = pictures.get(finding.section, []), finding.figure
+        picture = of_section[number] if number is not None and number < len(of_section) else None
+        told.append(Told(page, finding, say_size(finding), anchor(finding.section), picture))
+    return told
+
+
+def make_front(pages: Sequence[PageOutcome], told: Mapping[str, Sequence[Told]]) -> Front:
     """Choose what the first screen says.
 
     Of what is worth the same, each page's first finding comes before any page's second, and what stands nearest to
@@ -82,18 +95,14 @@ def make_front(
 
     Args:
         pages: What became of each page, in reading order.
-        results: Content of the results files, by page.
-        notebook: Gives a page's executed notebook.
-        anchor: Gives the anchor of a heading.
+        told: Findings of each page that is done, worth most first.
     """
     done = [p for p in pages if p.status == "done"]
-    found = {p.name: ordered([read_finding(f) for f in results[p.name].get("findings", [])]) for p in done}
-    told = [_told(p, found[p.name], notebook=notebook, anchor=anchor) for p in done]
     # The later a page, the nearer it is to a decision; a variant's findings come after its page's.
     ranked: list[tuple[int, int, int, Told]] = []
-    for number, (page, of_page) in enumerate(zip(done, told, strict=True)):
-        before = sum(len(found[p.name]) for p in done[:number] if _bare(p) == _bare(page))
-        ranked += [(one.finding.worth, before + place, -number, one) for place, one in enumerate(of_page)]
+    for number, page in enumerate(done):
+        before = sum(len(told[p.name]) for p in done[:number] if _bare(p) == _bare(page))
+        ranked += [(one.finding.worth, before + place, -number, one) for place, one in enumerate(told[page.name])]
     ranked.sort(key=lambda one: one[:3])
 
     def chosen(strengths: Sequence[str], least: int) -> list[Told]:
@@ -109,7 +118,8 @@ def make_front(
     for one in [*do_now, *do_not]:
         if one.picture and one.page not in [p.page for p in pictures] and len(pictures) < PICTURES:
             pictures.append(one)
-    return Front(do_now, do_not, pictures, [(p, next(iter(found[p.name]), None)) for p in done])
+    strip = [(p, told[p.name][0].finding if told[p.name] else None) for p in done]
+    return Front(do_now, do_not, pictures, strip)
 
 
 def read_finding(given: Mapping) -> Finding:
@@ -159,43 +169,8 @@ def say_consent(described: Mapping) -> str:
     return f"A ledger of {ledger['rows']:,} decisions rules what each page may read."
 
 
-def find_pictures(notebook: nbformat.NotebookNode) -> dict[str, list[str]]:
-    """Return the figures of an executed notebook by the heading they stand under, PNG in base64."""
-    heading = ""
-    found: dict[str, list[str]] = {}
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            headings = re.findall(r"^##? +(.+)$", cell.source, flags=re.MULTILINE)
-            heading = headings[-1].strip() if headings else heading
-        for output in cell.get("outputs", []):
-            png = output.get("data", {}).get("image/png")
-            if png:
-                found.setdefault(heading, []).append(
-                    (png if isinstance(png, str) else "".join(png)).replace("\n", "")
-                )
-    return found
-
-
 def _bare(page: PageOutcome) -> str:
     return page.name.partition(".")[0]
-
-
-def _told(
-    page: PageOutcome,
-    findings: Sequence[Finding],
-    *,
-    notebook: Callable[[str], nbformat.NotebookNode],
-    anchor: Callable[[str], str],
-) -> list[Told]:
-    pictures = find_pictures(notebook(page.name)) if findings else {}
-    told = []
-    for finding in findings:
-        of_section = pictures.get(finding.section, [])
-        number = finding.figure
-        picture = of_section[number] if number is not None and number < len(of_section) else ""
-        address = f"{page.name}.html#{anchor(finding.section)}" if finding.section else f"{page.name}.html"
-        told.append(Told(page, finding, say_size(finding), address, picture))
-    return told
 
 
 def _kinds(tables: Mapping[str, Mapping], provenance: str) -> list[str]:

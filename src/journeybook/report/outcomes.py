@@ -10,6 +10,13 @@ from journeybook.report.trust import trust
 if TYPE_CHECKING:
     import nbformat
 
+VARIANTS = {
+    "coupons": "coupon mailings",
+    "factorial": "two changes at once",
+    "ongoing": "a test still running",
+}
+"""What the variants of a page look at, in words."""
+
 
 @dataclass(frozen=True, eq=False)
 class Execution:
@@ -36,7 +43,7 @@ class PageOutcome:
 
     Attributes:
         name: Page or variant.
-        title: Its heading.
+        title: Its heading, with its variant in words.
         question: Its question.
         status: `done`, `failed` or `not run`.
         reason: Why it failed or was not run, one sentence; empty when done.

@@ -2,27 +2,35 @@
 
 import base64
 import hashlib
-import html
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import jinja2
 import nbformat
-from bs4 import BeautifulSoup, Tag
-from nbconvert.exporters import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
 from journeybook.findings import STRENGTHS
-from journeybook.report.front import make_front, say_consent, say_data, say_summary
+from journeybook.report.cells import Parts, anchor, find_pictures, parts_of
+from journeybook.report.front import Told, make_front, say_consent, say_data, say_summary, tell
 from journeybook.report.outcomes import PageOutcome
+from journeybook.report.pages import read_parameter_cell
 from journeybook.report.params import RunParameters
 from journeybook.report.storing import executed_path, html_path, read_json, results_path, write_text
 from journeybook.report.trust import planted_errors, trust
-from journeybook.results import say_figure
+from journeybook.results import Check, say_figure, say_rule
 
 TEMPLATES = Path(__file__).with_name("templates")
+GROUPS = {
+    "Data": ("01", "02", "03", "04"),
+    "Customers": ("05", "06"),
+    "Contact": ("07", "13", "14"),
+    "Site": ("08", "09"),
+    "Experiments": ("11", "12"),
+    "Privacy": ("10",),
+    "Watch": ("15", "16"),
+}
+"""Which pages stand together, by number."""
 _WORDS = {
     "REAL": "Collected from real customers.",
     "SIMULATED": "Simulated; the truth is known.",
@@ -38,7 +46,7 @@ def render_report(
     parameters: RunParameters,
     described: Mapping,
     manifest: Mapping,
-    bodies: Mapping[str, str],
+    bodies: Mapping[str, Parts],
 ) -> Path:
     """Write the HTML of every page that was executed, and the index; returns the path of the index.
 
@@ -52,209 +60,96 @@ def render_report(
     """
     results = {p.name: read_json(results_path(out, p.name)) for p in pages}
     shown = [p for p in pages if p.status != "not run"]
+    together = _together(t["provenance"] for t in described["tables"].values())
+    told: dict[str, list[Told]] = {}
     for i, page in enumerate(shown):
+        notebook = nbformat.read(executed_path(out, page.name), as_version=4)
         found = results[page.name]
-        provenance = found.get("provenance") or _together(t["provenance"] for t in described["tables"].values())
-        text = (
-            _environment()
-            .get_template("page.html.j2")
-            .render(
-                pages=pages,
-                here=page.name,
-                page=page,
-                before=shown[i - 1] if i else None,
-                after=shown[i + 1] if i + 1 < len(shown) else None,
-                provenance=provenance,
-                data_words=_WORDS.get(provenance, ""),
-                warning=found.get("warning", ""),
-                ledger=found.get("consent_ledger"),
-                body=bodies[page.name],
-            )
+        provenance = found.get("provenance") or together
+        told[page.name] = tell(page, found, pictures=find_pictures(notebook))
+        _write(
+            html_path(out, page.name),
+            "page.html.j2",
+            groups=_groups(pages),
+            here=page.name,
+            page=page,
+            anchor=anchor(page.title.partition(":")[0]),
+            before=shown[i - 1] if i else None,
+            after=shown[i + 1] if i + 1 < len(shown) else None,
+            provenance=provenance,
+            data_words=_WORDS.get(provenance, ""),
+            warning=found.get("warning", ""),
+            ledger=found.get("consent_ledger"),
+            told=told[page.name],
+            picture=next((one for one in told[page.name] if one.picture), None),
+            parts=bodies[page.name],
+            parameters=parameters_of(notebook, found.get("parameters", {})),
+            inputs=found.get("inputs", {}),
         )
-        write_text(html_path(out, page.name), text)
-    front = make_front(pages, results, notebook=partial(_executed, out), anchor=_anchor)
+    front = make_front(pages, told)
     about = say_data(parameters, described, results)
     write_text(out / "summary.md", say_summary(front, about=about))
-    text = (
-        _environment()
-        .get_template("index.html.j2")
-        .render(
-            here="",
-            pages=pages,
-            dataset=parameters.dataset,
-            about=about,
-            kinds=sorted({t["provenance"] for t in described["tables"].values()}),
-            consent=say_consent(described),
-            front=front,
-            strengths=STRENGTHS,
-            warnings={p.name: results[p.name].get("warning", "") for p in pages},
-            failed=[p for p in pages if p.status == "failed"],
-            absent=[p for p in pages if p.status == "not run"],
-            checks=[_check(p, c) for p in pages for c in results[p.name].get("checks", [])],
-            trust=trust((p.name, c) for p in pages for c in results[p.name].get("checks", [])),
-            planted_errors=(planted := planted_errors()),
-            n_caught=sum(all(row["caught"].values()) for row in planted),
-            tables=[{**t, "name": name, "rows": f"{t['rows']:,}"} for name, t in described["tables"].items()],
-            manifest=manifest,
-        )
-    )
+    checks = [(p, check) for p in pages for check in results[p.name].get("checks", [])]
+    planted = planted_errors()
     index = out / "index.html"
-    write_text(index, text)
+    _write(
+        index,
+        "index.html.j2",
+        groups=_groups(pages),
+        here="",
+        dataset=parameters.dataset,
+        about=about,
+        kinds=sorted({t["provenance"] for t in described["tables"].values()}),
+        consent=say_consent(described),
+        front=front,
+        strengths=STRENGTHS,
+        warnings={p.name: results[p.name].get("warning", "") for p in pages},
+        failed=[p for p in pages if p.status == "failed"],
+        absent=[p for p in pages if p.status == "not run"],
+        checks=[_check(p, check) for p, check in checks],
+        trust=trust((p.name, check) for p, check in checks),
+        planted_errors=planted,
+        n_caught=sum(all(row["caught"].values()) for row in planted),
+        tables=[{**t, "name": name, "rows": f"{t['rows']:,}"} for name, t in described["tables"].items()],
+        manifest=manifest,
+    )
     return index
 
 
-def page_body(out: Path, name: str) -> str:
+def page_body(out: Path, name: str) -> Parts:
     """What a page shows, as HTML; made as soon as it was executed, for it takes seconds."""
-    return notebook_html(_executed(out, name))
+    return parts_of(nbformat.read(executed_path(out, name), as_version=4))
 
 
-def notebook_html(notebook: nbformat.NotebookNode) -> str:
-    """The cells of an executed notebook as HTML, code folded, figures described, numbers to the right."""
-    exporter = HTMLExporter(
-        template_name="journeybook",
-        extra_template_basedirs=[str(TEMPLATES)],
-        exclude_input_prompt=True,
-        exclude_output_prompt=True,
-        exclude_anchor_links=True,
-    )
-    body, _ = exporter.from_notebook_node(_prepared(notebook))
-    return re.sub(r"<h([1-4])>(.*?)</h\1>", lambda m: f'<h{m[1]} id="{_anchor(m[2])}">{m[2]}</h{m[1]}>', body)
+def parameters_of(notebook: nbformat.NotebookNode, values: Mapping[str, object]) -> list[tuple[str, object, str]]:
+    """Return the parameters that a page's results hold: name, value, and what its notebook says it means."""
+    cells = [c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    declared = [p for cell in cells for p in read_parameter_cell(cell, where="a page")]
+    return [(p.name, values[p.name], p.meaning) for p in declared if p.name in values]
 
 
-# --- notebooks ----------------------------------------------------------------------------------------
+def _groups(pages: Sequence[PageOutcome]) -> list[tuple[str, list[PageOutcome]]]:
+    """The pages under the name of their group, in the order of the groups; pages of no group come last."""
+    group_of = {number: group for group, numbers in GROUPS.items() for number in numbers}
+    named = [(group_of.get(p.name[:2], "More"), p) for p in pages]
+    grouped = [(group, [p for g, p in named if g == group]) for group in (*GROUPS, "More")]
+    return [(group, held) for group, held in grouped if held]
 
 
-def _prepared(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A copy made ready: parameters named, figures with a text, tables marked, idle outputs gone."""
-    notebook = nbformat.reads(nbformat.writes(notebook), as_version=4)
-    heading, styled = "", 0
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            found = re.findall(r"^#+ +(.+)$", cell.source, flags=re.MULTILINE)
-            heading = found[-1].strip() if found else heading
-            continue
-        if cell.cell_type != "code":
-            continue
-        tags = cell.metadata.get("tags", [])
-        if "injected-parameters" in tags:
-            cell.metadata["summary"] = "Parameters of this run"
-        elif "parameters" in tags:
-            cell.metadata["summary"] = "Parameters, with their defaults"
-        cell.outputs = [o for o in cell.outputs if not _idle(o)]
-        said = _said_after(cell.outputs)
-        for output in cell.outputs:
-            data = output.get("data", {})
-            if "image/png" in data:
-                output.metadata["alt"] = f"Figure: {heading}. {said}".strip()
-            if "text/html" in data:
-                styled += 1
-                data["text/html"] = _table(_text(data["text/html"]), number=styled)
-    return notebook
-
-
-def _idle(output: nbformat.NotebookNode) -> bool:
-    """Whether an output only says what object the last line of a cell was."""
-    data = output.get("data", {})
-    return set(data) == {"text/plain"} and bool(
-        re.match(
-            r"<(Axes|Figure|matplotlib|IPython)|\[?<matplotlib|array\(\[?<Axes|DisplayHandle",
-            _text(data["text/plain"]),
-        )
-    )
-
-
-def _said_after(outputs: Sequence[nbformat.NotebookNode]) -> str:
-    """What the cell says of its figure: its first Markdown output, as plain text."""
-    for output in outputs:
-        markdown = _text(output.get("data", {}).get("text/markdown", ""))
-        if markdown:
-            return " ".join(re.sub(r"[*`_#]", "", markdown).split())[:300]
-    return ""
-
-
-def _text(value: str | list[str]) -> str:
-    return value if isinstance(value, str) else "".join(value)
-
-
-_NUMBER = re.compile(r"[-+−]?[$€£]?[\d,.]*\d(?:[eE][-+]?\d+)?\s?%?|nan|NaN|inf|-inf|None|NaT|<NA>|—|")
-SHORT = 32
-"""Longest text of a column that is not broken into lines."""
-
-
-def _table(text: str, *, number: int) -> str:
-    """A pandas table with numbers to the right and verdicts in colour, and ids that are the same in every run."""
-    text = re.sub(r"\bT_[0-9a-f]{5}", f"T_{number:05d}", text)
-    soup = BeautifulSoup(text, "html.parser")
-    for style in soup.find_all("style", scoped=True):
-        style.decompose()
-    for table in soup.find_all("table"):
-        del table["border"]
-        for row in table.find_all("tr"):
-            del row["style"]
-        rows = [row.find_all("td") for row in table.find_all("tr")]
-        rows = [row for row in rows if row]
-        if rows and all(len(row) == len(rows[0]) for row in rows):
-            _mark(table, rows)
-    return str(soup)
-
-
-def _mark(table: Tag, rows: Sequence[Sequence[Tag]]) -> None:
-    """Give the cells of each column the class of what stands in it; drop an index that only counts the rows."""
-    head = [row.find_all("th") for row in table.find_all("tr") if not row.find("td")]
-    heads = head[0] if head and not table.find(colspan=True) else []
-    for k in range(len(rows[0])):
-        column = [row[k] for row in rows]
-        said = [cell.get_text().strip() for cell in column]
-        title = heads[k - len(rows[0])] if len(heads) >= len(rows[0]) else None
-        if all(map(_NUMBER.fullmatch, said)) and any(re.search(r"\d", s) for s in said):
-            _add_class([*column, title], "n")
-        elif max(map(len, said)) <= SHORT:
-            _add_class(column, "short")
-        if title is not None and title.get_text().strip() == "passed":
-            for cell, verdict in zip(column, said, strict=True):
-                _add_class([cell], "good" if verdict in ("yes", "True") else "bad")
-    index = [row[0].find_previous_sibling("th") for row in rows]
-    counted = [cell is not None and cell.get_text().strip() == str(i) for i, cell in enumerate(index)]
-    if all(counted) and heads and not heads[0].get_text().strip() and len(heads) == len(rows[0]) + 1:
-        for counter in [heads[0], *index]:
-            if counter is not None:
-                counter.decompose()
-
-
-def _add_class(cells: Iterable[Tag | None], name: str) -> None:
-    for cell in cells:
-        if cell is not None:
-            cell["class"] = " ".join(filter(None, [*cell.get_attribute_list("class"), name]))
-
-
-def _anchor(name: str) -> str:
-    plain = html.unescape(re.sub(r"<[^>]+>", "", name))
-    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
-
-
-# --- the index ----------------------------------------------------------------------------------------
-
-
-def _check(page: PageOutcome, check: Mapping) -> dict:
-    exact = check["rule"] == "within" and check["tolerance"] == 0
-    ends = check["reference"] if isinstance(check["reference"], list) else [check["reference"]]
-    return {
+def _check(page: PageOutcome, given: Mapping) -> dict:
+    check = Check(**given)
+    return vars(check) | {
         "page": page.name,
         "title": page.title,
-        "name": check["name"],
-        "passed": check["passed"],
-        "kind": check["kind"].replace("_", " "),
-        "value": say_figure(check["value"]),
-        "exact": repr(check["value"]),
-        "rule": "equal to" if exact else check["rule"],
-        "reference": " to ".join(say_figure(end) for end in ends),
-        "tolerance": f"± {check['tolerance']:.2g}" if check["tolerance"] else "",
-        "source": check["source"],
+        "kind": check.kind.replace("_", " "),
+        "value": say_figure(check.value),
+        "exact": repr(check.value),
+        "rule": say_rule(check),
     }
 
 
-def _executed(out: Path, name: str) -> nbformat.NotebookNode:
-    return nbformat.read(executed_path(out, name), as_version=4)
+def _write(path: Path, template: str, **said: object) -> None:
+    write_text(path, _environment().get_template(template).render(**said))
 
 
 def _together(kinds: Iterable[str]) -> str:

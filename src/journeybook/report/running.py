@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import journeybook
 from journeybook.datasets import build_dataset
@@ -16,7 +17,15 @@ from journeybook.report.graph import in_order, side_by_side
 from journeybook.report.imports import imports_of
 from journeybook.report.kernels import Kernels
 from journeybook.report.manifest import manifest
-from journeybook.report.outcomes import Execution, PageOutcome, RunOutcome, checks_said, exit_code, with_checks
+from journeybook.report.outcomes import (
+    VARIANTS,
+    Execution,
+    PageOutcome,
+    RunOutcome,
+    checks_said,
+    exit_code,
+    with_checks,
+)
 from journeybook.report.params import RunParameters
 from journeybook.report.planning import Step
 from journeybook.report.progress import Progress, without_values
@@ -33,6 +42,9 @@ from journeybook.report.storing import (
 )
 from journeybook.report.trust import planted_errors
 from journeybook.tables import key_digest, owners_view, root
+
+if TYPE_CHECKING:
+    from journeybook.report.cells import Parts
 
 CELL_TIMEOUT = 600
 REPORTS = root() / "reports"
@@ -112,7 +124,7 @@ class _Runner:
     kernels: Kernels
     started_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
     started: float = field(default_factory=time.monotonic)
-    bodies: dict[str, Future[str]] = field(default_factory=dict)
+    bodies: dict[str, "Future[Parts]"] = field(default_factory=dict)
 
     def run(self, only: Sequence[str], *, send: Collection[str]) -> RunOutcome:
         self.progress.tell("run started", report=str(self.out), journeybook=journeybook.__version__)
@@ -351,7 +363,7 @@ class _Runner:
                 self._forget_report(path.stem)
 
 
-def _body(out: Path, name: str) -> str:
+def _body(out: Path, name: str) -> "Parts":
     # It takes a second to import: a run that changes nothing has done by then.
     from journeybook.report.rendering import page_body
 
@@ -364,7 +376,8 @@ def _data_files(tables: Path) -> list[Path]:
 
 def _about(step: Step) -> tuple[str, str]:
     variant = step.name.removeprefix(step.run.page.name).removeprefix(".")
-    title = f"{step.run.page.title}: {variant}" if variant else step.run.page.title
+    said = VARIANTS.get(variant, variant.replace("_", " "))
+    title = f"{step.run.page.title}: {said}" if variant else step.run.page.title
     return title, step.run.page.question
 
 
