@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
-from journeybook.segmentation.groups import count_groups, fit_kmeans, nearest
+from journeybook.segmentation.groups import fit_kmeans, has_groups, nearest
 from journeybook.segmentation.preparation import FURTHEST_SD, last_snapshot
 from journeybook.segmentation.segments import Segmentation
 from journeybook.statistics import proportion_interval
@@ -82,8 +82,7 @@ def detection(
             columns = rng.choice(n_all, n_moved, replace=False)
             cloud[np.ix_(moved, columns)] += distance * cloud[:, columns].std(axis=0)
             cloud = ((cloud - cloud.mean(axis=0)) / cloud.std(axis=0)).clip(-FURTHEST_SD, FURTHEST_SD)
-            counted = count_groups(cloud, max_groups=3, n_references=n_references, n_splits=n_splits, rng=rng)
-            n_found += counted.n_groups > 1
+            n_found += has_groups(cloud, max_groups=3, n_references=n_references, n_splits=n_splits, rng=rng)
         rows.append((n_moved, distance, n_found, n_repeats))
     table = pd.DataFrame(rows, columns=["n_features", "distance", "n_found", "n_repeats"])
     interval = proportion_interval(table["n_found"], table["n_repeats"])
@@ -120,12 +119,13 @@ def unscaled(features: pd.DataFrame, *, found: Segmentation, rng: np.random.Gene
     raw = known.fillna(known.median()).to_numpy(dtype=float)
     variance = raw.var(axis=0)
     widest = int(variance.argmax())
-    labels = fit_kmeans(raw, n_clusters=found.n_segments, n_starts=10, rng=rng).labels_
-    alone = fit_kmeans(raw[:, [widest]], n_clusters=found.n_segments, n_starts=10, rng=rng).labels_
-    final = found.assignments[found.assignments["as_of"] == found.assignments["as_of"].max()].sort_values("row")
+    labels, alone = (
+        fit_kmeans(some, n_clusters=found.n_segments, n_starts=10, rng=rng).labels_
+        for some in (raw, raw[:, [widest]])
+    )
     return Unscaled(
-        found.preparation.columns[widest],
-        float(variance[widest] / variance.sum()),
-        float(adjusted_rand_score(labels, alone)),
-        float(adjusted_rand_score(labels, final["segment"])),
+        column=found.preparation.columns[widest],
+        variance_share=float(variance[widest] / variance.sum()),
+        agreement_with_column=float(adjusted_rand_score(labels, alone)),
+        agreement_with_segments=float(adjusted_rand_score(labels, found.at_end)),
     )
