@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 MOST = 5
 """Findings of a page at most."""
@@ -93,7 +92,7 @@ def say_size(finding: Finding) -> str:
         return ""
     say, unit = _SAID.get(finding.unit, (say_count, f" {finding.unit}"))
     if re.fullmatch("[A-Z]{3}", finding.unit):
-        say, unit = partial(say_money, currency=finding.unit), ""
+        say = say_money
     told = f"{say(finding.value)}{unit}"
     if finding.low is None or finding.high is None:
         return told
@@ -136,12 +135,10 @@ def say_points(difference: float) -> str:
 def say_money(amount: float, *, currency: str | None = None) -> str:
     """Return an amount in at most four digits, with its currency where one is known.
 
-    >>> say_money(3.5), say_money(-617.6, currency="USD"), say_money(4_596_039, currency="EUR")
-    ('3.50', '-$618', '4.6 million EUR')
+    >>> say_money(3.5), say_money(617.6, currency="USD"), say_money(4_596_039, currency="EUR")
+    ('3.50', '618 USD', '4.6 million EUR')
     """
     said = f"{amount:,.2f}" if abs(amount) < 100 and amount != round(amount) else say_count(amount)
-    if currency == "USD":
-        return f"-${said[1:]}" if said.startswith("-") else f"${said}"
     return f"{said} {currency}" if currency else said
 
 

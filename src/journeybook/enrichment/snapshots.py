@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import ibis
+import pandas as pd
 
 from journeybook.tables import in_sample, sample_share
 
@@ -90,10 +91,9 @@ def largest_groups(
     Returns:
         Column name to group name, in the order of revenue; empty without products.
     """
-    column = _group_column(transactions, products)
-    if column is None or n_groups < 1:
+    if products is None or n_groups < 1 or "product_id" not in transactions.columns or not group_column(products):
         return {}
-    assert products is not None
+    column = group_column(products)
     lines = transactions.filter(transactions.occurred_at < before).inner_join(
         products.select("product_id", group=products[column]).filter(ibis._.group.notnull()), "product_id"
     )
@@ -178,6 +178,29 @@ def feature_snapshots(
         row=(ibis.row_number().over(order_by=[features.as_of, features.first_row]) + 1).cast("int64")
     )
     return features.drop("first_row").relocate("row", before="person_id")
+
+
+def features_by_date(features: ibis.Table, *, first_at: datetime) -> pd.DataFrame:
+    """Return quartiles of recent behaviour by snapshot, and whether its windows were full.
+
+    Args:
+        features: Snapshots.
+        first_at: Time of the first receipt; a window that begins before it is not full.
+
+    Returns:
+        `as_of`, `n_people`, `window_full` (the data reach back over the longest window), and the quartiles
+        `revenue_low`, `revenue_median`, `revenue_high`, `baskets_low`, `baskets_median`, `baskets_high` over
+        the longest window.
+    """
+    days = max(RECENT_DAYS)
+    asked = {"n_people": features.count()}
+    for name, column in (("revenue", f"revenue_{days}d"), ("baskets", f"n_baskets_{days}d")):
+        for side, share in (("low", 0.25), ("median", 0.5), ("high", 0.75)):
+            asked[f"{name}_{side}"] = features[column].cast("float64").quantile(share)
+    frame = features.group_by("as_of").aggregate(**asked).order_by("as_of").to_pandas()
+    full = (frame.as_of - pd.Timestamp(first_at).normalize()) >= pd.Timedelta(days=days)
+    frame.insert(2, "window_full", full)
+    return frame
 
 
 def _baskets(lines: ibis.Table) -> ibis.Table:
@@ -287,8 +310,9 @@ def _group_revenue(
     dates: ibis.Table,
 ) -> ibis.Table:
     """Sum each person's revenue in each group before each date."""
-    column = _group_column(lines, products)
-    named = products.select("product_id", group=products[column]).filter(ibis._.group.isin(list(groups.values())))
+    named = products.select("product_id", group=products[group_column(products)]).filter(
+        ibis._.group.isin(list(groups.values()))
+    )
     bought = lines.inner_join(named, "product_id")
     bought = bought.mutate(bucket=bucket(bought.occurred_at, days))
     sums = bought.group_by("person_id", "group", "bucket").aggregate(revenue=bought.revenue.sum())
@@ -313,10 +337,8 @@ def _whole(count: ibis.expr.types.IntegerValue) -> ibis.expr.types.IntegerValue:
     return count.cast("float64").cast("int64")
 
 
-def _group_column(transactions: ibis.Table, products: ibis.Table | None) -> str | None:
+def group_column(products: ibis.Table) -> str | None:
     """Return the column of products that groups them, or None."""
-    if products is None or "product_id" not in transactions.columns:
-        return None
     return next((column for column in ("department", "category") if column in products.columns), None)
 
 

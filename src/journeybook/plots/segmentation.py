@@ -64,7 +64,7 @@ def plot_profile(found: Segmentation, ax: Axes | None = None) -> Axes:
     ax.set_xticks(range(len(labels)), labels)
     ax.set_yticks(range(len(shown)), [_in_words(found.preparation.columns[at]) for at in drawn])
     ax.grid(visible=False)
-    ax.set_title(title_profile(found), fontsize=11, loc="right", wrap=True)
+    ax.set_title(title_profile(found).replace("; ", ";\n"), fontsize=11, loc="left")
     bar = ax.figure.colorbar(image, ax=ax, shrink=0.8)
     bar.set_label("standard deviations from everyone's mean")
     return ax

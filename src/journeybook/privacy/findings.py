@@ -7,6 +7,7 @@ from journeybook.findings import Finding, say_count, say_share
 from journeybook.privacy.attacks import MembershipAttack
 from journeybook.privacy.guarantees import Audit
 from journeybook.privacy.releases import PrivateReleases
+from journeybook.privacy.words import half_widths, title_releases
 
 _ALONE, _PUBLISHED = "How anonymous is a table without names?", "What is published, and what does it cost?"
 _HOLDS, _PITFALL = "Does it hold?", "The pitfall: bounds taken from the data"
@@ -46,27 +47,18 @@ def _cost(released: PrivateReleases, audit: Audit) -> Finding:
 
 def _error(released: PrivateReleases, audit: Audit) -> Finding:
     """How wrong the figures are, beside how often the intervals held the exact ones."""
-    figures = released.figures[released.figures.mechanism != "computed"]
-    half = (figures.value_high - figures.value_low) / 2
-    of_use, sums = half <= figures.value, figures.release == "revenue"
-    off = (half / figures.value)[of_use & sums].max()
+    off = half_widths(released)
+    n_drowned = int((off > 1).sum())
     held = abs(audit.coverage - 0.95) <= 4 * (0.95 * 0.05 / audit.n_intervals) ** 0.5
-    said = (
-        f"Noise blurs a group's revenue by up to {say_share(off)} and its people by {say_count(half[~sums].max())}"
-    )
-    value, unit = float(off), "share"
-    if not of_use.all():
-        value, unit = float((~of_use).sum()), "figures"
-        said = f"{(~of_use).sum()} of {len(figures)} counts and sums drown in the noise that protects them"
     return Finding(
-        text=f"{said}; {say_share(audit.coverage)} of repeated draws held the exact revenue in their interval, "
-        "which promises 95.0%.",
-        action="Use them with their intervals." if of_use.all() else "Ask for wider groups, not for more budget.",
+        text=f"{title_releases(released)}; {say_share(audit.coverage)} of repeated draws held the exact revenue "
+        "in their interval, which promises 95.0%.",
+        action="Ask for wider groups, not for more budget." if n_drowned else "Use them with their intervals.",
         strength="known answer recovered" if held else "contradicted",
         worth=2,
         section=_PUBLISHED,
-        value=value,
-        unit=unit,
+        value=float(n_drowned or off["revenue"].max()),
+        unit="figures" if n_drowned else "share",
     )
 
 
@@ -91,13 +83,12 @@ def _bounds(attack: MembershipAttack) -> Finding:
     beyond = (table.from_data - table.ceiling) / table.standard_error
     worst = table.loc[beyond.idxmax()]
     told = bool(beyond.max() > 3 or worst.edges > worst.ceiling)
-    said = f"whether the biggest customer is there {say_share(worst.from_data)} of the time"
+    share, promised = say_share(worst.from_data), say_share(worst.ceiling)
+    said = f"whether the biggest customer is there {share} of the time"
     if told:
-        said += (
-            f" by the noise and {say_share(worst.edges)} by the histogram; promised is {say_share(worst.ceiling)}"
-        )
+        said += f" by the noise and {say_share(worst.edges)} by the histogram; promised is {promised}"
     else:
-        said += f", not told apart from the {say_share(worst.ceiling)} that is promised"
+        said += f", not told apart from the {promised} that is promised"
     reach = 1.96 * worst.standard_error
     return Finding(
         text=f"Limits taken from the data tell {said} at most.",

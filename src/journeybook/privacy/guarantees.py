@@ -1,6 +1,6 @@
 """Whether the release keeps its promise, and what it costs: an audit, each person left out, error, composition."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from journeybook.privacy import releases
-from journeybook.privacy.releases import Grouping
-from journeybook.privacy.witnesses import GroupedBy, ReleasedBy, recount
+from journeybook.privacy.releases import Grouping, PrivateReleases
+
+GroupedBy = Callable[[pd.DataFrame], Grouping]
+ReleasedBy = Callable[..., PrivateReleases]
 
 # One end of one interval is wrong once in 30,000, as beyond four standard errors.
 _ERROR = float(stats.norm.sf(4))
@@ -70,9 +72,7 @@ def audit_release(
     """
     groups = grouped_by(people)
     n_draws = max(200, -(-n_draws // len(groups.names)))
-    released = released_by(people.revenue, groups, rng=rng)
-    noised = released.figures[released.figures.mechanism != "computed"]
-    claimed = noised.groupby("release").epsilon.max()
+    claimed = released_by(people.revenue, groups, rng=rng).noised.groupby("release").epsilon.max()
     n_more = max(1, int(np.ceil(1 / claimed.min())))
     joined = pd.concat([people, *[_newcomers(people, groups)] * n_more], ignore_index=True)
     shape = (2, len(groups.names))
@@ -108,6 +108,15 @@ def audit_release(
     )
 
 
+def recount(people: pd.DataFrame, groups: Grouping) -> NDArray[np.float64]:
+    """Return people and clamped revenue of each group, person by person in whole cents, shape (2, n_groups)."""
+    counted = np.zeros((2, len(groups.names)))
+    for amount, code in zip(people.revenue.astype(float), groups.codes, strict=True):
+        counted[0, code] += 1
+        counted[1, code] += round(100 * min(max(amount, 0.0), float(groups.max_revenue[code])))
+    return counted / [[1], [100]]
+
+
 def error_curve(
     epsilons: Sequence[float], *, sensitivity: float, n_draws: int, rng: np.random.Generator
 ) -> pd.DataFrame:
@@ -136,12 +145,8 @@ def error_curve(
     rows = []
     for epsilon in epsilons:
         for name, expected in (("geometric", 1 / np.sinh(epsilon)), ("Laplace", sensitivity / epsilon)):
-            seed = int(rng.integers(2**31))
-            mechanism = (
-                Geometric(epsilon=epsilon, sensitivity=1, random_state=seed)
-                if name == "geometric"
-                else Laplace(epsilon=epsilon, sensitivity=sensitivity, random_state=seed)
-            )
+            made, most = (Geometric, 1) if name == "geometric" else (Laplace, sensitivity)
+            mechanism = made(epsilon=epsilon, sensitivity=most, random_state=int(rng.integers(2**31)))
             errors = np.abs([mechanism.randomise(0) for _ in range(n_draws)])
             mean, standard_error = errors.mean(), errors.std(ddof=1) / np.sqrt(n_draws)
             rows.append((name, epsilon, mean, standard_error, expected, (mean - expected) / standard_error))
@@ -186,7 +191,7 @@ def largest_change(people: pd.DataFrame, *, grouped_by: GroupedBy, figures: pd.D
         grouped_by: The page's own grouping.
         figures: The published figures, with their `sensitivity`.
     """
-    stated = figures[figures.mechanism != "computed"].sensitivity.to_numpy().reshape(2, -1)
+    stated = figures.sensitivity[figures.mechanism != "computed"].to_numpy().reshape(2, -1)
     exact = releases.exact_figures(people.revenue, grouped_by(people))
 
     def changed(other: pd.DataFrame) -> float:

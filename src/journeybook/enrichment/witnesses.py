@@ -1,4 +1,4 @@
-"""Witnesses of the features: totals that must add up to a cent, and a recount in another way."""
+"""The features made again by another road: totals, a count in pandas, a snapshot without the future."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.enrichment.snapshots import DATES, NOT_PURCHASES, bucket
-from journeybook.enrichment.third_party import attributes_of, wrong_attributes
+from journeybook.enrichment.snapshots import DATES, NOT_PURCHASES, bucket, feature_snapshots, group_column
+from journeybook.enrichment.third_party import attributes_of
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,12 @@ def recount(lines: pd.DataFrame, *, as_of: datetime, groups: Mapping[str, str]) 
     past = lines[lines.occurred_at < as_of].sort_values(["occurred_at", "row"])
     day = pd.Timedelta(days=1)
     revenue = past.revenue.astype(float)
-    bought = past[~past.line_type.isin(NOT_PURCHASES)] if "line_type" in past else past[revenue >= 0]
+    purchases = past[bought(past)]
     dates = past.occurred_at.dt.normalize()
     key = past.basket_id.fillna(past.occurred_at.astype(str)) if "basket_id" in past else past.occurred_at
     baskets = past.groupby([key, dates], dropna=False).occurred_at.transform("min")
-    times = baskets[bought.index].groupby([key[bought.index], dates[bought.index]]).first().sort_values()
+    at = purchases.index
+    times = baskets[at].groupby([key[at], dates[at]]).first().sort_values()
     gaps = times.diff().dropna().dt.total_seconds() / 86_400
     found = {
         "recency_days": (as_of - times.max()) / day,
@@ -105,12 +106,23 @@ def recount(lines: pd.DataFrame, *, as_of: datetime, groups: Mapping[str, str]) 
         whole = revenue.sum() + past.discount.astype(float).sum()
         found["discount_share"] = past.discount.astype(float).sum() / whole if whole > 0 else np.nan
     if "product_id" in past:
-        found["n_products"] = bought.product_id.nunique()
+        found["n_products"] = purchases.product_id.nunique()
     if "store_id" in past:
         found["n_stores"] = past.store_id.nunique()
     for name, group in groups.items():
         found[name] = revenue[past.group == group].sum() / revenue.sum() if revenue.sum() > 0 else np.nan
     return pd.Series(found)
+
+
+def bought(lines: pd.DataFrame) -> pd.Series:
+    """Return whether each line is a purchase: neither a return nor empty."""
+    return ~lines.line_type.isin(NOT_PURCHASES) if "line_type" in lines else lines.revenue >= 0
+
+
+def lines_of(transactions: ibis.Table, people: Sequence[str]) -> pd.DataFrame:
+    """Return the lines of some people in the order of `row`, money as floats: decimals are slow in pandas."""
+    money = {c: transactions[c].cast("float64") for c in ("revenue", "discount") if c in transactions.columns}
+    return transactions.filter(transactions.person_id.isin(people)).mutate(**money).order_by("row").to_pandas()
 
 
 def worst_difference(
@@ -120,7 +132,7 @@ def worst_difference(
     n_people: int,
     n_dates: int,
     products: ibis.Table | None = None,
-    groups: Mapping[str, str] | None = None,
+    groups: Mapping[str, str],
 ) -> Recount:
     """Recount the features of some people on some dates in pandas, and set them against those stored.
 
@@ -131,48 +143,36 @@ def worst_difference(
         n_people: People to recount: every k-th of the last snapshot, at least 1.
         n_dates: Dates to recount: spread evenly, the last among them, at least 1.
         products: Clean products for `groups`, or None.
-        groups: Column name to department or category; None for none.
-
-    Raises:
-        ValueError: `n_people` or `n_dates` is below 1.
+        groups: Column name to department or category.
     """
-    if min(n_people, n_dates) < 1:
-        raise ValueError(f"n_people is {n_people} and n_dates {n_dates}: both must be at least 1.")
     stored = features.select("row", "person_id", "as_of").order_by("row").to_pandas()
     dates = stored.as_of.unique()
     at_end = stored.person_id[stored.as_of == dates[-1]]
     people = at_end.iloc[:: -(-len(at_end) // n_people)].tolist()
     dates = dates[np.unique(np.linspace(len(dates) - 1, 0, n_dates).round().astype(int))]
-    lines = transactions.filter(transactions.person_id.isin(people)).order_by("row").to_pandas()
+    lines = lines_of(transactions, people)
     if groups and products is not None:
-        column = "department" if "department" in products.columns else "category"
-        of_product = products.select("product_id", group=products[column]).to_pandas()
+        of_product = products.select("product_id", group=products[group_column(products)]).to_pandas()
         lines = lines.merge(of_product, on="product_id", how="left", validate="many_to_one")
     told = features.filter(features.person_id.isin(people)).order_by("row").to_pandas()
     told = told[told.as_of.isin(dates)].set_index(["person_id", "as_of"]).drop(columns="row").sort_index()
     own = dict(list(lines.groupby("person_id")))
-    counted = pd.DataFrame(
-        [recount(own[person], as_of=date, groups=groups or {}) for person, date in told.index], index=told.index
+    counted = [recount(own[person], as_of=date, groups=groups) for person, date in told.index]
+    ours, theirs = (
+        frame.reindex(columns=told.columns).to_numpy(dtype=float) for frame in (told, pd.DataFrame(counted))
     )
-    ours, theirs = (frame.reindex(columns=told.columns).to_numpy(dtype=float) for frame in (told, counted))
     apart = np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))
     apart = np.where(np.isnan(ours) & np.isnan(theirs), 0.0, np.where(np.isnan(apart), np.inf, apart))
     return Recount(len(people), len(dates), apart.size, float(apart.max()))
 
 
 def misplaced_snapshots(transactions: ibis.Table, features: ibis.Table, *, as_of_dates: Sequence[datetime]) -> int:
-    """Count snapshots that are missing, doubled or too many: there is one of whoever had bought before its date.
-
-    Args:
-        transactions: Clean receipt lines that the snapshots were made from.
-        features: Snapshots made from them.
-        as_of_dates: Dates of the snapshots.
-    """
-    # Decimals are slow in pandas, and only their sign is asked for, where nothing else tells a return.
-    columns = ["person_id", "occurred_at", "line_type" if "line_type" in transactions.columns else "revenue"]
-    lines = transactions.filter(transactions.person_id.notnull()).select(*columns).to_pandas()
-    bought = ~lines.line_type.isin(NOT_PURCHASES) if "line_type" in lines else lines.revenue >= 0
-    first = lines[bought].groupby("person_id").occurred_at.min()
+    """Count snapshots missing, doubled or too many: there is one of whoever had bought before its date."""
+    lines = transactions.filter(transactions.person_id.notnull())
+    kind = lines.line_type if "line_type" in lines.columns else (lines.revenue < 0).ifelse("return", "sale")
+    # Snapshots are of midnights, so that the day of a line is enough.
+    days = lines.select("person_id", kind=kind, day=lines.occurred_at.truncate("D")).distinct().to_pandas()
+    first = days[~days.kind.isin(NOT_PURCHASES)].groupby("person_id").day.min()
     due = {(person, date) for date in as_of_dates for person in first.index[first < date]}
     stored = features.select("person_id", "as_of").to_pandas()
     made = list(zip(stored.person_id, stored.as_of.dt.to_pydatetime(), strict=True))
@@ -180,14 +180,9 @@ def misplaced_snapshots(transactions: ibis.Table, features: ibis.Table, *, as_of
 
 
 def greatest_difference(features: ibis.Table, remade: ibis.Table) -> float:
-    """Return the greatest difference between a snapshot and the same one made again.
+    """Return the greatest absolute difference of a number between a snapshot and the same one made again.
 
-    Args:
-        features: Stored snapshots.
-        remade: One snapshot, made of the rows before its date alone.
-
-    Returns:
-        The greatest absolute difference of a number; infinite where a person, or a value, is in one only.
+    Infinite where a person, or a value, is in one only.
     """
     again = remade.to_pandas().set_index("person_id").sort_index()
     date = again.as_of.iloc[0].to_pydatetime()
@@ -198,53 +193,89 @@ def greatest_difference(features: ibis.Table, remade: ibis.Table) -> float:
     return float((stored[names] - again[names]).abs().max(axis=None))
 
 
+def wrong_attributes(features: ibis.Table, third_party: ibis.Table, *, places: ibis.Table | None) -> int:
+    """Count attributes that are not those of the latest release and postcode of their date, matched in pandas.
+
+    Args:
+        features: Snapshots after `join_third_party`.
+        third_party: Clean attributes by `person_id` or `postcode`.
+        places: `person_id`, `postcode`, `known_from`, or None.
+    """
+    names = attributes_of(features, third_party)
+    told = features.select("person_id", "as_of", "third_party_known", *names.values()).to_pandas()
+    told = told.sort_values(["as_of", "person_id"], ignore_index=True).astype({"person_id": "str"})
+    key = "person_id" if "person_id" in third_party.columns else "postcode"
+    due = told[["person_id", "as_of"]]
+    if key == "postcode":
+        known = due.assign(postcode=None).head(0) if places is None else places.to_pandas()
+        known = known.rename(columns={"as_of": "known_from"}).sort_values("known_from")
+        known = known[["person_id", "postcode", "known_from"]].astype({"person_id": "str"})
+        due = pd.merge_asof(
+            due, known, left_on="as_of", right_on="known_from", by="person_id", allow_exact_matches=False
+        )
+    due[key] = due[key].astype("str")
+    releases = third_party.order_by("row").to_pandas().dropna(subset=[key]).drop_duplicates([key, "as_of"])
+    releases = releases[[key, "as_of", *names]].assign(is_known=True).astype({key: "str"})
+    found = pd.merge_asof(due, releases.sort_values("as_of", kind="stable"), on="as_of", by=key)
+    found = found.assign(is_known=found.is_known.eq(True))
+    pairs = [("is_known", "third_party_known"), *names.items()]
+    return sum(
+        int((~((found[a] == told[b]) | (found[a].isna() & told[b].isna())).fillna(False)).sum()) for a, b in pairs
+    )
+
+
 def snapshots_hold(
     transactions: ibis.Table,
     features: ibis.Table,
-    remade: ibis.Table,
     totals: pd.DataFrame,
     *,
     products: ibis.Table | None,
     groups: Mapping[str, str],
+    hours: bool,
     third_party: ibis.Table | None,
     places: ibis.Table | None,
 ) -> pd.DataFrame:
-    """Hold the snapshots against totals, a second count, and the same made of data that end on its date.
+    """Hold the snapshots against totals, a second count, and one made again of data that end on its date.
 
     Args:
         transactions: Clean receipt lines that the snapshots were made from.
         features: Stored snapshots.
-        remade: One snapshot, made of the rows before its date alone.
         totals: From `totals_by_date`.
         products: Clean products, or None.
         groups: Column name to group, from `largest_groups`.
+        hours: Receipts bear a time of day.
         third_party: Clean attributes, or None.
         places: `person_id`, `postcode`, `known_from`, or None.
 
     Returns:
         `name`, `value`, `reference`, `tolerance`, `source`; all references are 0.
     """
-    days = totals.as_of.dt.to_pydatetime().tolist()
-    joined = {*attributes_of(features, third_party).values(), "third_party_known"}
-    own = features.drop(*(joined & set(features.columns)))
-    how = {"products": products, "groups": groups}
-    again = worst_difference(transactions, own, n_people=16, n_dates=3, **how)
+    days, how = totals.as_of.dt.to_pydatetime().tolist(), {"products": products, "groups": groups}
+    middle = days[len(days) // 2]
+    past = transactions.filter(transactions.occurred_at < middle)
+    remade = feature_snapshots(past, as_of_dates=[middle], hours=hours, **how)
+    joined = {*attributes_of(features, third_party).values(), "third_party_known"} & set(features.columns)
+    again = worst_difference(transactions, features.drop(*joined), n_people=16, n_dates=3, **how)
     counted = f"a second count in pandas, {again.n_people} people on {again.n_dates} dates"
     chosen = set(groups.values()) ^ set(top_groups(transactions, products, before=days[0], n_groups=len(groups)))
+    n_misplaced = misplaced_snapshots(transactions, features, as_of_dates=days)
     rows = [
-        ("revenue not accounted for", totals.left_over.abs().max(), 0, 0.0, "all receipts before each date"),
-        ("snapshots missing, doubled or too many", misplaced_snapshots(transactions, features, as_of_dates=days),
-         0, 0.0, "first purchases in pandas"),
-        (f"worst difference of {again.n_figures:,} figures", again.worst, 0, 1e-9, counted),
-        ("worst difference without the future", greatest_difference(features, remade), 0, 1e-9,
-         "one snapshot, made again of data that end on its date"),
-        ("groups that were not the largest", len(chosen), 0, 0.0, "revenue before the first date, in pandas"),
-    ]  # fmt: skip
+        ("revenue not accounted for", totals.left_over.abs().max(), 0.0, "all receipts before each date"),
+        ("snapshots missing, doubled or too many", n_misplaced, 0.0, "first purchases in pandas"),
+        (f"worst difference of {again.n_figures:,} figures", again.worst, 1e-9, counted),
+        (
+            "worst difference without the future",
+            greatest_difference(features, remade),
+            1e-9,
+            "one snapshot, made again of data that end on its date",
+        ),
+        ("groups that were not the largest", len(chosen), 0.0, "revenue before the first date, in pandas"),
+    ]
     if third_party is not None:
         n_wrong = wrong_attributes(features, third_party, places=places)
         source = "every person and date, matched in pandas (merge_asof)"
-        rows.append(("third-party values not of their date", n_wrong, 0, 0.0, source))
-    return pd.DataFrame(rows, columns=["name", "value", "reference", "tolerance", "source"])
+        rows.append(("third-party values not of their date", n_wrong, 0.0, source))
+    return pd.DataFrame(rows, columns=["name", "value", "tolerance", "source"]).assign(reference=0)
 
 
 def top_groups(
@@ -253,25 +284,37 @@ def top_groups(
     """Return the groups with most revenue before a date, added up in pandas."""
     if products is None or not n_groups:
         return []
-    column = "department" if "department" in products.columns else "category"
-    lines = transactions.filter(transactions.occurred_at < before).select("product_id", "revenue").to_pandas()
-    merged = lines.merge(products.select("product_id", column).to_pandas(), on="product_id")
-    sums = merged.groupby(column).revenue.sum().astype(float).round(4).reset_index()
+    column = group_column(products)
+    lines = transactions.filter(transactions.occurred_at < before)
+    sums = lines.select("product_id", revenue=lines.revenue.cast("float64")).to_pandas()
+    sums = sums.merge(products.select("product_id", column).to_pandas(), on="product_id")
+    sums = sums.groupby(column).revenue.sum().round(4).reset_index()
     return sums.sort_values(["revenue", column], ascending=[False, True])[column].head(n_groups).tolist()
 
 
-def study_holds(totals: pd.DataFrame, by_date: pd.DataFrame, known_of: pd.DataFrame) -> pd.DataFrame:
-    """Hold the last snapshot against what is published of the Complete Journey study, all households.
+def study_holds(
+    totals: pd.DataFrame, by_date: pd.DataFrame, known_of: pd.DataFrame, *, is_whole: bool
+) -> pd.DataFrame:
+    """Hold the last snapshot against what is published of the Complete Journey study.
+
+    Args:
+        totals: From `totals_by_date`.
+        by_date: From `features_by_date`.
+        known_of: From `coverage`.
+        is_whole: These are all households of the study, at its end; otherwise nothing is held against it.
 
     Returns:
         `name`, `value`, `reference`, `tolerance`, `source`.
     """
+    if not is_whole:
+        return pd.DataFrame(columns=["name", "value", "reference", "tolerance", "source"])
+    people, known = by_date.iloc[-1], known_of.iloc[-1]
     rows = [
         ("revenue of all people", totals.people.iloc[-1], 4_596_039.58, 0.005),
-        ("people", by_date.n_people.iloc[-1], 2_469, 0.0),
-        ("people with demographics", known_of.n_known.iloc[-1], 801, 0.0),
-        ("median revenue of people with demographics", known_of.median_revenue_known.iloc[-1], 2_635, 0.5),
-        ("median revenue of the others", known_of.median_revenue_unknown.iloc[-1], 711, 0.5),
+        ("people", people.n_people, 2_469, 0.0),
+        ("people with demographics", known.n_known, 801, 0.0),
+        ("median revenue of people with demographics", known.median_revenue_known, 2_635, 0.5),
+        ("median revenue of the others", known.median_revenue_unknown, 711, 0.5),
     ]
     frame = pd.DataFrame(rows, columns=["name", "value", "reference", "tolerance"])
     return frame.assign(source="84.51° study, 2017")
