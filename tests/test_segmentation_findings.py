@@ -22,7 +22,7 @@ def find(*, n_groups=1, k=3, stay=(0.79, 0.78, 0.80), matched=0.79, n_steps=99, 
     found = segmentation.Segmentation(none, profile, none, np.zeros((k, 17)), prepared, 0.28, by)
     count = segmentation.GroupCount(none, n_groups, n_slices=3, n_people=100)
     nothing = segmentation.Structureless(np.array([0.25, 0.27]), np.array([0.9, 0.9]))
-    moves = segmentation.Movement(none, none, *stay, n_steps, 5)
+    moves = segmentation.Movement(none, none, *stay, n_steps)
     ways = segmentation.Refitted(stay[0], 0.33, matched), segmentation.Unscaled("revenue_91d", 0.87, alone, 0.16)
     return told(segmentation.find(found, count, nothing, moves, *ways, power=POWER), "05_segmentation")
 

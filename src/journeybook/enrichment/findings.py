@@ -27,14 +27,7 @@ def find(
 ) -> list[Finding]:
     """Return the page's findings.
 
-    Args:
-        by_date: As `features_by_date` returns it.
-        totals: As `totals_by_date` returns it.
-        known_of: As `coverage` returns it.
-        leak: The trial of features that know what came after.
-        joined: The join held against the planted truth.
-        n_all: People with receipts, before any limit.
-        currency: Of amounts; None where it is not known.
+    `n_all` counts people with receipts before any limit; the frames are those of the functions of like name.
     """
     outside = [*_right(joined), *_outside(known_of, currency)]
     return [*outside, *_known(by_date, totals, n_all), _leak(leak)]

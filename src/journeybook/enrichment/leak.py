@@ -82,13 +82,9 @@ class LeakTrial:
 def leak_examples(
     transactions: ibis.Table, *, contacts: ibis.Table | None, dates: Sequence[datetime], first_at: datetime
 ) -> LeakExamples:
-    """Return who redeems a coupon where coupons were sent, else who buys next.
+    """Return who redeems a coupon where `contacts` tell enough of it, else who buys next.
 
-    Args:
-        transactions: Clean receipt lines with `person_id`.
-        contacts: Clean coupon contacts with `person_id`, or None.
-        dates: Dates of the snapshots; the last is the end of what is known.
-        first_at: Time of the first receipt.
+    The last of the `dates` of the snapshots is the end of what is known.
     """
     end = dates[-1]
     if contacts is not None:
@@ -107,15 +103,9 @@ def coupon_examples(
     first_at: datetime,
     end: datetime,
 ) -> LeakExamples:
-    """Return who redeems a coupon, with features as of the day of sending and as of the end.
+    """Return who redeems a coupon, with features as of the day of sending and as of `end`, a midnight.
 
     Contacts sent before the first receipt, or whose outcome the end cuts off, are left out.
-
-    Args:
-        transactions: Clean receipt lines with `person_id`.
-        contacts: Clean contacts with `person_id`, `occurred_at`, `responded`.
-        first_at: Time of the first receipt.
-        end: End of what is known, a midnight.
     """
     at = contacts.occurred_at
     asked = contacts.filter(contacts.person_id.notnull(), at >= ibis.literal(first_at), at < ibis.literal(end))
@@ -126,13 +116,7 @@ def coupon_examples(
 
 
 def next_purchase_examples(transactions: ibis.Table, *, asked_on: datetime, end: datetime) -> LeakExamples:
-    """Return who buys between two dates, of those who had bought before, with features as of either.
-
-    Args:
-        transactions: Clean receipt lines with `person_id`.
-        asked_on: Date of the question, a midnight.
-        end: End of what is known, a midnight.
-    """
+    """Return who buys between two midnights, of those who had bought before, with features as of either."""
     at = transactions.occurred_at
     lines = transactions.filter(
         transactions.person_id.notnull(), at < ibis.literal(end), is_purchase(transactions)
@@ -150,10 +134,7 @@ def next_purchase_examples(transactions: ibis.Table, *, asked_on: datetime, end:
 def leak_trial(examples: LeakExamples, *, n_draws: int, rng: np.random.Generator) -> LeakTrial:
     """Rank the outcomes by logistic regression on both sets of features, across folds of whole people.
 
-    Args:
-        examples: The questions.
-        n_draws: Bootstrap samples of people, at least 20.
-        rng: Chance of the bootstrap.
+    The interval is that of `n_draws` bootstrap samples of people.
     """
     about = (
         len(examples.outcome),
@@ -225,16 +206,10 @@ def _slim(transactions: ibis.Table) -> ibis.Table:
 def leak_holds(
     examples: LeakExamples, transactions: ibis.Table, *, contacts: ibis.Table | None, n_rows: int = 60
 ) -> pd.DataFrame:
-    """Count the features of some questions again from the person's own lines, as of the day of the question.
+    """Count the features of `n_rows` questions again from the person's own lines, as of the day of the question.
 
     The day is read from the contact itself. People with a line on that very day come first, for whom a day too
     much shows.
-
-    Args:
-        examples: The questions.
-        transactions: Clean receipt lines with `person_id`.
-        contacts: Clean coupon contacts where these were asked about, or None.
-        n_rows: Questions that are counted again.
 
     Returns:
         `name`, `value`, `reference`, `tolerance`, `source`; the values are differences, relative where a feature

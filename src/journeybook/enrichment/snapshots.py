@@ -23,12 +23,7 @@ _SECONDS_A_DAY = 86_400.0
 
 
 def snapshot_dates(first_at: datetime, *, last: datetime, max_snapshots: int) -> list[datetime]:
-    """Return the first midnight of each month after the first row, up to and with `last`.
-
-    Args:
-        first_at: Time of the first row.
-        last: Date of the last snapshot, a midnight after the first row; it need not begin a month.
-        max_snapshots: Keep the latest of them only, at least 1.
+    """Return the first midnight of each month after the first row, up to and with `last`, the latest `max_snapshots`.
 
     Raises:
         ValueError: `last` is not a midnight after the first row, or `max_snapshots` is below 1.
@@ -78,18 +73,10 @@ def tells_hours(transactions: ibis.Table) -> bool:
 def largest_groups(
     transactions: ibis.Table, products: ibis.Table | None, *, before: datetime, n_groups: int
 ) -> dict[str, str]:
-    """Return the departments (without them, categories) with most revenue before a date.
+    """Return the `n_groups` departments (without them, categories) with most revenue before the first snapshot.
 
-    Chosen before the first snapshot, they are the same whatever comes later.
-
-    Args:
-        transactions: Clean receipt lines.
-        products: Clean products, or None.
-        before: Date of the first snapshot.
-        n_groups: Groups to return at most.
-
-    Returns:
-        Column name to group name, in the order of revenue; empty without products.
+    Chosen before it, they are the same whatever comes later. Column name to group name, in the order of revenue;
+    empty without products.
     """
     if products is None or n_groups < 1 or "product_id" not in transactions.columns or not group_column(products):
         return {}
@@ -107,15 +94,7 @@ def largest_groups(
 
 
 def limit_people(transactions: ibis.Table, *, max_people: int) -> ibis.Table:
-    """Keep the receipts of about `max_people` people, drawn by a keyed hash of each, and of all guests.
-
-    Args:
-        transactions: Clean receipt lines with `person_id`.
-        max_people: People to keep at most, but for chance (see `tables.sample_share`); at least 1.
-
-    Raises:
-        JourneybookError: `max_people` is below 1.
-    """
+    """Keep the receipts of about `max_people` people, drawn by a keyed hash of each, and of all guests."""
     n_people = int(transactions.person_id.nunique().execute())
     share = sample_share(n_people, at_most=max_people)
     if share == 1:
@@ -183,14 +162,9 @@ def feature_snapshots(
 def features_by_date(features: ibis.Table, *, first_at: datetime) -> pd.DataFrame:
     """Return quartiles of recent behaviour by snapshot, and whether its windows were full.
 
-    Args:
-        features: Snapshots.
-        first_at: Time of the first receipt; a window that begins before it is not full.
-
     Returns:
-        `as_of`, `n_people`, `window_full` (the data reach back over the longest window), and the quartiles
-        `revenue_low`, `revenue_median`, `revenue_high`, `baskets_low`, `baskets_median`, `baskets_high` over
-        the longest window.
+        `as_of`, `n_people`, `window_full` (the data, from `first_at` on, reach back over the longest window), and the
+        quartiles `revenue_low`, `revenue_median`, `revenue_high`, `baskets_low`, ... over the longest window.
     """
     days = max(RECENT_DAYS)
     asked = {"n_people": features.count()}

@@ -67,10 +67,6 @@ def attributes_of(features: ibis.Table, third_party: ibis.Table | None) -> dict[
 def coverage(features: ibis.Table, *, places: ibis.Table | None) -> pd.DataFrame:
     """Count, snapshot by snapshot, how many people the attributes are known of.
 
-    Args:
-        features: Snapshots after `join_third_party`.
-        places: `person_id`, `postcode`, `known_from`, or None.
-
     Returns:
         `as_of`, `n_people`, `n_with_postcode`, `n_known`, `known_share` of the people, `median_revenue_known`,
         `median_revenue_unknown`. Empty where no attributes were joined.

@@ -29,11 +29,8 @@ class MatchTruth:
 def match_truth(features: ibis.Table, truth: pd.DataFrame | None, *, places: ibis.Table | None) -> MatchTruth:
     """Set the attributes of the last snapshot against those that a simulation planted.
 
-    Args:
-        features: Snapshots after `join_third_party`.
-        truth: `person_id`, `as_of` of the release, `listed` (the release names the postcode where the person
-            lives), and the true attributes of that postcode. A person of two households is right with either.
-        places: `person_id` and `known_from` of each recorded postcode.
+    `truth` holds `person_id`, `as_of` of the release, `listed` (the release names the postcode where the person
+    lives), and the true attributes of that postcode. A person of two households is right with either.
     """
     if truth is None or places is None or "third_party_known" not in features.columns:
         return MatchTruth()

@@ -34,11 +34,6 @@ def totals_by_date(
 ) -> pd.DataFrame:
     """Set the revenue in the features, and that of all others, against all receipts before each date.
 
-    Args:
-        transactions: Clean receipt lines, guests among them.
-        features: Snapshots made from them.
-        as_of_dates: Dates of the snapshots.
-
     Returns:
         `as_of`, `people`, `no_purchase` (people with returns or empty lines only), `guests` and `total` revenue,
         and `left_over`, which is 0: every figure is summed as a DECIMAL.
@@ -66,15 +61,10 @@ def totals_by_date(
 
 
 def recount(lines: pd.DataFrame, *, as_of: datetime, groups: Mapping[str, str]) -> pd.Series:
-    """Count one person's features from the person's own lines, the plain way, in pandas.
+    """Count one person's features from the person's own lines, in any order, the plain way, in pandas.
 
-    Args:
-        lines: Clean receipt lines of one person, in any order, with `group` where there are groups.
-        as_of: Date of the snapshot.
-        groups: Column name to group, as for `feature_snapshots`.
-
-    Returns:
-        All features but third-party attributes, by name.
+    The lines hold `group` where there are groups, by column name as for `feature_snapshots`. Third-party attributes
+    are not counted.
     """
     past = lines[lines.occurred_at < as_of].sort_values(["occurred_at", "row"])
     day = pd.Timedelta(days=1)
@@ -136,14 +126,8 @@ def worst_difference(
 ) -> Recount:
     """Recount the features of some people on some dates in pandas, and set them against those stored.
 
-    Args:
-        transactions: Clean receipt lines with `person_id`.
-        features: Snapshots made from them, without third-party attributes. A feature that is not recounted is an
-            infinite difference.
-        n_people: People to recount: every k-th of the last snapshot, at least 1.
-        n_dates: Dates to recount: spread evenly, the last among them, at least 1.
-        products: Clean products for `groups`, or None.
-        groups: Column name to department or category.
+    People are every k-th of the last snapshot; dates are spread evenly, the last among them. A feature that is not
+    recounted is an infinite difference.
     """
     stored = features.select("row", "person_id", "as_of").order_by("row").to_pandas()
     dates = stored.as_of.unique()
@@ -194,13 +178,7 @@ def greatest_difference(features: ibis.Table, remade: ibis.Table) -> float:
 
 
 def wrong_attributes(features: ibis.Table, third_party: ibis.Table, *, places: ibis.Table | None) -> int:
-    """Count attributes that are not those of the latest release and postcode of their date, matched in pandas.
-
-    Args:
-        features: Snapshots after `join_third_party`.
-        third_party: Clean attributes by `person_id` or `postcode`.
-        places: `person_id`, `postcode`, `known_from`, or None.
-    """
+    """Count attributes that are not those of the latest release and postcode of their date, matched in pandas."""
     names = attributes_of(features, third_party)
     told = features.select("person_id", "as_of", "third_party_known", *names.values()).to_pandas()
     told = told.sort_values(["as_of", "person_id"], ignore_index=True).astype({"person_id": "str"})
@@ -237,18 +215,8 @@ def snapshots_hold(
 ) -> pd.DataFrame:
     """Hold the snapshots against totals, a second count, and one made again of data that end on its date.
 
-    Args:
-        transactions: Clean receipt lines that the snapshots were made from.
-        features: Stored snapshots.
-        totals: From `totals_by_date`.
-        products: Clean products, or None.
-        groups: Column name to group, from `largest_groups`.
-        hours: Receipts bear a time of day.
-        third_party: Clean attributes, or None.
-        places: `person_id`, `postcode`, `known_from`, or None.
-
-    Returns:
-        `name`, `value`, `reference`, `tolerance`, `source`; all references are 0.
+    The arguments are those that the snapshots were made with. Returns `name`, `value`, `reference` (0), `tolerance`,
+    `source`.
     """
     days, how = totals.as_of.dt.to_pydatetime().tolist(), {"products": products, "groups": groups}
     middle = days[len(days) // 2]
@@ -297,14 +265,7 @@ def study_holds(
 ) -> pd.DataFrame:
     """Hold the last snapshot against what is published of the Complete Journey study.
 
-    Args:
-        totals: From `totals_by_date`.
-        by_date: From `features_by_date`.
-        known_of: From `coverage`.
-        is_whole: These are all households of the study, at its end; otherwise nothing is held against it.
-
-    Returns:
-        `name`, `value`, `reference`, `tolerance`, `source`.
+    Only where `is_whole`: all households, at the end. Returns `name`, `value`, `reference`, `tolerance`, `source`.
     """
     if not is_whole:
         return pd.DataFrame(columns=["name", "value", "reference", "tolerance", "source"])

@@ -16,14 +16,7 @@ _PROTECTS_FEW = 0.9  # share of right guesses from which on a budget protects ha
 
 
 def find(alone: pd.DataFrame, released: PrivateReleases, audit: Audit, attack: MembershipAttack) -> list[Finding]:
-    """Return the page's findings.
-
-    Args:
-        alone: As made by `uniqueness`.
-        released: As made by `release_figures`.
-        audit: As made by `audit_release`.
-        attack: As made by `membership_attack`.
-    """
+    """Return the page's findings."""
     return [_cost(released, audit), _error(released, audit), _unique(alone), _bounds(attack), _promise(audit)]
 
 

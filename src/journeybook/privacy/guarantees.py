@@ -8,7 +8,7 @@ import pandas as pd
 from diffprivlib import BudgetAccountant
 from diffprivlib.mechanisms import Geometric, Laplace
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from journeybook.privacy import releases
 from journeybook.privacy.releases import Grouping, PrivateReleases
@@ -66,8 +66,7 @@ def audit_release(
         grouped_by: The page's own grouping.
         released_by: The page's own release, with its budget.
         epsilon: Claimed for all figures together.
-        n_draws: Draws of a figure from each table, over all groups; a release is drawn as often as makes so many,
-            and 200 times at least.
+        n_draws: Draws of a figure from each table, over all groups; a release is drawn 200 times at least.
         rng: Seeds the noise.
     """
     groups = grouped_by(people)
@@ -120,23 +119,17 @@ def recount(people: pd.DataFrame, groups: Grouping) -> NDArray[np.float64]:
 def error_curve(
     epsilons: Sequence[float], *, sensitivity: float, n_draws: int, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Return the mean absolute error that noise adds, drawn and by closed form.
+    """Return the mean absolute error that noise adds, drawn and by closed form; it depends on no data.
 
     Expected |noise| is sensitivity / epsilon for the Laplace mechanism and 1 / sinh(epsilon) for the
-    geometric one at sensitivity 1. It depends on no data.
-
-    Args:
-        epsilons: Budgets, above 0.
-        sensitivity: Of the Laplace mechanism, above 0.
-        n_draws: Draws for each, 1,000 or more.
-        rng: Seeds the noise.
+    geometric one at sensitivity 1.
 
     Returns:
         One row a mechanism and epsilon: `mechanism`, `epsilon`, `mean_error`, `standard_error`,
         `closed_form`, `deviation` (in standard errors).
 
     Raises:
-        ValueError: A budget or the number of draws is out of range.
+        ValueError: A budget is not above 0, or there are fewer than 1,000 draws.
     """
     if n_draws < 1000 or not epsilons or min(epsilons) <= 0:
         raise ValueError(
@@ -156,16 +149,11 @@ def error_curve(
 
 
 def composition(*, epsilon: float, n_releases: Sequence[int], slack: float) -> pd.DataFrame:
-    """Return what repeated releases cost together.
-
-    Args:
-        epsilon: Of each release.
-        n_releases: Numbers of releases.
-        slack: Delta allowed for the advanced bound (Kairouz, Oh & Viswanath 2017), above 0.
+    """Return what repeated releases of one epsilon cost together.
 
     Returns:
-        One row a number: `n_releases`, `epsilon` (of each), `epsilon_sum` (of all, delta 0), and by
-        diffprivlib's accountant `epsilon_advanced` and `delta`.
+        One row a number: `n_releases`, `epsilon` (of each), `epsilon_sum` (of all, delta 0), and by diffprivlib's
+        accountant, with `slack` for delta (Kairouz, Oh & Viswanath 2017), `epsilon_advanced` and `delta`.
 
     Raises:
         ValueError: `slack` is not between 0 and 1.
@@ -185,11 +173,6 @@ def largest_change(people: pd.DataFrame, *, grouped_by: GroupedBy, figures: pd.D
     Every person is left out in turn, with all their rows (of more than 5,000 the two extremes and an even spread
     between them), and people whom no group expects join: the table is grouped, clamped and summed again each time.
     The shares of all groups are added, for a person is in one of them. At most 1, or the figures are not private.
-
-    Args:
-        people: `person_id` and what groups and figures are made of.
-        grouped_by: The page's own grouping.
-        figures: The published figures, with their `sensitivity`.
     """
     stated = figures.sensitivity[figures.mechanism != "computed"].to_numpy().reshape(2, -1)
     exact = releases.exact_figures(people.revenue, grouped_by(people))
@@ -241,6 +224,6 @@ def _proven(draws_with: NDArray[np.float64], draws_without: NDArray[np.float64])
 
 def _log_low(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     n_first, n_second = int(first.sum()), int(second.sum())
-    low = stats.beta.ppf(_ERROR, n_first, first.size - n_first + 1) if n_first else 0.0
-    high = stats.beta.isf(_ERROR, n_second + 1, second.size - n_second) if n_second < second.size else 1.0
+    low = special.betaincinv(n_first, first.size - n_first + 1, _ERROR) if n_first else 0.0
+    high = special.betainccinv(n_second + 1, second.size - n_second, _ERROR) if n_second < second.size else 1.0
     return float(np.log(low / high)) if low > 0 else -np.inf

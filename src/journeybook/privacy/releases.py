@@ -72,10 +72,7 @@ def people_at_end(
 ) -> pd.DataFrame:
     """Return what this page uses of each person of the last snapshot, and nothing else, in the order of `row`.
 
-    Args:
-        features: One row a person and snapshot.
-        segments: `person_id`, `as_of`, `segment`, for groups by segment; None for others.
-        quasi_identifiers: Columns that an outsider may know; those that are not there are passed over.
+    That is `person_id`, `revenue`, the quasi-identifiers that are there, and the `segment` where segments are given.
     """
     last = features.filter(features.as_of == features.as_of.max()).order_by("row")
     columns = dict.fromkeys(["person_id", "revenue", *(c for c in quasi_identifiers if c in features.columns)])
@@ -87,13 +84,10 @@ def people_at_end(
 
 
 def seed_name(people: pd.DataFrame) -> str:
-    """Return a name for the noise that changes with any figure of any person, whatever their order.
+    """Return a name for the noise that changes with `revenue` or `segment` of any person, whatever their order.
 
     With noise from the seed alone, two weekly runs would carry the same noise, and their difference would be one
     person's figures.
-
-    Args:
-        people: One row a person; figures are made from `revenue` and, where it is there, `segment`.
     """
     made_of = people[[c for c in ("revenue", "segment") if c in people]]
     rows = np.sort(pd.util.hash_pandas_object(made_of, index=False).to_numpy())
@@ -103,14 +97,7 @@ def seed_name(people: pd.DataFrame) -> str:
 def group_people(
     people: pd.DataFrame, *, segment_names: Sequence[str], band_edges: Sequence[float], max_revenue: float
 ) -> Grouping:
-    """Return people by segment where segments are named, else by bands of revenue.
-
-    Args:
-        people: `revenue` and, where segments are named, `segment` (missing is a group of its own, `none`).
-        segment_names: All segments there may be.
-        band_edges: As `spend_bands` takes them.
-        max_revenue: Revenue that a person counts with at most.
-    """
+    """Return people by segment where segments are named (a missing one is `none`), else by bands of revenue."""
     if segment_names:
         names = [*segment_names, "none"]
         return named_groups(people.segment.fillna("none"), names=names, max_revenue=max_revenue)
@@ -119,11 +106,6 @@ def group_people(
 
 def spend_bands(revenue: pd.Series, *, band_edges: Sequence[float], max_revenue: float) -> Grouping:
     """Return people by bands of revenue whose edges are declared, not taken from the data.
-
-    Args:
-        revenue: Revenue of each person.
-        band_edges: Where one band ends and the next begins, ascending, above 0 and below `max_revenue`.
-        max_revenue: Revenue that a person counts with at most.
 
     Raises:
         ValueError: The edges do not ascend between 0 and `max_revenue`.
@@ -143,11 +125,6 @@ def spend_bands(revenue: pd.Series, *, band_edges: Sequence[float], max_revenue:
 
 def named_groups(groups: pd.Series, *, names: Sequence[str], max_revenue: float) -> Grouping:
     """Return people by groups whose names are declared.
-
-    Args:
-        groups: Group of each person.
-        names: All groups there may be.
-        max_revenue: Revenue that a person counts with at most.
 
     Raises:
         ValueError: A person is in a group that was not declared.
@@ -180,7 +157,7 @@ def release_figures(
         groups: Group of each person.
         epsilon: Privacy budget of all figures together, above 0.
         count_share: Part of the budget that goes to the counts, between 0 and 1; the rest goes to the sums.
-        rng: Seeds the noise. Seeded noise can be drawn again and taken off: it teaches, and protects nobody.
+        rng: Seeds the noise, which can be drawn again and taken off: it teaches, and protects nobody.
 
     Raises:
         ValueError: `epsilon` or `count_share` is out of range, or people and groups differ in number.

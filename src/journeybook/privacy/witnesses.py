@@ -27,18 +27,8 @@ def release_holds(
 ) -> pd.DataFrame:
     """Hold the release against what it promises, and its figures against those of another road.
 
-    Args:
-        people: What the page publishes figures of, one row a person.
-        released: The release.
-        audit: Of it, from `audit_release`.
-        largest_change: One person's share of a sensitivity, from the function of that name.
-        grouped_by: The page's own grouping.
-        released_by: The page's own release, with its budget.
-        epsilon: Claimed for all figures together.
-        rng: Seeds noise too small to show.
-
-    Returns:
-        `name`, `value`, `rule`, `reference`, `tolerance`, `source`.
+    `largest_change` is one person's share of a sensitivity. Returns `name`, `value`, `rule`, `reference`, `tolerance`,
+    `source`.
     """
     again, spent = "a second road", released.budget.epsilon.sum()
     error = 4 * (0.95 * 0.05 / audit.n_intervals) ** 0.5
@@ -70,17 +60,8 @@ def methods_hold(
 ) -> pd.DataFrame:
     """Hold uniqueness and attack against a second road, noise and composition against what is published.
 
-    Args:
-        people: One row a person.
-        alone: From `uniqueness`.
-        attack: From `membership_attack`.
-        errors: From `error_curve`.
-        twenty: `composition` of 20 releases of epsilon 0.05 with slack 0.001.
-        quasi_identifiers: As `uniqueness` took them.
-        max_revenue: Revenue that a person counts with at most.
-
-    Returns:
-        `name`, `value`, `rule`, `reference`, `tolerance`, `source`, `kind`.
+    `twenty` is the `composition` of 20 releases of epsilon 0.05 with slack 0.001. Returns what `release_holds` does,
+    and `kind`.
     """
     off = uniqueness_gap(alone, people, quasi_identifiers=quasi_identifiers)
     told, furthest = attack_gap(attack, people.revenue, max_value=max_revenue), errors.deviation.abs().max()

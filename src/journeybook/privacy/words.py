@@ -44,9 +44,9 @@ def title_costs(errors: pd.DataFrame, costs: pd.DataFrame) -> str:
     counts, last = errors[errors.mechanism == "geometric"].sort_values("epsilon"), costs.iloc[-1]
     tight, wide = counts.iloc[0], counts.iloc[-1]
     return (
-        f"A count is off by {tight.closed_form:.1f} people at epsilon {tight.epsilon:g}, by {wide.closed_form:.1f} "
-        f"at {wide.epsilon:g}; {last.n_releases:.0f} releases of {last.epsilon:g} cost {last.epsilon_sum:.1f}, or "
-        f"{last.epsilon_advanced:.1f} if the promise may fail"
+        f"At epsilon {tight.epsilon:g} a count is off by {tight.closed_form:.1f} people, at {wide.epsilon:g} by "
+        f"{wide.closed_form:.1f}; {last.n_releases:.0f} releases of {last.epsilon:g} cost {last.epsilon_sum:.1f}, "
+        f"or {last.epsilon_advanced:.1f} if the promise may fail"
     )
 
 

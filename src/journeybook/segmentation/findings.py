@@ -18,17 +18,7 @@ def find(
     found: Segmentation, count: GroupCount, nothing: Structureless, moves: Movement, refitted: Refitted,
     plain: Unscaled, *, power: pd.DataFrame,
 ) -> list[Finding]:  # fmt: skip
-    """Return the page's findings.
-
-    Args:
-        found: The segments.
-        count: How many groups the data support.
-        nothing: The same number of segments in clouds without groups.
-        moves: Steps between snapshots.
-        refitted: The same with segments made anew for each snapshot.
-        plain: Segments of features in their own units.
-        power: As `detection` returns it.
-    """
+    """Return the page's findings; the frame `power` is that of `detection`."""
     groups = list(_groups(found, count, float(np.mean(nothing.explained_share)), power))
     several = [*_value(found), _moves(moves, refitted)] if found.n_segments > 1 else []
     return [*groups, *several, *_unscaled(plain, n=len(found.preparation.columns))]

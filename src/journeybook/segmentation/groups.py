@@ -146,14 +146,8 @@ def valley(values: np.ndarray, *, centres: np.ndarray) -> float:
     """How shallow the valleys between clusters are: about 1 between slices of one cloud, near 0 between groups.
 
     For each cluster and the one with the nearest centre, their people are projected on the line between the two
-    centres. The number midway is divided by the number at the centre that has fewer; bands are equally wide.
-
-    Args:
-        values: People, shape (people, features).
-        centres: Centres of the clusters, shape (clusters, features), two or more.
-
-    Returns:
-        The largest ratio over the clusters.
+    centres. The number midway is divided by the number at the centre that has fewer; bands are equally wide. The
+    largest ratio counts.
     """
     labels = nearest(values, centres=centres)
     worst = 0.0

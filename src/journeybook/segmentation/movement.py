@@ -20,14 +20,12 @@ class Movement:
     """Steps from each snapshot to the next, of people who are in both.
 
     Attributes:
-        transitions: One row a pair of segments: source, target, n (steps), share of
-            the steps from source, low, high.
+        transitions: One row a pair of segments: source, target, n (steps), share of the steps from source, low, high.
         sizes: Share of the people of each snapshot by segment: as_of, segment, share.
         stay_share: Share of all steps that stay, with its interval `stay_low` to `stay_high`.
         stay_low: Lower end.
         stay_high: Upper end.
         n_steps: Number of steps.
-        n_snapshots: Number of snapshots.
     """
 
     transitions: pd.DataFrame
@@ -36,7 +34,6 @@ class Movement:
     stay_low: float
     stay_high: float
     n_steps: int
-    n_snapshots: int
 
 
 def movement(
@@ -45,22 +42,16 @@ def movement(
     """Count the steps and put intervals around their shares by drawing whole people (clustered bootstrap).
 
     A person's steps are alike, so that steps counted as if independent would give intervals that are too narrow.
-
-    Args:
-        assignments: person_id, as_of, segment, row; one row a person and snapshot.
-        since: First snapshot used, from `first_full_snapshot`.
-        n_draws: Bootstrap samples.
-        level: Level of the intervals.
-        rng: Source of chance.
+    `assignments` hold person_id, as_of, segment, row; those from the snapshot `since` on are used.
     """
     assignments = assignments[assignments["as_of"] >= since]
-    names, n_snapshots = sorted(assignments["segment"].unique()), assignments["as_of"].nunique()
+    names = sorted(assignments["segment"].unique())
     shares = pd.crosstab(assignments["as_of"], assignments["segment"], normalize="index")
     sizes = shares.rename_axis(columns="segment").reset_index().melt(id_vars="as_of", value_name="share")
     steps = _steps(assignments, names)
     if steps.empty:
         nothing = pd.DataFrame(columns=["source", "target", "n", "share", "low", "high"])
-        return Movement(nothing, sizes, np.nan, np.nan, np.nan, 0, n_snapshots)
+        return Movement(nothing, sizes, np.nan, np.nan, np.nan, 0)
     k = len(names)
     people, person = np.unique(steps["person"], return_inverse=True)
     counts = np.zeros((len(people), k * k))
@@ -81,7 +72,7 @@ def movement(
     told = {name: values.ravel() for name, values in (("share", share), ("low", low), ("high", high))}
     stay, (stay_low, stay_high) = float(np.trace(total) / total.sum()), np.quantile(stays, ends).tolist()
     table = pd.DataFrame(pairs | told)
-    return Movement(table, sizes, stay, stay_low, stay_high, int(total.sum()), n_snapshots)
+    return Movement(table, sizes, stay, stay_low, stay_high, int(total.sum()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,14 +93,7 @@ class Refitted:
 def refit_each_snapshot(
     features: pd.DataFrame, *, found: Segmentation, since: pd.Timestamp, rng: np.random.Generator
 ) -> Refitted:
-    """The tempting wrong way: cluster every snapshot anew and compare the labels.
-
-    Args:
-        features: One row a person and snapshot.
-        found: The segments of one model, whose number and columns are used.
-        since: First snapshot used, from `first_full_snapshot`.
-        rng: Source of chance.
-    """
+    """The tempting wrong way: cluster every snapshot from `since` on anew and compare the labels."""
     ordered = features[features["as_of"] >= since].sort_values("row", kind="stable")
     values = matrix(ordered, preparation=found.preparation)
     raw = np.zeros(len(ordered), dtype=int)

@@ -68,7 +68,7 @@ def last_snapshot(features: pd.DataFrame) -> pd.DataFrame:
 
 
 def prepare(features: pd.DataFrame, *, columns: Sequence[str] | None) -> Preparation:
-    """Choose the features to cluster on and learn their scale from the last snapshot.
+    """Choose the features to cluster on (None chooses by rule) and learn their scale from the last snapshot.
 
     Without a choice every quantity is used that can be compared between snapshots. Left out are text, columns with
     fewer than five values (classes), with more than 30 % missing or half of the people at one value (k-means would
@@ -76,10 +76,6 @@ def prepare(features: pd.DataFrame, *, columns: Sequence[str] | None) -> Prepara
     its changes measures how long we have watched, and would turn the passing of time into movement. So are
     attributes, such as a postcode's, that change for hardly anyone in most steps. Where fewer than three columns
     are left, recency, number of baskets and revenue are used all the same.
-
-    Args:
-        features: One row a person and snapshot.
-        columns: Features to use; None chooses by the rules above.
 
     Raises:
         ValueError: A column is not there or is no number, or no column is left.

@@ -31,14 +31,7 @@ class Structureless:
 def structureless(
     values: np.ndarray, *, n_clusters: int, n_clouds: int, rng: np.random.Generator
 ) -> Structureless:
-    """Cluster normal clouds with the mean and covariance of the data and nothing else of it.
-
-    Args:
-        values: People on comparable scales, shape (people, features).
-        n_clusters: Clusters asked for.
-        n_clouds: Clouds drawn.
-        rng: Source of chance.
-    """
+    """Cluster normal clouds with the mean and covariance of the data, and nothing else of it."""
     mean, covariance = values.mean(axis=0), np.atleast_2d(np.cov(values.T))
     shares, agreements = [], []
     for _ in range(n_clouds):
@@ -55,16 +48,9 @@ def detection(
 ) -> pd.DataFrame:
     """How often the count of groups finds two groups planted in a cloud, and none where none are.
 
-    A normal cloud with the data's covariance is drawn. Two people in five are moved by a number of standard
-    deviations in one feature, in three, or in every one. All is brought to the same spread again and counted as
-    the page does it, up to three groups.
-
-    Args:
-        values: People on comparable scales; at most 1,000 of them are simulated.
-        n_references: As for `count_groups`.
-        n_splits: As for `count_groups`.
-        n_repeats: Clouds a row.
-        rng: Source of chance.
+    A normal cloud with the data's covariance is drawn, of at most 1,000 people. Two people in five are moved by a
+    number of standard deviations in one feature, in three, or in every one. All is brought to the same spread again
+    and counted as the page does it, up to three groups, `n_repeats` times.
 
     Returns:
         `n_features` moved, `distance` (standard deviations in each of them; 0 is no groups), `n_found`,
@@ -107,13 +93,7 @@ class Unscaled:
 
 
 def unscaled(features: pd.DataFrame, *, found: Segmentation, rng: np.random.Generator) -> Unscaled:
-    """The tempting wrong way: cluster the features as they come.
-
-    Args:
-        features: One row a person and snapshot.
-        found: Segments to compare with; their columns and number are used.
-        rng: Source of chance.
-    """
+    """The tempting wrong way: cluster the features of the segments as they come."""
     last = last_snapshot(features)
     known = last[found.preparation.columns].astype("Float64")
     raw = known.fillna(known.median()).to_numpy(dtype=float)

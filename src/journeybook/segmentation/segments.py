@@ -65,14 +65,8 @@ def segment(
     One model for all snapshots: a person moves only if the person's features do. Segments are numbered by their
     mean of the value feature, most first, so that the same groups carry the same numbers in another run.
 
-    Args:
-        features: One row a person and snapshot.
-        preparation: Columns and scale, from `prepare`.
-        n_segments: Number of segments, 1 or more.
-        rng: Source of chance.
-
     Raises:
-        ValueError: There are fewer different people than segments.
+        ValueError: There are fewer different people than segments, or none are asked for.
     """
     last, columns = last_snapshot(features), preparation.columns
     values = matrix(last, preparation=preparation)
@@ -112,13 +106,8 @@ def segments_of_each_date(
     """Give every snapshot the segments that could have been made on its date.
 
     Columns, scale and centres are learned from the rows up to the date; segments are numbered by revenue, so that
-    their numbers mean alike without looking ahead. Their count and the word to each number are those of `found`.
-
-    Args:
-        features: One row a person and snapshot.
-        columns: Features to use; None chooses, as `prepare` does.
-        found: The segments of the last snapshot, from the stream `segments` of the seed.
-        seed: Seed of the run.
+    their numbers mean alike without looking ahead. Their count and the word to each number are those of `found`, the
+    segments of the last snapshot.
 
     Returns:
         `person_id`, `as_of`, `segment`, `fitted_as_of` (date whose data the model saw), `retrospective` (the model
@@ -169,11 +158,6 @@ def rfm_scores(features: pd.DataFrame, *, found: Segmentation, n_quantiles: int)
     """Score people by quantiles of recency, frequency and revenue (Hughes 1994), beside their segments.
 
     People with equal values get equal scores, so that the quantiles are only as even as the values allow.
-
-    Args:
-        features: One row a person and snapshot, with recency_days, n_baskets and revenue.
-        found: Segments to compare with.
-        n_quantiles: Number of scores, 2 or more; 5 is usual.
 
     Raises:
         ValueError: One of the three columns is missing.

@@ -26,10 +26,9 @@ FIGURES = ["name", "value", "reference", "tolerance", "source"]
 
 
 def detection_holds(power: pd.DataFrame) -> pd.DataFrame:
-    """Ask that planted groups are found, and none where there are none; `power` as `detection` returns it.
+    """Ask that planted groups are found, and none where there are none; one in few features is a known miss.
 
-    Returns:
-        `name`, `value`, `reference`, `rule`, `kind`, `source`; a group in few features is a known miss.
+    Returns `name`, `value`, `reference`, `rule`, `kind`, `source`.
     """
     everywhere, nowhere, few = power.iloc[-2], power.iloc[-1], power.iloc[0]
     rows = [
@@ -57,19 +56,8 @@ def segments_hold(
 ) -> pd.DataFrame:
     """Hold what the page shows of the last snapshot against the same made in plain pandas and scikit-learn.
 
-    Args:
-        features: One row a person and snapshot.
-        found: The segments.
-        preparation: Scale that the page uses.
-        count: Evidence for the number of groups.
-        n_asked: Number of segments asked for; None for the page's choice.
-        scores: RFM scores of the last snapshot.
-        n_quantiles: Number of scores.
-        nothing: What k-means found in clouds.
-        rng: Chance of the other clouds.
-
-    Returns:
-        `name`, `value`, `reference`, `tolerance`, `source`.
+    `n_asked` is the number of segments asked for; None is the page's choice. Returns `name`, `value`, `reference`,
+    `tolerance`, `source`.
     """
     rows = features.sort_values("row", kind="stable", ignore_index=True)
     at_end = (rows["as_of"] == rows["as_of"].max()).to_numpy()
@@ -120,15 +108,7 @@ def procedure_holds(
 ) -> pd.DataFrame:
     """Hold the segments against those of features in other units, and past ones against those without the future.
 
-    Args:
-        features: One row a person and snapshot.
-        found: The segments, from the stream `segments` of the seed.
-        dated: From `segments_of_each_date`.
-        columns: Features to use; None chooses.
-        seed: Seed of the run.
-
-    Returns:
-        `name`, `value`, `reference`, `tolerance`, `source`.
+    Returns `name`, `value`, `reference`, `tolerance`, `source`.
     """
     used, again = found.preparation, {"n_segments": found.n_segments, "seed": seed}
     plain = [c for c, logged in zip(used.columns, used.logged, strict=True) if not logged]
@@ -157,8 +137,7 @@ def procedure_holds(
 def movement_holds(found: Segmentation, moves: Movement, *, since: pd.Timestamp, level: float) -> pd.DataFrame:
     """Hold the steps against a crosstab, and the interval of staying against the delta method over whole people.
 
-    Returns:
-        `name`, `value`, `reference`, `tolerance`, `source`; nothing where there are no steps.
+    Returns `name`, `value`, `reference`, `tolerance`, `source`; nothing where there are no steps.
     """
     kept = found.assignments[found.assignments["as_of"] >= since]
     dates = np.sort(kept["as_of"].unique())
