@@ -97,11 +97,7 @@ def leak_examples(
 
 
 def coupon_examples(
-    transactions: ibis.Table,
-    contacts: ibis.Table,
-    *,
-    first_at: datetime,
-    end: datetime,
+    transactions: ibis.Table, contacts: ibis.Table, *, first_at: datetime, end: datetime
 ) -> LeakExamples:
     """Return who redeems a coupon, with features as of the day of sending and as of `end`, a midnight.
 

@@ -23,7 +23,7 @@ _SECONDS_A_DAY = 86_400.0
 
 
 def snapshot_dates(first_at: datetime, *, last: datetime, max_snapshots: int) -> list[datetime]:
-    """Return the first midnight of each month after the first row, up to and with `last`, the latest `max_snapshots`.
+    """Return the latest `max_snapshots` first midnights of a month after the first row, up to and with `last`.
 
     Raises:
         ValueError: `last` is not a midnight after the first row, or `max_snapshots` is below 1.
@@ -163,8 +163,8 @@ def features_by_date(features: ibis.Table, *, first_at: datetime) -> pd.DataFram
     """Return quartiles of recent behaviour by snapshot, and whether its windows were full.
 
     Returns:
-        `as_of`, `n_people`, `window_full` (the data, from `first_at` on, reach back over the longest window), and the
-        quartiles `revenue_low`, `revenue_median`, `revenue_high`, `baskets_low`, ... over the longest window.
+        `as_of`, `n_people`, `window_full` (the data, from `first_at` on, reach back over the longest window), and
+        the quartiles `revenue_low`, `revenue_median`, `revenue_high`, `baskets_low`, ... over the longest window.
     """
     days = max(RECENT_DAYS)
     asked = {"n_people": features.count()}
@@ -277,11 +277,7 @@ def _n_products(lines: ibis.Table, days: Sequence[datetime], dates: ibis.Table) 
 
 
 def _group_revenue(
-    lines: ibis.Table,
-    products: ibis.Table,
-    groups: Mapping[str, str],
-    days: Sequence[datetime],
-    dates: ibis.Table,
+    lines: ibis.Table, products: ibis.Table, groups: Mapping[str, str], days: Sequence[datetime], dates: ibis.Table
 ) -> ibis.Table:
     """Sum each person's revenue in each group before each date."""
     named = products.select("product_id", group=products[group_column(products)]).filter(

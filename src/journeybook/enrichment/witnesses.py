@@ -63,8 +63,7 @@ def totals_by_date(
 def recount(lines: pd.DataFrame, *, as_of: datetime, groups: Mapping[str, str]) -> pd.Series:
     """Count one person's features from the person's own lines, in any order, the plain way, in pandas.
 
-    The lines hold `group` where there are groups, by column name as for `feature_snapshots`. Third-party attributes
-    are not counted.
+    The lines hold `group` where there are groups, by column name as for `feature_snapshots`.
     """
     past = lines[lines.occurred_at < as_of].sort_values(["occurred_at", "row"])
     day = pd.Timedelta(days=1)
@@ -215,8 +214,8 @@ def snapshots_hold(
 ) -> pd.DataFrame:
     """Hold the snapshots against totals, a second count, and one made again of data that end on its date.
 
-    The arguments are those that the snapshots were made with. Returns `name`, `value`, `reference` (0), `tolerance`,
-    `source`.
+    The arguments are those that the snapshots were made with. Returns `name`, `value`, `reference` (0),
+    `tolerance`, `source`.
     """
     days, how = totals.as_of.dt.to_pydatetime().tolist(), {"products": products, "groups": groups}
     middle = days[len(days) // 2]

@@ -66,8 +66,8 @@ def membership_attack(
     time the person is there. With a declared bound U, `max_value`, noise of scale U / epsilon is added whether or
     not the person is there, and the guess is right with probability 1 - exp(-epsilon x / 2 U) / 2, x being the
     person's clamped value. Where the bound is the biggest value found, the person also sets the scale of the
-    noise (`n_draws` with the person and without). Where histogram edges come from the data, as diffprivlib's do when
-    no range is given (it warns), the last edge is the biggest value itself.
+    noise (`n_draws` with the person and without). Where histogram edges come from the data, as diffprivlib's do
+    when no range is given (it warns), the last edge is the biggest value itself.
 
     Raises:
         ValueError: There are fewer than two people with a value above 0.

@@ -72,7 +72,7 @@ def people_at_end(
 ) -> pd.DataFrame:
     """Return what this page uses of each person of the last snapshot, and nothing else, in the order of `row`.
 
-    That is `person_id`, `revenue`, the quasi-identifiers that are there, and the `segment` where segments are given.
+    That is `person_id`, `revenue`, the quasi-identifiers that are there, and the `segment` of `segments`.
     """
     last = features.filter(features.as_of == features.as_of.max()).order_by("row")
     columns = dict.fromkeys(["person_id", "revenue", *(c for c in quasi_identifiers if c in features.columns)])

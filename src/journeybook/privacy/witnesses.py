@@ -27,8 +27,7 @@ def release_holds(
 ) -> pd.DataFrame:
     """Hold the release against what it promises, and its figures against those of another road.
 
-    `largest_change` is one person's share of a sensitivity. Returns `name`, `value`, `rule`, `reference`, `tolerance`,
-    `source`.
+    `largest_change` is one person's share of a sensitivity. Returns rows as `results.checks_of` reads them.
     """
     again, spent = "a second road", released.budget.epsilon.sum()
     error = 4 * (0.95 * 0.05 / audit.n_intervals) ** 0.5
@@ -60,8 +59,7 @@ def methods_hold(
 ) -> pd.DataFrame:
     """Hold uniqueness and attack against a second road, noise and composition against what is published.
 
-    `twenty` is the `composition` of 20 releases of epsilon 0.05 with slack 0.001. Returns what `release_holds` does,
-    and `kind`.
+    `twenty` is the `composition` of 20 releases of epsilon 0.05 with slack 0.001.
     """
     off = uniqueness_gap(alone, people, quasi_identifiers=quasi_identifiers)
     told, furthest = attack_gap(attack, people.revenue, max_value=max_revenue), errors.deviation.abs().max()

@@ -20,7 +20,7 @@ class Movement:
     """Steps from each snapshot to the next, of people who are in both.
 
     Attributes:
-        transitions: One row a pair of segments: source, target, n (steps), share of the steps from source, low, high.
+        transitions: One row a pair of segments: source, target, n (steps), share of those from source, low, high.
         sizes: Share of the people of each snapshot by segment: as_of, segment, share.
         stay_share: Share of all steps that stay, with its interval `stay_low` to `stay_high`.
         stay_low: Lower end.

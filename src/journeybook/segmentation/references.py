@@ -49,8 +49,8 @@ def detection(
     """How often the count of groups finds two groups planted in a cloud, and none where none are.
 
     A normal cloud with the data's covariance is drawn, of at most 1,000 people. Two people in five are moved by a
-    number of standard deviations in one feature, in three, or in every one. All is brought to the same spread again
-    and counted as the page does it, up to three groups, `n_repeats` times.
+    number of standard deviations in one feature, in three, or in every one. All is brought to the same spread
+    again and counted as the page does it, up to three groups, `n_repeats` times.
 
     Returns:
         `n_features` moved, `distance` (standard deviations in each of them; 0 is no groups), `n_found`,

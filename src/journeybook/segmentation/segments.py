@@ -106,8 +106,8 @@ def segments_of_each_date(
     """Give every snapshot the segments that could have been made on its date.
 
     Columns, scale and centres are learned from the rows up to the date; segments are numbered by revenue, so that
-    their numbers mean alike without looking ahead. Their count and the word to each number are those of `found`, the
-    segments of the last snapshot.
+    their numbers mean alike without looking ahead. Their count and the words are those of `found`, of the last
+    snapshot.
 
     Returns:
         `person_id`, `as_of`, `segment`, `fitted_as_of` (date whose data the model saw), `retrospective` (the model
