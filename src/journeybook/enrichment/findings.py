@@ -66,31 +66,20 @@ def _outside(known_of: pd.DataFrame, currency: str | None) -> Iterator[Finding]:
         more = "more" if last.median_revenue_known > last.median_revenue_unknown else "less"
         action = f"Keep people without them in every model and report: dropping them keeps those who spend {more}."
         worth = 2
-    yield Finding(
-        text=f"{title_coverage(known_of, currency=currency)}.",
-        action=action,
-        strength=strength,
-        worth=worth,
-        section="Whom are third-party attributes known of?",
-        value=float(last.known_share),
-        unit="share",
-    )
+    about = partial(Finding, section="Whom are third-party attributes known of?", unit="share")
+    text = f"{title_coverage(known_of, currency=currency)}."
+    yield about(text=text, action=action, strength=strength, worth=worth, value=float(last.known_share))
 
 
 def _right(joined: MatchTruth) -> Iterator[Finding]:
     if not joined.n_known:
         return
     wrong = 1 - joined.right_share
-    yield Finding(
-        text=f"{say_share(wrong)} of the people with third-party data carry those of a place they do not live at.",
-        action="Renew addresses, and decide nothing about one person by them." if wrong else "Nothing to do.",
-        strength="contradicted" if wrong else "known answer recovered",
-        worth=2 if wrong else 3,
-        section="Does it hold?",
-        value=wrong,
-        unit="share",
-        figure=None,
-    )
+    text = f"{say_share(wrong)} of the people with third-party data carry those of a place they do not live at."
+    action = "Renew addresses, and decide nothing about one person by them." if wrong else "Nothing to do."
+    strength, worth = ("contradicted", 2) if wrong else ("known answer recovered", 3)
+    about = partial(Finding, section="Does it hold?", value=wrong, unit="share", figure=None)
+    yield about(text=text, action=action, strength=strength, worth=worth)
 
 
 def _leak(leak: LeakTrial) -> Finding:

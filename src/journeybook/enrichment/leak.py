@@ -132,15 +132,11 @@ def leak_trial(examples: LeakExamples, *, n_draws: int, rng: np.random.Generator
 
     The interval is that of `n_draws` bootstrap samples of people.
     """
-    about = (
-        len(examples.outcome),
-        len(np.unique(examples.people)),
-        float(examples.outcome.mean()) if len(examples.outcome) else 0.0,
-    )
+    outcome = examples.outcome
+    about = len(outcome), len(np.unique(examples.people)), float(outcome.sum() / max(len(outcome), 1))
     if not examples.enough:
         nothing = pd.DataFrame(columns=["features", "roc_auc", "roc_auc_low", "roc_auc_high"])
         return LeakTrial(examples.question, nothing, *about)
-    outcome = examples.outcome
     honest, leaking = (_score(features, outcome, examples.people) for features in (examples.as_of, examples.later))
 
     def aucs(weights: np.ndarray | None) -> np.ndarray:
@@ -209,7 +205,7 @@ def leak_holds(
 
     Returns:
         `name`, `value`, `reference`, `tolerance`, `source`; the values are differences, relative where a feature
-        is above 1. Nothing where outcomes are too few.
+        is above 1. Nothing where nothing was asked.
     """
     asked = examples.rows.reset_index(drop=True)
     if contacts is not None and examples.question == COUPON_QUESTION:
@@ -217,7 +213,7 @@ def leak_holds(
         asked["as_of"] = asked.row.map(days).to_numpy()
     same = transactions.select("person_id", as_of=transactions.occurred_at.truncate("D")).distinct().to_pandas()
     first = asked.merge(same.assign(first=True), on=["person_id", "as_of"], how="left")["first"].eq(True)
-    chosen = np.argsort(~first.to_numpy(), kind="stable")[: n_rows if examples.enough else 0]
+    chosen = np.argsort(~first.to_numpy(), kind="stable")[:n_rows]
     lines = lines_of(_slim(transactions), asked.person_id[chosen].unique().tolist())
     own = dict(list(lines.groupby("person_id")))
     rows = []

@@ -1,7 +1,6 @@
 """The features made again by another road: totals, a count in pandas, a snapshot without the future."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import ibis
@@ -10,23 +9,6 @@ import pandas as pd
 
 from journeybook.enrichment.snapshots import DATES, NOT_PURCHASES, bucket, feature_snapshots, group_column
 from journeybook.enrichment.third_party import attributes_of
-
-
-@dataclass(frozen=True)
-class Recount:
-    """Features counted again in another way.
-
-    Attributes:
-        n_people: People counted again.
-        n_dates: Dates counted again.
-        n_figures: Figures compared.
-        worst: Greatest difference, relative to the figure where it is above 1; infinite where one is missing.
-    """
-
-    n_people: int
-    n_dates: int
-    n_figures: int
-    worst: float
 
 
 def totals_by_date(
@@ -114,7 +96,7 @@ def lines_of(transactions: ibis.Table, people: Sequence[str]) -> pd.DataFrame:
     return transactions.filter(transactions.person_id.isin(people)).mutate(**money).order_by("row").to_pandas()
 
 
-def worst_difference(
+def differences(
     transactions: ibis.Table,
     features: ibis.Table,
     *,
@@ -122,11 +104,11 @@ def worst_difference(
     n_dates: int,
     products: ibis.Table | None = None,
     groups: Mapping[str, str],
-) -> Recount:
-    """Recount the features of some people on some dates in pandas, and set them against those stored.
+) -> pd.DataFrame:
+    """Recount the features of some people on some dates in pandas, and return how far those stored are from them.
 
-    People are every k-th of the last snapshot; dates are spread evenly, the last among them. A feature that is not
-    recounted is an infinite difference.
+    People are every k-th of the last snapshot; dates are spread evenly, the last among them. One row a person and
+    date; relative where a figure is above 1, infinite where one is missing in one only.
     """
     stored = features.select("row", "person_id", "as_of").order_by("row").to_pandas()
     dates = stored.as_of.unique()
@@ -146,7 +128,7 @@ def worst_difference(
     )
     apart = np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))
     apart = np.where(np.isnan(ours) & np.isnan(theirs), 0.0, np.where(np.isnan(apart), np.inf, apart))
-    return Recount(len(people), len(dates), apart.size, float(apart.max()))
+    return pd.DataFrame(apart, index=told.index, columns=told.columns)
 
 
 def misplaced_snapshots(transactions: ibis.Table, features: ibis.Table, *, as_of_dates: Sequence[datetime]) -> int:
@@ -217,19 +199,21 @@ def snapshots_hold(
     The arguments are those that the snapshots were made with. Returns `name`, `value`, `reference` (0),
     `tolerance`, `source`.
     """
-    days, how = totals.as_of.dt.to_pydatetime().tolist(), {"products": products, "groups": groups}
+    days = totals.as_of.dt.to_pydatetime().tolist()
     middle = days[len(days) // 2]
     past = transactions.filter(transactions.occurred_at < middle)
-    remade = feature_snapshots(past, as_of_dates=[middle], hours=hours, **how)
+    remade = feature_snapshots(past, as_of_dates=[middle], products=products, groups=groups, hours=hours)
     joined = {*attributes_of(features, third_party).values(), "third_party_known"} & set(features.columns)
-    again = worst_difference(transactions, features.drop(*joined), n_people=16, n_dates=3, **how)
-    counted = f"a second count in pandas, {again.n_people} people on {again.n_dates} dates"
+    own = features.drop(*joined)
+    apart = differences(transactions, own, n_people=16, n_dates=3, products=products, groups=groups)
+    n_people, n_dates = apart.index.remove_unused_levels().levshape
+    counted = f"a second count in pandas, {n_people} people on {n_dates} dates"
     chosen = set(groups.values()) ^ set(top_groups(transactions, products, before=days[0], n_groups=len(groups)))
     n_misplaced = misplaced_snapshots(transactions, features, as_of_dates=days)
     rows = [
         ("revenue not accounted for", totals.left_over.abs().max(), 0.0, "all receipts before each date"),
         ("snapshots missing, doubled or too many", n_misplaced, 0.0, "first purchases in pandas"),
-        (f"worst difference of {again.n_figures:,} figures", again.worst, 1e-9, counted),
+        (f"worst difference of {apart.size:,} figures", apart.max(axis=None), 1e-9, counted),
         (
             "worst difference without the future",
             greatest_difference(features, remade),

@@ -50,15 +50,9 @@ def _groups(found: Segmentation, count: GroupCount, chance: float, power: pd.Dat
 def _value(found: Segmentation) -> Iterator[Finding]:
     shares = money_shares(found)
     if len(shares):
-        yield Finding(
-            text=f"{title_profile(found)}.",
-            action="Keep the best first; test on a few of the last before money goes to all of them.",
-            strength="counted",
-            worth=2,
-            section="What sets the segments apart?",
-            value=float(shares[0]),
-            unit="share",
-        )
+        action = "Keep the best first; test on a few of the last before money goes to all of them."
+        about = partial(Finding, section="What sets the segments apart?", value=float(shares[0]), unit="share")
+        yield about(text=f"{title_profile(found)}.", action=action, strength="counted", worth=2)
 
 
 def _moves(moves: Movement, refitted: Refitted) -> Finding:

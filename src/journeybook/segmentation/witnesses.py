@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from journeybook.segmentation.groups import DEEP, STRONG, GroupCount
 from journeybook.segmentation.movement import Movement
-from journeybook.segmentation.preparation import FURTHEST_SD, LOG_SKEWNESS, RFM, Preparation, matrix
+from journeybook.segmentation.preparation import FURTHEST_SD, LOG_SKEWNESS, RFM, matrix
 from journeybook.segmentation.references import Structureless
 from journeybook.segmentation.segments import SCORES, RfmScores, Segmentation, segment_as_of
 
@@ -46,7 +46,6 @@ def segments_hold(
     features: pd.DataFrame,
     *,
     found: Segmentation,
-    preparation: Preparation,
     count: GroupCount,
     n_asked: int | None,
     scores: RfmScores,
@@ -61,7 +60,8 @@ def segments_hold(
     """
     rows = features.sort_values("row", kind="stable", ignore_index=True)
     at_end = (rows["as_of"] == rows["as_of"].max()).to_numpy()
-    values, columns = by_hand(rows, at_end, preparation.columns), preparation.columns
+    preparation, columns = found.preparation, found.preparation.columns
+    values = by_hand(rows, at_end, columns)
     scale_apart = np.abs(matrix(rows, preparation=preparation) - values).max()
     labels, names = found.assignments["segment"].to_numpy(), np.array(found.names)
     same_rows = found.assignments[["person_id", "as_of"]].equals(rows[["person_id", "as_of"]])
