@@ -72,11 +72,7 @@ def headline_figures(
         "audit_epsilon_proven": proven.epsilon_low.max(),
         "audit_epsilon_claimed": proven.epsilon.max(),
         "attack_epsilon": worst.epsilon,
-        "attack_ceiling_share": worst.ceiling,
-        "attack_edges_share": worst.edges,
-        "attack_declared_share": worst.declared,
-        "attack_from_data_share": worst.from_data,
-    }
+    } | {f"attack_{name}_share": worst[name] for name in ("ceiling", "edges", "declared", "from_data")}
 
 
 def _percent(share: float) -> str:
