@@ -11,6 +11,13 @@ import pytest
 
 from journeybook import enrichment
 from journeybook.datasets.complete_journey import coupon_contacts, transactions
+from journeybook.enrichment.leak import LeakExamples, coupon_examples
+from journeybook.enrichment.witnesses import (
+    differences,
+    greatest_difference,
+    misplaced_snapshots,
+    wrong_attributes,
+)
 from journeybook.errors import JourneybookError
 from journeybook.statistics import stream
 
@@ -156,34 +163,35 @@ def test_a_window_holds_its_first_moment_and_nothing_before():
 def test_a_second_count_in_pandas_agrees():
     lines = shoppers()
     features = snapshots(lines, DATES)
-    found = enrichment.worst_difference(lines, features, n_people=40, n_dates=3)
-    assert found.n_people >= 30 and found.n_dates == 3 and found.n_figures > 1000
-    assert found.worst < 1e-9
+    found = differences(lines, features, n_people=40, n_dates=3, groups={})
+    n_people, n_dates = found.index.levshape
+    assert n_people >= 30 and n_dates == 3 and found.size > 1000
+    assert found.max(axis=None) < 1e-9
 
 
 def test_the_second_count_notices_a_wrong_feature():
     lines = shoppers()
     wrong = snapshots(lines, DATES).mutate(n_products=ibis._.n_products + 1)
-    assert enrichment.worst_difference(lines, wrong, n_people=5, n_dates=1).worst > 1e-3
+    assert differences(lines, wrong, n_people=5, n_dates=1, groups={})["n_products"].min() > 1e-3
 
 
 def test_a_missing_a_doubled_and_an_early_snapshot_are_counted():
     lines = receipts([("ann", "2026-01-10", 5), ("bob", "2026-03-10", 5), ("cem", "2026-03-10", -5)])
     features = snapshots(lines, DATES)
-    assert enrichment.misplaced_snapshots(lines, features, as_of_dates=DATES) == 0
-    assert enrichment.misplaced_snapshots(lines, features.filter(ibis._.row > 1), as_of_dates=DATES) == 1
-    assert enrichment.misplaced_snapshots(lines, features.union(features), as_of_dates=DATES) == 5
+    assert misplaced_snapshots(lines, features, as_of_dates=DATES) == 0
+    assert misplaced_snapshots(lines, features.filter(ibis._.row > 1), as_of_dates=DATES) == 1
+    assert misplaced_snapshots(lines, features.union(features), as_of_dates=DATES) == 5
     early = features.mutate(person_id=ibis.literal("bob"))
-    assert enrichment.misplaced_snapshots(lines, early.filter(ibis._.row == 1), as_of_dates=DATES) == 1 + 5
+    assert misplaced_snapshots(lines, early.filter(ibis._.row == 1), as_of_dates=DATES) == 1 + 5
 
 
 def test_a_snapshot_is_the_same_without_the_future():
     lines = shoppers()
     features = snapshots(lines, DATES)
     remade = snapshots(lines.filter(lines.occurred_at < DATES[1]), [DATES[1]])
-    assert enrichment.greatest_difference(features, remade) < 1e-12
-    assert enrichment.greatest_difference(features, remade.mutate(revenue=ibis._.revenue + 1)) == pytest.approx(1)
-    assert enrichment.greatest_difference(features, remade.filter(ibis._.row > 1)) == np.inf
+    assert greatest_difference(features, remade) < 1e-12
+    assert greatest_difference(features, remade.mutate(revenue=ibis._.revenue + 1)) == pytest.approx(1)
+    assert greatest_difference(features, remade.filter(ibis._.row > 1)) == np.inf
 
 
 def test_no_figure_depends_on_the_values_of_ids():
@@ -316,7 +324,7 @@ def test_a_postcode_counts_from_the_day_after_it_was_recorded():
     assert frame.income.loc["bob"].isna().tolist() == [True, True, False]
     assert len(frame) == 12
     assert enrichment.coverage(joined, places=places).n_with_postcode.tolist() == [1, 1, 2]
-    assert enrichment.wrong_attributes(joined, ibis.memtable(RELEASES), places=places) == 0
+    assert wrong_attributes(joined, ibis.memtable(RELEASES), places=places) == 0
 
 
 def test_a_join_with_the_last_release_or_the_last_postcode_is_noticed():
@@ -325,7 +333,7 @@ def test_a_join_with_the_last_release_or_the_last_postcode_is_noticed():
     last = ibis.memtable(pd.DataFrame(RELEASES).assign(as_of=datetime(2025, 1, 1)).iloc[1:])
     joined = enrichment.join_third_party(features, last, places=places)
     # Ann has 11 for 10 at first, Bob two values and a mark too early, Cem two and a mark on each of three dates.
-    assert enrichment.wrong_attributes(joined, releases, places=places) == 1 + 3 + 9
+    assert wrong_attributes(joined, releases, places=places) == 1 + 3 + 9
 
 
 def test_two_rows_of_one_person_and_date_do_not_double_the_person():
@@ -363,7 +371,8 @@ def test_the_truth_of_the_join_is_told_per_person():
             "income": [1.0, 2.0, 3.0, 4.0, 9.0],
         }
     )
-    places = pd.DataFrame({"person_id": list("abde"), "known_from": pd.Timestamp("2026-01-05")})
+    places = ibis.memtable(pd.DataFrame({"person_id": list("abde"), "known_from": pd.Timestamp("2026-01-05")}))
+    features = ibis.memtable(features)
     found = enrichment.match_truth(features, truth, places=places)
     # c is on record nowhere, and d is not listed.
     assert (found.n_known, found.n_listed) == (3, 2)
@@ -371,8 +380,12 @@ def test_the_truth_of_the_join_is_told_per_person():
     assert found.right_share == pytest.approx(2 / 3)
     assert found.found_share == 1
     holds = enrichment.truth_holds(dataclasses.replace(found, n_known=100, n_listed=100)).set_index("name")
-    assert holds.loc["people with the right attributes", "bound"] == pytest.approx(0.88 - 4 * 0.0325, abs=1e-3)
-    assert holds["value"].ge(holds["bound"]).tolist() == [False, True]
+    assert holds.loc["people with the right attributes", "reference"] == pytest.approx(0.88 - 4 * 0.0325, abs=1e-3)
+    assert holds["value"].ge(holds["reference"]).tolist() == [False, True] and set(holds["rule"]) == {"at least"}
+    for lacking in ({"truth": None}, {"places": None}, {"features": features.drop("third_party_known")}):
+        asked = {"features": features, "truth": truth, "places": places} | lacking
+        nothing = enrichment.match_truth(asked["features"], asked["truth"], places=asked["places"])
+        assert nothing.n_known == 0 and enrichment.truth_holds(nothing).empty
 
 
 def test_windows_that_are_not_full_are_told():
@@ -380,8 +393,8 @@ def test_windows_that_are_not_full_are_told():
     features = snapshots(lines, DATES)
     by_date = enrichment.features_by_date(features, first_at=datetime(2026, 1, 3))
     assert by_date.window_full.tolist() == [False, False, True]
-    told = enrichment.say_snapshots(by_date, n_all=99, n_features=7)
-    assert "The first 2 snapshots do not look back over full 91 days" in told and "99 people" in told
+    told = enrichment.title_snapshots(by_date)
+    assert told.endswith("people as of 1 July 2026; the first 2 of 3 snapshots rise only with their windows")
 
 
 def test_features_of_the_end_know_who_bought():
@@ -394,8 +407,7 @@ def test_features_of_the_end_know_who_bought():
     assert auc["as of the end"] > 0.95
     assert 0.35 < auc["as of the date"] < 0.65
     assert auc["difference"] == pytest.approx(auc["as of the end"] - auc["as of the date"])
-    told = enrichment.say_leak(trial, question=examples.question, names=examples.feature_names)
-    assert "is above zero" in told
+    assert enrichment.title_leak(trial).startswith(f"AUC {auc['as of the end']:.3f} with the future, ")
 
 
 def test_too_few_outcomes_are_said_to_be_too_few():
@@ -404,8 +416,9 @@ def test_too_few_outcomes_are_said_to_be_too_few():
         lines, contacts=None, dates=[datetime(2026, 3, 1)], first_at=datetime(2026, 1, 10)
     )
     assert not examples.enough
-    with pytest.raises(ValueError, match="1 of 1 rows say yes"):
-        enrichment.leak_trial(examples, n_draws=50, rng=stream(1, "leak"))
+    trial = enrichment.leak_trial(examples, n_draws=50, rng=stream(1, "leak"))
+    assert (trial.n_rows, trial.outcome_share) == (1, 1.0) and trial.figures.empty
+    assert enrichment.leak_holds(examples, lines, contacts=None)["value"].tolist() == [0, 0]
 
 
 def test_features_of_a_question_are_counted_again_from_the_persons_lines():
@@ -435,18 +448,17 @@ def test_coupon_redemption_leaks_as_published():
         .inner_join(connection.table("coupon"), "row")
     )
     contacts = coupon_contacts(connection).rename(person_id="customer_id")
-    examples = enrichment.coupon_examples(
+    examples = coupon_examples(
         lines,
         contacts,
         first_at=datetime(2017, 1, 1),
         end=datetime(2018, 1, 1),
-        names=["revenue", "discount_share"],
     )
     # The share of what would have been paid, turned back into the discount.
     as_of, later = (
         np.column_stack([x[:, 0], x[:, 1] * x[:, 0] / (1 - x[:, 1])]) for x in (examples.as_of, examples.later)
     )
-    amounts = enrichment.LeakExamples(
+    amounts = LeakExamples(
         examples.question, examples.outcome, examples.people, as_of, later, ("revenue", "discount"), examples.rows,
         examples.end,
     )  # fmt: skip

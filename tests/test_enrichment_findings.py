@@ -5,6 +5,7 @@ import pytest
 from finding_rules import told
 
 from journeybook import enrichment
+from journeybook.enrichment.truth import MatchTruth
 
 
 def find(*, full=(False, True), guests=0.0, n_known=60, median=1241.05, joined=None, interval=None, third=True):
@@ -13,17 +14,13 @@ def find(*, full=(False, True), guests=0.0, n_known=60, median=1241.05, joined=N
     totals = pd.DataFrame({"guests": [guests], "total": [95.0]})
     known_of = pd.DataFrame({"n_people": [90], "n_known": n_known, "known_share": n_known / 90})
     known_of = known_of.assign(median_revenue_known=median, median_revenue_unknown=1116.44)
-    leak = None
-    if interval:
-        low, high = interval
-        figures = pd.DataFrame({"roc_auc": [0.67, 0.69, 0.02], "roc_auc_low": low, "roc_auc_high": high})
-        leak = enrichment.LeakTrial(figures, n_rows=100, n_people=50, outcome_share=0.5)
-    if joined is not None:
-        joined = enrichment.MatchTruth(60, 80, joined, 0.75)
-    asked = {"n_all": 99, "question": "who buys from 01 December 2017 to the end"}
-    findings = enrichment.find(
-        by_date, totals, known_of if third else known_of.head(0), leak=leak, joined=joined, **asked
-    )
+    low, high = interval or (0.0, 0.0)
+    figures = pd.DataFrame({"roc_auc": [0.67, 0.69, 0.02], "roc_auc_low": low, "roc_auc_high": high})
+    question = "who buys from 01 December 2017 to the end"
+    leak = enrichment.LeakTrial(question, figures if interval else figures.head(0), 100, 50, 0.5)
+    truth = MatchTruth() if joined is None else MatchTruth(60, 80, joined, 0.75)
+    known_of = known_of if third else known_of.head(0)
+    findings = enrichment.find(by_date, totals, known_of, leak, truth, n_all=99, currency="USD")
     return told(findings, "04_enrichment")
 
 
@@ -35,7 +32,7 @@ def find(*, full=(False, True), guests=0.0, n_known=60, median=1241.05, joined=N
         (
             {},
             0,
-            "2 counted: Third-party data are known of 66.7% of 90 people; the median revenue of those is 1,241",
+            "2 counted: Third-party data are known of 66.7% of 90 people; the median revenue of those is 1,241 U",
         ),
         (
             {"n_known": 90, "median": float("nan")},

@@ -38,6 +38,8 @@ def test_a_size_is_said_in_its_unit():
     assert say_size(replace(ONE, value=0.5, low=0.4, high=0.6, unit="share")) == "50.0% (40.0% to 60.0%)"
     assert say_size(replace(ONE, value=12.0, unit="people")) == "12 people"
     assert say_size(replace(ONE, value=-617.6, low=-900.0, high=-300.0, unit="money")) == "-618 (-900 to -300)"
+    assert say_size(replace(ONE, value=-617.6, low=-900.0, high=30.0, unit="USD")) == "-618 USD (-900 to 30)"
+    assert say_size(replace(ONE, value=617.6, low=None, high=None, unit="EUR")) == "618 EUR"
     assert say_size(ONE) == ""
 
 

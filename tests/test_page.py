@@ -35,6 +35,10 @@ def test_a_cell_run_twice_adds_nothing_twice():
     assert [(c.name, c.passed) for c in page.checks.values()] == [("a", False), ("b", True)]
 
 
+def test_no_figure_is_drawn_where_there_is_none():
+    Page(name="05_segmentation", run=None, parameters={}).draw(None)
+
+
 def test_the_parameters_are_those_of_the_cell():
     with pytest.raises(JourneybookError, match="parameter 'max_segments' has no value"):
         open_page({"page_name": "05_segmentation", "tables": None, "results": None})

@@ -78,6 +78,8 @@ def test_variant_starts_from_its_page(read) -> None:
         ("scale: .nan", "scale is nan (a number), but must be finite."),
         ("timezone: America/NewYork", "timezone is 'America/NewYork' (text); did you mean America/New_York?"),
         ("timezone: Europe/London", "timezone is Europe/London, but that of journey_demo is America/New_York."),
+        ("currency: EUR", "currency is EUR, but that of journey_demo is USD."),
+        ("currency: euro", "currency is 'euro' (text), but must be three letters such as EUR."),
         ("{dataset: complete_journey, scale: 0.3}", "scale is 0.3, but complete_journey is used whole"),
         ("pages: [01_copy]", "pages is ['01_copy'] (a list), but must hold a block for each page it changes."),
         ("pages: {02_cuont: {}}", "unknown page 02_cuont; did you mean 02_count?"),
@@ -136,12 +138,14 @@ def test_missing_file_is_named(read, toy_pages, tmp_path: Path) -> None:
         read_parameters(tmp_path / "nowhere.yaml", pages=toy_pages)
 
 
-def test_files_are_relative_to_the_file_and_have_no_zone_of_ours(read, tmp_path: Path) -> None:
+def test_files_are_relative_to_the_file_and_have_no_zone_or_currency_of_ours(read, tmp_path: Path) -> None:
     parameters = read(
         "{dataset: files, files: {transactions: {path: a.csv}}}", "files.transactions.options.delim=;"
     )
     assert parameters.base == tmp_path.resolve()
-    assert parameters.timezone == "UTC"
+    assert (parameters.timezone, parameters.currency) == ("UTC", None)
+    own = "{dataset: files, currency: EUR, files: {transactions: {path: a.csv}}}"
+    assert read(own).currency == "EUR" and read("seed: 3").currency == "USD"
     assert parameters.files == {"transactions": {"path": "a.csv", "options": {"delim": ";"}}}
 
 

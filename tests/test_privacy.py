@@ -4,6 +4,7 @@ import warnings
 from dataclasses import replace
 from functools import partial
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from diffprivlib import tools
 from scipy import integrate, stats
 
 from journeybook import privacy
+from journeybook.privacy.releases import clamped_sums, geometric_reach, named_groups, spend_bands
 from journeybook.statistics import stream
 
 BANDS = {"band_edges": [100.0, 1000.0], "max_revenue": 5000.0}
@@ -22,7 +24,7 @@ def spending(n: int = 500) -> pd.Series:
 
 
 def release(revenue: pd.Series, *, epsilon: float = 1.0, count_share: float = 0.5, name: str = "noise"):
-    groups = privacy.spend_bands(revenue, **BANDS)
+    groups = spend_bands(revenue, **BANDS)
     return privacy.release_figures(revenue, groups, epsilon=epsilon, count_share=count_share, rng=stream(1, name))
 
 
@@ -31,24 +33,24 @@ def release(revenue: pd.Series, *, epsilon: float = 1.0, count_share: float = 0.
 
 def test_bands_are_declared_and_hold_everybody():
     revenue = pd.Series([-20.0, 0.0, 99.99, 100.0, 999.99, 1000.0, 5000.0, 9e9])
-    groups = privacy.spend_bands(revenue, **BANDS)
+    groups = spend_bands(revenue, **BANDS)
     assert groups.names == ("under 100", "100 to 1,000", "1,000 and more")
     assert groups.codes.tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
     assert groups.max_revenue.tolist() == [100, 1000, 5000]
-    assert privacy.clamped_sums(revenue, groups).tolist() == [99.99, 1099.99, 11000.0]
-    assert privacy.spend_bands(revenue, band_edges=[], max_revenue=10.0).names == ("all",)
+    assert clamped_sums(revenue, groups).tolist() == [99.99, 1099.99, 11000.0]
+    assert spend_bands(revenue, band_edges=[], max_revenue=10.0).names == ("all",)
 
 
 @pytest.mark.parametrize("edges", [[0.0, 5.0], [5.0, 5.0], [10.0, 5.0], [5000.0], [6000.0]])
 def test_edges_that_do_not_ascend_are_an_error(edges):
     with pytest.raises(ValueError, match="ascend between 0 and 5000"):
-        privacy.spend_bands(spending(), band_edges=edges, max_revenue=5000.0)
+        spend_bands(spending(), band_edges=edges, max_revenue=5000.0)
 
 
 def test_a_group_that_was_not_declared_is_an_error():
     with pytest.raises(ValueError, match="group 'b' was not declared"):
-        privacy.named_groups(pd.Series(["a", "b"]), names=["a"], max_revenue=1.0)
-    groups = privacy.named_groups(pd.Series(["a", "a"]), names=["empty", "a"], max_revenue=7.0)
+        named_groups(pd.Series(["a", "b"]), names=["a"], max_revenue=1.0)
+    groups = named_groups(pd.Series(["a", "a"]), names=["empty", "a"], max_revenue=7.0)
     assert groups.codes.tolist() == [1, 1]
     assert groups.max_revenue.tolist() == [7, 7]
 
@@ -57,13 +59,31 @@ def test_a_group_that_was_not_declared_is_an_error():
 def test_one_person_changes_one_sum_by_at_most_its_sensitivity(seed):
     rng = np.random.default_rng(seed)
     revenue = pd.Series(rng.normal(1000, 5000, 30))
-    exact = privacy.clamped_sums(revenue, privacy.spend_bands(revenue, **BANDS))
+    exact = clamped_sums(revenue, spend_bands(revenue, **BANDS))
     person = int(rng.integers(30))
     rest = revenue.drop(person)
-    groups = privacy.spend_bands(rest, **BANDS)
-    change = np.abs(exact - privacy.clamped_sums(rest, groups))
+    groups = spend_bands(rest, **BANDS)
+    change = np.abs(exact - clamped_sums(rest, groups))
     assert (change <= groups.max_revenue + 1e-9).all()
     assert (change > 0).sum() <= 1
+
+
+def test_no_more_is_used_of_people_than_is_named():
+    rows = {
+        "person_id": ["a", "b", "a", "b"],
+        "row": [1, 2, 3, 4],
+        "revenue": [1.0, 2.0, 3.0, 4.0],
+        "visits": 1,
+        "secret": 0,
+    }
+    features = ibis.memtable(
+        pd.DataFrame(rows).assign(as_of=pd.to_datetime(["2026-01-01"] * 2 + ["2026-02-01"] * 2))
+    )
+    people = privacy.people_at_end(features, None, quasi_identifiers=["visits", "age", "revenue"])
+    assert people.columns.tolist() == ["person_id", "revenue", "visits"] and people.revenue.tolist() == [3.0, 4.0]
+    segments = features.filter(features.row != 4).mutate(segment=ibis.literal("1 frequent"))
+    people = privacy.people_at_end(features, segments, quasi_identifiers=[])
+    assert people.segment.fillna("none").tolist() == ["1 frequent", "none"]
 
 
 # --- releases ---------------------------------------------------------------------------------------------
@@ -72,7 +92,7 @@ def test_one_person_changes_one_sum_by_at_most_its_sensitivity(seed):
 def test_what_is_published_is_noised_whole_and_not_negative():
     revenue = spending()
     released = release(revenue, epsilon=0.2)
-    exact = np.bincount(privacy.spend_bands(revenue, **BANDS).codes, minlength=3)
+    exact = np.bincount(spend_bands(revenue, **BANDS).codes, minlength=3)
     people = released.figures[released.figures.release == "people"]
     assert (people.value == people.value.round()).all()
     assert (people.value != exact).any()
@@ -84,8 +104,8 @@ def test_what_is_published_is_noised_whole_and_not_negative():
 
 def test_intervals_hold_the_exact_figure_95_times_in_100():
     revenue = spending()
-    groups = privacy.spend_bands(revenue, **BANDS)
-    exact = np.concatenate([np.bincount(groups.codes, minlength=3), privacy.clamped_sums(revenue, groups)])
+    groups = spend_bands(revenue, **BANDS)
+    exact = np.concatenate([np.bincount(groups.codes, minlength=3), clamped_sums(revenue, groups)])
     held = []
     for draw in range(200):
         rows = release(revenue, name=f"draw {draw}").figures.query("mechanism != 'computed'")
@@ -98,10 +118,10 @@ def test_intervals_hold_the_exact_figure_95_times_in_100():
 def test_with_a_large_budget_the_figures_are_exact():
     revenue = spending()
     released = release(revenue, epsilon=1e9)
-    groups = privacy.spend_bands(revenue, **BANDS)
+    groups = spend_bands(revenue, **BANDS)
     figures = released.figures.set_index(["release", "group"]).value
     assert figures["people"].tolist() == np.bincount(groups.codes, minlength=3).tolist()
-    assert figures["revenue"].to_numpy() == pytest.approx(privacy.clamped_sums(revenue, groups), abs=0.02)
+    assert figures["revenue"].to_numpy() == pytest.approx(clamped_sums(revenue, groups), abs=0.02)
 
 
 def test_the_budget_is_spent_once_for_all_groups():
@@ -140,7 +160,7 @@ def test_geometric_closed_forms_by_summation(epsilon):
     weights = np.exp(-epsilon * np.abs(k))
     weights /= weights.sum()
     assert (np.abs(k) * weights).sum() == pytest.approx(1 / np.sinh(epsilon))
-    reach = privacy.geometric_reach(epsilon)
+    reach = geometric_reach(epsilon)
     assert weights[np.abs(k) > reach].sum() <= 0.05
     assert reach == 0 or weights[np.abs(k) > reach - 1].sum() > 0.05
 
@@ -216,14 +236,14 @@ def test_each_person_is_left_out_with_all_their_rows():
     assert privacy.largest_change(people, grouped_by=GROUPED_BY, figures=low) > 1000
 
     def cut_by_the_data(table):
-        return privacy.spend_bands(table.revenue, band_edges=[float(table.revenue.median())], max_revenue=5000.0)
+        return spend_bands(table.revenue, band_edges=[float(table.revenue.median())], max_revenue=5000.0)
 
     stated = release(people.revenue).figures.query("group != '1,000 and more'")
     assert privacy.largest_change(people, grouped_by=cut_by_the_data, figures=stated) > 1
 
 
 def test_noise_changes_with_any_figure_and_not_with_the_order_of_people():
-    people = members(50)[["revenue"]]
+    people = members(50)
     name = privacy.seed_name(people)
     assert name == privacy.seed_name(people.sample(frac=1, random_state=1))
     assert name != privacy.seed_name(people.iloc[1:])
@@ -232,7 +252,7 @@ def test_noise_changes_with_any_figure_and_not_with_the_order_of_people():
 
 def test_amounts_keep_their_last_cent():
     revenue = pd.Series([0.29, 1.13, 4.35])
-    assert privacy.clamped_sums(revenue, privacy.spend_bands(revenue, **BANDS)).tolist() == [5.77, 0, 0]
+    assert clamped_sums(revenue, spend_bands(revenue, **BANDS)).tolist() == [5.77, 0, 0]
 
 
 def test_published_composition():
@@ -298,10 +318,10 @@ def test_bounds_from_the_data_break_the_promise_where_the_biggest_stands_out():
         values, epsilons=[0.1], max_value=1000.0, n_draws=50_000, rng=stream(1, "attack")
     ).success.iloc[0]
     assert success.from_data > success.ceiling + 0.2
-    text = privacy.describe_attack(
-        privacy.membership_attack(values, epsilons=[0.1], max_value=1000.0, n_draws=5000, rng=stream(1, "attack"))
+    attack = privacy.membership_attack(
+        values, epsilons=[0.1], max_value=1000.0, n_draws=5000, rng=stream(1, "attack")
     )
-    assert "more than the 52.5% that epsilon allows" in text
+    assert "more than the 52.5% that is promised" in privacy.title_attack(attack)
 
 
 def test_diffprivlib_still_publishes_the_extremes_when_no_range_is_given():

@@ -9,7 +9,7 @@ import pytest
 from mutants.planted import Mutant, run_page
 
 from journeybook.datasets import build_dataset
-from journeybook.privacy import exact_figures
+from journeybook.privacy.releases import exact_figures
 
 TABLES = ("transactions", "products", "customer_records", "consents", "third_party")
 PAGES = {

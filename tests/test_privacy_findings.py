@@ -64,7 +64,10 @@ def test_other_data(made):
     drowned = figures.assign(value_high=figures.value_high + 2 * figures.value + 1)
     cost, error, *_ = found(made, released=dataclasses.replace(made["released"], figures=drowned, epsilon=5.0))
     assert "protects hardly anyone" in cost.action
-    assert error.text.startswith("4 of 4 counts and sums drown") and (error.value, error.unit) == (4, "figures")
+    assert error.text.startswith("4 of 4 counts and sums drown in the noise that protects them;") and (
+        error.value,
+        error.unit,
+    ) == (4, "figures")
     success = made["attack"].success.assign(edges=0.5, from_data=0.52)
     bounds = found(made, attack=dataclasses.replace(made["attack"], success=success))[3]
     assert bounds.strength == "cannot be told" and "not told apart" in bounds.text

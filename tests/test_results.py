@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 
 from journeybook.errors import JourneybookError
+from journeybook.findings import Finding
 from journeybook.results import (
     check,
     check_at_least,
     check_at_most,
     check_inside,
     describe_columns,
+    failed,
     save_results,
     say_figure,
     show_checks,
@@ -60,6 +62,20 @@ def save(run, **changes):
 def test_a_check_passes_only_where_it_holds(made, passed):
     assert made.passed is passed
     assert show_checks([made]).passed.item() == ("yes" if passed else "NO")
+
+
+def test_a_figure_that_does_not_hold_is_the_first_finding(run):
+    checks = [
+        check("a", 1.3, reference=1, tolerance=0.2, source="s"),
+        check_at_most("b", 1, bound=2, source="s"),
+        check_at_most("c", 3, bound=2, source="s", kind="known_miss"),
+    ]
+    other = Finding(text="x", action="y", strength="contradicted", worth=1, section="z")
+    first, second = save(run, checks=checks, findings=[other])["findings"]
+    assert first["text"] == "A figure of this page does not hold: a, 1.3, must be 1 ± 0.2."
+    assert (first["strength"], first["worth"], second["text"]) == ("contradicted", 1, "x")
+    assert failed(checks[1:]) == []
+    assert failed(checks[:1] * 3)[0].text.startswith("3 figures of this page do not hold: a, 1.3, ")
 
 
 @pytest.mark.parametrize(

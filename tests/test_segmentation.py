@@ -8,8 +8,9 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
 
 from journeybook import segmentation
-from journeybook.segmentation.groups import GroupCount, valley
+from journeybook.segmentation.groups import GroupCount, has_groups, valley
 from journeybook.segmentation.movement import Movement
+from journeybook.segmentation.names import name_segments
 from journeybook.segmentation.segments import Segmentation
 from journeybook.statistics import stream
 
@@ -220,10 +221,9 @@ def test_segments_are_the_planted_kinds_in_every_snapshot():
     features = grouped()
     found = segmented(features)
     assert adjusted_rand_score(features["kind"], found.assignments["segment"]) > 0.99
-    assert found.profile["segment"].tolist() == ["S1", "S2", "S3"]
+    assert found.names == ["1 high-spending", "2 recent", "3 lapsing"]
     assert found.profile["revenue_28d"].is_monotonic_decreasing
     assert found.profile["n_people"].sum() == 600
-    assert found.profile.set_index("segment").loc["S3", "description"] == "high mean_basket, high recency_days"
 
 
 def test_segments_are_what_scikit_learn_finds():
@@ -253,9 +253,32 @@ def test_segment_keeps_the_callers_frame_and_the_promised_columns():
     pd.testing.assert_frame_equal(features, before)
     assert found.assignments.columns.tolist() == ["person_id", "as_of", "segment", "row"]
     assert len(found.assignments) == len(features)
-    assert segmented(features, n_segments=1).profile["description"].tolist() == ["near the average"]
+    assert segmented(features, n_segments=1).names == ["1 average"]
     with pytest.raises(ValueError, match="n_segments: found 0"):
         segmented(features, n_segments=0)
+
+
+@pytest.mark.parametrize(
+    ("far", "names"),
+    [
+        (
+            {"n_baskets_91d": [0.9, -0.2, -1.4], "recency_days": [-0.7, 0, 1.4]},
+            ["1 frequent", "2 average", "3 lapsing"],
+        ),
+        # What a preferred word says is said nearly as strongly; two that lapse share no word.
+        (
+            {"revenue": [1.0, -1.5, -1.0], "recency_days": [-0.6, 1.3, 1.2]},
+            ["1 high-spending", "2 lapsing", "3 low-spending"],
+        ),
+        # Few baskets and long gaps speak together, 0.9 on average, and give way to 1.0.
+        ({"n_baskets": [-1.4], "gap_days_mean": [0.4], "mean_basket": [1.0]}, ["1 big-basket"]),
+        ({"share_drug_gm": [2.0, -2.0], "n_stores": [0.1, 0]}, ["1 drug-gm-heavy", "2 drug-gm-light"]),
+        ({"income": [0.6] * 10}, ["01 high-income", *(f"{n:02} average" for n in range(2, 11))]),
+        ({"income": [0.0]}, ["1 average"]),
+    ],
+)
+def test_a_segment_is_called_by_what_sets_it_most_apart(far, names):
+    assert name_segments(pd.DataFrame(far)) == names == sorted(names)
 
 
 def test_rfm_scores_by_hand():
@@ -309,7 +332,7 @@ def test_steps_by_hand():
 def test_one_snapshot_has_no_movement():
     found = moved(segmented(grouped(n_months=1)).assignments)
     assert found.n_steps == 0 and np.isnan(found.stay_share) and found.transitions.empty
-    assert "the data are shorter" in segmentation.say_movement(found)
+    assert "the data are too short" in segmentation.title_movement(found)
 
 
 def test_intervals_of_movement_hold_the_truth_where_people_differ():
@@ -385,6 +408,14 @@ def detected(n_features: int, *, n_repeats: int = 2, n_people: int = 300) -> pd.
     )
 
 
+@pytest.mark.parametrize("n_groups", [1, 2])
+def test_the_short_way_finds_what_the_count_finds(n_groups):
+    rng = stream(8, "short")
+    values = np.eye(2, 4)[rng.choice(n_groups, 300)] * 6 + rng.standard_normal((300, 4))
+    found = has_groups(values, max_groups=3, n_references=5, n_splits=3, rng=rng)
+    assert found == (counted(values, max_groups=3).n_groups > 1) == (n_groups > 1)
+
+
 def test_planted_groups_are_found_with_one_feature():
     found = detected(1)
     assert found[["n_features", "distance", "n_found"]].to_numpy().tolist() == [[1, 6, 2], [1, 0, 0]]
@@ -403,9 +434,13 @@ def test_the_verdict_says_what_it_could_not_have_seen():
         {"n_features": [1, 9, 9], "distance": [8.0, 2.0, 0.0], "n_found": [0, 4, 0], "n_repeats": 4,
          "low": [0.0, 0.51, 0.0], "high": [0.49, 1.0, 0.49]}
     )  # fmt: skip
-    said = segmentation.say_power(few)
-    assert "0 times 8 sd apart in 1 of 9 features, 4 times 2 sd apart in every feature" in said
-    assert "not ruled out" in said and "not ruled out" not in segmentation.say_power(few.assign(high=1.0))
+    evidence = pd.DataFrame({"k": [1, 2], "valley": [np.nan, 0.9], "silhouette": [np.nan, 0.2]})
+    count = GroupCount(evidence, n_groups=1, n_slices=2, n_people=100)
+    said = segmentation.say_count(count, few, n_segments=2)
+    assert "0 times 8 sd apart in 1 of 9 measures, 4 times 2 sd apart in every measure; groups in few" in said
+    assert "2 clusters stand 0.90 people" in said and "silhouette 0.20" in said
+    assert "ruled out" not in segmentation.say_count(count, few.assign(high=1.0), n_segments=2)
+    assert segmentation.title_count(count, n_segments=2) == "One cloud, no groups: cut into 2 slices"
 
 
 # --- segments of past dates and witnesses ----------------------------------------------------------------------
@@ -424,11 +459,11 @@ def test_segments_of_a_past_date_are_the_same_without_what_came_later():
     assert whole.columns.tolist() == ["person_id", "as_of", "segment", "fitted_as_of", "retrospective", "row"]
     assert whole["row"].tolist() == features["row"].tolist()
     early = whole[whole["as_of"] <= MONTHS[2]].reset_index(drop=True)
-    pd.testing.assert_frame_equal(early, cut)
+    numbers = [frame["segment"].str.split().str[0] for frame in (early, cut)]
+    pd.testing.assert_frame_equal(early.assign(segment=numbers[0]), cut.assign(segment=numbers[1]))
     assert (whole["fitted_as_of"] == whole["as_of"]).all() and not whole["retrospective"].any()
-    last = segmented(features).assignments
-    at_end = (whole["as_of"] == MONTHS[4]).to_numpy()
-    assert (whole["segment"][at_end] == last["segment"][at_end]).all()
+    last, at_end = segmented(features), (whole["as_of"] == MONTHS[4]).to_numpy()
+    assert (whole["segment"][at_end] == last.at_end).all() and set(whole["segment"]) == set(last.names)
 
 
 def test_a_date_with_too_few_people_takes_a_later_model_and_says_so():
@@ -455,12 +490,13 @@ def test_the_sentences_follow_the_figures():
     found = segmented(features)
     values = segmentation.matrix(segmentation.last_snapshot(features), preparation=found.preparation)
     count = counted(values)
-    valley = count.evidence.set_index("k")["valley"][3]
-    assert f"3 clusters there are {valley:.2f} people" in segmentation.say_count(count, n_segments=3)
+    assert segmentation.title_count(count, n_segments=3) == "3 groups"
     nothing = segmentation.structureless(values, n_clusters=3, n_clouds=3, rng=stream(1, "n"))
     moves = moved(found.assignments)
     again = segmentation.refit_each_snapshot(features, found=found, since=MONTHS[0], rng=stream(1, "refit"))
     plain = segmentation.unscaled(features, found=found, rng=stream(1, "unscaled"))
     figures = segmentation.headline_figures(count, found, nothing, moves, again, plain)
     assert figures["n_groups_supported"] == 3 and figures["stay_share"] == 1
+    assert segmentation.title_movement(moves) == "100% stay in their segment from one snapshot to the next"
+    assert segmentation.title_profile(found).startswith("High-spending customers, ")
     assert all(np.isfinite(value) for value in figures.values())

@@ -1,5 +1,6 @@
 """What a page found: at most five sentences that say how large, how sure, and what to do; and numbers in words."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -37,7 +38,8 @@ class Finding:
         value: Its size; None where it has no figure.
         low: Lower end of the 95 % interval, unless the text names another level; None without one.
         high: Upper end.
-        unit: What the figures count: `share`, `points` (of a share), `money`, or a plural noun such as `people`.
+        unit: What the figures count: `share`, `points` (of a share), a currency such as `USD`, `money` where none
+            is known, or a plural noun such as `people`.
         figure: Which figure of the section shows it, from 0; None where none does.
     """
 
@@ -89,6 +91,8 @@ def say_size(finding: Finding) -> str:
     if finding.value is None:
         return ""
     say, unit = _SAID.get(finding.unit, (say_count, f" {finding.unit}"))
+    if re.fullmatch("[A-Z]{3}", finding.unit):
+        say = say_money
     told = f"{say(finding.value)}{unit}"
     if finding.low is None or finding.high is None:
         return told
@@ -128,13 +132,23 @@ def say_points(difference: float) -> str:
     return f"{_points(difference)} points"
 
 
-def say_money(amount: float) -> str:
-    """Return an amount in the currency of the data, in at most four digits.
+def say_money(amount: float, *, currency: str | None = None) -> str:
+    """Return an amount in at most four digits, with its currency where one is known.
 
-    >>> [say_money(a) for a in (3.5, 617.6, 4_596_039)]
-    ['3.50', '618', '4.6 million']
+    >>> say_money(3.5), say_money(617.6, currency="USD"), say_money(4_596_039, currency="EUR")
+    ('3.50', '618 USD', '4.6 million EUR')
     """
-    return f"{amount:,.2f}" if abs(amount) < 100 and amount != round(amount) else say_count(amount)
+    said = f"{amount:,.2f}" if abs(amount) < 100 and amount != round(amount) else say_count(amount)
+    return f"{said} {currency}" if currency else said
+
+
+def say_group(name: str) -> str:
+    """Return the name of a group of people without the number that orders it.
+
+    >>> say_group("1 frequent"), say_group("1960"), say_group("18-24")
+    ('frequent', '1960', '18-24')
+    """
+    return re.sub(r"^\d+ (?=[a-z])", "", name)
 
 
 def say_duration(hours: float) -> str:

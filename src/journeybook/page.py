@@ -90,9 +90,10 @@ class Page:
         for text in filter(None, texts):
             display(Markdown(text))
 
-    def draw(self, drawn: Axes | Figure, data: str | None = None) -> None:
-        """Stamp a figure with what its data are; `data` where it is not all that was read."""
-        plots.stamp(drawn, data or self.data_is)
+    def draw(self, drawn: Axes | Figure | None, data: str | None = None) -> None:
+        """Stamp a figure with what its data are; `data` where it is not all that was read. None is no figure."""
+        if drawn is not None:
+            plots.stamp(drawn, data or self.data_is)
 
     def keep(self, **frames: pd.DataFrame) -> pd.DataFrame:
         """Keep result tables by name, and return the last of them to show."""
@@ -117,10 +118,8 @@ class Page:
         return grade(answer, solution=found[exercise - 1], names=self._notebook)
 
     def save(self, findings: Sequence[Finding], *, warning: str | None = None) -> None:
-        """Fill in "In short" from the findings, and write the results file, whole or not at all."""
-        if self._in_short is not None:
-            self._in_short.update(Markdown(say_in_short(findings)))
-        save_results(
+        """Write the results file, whole or not at all, and fill in "In short" from the findings it keeps."""
+        kept = save_results(
             self.run,
             self._results,
             page=self.name,
@@ -132,6 +131,8 @@ class Page:
             findings=findings,
             warning=warning,
         )
+        if self._in_short is not None:
+            self._in_short.update(Markdown(say_in_short(kept)))
 
     def _note(self, name: str) -> None:
         if name not in self.inputs:

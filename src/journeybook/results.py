@@ -192,8 +192,10 @@ def save_results(
     inputs: Sequence[str],
     findings: Sequence[Finding] = (),
     warning: str | None = None,
-) -> None:
-    """Write `<results>/<page>.json`, whole or not at all.
+) -> list[Finding]:
+    """Write `<results>/<page>.json`, whole or not at all, and return the findings kept in it.
+
+    A figure that does not hold is a finding itself, and comes first.
 
     Args:
         run: The run whose tables were read.
@@ -213,6 +215,7 @@ def save_results(
     for name, value in metrics.items():
         if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
             raise JourneybookError(f"metric {name!r} of {page} is {value!r}: a metric is a number.")
+    kept = ordered([*failed(checks), *findings])
     content = {
         "page": page,
         "dataset": run.dataset,
@@ -221,7 +224,7 @@ def save_results(
         "parameters": _plain(dict(parameters)),
         "metrics": _plain(dict(metrics)),
         "tables": {name: _plain(frame.to_dict("records")) for name, frame in tables.items()},
-        "findings": [_plain(vars(f)) for f in ordered(findings)],
+        "findings": [_plain(vars(f)) for f in kept],
         "checks": [_plain(vars(c)) for c in checks],
         "inputs": {name: fingerprint(run, name) for name in inputs},
     }
@@ -234,6 +237,26 @@ def save_results(
         json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     unfinished.replace(path)
+    return kept
+
+
+def failed(checks: Sequence[Check]) -> list[Finding]:
+    """Return what checks that failed tell whoever decides: one finding for all; a known miss is none."""
+    wrong = [c for c in checks if not c.passed and c.kind != "known_miss"]
+    if not wrong:
+        return []
+    said = "A figure of this page does not" if len(wrong) == 1 else f"{len(wrong)} figures of this page do not"
+    name = " ".join(wrong[0].name.split()[:12])
+    return [
+        Finding(
+            text=f"{said} hold: {name}, {say_figure(wrong[0].value)}, must be {_rule(wrong[0])}.",
+            action="Decide nothing by this page before that is explained.",
+            strength="contradicted",
+            worth=1,
+            section="Does it hold?",
+            figure=None,
+        )
+    ]
 
 
 def say_figure(value: float | None) -> str:

@@ -58,18 +58,20 @@ def _shuffled(segment):
 def _renumbered(segment):
     def wrong(features, **how):
         made = segment(features, **how)
-        rows, k = made.assignments, made.n_segments
+        rows = made.assignments
         odd = rows["as_of"].rank(method="dense").to_numpy() % 2 == 1
-        turned = rows["segment"].map({f"S{i + 1}": f"S{k - i}" for i in range(k)})
+        turned = rows["segment"].map(dict(zip(made.names, made.names[::-1], strict=True)))
         return replace(made, assignments=rows.assign(segment=rows["segment"].where(~odd, turned)))
 
     return wrong
 
 
-def _means_of_all(profile):
-    def wrong(last, labels, standardised):
-        means = last[list(standardised.columns)].astype("Float64").mean().astype(float)
-        return profile(last, labels, standardised).assign(**means.to_dict())
+def _means_of_all(segment):
+    def wrong(features, **how):
+        made = segment(features, **how)
+        last = features[features["as_of"] == features["as_of"].max()]
+        means = last[made.preparation.columns].astype("Float64").mean().astype(float)
+        return replace(made, profile=made.profile.assign(**means.to_dict()))
 
     return wrong
 
@@ -119,8 +121,7 @@ MUTANTS = [
     Mutant("shuffled", "Segments are handed to other people.", f"{PACKAGE}:segment", _shuffled),
     Mutant("renumbered", "Every second snapshot numbers its segments the other way round.", f"{PACKAGE}:segment",
            _renumbered),
-    Mutant("means_of_all", "The profile shows means of all people.", f"{PACKAGE}.segments:_profile",
-           _means_of_all),
+    Mutant("means_of_all", "The profile shows means of all people.", f"{PACKAGE}:segment", _means_of_all),
     Mutant("always_most", "The greatest number of segments tried is always made.", f"{PACKAGE}:count_groups",
            _always_most),
     Mutant("hindsight", "Segments of past dates come from the last model.", f"{PACKAGE}:segments_of_each_date",

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from journeybook.privacy import exact_figures
+from journeybook.privacy.releases import exact_figures
 from mutants.planted import Mutant
 
 PARAMETERS = {"n_draws": 8000, "epsilons": [0.1, 1.0]}

@@ -1,21 +1,21 @@
-"""Page 04: what is known of each person, as of a date.
+"""Enrichment: what is known of each person, as of a date (page 04).
 
-A snapshot is made of rows strictly before its date, and of third-party releases not after it. The rows stay in the
-engine; `features` is written from it.
+| module | holds |
+|---|---|
+| snapshots | features from receipts strictly before each date, lazily |
+| third_party | what others say of people or postcodes, joined as of a date |
+| leak | the pitfall: features that know what came after |
+| truth | the join, held against what was planted |
+| witnesses | totals to the cent, a second count in pandas, a snapshot without the future |
+| findings | what a manager should know |
+| words | titles of the page |
 """
 
 from journeybook.enrichment.findings import find
-from journeybook.enrichment.leak import (
-    LeakExamples,
-    LeakTrial,
-    coupon_examples,
-    leak_examples,
-    leak_holds,
-    leak_trial,
-    next_purchase_examples,
-)
+from journeybook.enrichment.leak import LeakTrial, leak_examples, leak_holds, leak_trial
 from journeybook.enrichment.snapshots import (
     feature_snapshots,
+    features_by_date,
     first_receipt,
     largest_groups,
     last_date,
@@ -23,43 +23,19 @@ from journeybook.enrichment.snapshots import (
     snapshot_dates,
     tells_hours,
 )
-from journeybook.enrichment.summary import (
-    features_by_date,
-    say_coverage,
-    say_leak,
-    say_snapshots,
-)
-from journeybook.enrichment.third_party import (
-    MatchTruth,
-    coverage,
-    join_third_party,
-    match_truth,
-    truth_holds,
-    wrong_attributes,
-)
-from journeybook.enrichment.totals import (
-    Recount,
-    greatest_difference,
-    misplaced_snapshots,
-    recount,
-    snapshots_hold,
-    study_holds,
-    totals_by_date,
-    worst_difference,
-)
+from journeybook.enrichment.third_party import coverage, join_third_party
+from journeybook.enrichment.truth import match_truth, truth_holds
+from journeybook.enrichment.witnesses import snapshots_hold, study_holds, totals_by_date
+from journeybook.enrichment.words import headline_figures, title_coverage, title_leak, title_snapshots
 
 __all__ = [
-    "LeakExamples",
     "LeakTrial",
-    "MatchTruth",
-    "Recount",
-    "coupon_examples",
     "coverage",
     "feature_snapshots",
     "features_by_date",
     "find",
     "first_receipt",
-    "greatest_difference",
+    "headline_figures",
     "join_third_party",
     "largest_groups",
     "last_date",
@@ -68,18 +44,13 @@ __all__ = [
     "leak_trial",
     "limit_people",
     "match_truth",
-    "misplaced_snapshots",
-    "next_purchase_examples",
-    "recount",
-    "say_coverage",
-    "say_leak",
-    "say_snapshots",
     "snapshot_dates",
     "snapshots_hold",
     "study_holds",
     "tells_hours",
+    "title_coverage",
+    "title_leak",
+    "title_snapshots",
     "totals_by_date",
-    "worst_difference",
     "truth_holds",
-    "wrong_attributes",
 ]

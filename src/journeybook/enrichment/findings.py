@@ -7,30 +7,30 @@ import pandas as pd
 
 from journeybook.enrichment.leak import LeakTrial
 from journeybook.enrichment.snapshots import RECENT_DAYS
-from journeybook.enrichment.third_party import MatchTruth
-from journeybook.findings import Finding, say_count, say_money, say_share
+from journeybook.enrichment.truth import MatchTruth
+from journeybook.enrichment.words import title_coverage
+from journeybook.findings import Finding, say_count, say_share
 
 # Revenue of guests beyond this share changes what figures by person can say.
 _MUCH = 0.05
 
 
 def find(
-    by_date: pd.DataFrame, totals: pd.DataFrame, known_of: pd.DataFrame,
-    *, n_all: int, leak: LeakTrial | None, question: str, joined: MatchTruth | None,
-) -> list[Finding]:  # fmt: skip
+    by_date: pd.DataFrame,
+    totals: pd.DataFrame,
+    known_of: pd.DataFrame,
+    leak: LeakTrial,
+    joined: MatchTruth,
+    *,
+    n_all: int,
+    currency: str | None,
+) -> list[Finding]:
     """Return the page's findings.
 
-    Args:
-        by_date: As `features_by_date` returns it.
-        totals: As `totals_by_date` returns it.
-        known_of: As `coverage` returns it.
-        n_all: People with receipts, before any limit.
-        leak: The trial of features that know what came after; None where outcomes are too few.
-        question: What that trial predicts.
-        joined: The join held against the planted truth; None where there is none.
+    `n_all` counts people with receipts before any limit; the frames are those of the functions of like name.
     """
-    outside = [*_right(joined), *_outside(known_of)]
-    return [*outside, *_known(by_date, totals, n_all), _leak(leak, question)]
+    outside = [*_right(joined), *_outside(known_of, currency)]
+    return [*outside, *_known(by_date, totals, n_all), _leak(leak)]
 
 
 def _known(by_date: pd.DataFrame, totals: pd.DataFrame, n_all: int) -> Iterator[Finding]:
@@ -55,38 +55,37 @@ def _known(by_date: pd.DataFrame, totals: pd.DataFrame, n_all: int) -> Iterator[
         yield about(text=text, action=action, strength="counted", worth=2, value=n_short, unit="snapshots")
 
 
-def _outside(known_of: pd.DataFrame) -> Iterator[Finding]:
+def _outside(known_of: pd.DataFrame, currency: str | None) -> Iterator[Finding]:
     if known_of.empty:
         return
     last = known_of.iloc[-1]
-    known, others = last.median_revenue_known, last.median_revenue_unknown
-    text = f"Third-party data are known of {say_share(last.known_share)} of {say_count(last.n_people)} people"
     action, strength, worth = "Nothing to do.", "counted", 3
     if last.n_known == 0:
         action, strength = "Conclude nothing from them.", "cannot be told"
     elif last.n_known < last.n_people:
-        text += f"; the median revenue of those is {say_money(known)}, of the others {say_money(others)}"
-        action = "Keep people without them in every model and report: dropping them would keep those who spend "
-        action, worth = action + ("more." if known > others else "less."), 2
+        more = "more" if last.median_revenue_known > last.median_revenue_unknown else "less"
+        action = f"Keep people without them in every model and report: dropping them keeps those who spend {more}."
+        worth = 2
     about = partial(Finding, section="Whom are third-party attributes known of?", unit="share")
-    yield about(text=f"{text}.", action=action, strength=strength, worth=worth, value=float(last.known_share))
+    text = f"{title_coverage(known_of, currency=currency)}."
+    yield about(text=text, action=action, strength=strength, worth=worth, value=float(last.known_share))
 
 
-def _right(joined: MatchTruth | None) -> Iterator[Finding]:
-    if joined is None or not joined.n_known:
+def _right(joined: MatchTruth) -> Iterator[Finding]:
+    if not joined.n_known:
         return
     wrong = 1 - joined.right_share
-    text = f"{say_share(wrong)} of the people with third-party data carry those of a place where they do not live."
+    text = f"{say_share(wrong)} of the people with third-party data carry those of a place they do not live at."
     action = "Renew addresses, and decide nothing about one person by them." if wrong else "Nothing to do."
     strength, worth = ("contradicted", 2) if wrong else ("known answer recovered", 3)
     about = partial(Finding, section="Does it hold?", value=wrong, unit="share", figure=None)
     yield about(text=text, action=action, strength=strength, worth=worth)
 
 
-def _leak(leak: LeakTrial | None, question: str) -> Finding:
+def _leak(leak: LeakTrial) -> Finding:
     about = partial(Finding, section="The pitfall: features that know what came after")
     action = "Use no figure from after the question: nobody has it on the day."
-    if leak is None:
+    if leak.figures.empty:
         text = "Too few outcomes show what figures from after the question would seem to gain."
         return about(text=text, action=action, strength="cannot be told", worth=3, figure=None)
     (honest, later, gain), apart = leak.figures.roc_auc, leak.figures.iloc[-1]
@@ -94,7 +93,9 @@ def _leak(leak: LeakTrial | None, question: str) -> Finding:
     told, strength, worth = ": too close to tell.", "cannot be told", 3
     if low > 0 or high < 0:
         told, strength, worth = ".", "clear", 2
-    text = f"Asked {question}, figures from after the question would seem to rank {say_share(later)} of pairs "
+    text = (
+        f"Asked {leak.question}, figures from after the question would seem to rank {say_share(later)} of pairs "
+    )
     text += f"rightly, honest ones {say_share(honest)}{told}"
     about = partial(about, value=gain, low=low, high=high, unit="points")
     return about(text=text, action=action, strength=strength, worth=worth)

@@ -13,8 +13,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from journeybook.enrichment.snapshots import NOT_PURCHASES, feature_snapshots, is_purchase
-from journeybook.enrichment.totals import recount
+from journeybook.enrichment.snapshots import feature_snapshots, is_purchase
+from journeybook.enrichment.witnesses import bought, lines_of, recount
 from journeybook.statistics import cluster_bootstrap
 
 # Two features each, so that nothing but their date can tell the models apart.
@@ -64,13 +64,15 @@ class LeakTrial:
     """Ranking power of one model with honest and with leaking features.
 
     Attributes:
+        question: What was predicted, in a few words.
         figures: `features` (`as of the date`, `as of the end`, `difference`), `roc_auc`, `roc_auc_low`,
-            `roc_auc_high`: 95 % intervals, people drawn whole.
+            `roc_auc_high`: 95 % intervals, people drawn whole. No rows where outcomes or people are too few.
         n_rows: Questions.
         n_people: People asked about.
         outcome_share: Share of the questions answered yes.
     """
 
+    question: str
     figures: pd.DataFrame
     n_rows: int
     n_people: int
@@ -80,13 +82,9 @@ class LeakTrial:
 def leak_examples(
     transactions: ibis.Table, *, contacts: ibis.Table | None, dates: Sequence[datetime], first_at: datetime
 ) -> LeakExamples:
-    """Return who redeems a coupon where coupons were sent, else who buys next.
+    """Return who redeems a coupon where `contacts` tell enough of it, else who buys next.
 
-    Args:
-        transactions: Clean receipt lines with `person_id`.
-        contacts: Clean coupon contacts with `person_id`, or None.
-        dates: Dates of the snapshots; the last is the end of what is known.
-        first_at: Time of the first receipt.
+    The last of the `dates` of the snapshots is the end of what is known.
     """
     end = dates[-1]
     if contacts is not None:
@@ -99,43 +97,22 @@ def leak_examples(
 
 
 def coupon_examples(
-    transactions: ibis.Table,
-    contacts: ibis.Table,
-    *,
-    first_at: datetime,
-    end: datetime,
-    names: Sequence[str] = COUPON_FEATURES,
+    transactions: ibis.Table, contacts: ibis.Table, *, first_at: datetime, end: datetime
 ) -> LeakExamples:
-    """Return who redeems a coupon, with features as of the day of sending and as of the end.
+    """Return who redeems a coupon, with features as of the day of sending and as of `end`, a midnight.
 
     Contacts sent before the first receipt, or whose outcome the end cuts off, are left out.
-
-    Args:
-        transactions: Clean receipt lines with `person_id`.
-        contacts: Clean contacts with `person_id`, `occurred_at`, `responded`.
-        first_at: Time of the first receipt.
-        end: End of what is known, a midnight.
-        names: Features to use.
     """
     at = contacts.occurred_at
     asked = contacts.filter(contacts.person_id.notnull(), at >= ibis.literal(first_at), at < ibis.literal(end))
     if "cut_off" in asked.columns:
         asked = asked.filter(~asked.cut_off)
     asked = asked.select("row", "person_id", outcome=asked.responded, as_of=asked.occurred_at.truncate("D"))
-    return _examples(COUPON_QUESTION, transactions, asked, end, names)
+    return _examples(COUPON_QUESTION, transactions, asked, end, COUPON_FEATURES)
 
 
-def next_purchase_examples(
-    transactions: ibis.Table, *, asked_on: datetime, end: datetime, names: Sequence[str] = PURCHASE_FEATURES
-) -> LeakExamples:
-    """Return who buys between two dates, of those who had bought before, with features as of either.
-
-    Args:
-        transactions: Clean receipt lines with `person_id`.
-        asked_on: Date of the question, a midnight.
-        end: End of what is known, a midnight.
-        names: Features to use.
-    """
+def next_purchase_examples(transactions: ibis.Table, *, asked_on: datetime, end: datetime) -> LeakExamples:
+    """Return who buys between two midnights, of those who had bought before, with features as of either."""
     at = transactions.occurred_at
     lines = transactions.filter(
         transactions.person_id.notnull(), at < ibis.literal(end), is_purchase(transactions)
@@ -147,28 +124,19 @@ def next_purchase_examples(
     )
     asked = people.filter(people.before).select("row", "person_id", "outcome", as_of=ibis.literal(asked_on))
     question = f"who buys from {asked_on:%d %B %Y} to the end"
-    return _examples(question, transactions, asked, end, names)
+    return _examples(question, transactions, asked, end, PURCHASE_FEATURES)
 
 
 def leak_trial(examples: LeakExamples, *, n_draws: int, rng: np.random.Generator) -> LeakTrial:
     """Rank the outcomes by logistic regression on both sets of features, across folds of whole people.
 
-    Args:
-        examples: The questions.
-        n_draws: Bootstrap samples of people, at least 20.
-        rng: Chance of the bootstrap.
-
-    Raises:
-        ValueError: One of the outcomes, or people, are too few, or `n_draws` is below 20.
+    The interval is that of `n_draws` bootstrap samples of people.
     """
-    if not examples.enough:
-        raise ValueError(
-            f"{examples.question}: {examples.outcome.sum()} of {len(examples.outcome)} rows say yes; at least "
-            f"{_FEW} of each outcome and {_FEW} people are needed."
-        )
-    if n_draws < 20:
-        raise ValueError(f"n_draws is {n_draws}: it must be at least 20.")
     outcome = examples.outcome
+    about = len(outcome), len(np.unique(examples.people)), float(outcome.sum() / max(len(outcome), 1))
+    if not examples.enough:
+        nothing = pd.DataFrame(columns=["features", "roc_auc", "roc_auc_low", "roc_auc_high"])
+        return LeakTrial(examples.question, nothing, *about)
     honest, leaking = (_score(features, outcome, examples.people) for features in (examples.as_of, examples.later))
 
     def aucs(weights: np.ndarray | None) -> np.ndarray:
@@ -184,7 +152,7 @@ def leak_trial(examples: LeakExamples, *, n_draws: int, rng: np.random.Generator
             "roc_auc_high": interval.high,
         }
     )
-    return LeakTrial(figures, len(outcome), len(np.unique(examples.people)), float(outcome.mean()))
+    return LeakTrial(examples.question, figures, *about)
 
 
 def _score(features: np.ndarray, outcome: np.ndarray, people: np.ndarray) -> np.ndarray:
@@ -204,7 +172,7 @@ def _examples(
     """Join the features of both dates; whoever had not bought yet has none, which is 0 here."""
     rows = asked.mutate(as_of=asked.as_of.cast("timestamp(6)")).order_by("row").to_pandas()
     dates = sorted({date.to_pydatetime() for date in rows.as_of} | {end})
-    snapshots = feature_snapshots(transactions, as_of_dates=dates, products=None, groups={}, hours=False)
+    snapshots = feature_snapshots(_slim(transactions), as_of_dates=dates, products=None, groups={}, hours=False)
     there = [name for name in names if name in snapshots.columns]
     known = snapshots.select("person_id", "as_of", *there).to_pandas()
     honest = rows.merge(known, on=["person_id", "as_of"], how="left", validate="many_to_one")
@@ -222,22 +190,22 @@ def _examples(
     )
 
 
+def _slim(transactions: ibis.Table) -> ibis.Table:
+    """What the features of a question are made of."""
+    return transactions.drop(*({"product_id", "store_id"} & set(transactions.columns)))
+
+
 def leak_holds(
     examples: LeakExamples, transactions: ibis.Table, *, contacts: ibis.Table | None, n_rows: int = 60
 ) -> pd.DataFrame:
-    """Count the features of some questions again from the person's own lines, as of the day of the question.
+    """Count the features of `n_rows` questions again from the person's own lines, as of the day of the question.
 
     The day is read from the contact itself. People with a line on that very day come first, for whom a day too
     much shows.
 
-    Args:
-        examples: The questions.
-        transactions: Clean receipt lines with `person_id`.
-        contacts: Clean coupon contacts where these were asked about, or None.
-        n_rows: Questions that are counted again.
-
     Returns:
-        `name`, `value`, `source`; the values are differences, relative where a feature is above 1.
+        `name`, `value`, `reference`, `tolerance`, `source`; the values are differences, relative where a feature
+        is above 1. Nothing where nothing was asked.
     """
     asked = examples.rows.reset_index(drop=True)
     if contacts is not None and examples.question == COUPON_QUESTION:
@@ -246,27 +214,22 @@ def leak_holds(
     same = transactions.select("person_id", as_of=transactions.occurred_at.truncate("D")).distinct().to_pandas()
     first = asked.merge(same.assign(first=True), on=["person_id", "as_of"], how="left")["first"].eq(True)
     chosen = np.argsort(~first.to_numpy(), kind="stable")[:n_rows]
-    lines = transactions.filter(transactions.person_id.isin(asked.person_id[chosen].unique().tolist()))
-    own = dict(list(lines.order_by("row").to_pandas().groupby("person_id")))
-    worst = {"the day": 0.0, "the end": 0.0}
-    for place in chosen:
-        person, day = asked.person_id[place], asked.as_of[place]
-        told = (("the day", day, examples.as_of[place]), ("the end", examples.end, examples.later[place]))
-        for name, date, stored in told:
-            again = _recounted(own[person], date, examples.feature_names) if person in own else np.zeros(1)
-            apart = np.abs(stored - again) / np.maximum(1.0, np.abs(again))
-            worst[name] = max(worst[name], float(apart.max()))
+    lines = lines_of(_slim(transactions), asked.person_id[chosen].unique().tolist())
+    own = dict(list(lines.groupby("person_id")))
+    rows = []
+    for name, stored in (("the day", examples.as_of), ("the end", examples.later)):
+        dates = asked.as_of if name == "the day" else pd.Series(examples.end, asked.index)
+        again = [_recounted(own.get(asked.person_id[n]), dates[n], examples.feature_names) for n in chosen]
+        apart = [np.abs(stored[n] - a) / np.maximum(1.0, np.abs(a)) for n, a in zip(chosen, again, strict=True)]
+        if apart:
+            rows.append((f"worst difference of the features as of {name}", float(np.max(apart))))
     source = f"a second count in pandas, {len(chosen)} questions"
-    return pd.DataFrame(
-        [(f"worst difference of the features as of {name}", value, source) for name, value in worst.items()],
-        columns=["name", "value", "source"],
-    )
+    return pd.DataFrame(rows, columns=["name", "value"]).assign(reference=0, tolerance=1e-9, source=source)
 
 
-def _recounted(lines: pd.DataFrame, date: datetime, names: Sequence[str]) -> NDArray[np.float64]:
+def _recounted(lines: pd.DataFrame | None, date: datetime, names: Sequence[str]) -> NDArray[np.float64]:
     """The features of one person as of a date, from the person's lines; 0 where there are none yet."""
-    past = lines[lines.occurred_at < date]
-    bought = ~past.line_type.isin(NOT_PURCHASES) if "line_type" in past else past.revenue >= 0
-    if not bought.any():
+    past = pd.DataFrame() if lines is None else lines[lines.occurred_at < date]
+    if past.empty or not bought(past).any():
         return np.zeros(len(names))
     return recount(past, as_of=date, groups={})[list(names)].fillna(0).to_numpy(dtype=float)

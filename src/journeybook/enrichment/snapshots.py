@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import ibis
+import pandas as pd
 
 from journeybook.tables import in_sample, sample_share
 
@@ -22,12 +23,7 @@ _SECONDS_A_DAY = 86_400.0
 
 
 def snapshot_dates(first_at: datetime, *, last: datetime, max_snapshots: int) -> list[datetime]:
-    """Return the first midnight of each month after the first row, up to and with `last`.
-
-    Args:
-        first_at: Time of the first row.
-        last: Date of the last snapshot, a midnight after the first row; it need not begin a month.
-        max_snapshots: Keep the latest of them only, at least 1.
+    """Return the latest `max_snapshots` first midnights of a month after the first row, up to and with `last`.
 
     Raises:
         ValueError: `last` is not a midnight after the first row, or `max_snapshots` is below 1.
@@ -77,23 +73,14 @@ def tells_hours(transactions: ibis.Table) -> bool:
 def largest_groups(
     transactions: ibis.Table, products: ibis.Table | None, *, before: datetime, n_groups: int
 ) -> dict[str, str]:
-    """Return the departments (without them, categories) with most revenue before a date.
+    """Return the `n_groups` departments (without them, categories) with most revenue before the first snapshot.
 
-    Chosen before the first snapshot, they are the same whatever comes later.
-
-    Args:
-        transactions: Clean receipt lines.
-        products: Clean products, or None.
-        before: Date of the first snapshot.
-        n_groups: Groups to return at most.
-
-    Returns:
-        Column name to group name, in the order of revenue; empty without products.
+    Chosen before it, they are the same whatever comes later. Column name to group name, in the order of revenue;
+    empty without products.
     """
-    column = _group_column(transactions, products)
-    if column is None or n_groups < 1:
+    if products is None or n_groups < 1 or "product_id" not in transactions.columns or not group_column(products):
         return {}
-    assert products is not None
+    column = group_column(products)
     lines = transactions.filter(transactions.occurred_at < before).inner_join(
         products.select("product_id", group=products[column]).filter(ibis._.group.notnull()), "product_id"
     )
@@ -107,15 +94,7 @@ def largest_groups(
 
 
 def limit_people(transactions: ibis.Table, *, max_people: int) -> ibis.Table:
-    """Keep the receipts of about `max_people` people, drawn by a keyed hash of each, and of all guests.
-
-    Args:
-        transactions: Clean receipt lines with `person_id`.
-        max_people: People to keep at most, but for chance (see `tables.sample_share`); at least 1.
-
-    Raises:
-        JourneybookError: `max_people` is below 1.
-    """
+    """Keep the receipts of about `max_people` people, drawn by a keyed hash of each, and of all guests."""
     n_people = int(transactions.person_id.nunique().execute())
     share = sample_share(n_people, at_most=max_people)
     if share == 1:
@@ -178,6 +157,24 @@ def feature_snapshots(
         row=(ibis.row_number().over(order_by=[features.as_of, features.first_row]) + 1).cast("int64")
     )
     return features.drop("first_row").relocate("row", before="person_id")
+
+
+def features_by_date(features: ibis.Table, *, first_at: datetime) -> pd.DataFrame:
+    """Return quartiles of recent behaviour by snapshot, and whether its windows were full.
+
+    Returns:
+        `as_of`, `n_people`, `window_full` (the data, from `first_at` on, reach back over the longest window), and
+        the quartiles `revenue_low`, `revenue_median`, `revenue_high`, `baskets_low`, ... over the longest window.
+    """
+    days = max(RECENT_DAYS)
+    asked = {"n_people": features.count()}
+    for name, column in (("revenue", f"revenue_{days}d"), ("baskets", f"n_baskets_{days}d")):
+        for side, share in (("low", 0.25), ("median", 0.5), ("high", 0.75)):
+            asked[f"{name}_{side}"] = features[column].cast("float64").quantile(share)
+    frame = features.group_by("as_of").aggregate(**asked).order_by("as_of").to_pandas()
+    full = (frame.as_of - pd.Timestamp(first_at).normalize()) >= pd.Timedelta(days=days)
+    frame.insert(2, "window_full", full)
+    return frame
 
 
 def _baskets(lines: ibis.Table) -> ibis.Table:
@@ -280,15 +277,12 @@ def _n_products(lines: ibis.Table, days: Sequence[datetime], dates: ibis.Table) 
 
 
 def _group_revenue(
-    lines: ibis.Table,
-    products: ibis.Table,
-    groups: Mapping[str, str],
-    days: Sequence[datetime],
-    dates: ibis.Table,
+    lines: ibis.Table, products: ibis.Table, groups: Mapping[str, str], days: Sequence[datetime], dates: ibis.Table
 ) -> ibis.Table:
     """Sum each person's revenue in each group before each date."""
-    column = _group_column(lines, products)
-    named = products.select("product_id", group=products[column]).filter(ibis._.group.isin(list(groups.values())))
+    named = products.select("product_id", group=products[group_column(products)]).filter(
+        ibis._.group.isin(list(groups.values()))
+    )
     bought = lines.inner_join(named, "product_id")
     bought = bought.mutate(bucket=bucket(bought.occurred_at, days))
     sums = bought.group_by("person_id", "group", "bucket").aggregate(revenue=bought.revenue.sum())
@@ -313,10 +307,8 @@ def _whole(count: ibis.expr.types.IntegerValue) -> ibis.expr.types.IntegerValue:
     return count.cast("float64").cast("int64")
 
 
-def _group_column(transactions: ibis.Table, products: ibis.Table | None) -> str | None:
+def group_column(products: ibis.Table) -> str | None:
     """Return the column of products that groups them, or None."""
-    if products is None or "product_id" not in transactions.columns:
-        return None
     return next((column for column in ("department", "category") if column in products.columns), None)
 
 

@@ -60,21 +60,14 @@ def uniqueness(people: pd.DataFrame, *, quasi_identifiers: Mapping[str, float]) 
 def membership_attack(
     values: pd.Series, *, epsilons: Sequence[float], max_value: float, n_draws: int, rng: np.random.Generator
 ) -> MembershipAttack:
-    """Guess from one noised sum whether the biggest spender is in the data.
+    """Guess from one noised sum whether the biggest spender is in the data, at each epsilon.
 
     The attacker knows everybody else's value and the mechanism, and guesses by the likelihood ratio; half the
-    time the person is there. With a declared bound U, noise of scale U / epsilon is added whether or not the
-    person is there, and the guess is right with probability 1 - exp(-epsilon x / 2 U) / 2, x being the
+    time the person is there. With a declared bound U, `max_value`, noise of scale U / epsilon is added whether or
+    not the person is there, and the guess is right with probability 1 - exp(-epsilon x / 2 U) / 2, x being the
     person's clamped value. Where the bound is the biggest value found, the person also sets the scale of the
-    noise. Where histogram edges come from the data, as diffprivlib's do when no range is given (it warns), the
-    last edge is the biggest value itself.
-
-    Args:
-        values: One value a person, not below 0.
-        epsilons: Budgets, above 0.
-        max_value: The declared bound U, above 0.
-        n_draws: Draws of the noise with the person and without, for `from_data`.
-        rng: Draws the noise.
+    noise (`n_draws` with the person and without). Where histogram edges come from the data, as diffprivlib's do
+    when no range is given (it warns), the last edge is the biggest value itself.
 
     Raises:
         ValueError: There are fewer than two people with a value above 0.

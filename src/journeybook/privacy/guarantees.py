@@ -1,6 +1,6 @@
 """Whether the release keeps its promise, and what it costs: an audit, each person left out, error, composition."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +8,13 @@ import pandas as pd
 from diffprivlib import BudgetAccountant
 from diffprivlib.mechanisms import Geometric, Laplace
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from journeybook.privacy import releases
-from journeybook.privacy.releases import Grouping
-from journeybook.privacy.witnesses import GroupedBy, ReleasedBy, recount
+from journeybook.privacy.releases import Grouping, PrivateReleases
+
+GroupedBy = Callable[[pd.DataFrame], Grouping]
+ReleasedBy = Callable[..., PrivateReleases]
 
 # One end of one interval is wrong once in 30,000, as beyond four standard errors.
 _ERROR = float(stats.norm.sf(4))
@@ -64,15 +66,12 @@ def audit_release(
         grouped_by: The page's own grouping.
         released_by: The page's own release, with its budget.
         epsilon: Claimed for all figures together.
-        n_draws: Draws of a figure from each table, over all groups; a release is drawn as often as makes so many,
-            and 200 times at least.
+        n_draws: Draws of a figure from each table, over all groups; a release is drawn 200 times at least.
         rng: Seeds the noise.
     """
     groups = grouped_by(people)
     n_draws = max(200, -(-n_draws // len(groups.names)))
-    released = released_by(people.revenue, groups, rng=rng)
-    noised = released.figures[released.figures.mechanism != "computed"]
-    claimed = noised.groupby("release").epsilon.max()
+    claimed = released_by(people.revenue, groups, rng=rng).noised.groupby("release").epsilon.max()
     n_more = max(1, int(np.ceil(1 / claimed.min())))
     joined = pd.concat([people, *[_newcomers(people, groups)] * n_more], ignore_index=True)
     shape = (2, len(groups.names))
@@ -108,26 +107,29 @@ def audit_release(
     )
 
 
+def recount(people: pd.DataFrame, groups: Grouping) -> NDArray[np.float64]:
+    """Return people and clamped revenue of each group, person by person in whole cents, shape (2, n_groups)."""
+    counted = np.zeros((2, len(groups.names)))
+    for amount, code in zip(people.revenue.astype(float), groups.codes, strict=True):
+        counted[0, code] += 1
+        counted[1, code] += round(100 * min(max(amount, 0.0), float(groups.max_revenue[code])))
+    return counted / [[1], [100]]
+
+
 def error_curve(
     epsilons: Sequence[float], *, sensitivity: float, n_draws: int, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Return the mean absolute error that noise adds, drawn and by closed form.
+    """Return the mean absolute error that noise adds, drawn and by closed form; it depends on no data.
 
     Expected |noise| is sensitivity / epsilon for the Laplace mechanism and 1 / sinh(epsilon) for the
-    geometric one at sensitivity 1. It depends on no data.
-
-    Args:
-        epsilons: Budgets, above 0.
-        sensitivity: Of the Laplace mechanism, above 0.
-        n_draws: Draws for each, 1,000 or more.
-        rng: Seeds the noise.
+    geometric one at sensitivity 1.
 
     Returns:
         One row a mechanism and epsilon: `mechanism`, `epsilon`, `mean_error`, `standard_error`,
         `closed_form`, `deviation` (in standard errors).
 
     Raises:
-        ValueError: A budget or the number of draws is out of range.
+        ValueError: A budget is not above 0, or there are fewer than 1,000 draws.
     """
     if n_draws < 1000 or not epsilons or min(epsilons) <= 0:
         raise ValueError(
@@ -136,12 +138,8 @@ def error_curve(
     rows = []
     for epsilon in epsilons:
         for name, expected in (("geometric", 1 / np.sinh(epsilon)), ("Laplace", sensitivity / epsilon)):
-            seed = int(rng.integers(2**31))
-            mechanism = (
-                Geometric(epsilon=epsilon, sensitivity=1, random_state=seed)
-                if name == "geometric"
-                else Laplace(epsilon=epsilon, sensitivity=sensitivity, random_state=seed)
-            )
+            made, most = (Geometric, 1) if name == "geometric" else (Laplace, sensitivity)
+            mechanism = made(epsilon=epsilon, sensitivity=most, random_state=int(rng.integers(2**31)))
             errors = np.abs([mechanism.randomise(0) for _ in range(n_draws)])
             mean, standard_error = errors.mean(), errors.std(ddof=1) / np.sqrt(n_draws)
             rows.append((name, epsilon, mean, standard_error, expected, (mean - expected) / standard_error))
@@ -151,16 +149,11 @@ def error_curve(
 
 
 def composition(*, epsilon: float, n_releases: Sequence[int], slack: float) -> pd.DataFrame:
-    """Return what repeated releases cost together.
-
-    Args:
-        epsilon: Of each release.
-        n_releases: Numbers of releases.
-        slack: Delta allowed for the advanced bound (Kairouz, Oh & Viswanath 2017), above 0.
+    """Return what repeated releases of one epsilon cost together.
 
     Returns:
-        One row a number: `n_releases`, `epsilon` (of each), `epsilon_sum` (of all, delta 0), and by
-        diffprivlib's accountant `epsilon_advanced` and `delta`.
+        One row a number: `n_releases`, `epsilon` (of each), `epsilon_sum` (of all, delta 0), and by diffprivlib's
+        accountant, with `slack` for delta (Kairouz, Oh & Viswanath 2017), `epsilon_advanced` and `delta`.
 
     Raises:
         ValueError: `slack` is not between 0 and 1.
@@ -180,13 +173,8 @@ def largest_change(people: pd.DataFrame, *, grouped_by: GroupedBy, figures: pd.D
     Every person is left out in turn, with all their rows (of more than 5,000 the two extremes and an even spread
     between them), and people whom no group expects join: the table is grouped, clamped and summed again each time.
     The shares of all groups are added, for a person is in one of them. At most 1, or the figures are not private.
-
-    Args:
-        people: `person_id` and what groups and figures are made of.
-        grouped_by: The page's own grouping.
-        figures: The published figures, with their `sensitivity`.
     """
-    stated = figures[figures.mechanism != "computed"].sensitivity.to_numpy().reshape(2, -1)
+    stated = figures.sensitivity[figures.mechanism != "computed"].to_numpy().reshape(2, -1)
     exact = releases.exact_figures(people.revenue, grouped_by(people))
 
     def changed(other: pd.DataFrame) -> float:
@@ -236,6 +224,6 @@ def _proven(draws_with: NDArray[np.float64], draws_without: NDArray[np.float64])
 
 def _log_low(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     n_first, n_second = int(first.sum()), int(second.sum())
-    low = stats.beta.ppf(_ERROR, n_first, first.size - n_first + 1) if n_first else 0.0
-    high = stats.beta.isf(_ERROR, n_second + 1, second.size - n_second) if n_second < second.size else 1.0
+    low = special.betaincinv(n_first, first.size - n_first + 1, _ERROR) if n_first else 0.0
+    high = special.betainccinv(n_second + 1, second.size - n_second, _ERROR) if n_second < second.size else 1.0
     return float(np.log(low / high)) if low > 0 else -np.inf

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import ibis
 import numpy as np
 import pandas as pd
 from diffprivlib import BudgetAccountant
@@ -23,16 +24,24 @@ class PrivateReleases:
             `value_low` and `value_high` (95 % interval of the exact figure, from the noise alone; missing for
             means), `mechanism`, `sensitivity`, `epsilon` (0 for what is computed from other figures), `privacy`
             (NOT PRIVATE, for the noise is seeded).
-        budget: One row a release: `release`, `mechanism`, `one_person_changes` (in words), `sensitivity` (the
-            greatest of the groups), `epsilon`.
         epsilon: What all releases cost together, by diffprivlib's accountant.
         delta: The same for delta.
     """
 
     figures: pd.DataFrame
-    budget: pd.DataFrame
     epsilon: float
     delta: float
+
+    @property
+    def noised(self) -> pd.DataFrame:
+        """The figures that a mechanism noised: all but the means."""
+        return self.figures[self.figures.mechanism != "computed"]
+
+    @property
+    def budget(self) -> pd.DataFrame:
+        """One row a release: `release`, `mechanism`, `sensitivity` (the greatest of the groups), `epsilon`."""
+        by_release = self.figures.groupby(["release", "mechanism"], sort=False)
+        return by_release[["sensitivity", "epsilon"]].max().reset_index()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,30 +67,37 @@ def check_mode(mode: str) -> None:
         raise ValueError(f"mode is {mode!r}: needed is 'teaching'.")
 
 
+def people_at_end(
+    features: ibis.Table, segments: ibis.Table | None, *, quasi_identifiers: Sequence[str]
+) -> pd.DataFrame:
+    """Return what this page uses of each person of the last snapshot, and nothing else, in the order of `row`.
+
+    That is `person_id`, `revenue`, the quasi-identifiers that are there, and the `segment` of `segments`.
+    """
+    last = features.filter(features.as_of == features.as_of.max()).order_by("row")
+    columns = dict.fromkeys(["person_id", "revenue", *(c for c in quasi_identifiers if c in features.columns)])
+    people = last.select(*columns).to_pandas().astype({"revenue": float})
+    if segments is None:
+        return people
+    at_end = segments.filter(segments.as_of == segments.as_of.max()).select("person_id", "segment").to_pandas()
+    return people.merge(at_end, on="person_id", how="left", validate="one_to_one")
+
+
 def seed_name(people: pd.DataFrame) -> str:
-    """Return a name for the noise that changes with any figure of any person, whatever their order.
+    """Return a name for the noise that changes with `revenue` or `segment` of any person, whatever their order.
 
     With noise from the seed alone, two weekly runs would carry the same noise, and their difference would be one
     person's figures.
-
-    Args:
-        people: The columns that figures are made from, one row a person.
     """
-    rows = np.sort(pd.util.hash_pandas_object(people, index=False).to_numpy())
+    made_of = people[[c for c in ("revenue", "segment") if c in people]]
+    rows = np.sort(pd.util.hash_pandas_object(made_of, index=False).to_numpy())
     return f"noise {hashlib.sha256(rows.tobytes()).hexdigest()}"
 
 
 def group_people(
     people: pd.DataFrame, *, segment_names: Sequence[str], band_edges: Sequence[float], max_revenue: float
 ) -> Grouping:
-    """Return people by segment where segments are named, else by bands of revenue.
-
-    Args:
-        people: `revenue` and, where segments are named, `segment` (missing is a group of its own, `none`).
-        segment_names: All segments there may be.
-        band_edges: As `spend_bands` takes them.
-        max_revenue: Revenue that a person counts with at most.
-    """
+    """Return people by segment where segments are named (a missing one is `none`), else by bands of revenue."""
     if segment_names:
         names = [*segment_names, "none"]
         return named_groups(people.segment.fillna("none"), names=names, max_revenue=max_revenue)
@@ -90,11 +106,6 @@ def group_people(
 
 def spend_bands(revenue: pd.Series, *, band_edges: Sequence[float], max_revenue: float) -> Grouping:
     """Return people by bands of revenue whose edges are declared, not taken from the data.
-
-    Args:
-        revenue: Revenue of each person.
-        band_edges: Where one band ends and the next begins, ascending, above 0 and below `max_revenue`.
-        max_revenue: Revenue that a person counts with at most.
 
     Raises:
         ValueError: The edges do not ascend between 0 and `max_revenue`.
@@ -114,11 +125,6 @@ def spend_bands(revenue: pd.Series, *, band_edges: Sequence[float], max_revenue:
 
 def named_groups(groups: pd.Series, *, names: Sequence[str], max_revenue: float) -> Grouping:
     """Return people by groups whose names are declared.
-
-    Args:
-        groups: Group of each person.
-        names: All groups there may be.
-        max_revenue: Revenue that a person counts with at most.
 
     Raises:
         ValueError: A person is in a group that was not declared.
@@ -151,7 +157,7 @@ def release_figures(
         groups: Group of each person.
         epsilon: Privacy budget of all figures together, above 0.
         count_share: Part of the budget that goes to the counts, between 0 and 1; the rest goes to the sums.
-        rng: Seeds the noise. Seeded noise can be drawn again and taken off: it teaches, and protects nobody.
+        rng: Seeds the noise, which can be drawn again and taken off: it teaches, and protects nobody.
 
     Raises:
         ValueError: `epsilon` or `count_share` is out of range, or people and groups differ in number.
@@ -175,8 +181,7 @@ def release_figures(
             for total, most in zip(exact[1], groups.max_revenue, strict=True)
         ]
     )
-    spent = accountant.total()
-    n_groups, most = len(groups.names), float(groups.max_revenue.max())
+    spent, n_groups = accountant.total(), len(groups.names)
     reach = [np.full(n_groups, geometric_reach(for_counts)), groups.max_revenue / for_sums * np.log(20)]
     value, around = np.concatenate([people, totals]), np.concatenate(reach)
     # Means are made from published figures; missing where the noised count is below 1.
@@ -196,19 +201,7 @@ def release_figures(
             "privacy": NOT_PRIVATE,
         }
     )
-    return PrivateReleases(
-        figures=figures,
-        budget=pd.DataFrame(
-            [
-                ("people", "geometric", "one group's count by 1", 1.0, for_counts),
-                ("revenue", "Laplace", f"one group's sum by at most {most:,.0f}", most, for_sums),
-                ("mean revenue", "computed from the two", "nothing further", 0.0, 0.0),
-            ],
-            columns=["release", "mechanism", "one_person_changes", "sensitivity", "epsilon"],
-        ),
-        epsilon=float(spent[0]),
-        delta=float(spent[1]),
-    )
+    return PrivateReleases(figures, float(spent[0]), float(spent[1]))
 
 
 def exact_figures(revenue: pd.Series, groups: Grouping) -> np.ndarray:

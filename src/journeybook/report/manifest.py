@@ -59,11 +59,7 @@ def manifest(
         "versions": planning.versions((*planning.DATA_PACKAGES, *planning.MODEL_PACKAGES)),
         "parameters_file": str(asked.file.resolve()) if asked.file else None,
         "parameters": {
-            "dataset": asked.dataset,
-            "engine": asked.engine,
-            "seed": asked.seed,
-            "scale": asked.scale,
-            "timezone": asked.timezone,
+            **asked.shared,
             "files": asked.files,
             "pages": {run.name: run.values for run in asked.pages},
         },

@@ -14,7 +14,7 @@ from journeybook.tables import access_of, root
 
 NOTEBOOKS = root() / "notebooks"
 
-GIVEN = ("dataset", "engine", "seed", "scale", "timezone", "tables", "results", "page_name")
+GIVEN = ("dataset", "engine", "seed", "scale", "timezone", "currency", "tables", "results", "page_name")
 """Parameters that the run gives to each page that declares them; params.yaml does not list them by page."""
 
 

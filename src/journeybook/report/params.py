@@ -23,6 +23,7 @@ RUN_DEFAULTS = {
     "seed": 20260101,
     "scale": 1.0,
     "timezone": TIMEZONE,
+    "currency": "USD",
     "files": {},
 }
 RUN_MEANINGS = {
@@ -31,6 +32,7 @@ RUN_MEANINGS = {
     "seed": "Seed of what is simulated and of every random number. Range 0 up.",
     "scale": "Share of the study's households, drawn without replacement. Range above 0 to 1.",
     "timezone": "Zone of the data set; occurred_at is naive local time in it.",
+    "currency": "Currency of all amounts, three letters such as EUR; null for files where none is given.",
     "files": "Your own tables, for dataset: files; paths are relative to this file.",
 }
 KEYS = (*RUN_DEFAULTS, "pages")
@@ -66,6 +68,7 @@ class RunParameters:
         seed: Seed of every random number.
         scale: Share of the households used.
         timezone: Zone of the data set.
+        currency: Of all amounts, three letters; None where it is not known.
         files: The mapping of the user's own tables; empty for the other data sets.
         base: Folder that the paths in `files` are relative to.
         pages: The pages and variants, in reading order.
@@ -77,10 +80,17 @@ class RunParameters:
     seed: int
     scale: float
     timezone: str
+    currency: str | None
     files: dict
     base: Path
     pages: tuple[PageRun, ...]
     file: Path | None = None
+
+    @property
+    def shared(self) -> dict[str, object]:
+        """What is given to each page that declares it."""
+        names = ("dataset", "engine", "seed", "scale", "timezone", "currency")
+        return {name: getattr(self, name) for name in names}
 
 
 def read_parameters(
@@ -125,7 +135,7 @@ def _combined(documents: Sequence[tuple[str, dict]], *, pages: Sequence[Page], s
     for i, (where, document) in enumerate(documents):
         given = _apply(document, run, changes, pages=pages, where=where)
         if given.get("dataset") == "files" and i > 0 and run["dataset"] != "files":
-            run["timezone"] = "UTC"
+            run |= {"timezone": "UTC", "currency": None}
         run |= given
     if run["dataset"] == "files":
         _check_files(run["files"], where=source.name)
@@ -135,6 +145,8 @@ def _combined(documents: Sequence[tuple[str, dict]], *, pages: Sequence[Page], s
         )
     elif run["timezone"] != TIMEZONE:
         raise JourneybookError(f"timezone is {run['timezone']}, but that of {run['dataset']} is {TIMEZONE}.")
+    elif run["currency"] != RUN_DEFAULTS["currency"]:
+        raise JourneybookError(f"currency is {run['currency']}, but that of {run['dataset']} is USD.")
     if run["scale"] != 1 and run["dataset"] != "journey_demo":
         raise JourneybookError(f"scale is {run['scale']}, but {run['dataset']} is used whole: leave scale at 1.")
     return RunParameters(
@@ -237,6 +249,10 @@ def _check_run(given: dict, *, where: str) -> None:
         check_kind(given["scale"], "float", where=f"{where}: scale")
         if not 0 < given["scale"] <= 1:
             raise JourneybookError(f"{where}: scale is {given['scale']}, but must be above 0 and at most 1.")
+    if not re.fullmatch("[A-Z]{3}", str(given.get("currency") or "USD")):
+        raise JourneybookError(
+            f"{where}: currency is {said(given['currency'])}, but must be three letters such as EUR."
+        )
     if "timezone" in given:
         check_kind(given["timezone"], "str", where=f"{where}: timezone")
         zones = sorted(zoneinfo.available_timezones())

@@ -177,7 +177,7 @@ def page_fingerprints(steps: Sequence[Step], *, parameters: RunParameters, data:
     lock = root() / "requirements.lock"
     locked = lock.read_text(encoding="utf-8") if lock.is_file() else ""
     edges: dict[Path, set[Path]] = {}
-    given = [parameters.engine, parameters.seed, parameters.scale, parameters.timezone]
+    given = [parameters.engine, parameters.seed, parameters.scale, parameters.timezone, parameters.currency]
     made_with = _digest(data, key, locked, given, versions((*DATA_PACKAGES, *MODEL_PACKAGES)))
     found: dict[str, str] = {}
     for step in steps:

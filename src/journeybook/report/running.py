@@ -319,12 +319,7 @@ class _Runner:
 
     def _values(self, step: Step) -> dict[str, object]:
         """Every parameter of the page: its own, and those that the run gives and it declares."""
-        given = {
-            "dataset": self.parameters.dataset,
-            "engine": self.parameters.engine,
-            "seed": self.parameters.seed,
-            "scale": self.parameters.scale,
-            "timezone": self.parameters.timezone,
+        given = self.parameters.shared | {
             "tables": str(self.tables),
             "results": str(self.out / "results"),
             "page_name": step.name,

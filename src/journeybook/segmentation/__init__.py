@@ -4,36 +4,39 @@
 |---|---|
 | preparation | which features are clustered on, on which scale |
 | groups | how many groups the data hold: gap statistic, prediction strength, stability |
-| segments | k-means on the last snapshot, carried to all; names, profiles, RFM scores |
+| segments | k-means on the last snapshot, carried to all; profiles, RFM scores |
+| names | a number and a word for each segment |
 | movement | steps between snapshots with intervals; the refitting that makes movement up |
 | references | the same procedure on nothing, on planted groups, on unscaled features |
 | findings | what a manager should know |
 | witnesses | each result made again by another road |
-| words | the sentences of the page |
+| words | titles and sentences of the page |
 """
 
 from journeybook.segmentation.findings import find
 from journeybook.segmentation.groups import DEEP, STRONG, GroupCount, count_groups
-from journeybook.segmentation.movement import movement, refit_each_snapshot
+from journeybook.segmentation.movement import Movement, movement, refit_each_snapshot
 from journeybook.segmentation.preparation import first_full_snapshot, last_snapshot, matrix, prepare
 from journeybook.segmentation.references import detection, structureless, unscaled
-from journeybook.segmentation.segments import rfm_scores, segment, segments_of_each_date
+from journeybook.segmentation.segments import Segmentation, rfm_scores, segment, segments_of_each_date
 from journeybook.segmentation.witnesses import detection_holds, movement_holds, procedure_holds, segments_hold
 from journeybook.segmentation.words import (
     headline_figures,
     say_count,
     say_dated,
-    say_movement,
     say_nothing,
     say_pitfall,
-    say_power,
-    say_rfm,
+    title_count,
+    title_movement,
+    title_profile,
 )
 
 __all__ = [
     "DEEP",
     "STRONG",
     "GroupCount",
+    "Movement",
+    "Segmentation",
     "count_groups",
     "detection",
     "detection_holds",
@@ -50,14 +53,14 @@ __all__ = [
     "rfm_scores",
     "say_count",
     "say_dated",
-    "say_movement",
     "say_nothing",
     "say_pitfall",
-    "say_power",
-    "say_rfm",
     "segment",
     "segments_hold",
     "segments_of_each_date",
     "structureless",
+    "title_count",
+    "title_movement",
+    "title_profile",
     "unscaled",
 ]

@@ -1,6 +1,5 @@
 """What the page found, for whoever decides."""
 
-import re
 from collections.abc import Iterator
 from functools import partial
 
@@ -12,24 +11,14 @@ from journeybook.segmentation.groups import STRONG, GroupCount
 from journeybook.segmentation.movement import Movement, Refitted
 from journeybook.segmentation.references import Structureless, Unscaled
 from journeybook.segmentation.segments import Segmentation
-from journeybook.segmentation.words import missed
+from journeybook.segmentation.words import missed, money_shares, title_profile
 
 
 def find(
     found: Segmentation, count: GroupCount, nothing: Structureless, moves: Movement, refitted: Refitted,
     plain: Unscaled, *, power: pd.DataFrame,
 ) -> list[Finding]:  # fmt: skip
-    """Return the page's findings.
-
-    Args:
-        found: The segments.
-        count: How many groups the data support.
-        nothing: The same number of segments in clouds without groups.
-        moves: Steps between snapshots.
-        refitted: The same with segments made anew for each snapshot.
-        plain: Segments of features in their own units.
-        power: As `detection` returns it.
-    """
+    """Return the page's findings; the frame `power` is that of `detection`."""
     groups = list(_groups(found, count, float(np.mean(nothing.explained_share)), power))
     several = [*_value(found), _moves(moves, refitted)] if found.n_segments > 1 else []
     return [*groups, *several, *_unscaled(plain, n=len(found.preparation.columns))]
@@ -59,17 +48,11 @@ def _groups(found: Segmentation, count: GroupCount, chance: float, power: pd.Dat
 
 
 def _value(found: Segmentation) -> Iterator[Finding]:
-    column, profile = found.ordered_by, found.profile
-    money = profile.n_people * profile[column].fillna(0)
-    if not column.startswith("revenue") or money.min() < 0 or not money.sum():
-        return
-    days, of_money, of_people = re.search(r"\d+", column), money / money.sum(), profile.share
-    first, last = (f"{say_share(of_people.iloc[at])}{{}}makes {say_share(of_money.iloc[at])}" for at in (0, -1))
-    text = f"The best segment, {first.format(' of customers, ')} of revenue"
-    text += f"{f' of the last {days[0]} days' if days else ''}; the last, {last.format(', ')}."
-    action = "Keep the best segment first; test on a few of the last before money goes to all of them."
-    about = partial(Finding, section="What sets the segments apart?", value=float(of_money.iloc[0]), unit="share")
-    yield about(text=text, action=action, strength="counted", worth=2)
+    shares = money_shares(found)
+    if len(shares):
+        action = "Keep the best first; test on a few of the last before money goes to all of them."
+        about = partial(Finding, section="What sets the segments apart?", value=float(shares[0]), unit="share")
+        yield about(text=f"{title_profile(found)}.", action=action, strength="counted", worth=2)
 
 
 def _moves(moves: Movement, refitted: Refitted) -> Finding:

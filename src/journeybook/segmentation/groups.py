@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 # People used to choose the number of groups; all are assigned to a segment afterwards.
 MAX_PEOPLE = 4_000
@@ -24,6 +24,8 @@ STRONG = 0.8
 DEEP = 0.5
 # People midway or at a centre: those within this share of the way from centre to centre.
 BAND = 0.15
+
+_THREADS = ThreadpoolController()
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +51,13 @@ class GroupCount:
 def fit_kmeans(values: np.ndarray, *, n_clusters: int, n_starts: int, rng: np.random.Generator) -> KMeans:
     """scikit-learn's k-means on one thread, so that the same numbers give the same centres."""
     model = KMeans(n_clusters=n_clusters, n_init=n_starts, random_state=int(rng.integers(2**31)))
-    with threadpool_limits(limits=1):
+    with _THREADS.limit(limits=1):
         return model.fit(values)
+
+
+def nearest(values: np.ndarray, *, centres: np.ndarray) -> np.ndarray:
+    """Number of the nearest centre; the first of equally near ones."""
+    return ((centres**2).sum(axis=1) - 2 * values @ centres.T).argmin(axis=1)
 
 
 def count_groups(
@@ -79,27 +86,50 @@ def count_groups(
             f"max_groups: {max_groups} groups cannot be told apart among {different} different people; "
             f"{10 * max_groups} are needed, so choose {max(different // 10, 2)} or fewer groups."
         )
-    fits = [fit_kmeans(values, n_clusters=k, n_starts=3, rng=rng) for k in range(2, max_groups + 1)]
-    within = _within(values, fits)
-    box = _box(values)
-    references = np.array([_reference(box(rng), max_groups, rng) for _ in range(n_references)])
-    gap = np.log(references).mean(axis=0) - np.log(within)
-    gap_se = np.log(references).std(axis=0) * np.sqrt(1 + 1 / n_references)
+    fits = _fits(values, max_groups, 3, rng)
+    evidence = _evidence(values, fits, n_references, n_splits, rng)
+    some = values[np.sort(rng.choice(len(values), min(len(values), MAX_SILHOUETTE), replace=False))]
+    labels = [nearest(some, centres=fit.cluster_centers_) for fit in fits]
+    evidence["silhouette"] = [np.nan, *(float(silhouette_score(some, found)) for found in labels)]
+    steady = (evidence["stability"] >= STRONG).cummin()
+    n_slices = max(int(evidence.loc[steady, "k"].max()), 2)
+    return GroupCount(evidence, _choose(evidence), n_slices, len(values))
+
+
+def has_groups(
+    values: np.ndarray, *, max_groups: int, n_references: int, n_splits: int, rng: np.random.Generator
+) -> bool:
+    """Return whether more than one group is found, as `count_groups` finds it; without a valley none is sought."""
+    fits = _fits(values, max_groups, 3, rng)
+    if min(valley(values, centres=fit.cluster_centers_) for fit in fits) > DEEP:
+        return False
+    return _choose(_evidence(values, fits, n_references, n_splits, rng)) > 1
+
+
+def _fits(values: np.ndarray, max_groups: int, n_starts: int, rng: np.random.Generator) -> list[KMeans]:
+    return [fit_kmeans(values, n_clusters=k, n_starts=n_starts, rng=rng) for k in range(2, max_groups + 1)]
+
+
+def _evidence(
+    values: np.ndarray, fits: list[KMeans], n_references: int, n_splits: int, rng: np.random.Generator
+) -> pd.DataFrame:
+    max_groups = len(fits) + 1
+    within, box = _within(values, fits), _box(values)
+    drawn = (box(rng) for _ in range(n_references))
+    references = np.log([_within(cloud, _fits(cloud, max_groups, 1, rng)) for cloud in drawn])
     strengths, agreements = _halves(values, max_groups, n_splits, rng)
-    evidence = pd.DataFrame(
+    return pd.DataFrame(
         {
             "k": np.arange(1, max_groups + 1),
             "explained_share": 1 - within / within[0],
-            "gap": gap,
-            "gap_se": gap_se,
+            "gap": references.mean(axis=0) - np.log(within),
+            "gap_se": references.std(axis=0) * np.sqrt(1 + 1 / n_references),
             "prediction_strength": strengths.mean(axis=0),
             "prediction_strength_se": strengths.std(axis=0, ddof=1) / np.sqrt(n_splits),
             "valley": [np.nan, *(valley(values, centres=fit.cluster_centers_) for fit in fits)],
             "stability": agreements.mean(axis=0),
-            "silhouette": _silhouettes(values, max_groups, rng),
         }
     )
-    return GroupCount(evidence, _choose(evidence), _slices(evidence), len(values))
 
 
 def _choose(evidence: pd.DataFrame) -> int:
@@ -112,23 +142,12 @@ def _choose(evidence: pd.DataFrame) -> int:
     return int(evidence.loc[good, "k"].max())
 
 
-def _slices(evidence: pd.DataFrame) -> int:
-    steady = (evidence["stability"] >= STRONG).cummin()
-    return max(int(evidence.loc[steady, "k"].max()), 2)
-
-
 def valley(values: np.ndarray, *, centres: np.ndarray) -> float:
     """How shallow the valleys between clusters are: about 1 between slices of one cloud, near 0 between groups.
 
     For each cluster and the one with the nearest centre, their people are projected on the line between the two
-    centres. The number midway is divided by the number at the centre that has fewer; bands are equally wide.
-
-    Args:
-        values: People, shape (people, features).
-        centres: Centres of the clusters, shape (clusters, features), two or more.
-
-    Returns:
-        The largest ratio over the clusters.
+    centres. The number midway is divided by the number at the centre that has fewer; bands are equally wide. The
+    largest ratio counts.
     """
     labels = nearest(values, centres=centres)
     worst = 0.0
@@ -148,15 +167,11 @@ def _within(values: np.ndarray, fits: list[KMeans]) -> np.ndarray:
     return np.array([((values - values.mean(axis=0)) ** 2).sum(), *(fit.inertia_ for fit in fits)])
 
 
-def _reference(values: np.ndarray, max_groups: int, rng: np.random.Generator) -> np.ndarray:
-    fits = [fit_kmeans(values, n_clusters=k, n_starts=1, rng=rng) for k in range(2, max_groups + 1)]
-    return _within(values, fits)
-
-
 def _box(values: np.ndarray):
     """A sampler of people without groups: uniform in the box of the data along its principal axes."""
     centre = values.mean(axis=0)
-    axes = np.linalg.svd(values - centre, full_matrices=False)[2]
+    with _THREADS.limit(limits=1):
+        axes = np.linalg.svd(values - centre, full_matrices=False)[2]
     scores = (values - centre) @ axes.T
     low, high = scores.min(axis=0), scores.max(axis=0)
     return lambda rng: rng.uniform(low, high, size=scores.shape) @ axes + centre
@@ -189,18 +204,3 @@ def _strength(own: np.ndarray, predicted: np.ndarray, k: int) -> float:
     pairs = (counts * (counts - 1)).sum(axis=1)
     possible = sizes * (sizes - 1)
     return float(np.min(np.where(possible > 0, pairs / np.maximum(possible, 1), 0.0)))
-
-
-def _silhouettes(values: np.ndarray, max_groups: int, rng: np.random.Generator) -> list[float]:
-    some = values[np.sort(rng.choice(len(values), min(len(values), MAX_SILHOUETTE), replace=False))]
-    found = [np.nan]
-    for k in range(2, max_groups + 1):
-        labels = fit_kmeans(some, n_clusters=k, n_starts=3, rng=rng).labels_
-        found.append(float(silhouette_score(some, labels)))
-    return found
-
-
-def nearest(values: np.ndarray, *, centres: np.ndarray) -> np.ndarray:
-    """Number of the nearest centre; the first of equally near ones."""
-    distance = (centres**2).sum(axis=1) - 2 * values @ centres.T
-    return distance.argmin(axis=1)

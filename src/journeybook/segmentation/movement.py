@@ -20,14 +20,12 @@ class Movement:
     """Steps from each snapshot to the next, of people who are in both.
 
     Attributes:
-        transitions: One row a pair of segments: source, target, n (steps), share of
-            the steps from source, low, high.
+        transitions: One row a pair of segments: source, target, n (steps), share of those from source, low, high.
         sizes: Share of the people of each snapshot by segment: as_of, segment, share.
         stay_share: Share of all steps that stay, with its interval `stay_low` to `stay_high`.
         stay_low: Lower end.
         stay_high: Upper end.
         n_steps: Number of steps.
-        n_snapshots: Number of snapshots.
     """
 
     transitions: pd.DataFrame
@@ -36,7 +34,6 @@ class Movement:
     stay_low: float
     stay_high: float
     n_steps: int
-    n_snapshots: int
 
 
 def movement(
@@ -45,50 +42,37 @@ def movement(
     """Count the steps and put intervals around their shares by drawing whole people (clustered bootstrap).
 
     A person's steps are alike, so that steps counted as if independent would give intervals that are too narrow.
-
-    Args:
-        assignments: person_id, as_of, segment, row; one row a person and snapshot.
-        since: First snapshot used, from `first_full_snapshot`.
-        n_draws: Bootstrap samples.
-        level: Level of the intervals.
-        rng: Source of chance.
+    `assignments` hold person_id, as_of, segment, row; those from the snapshot `since` on are used.
     """
     assignments = assignments[assignments["as_of"] >= since]
-    names = sorted(assignments["segment"].unique(), key=lambda name: (len(name), name))
-    k, n_snapshots = len(names), assignments["as_of"].nunique()
+    names = sorted(assignments["segment"].unique())
+    shares = pd.crosstab(assignments["as_of"], assignments["segment"], normalize="index")
+    sizes = shares.rename_axis(columns="segment").reset_index().melt(id_vars="as_of", value_name="share")
     steps = _steps(assignments, names)
     if steps.empty:
         nothing = pd.DataFrame(columns=["source", "target", "n", "share", "low", "high"])
-        return Movement(nothing, _sizes(assignments, names), np.nan, np.nan, np.nan, 0, n_snapshots)
+        return Movement(nothing, sizes, np.nan, np.nan, np.nan, 0)
+    k = len(names)
     people, person = np.unique(steps["person"], return_inverse=True)
     counts = np.zeros((len(people), k * k))
     np.add.at(counts, (person, steps["source"].to_numpy() * k + steps["target"].to_numpy()), 1)
-    draws = []
-    for start in range(0, n_draws, DRAWS_AT_ONCE):
-        n = min(DRAWS_AT_ONCE, n_draws - start)
-        draws.append(cluster_weights(np.arange(len(people)), n_draws=n, rng=rng) @ counts)
-    drawn = np.concatenate(draws).reshape(-1, k, k)
+    drawn = np.concatenate(
+        [
+            cluster_weights(np.arange(len(people)), n_draws=min(DRAWS_AT_ONCE, n_draws - start), rng=rng) @ counts
+            for start in range(0, n_draws, DRAWS_AT_ONCE)
+        ]
+    ).reshape(-1, k, k)
     total = counts.sum(axis=0).reshape(k, k)
     ends = [(1 - level) / 2, (1 + level) / 2]
     with np.errstate(invalid="ignore"):
         share = total / total.sum(axis=1, keepdims=True)
         low, high = np.nanquantile(drawn / drawn.sum(axis=2, keepdims=True), ends, axis=0)
     stays = np.trace(drawn, axis1=1, axis2=2) / drawn.sum(axis=(1, 2))
-    stay_low, stay_high = np.quantile(stays, ends)
-    table = pd.DataFrame(
-        {
-            "source": np.repeat(names, k),
-            "target": np.tile(names, k),
-            "n": total.ravel().astype(int),
-            "share": share.ravel(),
-            "low": low.ravel(),
-            "high": high.ravel(),
-        }
-    )
-    stay = float(np.trace(total) / total.sum())
-    return Movement(
-        table, _sizes(assignments, names), stay, float(stay_low), float(stay_high), int(total.sum()), n_snapshots
-    )
+    pairs = {"source": np.repeat(names, k), "target": np.tile(names, k), "n": total.ravel().astype(int)}
+    told = {name: values.ravel() for name, values in (("share", share), ("low", low), ("high", high))}
+    stay, (stay_low, stay_high) = float(np.trace(total) / total.sum()), np.quantile(stays, ends).tolist()
+    table = pd.DataFrame(pairs | told)
+    return Movement(table, sizes, stay, stay_low, stay_high, int(total.sum()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,14 +93,7 @@ class Refitted:
 def refit_each_snapshot(
     features: pd.DataFrame, *, found: Segmentation, since: pd.Timestamp, rng: np.random.Generator
 ) -> Refitted:
-    """The tempting wrong way: cluster every snapshot anew and compare the labels.
-
-    Args:
-        features: One row a person and snapshot.
-        found: The segments of one model, whose number and columns are used.
-        since: First snapshot used, from `first_full_snapshot`.
-        rng: Source of chance.
-    """
+    """The tempting wrong way: cluster every snapshot from `since` on anew and compare the labels."""
     ordered = features[features["as_of"] >= since].sort_values("row", kind="stable")
     values = matrix(ordered, preparation=found.preparation)
     raw = np.zeros(len(ordered), dtype=int)
@@ -126,15 +103,8 @@ def refit_each_snapshot(
         fit = fit_kmeans(values[here], n_clusters=k, n_starts=5, rng=rng)
         raw[here] = nearest(values[here], centres=fit.cluster_centers_)
     kept = found.assignments[found.assignments["as_of"] >= since]
-    shares = [_stay_share(kept["segment"].to_numpy(), kept)]
-    shares.append(_stay_share(raw, ordered))
-    shares.append(_stay_share(_matched(raw, ordered, found.n_segments), ordered))
-    return Refitted(*shares)
-
-
-def _sizes(assignments: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    shares = pd.crosstab(assignments["as_of"], assignments["segment"], normalize="index").reindex(columns=names)
-    return shares.rename_axis(columns="segment").reset_index().melt(id_vars="as_of", value_name="share")
+    labelled = ((kept["segment"].to_numpy(), kept), (raw, ordered), (_matched(raw, ordered), ordered))
+    return Refitted(*(_stay_share(labels, rows) for labels, rows in labelled))
 
 
 def _steps(assignments: pd.DataFrame, names: list[str]) -> pd.DataFrame:
@@ -145,9 +115,9 @@ def _steps(assignments: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 def _paired(code: np.ndarray, rows: pd.DataFrame) -> pd.DataFrame:
     moment = np.searchsorted(np.sort(rows["as_of"].unique()), rows["as_of"].to_numpy())
-    frame = pd.DataFrame(
-        {"person": pd.factorize(rows["person_id"])[0], "at": moment, "code": code, "row": rows["row"].to_numpy()}
-    ).sort_values(["person", "at"], kind="stable")
+    frame = pd.DataFrame({"person": pd.factorize(rows["person_id"])[0], "at": moment, "code": code}).sort_values(
+        ["person", "at"], kind="stable"
+    )
     after = frame.shift(-1)
     joined = (frame["person"] == after["person"]) & (frame["at"] + 1 == after["at"])
     steps = pd.DataFrame({"person": frame["person"], "source": frame["code"], "target": after["code"]})[joined]
@@ -159,9 +129,9 @@ def _stay_share(labels: np.ndarray, rows: pd.DataFrame) -> float:
     return float((steps["source"] == steps["target"]).mean()) if len(steps) else float("nan")
 
 
-def _matched(raw: np.ndarray, rows: pd.DataFrame, k: int) -> np.ndarray:
+def _matched(raw: np.ndarray, rows: pd.DataFrame) -> np.ndarray:
     """Labels renamed, snapshot by snapshot, so that as many people as possible keep theirs."""
-    labels = raw.copy()
+    labels, k = raw.copy(), int(raw.max()) + 1
     moments = np.sort(rows["as_of"].unique())
     for before, now in pairwise(moments):
         two = rows["as_of"].isin([before, now]).to_numpy()

@@ -68,7 +68,7 @@ def last_snapshot(features: pd.DataFrame) -> pd.DataFrame:
 
 
 def prepare(features: pd.DataFrame, *, columns: Sequence[str] | None) -> Preparation:
-    """Choose the features to cluster on and learn their scale from the last snapshot.
+    """Choose the features to cluster on (None chooses by rule) and learn their scale from the last snapshot.
 
     Without a choice every quantity is used that can be compared between snapshots. Left out are text, columns with
     fewer than five values (classes), with more than 30 % missing or half of the people at one value (k-means would
@@ -76,10 +76,6 @@ def prepare(features: pd.DataFrame, *, columns: Sequence[str] | None) -> Prepara
     its changes measures how long we have watched, and would turn the passing of time into movement. So are
     attributes, such as a postcode's, that change for hardly anyone in most steps. Where fewer than three columns
     are left, recency, number of baskets and revenue are used all the same.
-
-    Args:
-        features: One row a person and snapshot.
-        columns: Features to use; None chooses by the rules above.
 
     Raises:
         ValueError: A column is not there or is no number, or no column is left.
@@ -91,14 +87,13 @@ def prepare(features: pd.DataFrame, *, columns: Sequence[str] | None) -> Prepara
             raise ValueError(
                 f"columns: '{unknown[0]}' is not a feature; there are {', '.join(_others(features))}."
             )
-    rows, ordered = [], features.sort_values(["as_of", "row"], kind="stable")
-    for column in _others(features):
-        reason = _unfit(last[column], chosen=columns is not None)
-        if columns is not None and column not in columns:
-            reason = "not chosen"
-        elif columns is None and not reason:
-            reason = _how_it_moves(ordered, column)
-        rows.append((column, "left out" if reason else "used", reason))
+    chosen = columns is not None
+    reasons = {column: _unfit(last[column], chosen=chosen) for column in _others(features)}
+    if columns is None:
+        reasons |= _how_they_move(features, [column for column, reason in reasons.items() if not reason])
+    else:
+        reasons |= {column: "not chosen" for column in reasons if column not in columns}
+    rows = [(column, "left out" if reason else "used", reason) for column, reason in reasons.items()]
     if columns is None and sum(role == "used" for _, role, _ in rows) < FEWEST_COLUMNS:
         kept = "kept, for few columns can be compared"
         rows = [(c, "used", kept) if c in RFM and _varies(last[c]) else (c, role, why) for c, role, why in rows]
@@ -170,15 +165,21 @@ def _varies(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(values) and values.nunique() > 1
 
 
-def _how_it_moves(ordered: pd.DataFrame, column: str) -> str:
-    """Why a column's changes between snapshots are no behaviour; empty if they are, or with one snapshot."""
-    change = ordered.groupby("person_id", sort=False)[column].diff()
-    known = change.notna().to_numpy()
-    if not known.any():
-        return ""
-    changed = change[known].abs() > 1e-9
-    by_step = changed.groupby(ordered.loc[known, "as_of"]).mean()
-    if (by_step > FEW_CHANGED_SHARE).mean() < 0.5:
-        return "an attribute, which changes for hardly anyone in most steps"
-    fallen = float((change[known][changed] < 0).mean())
-    return "a running total, which grows with time alone" if fallen < RARE_FALL_SHARE else ""
+def _how_they_move(features: pd.DataFrame, columns: list[str]) -> dict[str, str]:
+    """Why changes of each column between snapshots are no behaviour; empty if they are, or with one snapshot."""
+    person, moment = pd.factorize(features["person_id"])[0], features["as_of"].rank(method="dense").to_numpy()
+    order = np.lexsort((moment, person))
+    same = np.diff(person[order]) == 0
+    values = features[columns].astype("Float64").to_numpy(dtype=float, na_value=np.nan)[order]
+    change, step = np.diff(values, axis=0)[same], moment[order][1:][same].astype(int)
+    reasons = {}
+    for column, moved in zip(columns, change.T, strict=True):
+        known = ~np.isnan(moved)
+        changed = np.abs(moved[known]) > 1e-9
+        n_known, n_changed = (np.bincount(step[known], weights=w) for w in (None, changed.astype(float)))
+        shares = n_changed[n_known > 0] / n_known[n_known > 0]
+        if known.any() and (shares > FEW_CHANGED_SHARE).mean() < 0.5:
+            reasons[column] = "an attribute, which changes for hardly anyone in most steps"
+        elif changed.any() and (moved[known][changed] < 0).mean() < RARE_FALL_SHARE:
+            reasons[column] = "a running total, which grows with time alone"
+    return reasons

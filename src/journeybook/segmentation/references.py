@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
-from journeybook.segmentation.groups import count_groups, fit_kmeans, nearest
+from journeybook.segmentation.groups import fit_kmeans, has_groups, nearest
 from journeybook.segmentation.preparation import FURTHEST_SD, last_snapshot
 from journeybook.segmentation.segments import Segmentation
 from journeybook.statistics import proportion_interval
@@ -31,14 +31,7 @@ class Structureless:
 def structureless(
     values: np.ndarray, *, n_clusters: int, n_clouds: int, rng: np.random.Generator
 ) -> Structureless:
-    """Cluster normal clouds with the mean and covariance of the data and nothing else of it.
-
-    Args:
-        values: People on comparable scales, shape (people, features).
-        n_clusters: Clusters asked for.
-        n_clouds: Clouds drawn.
-        rng: Source of chance.
-    """
+    """Cluster normal clouds with the mean and covariance of the data, and nothing else of it."""
     mean, covariance = values.mean(axis=0), np.atleast_2d(np.cov(values.T))
     shares, agreements = [], []
     for _ in range(n_clouds):
@@ -55,16 +48,9 @@ def detection(
 ) -> pd.DataFrame:
     """How often the count of groups finds two groups planted in a cloud, and none where none are.
 
-    A normal cloud with the data's covariance is drawn. Two people in five are moved by a number of standard
-    deviations in one feature, in three, or in every one. All is brought to the same spread again and counted as
-    the page does it, up to three groups.
-
-    Args:
-        values: People on comparable scales; at most 1,000 of them are simulated.
-        n_references: As for `count_groups`.
-        n_splits: As for `count_groups`.
-        n_repeats: Clouds a row.
-        rng: Source of chance.
+    A normal cloud with the data's covariance is drawn, of at most 1,000 people. Two people in five are moved by a
+    number of standard deviations in one feature, in three, or in every one. All is brought to the same spread
+    again and counted as the page does it, up to three groups, `n_repeats` times.
 
     Returns:
         `n_features` moved, `distance` (standard deviations in each of them; 0 is no groups), `n_found`,
@@ -82,8 +68,7 @@ def detection(
             columns = rng.choice(n_all, n_moved, replace=False)
             cloud[np.ix_(moved, columns)] += distance * cloud[:, columns].std(axis=0)
             cloud = ((cloud - cloud.mean(axis=0)) / cloud.std(axis=0)).clip(-FURTHEST_SD, FURTHEST_SD)
-            counted = count_groups(cloud, max_groups=3, n_references=n_references, n_splits=n_splits, rng=rng)
-            n_found += counted.n_groups > 1
+            n_found += has_groups(cloud, max_groups=3, n_references=n_references, n_splits=n_splits, rng=rng)
         rows.append((n_moved, distance, n_found, n_repeats))
     table = pd.DataFrame(rows, columns=["n_features", "distance", "n_found", "n_repeats"])
     interval = proportion_interval(table["n_found"], table["n_repeats"])
@@ -108,24 +93,19 @@ class Unscaled:
 
 
 def unscaled(features: pd.DataFrame, *, found: Segmentation, rng: np.random.Generator) -> Unscaled:
-    """The tempting wrong way: cluster the features as they come.
-
-    Args:
-        features: One row a person and snapshot.
-        found: Segments to compare with; their columns and number are used.
-        rng: Source of chance.
-    """
+    """The tempting wrong way: cluster the features of the segments as they come."""
     last = last_snapshot(features)
     known = last[found.preparation.columns].astype("Float64")
     raw = known.fillna(known.median()).to_numpy(dtype=float)
     variance = raw.var(axis=0)
     widest = int(variance.argmax())
-    labels = fit_kmeans(raw, n_clusters=found.n_segments, n_starts=10, rng=rng).labels_
-    alone = fit_kmeans(raw[:, [widest]], n_clusters=found.n_segments, n_starts=10, rng=rng).labels_
-    final = found.assignments[found.assignments["as_of"] == found.assignments["as_of"].max()].sort_values("row")
+    labels, alone = (
+        fit_kmeans(some, n_clusters=found.n_segments, n_starts=10, rng=rng).labels_
+        for some in (raw, raw[:, [widest]])
+    )
     return Unscaled(
-        found.preparation.columns[widest],
-        float(variance[widest] / variance.sum()),
-        float(adjusted_rand_score(labels, alone)),
-        float(adjusted_rand_score(labels, final["segment"])),
+        column=found.preparation.columns[widest],
+        variance_share=float(variance[widest] / variance.sum()),
+        agreement_with_column=float(adjusted_rand_score(labels, alone)),
+        agreement_with_segments=float(adjusted_rand_score(labels, found.at_end)),
     )

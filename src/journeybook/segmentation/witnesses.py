@@ -14,12 +14,11 @@ from threadpoolctl import threadpool_limits
 
 from journeybook.segmentation.groups import DEEP, STRONG, GroupCount
 from journeybook.segmentation.movement import Movement
-from journeybook.segmentation.preparation import FURTHEST_SD, LOG_SKEWNESS, RFM, Preparation, matrix, prepare
+from journeybook.segmentation.preparation import FURTHEST_SD, LOG_SKEWNESS, RFM, matrix
 from journeybook.segmentation.references import Structureless
-from journeybook.segmentation.segments import RfmScores, Segmentation, segment
-from journeybook.statistics import stream
+from journeybook.segmentation.segments import SCORES, RfmScores, Segmentation, segment_as_of
 
-# Twenty starts each: what two searches of the same people may differ by where borders run through a cloud.
+# Ten starts and twenty: what two searches of the same people may differ by where borders run through a cloud.
 STARTS_APART = 0.002
 # The width of a bootstrap interval of 500 draws has a standard error of 6 % of itself; four of them.
 WIDTH_APART = 0.25
@@ -27,10 +26,9 @@ FIGURES = ["name", "value", "reference", "tolerance", "source"]
 
 
 def detection_holds(power: pd.DataFrame) -> pd.DataFrame:
-    """Ask that planted groups are found, and none where there are none; `power` as `detection` returns it.
+    """Ask that planted groups are found, and none where there are none; one in few features is a known miss.
 
-    Returns:
-        `name`, `value`, `reference`, `rule`, `kind`, `source`; a group in few features is a known miss.
+    Returns `name`, `value`, `reference`, `rule`, `kind`, `source`.
     """
     everywhere, nowhere, few = power.iloc[-2], power.iloc[-1], power.iloc[0]
     rows = [
@@ -48,7 +46,6 @@ def segments_hold(
     features: pd.DataFrame,
     *,
     found: Segmentation,
-    preparation: Preparation,
     count: GroupCount,
     n_asked: int | None,
     scores: RfmScores,
@@ -58,71 +55,51 @@ def segments_hold(
 ) -> pd.DataFrame:
     """Hold what the page shows of the last snapshot against the same made in plain pandas and scikit-learn.
 
-    Args:
-        features: One row a person and snapshot.
-        found: The segments.
-        preparation: Scale that the page uses.
-        count: Evidence for the number of groups.
-        n_asked: Number of segments asked for; None for the page's choice.
-        scores: RFM scores of the last snapshot.
-        n_quantiles: Number of scores.
-        nothing: What k-means found in clouds.
-        rng: Chance of the other clouds.
-
-    Returns:
-        `name`, `value`, `reference`, `tolerance`, `source`.
+    `n_asked` is the number of segments asked for; None is the page's choice. Returns `name`, `value`, `reference`,
+    `tolerance`, `source`.
     """
     rows = features.sort_values("row", kind="stable", ignore_index=True)
     at_end = (rows["as_of"] == rows["as_of"].max()).to_numpy()
-    values = by_hand(rows, at_end, preparation.columns)
-    labels = found.assignments["segment"].to_numpy()
-    names = found.profile["segment"].to_numpy()
-    same_rows = (
-        found.assignments[["person_id", "as_of"]].reset_index(drop=True).equals(rows[["person_id", "as_of"]])
-    )
-    nearest = names[cdist(values, found.centres).argmin(axis=1)]
-    last, last_labels = rows[at_end], labels[at_end]
-    with threadpool_limits(limits=1):
-        share = 1 - KMeans(len(names), n_init=20, random_state=0).fit(values[at_end]).inertia_ / _scatter(
-            values[at_end]
-        )
-    within = sum(_scatter(values[at_end][last_labels == name]) for name in names)
-    means = last.groupby(last_labels)[preparation.columns].mean().astype(float).reindex(names)
-    sizes = pd.Series(last_labels).value_counts().reindex(names)
-    told = found.profile.set_index("segment")
-    profile_apart = max(
-        float(
-            ((told[preparation.columns].astype(float) - means).abs() / means.abs().clip(lower=1)).max(axis=None)
-        ),
-        float((told["n_people"] - sizes).abs().max()),
-        float((told["share"] - sizes / len(last)).abs().max()),
-    )
-    worth = means[found.ordered_by].to_numpy()
-    again = pd.DataFrame({c: _scored(last[c], n_quantiles, c == "recency_days") for c in RFM})
-    mine = scores.scores[["recency", "frequency", "monetary"]]
-    by_segment = again.groupby(last_labels).mean().reindex(names).to_numpy()
-    rfm_apart = (mine.to_numpy() != again.to_numpy()).sum()
-    rfm_means = np.abs(scores.by_segment[list(mine.columns)].to_numpy() - by_segment).max()
-    clouds = _clouds(values[at_end], max(len(names), 2), len(nothing.explained_share), rng)
-    error = np.sqrt((nothing.explained_share.var(ddof=1) + clouds.var(ddof=1)) / len(clouds))
-    n_due = n_asked or _choice(count.evidence)
+    preparation, columns = found.preparation, found.preparation.columns
+    values = by_hand(rows, at_end, columns)
     scale_apart = np.abs(matrix(rows, preparation=preparation) - values).max()
-    n_astray = (labels != nearest).sum() if same_rows else np.inf
-    explained = 1 - within / _scatter(values[at_end])
+    labels, names = found.assignments["segment"].to_numpy(), np.array(found.names)
+    same_rows = found.assignments[["person_id", "as_of"]].equals(rows[["person_id", "as_of"]])
+    n_astray = (labels != names[cdist(values, found.centres).argmin(axis=1)]).sum() if same_rows else np.inf
+    people, last, values = labels[at_end], rows[at_end], values[at_end]
+    share = 1 - _inertia(values, len(names), 20, 0) / _scatter(values)
+    explained = 1 - sum(_scatter(values[people == name]) for name in names) / _scatter(values)
+    due = last.groupby(people)[columns].mean().astype(float).reindex(names)
+    sizes = pd.Series(people).value_counts().reindex(names)
+    due = due.assign(n_people=sizes, share=sizes / len(last))
+    told = found.profile.set_index("segment")[due.columns].astype(float)
+    profile_apart = ((told - due).abs() / due.abs().clip(lower=1)).max(axis=None)
+    again = pd.DataFrame({c: _scored(last[c], n_quantiles, c == "recency_days") for c in RFM})
+    rfm_apart = (scores.scores[SCORES].to_numpy() != again.to_numpy()).sum()
+    by_segment = again.groupby(people).mean().reindex(names).to_numpy()
+    rfm_means = np.abs(scores.by_segment[SCORES].to_numpy() - by_segment).max()
+    clouds = _clouds(values, max(len(names), 2), len(nothing.explained_share), rng)
+    error = np.sqrt((nothing.explained_share.var(ddof=1) + clouds.var(ddof=1)) / len(clouds))
     pandas, learn = "made again in pandas", "scikit-learn on numbers made again in pandas"
+    ranks, other = "ranks counted person by person", "other clouds, scikit-learn; four standard errors"
     table = [
         ("worst difference of comparable numbers", scale_apart, 0, 1e-9, pandas),
         ("people not in their nearest segment", n_astray, 0, 0, learn),
         ("share explained by another k-means", explained, share, STARTS_APART, learn),
         ("share explained as shown", found.explained_share, explained, 1e-4, learn),
         ("worst difference of the profile", profile_apart, 0, 1e-9, pandas),
-        ("segments out of order", (np.diff(worth) > 0).sum(), 0, 0, "means made again in pandas"),
-        ("RFM scores that differ", rfm_apart, 0, 0, "ranks counted person by person"),
-        ("worst difference of mean RFM scores", rfm_means, 0, 1e-9, "ranks counted person by person"),
-        ("segments made", found.n_segments, n_due, 0, "the rules, step by step"),
-        ("share explained in clouds without groups", nothing.explained_share.mean(), clouds.mean(), 4 * error,
-         "other clouds, scikit-learn; four standard errors"),
-    ]  # fmt: skip
+        ("segments out of order", (np.diff(due[found.ordered_by]) > 0).sum(), 0, 0, pandas),
+        ("RFM scores that differ", rfm_apart, 0, 0, ranks),
+        ("worst difference of mean RFM scores", rfm_means, 0, 1e-9, ranks),
+        ("segments made", found.n_segments, n_asked or _choice(count.evidence), 0, "the rules, step by step"),
+        (
+            "share explained in clouds without groups",
+            nothing.explained_share.mean(),
+            clouds.mean(),
+            4 * error,
+            other,
+        ),
+    ]
     return pd.DataFrame(table, columns=FIGURES)
 
 
@@ -131,46 +108,36 @@ def procedure_holds(
 ) -> pd.DataFrame:
     """Hold the segments against those of features in other units, and past ones against those without the future.
 
-    Args:
-        features: One row a person and snapshot.
-        found: The segments, from the stream `segments` of the seed.
-        dated: From `segments_of_each_date`.
-        columns: Features to use; None chooses.
-        seed: Seed of the run.
-
-    Returns:
-        `name`, `value`, `reference`, `tolerance`, `source`.
+    Returns `name`, `value`, `reference`, `tolerance`, `source`.
     """
-    used = found.preparation
+    used, again = found.preparation, {"n_segments": found.n_segments, "seed": seed}
     plain = [c for c, logged in zip(used.columns, used.logged, strict=True) if not logged]
     cents = features.assign(**{c: features[c].astype(float) * 100 for c in plain})
-    other = _made(cents, used.columns, found.n_segments, seed)
-    agreement = adjusted_rand_score(found.assignments["segment"], other.assignments["segment"])
+    other = segment_as_of(cents, cents["as_of"].max(), columns=used.columns, **again)
+    agreement = adjusted_rand_score(found.at_end, other.assignments["segment"])
     told = dated.merge(features[["person_id", "as_of"]], on=["person_id", "as_of"], how="outer")
     n_astray = int(told["segment"].isna().sum()) + abs(len(dated) - len(features))
     n_unmarked = (dated["retrospective"] != (dated["fitted_as_of"] > dated["as_of"])).sum()
-    units = f"{len(plain)} features in hundredths of their unit"
     rows = [
-        ("agreement in other units", agreement, 1, 1e-9, units),
+        ("agreement in other units", agreement, 1, 1e-9, f"{len(plain)} features in hundredths of their unit"),
         ("people and dates without one segment", n_astray, 0, 0, "features"),
         ("rows of a later model not marked", n_unmarked, 0, 0, "dates"),
-    ]  # fmt: skip
+    ]
     dates = np.sort(dated.loc[~dated["retrospective"], "as_of"].unique())
     for date in dates[[0, len(dates) // 2]]:
-        early = features[features["as_of"] <= date]
-        then = _made(early, columns, found.n_segments, seed).assignments
+        then = segment_as_of(features, date, columns=columns, **again).assignments
         both = dated[dated["as_of"] == date].merge(then, on=["person_id", "as_of"], suffixes=("", "_then"))
-        differs = (both["segment"] != both["segment_then"]).sum()
+        # The number is the date's own; the word beside it is that of the last model.
+        numbers = (both[name].str.split(n=1).str[0] for name in ("segment", "segment_then"))
         name = f"segments that differ without the future, {pd.Timestamp(date):%B %Y}"
-        rows.append((name, differs, 0, 0, "features to that date"))
+        rows.append((name, int(next(numbers).ne(next(numbers)).sum()), 0, 0, "features to that date"))
     return pd.DataFrame(rows, columns=FIGURES)
 
 
 def movement_holds(found: Segmentation, moves: Movement, *, since: pd.Timestamp, level: float) -> pd.DataFrame:
     """Hold the steps against a crosstab, and the interval of staying against the delta method over whole people.
 
-    Returns:
-        `name`, `value`, `reference`, `tolerance`, `source`; nothing where there are no steps.
+    Returns `name`, `value`, `reference`, `tolerance`, `source`; nothing where there are no steps.
     """
     kept = found.assignments[found.assignments["as_of"] >= since]
     dates = np.sort(kept["as_of"].unique())
@@ -214,17 +181,13 @@ def by_hand(rows: pd.DataFrame, at_end: np.ndarray, columns: Sequence[str]) -> n
     return StandardScaler().fit(raw[at_end]).transform(raw).clip(-FURTHEST_SD, FURTHEST_SD)
 
 
-def _made(features: pd.DataFrame, columns: Sequence[str] | None, n_segments: int, seed: int) -> Segmentation:
-    return segment(
-        features,
-        preparation=prepare(features, columns=columns),
-        n_segments=n_segments,
-        rng=stream(seed, "segments"),
-    )
-
-
 def _scatter(values: np.ndarray) -> float:
     return float(((values - values.mean(axis=0)) ** 2).sum()) if len(values) else 0.0
+
+
+def _inertia(values: np.ndarray, k: int, n_starts: int, seed: int) -> float:
+    with threadpool_limits(limits=1):
+        return float(KMeans(k, n_init=n_starts, random_state=seed).fit(values).inertia_)
 
 
 def _scored(values: pd.Series, n_quantiles: int, turned: bool) -> list[int]:
@@ -244,8 +207,7 @@ def _clouds(values: np.ndarray, k: int, n_clouds: int, rng: np.random.Generator)
     shares = []
     for number in range(n_clouds):
         cloud = rng.standard_normal((len(values), len(spread))) @ spread
-        with threadpool_limits(limits=1):
-            shares.append(1 - KMeans(k, n_init=3, random_state=number).fit(cloud).inertia_ / _scatter(cloud))
+        shares.append(1 - _inertia(cloud, k, 3, number) / _scatter(cloud))
     return np.array(shares)
 
 

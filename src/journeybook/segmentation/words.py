@@ -1,8 +1,11 @@
 """What the page says of the segments, in sentences computed from its results."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
+from journeybook.findings import say_group, say_share
 from journeybook.segmentation.groups import DEEP, GroupCount
 from journeybook.segmentation.movement import Movement, Refitted
 from journeybook.segmentation.references import Structureless, Unscaled
@@ -12,39 +15,55 @@ from journeybook.segmentation.segments import RfmScores, Segmentation
 NO_STRUCTURE = 0.25
 
 
-def say_count(count: GroupCount, *, n_segments: int) -> str:
-    """Say what speaks for the groups, and what the segments made are."""
-    rows = count.evidence.set_index("k").astype(float)
-    best = rows.loc[max(count.n_groups, 2)]
+def title_count(count: GroupCount, *, n_segments: int) -> str:
+    """Say how many groups there are, and what was made of them."""
+    said = "One cloud, no groups" if count.n_groups == 1 else f"{count.n_groups} groups"
+    return said if count.n_groups == n_segments else f"{said}: cut into {n_segments} slices"
+
+
+def say_count(count: GroupCount, power: pd.DataFrame, *, n_segments: int) -> str:
+    """Say what speaks for the groups, and which planted ones the same questions find."""
+    rows, n = count.evidence.set_index("k").astype(float), max(count.n_groups, 2)
     said = (
-        f"Midway between the centres of {max(count.n_groups, 2)} clusters there are {best['valley']:.2f} people "
-        f"for one at a centre; groups need {DEEP} or fewer. Prediction strength is "
-        f"{best['prediction_strength']:.2f}."
+        f"Midway between {n} clusters stand {rows.loc[n, 'valley']:.2f} people for one at a centre; groups need "
     )
-    silhouette = rows["silhouette"].to_dict().get(n_segments, float("nan"))
-    if silhouette <= NO_STRUCTURE:
-        said += (
-            f" The {n_segments} segments overlap: silhouette {silhouette:.2f}, where up to {NO_STRUCTURE} is no "
-            "substantial structure (Kaufman & Rousseeuw 1990)."
-        )
-    return said
-
-
-def say_power(power: pd.DataFrame) -> str:
-    """Say which planted groups this procedure finds, from `detection`."""
-    n, n_all = int(power["n_repeats"].iloc[0]), power["n_features"].max()
-    said = []
+    said += f"{DEEP} or fewer."
+    if rows["silhouette"].get(n_segments, np.nan) <= NO_STRUCTURE:
+        said += f" The {n_segments} segments overlap: silhouette {rows.loc[n_segments, 'silhouette']:.2f}, where "
+        said += f"{NO_STRUCTURE} or less is no substantial structure (Kaufman & Rousseeuw 1990)."
+    n_all, found = power["n_features"].max(), []
     for row in power[power["distance"] > 0].itertuples():
-        where = "every feature" if row.n_features == n_all else f"{row.n_features} of {n_all} features"
-        said.append(f"{row.n_found} times {row.distance:.0f} sd apart in {where}")
-    blind = " Groups that differ in few features **are not ruled out**." if len(missed(power)) else ""
-    return f"Two groups, planted {n} times each, were found {', '.join(said)}.{blind}"
+        where = "every measure" if row.n_features == n_all else f"{row.n_features} of {n_all} measures"
+        found.append(f"{row.n_found} times {row.distance:.0f} sd apart in {where}")
+    said += f" Two groups, planted {power['n_repeats'].iloc[0]} times each, were found {', '.join(found)}"
+    return said + ("; groups in few measures are not ruled out." if len(missed(power)) else ".")
 
 
 def missed(power: pd.DataFrame) -> pd.DataFrame:
     """Rows of `detection` with groups in some features that are surely missed at least once in five times."""
     few = power["n_features"] < power["n_features"].max()
     return power[few & (power["distance"] > 0) & (power["high"] < 0.8)]
+
+
+def money_shares(found: Segmentation) -> np.ndarray:
+    """Return each segment's share of the revenue that orders them; nothing where none does, or it is below 0."""
+    money = (found.profile["n_people"] * found.profile[found.ordered_by].fillna(0)).to_numpy(dtype=float)
+    is_money = found.ordered_by.startswith("revenue") and money.min() >= 0 and money.sum() > 0
+    return money / money.sum() if is_money else np.array([])
+
+
+def title_profile(found: Segmentation) -> str:
+    """Say who makes the money; where that is not known, only that they differ."""
+    shares = money_shares(found)
+    if found.n_segments < 2 or not len(shares):
+        return "What sets the segments apart"
+    days, of_people = re.search(r"\d+", found.ordered_by), found.profile["share"].to_numpy()
+    first, last = (
+        f"{say_group(found.names[at])} {who}, {say_share(of_people[at])}{of_all}, bring {say_share(shares[at])}"
+        for at, who, of_all in ((0, "customers", " of all"), (-1, "ones", ""))
+    )
+    of_days = f" of the last {days[0]} days" if days else ""
+    return f"{first[0].upper()}{first[1:]} of revenue{of_days}; {last}"
 
 
 def say_dated(dated: pd.DataFrame, found: Segmentation) -> str:
@@ -59,59 +78,41 @@ def say_dated(dated: pd.DataFrame, found: Segmentation) -> str:
     return text
 
 
-def say_nothing(found: Segmentation, nothing: Structureless) -> str:
-    """Say what k-means finds in clouds without groups, beside what it found here."""
-    shares, n = nothing.explained_share, len(nothing.explained_share)
+def say_nothing(found: Segmentation, nothing: Structureless, scores: RfmScores) -> str:
+    """Say how well the segments do beside clusters of structureless clouds, and beside RFM scores."""
+    low, high = (say_share(end(nothing.explained_share)) for end in (np.min, np.max))
     return (
-        f"{found.n_segments} clusters explain {found.explained_share:.1%} of the variance here, and "
-        f"{shares.min():.1%} to {shares.max():.1%} in {n} clouds of the same covariance without groups. Two "
-        f"halves of such a cloud agree on its borders with an adjusted Rand index of "
-        f"{np.mean(nothing.stability):.2f}: "
-        "neither figure proves groups."
+        f"The segments explain {say_share(found.explained_share)} of the variance; {low} to {high} in "
+        f"{len(nothing.stability)} clouds without groups, whose halves agree on borders all the same (adjusted "
+        f"Rand index {np.mean(nothing.stability):.2f}). With RFM scores they agree by {scores.agreement:.2f}."
     )
 
 
-def say_rfm(scores: RfmScores, *, n_quantiles: int) -> str:
-    """Say how the segments and the scores agree."""
-    return (
-        f"Scores of recency, frequency and revenue in {n_quantiles} parts agree with the segments with an "
-        f"adjusted Rand index of {scores.agreement:.2f} (1 is the same groups, 0 chance)."
-    )
-
-
-def say_movement(moves: Movement) -> str:
+def title_movement(moves: Movement) -> str:
     """Say how many people stay, and where most of the others go."""
     if not moves.n_steps:
-        return "Movement needs two snapshots whose windows are full; the data are shorter."
+        return "How people move cannot be told: the data are too short"
+    said = f"{say_share(moves.stay_share)} stay in their segment from one snapshot to the next"
     rows = moves.transitions[moves.transitions["source"] != moves.transitions["target"]]
-    text = (
-        f"Of {moves.n_steps:,} steps between {moves.n_snapshots} snapshots {moves.stay_share:.1%} stay in their "
-        f"segment (95 % interval {moves.stay_low:.1%} to {moves.stay_high:.1%})."
-    )
-    if len(rows):
-        most = rows.iloc[int(rows["share"].fillna(0).to_numpy().argmax())]
-        text += (
-            f" The likeliest move is {most['source']} to {most['target']}: {most['share']:.1%} "
-            f"({most['low']:.1%} to {most['high']:.1%}) of those in {most['source']}."
-        )
-    return text
+    if not rows["n"].sum():
+        return said
+    most = rows.loc[rows["share"].astype(float).idxmax()]
+    source, target = say_group(most["source"]), say_group(most["target"])
+    return f"{said}; of the {source}, {say_share(most['share'])} become {target}"
 
 
 def say_pitfall(refitted: Refitted, plain: Unscaled) -> str:
     """Say the two tempting wrong ways with their sizes."""
-    text = ""
-    if np.isfinite(refitted.refitted):
-        text = (
-            f"**Refitting every snapshot.** One model sees {1 - refitted.one_model:.1%} of the steps as moves, a "
-            f"model a snapshot {1 - refitted.refitted:.1%}: its clusters are numbered anew. Matched by overlap it "
-            f"is {1 - refitted.matched:.1%}. "
-        )
-    return (
-        f"{text}**Features in their own units.** `{plain.column}` holds {plain.variance_share:.1%} of the "
-        f"variance: unscaled clusters agree with that feature alone by {plain.agreement_with_column:.2f} "
-        f"(adjusted Rand "
-        f"index), with the segments by {plain.agreement_with_segments:.2f}."
+    said = (
+        f"Unscaled clusters agree with `{plain.column}` alone by {plain.agreement_with_column:.2f} (adjusted Rand "
     )
+    said += f"index), with the segments by {plain.agreement_with_segments:.2f}."
+    if not np.isfinite(refitted.refitted):
+        return said
+    anew, matched, one = (
+        say_share(1 - stay) for stay in (refitted.refitted, refitted.matched, refitted.one_model)
+    )
+    return f"Segments made anew see {anew} of steps move, matched by overlap {matched}, one model {one}. {said}"
 
 
 def headline_figures(
@@ -137,7 +138,6 @@ def headline_figures(
         "unscaled_agreement_with_segments": plain.agreement_with_segments,
         "unscaled_agreement_with_one_feature": plain.agreement_with_column,
     }
-    row = count.evidence[count.evidence["k"] == found.n_segments]
-    for name in ("stability", "prediction_strength", "silhouette"):
-        figures[name] = float(row[name].sum()) if len(row) else float("nan")
+    made = count.evidence.set_index("k").reindex([found.n_segments]).iloc[0]
+    figures |= {name: float(made[name]) for name in ("stability", "prediction_strength", "silhouette")}
     return {name: value for name, value in figures.items() if np.isfinite(value)}

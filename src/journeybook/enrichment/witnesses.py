@@ -1,0 +1,264 @@
+"""The features made again by another road: totals, a count in pandas, a snapshot without the future."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from journeybook.enrichment.snapshots import DATES, NOT_PURCHASES, bucket, feature_snapshots, group_column
+from journeybook.enrichment.third_party import attributes_of
+
+
+def totals_by_date(
+    transactions: ibis.Table, features: ibis.Table, *, as_of_dates: Sequence[datetime]
+) -> pd.DataFrame:
+    """Set the revenue in the features, and that of all others, against all receipts before each date.
+
+    Returns:
+        `as_of`, `people`, `no_purchase` (people with returns or empty lines only), `guests` and `total` revenue,
+        and `left_over`, which is 0: every figure is summed as a DECIMAL.
+    """
+    days = sorted(as_of_dates)
+    dates = ibis.memtable({"place": range(len(days)), "as_of": days}, schema=DATES)
+    lines = transactions.mutate(bucket=bucket(transactions.occurred_at, days))
+    sums = lines.group_by("person_id", "bucket").aggregate(revenue=lines.revenue.sum())
+    pairs = sums.join(dates, sums.bucket <= dates.place)
+    held = pairs.group_by("person_id", "as_of").aggregate(revenue=pairs.revenue.sum())
+    told = features.select(
+        person="person_id", date="as_of", told=features.revenue.cast("decimal(18, 4)").cast("decimal(38, 4)")
+    )
+    both = held.left_join(told, [held.person_id == told.person, held.as_of == told.date])
+    guest, unnamed = both.person_id.isnull(), both.person.isnull()
+    found = both.group_by("as_of").aggregate(
+        people=both.told.sum().fill_null(0),
+        no_purchase=both.revenue.sum(where=unnamed & ~guest).fill_null(0),
+        guests=both.revenue.sum(where=guest).fill_null(0),
+        total=both.revenue.sum(),
+    )
+    found = found.mutate(left_over=found.total - found.people - found.no_purchase - found.guests)
+    frame = found.order_by("as_of").to_pandas()
+    return frame.astype(dict.fromkeys(frame.columns[1:], float))
+
+
+def recount(lines: pd.DataFrame, *, as_of: datetime, groups: Mapping[str, str]) -> pd.Series:
+    """Count one person's features from the person's own lines, in any order, the plain way, in pandas.
+
+    The lines hold `group` where there are groups, by column name as for `feature_snapshots`.
+    """
+    past = lines[lines.occurred_at < as_of].sort_values(["occurred_at", "row"])
+    day = pd.Timedelta(days=1)
+    revenue = past.revenue.astype(float)
+    purchases = past[bought(past)]
+    dates = past.occurred_at.dt.normalize()
+    key = past.basket_id.fillna(past.occurred_at.astype(str)) if "basket_id" in past else past.occurred_at
+    baskets = past.groupby([key, dates], dropna=False).occurred_at.transform("min")
+    at = purchases.index
+    times = baskets[at].groupby([key[at], dates[at]]).first().sort_values()
+    gaps = times.diff().dropna().dt.total_seconds() / 86_400
+    found = {
+        "recency_days": (as_of - times.max()) / day,
+        "tenure_days": (as_of - times.min()) / day,
+        "n_baskets": len(times),
+        "revenue": revenue.sum(),
+        "mean_basket": revenue.sum() / len(times),
+        "gap_days_mean": gaps.mean(),
+        "gap_days_sd": gaps.std(),
+        "weekend_share": (times.dt.day_of_week >= 5).mean(),
+        "morning_share": (times.dt.hour < 12).mean(),
+        "evening_share": (times.dt.hour >= 17).mean(),
+    }
+    for days in (28, 91):
+        since = as_of - timedelta(days=days)
+        found[f"revenue_{days}d"] = revenue[past.occurred_at >= since].sum()
+        found[f"n_baskets_{days}d"] = int((times >= since).sum())
+    if "discount" in past:
+        whole = revenue.sum() + past.discount.astype(float).sum()
+        found["discount_share"] = past.discount.astype(float).sum() / whole if whole > 0 else np.nan
+    if "product_id" in past:
+        found["n_products"] = purchases.product_id.nunique()
+    if "store_id" in past:
+        found["n_stores"] = past.store_id.nunique()
+    for name, group in groups.items():
+        found[name] = revenue[past.group == group].sum() / revenue.sum() if revenue.sum() > 0 else np.nan
+    return pd.Series(found)
+
+
+def bought(lines: pd.DataFrame) -> pd.Series:
+    """Return whether each line is a purchase: neither a return nor empty."""
+    return ~lines.line_type.isin(NOT_PURCHASES) if "line_type" in lines else lines.revenue >= 0
+
+
+def lines_of(transactions: ibis.Table, people: Sequence[str]) -> pd.DataFrame:
+    """Return the lines of some people in the order of `row`, money as floats: decimals are slow in pandas."""
+    money = {c: transactions[c].cast("float64") for c in ("revenue", "discount") if c in transactions.columns}
+    return transactions.filter(transactions.person_id.isin(people)).mutate(**money).order_by("row").to_pandas()
+
+
+def differences(
+    transactions: ibis.Table,
+    features: ibis.Table,
+    *,
+    n_people: int,
+    n_dates: int,
+    products: ibis.Table | None = None,
+    groups: Mapping[str, str],
+) -> pd.DataFrame:
+    """Recount the features of some people on some dates in pandas, and return how far those stored are from them.
+
+    People are every k-th of the last snapshot; dates are spread evenly, the last among them. One row a person and
+    date; relative where a figure is above 1, infinite where one is missing in one only.
+    """
+    stored = features.select("row", "person_id", "as_of").order_by("row").to_pandas()
+    dates = stored.as_of.unique()
+    at_end = stored.person_id[stored.as_of == dates[-1]]
+    people = at_end.iloc[:: -(-len(at_end) // n_people)].tolist()
+    dates = dates[np.unique(np.linspace(len(dates) - 1, 0, n_dates).round().astype(int))]
+    lines = lines_of(transactions, people)
+    if groups and products is not None:
+        of_product = products.select("product_id", group=products[group_column(products)]).to_pandas()
+        lines = lines.merge(of_product, on="product_id", how="left", validate="many_to_one")
+    told = features.filter(features.person_id.isin(people)).order_by("row").to_pandas()
+    told = told[told.as_of.isin(dates)].set_index(["person_id", "as_of"]).drop(columns="row").sort_index()
+    own = dict(list(lines.groupby("person_id")))
+    counted = [recount(own[person], as_of=date, groups=groups) for person, date in told.index]
+    ours, theirs = (
+        frame.reindex(columns=told.columns).to_numpy(dtype=float) for frame in (told, pd.DataFrame(counted))
+    )
+    apart = np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))
+    apart = np.where(np.isnan(ours) & np.isnan(theirs), 0.0, np.where(np.isnan(apart), np.inf, apart))
+    return pd.DataFrame(apart, index=told.index, columns=told.columns)
+
+
+def misplaced_snapshots(transactions: ibis.Table, features: ibis.Table, *, as_of_dates: Sequence[datetime]) -> int:
+    """Count snapshots missing, doubled or too many: there is one of whoever had bought before its date."""
+    lines = transactions.filter(transactions.person_id.notnull())
+    kind = lines.line_type if "line_type" in lines.columns else (lines.revenue < 0).ifelse("return", "sale")
+    # Snapshots are of midnights, so that the day of a line is enough.
+    days = lines.select("person_id", kind=kind, day=lines.occurred_at.truncate("D")).distinct().to_pandas()
+    first = days[~days.kind.isin(NOT_PURCHASES)].groupby("person_id").day.min()
+    due = {(person, date) for date in as_of_dates for person in first.index[first < date]}
+    stored = features.select("person_id", "as_of").to_pandas()
+    made = list(zip(stored.person_id, stored.as_of.dt.to_pydatetime(), strict=True))
+    return len(due ^ set(made)) + len(made) - len(set(made))
+
+
+def greatest_difference(features: ibis.Table, remade: ibis.Table) -> float:
+    """Return the greatest absolute difference of a number between a snapshot and the same one made again.
+
+    Infinite where a person, or a value, is in one only.
+    """
+    again = remade.to_pandas().set_index("person_id").sort_index()
+    date = again.as_of.iloc[0].to_pydatetime()
+    stored = features.filter(features.as_of == ibis.literal(date)).to_pandas().set_index("person_id").sort_index()
+    names = [c for c, dtype in remade.schema().items() if dtype.is_numeric() and c != "row"]
+    if not stored.index.equals(again.index) or not stored[names].isna().equals(again[names].isna()):
+        return float("inf")
+    return float((stored[names] - again[names]).abs().max(axis=None))
+
+
+def wrong_attributes(features: ibis.Table, third_party: ibis.Table, *, places: ibis.Table | None) -> int:
+    """Count attributes that are not those of the latest release and postcode of their date, matched in pandas."""
+    names = attributes_of(features, third_party)
+    told = features.select("person_id", "as_of", "third_party_known", *names.values()).to_pandas()
+    told = told.sort_values(["as_of", "person_id"], ignore_index=True).astype({"person_id": "str"})
+    key = "person_id" if "person_id" in third_party.columns else "postcode"
+    due = told[["person_id", "as_of"]]
+    if key == "postcode":
+        known = due.assign(postcode=None).head(0) if places is None else places.to_pandas()
+        known = known.rename(columns={"as_of": "known_from"}).sort_values("known_from")
+        known = known[["person_id", "postcode", "known_from"]].astype({"person_id": "str"})
+        due = pd.merge_asof(
+            due, known, left_on="as_of", right_on="known_from", by="person_id", allow_exact_matches=False
+        )
+    due[key] = due[key].astype("str")
+    releases = third_party.order_by("row").to_pandas().dropna(subset=[key]).drop_duplicates([key, "as_of"])
+    releases = releases[[key, "as_of", *names]].assign(is_known=True).astype({key: "str"})
+    found = pd.merge_asof(due, releases.sort_values("as_of", kind="stable"), on="as_of", by=key)
+    found = found.assign(is_known=found.is_known.eq(True))
+    pairs = [("is_known", "third_party_known"), *names.items()]
+    return sum(
+        int((~((found[a] == told[b]) | (found[a].isna() & told[b].isna())).fillna(False)).sum()) for a, b in pairs
+    )
+
+
+def snapshots_hold(
+    transactions: ibis.Table,
+    features: ibis.Table,
+    totals: pd.DataFrame,
+    *,
+    products: ibis.Table | None,
+    groups: Mapping[str, str],
+    hours: bool,
+    third_party: ibis.Table | None,
+    places: ibis.Table | None,
+) -> pd.DataFrame:
+    """Hold the snapshots against totals, a second count, and one made again of data that end on its date.
+
+    The arguments are those that the snapshots were made with. Returns `name`, `value`, `reference` (0),
+    `tolerance`, `source`.
+    """
+    days = totals.as_of.dt.to_pydatetime().tolist()
+    middle = days[len(days) // 2]
+    past = transactions.filter(transactions.occurred_at < middle)
+    remade = feature_snapshots(past, as_of_dates=[middle], products=products, groups=groups, hours=hours)
+    joined = {*attributes_of(features, third_party).values(), "third_party_known"} & set(features.columns)
+    own = features.drop(*joined)
+    apart = differences(transactions, own, n_people=16, n_dates=3, products=products, groups=groups)
+    n_people, n_dates = apart.index.remove_unused_levels().levshape
+    counted = f"a second count in pandas, {n_people} people on {n_dates} dates"
+    chosen = set(groups.values()) ^ set(top_groups(transactions, products, before=days[0], n_groups=len(groups)))
+    n_misplaced = misplaced_snapshots(transactions, features, as_of_dates=days)
+    rows = [
+        ("revenue not accounted for", totals.left_over.abs().max(), 0.0, "all receipts before each date"),
+        ("snapshots missing, doubled or too many", n_misplaced, 0.0, "first purchases in pandas"),
+        (f"worst difference of {apart.size:,} figures", apart.max(axis=None), 1e-9, counted),
+        (
+            "worst difference without the future",
+            greatest_difference(features, remade),
+            1e-9,
+            "one snapshot, made again of data that end on its date",
+        ),
+        ("groups that were not the largest", len(chosen), 0.0, "revenue before the first date, in pandas"),
+    ]
+    if third_party is not None:
+        n_wrong = wrong_attributes(features, third_party, places=places)
+        source = "every person and date, matched in pandas (merge_asof)"
+        rows.append(("third-party values not of their date", n_wrong, 0.0, source))
+    return pd.DataFrame(rows, columns=["name", "value", "tolerance", "source"]).assign(reference=0)
+
+
+def top_groups(
+    transactions: ibis.Table, products: ibis.Table | None, *, before: datetime, n_groups: int
+) -> list[str]:
+    """Return the groups with most revenue before a date, added up in pandas."""
+    if products is None or not n_groups:
+        return []
+    column = group_column(products)
+    lines = transactions.filter(transactions.occurred_at < before)
+    sums = lines.select("product_id", revenue=lines.revenue.cast("float64")).to_pandas()
+    sums = sums.merge(products.select("product_id", column).to_pandas(), on="product_id")
+    sums = sums.groupby(column).revenue.sum().round(4).reset_index()
+    return sums.sort_values(["revenue", column], ascending=[False, True])[column].head(n_groups).tolist()
+
+
+def study_holds(
+    totals: pd.DataFrame, by_date: pd.DataFrame, known_of: pd.DataFrame, *, is_whole: bool
+) -> pd.DataFrame:
+    """Hold the last snapshot against what is published of the Complete Journey study.
+
+    Only where `is_whole`: all households, at the end. Returns `name`, `value`, `reference`, `tolerance`, `source`.
+    """
+    if not is_whole:
+        return pd.DataFrame(columns=["name", "value", "reference", "tolerance", "source"])
+    people, known = by_date.iloc[-1], known_of.iloc[-1]
+    rows = [
+        ("revenue of all people", totals.people.iloc[-1], 4_596_039.58, 0.005),
+        ("people", people.n_people, 2_469, 0.0),
+        ("people with demographics", known.n_known, 801, 0.0),
+        ("median revenue of people with demographics", known.median_revenue_known, 2_635, 0.5),
+        ("median revenue of the others", known.median_revenue_unknown, 711, 0.5),
+    ]
+    frame = pd.DataFrame(rows, columns=["name", "value", "reference", "tolerance"])
+    return frame.assign(source="84.51° study, 2017")
