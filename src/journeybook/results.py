@@ -249,7 +249,7 @@ def failed(checks: Sequence[Check]) -> list[Finding]:
     name = " ".join(wrong[0].name.split()[:12])
     return [
         Finding(
-            text=f"{said} hold: {name}, {say_figure(wrong[0].value)}, must be {_rule(wrong[0])}.",
+            text=f"{said} hold: {name}, {say_figure(wrong[0].value)}, must be {say_rule(wrong[0])}.",
             action="Decide nothing by this page before that is explained.",
             strength="contradicted",
             worth=1,
