@@ -17,6 +17,7 @@ SHARED = {
     "datasets",
     "conservation",
     "findings",
+    "planted",
     "page",
     "plots",
     "report",
@@ -35,11 +36,12 @@ ALLOWED = {
     "page": {"errors", "tables", "results", "findings", "plots"},
     "conservation": set(),
     "findings": set(),
+    "planted": {"statistics"},
     "plots": {"errors", "statistics", "conservation", *STAGES},
     "report": {"errors", "tables", "datasets", "results", "findings"},
     # `journeybook score` applies a saved model, and needs no notebook for it.
     "cli": {"errors", "report", "channel_response", "tables"},
-    **{stage: {"errors", "tables", "statistics", "conservation", "findings"} for stage in STAGES},
+    **{stage: {"errors", "tables", "statistics", "conservation", "findings", "planted"} for stage in STAGES},
 }
 
 

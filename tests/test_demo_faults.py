@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from journeybook import cleaning, collection
+from journeybook.collection.validity import impossible, late_rows
 from journeybook.datasets import build_dataset
 from journeybook.datasets.demo import faults
 from journeybook.planted import faults_found, hold_faults, say_faults
@@ -94,8 +95,7 @@ def test_no_record_of_whoever_refuses_identity_resolution_is_touched(runs, truth
 
 
 def test_page_01_finds_all_that_is_its_own_and_nothing_else(collected, truth):
-    told = collection.rows_told(collected.quarantine, collected.accepted)
-    score = faults_found(truth[truth.found_by == "01"], told, by=["row"])
+    score = collection.score_faults(collected.quarantine, collected.late, truth, days_asked=False)
     assert (score[["precision", "recall"]] == 1).all(axis=None)
     assert set(score.fault) >= {"delivered late", "a release that sends no name", "a date that cannot be"}
     assert (hold_faults(score, missed=[]).value == 0).all()
@@ -184,16 +184,16 @@ def test_rows_are_late_only_in_a_table_in_order_of_time():
     days = pd.date_range("2017-01-01", periods=99)
     in_order = pd.DataFrame({"row": range(1, 101), "occurred_at": [*days, days[3]]})
     at_random = in_order.assign(occurred_at=in_order.occurred_at.sample(frac=1, random_state=1).to_numpy())
-    assert collection.late_rows(ibis.memtable(in_order)).row.to_pandas().tolist() == [100]
-    assert collection.late_rows(ibis.memtable(at_random)).count().execute() == 0
+    late = late_rows({"events": ibis.memtable(in_order), "contacts": ibis.memtable(at_random)})
+    assert late.to_pandas().to_numpy().tolist() == [["events", 100]]
 
 
 def test_a_name_that_names_nothing_is_no_name_but_null_and_none_are():
     table = ibis.memtable(pd.DataFrame({"row": [1, 2, 3], "event": ["undefined", "null", " (Not set) "]}))
-    broken, column, _, _ = collection.impossible(schema_of("events"), table)[0]
+    broken, column, _, _ = impossible(schema_of("events"), table)[0]
     assert column == "event"
     assert table.mutate(broken=broken).order_by("row").broken.to_pandas().tolist() == [True, False, True]
-    assert collection.impossible(schema_of("consents"), table) == []
+    assert impossible(schema_of("consents"), table) == []
 
 
 def test_precision_counts_finds_that_nobody_planted():

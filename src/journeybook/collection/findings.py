@@ -2,54 +2,43 @@
 
 import pandas as pd
 
+from journeybook.collection.consents import Consent
 from journeybook.collection.rows import Collection
+from journeybook.collection.words import PURPOSE_WORDS
 from journeybook.conservation import ENDS, n_without_place
 from journeybook.findings import Finding, say_count, say_share
 
 _PERMITS, _PLACES, _VALID = "Who permits what?", "Where did each row end?", "Is every row valid?"
 
 
-def find(
-    found: Collection, places: pd.DataFrame, decisions: pd.DataFrame | None, sends: pd.DataFrame
-) -> list[Finding]:
-    """Return the page's findings.
-
-    Args:
-        found: Rows sorted into accepted and quarantined.
-        places: Where each row ended, as `row_places` returns it.
-        decisions: As `consent_history` counts them; None without a ledger.
-        sends: As `unpermitted` returns it.
-    """
-    return [*_consent(decisions), *_sends(sends), _rows(places), *_quarantine(found)]
+def find(found: Collection, places: pd.DataFrame, consent: Consent) -> list[Finding]:
+    """Return the page's findings; `places` as `row_places` returns them."""
+    return [_consent(consent), *_sends(consent.sends), _rows(places), *_quarantine(found)]
 
 
-def _consent(decisions: pd.DataFrame | None) -> list[Finding]:
-    if decisions is None:
-        return [
-            Finding(
-                text="Nobody's consent is known: this data set has no ledger.",
-                action="Collect a ledger before anyone is written to.",
-                strength="counted",
-                worth=1,
-                section=_PERMITS,
-                figure=None,
-            )
-        ]
-    asked = decisions.dropna(subset="permitted_share").sort_values("permitted_share", kind="stable")
-    least, n_lapsed = asked.iloc[0], int(decisions.n_lapsed.sum())
-    said = f"{say_count(n_lapsed)} permissions have lapsed: ask again" if n_lapsed else "Plan with these people"
-    return [
-        Finding(
-            text=f"Of those asked, {say_share(least.permitted_share)} permit {_words(least.purpose)}, the least "
-            "of all purposes.",
-            action=f"{said}, and use each record only for what it was given for.",
+def _consent(consent: Consent) -> Finding:
+    if consent.ledger is None:
+        return Finding(
+            text="Nobody's consent is known: this data set has no ledger.",
+            action="Collect a ledger before anyone is written to.",
             strength="counted",
-            worth=2,
+            worth=1,
             section=_PERMITS,
-            value=float(least.permitted_share),
-            unit="share",
+            figure=None,
         )
-    ]
+    asked = consent.decisions.dropna(subset="permitted_share").sort_values("permitted_share", kind="stable")
+    least, n_lapsed = asked.iloc[0], int(consent.decisions.n_lapsed.sum())
+    said = f"{say_count(n_lapsed)} permissions have lapsed: ask again" if n_lapsed else "Plan with these people"
+    return Finding(
+        text=f"Of those asked, {say_share(least.permitted_share)} permit {PURPOSE_WORDS[least.purpose]}, "
+        "the least of all purposes.",
+        action=f"{said}, and use each record only for what it was given for.",
+        strength="counted",
+        worth=2,
+        section=_PERMITS,
+        value=float(least.permitted_share),
+        unit="share",
+    )
 
 
 def _sends(sends: pd.DataFrame) -> list[Finding]:
@@ -99,24 +88,19 @@ def _rows(places: pd.DataFrame) -> Finding:
 
 
 def _quarantine(found: Collection) -> list[Finding]:
-    n_aside = int(found.counts[["n_unparsed", "n_quarantined"]].sum().sum())
-    if not n_aside:
+    if not found.n_aside:
         return []
     worst = found.problems.sort_values("n_rows", ascending=False, kind="stable").iloc[0]
     return [
         Finding(
-            text=f"{say_count(n_aside)} rows break a rule, most often because {worst.column} of {worst.table} "
-            f"{worst.problem}.",
+            text=f"{say_count(found.n_aside)} rows break a rule, most often because {worst.column} of "
+            f"{worst.table} {worst.problem}.",
             action="Mend them where they come from, and collect them again.",
             strength="counted",
-            worth=2 if n_aside > 0.001 * found.counts.n_collected.sum() else 3,
+            worth=2 if found.n_aside > 0.001 * found.counts.n_collected.sum() else 3,
             section=_VALID,
-            value=n_aside,
+            value=found.n_aside,
             unit="rows",
             figure=None,
         )
     ]
-
-
-def _words(purpose: str) -> str:
-    return purpose.replace("marketing_", "").replace("_", " ")
