@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from journeybook import cleaning, collection
+from journeybook.cleaning.mistakes import Mistakes, find_mistakes
 from journeybook.collection.validity import impossible, late_rows
 from journeybook.datasets import build_dataset
 from journeybook.datasets.demo import faults
@@ -44,8 +45,8 @@ def collected(runs) -> collection.Collection:
 
 
 @pytest.fixture(scope="module")
-def mistakes(collected) -> cleaning.Mistakes:
-    return cleaning.find_mistakes({name: collected.accepted[name] for name in TABLES}, as_of=AS_OF)
+def mistakes(collected) -> Mistakes:
+    return find_mistakes({name: collected.accepted[name] for name in TABLES}, as_of=AS_OF)
 
 
 def raw(folder: Path, name: str) -> pd.DataFrame:
@@ -103,9 +104,9 @@ def test_page_01_finds_all_that_is_its_own_and_nothing_else(collected, truth):
 
 def test_page_02_finds_its_own_and_gives_back_the_rows_as_they_were(collected, mistakes, runs, truth):
     accepted = {name: collected.accepted[name] for name in TABLES}
-    planted = cleaning.within_reach(truth, accepted)
-    assert len(planted) == (truth.found_by != "01").sum()
-    score = faults_found(planted, mistakes.found.to_pandas(), by=["key"])
+    score, unruled = cleaning.score_mistakes(mistakes, truth, accepted)
+    assert unruled == ["given name and surname swapped"]
+    assert score.n_planted.sum() == (truth.found_by != "01").sum()
     missed = score.fault == "given name and surname swapped"
     assert missed.any()
     assert (score[~missed][["precision", "recall"]] == 1).all(axis=None)
@@ -129,7 +130,7 @@ def records(**columns: list) -> ibis.Table:
 
 
 def mended(table: ibis.Table, name: str = "customer_records") -> pd.DataFrame:
-    return cleaning.find_mistakes({name: table}, as_of=AS_OF).tables[name].order_by("row").to_pandas()
+    return find_mistakes({name: table}, as_of=AS_OF).tables[name].order_by("row").to_pandas()
 
 
 def test_nobody_is_a_test_for_a_name_or_for_an_address_alone():
@@ -175,7 +176,7 @@ def test_equal_rows_are_one_delivery_only_where_something_names_the_row():
     unnamed = ibis.memtable(pd.DataFrame(rows | steps))
     named = ibis.memtable(pd.DataFrame(rows | steps | {"session_id": ["s"] * 2, "position": [1, 1]}))
     variants = ibis.memtable(pd.DataFrame(rows | {"unit_id": ["u", "u"], "variant": ["a", "a"]}))
-    found = cleaning.find_mistakes({"events": unnamed, "experiment": variants}, as_of=None)
+    found = find_mistakes({"events": unnamed, "experiment": variants}, as_of=None)
     assert {name: t.count().execute() for name, t in found.tables.items()} == {"events": 2, "experiment": 2}
     assert mended(named, "events").row.tolist() == [1]
 

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from journeybook.cleaning.stage import Cleaning
+from journeybook.cleaning.words import differs
 from journeybook.findings import Finding, say_count, say_share
 
 _RULES, _MISSING, _FILLING = (
@@ -13,21 +14,22 @@ _RULES, _MISSING, _FILLING = (
 
 
 def find(
-    found: Cleaning, report: pd.DataFrame, *, differing: pd.DataFrame, advice: pd.DataFrame, missed: pd.DataFrame
+    found: Cleaning, report: pd.DataFrame, *, presence: pd.DataFrame, advice: pd.DataFrame, score: pd.DataFrame
 ) -> list[Finding]:
     """Return the page's findings.
 
     Args:
         found: All tables after cleaning.
         report: As `missing_report` returns it.
-        differing: Comparisons in which having a value goes with spend, as `differs` returns them.
+        presence: As `presence_by_spend` returns it.
         advice: As `advise` returns it.
-        missed: Planted faults, one row a kind, of which some were not found: fault, n_planted, n_right.
+        score: As `score_mistakes` returns it.
     """
-    return [*_missed(missed), *_mistakes(found), *_spend(differing), *_holes(report, advice), _rows(found)]
+    return [*_missed(score), *_mistakes(found), *_spend(differs(presence)), *_holes(report, advice), _rows(found)]
 
 
-def _missed(missed: pd.DataFrame) -> list[Finding]:
+def _missed(score: pd.DataFrame) -> list[Finding]:
+    missed = score[score.n_right < score.n_planted]
     if missed.empty:
         return []
     worst = missed.iloc[0]

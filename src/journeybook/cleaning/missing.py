@@ -241,12 +241,3 @@ def chance_of_more(first: np.ndarray, second: np.ndarray, *, level: float) -> np
     beating = 1 - (ranks[n:] - stats.rankdata(second)) / n
     reach = stats.norm.ppf((1 + level) / 2) * np.sqrt(beaten.var(ddof=1) / n + beating.var(ddof=1) / m)
     return np.clip(beaten.mean() + np.array([0, -reach, reach]), 0, 1)
-
-
-def trading_days(transactions: ibis.Table) -> pd.DataFrame:
-    """Count lines by calendar day of `occurred_at`: `day`, `n_lines`, in order.
-
-    Times in the wrong zone show here: trade on a day the shops were shut, or a day too many at the end.
-    """
-    by_day = transactions.group_by(day=transactions.occurred_at.date()).aggregate(n_lines=transactions.count())
-    return by_day.order_by("day").to_pandas()
