@@ -71,8 +71,8 @@ def say_imputation(trial: ImputationTrial) -> str:
     low = by_method(trial, "low_values").mean_shift
     return (
         f"{trial.hidden_share:.0%} of the known cells were hidden, {trial.repeats} times. Where low values are "
-        f"missing, the column's mean is off by {low['mean']:+.2f} standard deviations if filled with the mean, and "
-        f"by {low['donor']:+.2f} with a near donor."
+        f"missing, the column's mean is off by {low['mean']:+.2f} standard deviations if filled with the mean, "
+        f"and by {low['donor']:+.2f} with a near donor."
     )
 
 

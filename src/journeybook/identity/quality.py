@@ -61,14 +61,16 @@ def pair_quality(found: Sequence | np.ndarray, truth: Sequence | np.ndarray) -> 
     )
 
 
-def people_quality(people: pd.DataFrame, truth: pd.DataFrame) -> PairQuality:
-    """Compare people found with people in truth, by the pairs of customer ids put together.
+def people_quality(people: pd.DataFrame, truth: pd.DataFrame | None) -> PairQuality | None:
+    """Compare people found with people in truth, by the pairs of customer ids put together; None without truth.
 
     Args:
         people: `customer_id`, `person_id` as found.
         truth: One row a customer id: `person_id` as found, and one column more, the person in truth. Ids of
             those who are not among the people found are passed over.
     """
+    if truth is None:
+        return None
     known = truth[truth.person_id.isin(people.person_id)]
     return pair_quality(known.person_id, in_truth(known))
 
