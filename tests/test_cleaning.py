@@ -12,11 +12,12 @@ from journeybook import cleaning
 from journeybook.cleaning import witnesses
 from journeybook.cleaning.attributes import clean_products, pass_through
 from journeybook.cleaning.imputation import METHODS, Cells, correlated_normals, impute
-from journeybook.cleaning.missing import chance_of_more, customer_spend
+from journeybook.cleaning.missing import customer_spend
 from journeybook.cleaning.records import clean_records, has_five_digit_postcodes
 from journeybook.cleaning.transactions import clean_transactions, revenue_fence
 from journeybook.cleaning.words import differs
 from journeybook.statistics import stream
+from journeybook.statistics.ranks import chance_of_more
 
 RULES = {"unique_key": [], "volume_quantity": 100, "outlier_mads": 5.0, "country_code": "1", "as_of": None}
 MONEY = "decimal(18, 4)"

@@ -37,8 +37,8 @@ def say_people(found: Resolution, exact: Resolution, linked: pd.DataFrame) -> st
     """Say how many people the records are, and how many links the model expects to be right."""
     cut = {0: "no chain was cut", 1: "one chain was cut"}.get(found.n_cut, f"{found.n_cut:,} chains were cut")
     return (
-        f"The records are {found.n_people:,} people, {exact.n_people - found.n_people:,} fewer than by exact keys; "
-        f"{cut}. The model expects {expected_precision(linked):.1%} of the links to be right."
+        f"The records are {found.n_people:,} people, {exact.n_people - found.n_people:,} fewer than by exact "
+        f"keys; {cut}. The model expects {expected_precision(linked):.1%} of the links to be right."
     )
 
 
@@ -49,9 +49,9 @@ def say_refusals(reach: pd.DataFrame, carried: CarriedRefusals) -> str:
     most = reach.loc[reach.n_carried_ids.idxmax()]
     return (
         f"Refusals reach furthest for {most.purpose.replace('_', ' ')}: {most.n_refusing_ids:,} ids refuse, and "
-        f"{most.n_carried_ids:,} further ids of the same people are silenced. {carried.n_recognised:,} customers who "
-        f"refuse to be recognised share an exact key with {len(carried.set_apart):,} ids, which stand alone again: "
-        f"the page ends with **{carried.people.person_id.nunique():,} people**."
+        f"{most.n_carried_ids:,} further ids of the same people are silenced. {carried.n_recognised:,} customers "
+        f"who refuse to be recognised share an exact key with {len(carried.set_apart):,} ids, which stand alone "
+        f"again: the page ends with **{carried.people.person_id.nunique():,} people**."
     )
 
 
