@@ -39,9 +39,9 @@ def plot_changes(changes: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.barh([0], [0], color=COLOURS[_ACTIONS[action]], label=action)
     ax.grid(axis="y", visible=False)
     ax.legend(loc="lower right")
-    most = touched.iloc[-1]
-    title = f"{len(touched)} of {len(changes)} rules found rows, most often: {most.rule}"
-    ax.set(title=title, xlabel="rows that the rule touched, log scale")
+    ax.set(
+        title=f"{len(touched)} of {len(changes)} rules found rows", xlabel="rows that the rule touched, log scale"
+    )
     return ax
 
 
@@ -87,7 +87,7 @@ def plot_imputation(trial: ImputationTrial, advice: pd.DataFrame) -> Figure:
     axes[1].set(title="Variance kept", xlabel="variance, filled over true (1 is right)")
     better = [column.split(".")[-1].replace("_", " ") for column in advice.column[advice.advice != "none"]]
     figure.suptitle(
-        f"Filling in beats a constant only for {' and '.join(better)}" if better else "No method beats a constant"
+        f"Filling in beats a constant only for {', '.join(better)}" if better else "No method beats a constant"
     )
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure

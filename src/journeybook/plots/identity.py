@@ -48,7 +48,7 @@ def plot_pairs(histogram: pd.DataFrame, threshold: float, ax: Axes | None = None
         ax.set_yscale("log")
     ax.set_xlabel("log2 of the odds that a pair is one person")
     ax.set_ylabel("expected number of pairs")
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=9)
+    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return ax
 
 
@@ -68,7 +68,7 @@ def plot_curve(curve: pd.DataFrame, threshold: float, ax: Axes | None = None) ->
     ax.set_xlabel("probability from which a pair is linked (dashed: this page's)")
     here = curve.loc[(curve.threshold - threshold).abs().idxmin()]
     ax.set_title(
-        f"Copies of known truth: {here.precision:.1%} of the links are right, {here.recall:.1%} of pairs linked"
+        f"Copies of known truth: {here.precision:.1%} of the links are right, {here.recall:.1%} of the pairs found"
     )
     ax.legend(loc="lower center")
     return ax
@@ -88,9 +88,9 @@ def plot_keys(keys: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xlim(0, 1.45 * max(1, keys.n_pairs.max()))
     ax.set_xlabel("pairs of customer ids put together")
     worst = keys.loc[keys.n_wrong.idxmax()]
-    ax.set_title(f"By {_said(worst.key)} alone, {worst.wrong_share:.0%} of the pairs joined are different people")
+    ax.set_title(f"By {_said(worst.key)} alone, {worst.wrong_share:.0%} of the pairs joined are wrong")
     ax.grid(axis="y", visible=False)
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return ax
 
 
