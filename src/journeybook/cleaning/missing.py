@@ -149,15 +149,11 @@ def _holds(rule: Empty, table: ibis.Table, column: str) -> ibis.expr.types.Boole
 
 
 def customer_spend(transactions: ibis.Table, *, max_customers: int) -> pd.DataFrame:
-    """Bring one row a customer into pandas, in the order in which they first appear.
+    """Return `customer_id` and `spend` of customers, in the order in which they first appear; guests are left out.
 
     Args:
-        transactions: Receipt lines; guests are left out.
-        max_customers: Customers to bring at most, but for chance; beyond it they are drawn by a hash of each
-            (`tables.in_sample`). At least 2.
-
-    Returns:
-        `customer_id`, `spend` (currency).
+        transactions: Receipt lines.
+        max_customers: Customers at most, but for chance; beyond it drawn by a hash of each. At least 2.
 
     Raises:
         ValueError: `max_customers` is below 2.

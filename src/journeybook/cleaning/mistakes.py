@@ -64,12 +64,7 @@ class Mistakes:
 
 
 def find_mistakes(tables: Mapping[str, ibis.Table], *, as_of: datetime | None) -> Mistakes:
-    """Find what sources get wrong, mend the cells and set the rows aside.
-
-    Args:
-        tables: Accepted table by its bare name.
-        as_of: First midnight after the data; nobody is born later. None where no table has times.
-    """
+    """Find what sources get wrong, mend the cells and set the rows aside; nobody is born after `as_of`."""
     mended, aside, logs, found = dict(tables), {}, [], []
     touched: dict[str, ibis.Table] = {}
     for name, table in tables.items():

@@ -31,6 +31,7 @@ STUDY_COUNTS = {
 }
 
 
+# Each function returns one row a comparison.
 _WITNESS = ["name", "value", "reference", "tolerance", "source"]
 
 
@@ -50,9 +51,6 @@ def rows_hold(
         given: Accepted table by name, as page 01 wrote it.
         report: What is missing in the accepted tables.
         max_rows: Receipt lines to work out a second time at most.
-
-    Returns:
-        `name`, `value`, `reference`, `tolerance`, `source`, `kind`.
     """
     n_lost, n_cells_off, n_touched_off = 0, 0, 0
     told = found.counts.set_index("table").rows_touched
@@ -277,16 +275,8 @@ def trial_holds(cells: Sequence[Cells], trial: ImputationTrial, *, rng: np.rando
     """Compare the trial with closed forms: of each column's constant, and of normals of correlation 0.7.
 
     A constant's error is known before any trial: hidden at random, its mean square is the variance of the column,
-    and the commonest word is wrong for all others. It holds for the mean over repeats, which is taken as exact to
-    five standard errors.
-
-    Args:
-        cells: Columns of the trial.
-        trial: The trial.
-        rng: Chance of the normals.
-
-    Returns:
-        `name`, `value`, `reference`, `tolerance` (on normals more than four standard errors), `source`.
+    and the commonest word is wrong for all others. The mean over repeats is held to five standard errors,
+    normals to more than four.
     """
     random = trial.scores[trial.scores.mechanism == "at_random"]
     rows: list[tuple[str, float, float, float, str]] = []
@@ -324,12 +314,7 @@ def trial_holds(cells: Sequence[Cells], trial: ImputationTrial, *, rng: np.rando
 
 
 def count_unlike(transactions: ibis.Table, *, max_rows: int) -> int:
-    """Count lines whose `line_type` differs from one worked out row by row in plain Python.
-
-    Args:
-        transactions: Clean receipt lines.
-        max_rows: Lines to look at; beyond it every k-th.
-    """
+    """Count lines whose `line_type` differs from one worked out in plain Python; beyond `max_rows` every k-th."""
     n_all = int(transactions.count().execute())
     step = max(1, -(-n_all // max_rows))
     columns = [c for c in ("revenue", "quantity") if c in transactions.columns]
@@ -359,15 +344,7 @@ def count_altered(before: ibis.Table, after: ibis.Table) -> int:
 
 
 def mistakes_hold(accepted: Mapping[str, ibis.Table], mistakes: Mistakes) -> pd.DataFrame:
-    """Count what should be 0: rows lost, cells changed that no rule names, copies set aside without their like.
-
-    Args:
-        accepted: Accepted table by name.
-        mistakes: What was found in them.
-
-    Returns:
-        `name`, `value`, `reference`, `tolerance`, `source`, `kind`.
-    """
+    """Count what should be 0: rows lost, cells changed that no rule names, copies set aside without their like."""
     n_lost = n_alone = n_cells = 0
     for name, before in accepted.items():
         after, aside = mistakes.tables[name], mistakes.set_aside.get(name)

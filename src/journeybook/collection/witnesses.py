@@ -19,12 +19,7 @@ _STUDY = "The Complete Journey, totals of the published files"
 
 
 def check_rows(collected: Mapping[str, ibis.Table], found: Collection) -> pd.DataFrame:
-    """Follow every raw row to its one place, and compare each accepted cell with the raw one.
-
-    Args:
-        collected: Raw tables by name, as the page read them.
-        found: What became of their rows.
-    """
+    """Follow every raw row to its one place, and compare each accepted cell with the raw one."""
     totals = dict.fromkeys(("nowhere", "twice", "changed", "miscounted"), 0)
     for name, table in collected.items():
         kept = found.accepted[name]

@@ -31,10 +31,6 @@ def people_of(resolution: Resolution, *, names: pd.Series) -> pd.DataFrame:
 
     A person is named by the keyed pseudonym of the customer id on the first of their records.
 
-    Args:
-        resolution: Records and their clusters.
-        names: The pseudonym of each customer id, by id (`tables.pseudonyms`).
-
     Returns:
         `customer_id` (each once), `person_id`, `row` (1, 2, ... by first record).
     """
@@ -137,7 +133,11 @@ def carry_refusals(
         codes: Codes of the records of those who permit it (`tables.match_codes`).
         names: The pseudonym of each customer id, by id (`tables.pseudonyms`).
     """
-    found = _recognised(refused, codes).merge(people.rename(columns={"customer_id": "permitted_id"}))
+    theirs = refused.select("customer_id", "code", "row").to_pandas()
+    ours = codes.select("code", permitted_id="customer_id", permitted_row="row").to_pandas()
+    pairs = theirs.merge(ours, on="code").sort_values(["row", "permitted_row"])
+    pairs = pairs[["customer_id", "permitted_id"]].drop_duplicates(ignore_index=True)
+    found = pairs.merge(people.rename(columns={"customer_id": "permitted_id"}))
     found = found[["customer_id", "person_id"]].drop_duplicates(ignore_index=True)
     apart = people.person_id.isin(found.person_id)
     voices = pd.concat([found, people.loc[apart, ["customer_id", "person_id"]]])
@@ -183,28 +183,13 @@ def refusal_reach(people: pd.DataFrame, links: pd.DataFrame, refused: dict[str, 
 def count_overruled(
     people: pd.DataFrame, links: pd.DataFrame, refused: dict[str, pd.Series], permitted: dict[str, pd.DataFrame]
 ) -> int:
-    """Return how many people are permitted for a purpose that one of their records refuses; it must be 0.
-
-    Args:
-        people: `customer_id`, `person_id` of those who permit identity resolution.
-        links: Whose refusals hold for whom besides.
-        refused: Customer ids that refuse, by purpose.
-        permitted: `person_id` of those whom the door lets through, by purpose.
-    """
+    """Return how many people the door lets through (`permitted`) for a purpose that a record of theirs refuses."""
     voices = pd.concat([people[["customer_id", "person_id"]], links[["customer_id", "person_id"]]])
     return sum(
         int(permitted[purpose].person_id.isin(voices.person_id[voices.customer_id.isin(ids)]).sum())
         for purpose, ids in refused.items()
         if purpose in permitted
     )
-
-
-def _recognised(refused: ibis.Table, codes: ibis.Table) -> pd.DataFrame:
-    """Return pairs of ids, `customer_id` refusing and `permitted_id`, that share a code, by their first rows."""
-    theirs = refused.select("customer_id", "code", "row").to_pandas()
-    ours = codes.select("code", permitted_id="customer_id", permitted_row="row").to_pandas()
-    pairs = theirs.merge(ours, on="code").sort_values(["row", "permitted_row"])
-    return pairs[["customer_id", "permitted_id"]].drop_duplicates(ignore_index=True)
 
 
 def _decade(birth_date: ibis.Column) -> ibis.expr.types.IntegerValue:

@@ -41,8 +41,8 @@ def rows_hold(
         profiles: The golden profiles.
         found: The page's resolution.
         model: The page's model.
-        linked: Pairs from the threshold on, with their `probability`.
-        max_diameter: Greatest number of links between two records of one person.
+        linked: Pairs from the threshold on.
+        max_diameter: As in `resolve`.
     """
     frame = records.order_by("row").to_pandas()
     ids, every = frame["customer_id"], "customer records read"
@@ -68,14 +68,7 @@ def rows_hold(
 def refusals_hold(
     refusing: ibis.Table, codes: ibis.Table, records: ibis.Table, carried: CarriedRefusals
 ) -> pd.DataFrame:
-    """Recognise those who refuse once more, code by code in plain pandas, and count the codes by the fields.
-
-    Args:
-        refusing: Codes of those who refuse identity resolution.
-        codes: Codes of the records of those who permit it.
-        records: Those records.
-        carried: What the page made of both.
-    """
+    """Recognise those who refuse once more, code by code, and count the codes of the records by their fields."""
     theirs, ours = refusing.to_pandas(), codes.to_pandas()
     both = theirs[theirs["code"].isin(ours["code"])]
     apart = set(ours["customer_id"][ours["code"].isin(theirs["code"])])
