@@ -95,8 +95,8 @@ def refusing_records(accepted: Mapping[str, ibis.Table], consent: Consent) -> ib
     """Return the customer records of whoever refuses to be recognised; None without records or ledger."""
     if consent.ledger is None or "customer_records" not in accepted:
         return None
-    about = {"purpose": "identity_resolution", "as_of": consent.dates}
-    return keep_refusing(accepted["customer_records"], accepted["consents"], **about)
+    records, ledger = accepted["customer_records"], accepted["consents"]
+    return keep_refusing(records, ledger, purpose="identity_resolution", as_of=consent.dates)
 
 
 def consent_history(
@@ -226,7 +226,8 @@ def recount_ledger(consent: Consent, *, max_customers: int) -> pd.DataFrame:
     Returns:
         One row a purpose: purpose, n_customers, n_permits (by hand), n_engine (by `tables.standings`), n_unlike.
     """
-    ledger, as_of = consent.ledger, consent.as_of
+    ledger, now, as_of = consent.ledger, consent.now, consent.as_of
+    assert ledger is not None and now is not None and as_of is not None
     first = ledger.group_by("customer_id").aggregate(first_row=ledger.row.min())
     chosen = first.order_by("first_row").limit(max_customers)
     frame = ledger.semi_join(chosen, "customer_id").order_by("row").to_pandas()
@@ -243,7 +244,7 @@ def recount_ledger(consent: Consent, *, max_customers: int) -> pd.DataFrame:
         key = (d["customer_id"], d["purpose"])
         if key not in word or rank > word[key][0]:
             word[key] = (rank, bool(d["granted"] and lasts))
-    permits = consent.now.filter(consent.now.permits).semi_join(chosen, "customer_id")
+    permits = now.filter(now.permits).semi_join(chosen, "customer_id")
     engine = set(permits.select("customer_id", "purpose").to_pandas().itertuples(index=False, name=None))
     hand = {key for key, (_, permits) in word.items() if permits}
     rows = [

@@ -33,7 +33,8 @@ def find_pitfall(accepted: Mapping[str, ibis.Table], consent: Consent, *, max_ro
 
 def consent_pitfall(consent: Consent) -> Pitfall:
     """Count permissions by the shortcuts that ignore withdrawals or the end of a grant."""
-    ledger = consent.ledger
+    ledger, now, as_of = consent.ledger, consent.now, consent.as_of
+    assert ledger is not None and now is not None and as_of is not None
     last = ibis.row_number().over(group_by=[ledger.customer_id, ledger.purpose], order_by=ibis.desc(ledger.row))
     marked = ledger.mutate(is_last=last == 0)
     shortcuts = marked.group_by("purpose").aggregate(
@@ -41,9 +42,9 @@ def consent_pitfall(consent: Consent) -> Pitfall:
         n_last_row_of_file=(marked.is_last & marked.granted).sum(),
     )
     endless = ledger.drop("expires_at") if "expires_at" in ledger.columns else ledger
-    table = count_permits(consent.now).to_frame()
+    table = count_permits(now).to_frame()
     table = table.join(shortcuts.to_pandas().set_index("purpose")).fillna(0).astype("int64")
-    table["n_end_ignored"] = count_permits(standings(endless, as_of=consent.as_of))
+    table["n_end_ignored"] = count_permits(standings(endless, as_of=as_of))
     table = table.rename_axis("purpose").reset_index()
     table["too_many_ever"] = table.n_ever_granted - table.n_permits
     table["too_many_end_ignored"] = table.n_end_ignored - table.n_permits

@@ -56,8 +56,8 @@ def try_linkage(
     pairs = compare(records, blocking=blocking, max_block=max_block, n_random_pairs=n_random_pairs, rng=rng)
     model = fit_linkage(pairs, max_iterations=max_iterations)
     two_classes = fit_linkage(pairs, max_iterations=max_iterations, households=False)
-    fitted = {"max_diameter": max_diameter, "pairs": pairs, "model": model}
-    ways = {
+    fitted: dict[str, Any] = {"max_diameter": max_diameter, "pairs": pairs, "model": model}
+    ways: dict[str, dict[str, Any]] = {
         "this page": fitted | {"threshold": threshold},
         "exact keys only": {"threshold": threshold, "max_diameter": max_diameter},
         "no class for households": fitted | {"threshold": threshold, "model": two_classes},
