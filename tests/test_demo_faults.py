@@ -9,6 +9,7 @@ import pytest
 
 from journeybook import cleaning, collection
 from journeybook.cleaning.mistakes import Mistakes, find_mistakes
+from journeybook.collection.rows import Collection
 from journeybook.collection.validity import impossible, late_rows
 from journeybook.datasets import build_dataset
 from journeybook.datasets.demo import faults
@@ -39,7 +40,7 @@ def truth(runs) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def collected(runs) -> collection.Collection:
+def collected(runs) -> Collection:
     raw = {path.stem: ibis.read_parquet(path) for path in (runs["faulty"] / "raw").glob("*.parquet")}
     return collection.collect(raw)
 
