@@ -18,6 +18,7 @@ SHARED = {
     "datasets",
     "conservation",
     "findings",
+    "planted",
     "page",
     "showing",
     "plots",
@@ -38,12 +39,13 @@ ALLOWED = {
     "teaching": {"errors"},
     "conservation": set(),
     "findings": set(),
+    "planted": {"statistics"},
     "showing": {"findings"},
     "plots": {"errors", "statistics", "conservation", "showing", *STAGES},
     "report": {"errors", "tables", "datasets", "results", "findings", "teaching"},
     # `journeybook score` applies a saved model, and needs no notebook for it.
     "cli": {"errors", "report", "teaching", "channel_response", "tables"},
-    **{stage: {"errors", "tables", "statistics", "conservation", "findings"} for stage in STAGES},
+    **{stage: {"errors", "tables", "statistics", "conservation", "findings", "planted"} for stage in STAGES},
 }
 
 

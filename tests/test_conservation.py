@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from journeybook import cleaning, collection
-from journeybook.conservation import lay_out, n_without_place, say_places
+from journeybook.collection.rows import Collection
+from journeybook.conservation import lay_out, n_without_place
 from journeybook.datasets import build_dataset
 from journeybook.plots.conservation import plot_places
 from journeybook.report.erasing import erase
@@ -62,7 +63,7 @@ def test_lines_of_parquet_are_counted_from_its_footer(tmp_path):
     assert found[["n_lines", "n_read"]].to_numpy().tolist() == [[2, 2]]
 
 
-def collected(tmp_path) -> tuple[collection.Collection, pd.DataFrame]:
+def collected(tmp_path) -> tuple[Collection, pd.DataFrame]:
     text = SHOP + "c10,2026-01-10,much,fine\nc11,2026-01-11,1,fine,too,many\nc12,2026-01-12,2.00,test\n"
     lines = build(tmp_path, text, where="note <> 'test'")
     raw = ibis.read_parquet(tmp_path / "tables" / "raw" / "transactions.parquet")
@@ -71,7 +72,7 @@ def collected(tmp_path) -> tuple[collection.Collection, pd.DataFrame]:
 
 def test_each_line_of_a_file_has_one_place(tmp_path):
     found, lines = collected(tmp_path)
-    places = collection.row_places(found.counts, found.accepted, withdrawn=None, lines=lines)
+    places = collection.row_places(found, found.accepted, lines=lines, withdrawn=pd.DataFrame())
     assert places.iloc[0].tolist() == ["transactions", 12, 1, 1, 1, 0, 9]
     assert collection.check_places(places, lines).value.tolist() == [0, 0]
     assert collection.check_places(places, lines.assign(n_read=11)).value.tolist() == [0, 1]
@@ -104,20 +105,15 @@ def test_nothing_set_aside_is_a_table_without_rows():
     assert cleaning.rows_set_aside(found).count().execute() == 0
 
 
-def test_the_waterfall_adds_up_and_is_said():
+def test_the_waterfall_adds_up_and_is_drawn():
     steps = lay_out(PLACES)
     assert steps.n_rows.tolist() == [30, 1, 5, 24]
     assert steps.n_left.tolist() == [30, 29, 24, 24]
     assert n_without_place(PLACES) == 0
     assert n_without_place(PLACES.assign(n_kept=[10, 14])) == 2
-    assert say_places(PLACES) == (
-        "30 rows of 2 tables came in and 24 go on; 1 left out by `where`; 5 in quarantine: a rule is broken."
-    )
-    assert say_places(PLACES.assign(n_lines=[9, 15], n_left_out=0, n_quarantined=0)).endswith(
-        "24 go on: every one."
-    )
-    bars = plot_places(PLACES).patches
-    assert sorted(bar.get_width() for bar in bars) == [1, 5, 24, 30]
+    drawn = plot_places(PLACES)
+    assert sorted(bar.get_width() for bar in drawn.patches) == [1, 5, 24, 30]
+    assert drawn.get_title() == "24 of 30 rows go on"
 
 
 def test_a_person_is_erased_from_the_rows_in_quarantine(tmp_path):

@@ -8,6 +8,9 @@ import pandas as pd
 import pytest
 
 from journeybook import cleaning, collection
+from journeybook.cleaning.mistakes import Mistakes, find_mistakes
+from journeybook.collection.rows import Collection
+from journeybook.collection.validity import impossible, late_rows
 from journeybook.datasets import build_dataset
 from journeybook.datasets.demo import faults
 from journeybook.planted import faults_found, hold_faults, say_faults
@@ -37,14 +40,14 @@ def truth(runs) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def collected(runs) -> collection.Collection:
+def collected(runs) -> Collection:
     raw = {path.stem: ibis.read_parquet(path) for path in (runs["faulty"] / "raw").glob("*.parquet")}
     return collection.collect(raw)
 
 
 @pytest.fixture(scope="module")
-def mistakes(collected) -> cleaning.Mistakes:
-    return cleaning.find_mistakes({name: collected.accepted[name] for name in TABLES}, as_of=AS_OF)
+def mistakes(collected) -> Mistakes:
+    return find_mistakes({name: collected.accepted[name] for name in TABLES}, as_of=AS_OF)
 
 
 def raw(folder: Path, name: str) -> pd.DataFrame:
@@ -94,8 +97,7 @@ def test_no_record_of_whoever_refuses_identity_resolution_is_touched(runs, truth
 
 
 def test_page_01_finds_all_that_is_its_own_and_nothing_else(collected, truth):
-    told = collection.rows_told(collected.quarantine, collected.accepted)
-    score = faults_found(truth[truth.found_by == "01"], told, by=["row"])
+    score = collection.score_faults(collected.quarantine, collected.late, truth, days_asked=False)
     assert (score[["precision", "recall"]] == 1).all(axis=None)
     assert set(score.fault) >= {"delivered late", "a release that sends no name", "a date that cannot be"}
     assert (hold_faults(score, missed=[]).value == 0).all()
@@ -103,9 +105,9 @@ def test_page_01_finds_all_that_is_its_own_and_nothing_else(collected, truth):
 
 def test_page_02_finds_its_own_and_gives_back_the_rows_as_they_were(collected, mistakes, runs, truth):
     accepted = {name: collected.accepted[name] for name in TABLES}
-    planted = cleaning.within_reach(truth, accepted)
-    assert len(planted) == (truth.found_by != "01").sum()
-    score = faults_found(planted, mistakes.found.to_pandas(), by=["key"])
+    score, unruled = cleaning.score_mistakes(mistakes, truth, accepted)
+    assert unruled == ["given name and surname swapped"]
+    assert score.n_planted.sum() == (truth.found_by != "01").sum()
     missed = score.fault == "given name and surname swapped"
     assert missed.any()
     assert (score[~missed][["precision", "recall"]] == 1).all(axis=None)
@@ -129,7 +131,7 @@ def records(**columns: list) -> ibis.Table:
 
 
 def mended(table: ibis.Table, name: str = "customer_records") -> pd.DataFrame:
-    return cleaning.find_mistakes({name: table}, as_of=AS_OF).tables[name].order_by("row").to_pandas()
+    return find_mistakes({name: table}, as_of=AS_OF).tables[name].order_by("row").to_pandas()
 
 
 def test_nobody_is_a_test_for_a_name_or_for_an_address_alone():
@@ -175,7 +177,7 @@ def test_equal_rows_are_one_delivery_only_where_something_names_the_row():
     unnamed = ibis.memtable(pd.DataFrame(rows | steps))
     named = ibis.memtable(pd.DataFrame(rows | steps | {"session_id": ["s"] * 2, "position": [1, 1]}))
     variants = ibis.memtable(pd.DataFrame(rows | {"unit_id": ["u", "u"], "variant": ["a", "a"]}))
-    found = cleaning.find_mistakes({"events": unnamed, "experiment": variants}, as_of=None)
+    found = find_mistakes({"events": unnamed, "experiment": variants}, as_of=None)
     assert {name: t.count().execute() for name, t in found.tables.items()} == {"events": 2, "experiment": 2}
     assert mended(named, "events").row.tolist() == [1]
 
@@ -184,16 +186,16 @@ def test_rows_are_late_only_in_a_table_in_order_of_time():
     days = pd.date_range("2017-01-01", periods=99)
     in_order = pd.DataFrame({"row": range(1, 101), "occurred_at": [*days, days[3]]})
     at_random = in_order.assign(occurred_at=in_order.occurred_at.sample(frac=1, random_state=1).to_numpy())
-    assert collection.late_rows(ibis.memtable(in_order)).row.to_pandas().tolist() == [100]
-    assert collection.late_rows(ibis.memtable(at_random)).count().execute() == 0
+    late = late_rows({"events": ibis.memtable(in_order), "contacts": ibis.memtable(at_random)})
+    assert late.to_pandas().to_numpy().tolist() == [["events", 100]]
 
 
 def test_a_name_that_names_nothing_is_no_name_but_null_and_none_are():
     table = ibis.memtable(pd.DataFrame({"row": [1, 2, 3], "event": ["undefined", "null", " (Not set) "]}))
-    broken, column, _, _ = collection.impossible(schema_of("events"), table)[0]
+    broken, column, _, _ = impossible(schema_of("events"), table)[0]
     assert column == "event"
     assert table.mutate(broken=broken).order_by("row").broken.to_pandas().tolist() == [True, False, True]
-    assert collection.impossible(schema_of("consents"), table) == []
+    assert impossible(schema_of("consents"), table) == []
 
 
 def test_precision_counts_finds_that_nobody_planted():

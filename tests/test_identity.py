@@ -12,6 +12,10 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 
 from journeybook import identity
+from journeybook.identity.comparison import ComparedPairs, blocking_rules
+from journeybook.identity.quality import pair_quality
+from journeybook.identity.records import Field
+from journeybook.identity.simulation import KnownRecords
 from journeybook.statistics import stream
 from journeybook.tables import coded
 
@@ -50,7 +54,7 @@ def household(seed: int, n: int) -> pd.DataFrame:
     )
 
 
-def known_records(seed: int, n_people: int = 800, relative_share: float = 0.15) -> identity.KnownRecords:
+def known_records(seed: int, n_people: int = 800, relative_share: float = 0.15) -> KnownRecords:
     """Records of known truth around made-up people."""
     return identity.simulate_copies(
         household(seed, n_people),
@@ -63,7 +67,7 @@ def known_records(seed: int, n_people: int = 800, relative_share: float = 0.15) 
     )
 
 
-def compared(known: identity.KnownRecords, seed: int = 1) -> tuple[ibis.Table, identity.ComparedPairs]:
+def compared(known: KnownRecords, seed: int = 1) -> tuple[ibis.Table, ComparedPairs]:
     records = ibis.memtable(known.records)
     pairs = identity.compare(
         records, blocking=BLOCKING, max_block=100, n_random_pairs=50_000, rng=stream(seed, "random")
@@ -173,7 +177,7 @@ def test_a_value_that_too_many_share_is_skipped_and_counted():
 
 def test_a_rule_of_an_unknown_field_is_an_error():
     with pytest.raises(ValueError, match="unknown field"):
-        identity.blocking_rules(["e_mail"], columns=["email"])
+        blocking_rules(["e_mail"], columns=["email"])
 
 
 def test_nothing_to_compare_is_no_error():
@@ -182,7 +186,7 @@ def test_nothing_to_compare_is_no_error():
     model = identity.fit_linkage(pairs, max_iterations=10)
     found = identity.resolve(records, threshold=0.5, max_diameter=2, pairs=pairs, model=model)
     assert (pairs.n_pairs, found.n_people, model.converged) == (0, 2, True)
-    assert "nothing to compare" in identity.describe_fit(pairs, model)
+    assert "nothing to compare" in identity.say_fit(pairs, model)
 
 
 # --- the model --------------------------------------------------------------------------------------------
@@ -191,7 +195,7 @@ def test_nothing_to_compare_is_no_error():
 def test_em_recovers_planted_probabilities():
     """Patterns drawn from a known mixture of matches and strangers, u known from random pairs."""
     rng = stream(4, "planted")
-    fields = tuple(identity.Field(name, "code") for name in ("one", "two", "three", "four"))
+    fields = tuple(Field(name, "code") for name in ("one", "two", "three", "four"))
     m = {f.name: np.array(p) for f, p in zip(fields, [(.05, .1, .85), (.1, .1, .8), (.2, .1, .7), (.02, .08, .9)],
                                              strict=True)}  # fmt: skip
     u = {f.name: np.array([0.9, 0.06, 0.04]) for f in fields}
@@ -208,7 +212,7 @@ def test_em_recovers_planted_probabilities():
         counts = frame.groupby([f.name for f in fields], as_index=False).size().rename(columns={"size": "n"})
         return counts.assign(pattern=range(len(counts)), rules=1)
 
-    pairs = identity.ComparedPairs(
+    pairs = ComparedPairs(
         fields=fields,
         blocking=(("key",),),
         n_records=100_000,
@@ -233,12 +237,12 @@ def test_em_that_stops_at_its_limit_says_so(trial):
     assert model.converged
     hurried = identity.fit_linkage(pairs, max_iterations=1)
     assert not hurried.converged
-    assert "EM stopped at its limit" in identity.describe_fit(pairs, hurried)
+    assert "EM stopped at its limit" in identity.say_fit(pairs, hurried)
 
 
 def test_expected_matches_are_the_true_ones(trial):
     known, _, _, model = trial
-    truth = identity.pair_quality(known.truth, known.truth).n_true
+    truth = pair_quality(known.truth, known.truth).n_true
     assert model.n_matches == pytest.approx(truth, rel=0.03)
 
 
@@ -247,7 +251,7 @@ def test_a_class_for_households_keeps_relatives_apart(trial):
     two_classes = identity.fit_linkage(pairs, max_iterations=1000, households=False)
     linked = {"threshold": 0.9, "max_diameter": 2, "pairs": pairs}
     three, two = (
-        identity.pair_quality(identity.resolve(records, model=fitted, **linked).records.cluster, known.truth)
+        pair_quality(identity.resolve(records, model=fitted, **linked).records.cluster, known.truth)
         for fitted in (model, two_classes)
     )
     assert three.precision > 0.985
@@ -276,11 +280,11 @@ def test_histogram_holds_every_pair(trial):
 # --- clusters ---------------------------------------------------------------------------------------------
 
 
-def chain(probabilities: list[float]) -> tuple[ibis.Table, identity.ComparedPairs, identity.LinkageModel]:
+def chain(probabilities: list[float]) -> tuple[ibis.Table, ComparedPairs, identity.LinkageModel]:
     """Records 1 - 2 - 3 - ..., each linked to the next with a probability of its own."""
     n = len(probabilities)
     pairs = pd.DataFrame({"left": range(1, n + 1), "right": range(2, n + 2), "pattern": range(n)})
-    compared_pairs = identity.ComparedPairs(
+    compared_pairs = ComparedPairs(
         (), (), n + 1, n * (n + 1) // 2, n, pd.DataFrame(), ibis.memtable(pairs), pd.DataFrame(), pd.DataFrame()
     )
     patterns = pd.DataFrame({"pattern": range(n), "n": 1, "probability": probabilities})
@@ -431,9 +435,9 @@ def test_quality_counts_only_those_found():
 
 
 def test_perfect_grouping_is_perfect():
-    quality = identity.pair_quality([1, 1, 2, 2, 3], list("aabbc"))
+    quality = pair_quality([1, 1, 2, 2, 3], list("aabbc"))
     assert (quality.precision, quality.recall, quality.f1) == (1, 1, 1)
-    nothing = identity.pair_quality([1, 2, 3], list("abc"))
+    nothing = pair_quality([1, 2, 3], list("abc"))
     assert (nothing.precision, nothing.recall, nothing.f1) == (1, 1, 1)
 
 
@@ -463,13 +467,13 @@ FEBRL = {
     3: ("0e667330458ae88dd3d6b9cab39af4e7629a2fef98a810d0ea5f15e48220bdbf", 6538, 0.9963),
 }
 FEBRL_FIELDS = (
-    identity.Field("given_name", "name", personal=True),
-    identity.Field("surname", "name"),
-    identity.Field("soc_sec_id", "code"),
-    identity.Field("address", "text"),
-    identity.Field("suburb", "name"),
-    identity.Field("postcode", "code"),
-    identity.Field("birth_date", "date", personal=True),
+    Field("given_name", "name", personal=True),
+    Field("surname", "name"),
+    Field("soc_sec_id", "code"),
+    Field("address", "text"),
+    Field("suburb", "name"),
+    Field("postcode", "code"),
+    Field("birth_date", "date", personal=True),
 )
 FEBRL_BLOCKING = ["soc_sec_id", "birth_date", "given_name + surname", "surname + postcode", "address",
                   "given_name + postcode", "suburb + surname"]  # fmt: skip
@@ -503,6 +507,6 @@ def test_febrl_is_linked_at_least_as_well_as_by_splink(number):
     )
     model = identity.fit_linkage(pairs, max_iterations=500)
     found = identity.resolve(records, threshold=0.5, max_diameter=2, pairs=pairs, model=model)
-    quality = identity.pair_quality(found.records.cluster, truth)
+    quality = pair_quality(found.records.cluster, truth)
     assert quality.n_true == n_true
     assert round(quality.f1, 4) >= bar

@@ -5,6 +5,9 @@ import pytest
 from finding_rules import told
 
 from journeybook import identity
+from journeybook.identity.clusters import Resolution
+from journeybook.identity.people import CarriedRefusals
+from journeybook.identity.quality import PairQuality, people_quality
 
 PEOPLE = pd.DataFrame({"customer_id": list("abcdef"), "person_id": list("ppppqr"), "row": range(1, 7)})
 RIGHT = pd.DataFrame({"person_id": list("ppppqr"), "household_id": [1, 1, 1, 1, 2, 3], "row": range(1, 7)})
@@ -13,14 +16,12 @@ WRONG = RIGHT.assign(household_id=range(1, 7))
 
 def find(*, truth=None, likely=1.0, carried=4, recognised=3, overruled=0, wrong=39, n_found=90):
     none = pd.DataFrame()
-    found = identity.Resolution(PEOPLE, none, none, threshold=0.9, n_people=3, n_cut=0)
-    refusals = identity.CarriedRefusals(PEOPLE, none, pd.Series([], dtype="str"), recognised)
+    found = Resolution(PEOPLE, none, none, threshold=0.9, n_people=3, n_cut=0)
+    refusals = CarriedRefusals(PEOPLE, none, pd.Series([], dtype="str"), recognised)
     reach = pd.DataFrame({"purpose": ["analytics", "marketing_email"], "n_carried_ids": [0, carried]})
     keys = pd.DataFrame({"key": ["given_name + surname"], "n_wrong": wrong, "wrong_share": 0.185})
-    quality = identity.PairQuality(100, n_found, 81, 0.9, 0.81, 0.85)
-    if truth is not None:
-        quality = identity.people_quality(PEOPLE, truth)
-    judge = {"quality": quality, "n_overruled": overruled, "truth": truth}
+    judge = {"copies": PairQuality(100, n_found, 81, 0.9, 0.81, 0.85), "quality": people_quality(PEOPLE, truth)}
+    judge |= {"n_overruled": overruled, "truth": truth}
     linked = pd.DataFrame({"probability": [likely] * 6})
     return told(identity.find(found, linked, refusals, reach, keys, **judge), "03_identity")
 

@@ -21,6 +21,7 @@ from journeybook.tables import (
     read,
     read_refused,
     standing,
+    standings,
     store,
     write,
 )
@@ -176,7 +177,8 @@ def test_nobody_refuses_without_a_ledger(make_run):
 def test_who_withdrew_everything_leaves_no_gap():
     decisions = ledger(("yes", True, 1, 1, None), ("left", True, 1, 1, None), ("left", False, 2, 2, None))
     rows = ibis.memtable(receipts("left", "yes", None, "never asked", "yes"))
-    kept = keep_permitted(rows, ibis.memtable(decisions), as_of=at(12).to_pydatetime()).order_by("row").to_pandas()
+    decided = standings(ibis.memtable(decisions), as_of=at(12).to_pydatetime())
+    kept = keep_permitted(rows, permits=decided.filter(decided.permits)).order_by("row").to_pandas()
     assert kept.row.tolist() == [1, 2, 3]
     assert kept.customer_id.fillna("guest").tolist() == ["yes", "guest", "yes"]
     refusing = keep_refusing(

@@ -35,15 +35,3 @@ def n_without_place(places: pd.DataFrame) -> int:
     """Return how many lines the places do not account for, or count twice, over all tables."""
     ends = [column for column in ENDS if column in places.columns]
     return int((places.n_lines - places[[*ends, "n_kept"]].sum(axis=1)).abs().sum())
-
-
-def say_places(places: pd.DataFrame) -> str:
-    """Return how many rows came in, how many go on, and where the others ended."""
-    steps = lay_out(places)
-    came, kept = int(steps.n_rows.iloc[0]), int(steps.n_rows.iloc[-1])
-    told = f"{came:,} rows of {len(places)} table{'s' if len(places) != 1 else ''} came in and {kept:,} go on"
-    ended = steps.iloc[1:-1]
-    ended = ended[ended.n_rows > 0]
-    if ended.empty:
-        return f"{told}: every one."
-    return f"{told}; {'; '.join(f'{row.n_rows:,} {row.place}' for row in ended.itertuples())}."

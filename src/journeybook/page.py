@@ -71,6 +71,17 @@ class Page:
         """Open a table, or return None where the run does not hold it."""
         return self.read(name, purpose=purpose) if self.has(name) else None
 
+    def read_all(self, stage: str) -> dict[str, ibis.Table]:
+        """Open every table of a stage (`raw`, `accepted`), by bare name, for the purposes the notebook names."""
+        found = {}
+        for name in door.list_tables(self.run, stage):
+            if stage == "raw":
+                found[name] = door.raw(self.run, name)
+                self._note(f"raw/{name}")
+            else:
+                found[name] = self.read(f"{stage}/{name}")
+        return found
+
     def truth(self, name: str) -> pd.DataFrame | None:
         """Return what was planted in simulated rows, for comparison only; None where nothing was."""
         return door.read_truth(self.run, name) if door.has_truth(self.run, name) else None
@@ -81,7 +92,8 @@ class Page:
 
     def look(self, frame: pd.DataFrame | ibis.Table, *, purpose: str | None = None) -> pd.DataFrame:
         """Show what the data are and whose rows may be read, and return a table of the columns of one of them."""
-        note = door.consent_note(self.run, purpose=purpose or door.named_purpose(self.run, self.inputs[0]))
+        purpose = purpose or door.named_purpose(self.run, self.inputs[0])
+        note = "" if purpose == "collection" else door.consent_note(self.run, purpose=purpose)
         self.say(f"Data: **{self.data_is}**. {note}")
         return describe_columns(frame)
 
@@ -95,10 +107,11 @@ class Page:
         if drawn is not None:
             plots.stamp(drawn, data or self.data_is)
 
-    def keep(self, **frames: pd.DataFrame) -> pd.DataFrame:
-        """Keep result tables by name, and return the last of them to show."""
+    def keep(self, **frames: pd.DataFrame) -> pd.DataFrame | None:
+        """Keep result tables by name, and return the last of them to show, if it has a row."""
         self.tables |= frames
-        return list(frames.values())[-1]
+        last = list(frames.values())[-1]
+        return last if len(last) else None
 
     def hold(self, *found: pd.DataFrame | Check) -> None:
         """Take up checks: each one alone, or rows of a table as `results.checks_of` reads it."""

@@ -7,16 +7,16 @@ import pandas as pd
 from journeybook.statistics import proportion_interval
 
 _COLUMNS = [
-    "table", "column", "fault", "n_planted", "n_found", "n_right", "precision", "precision_low", "precision_high",
-    "recall", "recall_low", "recall_high",
-]  # fmt: skip
+    *("table", "column", "fault", "n_planted", "n_found", "n_right"),
+    *("precision", "precision_low", "precision_high", "recall", "recall_low", "recall_high"),
+]
 
 
-def faults_found(planted: pd.DataFrame, found: pd.DataFrame, *, by: Sequence[str]) -> pd.DataFrame:
+def faults_found(planted: pd.DataFrame | None, found: pd.DataFrame, *, by: Sequence[str]) -> pd.DataFrame:
     """Return how many of the planted faults were found, and how many of the finds are right.
 
     Args:
-        planted: One row a fault: table, column, fault, and the columns of `by`.
+        planted: One row a fault: table, column, fault, and the columns of `by`; None where nothing was planted.
         found: One row a find: table, column, and the columns of `by`.
         by: What a row is known by within its table.
 
@@ -25,6 +25,8 @@ def faults_found(planted: pd.DataFrame, found: pd.DataFrame, *, by: Sequence[str
         interval. Finds that nobody planted count against every fault of their table and column, or are a fault
         `nothing planted` where there is none. A share of nothing is missing.
     """
+    if planted is None:
+        return pd.DataFrame(columns=_COLUMNS)
     where = ["table", "column"]
     both = planted.merge(found[[*where, *by]].drop_duplicates(), on=[*where, *by], how="outer", indicator=True)
     both["right"], both["stray"] = both._merge == "both", both._merge == "right_only"
@@ -52,24 +54,26 @@ def hold_faults(score: pd.DataFrame, *, missed: Sequence[str]) -> pd.DataFrame:
     Returns:
         `name`, `value`, `reference`, `tolerance`, `source`, `kind`.
     """
-    known = score.fault.isin(missed)
+    source = "planted faults, each known by its table, column and row"
+    if score.empty:
+        return pd.DataFrame(columns=["name", "value", "reference", "tolerance", "source"])
     n_missed = score.n_planted - score.n_right
     rows = [
-        ("planted faults not found", n_missed[~known].sum(), "witness"),
+        ("planted faults not found", n_missed[~score.fault.isin(missed)].sum(), "witness"),
         ("finds that nobody planted", _n_strays(score), "witness"),
     ]
     rows += [(f"missed: {fault}", n_missed[score.fault == fault].sum(), "known_miss") for fault in missed]
-    frame = pd.DataFrame(rows, columns=["name", "value", "kind"])
-    return frame.assign(reference=0, tolerance=0, source="planted faults, each known by its table, column and row")
+    return pd.DataFrame(rows, columns=["name", "value", "kind"]).assign(reference=0, tolerance=0, source=source)
 
 
 def say_faults(score: pd.DataFrame) -> str:
-    """Return how many planted faults were found."""
+    """Return how many planted faults were found; empty where nothing was planted."""
+    if score.empty:
+        return ""
     kinds = score[score.n_planted > 0]
-    whole = int((kinds.n_right == kinds.n_planted).sum())
     return (
-        f"**{kinds.n_right.sum():,} of {kinds.n_planted.sum():,} planted faults are found**: every one of {whole} "
-        f"of {len(kinds)} kinds. {_n_strays(score):,} finds are of something that nobody planted."
+        f"**{kinds.n_right.sum():,} of {kinds.n_planted.sum():,} planted faults are found**; "
+        f"{_n_strays(score):,} finds are of something that nobody planted."
     )
 
 

@@ -1,112 +1,60 @@
-"""Page 02: what is wrong in the rows, and what was done about it.
+"""02 Cleaning: what is wrong in the rows, and what was done about it.
 
-A row is changed only by a rule with a name, and the change log counts the rows of every rule. Rows are never
-lost: what is not clean is flagged or set aside, and both are counted. Outcomes, variants and metrics are passed
-through as they are.
+A row is changed only by a rule with a name, and the change log counts the rows of every rule. What is not clean is
+flagged or set aside, and counted. Outcomes, variants and metrics pass through as they are.
+
+stage.py         all tables: each by its own rules, every row accounted for
+log.py           a rule, and the change log
+mistakes.py      what sources get wrong: sentinels, test records, exchanged cells, doubled deliveries
+records.py       customer records, written one way
+transactions.py  the kind of each receipt line
+attributes.py    products and third-party attributes
+missing.py       what is missing, and whether that goes with spend
+imputation.py    a trial of filling in
+findings.py      what a manager should know
+witnesses.py     what the page is held against
+words.py         sentences and headline figures
 """
 
-from journeybook.cleaning.attributes import clean_products, clean_third_party, pass_through
 from journeybook.cleaning.findings import find
-from journeybook.cleaning.imputation import (
-    METHODS,
-    Cells,
-    ImputationTrial,
-    advise,
-    correlated_normals,
-    holed_cells,
-    impute,
-    impute_trial,
-)
-from journeybook.cleaning.log import Cleaned, Rule, change_log, renumber, shape
-from journeybook.cleaning.missing import (
-    chance_of_more,
-    customer_spend,
-    missing_report,
-    presence_by_spend,
-    trading_days,
-)
-from journeybook.cleaning.mistakes import Mistakes, find_mistakes, say_mistakes, within_reach
-from journeybook.cleaning.mistakes_witness import mistakes_hold
-from journeybook.cleaning.records import clean_postcodes, clean_records, has_five_digit_postcodes
-from journeybook.cleaning.sentences import (
+from journeybook.cleaning.imputation import ImputationTrial, advise, holed_cells, impute_trial
+from journeybook.cleaning.missing import missing_report, presence_by_spend
+from journeybook.cleaning.mistakes import score_mistakes
+from journeybook.cleaning.stage import clean_tables, row_places, rows_set_aside
+from journeybook.cleaning.witnesses import mistakes_hold, rows_hold, study_holds, trial_holds
+from journeybook.cleaning.words import (
     by_method,
-    differs,
     metrics,
-    say_changes,
-    say_copies,
     say_imputation,
     say_missing,
+    say_mistakes,
     say_pitfall,
-    say_receipts,
-    say_records,
-)
-from journeybook.cleaning.stage import PASSED_THROUGH, Cleaning, clean_tables, row_places, rows_set_aside
-from journeybook.cleaning.transactions import clean_transactions, revenue_fence
-from journeybook.cleaning.witness import (
-    count_altered,
-    count_unlike,
-    distinct_values,
-    revenue_lost,
-    rows_hold,
-    study_holds,
-    trial_holds,
-    volume_share,
+    say_volume,
+    title_missing,
 )
 
 __all__ = [
-    "METHODS",
-    "PASSED_THROUGH",
-    "Cells",
-    "Cleaned",
-    "Cleaning",
     "ImputationTrial",
-    "Mistakes",
-    "Rule",
     "advise",
     "by_method",
-    "chance_of_more",
-    "change_log",
-    "clean_postcodes",
-    "clean_products",
-    "clean_records",
     "clean_tables",
-    "clean_third_party",
-    "clean_transactions",
-    "correlated_normals",
-    "count_altered",
-    "count_unlike",
-    "customer_spend",
-    "differs",
-    "distinct_values",
     "find",
-    "find_mistakes",
-    "has_five_digit_postcodes",
     "holed_cells",
-    "impute",
     "impute_trial",
     "metrics",
     "missing_report",
     "mistakes_hold",
-    "pass_through",
     "presence_by_spend",
-    "renumber",
-    "revenue_fence",
-    "revenue_lost",
-    "rows_hold",
     "row_places",
+    "rows_hold",
     "rows_set_aside",
-    "say_changes",
-    "say_copies",
     "say_imputation",
     "say_missing",
     "say_mistakes",
     "say_pitfall",
-    "say_receipts",
-    "say_records",
-    "shape",
+    "say_volume",
+    "score_mistakes",
     "study_holds",
-    "trading_days",
+    "title_missing",
     "trial_holds",
-    "volume_share",
-    "within_reach",
 ]

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from journeybook.tables import SCHEMAS, in_sample, sample_share
 
-METHODS = ("mean", "median", "random_cell", "nearest_5", "regression", "donor")
+METHODS = ("mean", "random_cell", "nearest_5", "regression", "donor")
 WORD_METHODS = ("mode", "random_cell", "nearest_mode")
 MECHANISMS = ("at_random", "low_values")
 
@@ -85,11 +85,9 @@ class ImputationTrial:
 def impute(frame: pd.DataFrame, *, column: str, method: str, rng: np.random.Generator) -> pd.Series:
     """Return a column with its missing cells filled in; known cells stay as they are.
 
-    `mean`, `median`, `mode`; `random_cell` draws a known cell; `nearest_5` is the mean of the five nearest rows,
-    `nearest_mode` their commonest value;
-    `regression` the value expected from the other columns; `donor` draws one of the five known cells whose
-    expected values are nearest (predictive mean matching, Little 1988), so that every filled cell is a value
-    that occurs.
+    `mean`, `mode`; `random_cell` draws a known cell; `nearest_5` is the mean of the five nearest rows,
+    `nearest_mode` their commonest value; `regression` the value expected from the other columns; `donor` draws one
+    of the five known cells whose expected values are nearest (predictive mean matching, Little 1988).
 
     Args:
         frame: Numeric columns; all but `column` without a missing value.
@@ -300,8 +298,6 @@ def _fill(
     n_missing = int((~known).sum())
     if method == "mean":
         return np.full(n_missing, values[known].mean())
-    if method == "median":
-        return np.full(n_missing, np.median(values[known]))
     if method == "random_cell":
         return rng.choice(values[known], size=n_missing)
     if method == "mode":

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import ibis
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from journeybook.statistics.ranks import chance_of_more
 from journeybook.tables import in_sample, sample_share
 
 # Words that stand for a missing value. `none` is not one of them: no children is an answer.
@@ -149,15 +149,11 @@ def _holds(rule: Empty, table: ibis.Table, column: str) -> ibis.expr.types.Boole
 
 
 def customer_spend(transactions: ibis.Table, *, max_customers: int) -> pd.DataFrame:
-    """Bring one row a customer into pandas, in the order in which they first appear.
+    """Return `customer_id` and `spend` of customers, in the order in which they first appear; guests are left out.
 
     Args:
-        transactions: Receipt lines; guests are left out.
-        max_customers: Customers to bring at most, but for chance; beyond it they are drawn by a hash of each
-            (`tables.in_sample`). At least 2.
-
-    Returns:
-        `customer_id`, `spend` (currency).
+        transactions: Receipt lines.
+        max_customers: Customers at most, but for chance; beyond it drawn by a hash of each. At least 2.
 
     Raises:
         ValueError: `max_customers` is below 2.
@@ -219,34 +215,3 @@ def presence_by_spend(tables: Mapping[str, ibis.Table], *, level: float, max_cus
         chance = chance_of_more(having, lacking, level=each)
         rows.append((name, column, len(having), len(lacking), *medians, *chance))
     return pd.DataFrame(rows, columns=_PRESENCE)
-
-
-def chance_of_more(first: np.ndarray, second: np.ndarray, *, level: float) -> np.ndarray:
-    """Return the chance that a value of `first` exceeds one of `second`, ties counting half, and its interval.
-
-    Args:
-        first: Values, shape (n,).
-        second: Values, shape (m,).
-        level: Probability that the interval holds the chance.
-
-    Returns:
-        The chance, its low and its high end, shape (3,).
-
-    >>> chance_of_more(np.array([3.0, 4.0]), np.array([1.0, 2.0]), level=0.95).tolist()
-    [1.0, 1.0, 1.0]
-    """
-    n, m = len(first), len(second)
-    ranks = stats.rankdata(np.concatenate([first, second]))
-    beaten = (ranks[:n] - stats.rankdata(first)) / m
-    beating = 1 - (ranks[n:] - stats.rankdata(second)) / n
-    reach = stats.norm.ppf((1 + level) / 2) * np.sqrt(beaten.var(ddof=1) / n + beating.var(ddof=1) / m)
-    return np.clip(beaten.mean() + np.array([0, -reach, reach]), 0, 1)
-
-
-def trading_days(transactions: ibis.Table) -> pd.DataFrame:
-    """Count lines by calendar day of `occurred_at`: `day`, `n_lines`, in order.
-
-    Times in the wrong zone show here: trade on a day the shops were shut, or a day too many at the end.
-    """
-    by_day = transactions.group_by(day=transactions.occurred_at.date()).aggregate(n_lines=transactions.count())
-    return by_day.order_by("day").to_pandas()

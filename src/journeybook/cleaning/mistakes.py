@@ -15,6 +15,8 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from journeybook.cleaning.log import LOG_COLUMNS, Rule, change_log, touched_rows
+from journeybook.planted import faults_found
+from journeybook.tables import brought_in
 
 # Texts, in small letters, that stand for nothing known. `na` is not one of them: it is a surname.
 SENTINEL_WORDS = ("n.a.", "999", "9999", "xxx")
@@ -62,18 +64,14 @@ class Mistakes:
 
 
 def find_mistakes(tables: Mapping[str, ibis.Table], *, as_of: datetime | None) -> Mistakes:
-    """Find what sources get wrong, mend the cells and set the rows aside.
-
-    Args:
-        tables: Accepted table by its bare name.
-        as_of: First midnight after the data; nobody is born later. None where no table has times.
-    """
+    """Find what sources get wrong, mend the cells and set the rows aside; nobody is born after `as_of`."""
     mended, aside, logs, found = dict(tables), {}, [], []
     touched: dict[str, ibis.Table] = {}
     for name, table in tables.items():
         once = [column for column in _ONCE.get(name, ()) if column in table.columns]
         if once and len(once) == len(_ONCE[name]):
-            table = table.mutate(copy_=_is_copy(table, once))
+            copies = table.mutate(copy_=_is_copy(table, once)).filter(ibis._.copy_).select("row")
+            table = table.mutate(copy_=table.row.isin(brought_in(copies).row))
         rules = _rules(name, table, as_of)
         if not rules:
             continue
@@ -85,7 +83,7 @@ def find_mistakes(tables: Mapping[str, ibis.Table], *, as_of: datetime | None) -
         if away:
             reasons = table.mutate(reason=ibis.cases(*away, else_=ibis.null("string")))
             # Brought in once: every row is compared to find the few.
-            rows = ibis.memtable(reasons.filter(reasons.reason.notnull()).select("row", "reason").to_pyarrow())
+            rows = brought_in(reasons.filter(reasons.reason.notnull()).select("row", "reason"))
             aside[name] = tables[name].inner_join(rows, "row")
         cells = _mended(table, [rule for rule in hit if rule.action == "changed"])
         if cells:
@@ -102,8 +100,19 @@ def find_mistakes(tables: Mapping[str, ibis.Table], *, as_of: datetime | None) -
     )
 
 
-def within_reach(planted: pd.DataFrame, tables: Mapping[str, ibis.Table]) -> pd.DataFrame:
-    """Return the planted faults of rows that are here and are not for page 01 to find."""
+def score_mistakes(
+    mistakes: Mistakes, planted: pd.DataFrame | None, tables: Mapping[str, ibis.Table]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return how many planted mistakes were found (`planted.faults_found`), and the kinds without a rule.
+
+    Args:
+        mistakes: What was found.
+        planted: All planted faults; None where nothing was planted. Those of rows that are not here, and those
+            for page 01, do not count.
+        tables: Accepted table by its bare name.
+    """
+    if planted is None:
+        return faults_found(None, pd.DataFrame(), by=["key"]), []
     faults = planted[planted.found_by != "01"]
     there = [
         ibis.memtable(pd.DataFrame({"key": keys.unique()}))
@@ -113,21 +122,9 @@ def within_reach(planted: pd.DataFrame, tables: Mapping[str, ibis.Table]) -> pd.
         for name, keys in faults.groupby("table").key
         if name in tables
     ]
-    return faults.merge(pd.concat(there), on=["table", "key"]) if there else faults.iloc[:0]
-
-
-def say_mistakes(mistakes: Mistakes) -> str:
-    """Return what the sources got wrong, and what was done about it."""
-    hit = mistakes.changes[mistakes.changes.rows_changed > 0]
-    if hit.empty:
-        return "No sentinel, test record, exchanged cell or doubled delivery was found."
-    n_cells = int(hit[hit.action == "changed"].rows_changed.sum())
-    n_rows = int(hit[hit.action == "set aside"].rows_changed.sum())
-    by_rule = hit.groupby("rule", sort=True).rows_changed.sum()
-    return (
-        f"Mistakes of the sources: {n_cells:,} cells are mended or made missing, {n_rows:,} rows set aside; "
-        f"most of all *{by_rule.idxmax()}*, {by_rule.max():,} times."
-    )
+    faults = faults.merge(pd.concat(there), on=["table", "key"]) if there else faults.iloc[:0]
+    missed = sorted(faults.fault[faults.found_by == ""].unique())
+    return faults_found(faults, mistakes.found.to_pandas(), by=["key"]), missed
 
 
 def _is_copy(table: ibis.Table, once: Sequence[str]) -> ir.BooleanValue:

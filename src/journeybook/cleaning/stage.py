@@ -21,9 +21,6 @@ PASSED_THROUGH = (
 )
 
 
-_ASIDE = {"table": "string", "row": "int64", "rule": "string", "record": "string"}
-
-
 @dataclass(frozen=True, eq=False)
 class Cleaning:
     """All tables of a run after cleaning.
@@ -33,8 +30,7 @@ class Cleaning:
         set_aside: Rows set aside, lazy, by the name of the table, where a rule sets any aside.
         changes: Change log of all tables: `table`, `rule`, `column`, `action`, `rows_changed`, and one example
             `before` and `after`. Rules that touch no row are kept.
-        counts: `table`, `rows_in`, `rows_out`, `rows_set_aside`, `rows_touched` (by a rule, each once), and
-            `n_copies`: rows equal to an earlier one in every column but `row`, deliveries set aside left out.
+        counts: `table`, `rows_in`, `rows_out`, `rows_set_aside`, `rows_touched` (by a rule, each once).
         mistakes: What the sources got wrong; the rules of each table start from its `tables`.
     """
 
@@ -104,7 +100,7 @@ def rows_set_aside(found: Cleaning) -> ibis.Table:
         for aside in (found.mistakes.set_aside, found.set_aside)
         for name, rows in aside.items()
     ]
-    none = ibis.memtable(pd.DataFrame(columns=["table", "row", "rule", "record"]), schema=_ASIDE)
+    none = ibis.memtable([], schema={"table": "string", "row": "int64", "rule": "string", "record": "string"})
     return reduce(lambda above, below: above.union(below), listed, none)
 
 
@@ -121,28 +117,14 @@ def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned], mi
     """Count rows in, out and set aside, and see that they add up."""
     rows = []
     for name, table in tables.items():
-        asides = _both(cleaned[name].set_aside, mistakes.set_aside.get(name))
-        touched = [t.select("row") for t in _both(cleaned[name].touched, mistakes.touched.get(name))]
-        n_in, mended = int(table.count().execute()), mistakes.tables[name]
-        rows.append(
-            {
-                "table": name,
-                "rows_in": n_in,
-                "rows_out": int(cleaned[name].table.count().execute()),
-                "rows_set_aside": sum(int(aside.count().execute()) for aside in asides),
-                "rows_touched": int(ibis.union(*touched).row.nunique().execute()) if touched else 0,
-                "n_copies": int(mended.count().execute() - mended.drop("row").distinct().count().execute()),
-            }
-        )
-    columns = ["table", "rows_in", "rows_out", "rows_set_aside", "rows_touched", "n_copies"]
-    counts = pd.DataFrame(rows, columns=columns)
-    for one in counts[counts.rows_in != counts.rows_out + counts.rows_set_aside].itertuples():
-        raise ValueError(
-            f"{one.table}: {one.rows_in} rows came in, {one.rows_out} went out and {one.rows_set_aside} were set "
-            "aside: they must add up."
-        )
-    return counts
-
-
-def _both(*tables: ibis.Table | None) -> list[ibis.Table]:
-    return [table for table in tables if table is not None]
+        asides = [t for t in (cleaned[name].set_aside, mistakes.set_aside.get(name)) if t is not None]
+        touched = [t.select("row") for t in (cleaned[name].touched, mistakes.touched.get(name)) if t is not None]
+        n_in, n_out = int(table.count().execute()), int(cleaned[name].table.count().execute())
+        n_aside = sum(int(aside.count().execute()) for aside in asides)
+        n_touched = int(ibis.union(*touched).row.nunique().execute()) if touched else 0
+        if n_in != n_out + n_aside:
+            raise ValueError(
+                f"{name}: {n_in} rows came in, {n_out} went out and {n_aside} were set aside: they must add up."
+            )
+        rows.append((name, n_in, n_out, n_aside, n_touched))
+    return pd.DataFrame(rows, columns=["table", "rows_in", "rows_out", "rows_set_aside", "rows_touched"])

@@ -7,6 +7,7 @@ import ibis
 import pandas as pd
 
 from journeybook.cleaning.log import Cleaned, Rule, change_log, renumber, touched_rows
+from journeybook.tables import brought_in
 
 # The median absolute deviation of a normal distribution, times this, is its standard deviation.
 MAD_TO_SD = 1.4826
@@ -97,9 +98,8 @@ def _units(lines: ibis.Table, volume_quantity: float) -> ibis.Table:
         return lines.mutate(by_volume=ibis.literal(False), units=lines.quantity)
     bought = lines.filter(lines.quantity > 0, lines.product_id.notnull())
     medians = bought.group_by("product_id").aggregate(middle=bought.quantity.cast("float64").median())
-    volumes = medians.filter(medians.middle > volume_quantity).select(volume_id="product_id")
-    lines = lines.left_join(volumes, lines.product_id == volumes.volume_id)
-    lines = lines.mutate(by_volume=lines.volume_id.notnull()).drop("volume_id")
+    volumes = brought_in(medians.filter(medians.middle > volume_quantity).select("product_id"))
+    lines = lines.mutate(by_volume=lines.product_id.isin(volumes.product_id).fill_null(False))
     one = lines.by_volume & (lines.quantity > 0)
     return lines.mutate(units=one.ifelse(ibis.literal(1).cast(lines.quantity.type()), lines.quantity))
 

@@ -2,61 +2,107 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import reduce
 
 import ibis
 import pandas as pd
 
-from journeybook.tables import PURPOSES, last_times, ledger_dates, standing, standings, unpermitted_sends
+from journeybook.tables import (
+    PURPOSES,
+    brought_in,
+    keep_permitted,
+    keep_refusing,
+    last_times,
+    ledger_dates,
+    standings,
+    unpermitted_sends,
+)
 
 
-@dataclass(frozen=True, eq=False)
-class ConsentHistory:
-    """Who permitted what, as of a row of dates.
-
-    Attributes:
-        shares: One row a date and purpose: as_of, purpose, n_decided, n_permits, n_refuses, n_lapsed,
-            permitted_share (of those who had decided).
-        decisions: One row a purpose: purpose, n_grants (a first yes), n_renewals, n_refusals (a first no),
-            n_withdrawals (a no after a yes), n_returns (a yes after a no), n_permits, permitted_share.
-    """
-
-    shares: pd.DataFrame
-    decisions: pd.DataFrame
-
-
-@dataclass(frozen=True, eq=False)
-class LedgerNow:
-    """The ledger as it stands today.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Consent:
+    """Who permits what, over time and today; without a ledger every frame is empty and the rest None.
 
     Attributes:
         ledger: Accepted decisions; a refusal made later than `as_of` is set just before it, for it holds.
         dates: The date as of which each purpose is asked (`tables.ledger_dates`).
         as_of: The latest of them.
+        now: What each customer's latest decision on a purpose says: customer_id, purpose, permits, refuses.
+        permits: customer_id of whoever permits anything.
+        shares: One row a date and purpose: as_of, purpose, n_decided, n_permits, n_refuses, n_lapsed,
+            permitted_share (of those who had decided).
+        decisions: One row a purpose: purpose, n_grants (a first yes), n_renewals, n_refusals (a first no),
+            n_withdrawals (a no after a yes), n_returns (a yes after a no), n_permits, permitted_share.
+        opened: One row a table and purpose: table, purpose, n_rows, n_without_customer (open to every purpose),
+            n_permitted (of a customer who permits it), open_share. 03_identity narrows this further.
+        withdrawn: One row a table with customers: table, n_accepted, n_withdrawn (of who permits nothing).
+        sends: One row a contact table and channel: table, channel, n_sent, n_not_permitted (the customer id's own
+            latest word, at that moment, did not permit it).
     """
 
-    ledger: ibis.Table
-    dates: dict[str, datetime]
-    as_of: datetime
+    ledger: ibis.Table | None = None
+    dates: Mapping[str, datetime] = field(default_factory=dict)
+    as_of: datetime | None = None
+    now: ibis.Table | None = None
+    permits: ibis.Table | None = None
+    shares: pd.DataFrame = field(default_factory=pd.DataFrame)
+    decisions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    opened: pd.DataFrame = field(default_factory=pd.DataFrame)
+    withdrawn: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sends: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def ledger_now(accepted: Mapping[str, ibis.Table]) -> LedgerNow | None:
-    """Return the ledger and the dates that those who permit something set; None where there is no ledger."""
+def who_permits(accepted: Mapping[str, ibis.Table]) -> Consent:
+    """Return who permits what, by the accepted rows; the dates are set by those who permit something."""
     if "consents" not in accepted:
-        return None
-    ledger = accepted["consents"]
-    dates = ledger_dates(ledger, last_times(accepted))
+        return Consent()
+    given = accepted["consents"]
+    dates = ledger_dates(given, brought_in(last_times(accepted)))
     as_of = max(dates.values())
     just_before = ibis.timestamp(as_of - timedelta(seconds=1))
-    late = ~ledger.granted & (ledger.occurred_at > just_before)
-    held = ledger.mutate(occurred_at=ibis.ifelse(late, just_before, ledger.occurred_at))
-    return LedgerNow(ledger=held, dates=dates, as_of=as_of)
+    late = ~given.granted & (given.occurred_at > just_before)
+    ledger = given.mutate(occurred_at=ibis.ifelse(late, just_before, given.occurred_at))
+    shares, decisions = consent_history(ledger, as_of=as_of)
+    now = brought_in(standings(ledger, as_of=as_of))
+    permits = brought_in(standings(given, as_of=dates).filter(ibis._.permits).select("customer_id").distinct())
+    opened, withdrawn = open_rows(accepted, now=now, permits=permits)
+    return Consent(
+        ledger=ledger,
+        dates=dates,
+        as_of=as_of,
+        now=now,
+        permits=permits,
+        shares=shares,
+        decisions=decisions,
+        opened=opened,
+        withdrawn=withdrawn,
+        sends=_unpermitted(accepted),
+    )
 
 
-def consent_history(ledger: ibis.Table, *, as_of: datetime, max_dates: int = 36) -> ConsentHistory:
-    """Return who permitted what at the beginning of each month up to a date, and how it came about.
+def goes_on(accepted: Mapping[str, ibis.Table], consent: Consent) -> dict[str, ibis.Table]:
+    """Return what later pages may open, by table: the rows of whoever permits anything, and the ledger whole."""
+    return {
+        name: table
+        if consent.permits is None or name == "consents"
+        else keep_permitted(table, permits=consent.permits)
+        for name, table in accepted.items()
+    }
+
+
+def refusing_records(accepted: Mapping[str, ibis.Table], consent: Consent) -> ibis.Table | None:
+    """Return the customer records of whoever refuses to be recognised; None without records or ledger."""
+    if consent.ledger is None or "customer_records" not in accepted:
+        return None
+    records, ledger = accepted["customer_records"], accepted["consents"]
+    return keep_refusing(records, ledger, purpose="identity_resolution", as_of=consent.dates)
+
+
+def consent_history(
+    ledger: ibis.Table, *, as_of: datetime, max_dates: int = 36
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return `shares` and `decisions` of `Consent`: at the beginning of each month up to a date, and in all.
 
     The rule is that of `tables.standing`, for all dates and purposes in one pass.
 
@@ -91,7 +137,7 @@ def consent_history(ledger: ibis.Table, *, as_of: datetime, max_dates: int = 36)
     )
     shares["n_lapsed"] = shares.n_decided - shares.n_permits - shares.n_refuses
     shares["permitted_share"] = shares.n_permits / shares.n_decided
-    return ConsentHistory(shares=shares, decisions=_decisions(ledger, shares[shares.as_of == shares.as_of.max()]))
+    return shares, _decisions(ledger, shares[shares.as_of == shares.as_of.max()])
 
 
 def _decisions(ledger: ibis.Table, now: pd.DataFrame) -> pd.DataFrame:
@@ -118,92 +164,70 @@ def _decisions(ledger: ibis.Table, now: pd.DataFrame) -> pd.DataFrame:
     return frame.merge(now[["purpose", "n_permits", "n_refuses", "n_lapsed", "permitted_share"]], on="purpose")
 
 
-def open_rows(accepted: Mapping[str, ibis.Table], *, as_of: datetime) -> pd.DataFrame:
-    """Return how many rows of each table a purpose may read, one row a table and purpose.
-
-    Columns: table, purpose, n_rows, n_without_customer (open to every purpose), n_permitted (of a customer who
-    permits it), open_share. Records of one person are not known yet here: 03_identity narrows this further.
-    """
-    ledger = accepted["consents"]
-    words = reduce(
-        lambda above, below: above.union(below),
-        [
-            standing(ledger, purpose=purpose, as_of=as_of).select(
-                "customer_id", "permits", purpose=ibis.literal(purpose)
-            )
-            for purpose in PURPOSES
-        ],
+def open_rows(
+    accepted: Mapping[str, ibis.Table], *, now: ibis.Table, permits: ibis.Table
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return `opened` and `withdrawn` of `Consent`, each table counted once."""
+    each = now.group_by("customer_id").aggregate(
+        **{purpose: (now.permits & (now.purpose == purpose)).any() for purpose in PURPOSES}
     )
-    permits = words.group_by("customer_id").aggregate(
-        **{purpose: (words.permits & (words.purpose == purpose)).any() for purpose in PURPOSES}
-    )
-    rows = []
+    each = brought_in(each.left_join(permits.mutate(stays=True), "customer_id").drop("customer_id_right"))
+    opened, withdrawn = [], []
     for name, table in accepted.items():
         if "customer_id" not in table.columns or name == "consents":
             continue
-        joined = table.select("row", "customer_id").left_join(permits, "customer_id")
-        found = joined.aggregate(
-            n_rows=joined.count(),
-            n_without_customer=joined.customer_id.isnull().sum().fill_null(0),
+        joined = table.select("customer_id").left_join(each, "customer_id")
+        known = joined.customer_id.notnull()
+        n = joined.aggregate(
+            rows=joined.count(),
+            without=(~known).sum().fill_null(0),
+            gone=(known & joined.stays.isnull()).sum().fill_null(0),
             **{purpose: joined[purpose].sum().fill_null(0) for purpose in PURPOSES},
-        ).to_pandas()
-        n_rows, n_without = int(found.n_rows.item()), int(found.n_without_customer.item())
-        for purpose in PURPOSES:
-            n_open = int(found[purpose].item())
-            share = (n_open + n_without) / n_rows if n_rows else float("nan")
-            rows.append((name, purpose, n_rows, n_without, n_open, share))
+        )
+        n = n.to_pandas().iloc[0].astype(int)
+        withdrawn.append((name, n.rows, n.gone))
+        opened += [
+            (name, p, n.rows, n.without, n[p], (n[p] + n.without) / n.rows if n.rows else float("nan"))
+            for p in PURPOSES
+        ]
     columns = ["table", "purpose", "n_rows", "n_without_customer", "n_permitted", "open_share"]
-    return pd.DataFrame(rows, columns=columns)
+    return (
+        pd.DataFrame(opened, columns=columns),
+        pd.DataFrame(withdrawn, columns=["table", "n_accepted", "n_withdrawn"]),
+    )
 
 
-def withdrawn_rows(accepted: Mapping[str, ibis.Table], *, as_of: Mapping[str, datetime]) -> pd.DataFrame:
-    """Return how many valid rows end on this page, because their customer permits nothing at all.
-
-    Returns:
-        One row a table with customers: table, n_accepted, n_withdrawn.
-    """
-    decided = standings(accepted["consents"], as_of=as_of)
-    permits = decided.filter(decided.permits).select("customer_id").distinct()
-    rows = []
-    for name, table in accepted.items():
-        if "customer_id" in table.columns and name != "consents":
-            stays = table.customer_id.isnull() | table.customer_id.isin(permits.customer_id)
-            found = table.aggregate(n=table.count(), n_gone=(~stays).sum().fill_null(0)).to_pandas()
-            rows.append((name, int(found.n.item()), int(found.n_gone.item())))
-    return pd.DataFrame(rows, columns=["table", "n_accepted", "n_withdrawn"])
+def open_shares(consent: Consent) -> pd.DataFrame:
+    """Return the share of each table's rows (table down) that each purpose opens (across)."""
+    if consent.ledger is None:
+        return pd.DataFrame()
+    return consent.opened.pivot(index="table", columns="purpose", values="open_share").round(3)
 
 
-def unpermitted(accepted: Mapping[str, ibis.Table]) -> pd.DataFrame:
-    """Return how many messages went to a customer id whose own latest word, at that moment, did not permit it.
-
-    Returns:
-        One row a contact table and channel with a purpose: table, channel, n_sent, n_not_permitted.
-    """
-    ledger = accepted["consents"]
-    found = []
-    for name, table in accepted.items():
-        sends = unpermitted_sends(table, ledger)
-        if sends is not None and "responded" in table.columns:
-            found.append(sends.order_by("channel").to_pandas().assign(table=name))
+def _unpermitted(accepted: Mapping[str, ibis.Table]) -> pd.DataFrame:
     columns = ["table", "channel", "n_sent", "n_not_permitted"]
-    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
+    found = [pd.DataFrame(columns=columns)]
+    for name, table in accepted.items():
+        sends = unpermitted_sends(table, accepted["consents"])
+        if sends is not None and "responded" in table.columns:
+            found.append(sends.order_by("channel").to_pandas().assign(table=name)[columns])
+    return pd.concat(found[1:] or found, ignore_index=True)
 
 
-def count_permits(ledger: ibis.Table, *, as_of: datetime) -> pd.Series:
+def count_permits(now: ibis.Table) -> pd.Series:
     """Return how many customers permit each purpose, by the rule through which every page reads."""
-    counts = {
-        purpose: int(standing(ledger, purpose=purpose, as_of=as_of).permits.sum().fill_null(0).to_pandas())
-        for purpose in PURPOSES
-    }
-    return pd.Series(counts, name="n_permits")
+    counts = now.group_by("purpose").aggregate(n=now.permits.sum()).to_pandas().set_index("purpose").n
+    return counts.reindex(PURPOSES).fillna(0).astype(int).rename("n_permits")
 
 
-def recount_ledger(ledger: ibis.Table, *, as_of: datetime, max_customers: int) -> pd.DataFrame:
+def recount_ledger(consent: Consent, *, max_customers: int) -> pd.DataFrame:
     """Count permissions a second time, decision by decision, for the first customers of the ledger.
 
     Returns:
-        One row a purpose: purpose, n_customers, n_permits (by hand), n_engine (by `tables.standing`), n_unlike.
+        One row a purpose: purpose, n_customers, n_permits (by hand), n_engine (by `tables.standings`), n_unlike.
     """
+    ledger, now, as_of = consent.ledger, consent.now, consent.as_of
+    assert ledger is not None and now is not None and as_of is not None
     first = ledger.group_by("customer_id").aggregate(first_row=ledger.row.min())
     chosen = first.order_by("first_row").limit(max_customers)
     frame = ledger.semi_join(chosen, "customer_id").order_by("row").to_pandas()
@@ -220,10 +244,15 @@ def recount_ledger(ledger: ibis.Table, *, as_of: datetime, max_customers: int) -
         key = (d["customer_id"], d["purpose"])
         if key not in word or rank > word[key][0]:
             word[key] = (rank, bool(d["granted"] and lasts))
-    rows = []
-    for purpose in PURPOSES:
-        hand = {customer for (customer, asked), (_, permits) in word.items() if asked == purpose and permits}
-        decided = standing(ledger, purpose=purpose, as_of=as_of)
-        engine = set(decided.filter(decided.permits).semi_join(chosen, "customer_id").customer_id.to_pandas())
-        rows.append((purpose, frame.customer_id.nunique(), len(hand), len(engine), len(hand ^ engine)))
+    permits = now.filter(now.permits).semi_join(chosen, "customer_id")
+    engine = set(permits.select("customer_id", "purpose").to_pandas().itertuples(index=False, name=None))
+    hand = {key for key, (_, permits) in word.items() if permits}
+    rows = [
+        (
+            p,
+            frame.customer_id.nunique(),
+            *(sum(of == p for _, of in some) for some in (hand, engine, hand ^ engine)),
+        )
+        for p in PURPOSES
+    ]
     return pd.DataFrame(rows, columns=["purpose", "n_customers", "n_permits", "n_engine", "n_unlike"])

@@ -3,12 +3,12 @@
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 import ibis
 import pandas as pd
 
-from journeybook.collection.consents import count_permits
+from journeybook.collection.consents import Consent, count_permits
+from journeybook.tables import standings
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,27 +16,25 @@ class Pitfall:
     """A tempting way next to the right one.
 
     Attributes:
-        title: What the tempting way is.
         table: Both side by side.
         size: The error, in the unit that `sentence` names.
         sentence: What was compared, and by how much it is off.
     """
 
-    title: str
     table: pd.DataFrame
     size: float
     sentence: str
 
 
-def find_pitfall(accepted: Mapping[str, ibis.Table], *, as_of: datetime | None, max_rows: int) -> Pitfall:
+def find_pitfall(accepted: Mapping[str, ibis.Table], consent: Consent, *, max_rows: int) -> Pitfall:
     """Return the pitfall of these tables: of consent where there is a ledger, of types where there is none."""
-    if "consents" in accepted and as_of is not None:
-        return consent_pitfall(accepted["consents"], as_of=as_of)
-    return type_pitfall(accepted, max_rows=max_rows)
+    return type_pitfall(accepted, max_rows=max_rows) if consent.ledger is None else consent_pitfall(consent)
 
 
-def consent_pitfall(ledger: ibis.Table, *, as_of: datetime) -> Pitfall:
+def consent_pitfall(consent: Consent) -> Pitfall:
     """Count permissions by the shortcuts that ignore withdrawals or the end of a grant."""
+    ledger, now, as_of = consent.ledger, consent.now, consent.as_of
+    assert ledger is not None and now is not None and as_of is not None
     last = ibis.row_number().over(group_by=[ledger.customer_id, ledger.purpose], order_by=ibis.desc(ledger.row))
     marked = ledger.mutate(is_last=last == 0)
     shortcuts = marked.group_by("purpose").aggregate(
@@ -44,23 +42,19 @@ def consent_pitfall(ledger: ibis.Table, *, as_of: datetime) -> Pitfall:
         n_last_row_of_file=(marked.is_last & marked.granted).sum(),
     )
     endless = ledger.drop("expires_at") if "expires_at" in ledger.columns else ledger
-    table = pd.DataFrame({"n_permits": count_permits(ledger, as_of=as_of)})
+    table = count_permits(now).to_frame()
     table = table.join(shortcuts.to_pandas().set_index("purpose")).fillna(0).astype("int64")
-    table["n_end_ignored"] = count_permits(endless, as_of=as_of)
+    table["n_end_ignored"] = count_permits(standings(endless, as_of=as_of))
     table = table.rename_axis("purpose").reset_index()
     table["too_many_ever"] = table.n_ever_granted - table.n_permits
     table["too_many_end_ignored"] = table.n_end_ignored - table.n_permits
-    worst = table.loc[table.too_many_ever.idxmax()]
-    excess = worst.too_many_ever / worst.n_permits if worst.n_permits else float("inf")
-    n_wrong = int(table.too_many_ever.sum())
+    worst, n_wrong = table.loc[table.too_many_ever.idxmax()], int(table.too_many_ever.sum())
     sentence = (
-        f"Counting everyone who ever said yes finds {n_wrong:,} permissions too many over {len(table)} "
-        f"purposes, most for `{worst.purpose}`: {worst.n_ever_granted:,} instead of {worst.n_permits:,} "
-        f"({excess:+.0%}). Taking the latest decision but forgetting that grants end still finds "
-        f"{int(table.too_many_end_ignored.sum()):,} too many. Each of them is a person read, or written to, "
-        "without permission."
+        f"**A yes once is a yes for ever.** Counting everyone who ever said yes finds {n_wrong:,} permissions too "
+        f"many, most for `{worst.purpose}`: {worst.n_ever_granted:,} instead of {worst.n_permits:,}. Taking the "
+        f"latest decision but forgetting that grants end finds {int(table.too_many_end_ignored.sum()):,} too many."
     )
-    return Pitfall("a yes once is a yes for ever", table, n_wrong, sentence)
+    return Pitfall(table, n_wrong, sentence)
 
 
 def type_pitfall(accepted: Mapping[str, ibis.Table], *, max_rows: int) -> Pitfall:
@@ -79,11 +73,9 @@ def type_pitfall(accepted: Mapping[str, ibis.Table], *, max_rows: int) -> Pitfal
                 rows.append((name, column, str(guessed[column].dtype), n_changed, len(frame)))
     table = pd.DataFrame(rows, columns=["table", "column", "read_as", "n_changed", "n_rows"])
     n_wrong = int(table.n_changed.sum())
-    tried = f"Written as CSV and read back with pandas' guesses (the first {max_rows:,} rows of each table), "
-    sentence = tried + (
-        f"{n_wrong:,} values of {len(table)} text columns change: an id loses its zeros or gains a `.0`, "
-        "a word such as NA becomes a missing value. An id that has changed joins to nothing."
-        if n_wrong
-        else "no text changes. That is luck: one missing id would make a column of ids a column of floats."
+    found = f"{n_wrong:,} values of {len(table)} text columns change" if n_wrong else "no text changes, by luck"
+    sentence = (
+        f"**Letting the reader guess the types.** Written as CSV and read back with pandas' guesses (the first "
+        f"{max_rows:,} rows of each table), {found}. An id that lost its zeros or gained a `.0` joins to nothing."
     )
-    return Pitfall("letting the reader guess the types", table, n_wrong, sentence)
+    return Pitfall(table, n_wrong, sentence)

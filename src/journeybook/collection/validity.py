@@ -1,10 +1,14 @@
 """What no row can truly say: a name that names nothing, a date that cannot be; and rows that come late."""
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from journeybook.tables import Schema
+from journeybook.planted import faults_found
+from journeybook.tables import Schema, brought_in
 
 # What broken trackers and forms send in place of a name.
 NO_NAMES = ("", "undefined", "(not set)")
@@ -14,47 +18,61 @@ FIRST_YEAR_TO_COME = 2100
 LATE_DAYS = 7
 _IN_ORDER = 0.98
 
-Broken = tuple[ir.BooleanValue, str, str, ir.StringValue | None]
+
+class Rule(NamedTuple):
+    """A condition under which a row goes to quarantine, and what is then said."""
+
+    broken: ir.BooleanValue
+    column: str
+    problem: str
+    value: ir.StringValue | None
 
 
-def impossible(schema: Schema, table: ibis.Table) -> list[Broken]:
-    """Return what a row of a table cannot truly say: when it is broken, the column, what is said, the value shown.
-
-    The ledger has no such rule: a refusal holds, however it is written.
-    """
+def impossible(schema: Schema, table: ibis.Table) -> list[Rule]:
+    """Return what a row of a table cannot truly say; of the ledger nothing: a refusal holds, however written."""
     if schema.name == "consents":
         return []
     named = [c.name for c in schema.columns if c.required and not c.nullable and c.dtype == "string"]
-    broken: list[Broken] = [
-        (table[name].strip().lower().isin(NO_NAMES), name, "is a word that names nothing", table[name])
+    rules = [
+        Rule(table[name].strip().lower().isin(NO_NAMES), name, "is a word that names nothing", table[name])
         for name in (*named, "session_id")
         if name in table.columns and table[name].type().is_string()
     ]
     if "as_of" in table.columns:
         to_come = table.as_of.year() >= FIRST_YEAR_TO_COME
-        broken.append((to_come, "as_of", "is a date that cannot be", table.as_of.cast("string")))
-    return broken
+        rules.append(Rule(to_come, "as_of", "is a date that cannot be", table.as_of.cast("string")))
+    return rules
 
 
-def late_rows(table: ibis.Table) -> ibis.Table:
-    """Return the rows that came more than a week after younger ones.
+def late_rows(accepted: Mapping[str, ibis.Table]) -> ibis.Table:
+    """Return the rows that came more than a week after younger ones: table, row.
 
     None of a table without times or not in order of time, and none of one that says when a row was recorded.
     """
-    if "occurred_at" not in table.columns or "recorded_at" in table.columns:
-        return table.limit(0)
-    latest = table.occurred_at.max().over(order_by=table.row, rows=(None, 0))
-    late = table.occurred_at < latest - ibis.interval(days=LATE_DAYS)
-    timed = table.mutate(late=late.fill_null(False))
-    in_order = timed.late.mean() <= 1 - _IN_ORDER
-    return timed.filter(timed.late & bool(in_order.fill_null(False).to_pandas())).drop("late")
+    found = [ibis.memtable([], schema={"table": "string", "row": "int64"})]
+    for name, table in accepted.items():
+        if "occurred_at" not in table.columns or "recorded_at" in table.columns:
+            continue
+        latest = table.occurred_at.max().over(order_by=table.row, rows=(None, 0))
+        timed = table.select("row", late=table.occurred_at < latest - ibis.interval(days=LATE_DAYS))
+        late = timed.filter(timed.late).select(table=ibis.literal(name), row=timed.row.cast("int64"))
+        if 0 < late.count().execute() <= (1 - _IN_ORDER) * table.count().execute():
+            found.append(brought_in(late))
+    return ibis.union(*found) if len(found) > 1 else found[0]
 
 
-def rows_told(quarantine: ibis.Table, accepted: dict[str, ibis.Table]) -> pd.DataFrame:
-    """Return every row that the page found fault with: `table`, `row`, `column` (`delivery` of a late one)."""
-    late = [
-        late_rows(table).select("row").to_pandas().assign(table=name, column="delivery")
-        for name, table in accepted.items()
-    ]
+def score_faults(
+    quarantine: ibis.Table, late: ibis.Table, planted: pd.DataFrame | None, *, days_asked: bool
+) -> pd.DataFrame:
+    """Return how many planted faults were found (`planted.faults_found`).
+
+    Args:
+        quarantine: Violations, row by row.
+        late: Late rows.
+        planted: All planted faults; None where nothing was planted.
+        days_asked: A first or last day is asked for, which sets sound rows aside; then nothing is compared.
+    """
     told = quarantine.select("table", "row", "column").to_pandas()
-    return pd.concat([told, *late], ignore_index=True)[["table", "row", "column"]]
+    told = pd.concat([told, late.to_pandas().assign(column="delivery")], ignore_index=True)
+    mine = None if planted is None or days_asked else planted[planted.found_by == "01"]
+    return faults_found(mine, told, by=["row"])

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 import ibis
 import pandas as pd
 
+from journeybook.collection.consents import Consent, count_permits, recount_ledger
 from journeybook.collection.rows import Collection
+from journeybook.conservation import n_without_place
 from journeybook.tables import UNCONVERTED_SIGN, schema_of
 
 _COLUMNS = ["name", "value", "reference", "tolerance", "source"]
@@ -17,16 +19,11 @@ _STUDY = "The Complete Journey, totals of the published files"
 
 
 def check_rows(collected: Mapping[str, ibis.Table], found: Collection) -> pd.DataFrame:
-    """Follow every raw row to its one place, and compare each accepted cell with the raw one.
-
-    Args:
-        collected: Raw tables by name, as the page read them.
-        found: What became of their rows.
-    """
+    """Follow every raw row to its one place, and compare each accepted cell with the raw one."""
     totals = dict.fromkeys(("nowhere", "twice", "changed", "miscounted"), 0)
     for name, table in collected.items():
         kept = found.accepted[name]
-        aside = found.aside[name].select("row").distinct()
+        aside = found.quarantine.filter(found.quarantine.table == name).select("row").distinct()
         # A kept row is known by the digest of its cells, as its schema types them.
         types = dict(kept.schema().items())
         digest = {c: table[c].try_cast(dtype) for c, dtype in types.items() if c != "row"}
@@ -66,7 +63,8 @@ def check_rules(tables: Mapping[str, ibis.Table], found: Collection, *, max_rows
     n_unlike = n_altered = 0
     for name, table in tables.items():
         # No row breaks more than twenty rules.
-        told = found.aside[name].order_by("row").limit(20 * max_rows).to_pandas()
+        mine = found.quarantine.filter(found.quarantine.table == name)
+        told = mine.order_by("row").limit(20 * max_rows).to_pandas()
         first = table.order_by("row").limit(max_rows)
         aside = table.filter(table.row.isin(told.row.unique()[:max_rows].tolist() or [-1]))
         records = _records(first.union(aside, distinct=True))
@@ -137,8 +135,21 @@ def _broken_cells(name: str, records: Mapping[int, dict]) -> set[tuple[int, str]
     return bad
 
 
-def check_study(found: Collection) -> pd.DataFrame:
-    """Compare the accepted rows with the study's published totals."""
+def check_places(places: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
+    """Add up the places, and hold the lines that the engine read against those counted without it."""
+    n_unlike = int((lines.n_lines - lines.n_read).abs().sum())
+    apart = "lines of each file, by Python's csv module or the footer of Parquet"
+    rows = [
+        ("rows without a place, or with two", n_without_place(places), 0, 0, apart),
+        ("lines that were read otherwise than they are counted", n_unlike, 0, 0, apart),
+    ]
+    return pd.DataFrame(rows, columns=_COLUMNS).assign(kind="conservation")
+
+
+def check_study(found: Collection, *, dataset: str, scale: float) -> pd.DataFrame:
+    """Compare the accepted rows with the study's published totals, where they are the whole study."""
+    if dataset not in ("complete_journey", "journey_demo") or scale != 1:
+        return pd.DataFrame(columns=_COLUMNS)
     lines, contacts = found.accepted["transactions"], found.accepted["coupon_contacts"]
     unknown = lines.filter(lines.product_id.notnull()).anti_join(found.accepted["products"], "product_id")
     sums = lines.aggregate(
@@ -162,17 +173,13 @@ def check_study(found: Collection) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def check_ledger(recount: pd.DataFrame, decisions: pd.DataFrame, door: pd.Series) -> pd.DataFrame:
-    """Compare the ledger's counts with a recount by hand and with the rule of the door.
-
-    Args:
-        recount: As `recount_ledger` returns it.
-        decisions: As `consent_history` counts it, for all dates at once.
-        door: Permissions by purpose, by the rule through which every later page reads.
-    """
-    n_customers = int(recount.n_customers.max())
-    hand = f"plain Python, decision by decision, {n_customers:,} customers"
-    unlike = (decisions.set_index("purpose").n_permits - door).abs().sum()
+def check_ledger(consent: Consent, *, max_customers: int) -> pd.DataFrame:
+    """Compare the ledger's counts with a recount by hand and with the rule of the door."""
+    if consent.ledger is None:
+        return pd.DataFrame(columns=_COLUMNS)
+    recount = recount_ledger(consent, max_customers=max_customers)
+    hand = f"plain Python, decision by decision, {int(recount.n_customers.max()):,} customers"
+    unlike = (consent.decisions.set_index("purpose").n_permits - count_permits(consent.now)).abs().sum()
     rows = [
         ("permissions judged otherwise by hand", int(recount.n_unlike.sum()), 0, 0, hand),
         ("permissions counted otherwise by the door", int(unlike), 0, 0, "the rule of tables.standing"),
@@ -180,12 +187,11 @@ def check_ledger(recount: pd.DataFrame, decisions: pd.DataFrame, door: pd.Series
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def check_planted(decisions: pd.DataFrame, planted: pd.DataFrame) -> pd.DataFrame:
-    """Compare permissions by purpose with what the simulation planted."""
+def check_planted(consent: Consent, planted: pd.DataFrame | None) -> pd.DataFrame:
+    """Compare permissions by purpose with what the simulation planted; nothing where it planted nothing."""
+    if planted is None:
+        return pd.DataFrame(columns=_COLUMNS)
     truth = planted.groupby("purpose").permits.sum()
-    counted = decisions.set_index("purpose").n_permits
-    rows = [
-        (f"permissions for {purpose}", int(counted[purpose]), int(n), 0, "planted ledger")
-        for purpose, n in truth.items()
-    ]
+    counted = consent.decisions.set_index("purpose").n_permits
+    rows = [(f"permissions for {p}", int(counted[p]), int(n), 0, "planted ledger") for p, n in truth.items()]
     return pd.DataFrame(rows, columns=_COLUMNS)

@@ -56,6 +56,11 @@ def pairs_above(pairs: ComparedPairs, model: LinkageModel, *, threshold: float) 
     return scored.select("left", "right", "probability").order_by("left", "right").to_pandas()
 
 
+def expected_precision(linked: pd.DataFrame) -> float:
+    """Return the share of the links that the model expects to be right; 1 without a link."""
+    return float(linked.probability.mean()) if len(linked) else 1.0
+
+
 def resolve(
     records: ibis.Table,
     *,

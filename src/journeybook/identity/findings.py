@@ -13,7 +13,7 @@ from journeybook.identity.quality import PairQuality, in_truth
 
 def find(
     found: Resolution, linked: pd.DataFrame, carried: CarriedRefusals, reach: pd.DataFrame, keys: pd.DataFrame,
-    *, quality: PairQuality, n_overruled: int, truth: pd.DataFrame | None,
+    *, quality: PairQuality | None, copies: PairQuality, n_overruled: int, truth: pd.DataFrame | None,
 ) -> list[Finding]:  # fmt: skip
     """Return the page's findings.
 
@@ -23,7 +23,8 @@ def find(
         carried: Refusals carried to people.
         reach: As `refusal_reach` counts it.
         keys: As `keys_alone` judges them.
-        quality: The linkage against the truth where it is known, else that of the copies.
+        quality: The linkage against the truth; None where it is not known.
+        copies: That of copies.
         n_overruled: People permitted despite a refusal.
         truth: The person in truth, as `people_quality` takes it; None where it is not known.
     """
@@ -31,7 +32,7 @@ def find(
     if truth is not None:
         n_true = in_truth(truth[truth.person_id.isin(carried.people.person_id)]).nunique()
         expected = float((1 - linked.probability).sum())
-    persons = [*_pairs(quality, expected), _people(found, n_true)]
+    persons = [*_pairs(quality or copies, expected), _people(found, n_true)]
     return [*persons, *_refusals(reach, carried, n_overruled), *_keys(keys, is_known=truth is not None)]
 
 

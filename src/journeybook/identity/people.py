@@ -1,6 +1,7 @@
 """What a resolution gives: people, their golden profiles, and refusals carried to them."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import ibis
 import pandas as pd
@@ -29,10 +30,6 @@ def people_of(resolution: Resolution, *, names: pd.Series) -> pd.DataFrame:
     """Return which person each customer id belongs to.
 
     A person is named by the keyed pseudonym of the customer id on the first of their records.
-
-    Args:
-        resolution: Records and their clusters.
-        names: The pseudonym of each customer id, by id (`tables.pseudonyms`).
 
     Returns:
         `customer_id` (each once), `person_id`, `row` (1, 2, ... by first record).
@@ -85,6 +82,40 @@ def golden_profiles(records: ibis.Table, people: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
+def postcode_history(records: ibis.Table, people: pd.DataFrame, *, data_end: datetime | None) -> pd.DataFrame:
+    """Return every postcode that a person's records give, each from the record's `updated_at` on.
+
+    A record without a date may have been written on any day of the data, so it counts from the last day on, and
+    only where no dated record of the person gives a postcode.
+
+    Args:
+        records: Customer records: `row`, `customer_id`, optionally `postcode`, `updated_at`.
+        people: Which person each customer id belongs to (`people_of`).
+        data_end: First midnight after the data; None where no table has times, which leaves out
+            undated records.
+
+    Returns:
+        `person_id`, `postcode`, `known_from`, `row` (1, 2, ... by person and moment). Of two records of one person
+        and moment the later row counts.
+    """
+    if "postcode" not in records.columns:
+        records = records.mutate(postcode=ibis.null("string"))
+    if "updated_at" not in records.columns:
+        records = records.mutate(updated_at=ibis.null("timestamp"))
+    known = records.filter(records.postcode.notnull())
+    frame = known.select("row", "customer_id", "postcode", "updated_at").order_by("row").to_pandas()
+    frame = frame.merge(people[["customer_id", "person_id"]], on="customer_id", validate="many_to_one")
+    dated = frame.updated_at.notna()
+    frame = frame[dated | ~frame.person_id.isin(frame.person_id[dated])]
+    last_day = pd.NaT if data_end is None else pd.Timestamp(data_end - timedelta(days=1))
+    frame = frame.assign(known_from=frame.updated_at.astype("datetime64[us]").fillna(last_day))
+    frame = frame.dropna(subset="known_from")
+    frame = frame.drop_duplicates(["person_id", "known_from"], keep="last")
+    first = frame.groupby("person_id")["row"].transform("min")
+    frame = frame.assign(first=first).sort_values(["first", "known_from"])
+    return frame[["person_id", "postcode", "known_from"]].assign(row=range(1, len(frame) + 1))
+
+
 def carry_refusals(
     people: pd.DataFrame, refused: ibis.Table, codes: ibis.Table, *, names: pd.Series
 ) -> CarriedRefusals:
@@ -102,7 +133,11 @@ def carry_refusals(
         codes: Codes of the records of those who permit it (`tables.match_codes`).
         names: The pseudonym of each customer id, by id (`tables.pseudonyms`).
     """
-    found = _recognised(refused, codes).merge(people.rename(columns={"customer_id": "permitted_id"}))
+    theirs = refused.select("customer_id", "code", "row").to_pandas()
+    ours = codes.select("code", permitted_id="customer_id", permitted_row="row").to_pandas()
+    pairs = theirs.merge(ours, on="code").sort_values(["row", "permitted_row"])
+    pairs = pairs[["customer_id", "permitted_id"]].drop_duplicates(ignore_index=True)
+    found = pairs.merge(people.rename(columns={"customer_id": "permitted_id"}))
     found = found[["customer_id", "person_id"]].drop_duplicates(ignore_index=True)
     apart = people.person_id.isin(found.person_id)
     voices = pd.concat([found, people.loc[apart, ["customer_id", "person_id"]]])
@@ -148,28 +183,13 @@ def refusal_reach(people: pd.DataFrame, links: pd.DataFrame, refused: dict[str, 
 def count_overruled(
     people: pd.DataFrame, links: pd.DataFrame, refused: dict[str, pd.Series], permitted: dict[str, pd.DataFrame]
 ) -> int:
-    """Return how many people are permitted for a purpose that one of their records refuses; it must be 0.
-
-    Args:
-        people: `customer_id`, `person_id` of those who permit identity resolution.
-        links: Whose refusals hold for whom besides.
-        refused: Customer ids that refuse, by purpose.
-        permitted: `person_id` of those whom the door lets through, by purpose.
-    """
+    """Return how many people the door lets through (`permitted`) for a purpose that a record of theirs refuses."""
     voices = pd.concat([people[["customer_id", "person_id"]], links[["customer_id", "person_id"]]])
     return sum(
         int(permitted[purpose].person_id.isin(voices.person_id[voices.customer_id.isin(ids)]).sum())
         for purpose, ids in refused.items()
         if purpose in permitted
     )
-
-
-def _recognised(refused: ibis.Table, codes: ibis.Table) -> pd.DataFrame:
-    """Return pairs of ids, `customer_id` refusing and `permitted_id`, that share a code, by their first rows."""
-    theirs = refused.select("customer_id", "code", "row").to_pandas()
-    ours = codes.select("code", permitted_id="customer_id", permitted_row="row").to_pandas()
-    pairs = theirs.merge(ours, on="code").sort_values(["row", "permitted_row"])
-    return pairs[["customer_id", "permitted_id"]].drop_duplicates(ignore_index=True)
 
 
 def _decade(birth_date: ibis.Column) -> ibis.expr.types.IntegerValue:

@@ -7,9 +7,8 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.identity.clusters import components, resolve
-from journeybook.identity.comparison import ComparedPairs, blocking_rules, equal_pairs
-from journeybook.identity.model import LinkageModel
+from journeybook.identity.clusters import components
+from journeybook.identity.comparison import blocking_rules, equal_pairs
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,7 @@ class PairQuality:
 
 
 def pair_quality(found: Sequence | np.ndarray, truth: Sequence | np.ndarray) -> PairQuality:
-    """Compare two groupings of the same things by the pairs they put together.
-
-    Args:
-        found: Group of each thing as found.
-        truth: Group of each thing in truth, in the same order.
+    """Compare two groupings of the same things, in the same order, by the pairs they put together.
 
     Raises:
         ValueError: The two differ in length.
@@ -61,14 +56,16 @@ def pair_quality(found: Sequence | np.ndarray, truth: Sequence | np.ndarray) -> 
     )
 
 
-def people_quality(people: pd.DataFrame, truth: pd.DataFrame) -> PairQuality:
-    """Compare people found with people in truth, by the pairs of customer ids put together.
+def people_quality(people: pd.DataFrame, truth: pd.DataFrame | None) -> PairQuality | None:
+    """Compare people found with people in truth, by the pairs of customer ids put together; None without truth.
 
     Args:
         people: `customer_id`, `person_id` as found.
         truth: One row a customer id: `person_id` as found, and one column more, the person in truth. Ids of
             those who are not among the people found are passed over.
     """
+    if truth is None:
+        return None
     known = truth[truth.person_id.isin(people.person_id)]
     return pair_quality(known.person_id, in_truth(known))
 
@@ -122,38 +119,6 @@ def keys_alone(records: ibis.Table, truth: pd.Series, *, rules: Sequence[str]) -
     return pd.DataFrame(
         rows, columns=["key", "n_pairs", "n_wrong", "wrong_share", "missed_share", "largest_group"]
     )
-
-
-def threshold_curve(
-    records: ibis.Table,
-    truth: Sequence | np.ndarray,
-    *,
-    thresholds: Sequence[float],
-    max_diameter: int,
-    pairs: ComparedPairs,
-    model: LinkageModel,
-) -> pd.DataFrame:
-    """Return the quality of a resolution by threshold.
-
-    Args:
-        records: Normalised records.
-        truth: Person of each record, in the order of `row`.
-        thresholds: Probabilities from which pairs are linked.
-        max_diameter: As in `resolve`.
-        pairs: Compared pairs of these records.
-        model: The model of those pairs.
-
-    Returns:
-        One row a threshold: `threshold`, `precision`, `recall`, `f1`, `n_wrong`, `n_missed` (pairs).
-    """
-    rows = []
-    for threshold in thresholds:
-        found = resolve(records, threshold=threshold, max_diameter=max_diameter, pairs=pairs, model=model)
-        got = pair_quality(found.records.cluster, truth)
-        rows.append(
-            (threshold, got.precision, got.recall, got.f1, got.n_found - got.n_right, got.n_true - got.n_right)
-        )
-    return pd.DataFrame(rows, columns=["threshold", "precision", "recall", "f1", "n_wrong", "n_missed"])
 
 
 def in_truth(truth: pd.DataFrame) -> pd.Series:

@@ -55,13 +55,8 @@ def simulate_copies(
     Raises:
         ValueError: A share or rate is not from 0 to 1.
     """
-    shares = {
-        "copy_share": copy_share,
-        "error_rate": error_rate,
-        "missing_rate": missing_rate,
-        "relative_share": relative_share,
-    }
-    for name, value in shares.items():
+    names = ("copy_share", "error_rate", "missing_rate", "relative_share")
+    for name, value in zip(names, (copy_share, error_rate, missing_rate, relative_share), strict=True):
         if not 0 <= value <= 1:
             raise ValueError(f"{name} is {value}: needed is a share from 0 to 1.")
     fields = [column for column in records.columns if column not in ("row", "customer_id")]

@@ -10,11 +10,12 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.identity.clusters import EXACT_RULES, Resolution
+from journeybook.identity.clusters import EXACT_RULES, Resolution, expected_precision
 from journeybook.identity.model import LinkageModel
 from journeybook.identity.people import CarriedRefusals
 from journeybook.identity.quality import PairQuality
 from journeybook.identity.records import normalise
+from journeybook.identity.trial import LinkageTrial
 from journeybook.tables import REFUSAL_RULES
 
 _COLUMNS = ["name", "value", "reference", "tolerance", "source", "kind"]
@@ -40,8 +41,8 @@ def rows_hold(
         profiles: The golden profiles.
         found: The page's resolution.
         model: The page's model.
-        linked: Pairs from the threshold on, with their `probability`.
-        max_diameter: Greatest number of links between two records of one person.
+        linked: Pairs from the threshold on.
+        max_diameter: As in `resolve`.
     """
     frame = records.order_by("row").to_pandas()
     ids, every = frame["customer_id"], "customer records read"
@@ -67,14 +68,7 @@ def rows_hold(
 def refusals_hold(
     refusing: ibis.Table, codes: ibis.Table, records: ibis.Table, carried: CarriedRefusals
 ) -> pd.DataFrame:
-    """Recognise those who refuse once more, code by code in plain pandas, and count the codes by the fields.
-
-    Args:
-        refusing: Codes of those who refuse identity resolution.
-        codes: Codes of the records of those who permit it.
-        records: Those records.
-        carried: What the page made of both.
-    """
+    """Recognise those who refuse once more, code by code, and count the codes of the records by their fields."""
     theirs, ours = refusing.to_pandas(), codes.to_pandas()
     both = theirs[theirs["code"].isin(ours["code"])]
     apart = set(ours["customer_id"][ours["code"].isin(theirs["code"])])
@@ -94,35 +88,31 @@ def refusals_hold(
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def copies_hold(copies: PairQuality, *, expected_matches: float, expected_precision: float) -> pd.DataFrame:
-    """Hold the linkage of copies of known truth against what the model expects.
+def copies_hold(
+    trial: LinkageTrial, quality: PairQuality | None, *, linked: pd.DataFrame, n_overruled: int
+) -> pd.DataFrame:
+    """Hold copies of known truth against what the model expects, the planted truth against the copies.
 
     Args:
-        copies: Pairs of the copies, put together by the page's own steps.
-        expected_matches: Matches that the model expects among the copies' pairs.
-        expected_precision: Share of the page's links that its model expects to be right.
-    """
-    n, source = max(copies.n_true, 1), "copies of known truth, four standard errors"
-    rows = [
-        ("copies: pairs rightly linked", copies.precision, expected_precision,
-         _ERRORS * _error(copies.precision, copies.n_found), source, "witness"),
-        ("copies: matches the model expects, per true one", expected_matches / n, 1, min(_ERRORS / n**0.5, 0.05),
-         source, "witness"),
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=_COLUMNS)
-
-
-def truth_holds(quality: PairQuality, copies: PairQuality, *, linked: pd.DataFrame) -> pd.DataFrame:
-    """Hold the planted truth beside what copies foretold, and the wrong links beside those the model expects.
-
-    Args:
-        quality: Pairs of customer ids against the planted truth.
-        copies: Pairs of the copies.
+        trial: The linkage of copies.
+        quality: Pairs of customer ids against the planted truth; None where nothing is planted.
         linked: Pairs from the threshold on, with their `probability`.
+        n_overruled: As `count_overruled` counts them.
     """
+    copies, source = trial.quality, "copies of known truth, four standard errors"
+    n = max(copies.n_true, 1)
     rows = [
+        ("people permitted despite a refusal", n_overruled, 0, 0, "the ledger", "witness"),
+        ("copies: pairs rightly linked", copies.precision, expected_precision(linked),
+         _ERRORS * _error(copies.precision, copies.n_found), source, "witness"),
+        ("copies: matches the model expects, per true one", trial.expected_matches / n, 1,
+         min(_ERRORS / n**0.5, 0.05), source, "witness"),
+    ]  # fmt: skip
+    if quality is None:
+        return pd.DataFrame(rows, columns=_COLUMNS)
+    rows += [
         (f"planted truth: {name}", ours, foretold, _ERRORS * float(np.hypot(_error(ours, n), _error(foretold, m))),
-         "copies of known truth, four standard errors", "witness")
+         source, "witness")
         for name, ours, n, foretold, m in (
             ("precision", quality.precision, quality.n_found, copies.precision, copies.n_found),
             ("recall", quality.recall, quality.n_true, copies.recall, copies.n_true),

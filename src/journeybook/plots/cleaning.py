@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from journeybook.cleaning import ImputationTrial
+from journeybook.cleaning import ImputationTrial, title_missing
 from journeybook.plots import COLOURS
 
 _ACTIONS = {"changed": "blue", "flagged": "orange", "set aside": "red", "reported": "grey"}
@@ -22,8 +22,13 @@ _METHODS = {
 def plot_changes(changes: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw the rows that each rule touched, on a log scale; rules that touched none are left out."""
     touched = changes[changes.rows_changed > 0].sort_values("rows_changed", kind="stable")
+    if touched.empty:
+        ax = ax or plt.subplots(figsize=(8.5, 0.8))[1]
+        ax.set_axis_off()
+        ax.set_title("No rule found anything to change or to flag")
+        return ax
     ax = ax or plt.subplots(figsize=(8.5, 1.6 + 0.3 * max(len(touched), 2)))[1]
-    names = [f"{row.table}.{row.column}: {row.rule}" for row in touched.itertuples()]
+    names = [f"{row.table}, {row.column}: {row.rule}".replace("_", " ") for row in touched.itertuples()]
     colours = [COLOURS[_ACTIONS[action]] for action in touched.action]
     ax.barh(names, touched.rows_changed, color=colours)
     ax.set_xscale("log")
@@ -34,7 +39,9 @@ def plot_changes(changes: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.barh([0], [0], color=COLOURS[_ACTIONS[action]], label=action)
     ax.grid(axis="y", visible=False)
     ax.legend(loc="lower right")
-    ax.set(title="Rows that each rule touched", xlabel="rows, log scale")
+    ax.set(
+        title=f"{len(touched)} of {len(changes)} rules found rows", xlabel="rows that the rule touched, log scale"
+    )
     return ax
 
 
@@ -49,19 +56,18 @@ def plot_presence(presence: pd.DataFrame, ax: Axes | None = None) -> Axes:
             reach = [part.auc - part.auc_low, part.auc_high - part.auc]
             ax.errorbar(part.auc, part.index, xerr=reach, fmt="o", capsize=3, color=COLOURS[colour], label=label)
     ax.axvline(0.5, color=COLOURS["grey"], linewidth=1, linestyle="--")
-    names = [f"{row.table}: any row" if row.column == "any" else f"{row.table}.{row.column}"
-             for row in shown.itertuples()]  # fmt: skip
-    ax.set_yticks(shown.index, names)
+    names = shown.table + ", " + shown.column.replace("any", "any row")
+    ax.set_yticks(shown.index, names.str.replace("_", " "))
     ax.set_ylim(-0.6, len(shown) - 0.4)
     ax.legend(loc="best")
     ax.set(
-        title="Do customers with a value spend more than those without?",
+        title=title_missing(presence),
         xlabel="chance that one with the value spends more than one without",
     )
     return ax
 
 
-def plot_imputation(trial: ImputationTrial) -> Figure:
+def plot_imputation(trial: ImputationTrial, advice: pd.DataFrame) -> Figure:
     """Draw error and kept variance of each column and method, a point a repeat, cells hidden at random."""
     names = list(trial.columns.column)[::-1]
     figure, axes = plt.subplots(1, 2, figsize=(9, 1.9 + 0.75 * len(names)), sharey=True)
@@ -76,8 +82,12 @@ def plot_imputation(trial: ImputationTrial) -> Figure:
             )  # fmt: skip
         ax.axvline(1, color=COLOURS["grey"], linewidth=1, linestyle="--")
         ax.set_xlim(left=-0.05)
-    axes[0].set_yticks(range(len(names)), [name.replace(".", "\n", 1) for name in names])
-    axes[0].set(title="Error: a point a repeat", xlabel="error, standard deviations (words: share wrong)")
+    axes[0].set_yticks(range(len(names)), [name.replace(".", "\n", 1).replace("_", " ") for name in names])
+    axes[0].set(title="Error, a point a repeat", xlabel="standard deviations (words: share wrong)")
     axes[1].set(title="Variance kept", xlabel="variance, filled over true (1 is right)")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    better = [column.split(".")[-1].replace("_", " ") for column in advice.column[advice.advice != "none"]]
+    figure.suptitle(
+        f"Filling in beats a constant only for {', '.join(better)}" if better else "No method beats a constant"
+    )
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure

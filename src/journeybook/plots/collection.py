@@ -5,15 +5,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from journeybook.collection import ConsentHistory
+from journeybook.collection import PURPOSE_WORDS, Consent, title_consent
 from journeybook.plots import COLOURS
 
 
-def plot_consent(history: ConsentHistory, ax: Axes | None = None) -> Axes:
+def plot_consent(consent: Consent, ax: Axes | None = None) -> Axes:
     """Draw the share of those who had decided that permits each purpose, over time."""
     if ax is None:
         _, ax = plt.subplots(figsize=(8.5, 4.4))
-    by_purpose = history.shares.pivot(index="as_of", columns="purpose", values="permitted_share")
+    by_purpose = consent.shares.pivot(index="as_of", columns="purpose", values="permitted_share")
     ordered = by_purpose.iloc[-1].sort_values(ascending=False).index
     # Yellow lines and letters cannot be read on white.
     colours = [colour for name, colour in COLOURS.items() if name != "yellow"]
@@ -23,7 +23,7 @@ def plot_consent(history: ConsentHistory, ax: Axes | None = None) -> Axes:
     for colour, purpose, height in zip(colours, ordered, ends, strict=False):
         share = by_purpose[purpose].iloc[-1]
         ax.annotate(
-            f"{purpose}  {share:.0%}",
+            f"{PURPOSE_WORDS[purpose]}  {share:.0%}",
             (by_purpose.index[-1], height),
             xytext=(8, 0),
             textcoords="offset points",
@@ -36,7 +36,7 @@ def plot_consent(history: ConsentHistory, ax: Axes | None = None) -> Axes:
     ax.set_ylim(0, 1.04)
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.set_ylabel("permit it, of those who decided")
-    ax.set_title("Consent by purpose, month by month")
+    ax.set_title(title_consent(consent))
     ax.tick_params(axis="x", rotation=20)
     return ax
 

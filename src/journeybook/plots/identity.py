@@ -20,10 +20,12 @@ def plot_weights(model: LinkageModel, ax: Axes | None = None) -> Axes:
     ax.barh(place, weights.weight_bits, color=colours, height=0.8)
     ax.axvline(0, color="black", linewidth=0.8)
     ax.margins(y=0.01)
-    labels = [f"{field}: {label}" for field, label in zip(weights.field, weights.label, strict=True)]
+    labels = [f"{_said(field)}: {label}" for field, label in zip(weights.field, weights.label, strict=True)]
     ax.set_yticks(place, labels, fontsize=8)
     ax.set_xlabel("weight in bits: log2 of (share among matches / share among strangers)")
-    ax.set_title("What an agreement tells")
+    if len(weights):
+        strongest = weights.loc[weights.weight_bits.idxmax()]
+        ax.set_title(f"Strongest evidence for one person: {_said(strongest.field)} {strongest.label}")
     ax.grid(axis="y", visible=False)
     return ax
 
@@ -40,12 +42,13 @@ def plot_pairs(histogram: pd.DataFrame, threshold: float, ax: Axes | None = None
     ax.bar(centre + width * 0.45, matches, width * 0.45, color=COLOURS["blue"], label="one person")
     if 0 < threshold < 1:
         ax.axvline(np.log2(threshold / (1 - threshold)), color="black", linestyle="--", linewidth=1)
-    ax.set_title(f"Pairs that are one person (linked from {threshold:g}, dashed)")
+    n, of = histogram.n_matches.sum(), histogram.n_pairs.sum()
+    ax.set_title(f"{n:,.0f} of {of:,.0f} compared pairs are one person (linked from {threshold:g}, dashed)")
     if len(histogram):
         ax.set_yscale("log")
     ax.set_xlabel("log2 of the odds that a pair is one person")
     ax.set_ylabel("expected number of pairs")
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=9)
+    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return ax
 
 
@@ -63,7 +66,10 @@ def plot_curve(curve: pd.DataFrame, threshold: float, ax: Axes | None = None) ->
     ax.set_xticks(odds, [f"{value:.4g}" for value in curve.threshold])
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_xlabel("probability from which a pair is linked (dashed: this page's)")
-    ax.set_title("Quality by threshold, on copies of known truth")
+    here = curve.loc[(curve.threshold - threshold).abs().idxmin()]
+    ax.set_title(
+        f"Copies of known truth: {here.precision:.1%} of the links are right, {here.recall:.1%} of the pairs found"
+    )
     ax.legend(loc="lower center")
     return ax
 
@@ -78,10 +84,15 @@ def plot_keys(keys: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.barh(place, keys.n_wrong, left=right, color=COLOURS["red"], label="different people")
     for y, row in zip(place, keys.itertuples(), strict=True):
         ax.annotate(f" {row.wrong_share:.0%} wrong, {row.missed_share:.0%} missed", (row.n_pairs, y), va="center")
-    ax.set_yticks(place, keys.key)
+    ax.set_yticks(place, [_said(key) for key in keys.key])
     ax.set_xlim(0, 1.45 * max(1, keys.n_pairs.max()))
     ax.set_xlabel("pairs of customer ids put together")
-    ax.set_title("Linking on one key alone")
+    worst = keys.loc[keys.n_wrong.idxmax()]
+    ax.set_title(f"By {_said(worst.key)} alone, {worst.wrong_share:.0%} of the pairs joined are wrong")
     ax.grid(axis="y", visible=False)
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return ax
+
+
+def _said(field: str) -> str:
+    return field.replace(" + ", " and ").replace("_", " ")

@@ -6,6 +6,7 @@
 | intervals | Wilson's interval of a proportion |
 | resampling | the clustered bootstrap |
 | corrections | corrections for many tests |
+| ranks | the chance that one sample exceeds another |
 """
 
 from journeybook.statistics.corrections import holm

@@ -28,11 +28,10 @@ from journeybook.tables.door import (
 )
 from journeybook.tables.files import write_files
 from journeybook.tables.keys import PUBLISHED_KEY, new_key
-from journeybook.tables.log import logged_reads
 from journeybook.tables.places import root
 from journeybook.tables.register import keep_in_register, outliving, read_register
 from journeybook.tables.rotation import rotate_key
-from journeybook.tables.rows import whole_row
+from journeybook.tables.rows import brought_in, whole_row
 from journeybook.tables.run import (
     Run,
     fingerprint,
@@ -62,6 +61,7 @@ __all__ = [
     "UNCONVERTED_SIGN",
     "Schema",
     "access_of",
+    "brought_in",
     "coded",
     "consent_note",
     "data_as_of",
@@ -78,7 +78,6 @@ __all__ = [
     "ledger_as_of",
     "ledger_dates",
     "list_tables",
-    "logged_reads",
     "match_codes",
     "named_purpose",
     "new_key",

@@ -96,9 +96,7 @@ def unpermitted_sends(contacts: ibis.Table, ledger: ibis.Table) -> ibis.Table | 
     return known.group_by("channel").aggregate(n_sent=known.count(), n_not_permitted=known.permits.isnull().sum())
 
 
-def keep_permitted(
-    table: ibis.Table, ledger: ibis.Table, *, as_of: datetime | Mapping[str, datetime]
-) -> ibis.Table:
+def keep_permitted(table: ibis.Table, *, permits: ibis.Table) -> ibis.Table:
     """Return the rows of customers who permit at least one purpose, and those without a customer, numbered anew.
 
     The rows of someone who has withdrawn everything end here. Numbering anew hides the gaps they leave, so that
@@ -106,13 +104,10 @@ def keep_permitted(
 
     Args:
         table: Rows with `row` and `customer_id`; a table without customers is returned as it is.
-        ledger: The canonical table `consents`.
-        as_of: The date asked.
+        permits: `customer_id` of those who permit something.
     """
     if "customer_id" not in table.columns:
         return table
-    decided = standings(ledger, as_of=as_of)
-    permits = decided.filter(decided.permits).select("customer_id").distinct()
     kept = table.filter(table.customer_id.isnull() | table.customer_id.isin(permits.customer_id))
     return kept.mutate(row=ibis.row_number().over(order_by=kept.row) + 1)
 

@@ -30,15 +30,3 @@ def log_read(run: Run, name: str, *, purpose: str, table: ibis.Table) -> int | N
     about = {"provenance": "LOG", "source": "reads by the pages"}
     store(run._connection, ibis.memtable(log.reset_index(drop=True)), path, about=about)
     return n_rows
-
-
-def logged_reads(run: Run) -> pd.DataFrame:
-    """Return every read that the run's pages have logged, page by page, in the order they were made.
-
-    Returns:
-        `row` (1, 2, ... of each page), `page`, `table`, `purpose`, `n_rows`, `n_columns`, `columns` (their names).
-    """
-    paths = sorted((run._folder / "reads").glob("*.parquet"))
-    if not paths:
-        return pd.DataFrame(columns=list(COLUMNS))
-    return pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)

@@ -16,7 +16,8 @@ from journeybook.cleaning.imputation import (
     impute,
     impute_trial,
 )
-from journeybook.cleaning.missing import PLACEHOLDERS, REPORT, trading_days
+from journeybook.cleaning.missing import PLACEHOLDERS, REPORT
+from journeybook.cleaning.mistakes import Mistakes
 from journeybook.cleaning.records import EMPTY_FIELDS
 from journeybook.cleaning.stage import PASSED_THROUGH, Cleaning
 
@@ -30,6 +31,7 @@ STUDY_COUNTS = {
 }
 
 
+# Each function returns one row a comparison.
 _WITNESS = ["name", "value", "reference", "tolerance", "source"]
 
 
@@ -49,9 +51,6 @@ def rows_hold(
         given: Accepted table by name, as page 01 wrote it.
         report: What is missing in the accepted tables.
         max_rows: Receipt lines to work out a second time at most.
-
-    Returns:
-        `name`, `value`, `reference`, `tolerance`, `source`, `kind`.
     """
     n_lost, n_cells_off, n_touched_off = 0, 0, 0
     told = found.counts.set_index("table").rows_touched
@@ -79,11 +78,13 @@ def rows_hold(
             zeros.append((f"rows of {name} that differ", off, "plain pandas, row by row", "witness"))
     if "transactions" in accepted:
         before, after = accepted["transactions"], found.tables["transactions"]
-        gone = revenue_lost(before, after, found.set_aside.get("transactions"))
+        columns, aside = [c for c in before.columns if c != "row"], found.set_aside.get("transactions")
+        kept = after.select(*columns) if aside is None else after.select(*columns).union(aside.select(*columns))
+        gone = float((before.revenue.sum().execute() or 0) - (kept.revenue.sum().execute() or 0))
         hand = f"a second count in plain Python, {max_rows:,} lines at most"
         zeros += [
             ("revenue lost", gone, "sum of the accepted receipts, DECIMAL", "conservation"),
-            ("receipt lines altered", _lines_altered(before, after, found.set_aside.get("transactions")),
+            ("receipt lines altered", count_altered(before, kept),
              "the accepted lines, every column they came with", "conservation"),
             ("line types that differ", count_unlike(after, max_rows=max_rows), hand, "witness"),
             ("units that are not the quantity, or one of a volume", _units_off(after), "line by line", "witness"),
@@ -234,12 +235,6 @@ def _attributes_off(before: ibis.Table, after: ibis.Table, *, keys: Sequence[str
     return int((~same.all(axis=1)).sum())
 
 
-def _lines_altered(before: ibis.Table, after: ibis.Table, aside: ibis.Table | None) -> int:
-    columns = [column for column in before.columns if column != "row"]
-    kept = after.select(*columns) if aside is None else after.select(*columns).union(aside.select(*columns))
-    return count_altered(before, kept.mutate(row=0)) + count_altered(kept.mutate(row=0), before)
-
-
 def _units_off(lines: ibis.Table) -> int:
     """Number of lines whose units are neither the quantity nor, of a product sold by volume, one."""
     if "units" not in lines.columns or "by_volume" not in lines.columns:
@@ -257,15 +252,11 @@ def _units_off(lines: ibis.Table) -> int:
     return int((~right.fill_null(False)).sum().execute() or 0) + int(least < most)
 
 
-def study_holds(transactions: ibis.Table) -> pd.DataFrame:
-    """Count what is known of the Complete Journey study, in the receipts of all its households.
-
-    Args:
-        transactions: Receipt lines of the study, with `quantity`.
-
-    Returns:
-        `name`, `value`, `reference` (the study's count), `tolerance`, `source`.
-    """
+def study_holds(tables: Mapping[str, ibis.Table], *, dataset: str) -> pd.DataFrame:
+    """Count what is known of the Complete Journey study, where the receipts are those of all its households."""
+    if dataset != "complete_journey":
+        return pd.DataFrame(columns=_WITNESS)
+    transactions = tables["transactions"]
     quantity, revenue = transactions.quantity, transactions.revenue
     conditions = [quantity == 0, revenue == 0, quantity > 100, revenue < 0]
     asked = {f"n_{i}": transactions.count(where=condition) for i, condition in enumerate(conditions)}
@@ -274,7 +265,7 @@ def study_holds(transactions: ibis.Table) -> pd.DataFrame:
         (name, int(counts[f"n_{i}"]), published, 0.0, "84.51° study, counted with another tool")
         for i, (name, published) in enumerate(STUDY_COUNTS.items())
     ]
-    days = pd.to_datetime(trading_days(transactions).day)
+    days = pd.to_datetime(transactions.select(day=transactions.occurred_at.date()).distinct().to_pandas().day)
     rows.append(("trading days", len(days), 364, 0.0, "2017 less 25 December"))
     rows.append(("days of trade on 25 December", int((days == "2017-12-25").sum()), 0, 0.0, "the shops were shut"))
     return pd.DataFrame(rows, columns=_WITNESS)
@@ -284,16 +275,8 @@ def trial_holds(cells: Sequence[Cells], trial: ImputationTrial, *, rng: np.rando
     """Compare the trial with closed forms: of each column's constant, and of normals of correlation 0.7.
 
     A constant's error is known before any trial: hidden at random, its mean square is the variance of the column,
-    and the commonest word is wrong for all others. It holds for the mean over repeats, which is taken as exact to
-    five standard errors.
-
-    Args:
-        cells: Columns of the trial.
-        trial: The trial.
-        rng: Chance of the normals.
-
-    Returns:
-        `name`, `value`, `reference`, `tolerance` (on normals more than four standard errors), `source`.
+    and the commonest word is wrong for all others. The mean over repeats is held to five standard errors,
+    normals to more than four.
     """
     random = trial.scores[trial.scores.mechanism == "at_random"]
     rows: list[tuple[str, float, float, float, str]] = []
@@ -331,12 +314,7 @@ def trial_holds(cells: Sequence[Cells], trial: ImputationTrial, *, rng: np.rando
 
 
 def count_unlike(transactions: ibis.Table, *, max_rows: int) -> int:
-    """Count lines whose `line_type` differs from one worked out row by row in plain Python.
-
-    Args:
-        transactions: Clean receipt lines.
-        max_rows: Lines to look at; beyond it every k-th.
-    """
+    """Count lines whose `line_type` differs from one worked out in plain Python; beyond `max_rows` every k-th."""
     n_all = int(transactions.count().execute())
     step = max(1, -(-n_all // max_rows))
     columns = [c for c in ("revenue", "quantity") if c in transactions.columns]
@@ -356,35 +334,56 @@ def count_unlike(transactions: ibis.Table, *, max_rows: int) -> int:
 
 
 def count_altered(before: ibis.Table, after: ibis.Table) -> int:
-    """Count rows of `before` that are not in `after` with the same value in every column but `row`."""
+    """Count rows that one table has and the other lacks, by a digest of every cell of `before` but `row`."""
     columns = [column for column in before.columns if column != "row"]
-    left = before.select(*columns).difference(after.select(*columns), distinct=False)
-    return int(left.count().execute())
+    some, others = (t.select(digest=ibis.struct({c: t[c] for c in columns}).hash()) for t in (before, after))
+    both = some.mutate(n=ibis.literal(1)).union(others.mutate(n=ibis.literal(-1)))
+    left = both.group_by("digest").aggregate(n=both.n.sum())
+    lost = left.aggregate(ours=left.n.sum(where=left.n > 0), theirs=left.n.sum(where=left.n < 0))
+    return int(lost.to_pandas().fillna(0).abs().iloc[0].max())
 
 
-def revenue_lost(before: ibis.Table, after: ibis.Table, set_aside: ibis.Table | None) -> float:
-    """Return revenue before, less revenue after and set aside, summed as DECIMAL; 0 where none is lost."""
-    total, kept = before.revenue.sum().execute(), after.revenue.sum().execute()
-    aside = None if set_aside is None else set_aside.revenue.sum().execute()
-    return float((total or 0) - (kept or 0) - (aside or 0))
-
-
-def volume_share(transactions: ibis.Table) -> float:
-    """Return the share of all quantity that is volume, not units; NaN where nothing is known of it."""
-    if "by_volume" not in transactions.columns:
-        return float("nan")
-    sums = transactions.aggregate(
-        volume=transactions.quantity.sum(where=transactions.by_volume), whole=transactions.quantity.sum()
-    )
-    volume, whole = sums.to_pandas().iloc[0].fillna(0).astype(float)
-    return volume / whole if whole > 0 else float("nan")
-
-
-def distinct_values(before: ibis.Table, after: ibis.Table) -> pd.DataFrame:
-    """Count the ways in which the fields of customer records are written: `column`, `n_before`, `n_after`."""
-    columns = [c for c in before.columns if c not in ("row", "record_id", "source", "customer_id", "updated_at")]
-    counts = [
-        table.aggregate(**{column: table[column].nunique() for column in columns}).to_pandas().iloc[0]
-        for table in (before, after)
+def mistakes_hold(accepted: Mapping[str, ibis.Table], mistakes: Mistakes) -> pd.DataFrame:
+    """Count what should be 0: rows lost, cells changed that no rule names, copies set aside without their like."""
+    n_lost = n_alone = n_cells = 0
+    for name, before in accepted.items():
+        after, aside = mistakes.tables[name], mistakes.set_aside.get(name)
+        if after is before:
+            continue
+        columns = [column for column in before.columns if column != "row"]
+        if aside is not None:
+            copies = aside.filter(aside.reason == "delivered twice").select(*columns)
+            n_alone += int(copies.distinct().difference(after.select(*columns)).count().execute())
+            after = after.union(aside.select(*after.columns))
+        n_lost += abs(int(before.count().execute()) - int(after.count().execute()))
+        both = before.inner_join(after, "row", rname="{name}_after")
+        unlike = {c: (~both[c].identical_to(both[f"{c}_after"])).sum().fill_null(0) for c in columns}
+        n_cells += int(both.aggregate(**unlike).to_pandas().to_numpy().sum())
+    log = mistakes.changes
+    told = int(log[log.action == "changed"].rows_changed.sum()) if len(log) else 0
+    zeros = [
+        ("rows lost or invented by mending", n_lost, "rows in = rows mended + rows set aside", "conservation"),
+        ("cells mended that no rule names", n_cells - told, "cells before and after, row by row", "conservation"),
+        ("doubled rows set aside without their like", n_alone, "the rows that are kept", "conservation"),
     ]
-    return pd.DataFrame({"column": columns, "n_before": list(counts[0]), "n_after": list(counts[1])})
+    if "customer_records" in accepted:
+        left = _left(mistakes.tables["customer_records"].to_pandas())
+        zeros.append(("mistakes left in customer records", left, "plain Python, record by record", "witness"))
+    frame = pd.DataFrame(zeros, columns=["name", "value", "source", "kind"])
+    return frame.assign(reference=0, tolerance=0)
+
+
+def _left(records: pd.DataFrame) -> int:
+    """Number of records with a mistake that anyone would see."""
+    n = 0
+    for record in records.astype(object).where(records.notna(), "").to_dict("records"):
+        mail, phone = str(record.get("email", "")).strip().lower(), str(record.get("phone", "")).strip()
+        texts = [str(record.get(field, "")).strip().lower() for field in ("given_name", "surname", "address")]
+        n += bool(
+            mail.split("@")[0] in ("test", "noreply", "no-reply", "none")
+            or ("@" in phone and "@" not in mail and mail)
+            or "n.a." in texts
+            or phone == "999"
+            or str(record.get("birth_date", "")).startswith("1900-01-01")
+        )
+    return n
