@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from journeybook.clickstream.sessions import (
+from journeybook.journeys.links import check_ends, path_steps
+from journeybook.journeys.sessions import (
     AFTER,
     CONVERSION,
     EXIT,
@@ -18,7 +19,6 @@ from journeybook.clickstream.sessions import (
     Lot,
     check_labels,
     open_log,
-    path_steps,
     walk,
 )
 
@@ -95,10 +95,7 @@ def count_steps(
             holds a reserved name.
     """
     if "path" in table.columns:
-        if conversion not in (None, CONVERSION):
-            raise ValueError(
-                f"conversion is {conversion!r}, but aggregated paths bring their own end: leave it out."
-            )
+        check_ends(conversion)
         return _count_paths(table)
     with open_log(table) as log:
         if conversion is not None and conversion not in log.names:

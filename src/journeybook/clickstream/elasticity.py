@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from journeybook.clickstream.chain import TransitionModel, dense, factors, fundamental
+from journeybook.statistics.chains import TransitionModel, dense, factors, fundamental
 
 Array = NDArray[np.floating]
 Numbers = NDArray[np.integer]

@@ -8,10 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from journeybook.clickstream.chain import TransitionModel, dense, factors, transition_model, visits_from
 from journeybook.clickstream.counts import StepCounts
 from journeybook.clickstream.elasticity import elasticity_of, growth_of, solve_chains
-from journeybook.clickstream.sessions import CONVERSION, EXIT, START
+from journeybook.journeys.sessions import CONVERSION, EXIT, START
+from journeybook.statistics.chains import TransitionModel, dense, factors, transition_model, visits_from
 
 Array = NDArray[np.floating]
 
@@ -67,6 +67,10 @@ class ChainDraws:
         chain = dense(self.model, self.drawn_steps)
         chain[..., -1] = np.where(chain.sum(axis=-1) > 0, chain[..., -1], 1.0)
         return chain
+
+    def interval(self, drawn: Array) -> tuple[Array, Array]:
+        """Return both ends of the interval of each column of drawn values; NaN where a column holds none."""
+        return _ends(self.level, drawn)
 
 
 def draw_chains(
@@ -157,7 +161,7 @@ def pool_rare(chain: ChainDraws, *, least_visits: int) -> ChainDraws:
 def transition_table(chain: ChainDraws) -> pd.DataFrame:
     """Return every step seen: source, target, n, probability, its interval and, with times, its mean minutes."""
     model, visited = chain.model, chain.drawn_visits[:, chain.model.source] > 0
-    low, high = _ends(chain, np.where(visited, chain.drawn_steps, np.nan))
+    low, high = chain.interval(np.where(visited, chain.drawn_steps, np.nan))
     names = np.array([*model.states, CONVERSION, EXIT], dtype=object)
     frame = pd.DataFrame(
         {
@@ -338,12 +342,12 @@ def _lost(exits: Array, drop_off: Array, chance: Array) -> Array:
 
 def _with_ends(chain: ChainDraws, name: str, value: Array, drawn: Array) -> dict[str, Array]:
     """Return a column and the two ends of its interval, by name."""
-    low, high = _ends(chain, drawn)
+    low, high = chain.interval(drawn)
     return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
-def _ends(chain: ChainDraws, drawn: Array) -> tuple[Array, Array]:
-    tail = (1 - chain.level) / 2
+def _ends(level: float, drawn: Array) -> tuple[Array, Array]:
+    tail = (1 - level) / 2
     with warnings.catch_warnings():
         # A column without a single number has no interval.
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import xlogy
 
-from journeybook.clickstream.links import first_ranks, hashed, links, person_of
+from journeybook.clickstream.mixture import TypeMixture
+from journeybook.journeys.links import first_ranks, hashed, links, person_of
 
 HIGHEST = 4
 # Random tables behind the mean and the variance of the likelihood ratio where cells are sparse.
@@ -98,19 +99,23 @@ def choose_order(steps: ibis.Table, *, max_order: int, rng: np.random.Generator)
     )
 
 
-def memory_within_types(steps: ibis.Table, members: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFrame:
+def memory_within_types(steps: ibis.Table, types: TypeMixture, *, rng: np.random.Generator) -> pd.DataFrame:
     """Test the second order against the first among the people of each type, and among all of them together.
 
     Where the first order is refused for all and not within the types, the memory is the mix of types.
 
     Args:
         steps: What `session_steps` returns.
-        members: `person_id` and `type`.
+        types: Types of visitor.
         rng: Random numbers of the random tables.
 
     Returns:
-        `type` ("all" first), `n_people`, `n_links`, `lr_statistic`, `lr_df` and `lr_p_value`.
+        `type` ("all" first), `n_people`, `n_links`, `lr_statistic`, `lr_df` and `lr_p_value`. No
+        rows where there are not several types of people.
     """
+    if types.unit != "people" or len(types.profile) < 2:
+        return pd.DataFrame()
+    members = types.members
     known = steps.filter(steps.known)
     typed = known.mutate(person_id=person_of(known.cluster)).join(
         ibis.memtable(members[["person_id", "type"]]), "person_id"

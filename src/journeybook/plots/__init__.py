@@ -1,5 +1,6 @@
 """How every figure looks. One module a page; each only draws."""
 
+import textwrap
 from collections.abc import Iterable
 
 import matplotlib.pyplot as plt
@@ -98,3 +99,11 @@ def say_nothing(ax: Axes, text: str) -> Axes:
     ax.set_xticks([])
     ax.set_yticks([])
     return ax
+
+
+def headed(drawn: Axes | Figure, text: str) -> None:
+    """Write what a figure found above it, in as many lines as its width needs."""
+    figure = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
+    assert figure is not None
+    lines = textwrap.wrap(text.replace("$", r"\$"), width=int(10.5 * figure.get_figwidth()))
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=12)

@@ -1,8 +1,64 @@
-"""The links of sessions, from a step to the next, lazily in the engine: what the comparisons of page 08 count."""
+"""Steps of events or of paths, and the links from each to the next, lazily in the engine."""
+
+from typing import Any
 
 import ibis
 
-from journeybook.clickstream.sessions import CONVERSION, EXIT, START
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, computed, session_steps
+
+USUAL_CONVERSION = "purchase"
+"""The event that counts as conversion where none is named."""
+
+
+def default_conversion(table: ibis.Table) -> str | None:
+    """Return `purchase` where it is among the events, None where it is not; paths bring their own end."""
+    if "path" in table.columns:
+        return CONVERSION
+    found = table.filter(table.event == USUAL_CONVERSION).count().execute()
+    return USUAL_CONVERSION if found else None
+
+
+def steps_of(rows: ibis.Table, *, conversion: str | None, **rules: Any) -> ibis.Table:
+    """Return the steps of canonical `events`, computed once in the engine, or of canonical `paths`.
+
+    Args:
+        rows: Either table.
+        conversion: As `session_steps` takes it; paths bring their own end.
+        rules: The other rules of `session_steps`, of no use for paths.
+
+    Raises:
+        ValueError: An event of paths is named as conversion, or `session_steps` refuses the events.
+    """
+    if "path" not in rows.columns:
+        return computed(session_steps(rows, conversion=conversion, **rules))
+    check_ends(conversion)
+    return path_steps(rows)
+
+
+def check_ends(conversion: str | None) -> None:
+    """Refuse an event as the conversion of aggregated paths.
+
+    Raises:
+        ValueError: One is named.
+    """
+    if conversion not in (None, CONVERSION):
+        raise ValueError(f"conversion is {conversion!r}, but aggregated paths bring their own end: leave it out.")
+
+
+def path_steps(paths: ibis.Table) -> ibis.Table:
+    """Return one row a step of aggregated paths: `row`, `step`, `label`, `previous`, `last`, the two numbers."""
+    parts = paths.select("row", "conversions", "nulls", part=paths.path.split(">"))
+    steps = parts.select(
+        "row",
+        "conversions",
+        "nulls",
+        n=parts.part.length(),
+        step=ibis.range(0, parts.part.length()).unnest(),
+        part=parts.part,
+    )
+    steps = steps.mutate(label=steps.part[steps.step].strip(), last=steps.step == steps.n - 1)
+    previous = steps.label.lag().over(group_by=steps.row, order_by=steps.step).fill_null(START)
+    return steps.mutate(previous=previous).drop("part", "n")
 
 
 def links(steps: ibis.Table, *columns: str, memory: int = 1) -> ibis.Table:
