@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from journeybook import clickstream as page
-from journeybook.clickstream.intervals import OTHERS
+from journeybook.clickstream.counts import StepCounts
+from journeybook.clickstream.intervals import OTHERS, draw_chains, pool_rare, state_table, transition_table
+from journeybook.journeys.sessions import CONVERSION, EXIT, START
 
 # Steps from home and from item, to item, home, conversion, exit, for three types of people.
 TYPES = np.array(
@@ -16,7 +17,7 @@ TYPES = np.array(
         [[0.70, 0.05, 0.00, 0.25], [0.40, 0.20, 0.15, 0.25]],
     ]
 )
-NAMES = np.array(["item", "home", page.CONVERSION, page.EXIT], dtype=object)
+NAMES = np.array(["item", "home", CONVERSION, EXIT], dtype=object)
 
 
 def step_counts(by_person):
@@ -33,9 +34,9 @@ def step_counts(by_person):
     )
     # Every person has sessions, and each begins at home.
     starts = pd.DataFrame(
-        {"group": range(len(by_person)), "source": page.START, "target": "home", "n": 1, "seconds": 0}
+        {"group": range(len(by_person)), "source": START, "target": "home", "n": 1, "seconds": 0}
     )
-    return page.StepCounts(
+    return StepCounts(
         counts=pd.concat([starts, frame], ignore_index=True), conversion="buy", n_events=0, n_sessions=0,
         n_conversions=0, n_people=len(by_person), n_clusters=len(by_person), n_groups=len(by_person),
         n_after_conversion=0, n_one_event=0, n_machine_sessions=0, n_machine_events=0, n_short_sessions=0,
@@ -58,10 +59,8 @@ def coverage(*ways, n_people, n_simulations, n_draws, seed):
         visits = 1 + rng.poisson([6, 10], size=(n_people, 2))
         taken = rng.multinomial(visits, TYPES[kind])
         for name, share in held.items():
-            chain = page.draw_chains(
-                step_counts(taken), n_draws=n_draws, rng=rng, independent=name == "independent"
-            )
-            table = page.transition_table(chain).set_index(["source", "target"]).reindex(truth.index)
+            chain = draw_chains(step_counts(taken), n_draws=n_draws, rng=rng, independent=name == "independent")
+            table = transition_table(chain).set_index(["source", "target"]).reindex(truth.index)
             share += (table["probability_low"] <= truth) & (truth <= table["probability_high"])
     expected = truth * np.repeat([7, 11], [sum(truth.index.get_level_values(0) == s) for s in ("home", "item")])
     return pd.DataFrame(held) / n_simulations, expected * n_people
@@ -85,44 +84,44 @@ def test_intervals_cover_93_to_97_per_cent_with_three_types_of_people():
 
 
 def chain_of(counts):
-    return page.draw_chains(counts, n_draws=50, rng=np.random.default_rng(1))
+    return draw_chains(counts, n_draws=50, rng=np.random.default_rng(1))
 
 
 def test_pooled_states_keep_every_count():
     rng = np.random.default_rng(3)
     frame = pd.DataFrame(
-        [("g1", page.START, "home", 500), ("g1", "home", "rare", 3), ("g2", "home", "odd", 2),
+        [("g1", START, "home", 500), ("g1", "home", "rare", 3), ("g2", "home", "odd", 2),
          ("g2", "odd", "rare", 1),
-         ("g1", "rare", page.EXIT, 4), ("g2", "odd", page.CONVERSION, 1), ("g1", "home", page.EXIT, 495)],
+         ("g1", "rare", EXIT, 4), ("g2", "odd", CONVERSION, 1), ("g1", "home", EXIT, 495)],
         columns=["group", "source", "target", "n"],
     ).assign(seconds=lambda f: rng.integers(100, size=len(f)))  # fmt: skip
     whole = step_counts(np.zeros((1, 2, 4), dtype=int))
-    chain = chain_of(page.StepCounts(**{**vars(whole), "counts": frame, "timed": True}))
-    pooled = page.pool_rare(chain, least_visits=10)
-    table = page.transition_table(pooled).set_index(["source", "target"])
+    chain = chain_of(StepCounts(**{**vars(whole), "counts": frame, "timed": True}))
+    pooled = pool_rare(chain, least_visits=10)
+    table = transition_table(pooled).set_index(["source", "target"])
     assert table["n"].to_dict() == {
-        (page.START, "home"): 500, ("home", OTHERS): 5, ("home", page.EXIT): 495, (OTHERS, OTHERS): 1,
-        (OTHERS, page.EXIT): 4, (OTHERS, page.CONVERSION): 1,
+        (START, "home"): 500, ("home", OTHERS): 5, ("home", EXIT): 495, (OTHERS, OTHERS): 1,
+        (OTHERS, EXIT): 4, (OTHERS, CONVERSION): 1,
     }  # fmt: skip
     assert_allclose(
         (pooled.drawn * pooled.drawn_minutes).sum(axis=1), (chain.drawn * chain.drawn_minutes).sum(axis=1)
     )
     assert_allclose(pooled.drawn.sum(axis=1), chain.drawn.sum(axis=1))
     # Nothing but the display: where all are frequent, or one is rare, the chain is as it was.
-    assert page.pool_rare(chain, least_visits=1) is chain
+    assert pool_rare(chain, least_visits=1) is chain
 
 
 def test_minutes_to_conversion_by_hand():
     """home takes 2 minutes to item and item 4 to conversion; who leaves does not count."""
     frame = pd.DataFrame(
-        [("g", page.START, "home", 10, 0), ("g", "home", "item", 6, 720), ("g", "home", page.EXIT, 4, 0),
-         ("g", "item", page.CONVERSION, 3, 720), ("g", "item", page.EXIT, 3, 0)],
+        [("g", START, "home", 10, 0), ("g", "home", "item", 6, 720), ("g", "home", EXIT, 4, 0),
+         ("g", "item", CONVERSION, 3, 720), ("g", "item", EXIT, 3, 0)],
         columns=["group", "source", "target", "n", "seconds"],
     )  # fmt: skip
     whole = step_counts(np.zeros((1, 2, 4), dtype=int))
-    chain = chain_of(page.StepCounts(**{**vars(whole), "counts": frame, "timed": True}))
-    found = page.state_table(chain).set_index("state")
-    assert found["minutes_to_conversion"].to_dict() == pytest.approx({page.START: 6, "home": 6, "item": 4})
-    assert found["steps_to_conversion"].to_dict() == pytest.approx({page.START: 3, "home": 2, "item": 1})
-    assert found["visits_per_session"].to_dict() == pytest.approx({page.START: 1, "home": 1, "item": 0.6})
+    chain = chain_of(StepCounts(**{**vars(whole), "counts": frame, "timed": True}))
+    found = state_table(chain).set_index("state")
+    assert found["minutes_to_conversion"].to_dict() == pytest.approx({START: 6, "home": 6, "item": 4})
+    assert found["steps_to_conversion"].to_dict() == pytest.approx({START: 3, "home": 2, "item": 1})
+    assert found["visits_per_session"].to_dict() == pytest.approx({START: 1, "home": 1, "item": 0.6})
     assert found["visits_sd"]["item"] == pytest.approx(np.sqrt(0.6 * 0.4))

@@ -8,6 +8,7 @@ import pandas as pd
 from journeybook.attribution.methods import Attribution
 from journeybook.attribution.words import leaders, say_range
 from journeybook.findings import Finding, say_share
+from journeybook.journeys.sessions import said
 
 CREDIT, TRUTH = "Which channel is given the credit?", "Can paths tell at all?"
 
@@ -29,8 +30,8 @@ def find(found: Attribution, beside: pd.DataFrame, truth: pd.DataFrame) -> list[
 
 def _unknown(found: Attribution) -> Iterator[Finding]:
     first = leaders(found)
-    top, others = first.mode().sort_values().iloc[0], sorted({_said(name) for name in first})
-    text = f"All {len(first)} methods put {_said(top)} first, with {say_range(found, top)} of the conversions."
+    top, others = first.mode().sort_values().iloc[0], sorted({said(name) for name in first})
+    text = f"All {len(first)} methods put {said(top)} first, with {say_range(found, top)} of the conversions."
     strength = "cannot be told"
     if len(others) > 1:
         text = f"The {len(first)} methods disagree which channel brings most conversions: {' or '.join(others)}."
@@ -45,7 +46,7 @@ def _planted(found: Attribution, beside: pd.DataFrame, truth: pd.DataFrame) -> I
     n_wrong = int((first != top).sum())
     near = beside["n_inside"].max() >= len(truth) - 1
     text = (
-        f"Most conversions truly come by {_said(top)}, {say_share(share)}; {n_wrong or 'none'} of {len(first)} "
+        f"Most conversions truly come by {said(top)}, {say_share(share)}; {n_wrong or 'none'} of {len(first)} "
         f"methods put another channel first, and they give it {say_range(found, top)}."
     )
     strength = "contradicted" if n_wrong or not near else "known answer recovered"
@@ -69,7 +70,3 @@ def _removed(found: Attribution, truth: pd.DataFrame) -> Iterator[Finding]:
         about |= {"strength": "contradicted", "figure": 0}
     action = "Never read a removal effect as what a channel brings: many would have come by another."
     yield Finding(text=f"{text}.", action=action, **about)
-
-
-def _said(channel: str) -> str:
-    return channel.strip("()").replace("_", " ")

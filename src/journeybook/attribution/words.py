@@ -5,6 +5,7 @@ import pandas as pd
 from journeybook.attribution.methods import Attribution
 from journeybook.attribution.paths import ChannelPaths
 from journeybook.findings import say_count, say_interval, say_share
+from journeybook.journeys.sessions import said
 
 _NAMES = {"markov_removal": "removal", "shapley": "Shapley", "position": "position 40-20-40"}
 
@@ -31,12 +32,18 @@ def say_range(found: Attribution, channel: str) -> str:
     return " to ".join(dict.fromkeys([say_share(shares.min()), say_share(shares.max())]))
 
 
-def say_first(found: Attribution) -> str:
-    """Return whom the methods put first, as a title."""
+def say_first(found: Attribution, truth: pd.DataFrame) -> str:
+    """Return whom the methods put first, and who truly is, as a title; `truth` may be empty."""
     first = leaders(found)
-    names = sorted(first.unique())
+    names = sorted(said(name) for name in first.unique())
+    if len(truth):
+        top, share = truth.loc[truth["share"].astype(float).idxmax(), ["channel", "share"]]
+        true = f"{said(top)} brings most, {say_share(share)}"
+        return f"In truth {true}; the {len(first)} methods put {' or '.join(names)} first"
     if len(names) == 1:
-        return f"All {len(first)} methods put {names[0]} first, with {say_range(found, names[0])} of the credit"
+        return (
+            f"All {len(first)} methods put {names[0]} first, with {say_range(found, first.iloc[0])} of the credit"
+        )
     return f"The {len(first)} methods disagree who comes first: {' or '.join(names)}"
 
 
@@ -58,7 +65,7 @@ def say_credit(found: Attribution) -> str:
     by_channel = found.table.groupby("channel")["share"]
     apart = (by_channel.max() - by_channel.min()).sort_values(ascending=False, kind="stable")
     low, high = (by_channel.get_group(apart.index[0]).agg(end) for end in ("min", "max"))
-    return f"They differ most on {apart.index[0]}: {say_interval(say_share, low, high)} of the credit."
+    return f"They differ most on {said(apart.index[0])}: {say_interval(say_share, low, high)} of the credit."
 
 
 def say_removed(found: Attribution, truth: pd.DataFrame) -> str:

@@ -11,9 +11,9 @@ from journeybook.clickstream.faults import FaultScan
 from journeybook.clickstream.groups import GroupDifferences
 from journeybook.clickstream.orders import OrderChoice
 from journeybook.clickstream.truth import Truths, fault_overlap, planted_step
-from journeybook.clickstream.words import said, say_fault
+from journeybook.clickstream.words import say_fault
 from journeybook.findings import Finding, say_count, say_share
-from journeybook.journeys.sessions import CONVERSION, EXIT, START
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, said
 
 _SURE = 0.95  # of the draws, in which a step or page must rank first to be named for sure
 _WHO = {"device": "on the {}", "channel": "from {}", "visitor": "of {} visitors", "segment": "of segment {}"}

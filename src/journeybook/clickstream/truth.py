@@ -32,21 +32,13 @@ def known_truth(truth: Callable[[str], pd.DataFrame | None], *, counts: StepCoun
 
 
 def hold_against_truth(
-    truths: Truths,
-    *,
-    states: pd.DataFrame,
-    transitions: pd.DataFrame,
-    bottlenecks: pd.DataFrame,
-    faults: FaultScan,
-    types: TypeMixture,
+    truths: Truths, tables: Mapping[str, pd.DataFrame], *, faults: FaultScan, types: TypeMixture
 ) -> pd.DataFrame:
     """Hold steps, conversion, bottleneck, fault and types against what was planted.
 
     Args:
         truths: What `known_truth` returns.
-        states: The page's table of states.
-        transitions: The page's table of steps.
-        bottlenecks: The page's ranking of steps.
+        tables: The page's tables by name: `states`, `transitions`, `bottlenecks`.
         faults: Its scan for faults.
         types: Its types of visitor.
 
@@ -55,8 +47,8 @@ def hold_against_truth(
     """
     rows: list[tuple] = []
     if "event_mix" in truths:
-        rows += _steps(truths["event_mix"], states, transitions)
-        source, target = planted_step(truths)
+        rows += _steps(truths["event_mix"], tables["states"], tables["transitions"])
+        bottlenecks, (source, target) = tables["bottlenecks"], planted_step(truths)
         found = bottlenecks.index[(bottlenecks["source"] == source) & (bottlenecks["target"] == target)]
         rank = int(found[0]) + 1 if len(found) else len(bottlenecks) + 1
         name = f"rank of {source} to {target}, planted"

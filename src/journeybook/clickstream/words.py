@@ -11,15 +11,9 @@ from journeybook.clickstream.moments import NOW
 from journeybook.clickstream.orders import OrderChoice
 from journeybook.clickstream.survival import Survival
 from journeybook.findings import say_count, say_interval, say_p, say_share
-from journeybook.journeys.sessions import CONVERSION, EXIT, START
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, said
 
-NO_SESSIONS = "Aggregated paths do not tell sessions apart."
-
-
-def said(state: str) -> str:
-    """Return a state's name in words."""
-    told = {START: "the entry", CONVERSION: "conversion", EXIT: "leaving"}
-    return told.get(state, state.strip("()").replace("_", " "))
+_NO_SESSIONS = "Aggregated paths do not tell sessions apart."
 
 
 def say_counts(counts: StepCounts) -> str:
@@ -47,6 +41,13 @@ def say_counts(counts: StepCounts) -> str:
     who = [f"{say_count(counts.n_people)} people"] * bool(counts.n_people)
     who += [f"{say_count(unknown)} sessions of unknown visitors"] * bool(unknown)
     return f"{text}Intervals draw {' and '.join(who)}, each with all it did."
+
+
+def say_if_none(frame: pd.DataFrame, counts: StepCounts) -> str:
+    """Say why a table has no rows; nothing where it has some."""
+    if len(frame):
+        return ""
+    return _NO_SESSIONS if counts.aggregated else "Nothing here leads to a conversion."
 
 
 def say_steps(transitions: pd.DataFrame) -> str:
@@ -168,9 +169,9 @@ def say_groups(found: GroupDifferences) -> str:
 
 
 def say_plain(found: GroupDifferences) -> str:
-    """Say what a plain chi-square would have called different."""
+    """Say what a plain chi-square would have called different, or why nothing can be compared."""
     if found.table.empty:
-        return ""
+        return f"{say_groups(found)}."
     plain, clustered = ((found.table[name] < 0.05).sum() for name in ("p_plain", "p_value"))
     return (
         f"Before correction a plain chi-square, which takes every step for a new visitor's, calls {plain} "
@@ -199,6 +200,11 @@ def say_faults(scan: FaultScan) -> str:
     return f"Broken: {say_fault(top)} ({say_p(top['p_value'])}){more}"
 
 
+def say_unscanned(scan: FaultScan) -> str:
+    """Say why nothing can be scanned; nothing where something was."""
+    return "" if scan.note is None else f"{say_faults(scan)}."
+
+
 def say_types(types: TypeMixture) -> str:
     """Return how many types of visitor there are, as a title."""
     if types.note is not None:
@@ -209,8 +215,10 @@ def say_types(types: TypeMixture) -> str:
 
 
 def say_starts(types: TypeMixture) -> str:
-    """Say whether EM may be trusted; nothing where it may, or where there is one type."""
-    if types.note is not None or len(types.profile) == 1:
+    """Say how EM went, or why nobody can be grouped; nothing where there is one type."""
+    if types.note is not None:
+        return f"{say_types(types)}."
+    if len(types.profile) == 1:
         return ""
     choice = types.choice[types.choice["chosen"]].iloc[0]
     text = f"{choice['n_same']} of {choice['n_starts']} starts found this answer."

@@ -9,6 +9,6 @@
 """
 
 from journeybook.journeys.links import default_conversion, steps_of
-from journeybook.journeys.sessions import CONVERSION, EXIT, START, session_steps
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, said, session_steps
 
-__all__ = ["CONVERSION", "EXIT", "START", "default_conversion", "session_steps", "steps_of"]
+__all__ = ["CONVERSION", "EXIT", "START", "default_conversion", "said", "session_steps", "steps_of"]

@@ -29,6 +29,16 @@ _STEPS = pa.schema(
 )
 
 
+def said(name: str) -> str:
+    """Return the name of a state or channel in words.
+
+    >>> [said(name) for name in ("(start)", "(exit)", "paid_search", "(unknown)")]
+    ['the entry', 'leaving', 'paid search', 'unknown']
+    """
+    ends = {START: "the entry", CONVERSION: "conversion", EXIT: "leaving"}
+    return ends.get(name, name.strip("()").replace("_", " "))
+
+
 @dataclass(frozen=True, eq=False)
 class Log:
     """What is known of a log of events before it is walked through.

@@ -8,6 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from journeybook.journeys import said
+
 # Okabe & Ito (2008): told apart by people of every colour vision.
 COLOURS = {
     "blue": "#0072B2",
@@ -77,6 +79,13 @@ def shortened(names: Iterable[str], *, longest: int = 22) -> dict[str, str]:
             cut = short
             break
     return {name: short.replace("$", r"\$") for name, short in cut.items()}
+
+
+def in_words(names: Iterable[str], *, longest: int = 22) -> dict[str, str]:
+    """Return how each state or channel is written in a figure: in words, and cut as `shortened` does."""
+    told = {name: said(name) for name in names}
+    short = shortened(told.values(), longest=longest)
+    return {name: short[text] for name, text in told.items()}
 
 
 def _without_middle(name: str, head: int, tail: int) -> str:

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from journeybook.attribution import Attribution, say_first, say_removed, short_name
-from journeybook.plots import COLOURS, headed, shortened
+from journeybook.plots import COLOURS, headed, in_words
 
 _STYLES = {
     "shapley": ("green", "D"),
@@ -45,7 +45,7 @@ def plot_attribution(found: Attribution, truth: pd.DataFrame, ax: Axes | None = 
         low, high = ([row + end for row in range(len(channels))] for end in (-0.42, 0.42))
         true = truth.set_index("channel")["share"].astype(float).reindex(channels)
         ax.vlines(true, low, high, color="black", linewidth=2.2, label="the truth")
-    written = shortened(channels)
+    written = in_words(channels)
     ax.set_yticks(range(len(channels)), [written[name] for name in channels])
     ax.hlines(np.arange(len(channels) - 1) + 0.5, 0, 1, color=COLOURS["grey"], linewidth=0.5, alpha=0.5)
     ax.grid(visible=False, axis="y")
@@ -53,7 +53,7 @@ def plot_attribution(found: Attribution, truth: pd.DataFrame, ax: Axes | None = 
     ax.set_xlim(0, 1.06 * float(np.nanmax(ends)))
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_xlabel("share of all credit (95 % interval)")
-    headed(ax, say_first(found))
+    headed(ax, say_first(found, truth))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
@@ -76,7 +76,7 @@ def plot_removed(found: Attribution, truth: pd.DataFrame, ax: Axes | None = None
     ax.errorbar(value, told.index, xerr=[value - low, high - value], fmt="o", color=COLOURS["blue"], capsize=3,
                 label="by the chain (95 % interval)")  # fmt: skip
     ax.plot(true, told.index, "|", color="black", markersize=14, markeredgewidth=2.2, label="the truth")
-    written = shortened(told["channel"])
+    written = in_words(told["channel"])
     ax.set_yticks(told.index, [written[name] for name in told["channel"]])
     ax.grid(visible=False, axis="y")
     ax.set_xlim(left=0)

@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from journeybook.clickstream.survival import Survival
 from journeybook.clickstream.words import say_flow, say_lost, say_step, say_steps, say_survival
 from journeybook.journeys import CONVERSION, EXIT, START
-from journeybook.plots import COLOURS, headed, part_of, shortened
+from journeybook.plots import COLOURS, headed, in_words, part_of
 
 _ENDS = (START, CONVERSION, EXIT)
 # Share of the sessions from which a block of the flow is labelled; conversion always is.
@@ -38,7 +38,7 @@ def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int =
         value = grid.iloc[i, j]
         ax.text(j, i, f"{100 * value:.0f}", ha="center", va="center", fontsize=8.5,
                 color="white" if value > 0.45 else "black")  # fmt: skip
-    written = shortened([*rows, *columns])
+    written = in_words([*rows, *columns])
     ax.set_xticks(range(len(columns)), [written[name] for name in columns], rotation=40, ha="left")
     ax.set_yticks(range(len(rows)), [written[name] for name in rows])
     ax.xaxis.tick_top()
@@ -67,7 +67,7 @@ def plot_flow(flow: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
     order = [*_by_size(flow), CONVERSION, EXIT]
     pages = sorted(set(order) - set(_ENDS))
     colours = {name: _PAGES[k % len(_PAGES)] for k, name in enumerate(pages)}
-    written = shortened(order, longest=14)
+    written = in_words(order, longest=14)
     colours |= {CONVERSION: COLOURS["green"], EXIT: "#B8B8B8", "(other)": COLOURS["grey"]}
     gap = 0.012 * sessions
     tops: list[dict[str, float]] = []
@@ -149,7 +149,7 @@ def plot_drop_off(states: pd.DataFrame, ax: Axes | None = None, *, most: int = 1
     for row, end, share in zip(shown.index, high, shown["drop_off"], strict=True):
         ax.annotate(f"{share:.0%} leave", (end, row), xytext=(6, 0), textcoords="offset points", va="center",
                     fontsize=9, color=COLOURS["grey"])  # fmt: skip
-    written = shortened(shown["state"])
+    written = in_words(shown["state"])
     ax.set_yticks(shown.index, [written[name] for name in shown["state"]])
     ax.set_xlim(0, max(float(high.max()) * 1.15, 1.0))
     ax.xaxis.set_major_formatter("{x:,.0f}")
@@ -173,7 +173,7 @@ def plot_bottlenecks(bottlenecks: pd.DataFrame, ax: Axes | None = None, *, most:
     shown = bottlenecks.head(most).iloc[::-1].reset_index(drop=True)
     value, low, high = (shown[f"elasticity{end}"].astype(float) for end in ("", "_low", "_high"))
     ax.errorbar(value, shown.index, xerr=[value - low, high - value], fmt="o", color=COLOURS["blue"], capsize=3)
-    written = shortened([*shown["source"], *shown["target"]])
+    written = in_words([*shown["source"], *shown["target"]])
     names = [
         f"{written[s]} → {written[t]}  ({p:.0%})"
         for s, t, p in shown[["source", "target", "probability"]].itertuples(index=False)
@@ -189,7 +189,7 @@ def _exits(states: pd.DataFrame, pages: pd.DataFrame, ax: Axes, most: int) -> Ax
     exits = (pages["visits"] * pages["drop_off"]).round()
     shown = pages.assign(exits=exits).nlargest(most, "exits").iloc[::-1].reset_index(drop=True)
     ax.barh(shown.index, shown["exits"], color=COLOURS["sky"], height=0.65)
-    written = shortened(shown["state"])
+    written = in_words(shown["state"])
     ax.set_yticks(shown.index, [written[name] for name in shown["state"]])
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.grid(visible=False, axis="y")

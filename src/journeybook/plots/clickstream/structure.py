@@ -11,7 +11,7 @@ from journeybook.clickstream.groups import GroupDifferences
 from journeybook.clickstream.mixture import TypeMixture
 from journeybook.clickstream.orders import OrderChoice
 from journeybook.clickstream.words import say_faults, say_groups, say_orders, say_types
-from journeybook.plots import COLOURS, headed, part_of, shortened
+from journeybook.plots import COLOURS, headed, in_words, part_of
 
 
 def plot_orders(order: OrderChoice, ax: Axes | None = None) -> Axes:
@@ -73,7 +73,7 @@ def plot_groups(found: GroupDifferences, ax: Axes | None = None, *, most: int = 
     ax.set_xlim(-0.5, len(columns) - 0.5)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xticks(range(len(columns)), columns)
-    written = shortened(rows)
+    written = in_words(rows)
     ax.set_yticks(range(len(rows)), [written[name] for name in rows])
     ax.tick_params(length=0)
     ax.set_xlabel(
@@ -112,7 +112,7 @@ def plot_fault(scan: FaultScan, planted: pd.DataFrame | None = None, ax: Axes | 
         for day, label in zip(planted[["starts_at", "ends_at"]].iloc[0], ("planted", None), strict=True):
             ax.axvline(day, color=COLOURS["purple"], linestyle="--", linewidth=1.5, label=label)
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    written = shortened([top["source"], top["target"]])
+    written = in_words([top["source"], top["target"]])
     ax.set_ylabel(f"share of visits to {written[top['source']]}\nthat go to {written[top['target']]}")
     headed(ax, say_faults(scan))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -135,7 +135,7 @@ def plot_types(types: TypeMixture, *, most: int = 4) -> Figure | None:
         return figure
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.9, 4.6), width_ratios=[1, 1.7])
     _how_many(types, left)
-    written = shortened(types.transitions["source"].tolist() + types.transitions["target"].tolist(), longest=16)
+    written = in_words(types.transitions["source"].tolist() + types.transitions["target"].tolist(), longest=16)
     names, at = [], 0
     palette = [COLOURS[name] for name in ("blue", "orange", "green", "red", "purple", "sky")]
     right.plot([], [], "|", color="black", markersize=10, markeredgewidth=2, label="everybody")

@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from journeybook.clickstream.words import say_funnel, say_moments, say_prefixes, say_ways
-from journeybook.journeys import CONVERSION
-from journeybook.plots import COLOURS, headed, part_of, say_nothing, shortened
+from journeybook.plots import COLOURS, headed, in_words, part_of, say_nothing
 
 _MEANINGS = {"loose": "loose: in this order, detours allowed", "strict": "strict: one right after the other"}
 
@@ -56,7 +55,7 @@ def plot_funnel(table: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
         for row, y in zip(part.itertuples(), at, strict=True):
             kept = "" if row.number == 1 else f",  {row.of_previous:.0%} of the stage before"
             ax.text(row.share + 0.01 * most, y, f"{row.n_sessions:,}{kept}", va="center", fontsize=8.5)
-    written = shortened(stages) | {CONVERSION: "conversion"}
+    written = in_words(stages)
     ax.set_yticks(range(len(stages)), [written[stage] for stage in stages])
     ax.invert_yaxis()
     ax.set_xlim(0, 1.42 * most)
@@ -82,7 +81,7 @@ def plot_moments(moments: pd.DataFrame, ax: Axes | None = None, *, most: int = 1
         return None
     ax = ax or plt.subplots(figsize=(8.6, 1.6 + 0.32 * len(shown)))[1]
     headed(ax, say_moments(moments) + part_of(len(shown), len(moments), "pages"))
-    written = shortened(shown["state"])
+    written = in_words(shown["state"])
     value, low, high = (100 * shown[f"gain_now{end}"].astype(float) for end in ("", "_low", "_high"))
     later = 100 * shown["gain_waiting"]
     ax.hlines(shown.index, value, later, color=COLOURS["grey"], linewidth=1, alpha=0.6)
@@ -144,7 +143,7 @@ def _beside_usual(part: pd.DataFrame, ax: Axes) -> None:
     ax.plot(shown["usual"], shown.index, "|", color=COLOURS["red"], markersize=13, markeredgewidth=2,
             label="otherwise on this page")  # fmt: skip
     ways = [way.split(" > ") for way in shown["sequence"]]
-    written = shortened([name for way in ways for name in way], longest=16)
+    written = in_words([name for way in ways for name in way], longest=16)
     ax.set_yticks(shown.index, [" → ".join(written[name] for name in way) for way in ways], fontsize=8.5)
     ax.set_xlim(left=0)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -1,4 +1,4 @@
-"""Page 08, channels: paths and credit counted by hand, removal and Shapley against brute force and simulation."""
+"""Page 09: paths and credit counted by hand, removal and Shapley against brute force and simulation."""
 
 from itertools import combinations
 from math import factorial
@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from journeybook import clickstream as page
-from journeybook.clickstream.attribution import owners, removal_effects
-from journeybook.clickstream.chain import count_matrix
-from journeybook.clickstream.channels import MARK
+from journeybook.attribution.methods import attribute, owners, removal_effects
+from journeybook.attribution.paths import MARK, channel_paths
+from journeybook.attribution.witnesses import beside_planted
+from journeybook.journeys.links import path_steps
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, session_steps
+from journeybook.statistics.chains import count_matrix
 
 NOON = pd.Timestamp("2017-06-01 12:00")
 DAY = 24 * 60
@@ -26,18 +28,18 @@ def events(rows, *columns):
     frame.insert(0, "row", range(1, len(frame) + 1))
     if "minute" in frame:
         frame["occurred_at"] = (NOON + pd.to_timedelta(frame.pop("minute"), unit="m")).astype("datetime64[us]")
-    return page.session_steps(ibis.memtable(frame), conversion="buy", session_gap_minutes=30)
+    return session_steps(ibis.memtable(frame), conversion="buy", session_gap_minutes=30)
 
 
 def walked(rows, **rules):
     """Canonical paths from tuples, put into paths of channels."""
     table = pd.DataFrame(rows, columns=["path", "conversions", "nulls"])
     table.insert(0, "row", range(1, len(table) + 1))
-    return page.channel_paths(ibis.memtable(table), **RULES | rules)
+    return channel_paths(path_steps(ibis.memtable(table)), **RULES | rules)
 
 
 def attributed(paths):
-    return page.attribute(paths, n_draws=60, rng=np.random.default_rng(1))
+    return attribute(paths, n_draws=60, rng=np.random.default_rng(1))
 
 
 def steps(paths, order=1):
@@ -75,8 +77,8 @@ def test_removal_by_hand():
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_removal_is_what_leading_the_channel_to_exit_gives(order):
     counts = walked(WALKED, orders=[order]).counts[order]
-    states, total = count_matrix(counts, conversion=page.CONVERSION, exit=page.EXIT)
-    start, owner = states.index(page.START), owners(states, ["a", "b", "c"])
+    states, total = count_matrix(counts, conversion=CONVERSION, exit=EXIT)
+    start, owner = states.index(START), owners(states, ["a", "b", "c"])
     effects, chance = removal_effects(total, start=start, owner=owner, n_channels=3)
 
     def converts(counts):
@@ -99,15 +101,15 @@ def test_a_state_of_order_two_remembers_two_channels():
 
 def test_removal_agrees_with_simulated_walks():
     paths = walked(WALKED)
-    states, total = count_matrix(paths.counts[1], conversion=page.CONVERSION, exit=page.EXIT)
-    channels = sorted(name for name in states if name != page.START)
+    states, total = count_matrix(paths.counts[1], conversion=CONVERSION, exit=EXIT)
+    channels = sorted(name for name in states if name != START)
     exact, chance = removal_effects(
-        total, start=states.index(page.START), owner=owners(states, channels), n_channels=len(channels)
+        total, start=states.index(START), owner=owners(states, channels), n_channels=len(channels)
     )
     rng, n = np.random.default_rng(3), 200_000
     p = total / total.sum(axis=1, keepdims=True)
     for channel, effect in zip(channels, exact, strict=True):
-        state = np.full(n, states.index(page.START))
+        state = np.full(n, states.index(START))
         while (state < len(states)).any():
             state[state == states.index(channel)] = len(states) + 1
             walking = np.flatnonzero(state < len(states))
@@ -139,7 +141,7 @@ def test_time_decay_halves_with_each_half_life():
         ("s3", "a", "buy", 3 * DAY, "direct"),
     ]
     table = events(rows, "session_id", "person_id", "event", "minute", "channel")
-    paths = page.channel_paths(table, path_gap_days=3, half_life_days=1, orders=[1])
+    paths = channel_paths(table, path_gap_days=3, half_life_days=1, orders=[1])
     weights = {"email": 1 / 8, "search": 1 / 2, "direct": 1}
     expected = {name: weight / (13 / 8) for name, weight in weights.items()}
     assert paths.timed
@@ -165,7 +167,7 @@ def test_shapley_is_that_of_every_order_of_arrival():
 
 def test_credits_add_up_and_do_not_depend_on_names(visits):
     def of(frame):
-        paths = page.channel_paths(
+        paths = channel_paths(
             events(frame.to_numpy(), *frame.columns), path_gap_days=3, half_life_days=7, orders=[1, 2]
         )
         return paths, attributed(paths)
@@ -194,7 +196,7 @@ def test_a_path_ends_with_a_conversion_or_a_long_pause():
         ("s5", None, "buy", 7 * DAY, "social"),
     ]
     table = events(rows, "session_id", "person_id", "event", "minute", "channel")
-    paths = page.channel_paths(table, **RULES)
+    paths = channel_paths(table, **RULES)
     assert (paths.n_paths, paths.n_conversions, paths.known_only) == (3, 1, True)
     assert steps(paths) == {
         "(start)>email": 2,
@@ -215,8 +217,8 @@ def test_intervals_widen_when_people_repeat_themselves(visits):
     for whose in ("same", "other"):
         people = frame["person_id"] + ("" if whose == "same" else "-" + frame["copy"].astype(str))
         rows = frame.assign(person_id=people).drop(columns="copy")
-        paths = page.channel_paths(events(rows.to_numpy(), *rows.columns), **RULES)
-        found = page.attribute(paths, n_draws=400, rng=np.random.default_rng(2)).table
+        paths = channel_paths(events(rows.to_numpy(), *rows.columns), **RULES)
+        found = attribute(paths, n_draws=400, rng=np.random.default_rng(2)).table
         widths[whose] = (found["share_high"] - found["share_low"]).mean()
     assert widths["same"] / widths["other"] == pytest.approx(np.sqrt(10), rel=0.25)
 
@@ -224,7 +226,7 @@ def test_intervals_widen_when_people_repeat_themselves(visits):
 def test_distance_from_the_planted_shares():
     found = attributed(walked([("a", 3, 0), ("b", 1, 1)]))
     truth = pd.DataFrame({"channel": ["a", "b"], "share": [0.5, 0.5]})
-    beside = page.beside_planted(found, truth).set_index("method")
+    beside = beside_planted(found, truth).set_index("method")
     assert beside.loc["last_touch", "mean_distance"] == pytest.approx(0.25)
     assert beside.loc["last_touch", "greatest_distance"] == pytest.approx(0.25)
 
@@ -244,6 +246,6 @@ def test_numbers_out_of_range_are_named(wrong, said):
 
 def test_events_without_channels_or_conversions_say_so():
     nameless = events([("s", "buy", 0)], "session_id", "event", "minute")
-    assert attributed(page.channel_paths(nameless, **RULES)).note == "the events name no channel"
+    assert attributed(channel_paths(nameless, **RULES)).note == "the events name no channel"
     lost = walked([("a > b", 0, 5)])
     assert attributed(lost).note == "no path ends in a conversion"
