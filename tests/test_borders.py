@@ -16,6 +16,7 @@ SHARED = {
     "results",
     "datasets",
     "conservation",
+    "journeys",
     "findings",
     "page",
     "plots",
@@ -34,12 +35,13 @@ ALLOWED = {
     "results": {"errors", "tables", "findings"},
     "page": {"errors", "tables", "results", "findings", "plots"},
     "conservation": set(),
+    "journeys": set(),
     "findings": set(),
-    "plots": {"errors", "statistics", "conservation", *STAGES},
+    "plots": {"errors", "statistics", "conservation", "journeys", *STAGES},
     "report": {"errors", "tables", "datasets", "results", "findings"},
     # `journeybook score` applies a saved model, and needs no notebook for it.
     "cli": {"errors", "report", "channel_response", "tables"},
-    **{stage: {"errors", "tables", "statistics", "conservation", "findings"} for stage in STAGES},
+    **{stage: {"errors", "tables", "statistics", "conservation", "journeys", "findings"} for stage in STAGES},
 }
 
 
@@ -72,7 +74,7 @@ def test_arrows_point_one_way(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in FILES if part(p) in STAGES | {"tables", "statistics", "datasets", "results"}]
+    "path", [p for p in FILES if part(p) in STAGES | {"tables", "statistics", "journeys", "datasets", "results"}]
 )
 def test_no_page_code_draws_or_runs_notebooks(path: Path) -> None:
     assert not {name.split(".")[0] for name in imports(path)} & FORBIDDEN

@@ -6,6 +6,8 @@
 | intervals | Wilson's interval of a proportion |
 | resampling | the clustered bootstrap |
 | corrections | corrections for many tests |
+| rates | shares by group, with intervals that count clusters |
+| chains | absorbing Markov chains, solved exactly |
 """
 
 from journeybook.statistics.corrections import holm
