@@ -1,19 +1,25 @@
 """Page 09: paths and credit counted by hand, removal and Shapley against brute force and simulation."""
 
+from dataclasses import replace
 from itertools import combinations
 from math import factorial
 
 import ibis
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from finding_rules import told
 from numpy.testing import assert_allclose
 
+from journeybook.attribution.findings import find
 from journeybook.attribution.methods import attribute, owners, removal_effects
 from journeybook.attribution.paths import MARK, channel_paths
-from journeybook.attribution.witnesses import beside_planted
-from journeybook.journeys.links import path_steps
+from journeybook.attribution.witnesses import beside_planted, recount
+from journeybook.attribution.words import say_credit, say_truth
+from journeybook.journeys.links import path_steps, steps_of
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, session_steps
+from journeybook.plots.attribution import plot_attribution, plot_removed
 from journeybook.statistics.chains import count_matrix
 
 NOON = pd.Timestamp("2017-06-01 12:00")
@@ -249,3 +255,91 @@ def test_events_without_channels_or_conversions_say_so():
     assert attributed(channel_paths(nameless, **RULES)).note == "the events name no channel"
     lost = walked([("a > b", 0, 5)])
     assert attributed(lost).note == "no path ends in a conversion"
+
+
+NOTHING = pd.DataFrame(columns=["channel", "share", "removal_effect"])
+
+
+def truth_of(found, top):
+    """A truth in which `top` brings four conversions in five."""
+    channels = found.table["channel"].unique()
+    shares = [0.8 if name == top else 0.2 / (len(channels) - 1) for name in channels]
+    return pd.DataFrame({"channel": channels, "share": shares, "removal_effect": np.multiply(shares, 0.5)})
+
+
+def said(found, truth=NOTHING):
+    return told(find(found, beside_planted(found, truth), truth), "09_attribution")
+
+
+def test_without_truth_the_answer_cannot_be_told():
+    one = said(attributed(walked([("a", 9, 1), ("b > a", 1, 5)])))
+    assert one[0].startswith("2 cannot be told: All 7 methods put a first, with ")
+    apart = said(attributed(walked([("a > b > b", 9, 1), ("a", 0, 30), ("b", 1, 2)])))
+    assert apart[0].startswith(
+        "2 contradicted: The 7 methods disagree which channel brings most conversions: a or b."
+    )
+
+
+def test_paths_that_name_the_wrong_channel_are_contradicted():
+    found = attributed(walked(WALKED))
+    least = found.removal["channel"].iloc[-1]
+    first = said(found, truth_of(found, least))
+    assert first[0].startswith(
+        f"2 contradicted: Most conversions truly come by {least}, 80.0%; 7 of 7 methods put"
+    )
+    assert "; in truth 50.0%." in first[1]
+
+
+def test_where_nothing_can_be_attributed_that_is_said():
+    lost = attributed(walked([("a > b", 0, 5)]))
+    assert said(lost)[0].startswith(
+        "3 cannot be told: No channel can be given credit: no path ends in a conversion."
+    )
+    assert plot_attribution(lost, NOTHING) is None
+    assert say_truth(lost, NOTHING) == say_credit(lost) == ""
+
+
+def test_figures_are_drawn_with_and_without_truth():
+    found = attributed(walked(WALKED, orders=[1, 2]))
+    truth = truth_of(found, "c")
+    assert plot_removed(found, NOTHING) is None
+    titles = [plot(found, truth).figure for plot in (plot_attribution, plot_removed)]
+    titles.append(plot_attribution(found, NOTHING).figure)
+    for figure in titles:
+        figure.canvas.draw()
+        plt.close(figure)
+    assert titles[0].get_suptitle().startswith("In truth c brings most, 80.0%; the 8 methods put ")
+    assert "Here the right answer is not known" in say_truth(found, beside_planted(found, NOTHING))
+
+
+def recounted(rows, **rules):
+    steps = steps_of(rows, **rules)
+    asked = {"path_gap_days": 3, "half_life_days": 7}
+    paths = channel_paths(steps, **asked, orders=[1])
+    found = attribute(paths, n_draws=400, rng=np.random.default_rng(1))
+    again = recount(rows, steps, paths, found, rules=rules, **asked)
+    return again, (rows, steps, paths, found, rules, asked)
+
+
+def off(again):
+    return again.loc[(again["value"] - again["reference"]).abs() > again["tolerance"], "name"].tolist()
+
+
+def test_a_sound_page_is_not_off_and_changed_credit_is(visits):
+    rules = {"conversion": "buy", "session_gap_minutes": 30, "least_events": 1, "most_events": None}
+    frame = visits.assign(row=range(1, len(visits) + 1))
+    frame["occurred_at"] = NOON + pd.to_timedelta(frame.pop("minute"), unit="m").astype("timedelta64[us]")
+    again, made = recounted(ibis.memtable(frame), **rules, least_pause_seconds=0.0)
+    assert off(again) == []
+    rows, steps, paths, found, rules, asked = made
+    for rule in ("last_touch", "linear", "position", "shapley", "time_decay"):
+        more = found.table["credit"].where(found.table["method"] != rule, found.table["credit"] * 1.01)
+        wrong = replace(found, table=found.table.assign(credit=more))
+        assert off(recount(rows, steps, paths, wrong, rules=rules, **asked)), rule
+
+
+def test_paths_with_their_numbers_are_counted_again():
+    frame = pd.DataFrame(WALKED, columns=["path", "conversions", "nulls"]).assign(row=range(1, len(WALKED) + 1))
+    again, _ = recounted(ibis.memtable(frame), conversion=None)
+    assert off(again) == []
+    assert len(again) == 10

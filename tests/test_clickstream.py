@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
+from test_clickstream_elasticity import improved
 
 from journeybook.clickstream.counts import StepCounts, count_steps
-from journeybook.clickstream.elasticity import elasticities, improved
+from journeybook.clickstream.elasticity import elasticities
 from journeybook.clickstream.intervals import (
     bottleneck_table,
     draw_chains,
@@ -253,7 +254,7 @@ def test_an_improved_step_is_what_solving_again_gives(chain):
     p, start = chain.model.probabilities, chain.model.at(START)
     before = chain.model.conversion_probability[start]
     for factor in (1.1, 3.0):
-        growth = improved(chain.model, start=start, factor=factor)
+        growth = improved(chain.model, factor=factor)
         for i, j, found in zip(chain.model.source, chain.model.target, growth, strict=True):
             if np.isnan(found):
                 continue
@@ -272,10 +273,10 @@ def test_lost_conversions_by_hand():
             [("g", "(start)", "cart", 10), ("g", "cart", "(conversion)", 2), ("g", "cart", "(exit)", 3),
              ("g", "cart", "home", 5), ("g", "home", "(exit)", 5)],
             columns=["group", "source", "target", "n"],
-        ).assign(seconds=0),
+        ),
         conversion="buy", n_events=17, n_sessions=10, n_conversions=2, n_people=0, n_clusters=1, n_groups=1,
         n_after_conversion=0, n_one_event=0, n_machine_sessions=0, n_machine_events=0, n_short_sessions=0,
-        n_unplaced=0, n_cut_by_log=0, timed=False, aggregated=False,
+        n_unplaced=0, n_cut_by_log=0, aggregated=False,
     )  # fmt: skip
     states = state_table(draw_chains(counts, n_draws=5, rng=np.random.default_rng(0)))
     cart = states.set_index("state").loc["cart"]

@@ -172,9 +172,6 @@ def test_best_moments_do_not_depend_on_how_many_an_offer_keeps(shop):
     drawn = ChainDraws(
         model=shop,
         drawn=np.random.default_rng(1).standard_gamma(shop.n, size=(50, len(shop.n))),
-        minutes=np.zeros(len(shop.n)),
-        drawn_minutes=np.zeros((50, len(shop.n))),
-        timed=False,
         clustered=False,
         level=0.95,
     )

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 from test_clickstream import events, shop  # noqa: F401
 
-from journeybook.attribution.methods import attribute
-from journeybook.attribution.paths import channel_paths
 from journeybook.clickstream.counts import count_steps
 from journeybook.clickstream.funnels import funnel
 from journeybook.clickstream.groups import compare_groups
@@ -30,7 +28,6 @@ def found(shop):  # noqa: F811
     counts = count_steps(shop, **RULES)
     steps = computed(session_steps(shop, **RULES))
     chain = draw_chains(counts, n_draws=50, rng=rng)
-    paths = channel_paths(steps, path_gap_days=0.05, half_life_days=7, orders=[1])
     tables = {
         "transitions": transition_table(chain),
         "states": state_table(chain),
@@ -38,19 +35,18 @@ def found(shop):  # noqa: F811
         "moments": best_moments(chain, kept_share=0.1),
         "orders": choose_order(steps, max_order=1, rng=rng).table,
         "groups": compare_groups(steps, group_by=["channel"], n_periods=2, alpha=0.05).table,
-        "funnel": funnel(steps, stages=["home", "item", "cart", CONVERSION]),
+        "funnel": funnel(steps, chain.model, stages=["home", "item", "cart", CONVERSION]),
         "journeys": journeys(steps, most=5, fewest=5),
         "survival": session_survival(steps, chain.model, longest=9, n_draws=20, rng=rng).table,
         "prefixes": prefix_calibration(steps, chain.model),
     }
-    made = {"counts": counts, "paths": paths, "credited": attribute(paths, n_draws=20, rng=rng)}
-    made |= {"types": fit_types(steps, max_types=2, n_starts=2, rng=rng)}
+    made = {"counts": counts, "types": fit_types(steps, max_types=2, n_starts=2, rng=rng)}
     return shop, steps, tables, made
 
 
 def off(found, **changed):
     rows, steps, tables, made = found
-    asked = {"improvement": 0.1, "kept_share": 0.1, "path_gap_days": 0.05, "rules": RULES}
+    asked = {"improvement": 0.1, "kept_share": 0.1, "rules": RULES}
     again = recount(rows, steps, tables | changed, **made, **asked)
     return again.loc[~(again["value"] <= again["tolerance"]), "name"].tolist()
 
@@ -64,7 +60,6 @@ def test_paths_of_numbers_are_counted_again():
     counts = count_steps(rows, conversion=None, session_gap_minutes=30)
     rng = np.random.default_rng(1)
     chain = draw_chains(counts, n_draws=20, rng=rng)
-    paths = channel_paths(rows, path_gap_days=3, half_life_days=7, orders=[1])
     steps = path_steps(rows)
     tables = {
         "transitions": transition_table(chain),
@@ -74,8 +69,7 @@ def test_paths_of_numbers_are_counted_again():
         "orders": choose_order(steps, max_order=1, rng=rng).table,
         "groups": compare_groups(steps, group_by=[], n_periods=2, alpha=0.05).table,
     }
-    made = {"counts": counts, "paths": paths, "credited": attribute(paths, n_draws=20, rng=rng)}
-    made |= {"types": fit_types(steps, max_types=2, n_starts=1, rng=rng)}
+    made = {"counts": counts, "types": fit_types(steps, max_types=2, n_starts=1, rng=rng)}
     assert off((rows, steps, tables, made)) == []
 
 
@@ -101,8 +95,8 @@ def test_a_changed_column_is_noticed(found, table, column):
 
 
 def test_a_large_log_is_not_counted_again(found, monkeypatch):
-    monkeypatch.setattr("journeybook.clickstream.by_hand.MOST_RECOUNTED", 10)
+    monkeypatch.setattr("journeybook.clickstream.witnesses.MOST_RECOUNTED", 10)
     assert off(found) == []
     rows, steps, tables, made = found
-    asked = {"improvement": 0.1, "kept_share": 0.1, "path_gap_days": 0.05, "rules": RULES}
+    asked = {"improvement": 0.1, "kept_share": 0.1, "rules": RULES}
     assert recount(rows, steps, tables, **made, **asked).empty

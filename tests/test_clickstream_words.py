@@ -60,7 +60,7 @@ def broken():
 def test_the_titles_say_what_is_found(broken):
     order, groups, faults, types = titles(*broken)
     assert order.startswith(f"BIC chooses a chain of order {broken[0].chosen}; ")
-    assert f"of {len(broken[1].table)} comparisons differ clearly: " in groups
+    assert f"of {len(broken[1].table)} comparisons differ clearly" in groups
     assert faults.startswith("Broken: from item to cart on the app, 31 January to ")
     assert types.startswith("BIC finds 2 types of visitor among 150 people, each given its type with ")
     assert says.first_order_mark(broken[0]) == ""

@@ -60,10 +60,10 @@ def test_events_without_a_time_are_set_aside_where_others_have_one():
     table = events(walk("s", 3, 60), "session_id", "event", "second")
     some = table.mutate(occurred_at=ibis.ifelse(table.row == 2, None, table.occurred_at), position=table.row)
     counts = count(some)
-    assert (counts.n_events, counts.n_unplaced, counts.counts["n"].sum(), counts.timed) == (3, 1, 3, True)
+    assert (counts.n_events, counts.n_unplaced, counts.counts["n"].sum()) == (3, 1, 3)
     none = some.mutate(occurred_at=ibis.null(table.occurred_at.type()))
     counts = count(none)
-    assert (counts.n_events, counts.n_unplaced, counts.counts["n"].sum(), counts.timed) == (3, 0, 4, False)
+    assert (counts.n_events, counts.n_unplaced, counts.counts["n"].sum()) == (3, 0, 4)
     assert "occurred_at" not in session_steps(none, conversion=None, session_gap_minutes=30).columns
 
 
@@ -127,16 +127,6 @@ def test_a_session_shared_by_two_people_stays_one():
     assert (counts.n_sessions, counts.n_people) == (2, 2)
 
 
-def test_seconds_are_those_between_two_events_of_a_session():
-    rows = [("p", "home", 0), ("p", "item", 40), ("p", "home", 100), ("p", "item", 9_000)]
-    found = (
-        count(events(rows, "person_id", "event", "second")).counts.groupby(["source", "target"])["seconds"].sum()
-    )
-    assert found["home", "item"] == 40
-    assert found["item", "home"] == 60
-    assert found[START].sum() == 0
-
-
 def test_counts_equal_a_loop_over_the_rows():
     """200 people, some sessions given, ties in time: sessions, cut and exits walked one row after the other."""
     rng = np.random.default_rng(5)
@@ -185,7 +175,7 @@ def test_how_much_is_read_at_a_time_changes_nothing(monkeypatch):
         monkeypatch.setattr(sessions, "_LOT", lot)
         steps = session_steps(table, conversion="buy", session_gap_minutes=30, **rules)
         counts = count(table, conversion="buy", **rules)
-        by_group = counts.counts.groupby(["group", "source", "target"])[["n", "seconds"]].sum()
+        by_group = counts.counts.groupby(["group", "source", "target"])[["n"]].sum()
         found.append((steps.order_by("row").to_pandas(), by_group, counts.n_sessions, counts.n_cut_by_log))
     (steps, by_group, *numbers), (steps_again, by_group_again, *numbers_again) = found
     pd.testing.assert_frame_equal(steps, steps_again)

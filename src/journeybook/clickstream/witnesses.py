@@ -13,7 +13,7 @@ from journeybook.clickstream.elasticity import elasticities
 from journeybook.clickstream.faults import ALL
 from journeybook.clickstream.faults import UNKNOWN as UNSAID
 from journeybook.clickstream.groups import OTHER
-from journeybook.clickstream.intervals import ChainDraws
+from journeybook.clickstream.intervals import ChainDraws, steps_of_model
 from journeybook.clickstream.mixture import TypeMixture
 from journeybook.journeys.by_hand import (
     MOST_RECOUNTED,
@@ -108,15 +108,15 @@ def _width(chain: ChainDraws, counts: StepCounts) -> float:
     Of the steps taken, and not taken, 20 times or more by 20 groups of people or more, 20 are tried.
     """
     model, frame = chain.model, counts.counts
-    names = np.array([*model.states, CONVERSION, EXIT], dtype=object)
+    steps = steps_of_model(model)
     rest = model.n / np.where(model.steps > 0, model.steps, 1) - model.n
     often = np.flatnonzero((model.n >= _OFTEN) & (rest >= _OFTEN))
     low, high = chain.interval(chain.drawn_steps)
     ratios = []
     for k in often[np.unique(np.linspace(0, len(often) - 1, min(len(often), _TOP), dtype=int))]:
-        here, p = frame[frame["source"] == names[model.source[k]]], model.steps[k]
+        here, p = frame[frame["source"] == steps["source"][k]], model.steps[k]
         visits = here.groupby("group")["n"].sum()
-        taken = here[here["target"] == names[model.target[k]]].groupby("group")["n"].sum()
+        taken = here[here["target"] == steps["target"][k]].groupby("group")["n"].sum()
         moves = taken.reindex(visits.index, fill_value=0) - p * visits
         variance = (moves**2).sum() / visits.sum() ** 2 if chain.clustered else p * (1 - p) / (visits.sum() + 1)
         if len(visits) >= _OFTEN or not chain.clustered:

@@ -86,7 +86,6 @@ class Lot:
         final: Whether it is the last of its session, before any cut.
         converts: Whether it is the conversion.
         fate: `KEPT`, `MACHINE`, `SHORT` or `AFTER`.
-        seconds: Since the event before; 0 for the first of a session, and where there are no times.
         by_edge: Whether its session so far reaches within one gap of the log's first or last event.
     """
 
@@ -100,7 +99,6 @@ class Lot:
     final: NDArray[np.bool_]
     converts: NDArray[np.bool_]
     fate: NDArray[np.int8]
-    seconds: NDArray[np.int64]
     by_edge: NDArray[np.bool_]
 
 
@@ -312,7 +310,6 @@ def _lot(
         final=np.roll(opens, -1),
         converts=converts,
         fate=np.where((fate == KEPT) & (sold > np.repeat(sold[starts], length)), AFTER, fate),
-        seconds=np.where(opens, 0, pause // _SECOND),
         by_edge=np.repeat(near, length),
     )
 
