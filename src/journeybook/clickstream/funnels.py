@@ -98,24 +98,23 @@ def funnel(
 
 def _reached(steps: ibis.Table, stages: Sequence[str]) -> ibis.Table:
     """One row a session: `cluster`, and the number of stages reached by either definition."""
-    within = {"group_by": steps.session, "order_by": steps.step}
-    marked, strict = steps, {}
-    for number in range(1, len(stages) + 1):
-        same = [steps.label.lag(back).over(**within) == stages[number - 1 - back] for back in range(1, number)]
-        strict[f"strict_{number}"] = ibis.and_(steps.label == stages[number - 1], *same).fill_null(False)
-    marked = marked.mutate(**strict)
-    # Where the stage before was first met; of the loose way only the earliest meeting of each stage matters.
-    met = ibis.literal(-1, "int64")
-    for number, stage in enumerate(stages, start=1):
-        here = (marked.label == stage) & (marked.step > met)
-        marked = marked.mutate(**{f"loose_{number}": marked.step.min(where=here).over(group_by=marked.session)})
-        met = marked[f"loose_{number}"]
-    numbers = range(1, len(stages) + 1)
-    return marked.group_by("session").aggregate(
-        cluster=marked.cluster.min(),
-        strict=sum(marked[f"strict_{number}"].any().cast("int64") for number in numbers),
-        loose=sum(marked[f"loose_{number}"].max().notnull().cast("int64") for number in numbers),
-    )
+    counts = steps.group_by("session").aggregate(cluster=steps.cluster.min())
+    for name in (LOOSE, STRICT):
+        reached, met = [], None
+        for number, stage in enumerate(stages, start=1):
+            here = steps.filter(steps.label == stage).select("session", "step")
+            if met is not None:
+                before = met.select("session", before="step")
+                comes = here.step > before.before if name == LOOSE else here.step == before.before + 1
+                here = here.join(before, [here.session == before.session, comes]).select("session", "step")
+            # Of the loose way only the earliest meeting of each stage matters.
+            first = here.group_by("session").aggregate(step=here.step.min())
+            met = first if name == LOOSE else here
+            reached.append(first.select(come="session", number=ibis.literal(number, "int64")))
+        most = ibis.union(*reached).group_by("come").aggregate(most=ibis._.number.max())
+        counts = counts.left_join(most, counts.session == most.come).drop("come")
+        counts = counts.mutate(**{name: counts.most.fill_null(0)}).drop("most")
+    return counts
 
 
 def _attempts(reached: ibis.Table, n_stages: int) -> ibis.Table:

@@ -367,7 +367,7 @@ def _most_wrong(wrong: pd.DataFrame) -> pd.Series:
 
 
 def _listed(names: list[str] | pd.Series, most: int = 6) -> str:
-    names = list(names)
+    names = list(names) or [""]
     if len(names) > most:
         return f"{', '.join(names[:most])} and {len(names) - most} more"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
