@@ -16,7 +16,7 @@ from journeybook.attribution.findings import find
 from journeybook.attribution.methods import attribute, owners, removal_effects
 from journeybook.attribution.paths import MARK, channel_paths
 from journeybook.attribution.witnesses import beside_planted, recount
-from journeybook.attribution.words import say_credit, say_truth
+from journeybook.attribution.words import say_credit, say_removed, say_truth
 from journeybook.journeys.links import path_steps, steps_of
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, session_steps
 from journeybook.plots.attribution import plot_attribution, plot_removed
@@ -296,7 +296,7 @@ def test_where_nothing_can_be_attributed_that_is_said():
         "3 cannot be told: No channel can be given credit: no path ends in a conversion."
     )
     assert plot_attribution(lost, NOTHING) is None
-    assert say_truth(lost, NOTHING) == say_credit(lost) == ""
+    assert say_truth(lost, NOTHING) == say_credit(lost) == say_removed(lost, NOTHING) == ""
 
 
 def test_figures_are_drawn_with_and_without_truth():

@@ -10,7 +10,8 @@ from journeybook.attribution.words import leaders, say_range
 from journeybook.findings import Finding, say_share
 from journeybook.journeys.sessions import said
 
-CREDIT, TRUTH = "Which channel is given the credit?", "Can paths tell at all?"
+CREDIT = "Which channel is given the credit?"
+PITFALL = "The pitfall: a removal effect read as what a channel brings"
 
 
 def find(found: Attribution, beside: pd.DataFrame, truth: pd.DataFrame) -> list[Finding]:
@@ -63,7 +64,7 @@ def _removed(found: Attribution, truth: pd.DataFrame) -> Iterator[Finding]:
     if lost <= 1:
         return
     text = f"Removed from the chain one at a time, the channels lose {say_share(lost)} of the conversions in all"
-    about: dict[str, Any] = {"section": TRUTH, "value": lost, "unit": "share", "worth": 3}
+    about: dict[str, Any] = {"section": PITFALL, "value": lost, "unit": "share", "worth": 3}
     about |= {"strength": "counted", "figure": None}
     if len(truth):
         text += f"; in truth {say_share(truth['removal_effect'].sum())}"

@@ -70,6 +70,8 @@ def say_credit(found: Attribution) -> str:
 
 def say_removed(found: Attribution, truth: pd.DataFrame) -> str:
     """Return what the removals lose in all, as a title; `truth` may be empty."""
+    if found.note is not None:
+        return ""
     lost = say_share(found.removal["removal_effect"].sum())
     text = f"Channels removed one at a time lose {lost} of conversions in all"
     return f"{text}; in truth {say_share(truth['removal_effect'].sum())}" if len(truth) else text
@@ -80,10 +82,7 @@ def say_truth(found: Attribution, beside: pd.DataFrame) -> str:
     if found.note is not None:
         return ""
     if beside.empty:
-        return (
-            "Here the right answer is not known, and agreement between methods is no evidence: all read the same "
-            f"paths. {say_removed(found, beside)}: the effects overlap, so only their shares can be divided."
-        )
+        return "Here the right answer is not known: only an experiment could tell."
     listed = ", ".join(f"{short_name(row.method)} {100 * row.mean_distance:.1f}" for row in beside.itertuples())
     return (
         f"Mean distance from the true shares, in percentage points: {listed}. The intervals of the best method "
