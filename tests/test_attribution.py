@@ -317,8 +317,8 @@ def recounted(rows, **rules):
     asked = {"path_gap_days": 3, "half_life_days": 7}
     paths = channel_paths(steps, **asked, orders=[1])
     found = attribute(paths, n_draws=400, rng=np.random.default_rng(1))
-    again = recount(rows, steps, paths, found, rules=rules, **asked)
-    return again, (rows, steps, paths, found, rules, asked)
+    again = recount(rows, paths, found, rules=rules, **asked)
+    return again, (rows, paths, found, rules, asked)
 
 
 def off(again):
@@ -331,11 +331,11 @@ def test_a_sound_page_is_not_off_and_changed_credit_is(visits):
     frame["occurred_at"] = NOON + pd.to_timedelta(frame.pop("minute"), unit="m").astype("timedelta64[us]")
     again, made = recounted(ibis.memtable(frame), **rules, least_pause_seconds=0.0)
     assert off(again) == []
-    rows, steps, paths, found, rules, asked = made
+    rows, paths, found, rules, asked = made
     for rule in ("last_touch", "linear", "position", "shapley", "time_decay"):
         more = found.table["credit"].where(found.table["method"] != rule, found.table["credit"] * 1.01)
         wrong = replace(found, table=found.table.assign(credit=more))
-        assert off(recount(rows, steps, paths, wrong, rules=rules, **asked)), rule
+        assert off(recount(rows, paths, wrong, rules=rules, **asked)), rule
 
 
 def test_paths_with_their_numbers_are_counted_again():

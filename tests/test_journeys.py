@@ -7,6 +7,7 @@ import pytest
 
 from journeybook.clickstream.counts import count_steps
 from journeybook.journeys import sessions
+from journeybook.journeys.links import of_last_day
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, session_steps
 
 NOON = pd.Timestamp("2017-06-01 12:00")
@@ -125,6 +126,16 @@ def test_a_session_shared_by_two_people_stays_one():
     rows = [("s", "p", "home", 0), ("s", "q", "item", 10), (None, "q", "home", 20)]
     counts = count(events(rows, "session_id", "person_id", "event", "second"))
     assert (counts.n_sessions, counts.n_people) == (2, 2)
+
+
+def test_of_the_last_day_are_all_events_of_whoever_was_seen_then():
+    day = 86_400
+    rows = [("a", "s1", "home", 0), ("a", "s2", "home", 3 * day), (None, "s3", "home", 2 * day - 9),
+            (None, "s3", "item", 2 * day + 5), ("b", "s4", "home", 0)]  # fmt: skip
+    found = of_last_day(events(rows, "person_id", "session_id", "event", "second"))
+    assert sorted(found.to_pandas()["row"]) == [1, 2, 3, 4]
+    untimed = events([("s", "home")], "session_id", "event")
+    assert of_last_day(untimed) is untimed
 
 
 def test_counts_equal_a_loop_over_the_rows():

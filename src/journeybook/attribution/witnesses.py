@@ -13,7 +13,6 @@ from journeybook.journeys.by_hand import (
     MOST_RECOUNTED,
     checks_of,
     crossed,
-    sessions_apart,
     sessions_by_hand,
     solved,
 )
@@ -26,7 +25,6 @@ WIDTH_APART = 0.25
 
 def recount(
     rows: ibis.Table,
-    steps: ibis.Table,
     paths: ChannelPaths,
     found: Attribution,
     *,
@@ -38,7 +36,6 @@ def recount(
 
     Args:
         rows: Canonical `events` or `paths`, as read.
-        steps: What `steps_of` returns of them.
         paths: The page's paths.
         found: The page's attribution.
         rules: The rules of a session, as `session_steps` takes them.
@@ -57,7 +54,6 @@ def recount(
         touches = _touches_of_paths(events)
     else:
         mine = sessions_by_hand(events, **rules)
-        off |= sessions_apart(mine, steps, events, rules)
         touches = _touches(mine, paths.known_only, path_gap_days, half_life_days)
     table = found.table.pivot(index="channel", columns="method", values="credit")
     shares = _shares(touches)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from journeybook.journeys.links import first_ranks, hashed, links, person_of
-from journeybook.journeys.sessions import computed
 from journeybook.journeys.visitors import MOST_GROUPS
 from journeybook.statistics import holm
 
@@ -150,7 +149,7 @@ def _lacking(steps: ibis.Table, grouping: str, segments: ibis.Table | None) -> s
 
 def _counted(
     steps: ibis.Table, compared: Sequence[str], n_periods: int, segments: ibis.Table | None
-) -> ibis.Table:
+) -> pd.DataFrame:
     """Count links by block of visitors, source, target and level of every grouping, once for all of them."""
     levelled = steps
     if "period" in compared:
@@ -171,20 +170,21 @@ def _counted(
     many = ranks.count().execute() > MOST_GROUPS
     found = links(levelled, "cluster", *compared).join(ranks, "cluster")
     block = hashed(found["rank"], n_digits=3) if many else found["rank"].cast("string")
-    counts = found.mutate(block=block).group_by("block", *compared, "source", "target").aggregate(n=ibis._.n.sum())
-    return computed(counts)
+    keys = ["block", *compared, "source", "target"]
+    counts = found.mutate(block=block).group_by(keys).aggregate(n=ibis._.n.sum()).to_pyarrow()
+    coded = {name: counts[name].dictionary_encode().to_pandas() for name in keys}
+    # In the order of their names, whatever came first: nothing may hang on the engine's threads.
+    named = {name: codes.cat.reorder_categories(sorted(codes.cat.categories)) for name, codes in coded.items()}
+    return pd.DataFrame(named).assign(n=counts["n"].to_numpy())
 
 
-def _compare(counted: ibis.Table, grouping: str) -> list[dict[str, object] | None]:
+def _compare(counted: pd.DataFrame, grouping: str) -> list[dict[str, object] | None]:
     """Test every state for one grouping; None for a state with too little to test."""
-    keys = ["block", "level", "source", "target"]
-    counts = (
-        counted.rename(level=grouping).filter(ibis._.level.notnull()).group_by(keys).aggregate(n=ibis._.n.sum())
-    )
-    frame = counts.order_by(keys).to_pandas().astype(dict.fromkeys(keys, "category"))
+    frame = counted[["block", "source", "target", "n"]].assign(level=counted[grouping])
+    frame = frame[frame["level"].notna()]
     by_level = frame.groupby("level", observed=True)["n"].sum().sort_values(ascending=False, kind="stable")
     kept = {level: level if place < _MOST_LEVELS else OTHER for place, level in enumerate(by_level.index)}
-    frame["level"] = frame["level"].map(kept).astype("category")
+    frame["level"] = frame["level"].cat.remove_unused_categories().map(kept).astype("category")
     return [_test(grouping, str(state), part) for state, part in frame.groupby("source", observed=True)]
 
 
@@ -246,7 +246,7 @@ def _test(grouping: str, state: str, counts: pd.DataFrame) -> dict[str, object] 
 def _by_block(counts: pd.DataFrame) -> tuple[NDArray[np.float64], list[str], list[str]]:
     """Return counts of shape (blocks, levels, targets), rare targets put together, and the names."""
     levels, targets = (counts[name].cat.remove_unused_categories() for name in ("level", "target"))
-    block, blocks = pd.factorize(counts["block"].cat.codes)
+    block, blocks = pd.factorize(counts["block"].cat.codes, sort=True)
     n = counts["n"].to_numpy()
     by_level, by_target = np.bincount(levels.cat.codes, n), np.bincount(targets.cat.codes, n)
     least = by_level.min() / by_level.sum() if len(by_level) else 0.0

@@ -1,5 +1,6 @@
 """Steps of events or of paths, and the links from each to the next, lazily in the engine."""
 
+from datetime import timedelta
 from typing import Any
 
 import ibis
@@ -33,6 +34,19 @@ def steps_of(rows: ibis.Table, *, conversion: str | None, **rules: Any) -> ibis.
         return computed(session_steps(rows, conversion=conversion, **rules))
     check_ends(conversion)
     return path_steps(rows)
+
+
+def of_last_day(rows: ibis.Table) -> ibis.Table:
+    """Return all events of the sessions and people seen on the last day of the log, computed once.
+
+    Events without times, and paths, come back as they are.
+    """
+    ends = rows.occurred_at.max().execute() if "occurred_at" in rows.columns else None
+    if ends is None:
+        return rows
+    near = rows.filter(rows.occurred_at >= ends - timedelta(days=1))
+    ids = [name for name in ("session_id", "person_id") if name in rows.columns]
+    return computed(rows.filter(ibis.or_(*[rows[name].isin(near[name]) for name in ids])))
 
 
 def check_ends(conversion: str | None) -> None:
