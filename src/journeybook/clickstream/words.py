@@ -35,8 +35,6 @@ def say_counts(counts: StepCounts) -> str:
     }
     left = [f"{say_count(number)} {what}" for what, number in aside.items() if number]
     text += f"Set aside: {', '.join(left)}. " if left else ""
-    if counts.n_cut_by_log:
-        text += f"{say_count(counts.n_cut_by_log)} sessions may be cut by the edges of the log. "
     unknown = counts.n_clusters - counts.n_people
     who = [f"{say_count(counts.n_people)} people"] * bool(counts.n_people)
     who += [f"{say_count(unknown)} sessions of unknown visitors"] * bool(unknown)
@@ -111,15 +109,6 @@ def say_orders(order: OrderChoice) -> str:
         return f"{text}; nobody can be held out"
     best = "the same" if not order.disagree else f"order {order.held_out_chosen}"
     return f"{text}; {best} predicts {'visitors' if order.people_known else 'sessions'} held out best"
-
-
-def say_disagreement(order: OrderChoice) -> str:
-    """Say how much the orders differ where the two ways of choosing disagree; else nothing."""
-    if order.held_out_chosen is None or not order.disagree:
-        return ""
-    held_out = order.table.set_index("order")["held_out_log_likelihood"]
-    gain = abs(held_out[order.held_out_chosen] - held_out[order.chosen]) / order.n_links
-    return f"On visitors held out the two differ by {gain:.2g} nats a step."
 
 
 def first_order_mark(order: OrderChoice) -> str:
@@ -332,15 +321,7 @@ def headline(
 ) -> dict[str, float]:
     """Return the page's figures for the index; those that do not exist are left out.
 
-    Args:
-        counts: What was read.
-        bottlenecks: Ranking of steps.
-        order: How far back visitors remember.
-        differences: Tests of groups.
-        scan: Scan for faults.
-        types: Types of visitor.
-        wrong: What `without_exits` returns.
-        held: Checks against the truth, with their names among these figures.
+    The last two are what `without_exits` and `hold_against_truth` return.
     """
     start, step = wrong[wrong["source"] == START].iloc[0], _most_wrong(wrong)
     figures = {
