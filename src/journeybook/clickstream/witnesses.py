@@ -238,7 +238,8 @@ def _of_sessions(mine: pd.DataFrame, tables: Mapping[str, pd.DataFrame], *, n_se
         told = times[times["measure"] == "events"].set_index("share")["value"]
         own = sizes[won].quantile(told.index, interpolation="inverted_cdf")
         found["events to conversion, greatest difference"] = float((told - own).abs().max())
-    ways = pd.Series([" > ".join(way) for _, way in by_session["label"]]).value_counts()
+    begins = np.flatnonzero(~mine.duplicated("session"))
+    ways = pd.Series([" > ".join(way) for way in np.split(mine["label"].to_numpy(), begins[1:])]).value_counts()
     if len(journeys):
         whole = journeys[journeys["kind"] == "path"]
         own = whole["sequence"].map(ways)
