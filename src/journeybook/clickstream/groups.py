@@ -16,6 +16,8 @@ from journeybook.statistics import holm
 
 GROUPINGS = ("device", "channel", "period", "visitor", "segment")
 OTHER = "(other)"
+# Known visitors alone have these; they are then the blocks.
+_OF_KNOWN = ("visitor", "segment")
 # Groups and next steps kept apart in a test; rarer ones are put together.
 _MOST_LEVELS, _MOST_TARGETS = 8, 30
 # Links expected in each cell, at least; rarer next steps are put together.
@@ -94,9 +96,11 @@ def compare_groups(
         raise ValueError(f"group_by names {name!r}, but {why}.")
     compared = tuple(name for name in wanted if name not in left_out)
     found = []
-    if compared:
-        counted = _counted(steps, compared, n_periods, segments)
-        found = [_compare(counted, name) for name in compared]
+    for known in (False, True):
+        names = [name for name in compared if (name in _OF_KNOWN) == known]
+        if names:
+            counted = _counted(steps.filter(steps.known) if known else steps, names, n_periods, segments)
+            found += [_compare(counted, name) for name in names]
     tested = [row for rows in found for row in rows if row is not None]
     table = pd.DataFrame(tested, columns=[*_COLUMNS])
     table["p_adjusted"] = holm(table["p_value"].to_numpy(dtype=float))
@@ -158,8 +162,7 @@ def _counted(
         sessions = _new_or_returning(steps)
         levelled = levelled.left_join(sessions, levelled.session == sessions.opened).drop("opened")
     if "segment" in compared and segments is not None:
-        known = ibis.ifelse(levelled.known, person_of(levelled.cluster), ibis.null("string"))
-        levelled, snapshots = levelled.mutate(person=known), _snapshots(segments)
+        levelled, snapshots = levelled.mutate(person=person_of(levelled.cluster)), _snapshots(segments)
         when = [
             levelled.person == snapshots.person_id,
             levelled.occurred_at >= snapshots.as_of,
@@ -199,8 +202,7 @@ def _period(steps: ibis.Table, n_periods: int) -> ibis.Value:
 
 def _new_or_returning(steps: ibis.Table) -> ibis.Table:
     """Return `opened`, the session, and `visitor`: new in a known person's first session, returning after it."""
-    known = steps.filter(steps.known)
-    sessions = known.group_by("cluster", "session").aggregate(opens=known.occurred_at.min(), row=known.row.min())
+    sessions = steps.group_by("cluster", "session").aggregate(opens=steps.occurred_at.min(), row=steps.row.min())
     place = ibis.row_number().over(group_by=sessions.cluster, order_by=[sessions.opens, sessions.row])
     return sessions.select(opened=sessions.session, visitor=ibis.ifelse(place == 0, "new", "returning"))
 
