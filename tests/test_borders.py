@@ -17,6 +17,7 @@ SHARED = {
     "teaching",
     "datasets",
     "conservation",
+    "journeys",
     "findings",
     "planted",
     "page",
@@ -38,14 +39,18 @@ ALLOWED = {
     "page": {"errors", "tables", "results", "findings", "plots", "teaching"},
     "teaching": {"errors"},
     "conservation": set(),
+    "journeys": set(),
     "findings": set(),
     "planted": {"statistics"},
     "showing": {"findings"},
-    "plots": {"errors", "statistics", "conservation", "showing", *STAGES},
+    "plots": {"errors", "statistics", "conservation", "journeys", "showing", *STAGES},
     "report": {"errors", "tables", "datasets", "results", "findings", "teaching"},
     # `journeybook score` applies a saved model, and needs no notebook for it.
     "cli": {"errors", "report", "teaching", "channel_response", "tables"},
-    **{stage: {"errors", "tables", "statistics", "conservation", "findings", "planted"} for stage in STAGES},
+    **{
+        stage: {"errors", "tables", "statistics", "conservation", "journeys", "findings", "planted"}
+        for stage in STAGES
+    },
 }
 
 
@@ -78,7 +83,7 @@ def test_arrows_point_one_way(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in FILES if part(p) in STAGES | {"tables", "statistics", "datasets", "results"}]
+    "path", [p for p in FILES if part(p) in STAGES | {"tables", "statistics", "journeys", "datasets", "results"}]
 )
 def test_no_page_code_draws_or_runs_notebooks(path: Path) -> None:
     assert not {name.split(".")[0] for name in imports(path)} & FORBIDDEN

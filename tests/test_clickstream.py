@@ -6,8 +6,24 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
+from test_clickstream_elasticity import improved
 
-from journeybook import clickstream as page
+from journeybook.clickstream.counts import StepCounts, count_steps
+from journeybook.clickstream.elasticity import elasticities
+from journeybook.clickstream.intervals import (
+    bottleneck_table,
+    draw_chains,
+    state_table,
+    transition_table,
+    without_exits,
+)
+from journeybook.clickstream.orders import choose_order
+from journeybook.clickstream.witnesses import drunkards_error, elasticity_error
+from journeybook.clickstream.words import say_counts, say_lost, say_without_exits
+from journeybook.journeys.links import default_conversion
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, session_steps
+from journeybook.plots.clickstream import plot_bottlenecks
+from journeybook.statistics.chains import transition_model
 
 NOON = pd.Timestamp("2017-06-01 12:00")
 
@@ -22,7 +38,7 @@ def events(rows, *columns):
 
 
 def count(table, conversion="buy", gap=30):
-    return page.count_steps(table, conversion=conversion, session_gap_minutes=gap)
+    return count_steps(table, conversion=conversion, session_gap_minutes=gap)
 
 
 def steps(counts):
@@ -32,7 +48,7 @@ def steps(counts):
 
 def chain_of(pairs):
     frame = pd.DataFrame(pairs, columns=["source", "target", "n"])
-    return page.transition_model(frame, conversion=page.CONVERSION, exit=page.EXIT)
+    return transition_model(frame, conversion=CONVERSION, exit=EXIT)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +78,7 @@ def shop():
 
 @pytest.fixture(scope="module")
 def chain(shop):
-    return page.draw_chains(count(shop), n_draws=200, rng=np.random.default_rng(1))
+    return draw_chains(count(shop), n_draws=200, rng=np.random.default_rng(1))
 
 
 # --- sessions -----------------------------------------------------------------------------------
@@ -141,7 +157,7 @@ def test_more_clusters_than_groups_are_hashed_evenly():
 
 def test_aggregated_paths_are_walked_as_often_as_they_say():
     paths = pd.DataFrame({"row": [1, 2], "path": ["a > b", "b"], "conversions": [2, 0], "nulls": [3, 4]})
-    counts = count(ibis.memtable(paths), conversion=page.CONVERSION)
+    counts = count(ibis.memtable(paths), conversion=CONVERSION)
     assert steps(counts) == {
         "(start)>a": 5,
         "(start)>b": 4,
@@ -166,20 +182,20 @@ def test_bad_input_is_named(rows, gap, conversion, message):
 
 
 def test_the_usual_conversion_is_found_only_where_it_is():
-    assert page.default_conversion(events([("s", "purchase", 0)], "session_id", "event", "minute")) == "purchase"
-    assert page.default_conversion(events([("s", "home", 0)], "session_id", "event", "minute")) is None
+    assert default_conversion(events([("s", "purchase", 0)], "session_id", "event", "minute")) == "purchase"
+    assert default_conversion(events([("s", "home", 0)], "session_id", "event", "minute")) is None
 
 
 # --- chain --------------------------------------------------------------------------------------
 
 
 def test_the_drunkards_walk():
-    assert page.drunkards_error() < 1e-12
+    assert drunkards_error() < 1e-12
 
 
 def test_conversion_by_the_chain_is_the_share_of_sessions(shop, chain):
     counts = count(shop)
-    start = chain.model.at(page.START)
+    start = chain.model.at(START)
     assert chain.model.conversion_probability[start] == pytest.approx(
         counts.n_conversions / counts.n_sessions, abs=1e-12
     )
@@ -189,13 +205,13 @@ def test_the_solution_agrees_with_simulated_walks(chain):
     rng = np.random.default_rng(2)
     p = chain.model.probabilities
     s, n = len(p), 40_000
-    state, length = np.full(n, chain.model.at(page.START)), np.zeros(n)
+    state, length = np.full(n, chain.model.at(START)), np.zeros(n)
     while (state < s).any():
         walking = np.flatnonzero(state < s)
         cumulative = np.cumsum(p[state[walking]], axis=1)
         state[walking] = (rng.random(len(walking))[:, None] >= cumulative[:, :-1]).sum(axis=1)
         length[walking] += 1
-    start = chain.model.at(page.START)
+    start = chain.model.at(START)
     chance = chain.model.conversion_probability[start]
     assert (state == s).mean() == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / n))
     assert length.mean() == pytest.approx(chain.model.expected_steps[start], abs=4 * length.std() / np.sqrt(n))
@@ -203,7 +219,7 @@ def test_the_solution_agrees_with_simulated_walks(chain):
 
 def test_the_order_of_the_rows_changes_nothing(shop, chain):
     shuffled = count(shop).counts.sample(frac=1, random_state=3)
-    model = page.transition_model(shuffled, conversion=page.CONVERSION, exit=page.EXIT)
+    model = transition_model(shuffled, conversion=CONVERSION, exit=EXIT)
     order = [model.at(state) for state in chain.model.states]
     assert_allclose(model.conversion_probability[order], chain.model.conversion_probability, atol=1e-13)
     assert_allclose(model.visits[np.ix_(order, order)], chain.model.visits, atol=1e-12)
@@ -220,7 +236,7 @@ def test_steps_out_of_an_end_are_refused():
 
 
 def test_elasticities_equal_brute_force(chain):
-    assert page.elasticity_error(chain.model) < 1e-8
+    assert elasticity_error(chain.model) < 1e-8
 
 
 def test_the_only_road_has_elasticity_one():
@@ -229,16 +245,16 @@ def test_the_only_road_has_elasticity_one():
         [("(start)", "home", 10), ("home", "cart", 5), ("home", "(exit)", 5), ("cart", "(conversion)", 1),
          ("cart", "(exit)", 4)]
     )  # fmt: skip
-    found = pd.Series(page.elasticities(model, start=0), index=[model.source, model.target])
+    found = pd.Series(elasticities(model, start=0), index=[model.source, model.target])
     assert found[model.at("home"), model.at("cart")] == pytest.approx(1)
     assert found[model.at("cart"), len(model.states)] == pytest.approx(1)
 
 
 def test_an_improved_step_is_what_solving_again_gives(chain):
-    p, start = chain.model.probabilities, chain.model.at(page.START)
+    p, start = chain.model.probabilities, chain.model.at(START)
     before = chain.model.conversion_probability[start]
     for factor in (1.1, 3.0):
-        growth = page.improved(chain.model, start=start, factor=factor)
+        growth = improved(chain.model, factor=factor)
         for i, j, found in zip(chain.model.source, chain.model.target, growth, strict=True):
             if np.isnan(found):
                 continue
@@ -252,24 +268,24 @@ def test_an_improved_step_is_what_solving_again_gives(chain):
 
 def test_lost_conversions_by_hand():
     """10 visits to cart: 2 convert, 3 leave, 5 go home and all leave. h = 0.2, lost = 3 x 0.2 / 0.7."""
-    counts = page.StepCounts(
+    counts = StepCounts(
         counts=pd.DataFrame(
             [("g", "(start)", "cart", 10), ("g", "cart", "(conversion)", 2), ("g", "cart", "(exit)", 3),
              ("g", "cart", "home", 5), ("g", "home", "(exit)", 5)],
             columns=["group", "source", "target", "n"],
-        ).assign(seconds=0),
+        ),
         conversion="buy", n_events=17, n_sessions=10, n_conversions=2, n_people=0, n_clusters=1, n_groups=1,
         n_after_conversion=0, n_one_event=0, n_machine_sessions=0, n_machine_events=0, n_short_sessions=0,
-        n_unplaced=0, n_cut_by_log=0, timed=False, aggregated=False,
+        n_unplaced=0, n_cut_by_log=0, aggregated=False,
     )  # fmt: skip
-    states = page.state_table(page.draw_chains(counts, n_draws=5, rng=np.random.default_rng(0)))
+    states = state_table(draw_chains(counts, n_draws=5, rng=np.random.default_rng(0)))
     cart = states.set_index("state").loc["cart"]
     assert cart["conversion_probability"] == pytest.approx(0.2)
     assert cart["lost_conversions"] == pytest.approx(3 * 0.2 / 0.7)
 
 
 def test_without_exits_everything_converts(chain):
-    wrong = page.without_exits(chain)
+    wrong = without_exits(chain)
     assert_allclose(wrong["conversion_without_exits"], 1)
     home = wrong[(wrong["source"] == "home") & (wrong["target"] == "item")].iloc[0]
     assert home["probability"] < 0.8
@@ -281,21 +297,18 @@ def test_without_exits_everything_converts(chain):
 
 def test_the_same_numbers_give_the_same_tables(shop):
     tables = [
-        page.transition_table(page.draw_chains(count(shop), n_draws=50, rng=np.random.default_rng(6)))
-        for _ in range(2)
+        transition_table(draw_chains(count(shop), n_draws=50, rng=np.random.default_rng(6))) for _ in range(2)
     ]
     pd.testing.assert_frame_equal(*tables)
 
 
 def test_intervals_hold_the_estimate_and_are_wider_where_people_differ(shop, chain):
-    clustered = page.transition_table(chain)
+    clustered = transition_table(chain)
     assert (clustered["probability_low"] <= clustered["probability"] + 1e-12).all()
     assert (clustered["probability_high"] >= clustered["probability"] - 1e-12).all()
     # Enough draws for the ends to be steady to a few per cent of the width.
     clustered, independent = (
-        page.transition_table(
-            page.draw_chains(count(shop), n_draws=4_000, rng=np.random.default_rng(1), independent=x)
-        )
+        transition_table(draw_chains(count(shop), n_draws=4_000, rng=np.random.default_rng(1), independent=x))
         for x in (False, True)
     )
     step = (clustered["source"] == "item") & (clustered["target"] == "cart")
@@ -307,11 +320,11 @@ def test_intervals_of_aggregated_paths_are_those_of_a_dirichlet_posterior():
     """A share then has a beta distribution, whose quantiles SciPy has; 20,000 draws, ends within 4 errors."""
     rows = [("a > b", 30, 60), ("a", 15, 95), ("b > a", 0, 40)]
     table = events(rows, "path", "conversions", "nulls")
-    counts = page.count_steps(table, conversion=None, session_gap_minutes=30)
-    found = page.transition_table(page.draw_chains(counts, n_draws=20_000, rng=np.random.default_rng(8)))
+    counts = count_steps(table, conversion=None, session_gap_minutes=30)
+    found = transition_table(draw_chains(counts, n_draws=20_000, rng=np.random.default_rng(8)))
     rows = found[found["source"] == "a"].set_index("target")
     # 240 visits to a: 90 go on to b, 15 convert, 135 leave.
-    for target, n in (("b", 90), (page.CONVERSION, 15), (page.EXIT, 135)):
+    for target, n in (("b", 90), (CONVERSION, 15), (EXIT, 135)):
         for name, tail in (("probability_low", 0.025), ("probability_high", 0.975)):
             law = stats.beta(n, 240 - n)
             error = np.sqrt(tail * (1 - tail) / 20_000) / law.pdf(law.ppf(tail))
@@ -319,7 +332,7 @@ def test_intervals_of_aggregated_paths_are_those_of_a_dirichlet_posterior():
 
 
 def test_intervals_of_lost_conversions_are_those_of_each_draw_by_hand(chain):
-    states, model = page.state_table(chain).set_index("state"), chain.model
+    states, model = state_table(chain).set_index("state"), chain.model
     s, lost = len(model.states), []
     for n in chain.drawn:
         p = np.zeros((s, s + 2))
@@ -334,68 +347,26 @@ def test_intervals_of_lost_conversions_are_those_of_each_draw_by_hand(chain):
     assert_allclose(states.loc[list(model.states), "first_share"], first)
 
 
-def test_drawing_people_covers_and_drawing_steps_does_not():
-    found = page.interval_coverage(
-        n_people=300, steps_each=20, n_simulations=200, n_draws=300, rng=np.random.default_rng(8)
-    )
-    assert 0.895 < found.clustered < 0.99
-    assert found.independent < 0.85
-
-
-@pytest.mark.slow
-def test_coverage_over_many_simulations():
-    study = page.coverage_study(
-        n_people=300, steps_each=(5, 20, 60), n_simulations=1000, n_draws=1000, rng=np.random.default_rng(8)
-    )
-    assert 0.93 <= study.clustered <= 0.97
-    assert (study.table["independent"] < [0.93, 0.82, 0.62]).all()
-
-
-def test_the_headline_names_the_right_figures(shop, chain):
-    counts, wrong = count(shop), page.without_exits(chain)
-    bottlenecks = page.bottleneck_table(chain, improvement=0.1)
-    kept = page.session_steps(shop, conversion="buy", session_gap_minutes=30)
-    paths = page.channel_paths(kept, path_gap_days=3, half_life_days=7, orders=[1])
-    credited = page.attribute(paths, n_draws=20, rng=np.random.default_rng(1))
-    found = page.headline(counts, bottlenecks, credited, wrong)
-    shares = credited.table[credited.table["method"] == "markov_removal"]["share"]
-    assert found["top_channel_removal_share"] == shares.max()
-    assert found["top_step_elasticity"] == bottlenecks["elasticity"].max()
-    assert found["pitfall_step_share_without_exits"] > found["pitfall_step_share"]
-
-
 def test_where_every_session_converts_at_once_nothing_is_left_to_say():
     rows = [(f"p{k}", "buy", 60 * k) for k in range(30)]
     counts = count(events(rows, "person_id", "event", "minute"))
-    chain = page.draw_chains(counts, n_draws=20, rng=np.random.default_rng(1))
-    bottlenecks, states = page.bottleneck_table(chain, improvement=0.1), page.state_table(chain)
-    kept = page.session_steps(
-        events(rows, "person_id", "event", "minute"), conversion="buy", session_gap_minutes=30
-    )
+    chain = draw_chains(counts, n_draws=20, rng=np.random.default_rng(1))
+    bottlenecks, states = bottleneck_table(chain, improvement=0.1), state_table(chain)
+    kept = session_steps(events(rows, "person_id", "event", "minute"), conversion="buy", session_gap_minutes=30)
     assert bottlenecks.empty
-    assert page.choose_order(kept, max_order=2, rng=np.random.default_rng(1)).table["chosen"].sum() == 1
-    assert "leaving costs nothing" in page.describe_states(states, counts)
+    assert choose_order(kept, max_order=2, rng=np.random.default_rng(1)).table["chosen"].sum() == 1
+    assert say_lost(states).startswith("Most sessions, ")
+    assert plot_bottlenecks(bottlenecks) is None
 
 
 def test_where_nothing_converts_nothing_is_ranked(shop):
     counts = count(shop, conversion=None)
-    chain = page.draw_chains(counts, n_draws=20, rng=np.random.default_rng(1))
-    bottlenecks = page.bottleneck_table(chain, improvement=0.1)
-    states = page.state_table(chain)
-    kept = page.session_steps(shop, conversion=None, session_gap_minutes=30)
-    paths = page.channel_paths(kept, path_gap_days=3, half_life_days=7, orders=[1])
-    credited = page.attribute(paths, n_draws=20, rng=np.random.default_rng(1))
-    wrong = page.without_exits(chain)
+    chain = draw_chains(counts, n_draws=20, rng=np.random.default_rng(1))
+    bottlenecks = bottleneck_table(chain, improvement=0.1)
+    states = state_table(chain)
+    wrong = without_exits(chain)
     assert bottlenecks.empty
     assert (states["lost_conversions"] == 0).all()
     assert (wrong["conversion_without_exits"] == 0).all()
-    assert credited.table.empty
-    assert credited.note == "no path ends in a conversion"
-    for text in (
-        page.describe_counts(counts),
-        page.describe_states(states, counts),
-        page.describe_bottlenecks(bottlenecks, counts, improvement=0.1),
-        page.describe_attribution(paths, credited),
-        page.describe_without_exits(wrong, counts),
-    ):
-        assert "nan" not in text
+    assert "no event counts as conversion" in say_counts(counts)
+    assert "nan" not in say_lost(states) + say_without_exits(wrong, counts)

@@ -5,17 +5,26 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from journeybook import clickstream as page
 from journeybook.clickstream import elasticity
+from journeybook.clickstream.elasticity import elasticities
+from journeybook.journeys.sessions import CONVERSION, EXIT
+from journeybook.statistics.chains import transition_model
 
 
 def model_of(p, *, seed=0):
     """A chain with these counts, shape (s, s + 2); the first state is `(start)`."""
-    names = np.array(["(start)", *[f"x{k}" for k in range(1, len(p))], page.CONVERSION, page.EXIT], dtype=object)
+    names = np.array(["(start)", *[f"x{k}" for k in range(1, len(p))], CONVERSION, EXIT], dtype=object)
     source, target = np.nonzero(p)
     frame = pd.DataFrame({"source": names[source], "target": names[target], "n": p[source, target]})
     frame = frame.sample(frac=1, random_state=seed)
-    return page.transition_model(frame, conversion=page.CONVERSION, exit=page.EXIT)
+    return transition_model(frame, conversion=CONVERSION, exit=EXIT)
+
+
+def improved(model, *, factor):
+    """Growth of conversion by every step of a model, shape (m,)."""
+    start, every = model.at("(start)"), np.arange(len(model.steps))
+    solved = elasticity.solve_chains(model, model.steps[None], start=start, asked=every)
+    return elasticity.growth_of(model, solved, start=start, asked=every, factor=factor)[0]
 
 
 @pytest.fixture(scope="module")
@@ -28,55 +37,18 @@ def counts():
     return found
 
 
-def test_visits_and_their_variance_are_those_in_print():
-    """The drunkard's walk from the middle: N = (1, 2, 1); the middle is left for good with chance 1/2 a visit."""
-    steps = [("1", "0", 1), ("1", "2", 1), ("2", "1", 1), ("2", "3", 1), ("3", "2", 1), ("3", "4", 1)]
-    frame = pd.DataFrame(steps, columns=["source", "target", "n"])
-    walk = page.transition_model(frame, conversion="4", exit="0")
-    found = page.visits_from(walk, start=walk.at("2"))
-    order = [walk.at(name) for name in "123"]
-    assert_allclose(found.mean[order], [1, 2, 1], atol=1e-12)
-    # Visits to the middle are geometric with p = 1/2: variance (1 - p) / p^2 = 2. The length is twice that number.
-    assert found.variance[walk.at("2")] == pytest.approx(2, abs=1e-12)
-    assert walk.steps_variance[walk.at("2")] == pytest.approx(8, abs=1e-12)
-    # The length from the middle tells nothing of the end, so those who reach home take as long.
-    assert walk.steps_to_conversion[walk.at("2")] == pytest.approx(4, abs=1e-12)
-
-
-def test_moments_agree_with_simulated_walks(counts):
-    model = model_of(counts)
-    rng, n, start = np.random.default_rng(1), 60_000, model.at("(start)")
-    cumulative = np.cumsum(model.probabilities, axis=1)
-    s = len(model.states)
-    state, length, visits = np.full(n, start), np.zeros(n), np.zeros((n, s))
-    while (going := np.flatnonzero(state < s)).size:
-        visits[going, state[going]] += 1
-        length[going] += 1
-        state[going] = (rng.random(len(going))[:, None] >= cumulative[state[going], :-1]).sum(axis=1)
-    found = page.visits_from(model, start=start)
-    assert_allclose(visits.mean(axis=0), found.mean, atol=4 * visits.std(axis=0).max() / np.sqrt(n))
-    assert_allclose(visits.var(axis=0), found.variance, rtol=0.1, atol=0.02)
-    assert length.var() == pytest.approx(model.steps_variance[start], rel=0.05)
-    won = length[state == s]
-    error = 4 * won.std() / np.sqrt(len(won))
-    assert won.mean() == pytest.approx(model.steps_to_conversion[start], abs=error)
-    assert abs(model.expected_steps[start] - model.steps_to_conversion[start]) > error
-
-
 def test_the_order_of_states_changes_nothing(counts):
     one, two = model_of(counts, seed=1), model_of(counts, seed=2)
     assert one.states != two.states
     order = [two.at(name) for name in one.states]
-    for name in ("conversion_probability", "expected_steps", "steps_variance", "steps_to_conversion"):
+    for name in ("conversion_probability", "expected_steps"):
         assert_allclose(getattr(two, name)[order], getattr(one, name), rtol=1e-12)
     ends = [(two.states.index(one.states[i])) for i in one.source]
     number = {(i, j): k for k, (i, j) in enumerate(zip(two.source, two.target, strict=True))}
     moved = [*order, len(order), len(order) + 1]
     same = [number[i, moved[j]] for i, j in zip(ends, one.target, strict=True)]
     start = one.at("(start)"), two.at("(start)")
-    assert_allclose(
-        page.elasticities(two, start=start[1])[same], page.elasticities(one, start=start[0]), atol=1e-12
-    )
+    assert_allclose(elasticities(two, start=start[1])[same], elasticities(one, start=start[0]), atol=1e-12)
 
 
 def test_large_chains_are_solved_as_small_ones(counts, monkeypatch):
@@ -85,20 +57,11 @@ def test_large_chains_are_solved_as_small_ones(counts, monkeypatch):
     drawn = rng.poisson(model.n, size=(5, len(model.n))) + 1.0
     drawn /= np.array([np.bincount(model.source, weights=row) for row in drawn])[:, model.source]
     asked = np.arange(0, len(model.n), 3)
-    times = rng.random(drawn.shape)
-    solved = elasticity.solve_chains(model, drawn, start=start, asked=asked, times=times)
+    solved = elasticity.solve_chains(model, drawn, start=start, asked=asked)
     monkeypatch.setattr(elasticity, "MOST_DENSE", 1)
-    large = elasticity.solve_chains(model, drawn, start=start, asked=asked, times=times)
-    for name in ("chance", "visits", "back", "own", "time"):
+    large = elasticity.solve_chains(model, drawn, start=start, asked=asked)
+    for name in ("chance", "visits", "back", "own"):
         assert_allclose(getattr(large, name), getattr(solved, name), rtol=1e-9, atol=1e-12)
-
-
-def test_time_to_conversion_where_every_step_takes_one_is_their_number(counts):
-    model = model_of(counts)
-    one = np.ones((1, len(model.n)))
-    none = np.empty(0, dtype=int)
-    solved = elasticity.solve_chains(model, model.steps[None], start=model.at("(start)"), asked=none, times=one)
-    assert_allclose(solved.time[0], model.steps_to_conversion, rtol=1e-12)
 
 
 def test_a_chain_of_thousands_of_states_is_solved():
@@ -106,10 +69,10 @@ def test_a_chain_of_thousands_of_states_is_solved():
     s, up = 3_000, 0.5001
     k = np.arange(s)
     steps = pd.DataFrame({"source": np.r_[k, k], "target": np.r_[k + 1, k - 1], "n": np.repeat([up, 1 - up], s)})
-    names = {-1: page.EXIT, s: page.CONVERSION}
+    names = {-1: EXIT, s: CONVERSION}
     steps["target"] = [names.get(t, str(t)) for t in steps["target"]]
     steps["source"] = steps["source"].astype(str)
-    model = page.transition_model(steps, conversion=page.CONVERSION, exit=page.EXIT)
+    model = transition_model(steps, conversion=CONVERSION, exit=EXIT)
     r = (1 - up) / up
     truth = (1 - r ** (k + 1.0)) / (1 - r ** (s + 1.0))
     assert_allclose(model.conversion_probability[[model.at(str(n)) for n in k]], truth, rtol=1e-7)
@@ -120,20 +83,20 @@ def test_steps_into_exit_and_steps_back_to_themselves_are_no_bottlenecks(counts)
     looped = counts.copy()
     looped[3, 3] = 20
     model = model_of(looped)
-    found = page.elasticities(model, start=model.at("(start)"))
+    found = elasticities(model, start=model.at("(start)"))
     leaves = model.target == len(model.states) + 1
     assert leaves.any() and np.isnan(found[leaves]).all()
-    assert np.isnan(page.improved(model, start=model.at("(start)"), factor=1.1)[leaves]).all()
+    assert np.isnan(improved(model, factor=1.1)[leaves]).all()
     assert (found[model.source == model.target] == 0).all()
 
 
 def test_a_step_that_capped_would_never_end_brings_no_figure():
     frame = pd.DataFrame(
-        [("(start)", "a", 10), ("a", "b", 95), ("a", page.CONVERSION, 5), ("b", "a", 95)],
+        [("(start)", "a", 10), ("a", "b", 95), ("a", CONVERSION, 5), ("b", "a", 95)],
         columns=["source", "target", "n"],
     )
-    model = page.transition_model(frame, conversion=page.CONVERSION, exit=page.EXIT)
-    found = page.improved(model, start=model.at("(start)"), factor=1.1)
+    model = transition_model(frame, conversion=CONVERSION, exit=EXIT)
+    found = improved(model, factor=1.1)
     step = (model.source == model.at("a")) & (model.target == model.at("b"))
     assert np.isnan(found[step]).all()
     assert not np.isinf(found).any()

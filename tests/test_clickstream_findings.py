@@ -9,8 +9,14 @@ from test_clickstream import count, events, shop  # noqa: F401
 from test_clickstream_faults import FIRST, day_counts, scan
 from test_clickstream_recount import found  # noqa: F401
 
-from journeybook import clickstream as page
+from journeybook.clickstream.counts import count_steps
+from journeybook.clickstream.faults import find_faults
+from journeybook.clickstream.findings import find
+from journeybook.clickstream.groups import compare_groups
+from journeybook.clickstream.intervals import bottleneck_table, draw_chains, state_table
+from journeybook.clickstream.orders import choose_order
 from journeybook.findings import ordered
+from journeybook.journeys.links import path_steps
 
 BROKEN = scan(day_counts(np.random.default_rng(2), broken=range(50, 62)))
 DAYS = {"starts_at": FIRST + pd.Timedelta(days=50), "ends_at": FIRST + pd.Timedelta(days=62)}
@@ -25,17 +31,16 @@ def made(found):  # noqa: F811
         "counts": others["counts"],
         "states": tables["states"],
         "bottlenecks": tables["bottlenecks"].assign(first_share=1.0),
-        "order": page.choose_order(steps, max_order=1, rng=rng),
-        "differences": page.compare_groups(steps, group_by=["channel"], n_periods=2, alpha=0.05),
+        "order": choose_order(steps, max_order=1, rng=rng),
+        "differences": compare_groups(steps, group_by=["channel"], n_periods=2, alpha=0.05),
         "faults": replace(BROKEN, table=BROKEN.table.assign(fault=False)),
-        "credited": others["credited"],
         "improvement": 0.1,
         "truths": {},
     }
 
 
 def told(given, **changed):
-    found = ordered(page.find(**given | changed))  # noqa: F811
+    found = ordered(find(**given | changed))  # noqa: F811
     assert all(len(said.split()) <= 30 for f in found for said in (f.text, f.action)), found
     return found
 
@@ -53,21 +58,13 @@ def test_a_chain_that_forgets_too_much_makes_steps_suggestive(made):
     assert {f.strength for f in said if f.section.startswith(("Which step", "Where do"))} == {"suggestive"}
 
 
-def test_paths_that_name_the_wrong_channel_come_first(made):
-    shares = made["credited"].table.set_index(["method", "channel"])["share"]["markov_removal"]
-    truth = pd.DataFrame({"channel": shares.index, "share": np.where(shares == shares.min(), 0.8, 0.1)})
-    first = told(made, truths={"event_channels": truth})[0]
-    assert first.text.startswith(f"Most conversions truly come by {shares.idxmin()}, 80.0%; ")
-    assert (first.strength, first.worth) == ("contradicted", 2)
-
-
 @pytest.mark.parametrize(
     ("device", "strengths"),
     [(None, ["clear"]), ("app", ["known answer recovered"]), ("web", ["contradicted"] * 2)],
 )
 def test_a_broken_step_is_real_false_or_missed(made, device, strengths):
     planted = {"event_faults": pd.DataFrame([{"source": "one", "target": "a", "device": device, **DAYS}])}
-    said = page.find(**made | {"faults": BROKEN, "truths": planted if device else {}})
+    said = find(**made | {"faults": BROKEN, "truths": planted if device else {}})
     broken = [f for f in said if f.section == "Was a step ever broken?"]
     assert [f.strength for f in broken] == strengths
     assert "from one to a on the app, 19 February to 3 March 2026, was taken on" in broken[-1].text
@@ -76,24 +73,24 @@ def test_a_broken_step_is_real_false_or_missed(made, device, strengths):
 
 def test_where_nothing_converts_that_is_said(made, shop):  # noqa: F811
     counts = count(shop, conversion=None)
-    chain = page.draw_chains(counts, n_draws=20, rng=np.random.default_rng(1))
-    steps = page.session_steps(shop, conversion=None, session_gap_minutes=30)
-    paths = page.channel_paths(steps, path_gap_days=3, half_life_days=7, orders=[1])
-    none = {"credited": page.attribute(paths, n_draws=20, rng=np.random.default_rng(1)), "counts": counts}
-    none |= {"states": page.state_table(chain), "bottlenecks": page.bottleneck_table(chain, improvement=0.1)}
+    chain = draw_chains(counts, n_draws=20, rng=np.random.default_rng(1))
+    none = {"counts": counts} | {
+        "states": state_table(chain),
+        "bottlenecks": bottleneck_table(chain, improvement=0.1),
+    }
     assert [f.text[:7] for f in told(made, **none) if f.worth < 3] == ["None of"]
 
 
 def test_of_paths_with_numbers_no_interval_is_told(made):
     rows = events([("a > b", 30, 50), ("b", 10, 20)], "path", "conversions", "nulls")
-    counts = page.count_steps(rows, conversion=None, session_gap_minutes=30)
-    chain = page.draw_chains(counts, n_draws=20, rng=np.random.default_rng(1))
-    steps = page.path_steps(rows)
-    paths = {"counts": counts, "states": page.state_table(chain)}
-    paths["bottlenecks"] = page.bottleneck_table(chain, improvement=0.1)
-    paths["differences"] = page.compare_groups(steps, group_by=None, n_periods=2, alpha=0.05)
+    counts = count_steps(rows, conversion=None, session_gap_minutes=30)
+    chain = draw_chains(counts, n_draws=20, rng=np.random.default_rng(1))
+    steps = path_steps(rows)
+    paths = {"counts": counts, "states": state_table(chain)}
+    paths["bottlenecks"] = bottleneck_table(chain, improvement=0.1)
+    paths["differences"] = compare_groups(steps, group_by=None, n_periods=2, alpha=0.05)
     rng = {"n_simulations": 19, "rng": np.random.default_rng(1)}
-    paths["faults"] = page.find_faults(steps, alpha=0.05, shortest_days=2, longest_days=9, **rng)
+    paths["faults"] = find_faults(steps, alpha=0.05, shortest_days=2, longest_days=9, **rng)
     said = told(made, **paths)
     assert {f.low for f in said} == {None}
     assert "clear" not in {f.strength for f in said}

@@ -1,12 +1,17 @@
 """Page 08, intervals: how often they hold the truth when people are of several types, and display pooling."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from journeybook import clickstream as page
-from journeybook.clickstream.intervals import OTHERS
+from journeybook.clickstream.counts import StepCounts
+from journeybook.clickstream.intervals import OTHERS, draw_chains, pool_rare, transition_table
+from journeybook.journeys.sessions import CONVERSION, EXIT, START
+from journeybook.report.pages import NOTEBOOKS
+from journeybook.statistics import stream
 
 # Steps from home and from item, to item, home, conversion, exit, for three types of people.
 TYPES = np.array(
@@ -16,7 +21,7 @@ TYPES = np.array(
         [[0.70, 0.05, 0.00, 0.25], [0.40, 0.20, 0.15, 0.25]],
     ]
 )
-NAMES = np.array(["item", "home", page.CONVERSION, page.EXIT], dtype=object)
+NAMES = np.array(["item", "home", CONVERSION, EXIT], dtype=object)
 
 
 def step_counts(by_person):
@@ -28,18 +33,15 @@ def step_counts(by_person):
             "source": np.array(["home", "item"], dtype=object)[source],
             "target": NAMES[target],
             "n": by_person[person, source, target],
-            "seconds": 0,
         }
     )
     # Every person has sessions, and each begins at home.
-    starts = pd.DataFrame(
-        {"group": range(len(by_person)), "source": page.START, "target": "home", "n": 1, "seconds": 0}
-    )
-    return page.StepCounts(
+    starts = pd.DataFrame({"group": range(len(by_person)), "source": START, "target": "home", "n": 1})
+    return StepCounts(
         counts=pd.concat([starts, frame], ignore_index=True), conversion="buy", n_events=0, n_sessions=0,
         n_conversions=0, n_people=len(by_person), n_clusters=len(by_person), n_groups=len(by_person),
         n_after_conversion=0, n_one_event=0, n_machine_sessions=0, n_machine_events=0, n_short_sessions=0,
-        n_unplaced=0, n_cut_by_log=None, timed=False, aggregated=False,
+        n_unplaced=0, n_cut_by_log=None, aggregated=False,
     )  # fmt: skip
 
 
@@ -58,10 +60,8 @@ def coverage(*ways, n_people, n_simulations, n_draws, seed):
         visits = 1 + rng.poisson([6, 10], size=(n_people, 2))
         taken = rng.multinomial(visits, TYPES[kind])
         for name, share in held.items():
-            chain = page.draw_chains(
-                step_counts(taken), n_draws=n_draws, rng=rng, independent=name == "independent"
-            )
-            table = page.transition_table(chain).set_index(["source", "target"]).reindex(truth.index)
+            chain = draw_chains(step_counts(taken), n_draws=n_draws, rng=rng, independent=name == "independent")
+            table = transition_table(chain).set_index(["source", "target"]).reindex(truth.index)
             share += (table["probability_low"] <= truth) & (truth <= table["probability_high"])
     expected = truth * np.repeat([7, 11], [sum(truth.index.get_level_values(0) == s) for s in ("home", "item")])
     return pd.DataFrame(held) / n_simulations, expected * n_people
@@ -85,44 +85,65 @@ def test_intervals_cover_93_to_97_per_cent_with_three_types_of_people():
 
 
 def chain_of(counts):
-    return page.draw_chains(counts, n_draws=50, rng=np.random.default_rng(1))
+    return draw_chains(counts, n_draws=50, rng=np.random.default_rng(1))
 
 
 def test_pooled_states_keep_every_count():
-    rng = np.random.default_rng(3)
     frame = pd.DataFrame(
-        [("g1", page.START, "home", 500), ("g1", "home", "rare", 3), ("g2", "home", "odd", 2),
+        [("g1", START, "home", 500), ("g1", "home", "rare", 3), ("g2", "home", "odd", 2),
          ("g2", "odd", "rare", 1),
-         ("g1", "rare", page.EXIT, 4), ("g2", "odd", page.CONVERSION, 1), ("g1", "home", page.EXIT, 495)],
+         ("g1", "rare", EXIT, 4), ("g2", "odd", CONVERSION, 1), ("g1", "home", EXIT, 495)],
         columns=["group", "source", "target", "n"],
-    ).assign(seconds=lambda f: rng.integers(100, size=len(f)))  # fmt: skip
-    whole = step_counts(np.zeros((1, 2, 4), dtype=int))
-    chain = chain_of(page.StepCounts(**{**vars(whole), "counts": frame, "timed": True}))
-    pooled = page.pool_rare(chain, least_visits=10)
-    table = page.transition_table(pooled).set_index(["source", "target"])
-    assert table["n"].to_dict() == {
-        (page.START, "home"): 500, ("home", OTHERS): 5, ("home", page.EXIT): 495, (OTHERS, OTHERS): 1,
-        (OTHERS, page.EXIT): 4, (OTHERS, page.CONVERSION): 1,
-    }  # fmt: skip
-    assert_allclose(
-        (pooled.drawn * pooled.drawn_minutes).sum(axis=1), (chain.drawn * chain.drawn_minutes).sum(axis=1)
-    )
-    assert_allclose(pooled.drawn.sum(axis=1), chain.drawn.sum(axis=1))
-    # Nothing but the display: where all are frequent, or one is rare, the chain is as it was.
-    assert page.pool_rare(chain, least_visits=1) is chain
-
-
-def test_minutes_to_conversion_by_hand():
-    """home takes 2 minutes to item and item 4 to conversion; who leaves does not count."""
-    frame = pd.DataFrame(
-        [("g", page.START, "home", 10, 0), ("g", "home", "item", 6, 720), ("g", "home", page.EXIT, 4, 0),
-         ("g", "item", page.CONVERSION, 3, 720), ("g", "item", page.EXIT, 3, 0)],
-        columns=["group", "source", "target", "n", "seconds"],
     )  # fmt: skip
     whole = step_counts(np.zeros((1, 2, 4), dtype=int))
-    chain = chain_of(page.StepCounts(**{**vars(whole), "counts": frame, "timed": True}))
-    found = page.state_table(chain).set_index("state")
-    assert found["minutes_to_conversion"].to_dict() == pytest.approx({page.START: 6, "home": 6, "item": 4})
-    assert found["steps_to_conversion"].to_dict() == pytest.approx({page.START: 3, "home": 2, "item": 1})
-    assert found["visits_per_session"].to_dict() == pytest.approx({page.START: 1, "home": 1, "item": 0.6})
-    assert found["visits_sd"]["item"] == pytest.approx(np.sqrt(0.6 * 0.4))
+    chain = chain_of(StepCounts(**{**vars(whole), "counts": frame}))
+    pooled = pool_rare(chain, least_visits=10)
+    table = transition_table(pooled).set_index(["source", "target"])
+    assert table["n"].to_dict() == {
+        (START, "home"): 500, ("home", OTHERS): 5, ("home", EXIT): 495, (OTHERS, OTHERS): 1,
+        (OTHERS, EXIT): 4, (OTHERS, CONVERSION): 1,
+    }  # fmt: skip
+    assert_allclose(pooled.drawn.sum(axis=1), chain.drawn.sum(axis=1))
+    # Nothing but the display: where all are frequent, or one is rare, the chain is as it was.
+    assert pool_rare(chain, least_visits=1) is chain
+
+
+# Chance of one step for three equally frequent types of people.
+CHANCES = (0.15, 0.35, 0.55)
+
+
+def step_coverage(*, n_people, steps_each, n_simulations, n_draws, rng):
+    """Share of the intervals of one step that hold its truth: people drawn, and each step a new person's."""
+    held = np.zeros(2)
+    nobody = step_counts(np.zeros((n_people, 2, 4), dtype=int))
+    for _ in range(n_simulations):
+        taken, group = rng.binomial(steps_each, rng.choice(CHANCES, size=n_people)), np.arange(n_people)
+        won = pd.DataFrame({"group": group, "target": CONVERSION, "n": taken})
+        lost = pd.DataFrame({"group": group, "target": EXIT, "n": steps_each - taken})
+        steps = pd.concat([won, lost], ignore_index=True).assign(source=START)
+        counts = StepCounts(**{**vars(nobody), "counts": steps})
+        for k, independent in enumerate((False, True)):
+            chain = draw_chains(counts, n_draws=n_draws, rng=rng, independent=independent)
+            step = transition_table(chain).set_index("target").loc[CONVERSION]
+            held[k] += step["probability_low"] <= np.mean(CHANCES) <= step["probability_high"]
+    return held / n_simulations
+
+
+def test_the_table_on_the_page_is_what_the_simulation_gives():
+    rng, asked = stream(20260101, "coverage"), {"n_people": 300, "n_simulations": 60, "n_draws": 200}
+    found = [step_coverage(steps_each=n, rng=rng, **asked) for n in (5, 20, 60)]
+    rows = [
+        f"| {n} | {a:.0%} | {b:.0%} |".replace("%", " %") for n, (a, b) in zip((5, 20, 60), found, strict=True)
+    ]
+    page = json.loads((NOTEBOOKS / "08_clickstream.ipynb").read_text(encoding="utf-8"))
+    assert any("\n".join(rows) in cell["source"] for cell in page["cells"]), rows
+    # 180 simulations at 95 %: 3.29 standard errors.
+    assert abs(np.mean(found, axis=0)[0] - 0.95) < 3.29 * np.sqrt(0.95 * 0.05 / 180)
+
+
+@pytest.mark.slow
+def test_coverage_over_many_simulations():
+    asked = {"n_people": 300, "n_simulations": 1000, "n_draws": 1000, "rng": np.random.default_rng(8)}
+    found = np.array([step_coverage(steps_each=n, **asked) for n in (5, 20, 60)])
+    assert 0.93 <= found[:, 0].mean() <= 0.97
+    assert (found[:, 1] < [0.93, 0.82, 0.62]).all()

@@ -8,10 +8,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from journeybook.clickstream import CONVERSION, EXIT, START, count_steps, session_steps, transition_model
 from journeybook.clickstream.funnels import funnel, likeliest_path
 from journeybook.clickstream.intervals import OTHERS, ChainDraws
-from journeybook.clickstream.journeys import journeys
 from journeybook.clickstream.moments import (
     best_moments,
     live_sessions,
@@ -20,11 +18,13 @@ from journeybook.clickstream.moments import (
     reach_probabilities,
     waiting_values,
 )
-from journeybook.clickstream.rates import clustered_rates
-from journeybook.clickstream.wording_journeys import describe_live, describe_moments
+from journeybook.clickstream.ways import journeys
+from journeybook.clickstream.words import say_when
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, session_steps
+from journeybook.statistics.chains import transition_model
+from journeybook.statistics.rates import clustered_rates
 
 NOON = pd.Timestamp("2017-06-01 12:00")
-EVENTS = pd.DataFrame({"row": [1], "person_id": ["a"], "event": ["buy"], "occurred_at": [NOON], "position": [1]})
 
 
 def kept(sessions, *, people=None):
@@ -101,9 +101,13 @@ def test_what_comes_before_leaving_by_hand():
     }
 
 
+# No stages are asked for by these chains.
+NOTHING = None
+
+
 def test_funnels_by_hand():
     sessions = ["a b c", "a x b c", "b a c b", "a b x c", "c", "x a b a b c"]
-    found = funnel(kept(sessions), stages=["a", "b", "c"])
+    found = funnel(kept(sessions), NOTHING, stages=["a", "b", "c"])
     reached = found.set_index(["definition", "number"])["n_sessions"]
     assert reached["loose"].tolist() == [5, 5, 4]
     assert reached["strict"].tolist() == [5, 3, 2]
@@ -117,7 +121,7 @@ def test_funnels_against_going_through_every_session():
     rng = np.random.default_rng(5)
     sessions = [" ".join(rng.choice(list("abcd"), size=rng.integers(1, 9))) for _ in range(300)]
     stages = ["a", "c", "a", "b"]
-    found = funnel(kept(sessions), stages=stages).set_index(["definition", "number"])["n_sessions"]
+    found = funnel(kept(sessions), NOTHING, stages=stages).set_index(["definition", "number"])["n_sessions"]
     for number in range(1, 5):
         loose = strict = 0
         for session in (s.split() for s in sessions):
@@ -130,9 +134,9 @@ def test_funnels_against_going_through_every_session():
 
 def test_a_funnel_of_unknown_stages_names_them():
     with pytest.raises(ValueError, match="funnel names 'cart', which never happens; the events are a, b"):
-        funnel(kept(["a b"]), stages=["a", "cart"])
+        funnel(kept(["a b"]), NOTHING, stages=["a", "cart"])
     with pytest.raises(ValueError, match="funnel holds 1 stages"):
-        funnel(kept(["a b"]), stages=["a"])
+        funnel(kept(["a b"]), NOTHING, stages=["a"])
 
 
 def test_the_likeliest_path_has_the_largest_product(shop):
@@ -168,9 +172,6 @@ def test_best_moments_do_not_depend_on_how_many_an_offer_keeps(shop):
     drawn = ChainDraws(
         model=shop,
         drawn=np.random.default_rng(1).standard_gamma(shop.n, size=(50, len(shop.n))),
-        minutes=np.zeros(len(shop.n)),
-        drawn_minutes=np.zeros((50, len(shop.n))),
-        timed=False,
         clustered=False,
         level=0.95,
     )
@@ -233,25 +234,23 @@ def test_live_sessions_are_those_of_the_last_minutes():
     stranger = kept(["home buy", "item"], people=["a", None])
     assert live_sessions(stranger, moments, session_gap_minutes=30, **asked).empty
     assert len(live_sessions(stranger, moments, session_gap_minutes=30, **asked | {"known_only": False})) == 1
-    counts = count_steps(ibis.memtable(EVENTS), conversion="buy", session_gap_minutes=30)
-    said = describe_live(near, counts, has_ledger=True)
-    assert said == "1 session of people who permit personalisation is open at the end of the log."
-    assert describe_live(near[:0], counts, has_ledger=False) == "0 sessions are open at the end of the log."
-    untimed = count_steps(
-        ibis.memtable(EVENTS.drop(columns="occurred_at")), conversion="buy", session_gap_minutes=30
+    assert " 1 sessions of people who permit personalisation are open" in say_when(
+        UNSETTLED, near, has_ledger=True
     )
-    assert "no times" in describe_live(near[:0], untimed, has_ledger=True)
+
+
+UNSETTLED = pd.DataFrame(
+    {"state": [f"page_{k}" for k in range(10)], "offer": ["now"] * 9 + ["wait"], "gain_now": 0.02}
+).assign(now_share=[1.0] * 8 + [0.5, 0.0])
 
 
 def test_moments_in_words_name_a_few_and_what_is_not_settled():
-    states = [f"page {k}" for k in range(10)]
-    offers, shares = ["now"] * 9 + ["wait"], [1.0] * 8 + [0.5, 0.0]
-    moments = pd.DataFrame({"state": states, "offer": offers, "now_share": shares})
-    moments = moments.assign(gain_now=0.02, gain_now_low=0.01, gain_now_high=0.03)
-    said = describe_moments(moments, kept_share=0.1)
-    assert "best made at once at `page 0`, `page 1`, `page 2`, `page 3`, `page 4`, `page 5` and 2 more." in said
-    assert "do not settle whether to wait at `page 8`. Elsewhere it is better held back." in said
-    assert "No offer can bring a conversion" in describe_moments(moments.assign(gain_now=0.0), kept_share=0.1)
+    said = say_when(UNSETTLED, UNSETTLED[:0], has_ledger=False)
+    assert (
+        "best made at once at page 0, page 1, page 2, page 3, page 4, page 5 and 2 more, and not settled" in said
+    )
+    assert "settled at page 8. 0 sessions are open" in said
+    assert "No offer can bring" in say_when(UNSETTLED.assign(gain_now=0.0), UNSETTLED[:0], has_ledger=False)
 
 
 def test_rates_by_group_by_hand():

@@ -1,6 +1,7 @@
 """Page 08: the order of the chain, against counting by hand, another library and simulated chains."""
 
 from collections import Counter
+from types import SimpleNamespace
 
 import ibis
 import numpy as np
@@ -10,9 +11,8 @@ from scipy import stats
 from walks import BROWSER, LAW, links_of, steps, walk
 
 from journeybook.clickstream import orders
-from journeybook.clickstream.links import links
 from journeybook.clickstream.orders import choose_order, memory_within_types
-from journeybook.clickstream.sessions import path_steps
+from journeybook.journeys.links import links, path_steps
 
 
 def second_order() -> np.ndarray:
@@ -122,7 +122,8 @@ def test_people_of_two_kinds_look_as_if_they_remembered():
     walks = [walk(LAW if int(name) % 2 else BROWSER, rng) for name in people]
     table = steps(walks, people)
     members = pd.DataFrame({"person_id": [f"{n}" for n in range(80)], "type": [1 + n % 2 for n in range(80)]})
-    memory = memory_within_types(table, members, rng=rng)
+    types = SimpleNamespace(unit="people", profile=[1, 2], members=members)
+    memory = memory_within_types(table, types, rng=rng)
     assert memory["type"].tolist() == ["all", "1", "2"]
     assert memory["n_people"].tolist() == [80, 40, 40]
     assert memory["n_links"].iloc[0] == memory["n_links"].iloc[1:].sum()

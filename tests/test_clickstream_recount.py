@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 from test_clickstream import events, shop  # noqa: F401
 
-from journeybook import clickstream as page
+from journeybook.clickstream.counts import count_steps
+from journeybook.clickstream.funnels import funnel
+from journeybook.clickstream.groups import compare_groups
+from journeybook.clickstream.intervals import bottleneck_table, draw_chains, state_table, transition_table
+from journeybook.clickstream.mixture import fit_types
+from journeybook.clickstream.moments import best_moments, prefix_calibration
+from journeybook.clickstream.orders import choose_order
+from journeybook.clickstream.survival import session_survival
+from journeybook.clickstream.ways import journeys
+from journeybook.clickstream.witnesses import recount
+from journeybook.journeys.links import path_steps
+from journeybook.journeys.sessions import CONVERSION, computed, session_steps
 
 RULES = {"conversion": "buy", "session_gap_minutes": 30, "least_events": 1, "most_events": None}
 RULES |= {"least_pause_seconds": 0.0}
@@ -14,31 +25,29 @@ RULES |= {"least_pause_seconds": 0.0}
 def found(shop):  # noqa: F811
     """The page's tables of the toy shop, and what they were made from."""
     rng = np.random.default_rng(1)
-    counts = page.count_steps(shop, **RULES)
-    steps = page.computed(page.session_steps(shop, **RULES))
-    chain = page.draw_chains(counts, n_draws=50, rng=rng)
-    paths = page.channel_paths(steps, path_gap_days=0.05, half_life_days=7, orders=[1])
+    counts = count_steps(shop, **RULES)
+    steps = computed(session_steps(shop, **RULES))
+    chain = draw_chains(counts, n_draws=50, rng=rng)
     tables = {
-        "transitions": page.transition_table(chain),
-        "states": page.state_table(chain),
-        "bottlenecks": page.bottleneck_table(chain, improvement=0.1),
-        "moments": page.best_moments(chain, kept_share=0.1),
-        "orders": page.choose_order(steps, max_order=1, rng=rng).table,
-        "groups": page.compare_groups(steps, group_by=["channel"], n_periods=2, alpha=0.05).table,
-        "funnel": page.funnel(steps, stages=["home", "item", "cart", page.CONVERSION]),
-        "journeys": page.journeys(steps, most=5, fewest=5),
-        "survival": page.session_survival(steps, chain.model, longest=9, n_draws=20, rng=rng).table,
-        "prefixes": page.prefix_calibration(steps, chain.model),
+        "transitions": transition_table(chain),
+        "states": state_table(chain),
+        "bottlenecks": bottleneck_table(chain, improvement=0.1),
+        "moments": best_moments(chain, kept_share=0.1),
+        "orders": choose_order(steps, max_order=1, rng=rng).table,
+        "groups": compare_groups(steps, group_by=["channel"], n_periods=2, alpha=0.05).table,
+        "funnel": funnel(steps, chain.model, stages=["home", "item", "cart", CONVERSION]),
+        "journeys": journeys(steps, most=5, fewest=5),
+        "survival": session_survival(steps, chain.model, longest=9, n_draws=20, rng=rng).table,
+        "prefixes": prefix_calibration(steps, chain.model),
     }
-    made = {"counts": counts, "paths": paths, "credited": page.attribute(paths, n_draws=20, rng=rng)}
-    made |= {"types": page.fit_types(steps, max_types=2, n_starts=2, rng=rng)}
+    made = {"counts": counts, "types": fit_types(steps, max_types=2, n_starts=2, rng=rng)}
     return shop, steps, tables, made
 
 
 def off(found, **changed):
     rows, steps, tables, made = found
-    asked = {"improvement": 0.1, "kept_share": 0.1, "path_gap_days": 0.05, "rules": RULES}
-    again = page.recount(rows, steps, tables | changed, **made, **asked)
+    asked = {"improvement": 0.1, "kept_share": 0.1, "rules": RULES}
+    again = recount(rows, steps, tables | changed, **made, **asked)
     return again.loc[~(again["value"] <= again["tolerance"]), "name"].tolist()
 
 
@@ -48,21 +57,19 @@ def test_a_sound_page_is_not_off(found):
 
 def test_paths_of_numbers_are_counted_again():
     rows = events([("a > b", 3, 5), ("b", 1, 2)], "path", "conversions", "nulls")
-    counts = page.count_steps(rows, conversion=None, session_gap_minutes=30)
+    counts = count_steps(rows, conversion=None, session_gap_minutes=30)
     rng = np.random.default_rng(1)
-    chain = page.draw_chains(counts, n_draws=20, rng=rng)
-    paths = page.channel_paths(rows, path_gap_days=3, half_life_days=7, orders=[1])
-    steps = page.path_steps(rows)
+    chain = draw_chains(counts, n_draws=20, rng=rng)
+    steps = path_steps(rows)
     tables = {
-        "transitions": page.transition_table(chain),
-        "states": page.state_table(chain),
-        "bottlenecks": page.bottleneck_table(chain, improvement=0.1),
-        "moments": page.best_moments(chain, kept_share=0.1),
-        "orders": page.choose_order(steps, max_order=1, rng=rng).table,
-        "groups": page.compare_groups(steps, group_by=[], n_periods=2, alpha=0.05).table,
+        "transitions": transition_table(chain),
+        "states": state_table(chain),
+        "bottlenecks": bottleneck_table(chain, improvement=0.1),
+        "moments": best_moments(chain, kept_share=0.1),
+        "orders": choose_order(steps, max_order=1, rng=rng).table,
+        "groups": compare_groups(steps, group_by=[], n_periods=2, alpha=0.05).table,
     }
-    made = {"counts": counts, "paths": paths, "credited": page.attribute(paths, n_draws=20, rng=rng)}
-    made |= {"types": page.fit_types(steps, max_types=2, n_starts=1, rng=rng)}
+    made = {"counts": counts, "types": fit_types(steps, max_types=2, n_starts=1, rng=rng)}
     assert off((rows, steps, tables, made)) == []
 
 
@@ -88,8 +95,8 @@ def test_a_changed_column_is_noticed(found, table, column):
 
 
 def test_a_large_log_is_not_counted_again(found, monkeypatch):
-    monkeypatch.setattr("journeybook.clickstream.by_hand.MOST_RECOUNTED", 10)
+    monkeypatch.setattr("journeybook.clickstream.witnesses.MOST_RECOUNTED", 10)
     assert off(found) == []
     rows, steps, tables, made = found
-    asked = {"improvement": 0.1, "kept_share": 0.1, "path_gap_days": 0.05, "rules": RULES}
-    assert page.recount(rows, steps, tables, **made, **asked).empty
+    asked = {"improvement": 0.1, "kept_share": 0.1, "rules": RULES}
+    assert recount(rows, steps, tables, **made, **asked).empty

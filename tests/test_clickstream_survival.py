@@ -6,7 +6,11 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from journeybook import clickstream as page
+from journeybook.clickstream.counts import count_steps
+from journeybook.clickstream.survival import session_survival, step_flow, survival_by_chain, time_to_conversion
+from journeybook.clickstream.words import say_flow, say_survival, say_times
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, session_steps
+from journeybook.statistics.chains import transition_model
 
 NOON = pd.Timestamp("2017-06-01 12:00")
 
@@ -16,7 +20,7 @@ def steps_of(rows, *columns):
     frame.insert(0, "row", range(1, len(frame) + 1))
     if "minute" in frame:
         frame["occurred_at"] = (NOON + pd.to_timedelta(frame.pop("minute"), unit="m")).astype("datetime64[us]")
-    return page.session_steps(ibis.memtable(frame), conversion="buy", session_gap_minutes=30)
+    return session_steps(ibis.memtable(frame), conversion="buy", session_gap_minutes=30)
 
 
 SESSIONS = ["a", "ab", "abB", "aB", "bbbbb", "B"]
@@ -36,12 +40,12 @@ def steps():
 def model():
     frame = pd.DataFrame(ROWS, columns=["session_id", "event", "position"])
     frame.insert(0, "row", range(1, len(frame) + 1))
-    counts = page.count_steps(ibis.memtable(frame), conversion="buy", session_gap_minutes=30)
-    return page.transition_model(counts.counts, conversion=page.CONVERSION, exit=page.EXIT)
+    counts = count_steps(ibis.memtable(frame), conversion="buy", session_gap_minutes=30)
+    return transition_model(counts.counts, conversion=CONVERSION, exit=EXIT)
 
 
 def test_survival_by_hand(steps, model):
-    found = page.session_survival(steps, model, longest=3, n_draws=50, rng=np.random.default_rng(1))
+    found = session_survival(steps, model, longest=3, n_draws=50, rng=np.random.default_rng(1))
     table = found.table
     assert (found.n_sessions, found.most_events) == (6, 5)
     assert table["n"].tolist() == [6, 4, 2, 1]
@@ -55,33 +59,33 @@ def test_survival_by_hand(steps, model):
 
 
 def test_survival_in_words(steps, model):
-    found = page.session_survival(steps, model, longest=3, n_draws=50, rng=np.random.default_rng(1))
-    said = page.describe_survival(found)
-    assert "Half of the sessions have ended after 2 events; the longest has 5. 67% go on after the first" in said
-    short = page.session_survival(steps, model, longest=1, n_draws=50, rng=np.random.default_rng(1))
-    assert "More than half of the sessions go on beyond 1 events" in page.describe_survival(short)
-    assert "says the same" in said
+    found = session_survival(steps, model, longest=3, n_draws=50, rng=np.random.default_rng(1))
+    assert (
+        say_survival(found)
+        == "Half of the sessions have ended after 2 events; the chain says the same at every length"
+    )
+    short = session_survival(steps, model, longest=1, n_draws=50, rng=np.random.default_rng(1))
+    assert "More than half of the sessions go on beyond 1 events" in say_survival(short)
 
 
 def test_flow_and_times_in_words(steps, model):
-    said = page.describe_flow(page.step_flow(steps, n_steps=3, most=3))
-    assert "sessions begin most often on `a` (67%)" in said
-    gone = page.session_survival(steps, model, longest=2, n_draws=5, rng=np.random.default_rng(1)).table.iloc[2]
-    assert f"After 2 events {gone['left']:.0%} have left and {gone['converted']:.0%} have converted" in said
-    times = page.time_to_conversion(steps, n_draws=5, rng=np.random.default_rng(1))
-    assert "Half of those who convert take at most 2 events" in page.describe_times(times)
+    said = say_flow(step_flow(steps, n_steps=3, most=3))
+    gone = session_survival(steps, model, longest=2, n_draws=5, rng=np.random.default_rng(1)).table.iloc[2]
+    assert said == f"After 2 events {gone['left']:.1%} have left and {gone['converted']:.1%} have converted"
+    times = time_to_conversion(steps, n_draws=5, rng=np.random.default_rng(1))
+    assert "Half of those who convert take at most 2 events" in say_times(times)
 
 
 def test_the_sum_of_survival_is_the_mean_length(model):
     """Steps to the end are the events and, where a session leaves, the step into exit."""
-    by_chain = page.survival_by_chain(model, longest=400)
-    start = model.at(page.START)
+    by_chain = survival_by_chain(model, longest=400)
+    start = model.at(START)
     leaves = 1 - model.conversion_probability[start]
     assert by_chain.sum() == pytest.approx(model.expected_steps[start] - leaves, abs=1e-10)
 
 
 def test_flow_by_hand(steps):
-    flow = page.step_flow(steps, n_steps=3, most=1).set_index(["step", "source", "target"])["n"]
+    flow = step_flow(steps, n_steps=3, most=1).set_index(["step", "source", "target"])["n"]
     assert flow[0].to_dict() == {("(start)", "(other)"): 4, ("(start)", "b"): 1,
                                  ("(start)", "(conversion)"): 1}  # fmt: skip
     assert flow[1].to_dict() == {("(other)", "b"): 2, ("(other)", "(conversion)"): 1, ("(other)", "(exit)"): 1,
@@ -90,9 +94,9 @@ def test_flow_by_hand(steps):
 
 
 def test_every_session_that_comes_to_a_state_leaves_it(steps):
-    flow = page.step_flow(steps, n_steps=5, most=9)
+    flow = step_flow(steps, n_steps=5, most=9)
     for step in range(1, 5):
-        came = flow[(flow["step"] == step - 1) & ~flow["target"].isin([page.CONVERSION, page.EXIT])]
+        came = flow[(flow["step"] == step - 1) & ~flow["target"].isin([CONVERSION, EXIT])]
         went = flow[flow["step"] == step]
         assert came.groupby("target")["n"].sum().to_dict() == went.groupby("source")["n"].sum().to_dict()
 
@@ -101,24 +105,24 @@ def test_time_to_conversion_by_hand():
     day = 24 * 60
     rows = [("p", "a", 0), ("p", "a", day), ("p", "buy", day + 6), ("p", "buy", 3 * day), ("q", "a", 5)]
     steps = steps_of(rows, "person_id", "event", "minute")
-    found = page.time_to_conversion(steps, n_draws=5, rng=np.random.default_rng(1))
+    found = time_to_conversion(steps, n_draws=5, rng=np.random.default_rng(1))
     longest = found[found["share"] == 0.75].set_index("measure")["value"]
     assert longest.to_dict() == pytest.approx({"events": 2, "minutes": 6, "sessions": 2, "days": 1 + 6 / day})
     assert (found["n"] == 2).all()
 
 
 def test_without_times_and_people_only_events_are_told(steps):
-    found = page.time_to_conversion(steps, n_draws=5, rng=np.random.default_rng(1))
+    found = time_to_conversion(steps, n_draws=5, rng=np.random.default_rng(1))
     assert found["measure"].unique().tolist() == ["events"]
     assert found["value"].tolist() == [1, 2, 3]
 
 
 def test_nothing_converts_nothing_takes_time():
-    steps = page.session_steps(
+    steps = session_steps(
         ibis.memtable({"row": [1], "session_id": ["s"], "event": ["a"], "position": [1]}),
         conversion=None,
         session_gap_minutes=30,
     )
-    found = page.time_to_conversion(steps, n_draws=5, rng=np.random.default_rng(1))
+    found = time_to_conversion(steps, n_draws=5, rng=np.random.default_rng(1))
     assert found.empty
-    assert "Nothing converts" in page.describe_times(found)
+    assert say_times(found) == ""

@@ -365,6 +365,7 @@ def journey(toy_pages):
             new, "07_channel.coupons", ["clean/{contacts}", "features?"], ["response_scores"], contacts="coupons"
         ),
         page(new, "08_clickstream", ["clean/events|clean/paths"], ["transitions"]),
+        page(new, "09_attribution", ["clean/events|clean/paths"], []),
         page(new, "10_privacy", ["features", "segments?"], ["private_releases"]),
         page(new, "11_experiments", ["clean/{experiment}"], ["comparisons"], experiment="experiment"),
     ]
@@ -376,8 +377,8 @@ def journey(toy_pages):
         (["transactions"], {"04_enrichment", "05_segmentation", "10_privacy"}),
         (["contacts"], {"07_channel"}),
         (["coupons"], {"07_channel.coupons"}),
-        (["events"], {"08_clickstream"}),
-        (["paths"], {"08_clickstream"}),
+        (["events"], {"08_clickstream", "09_attribution"}),
+        (["paths"], {"08_clickstream", "09_attribution"}),
         (["experiment"], {"11_experiments"}),
         (["customer_records", "consents"], {"03_identity"}),
     ],

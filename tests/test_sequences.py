@@ -7,10 +7,11 @@ import ibis
 import numpy as np
 import pytest
 
-from journeybook import clickstream
+from journeybook.clickstream.counts import count_steps
 from journeybook.datasets import read_sessions
 from journeybook.datasets.files import build_files
 from journeybook.errors import JourneybookError
+from journeybook.journeys.sessions import EXIT, START
 
 HEAD = "% Different categories found in input file:\n\nfrontpage news tech\n\n\n% Sequences:\n\n"
 MSNBC = Path(os.environ.get("JOURNEYBOOK_DATA", ".")) / "msnbc" / "msnbc990928.seq"
@@ -102,9 +103,9 @@ def test_msnbc_has_the_published_totals(msnbc):
 @pytest.mark.slow
 def test_msnbc_counts_of_steps(msnbc):
     names = MSNBC.read_text().splitlines()[2].split()
-    counts = clickstream.count_steps(msnbc, conversion=None, session_gap_minutes=30)
+    counts = count_steps(msnbc, conversion=None, session_gap_minutes=30)
     assert (counts.n_events, counts.n_sessions, counts.n_one_event) == (4_698_794, 989_818, 365_435)
     total = counts.counts.groupby(["source", "target"])["n"].sum().unstack(fill_value=0)
     np.testing.assert_array_equal(total.loc[names, names].to_numpy(), STEPS)
     assert STEPS.sum() == 4_698_794 - 989_818
-    assert total.loc[names, clickstream.EXIT].sum() == total.loc[clickstream.START].sum() == 989_818
+    assert total.loc[names, EXIT].sum() == total.loc[START].sum() == 989_818

@@ -1,7 +1,8 @@
 """journeybook: a whole customer journey, from raw records to a decision and its measured effect.
 
 tables            the canonical tables: columns, reading for a purpose, consent, writing
-statistics        random streams by name, intervals, the clustered bootstrap, corrections
+statistics        random streams by name, intervals, the clustered bootstrap, corrections, chains
+journeys          what people did, one step after the other: sessions, paths, links
 results           a page's figures, checks and results file
 page              one page at work: parameters, tables, figures, checks, results
 teaching          exercises: the student's and the teacher's notebooks, answers graded
@@ -12,7 +13,8 @@ identity          03: which records are one person, whose refusals hold for whom
 enrichment        04: what is known of each person as of a date
 segmentation      05: groups, whether they are real, movement between them
 channel_response  07: who answers which channel, and whether resampling helps
-clickstream       08: the site as an absorbing chain, drop-off, bottlenecks, attribution
+clickstream       08: the site as an absorbing chain, drop-off, bottlenecks, broken steps
+attribution       09: which channel deserves the credit
 privacy           10: what can be published, at what cost
 experiments       11: did the change work
 planted           faults planted in simulated rows, against what pages 01 and 02 found

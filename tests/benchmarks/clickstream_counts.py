@@ -65,7 +65,7 @@ def count(who: str, path: Path, spill: Path) -> None:
     """Count the steps and print wall and processor seconds, peak memory in GiB, and a hash of the counts."""
     settings = SETTINGS | {"temp_directory": str(spill)}
     if who == "page":
-        from journeybook.clickstream import count_steps
+        from journeybook.clickstream.counts import count_steps
 
         connection = ibis.duckdb.connect(**settings)
         ibis.set_backend(connection)

@@ -51,7 +51,7 @@ def ours(path: Path) -> None:
     import ibis
     import ibis.backends.duckdb  # what ibis would import when it connects
 
-    from journeybook.clickstream import count_steps
+    from journeybook.clickstream.counts import count_steps
 
     began, before = time.perf_counter(), time.process_time()
     connection = ibis.duckdb.connect(threads=2)

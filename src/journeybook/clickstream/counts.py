@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from journeybook.clickstream.sessions import (
+from journeybook.journeys.links import check_ends, path_steps
+from journeybook.journeys.sessions import (
     AFTER,
     CONVERSION,
     EXIT,
@@ -18,7 +19,6 @@ from journeybook.clickstream.sessions import (
     Lot,
     check_labels,
     open_log,
-    path_steps,
     walk,
 )
 
@@ -30,9 +30,8 @@ class StepCounts:
     """How often one step was followed by another, and what was counted on the way.
 
     Attributes:
-        counts: Columns `group`, `source`, `target`, `n`, `seconds` (all that these steps took; 0 where there are
-            no times, and for the first and the last step of a session, which take none that is seen); every
-            session begins at `(start)` and ends in `(conversion)` or `(exit)`.
+        counts: Columns `group`, `source`, `target`, `n`; every session begins at `(start)` and ends in
+            `(conversion)` or `(exit)`.
         conversion: Event that counts as conversion; None where every session ends in exit.
         n_events: Events read.
         n_sessions: Sessions, or walks of aggregated paths.
@@ -48,7 +47,6 @@ class StepCounts:
         n_unplaced: Events with neither session nor customer, or without a time where others have one, set aside.
         n_cut_by_log: Sessions without conversion within one gap of the log's first or last event, which may
             have begun before it or gone on after it; None where there are no times.
-        timed: Whether the events have times.
         aggregated: Whether the input were paths with their numbers; people are then unknown.
     """
 
@@ -67,7 +65,6 @@ class StepCounts:
     n_short_sessions: int
     n_unplaced: int
     n_cut_by_log: int | None
-    timed: bool
     aggregated: bool
 
 
@@ -95,10 +92,7 @@ def count_steps(
             holds a reserved name.
     """
     if "path" in table.columns:
-        if conversion not in (None, CONVERSION):
-            raise ValueError(
-                f"conversion is {conversion!r}, but aggregated paths bring their own end: leave it out."
-            )
+        check_ends(conversion)
         return _count_paths(table)
     with open_log(table) as log:
         if conversion is not None and conversion not in log.names:
@@ -142,7 +136,6 @@ def count_steps(
         n_short_sessions=int(sessions[SHORT]),
         n_unplaced=log.n_events - int(events.sum()),
         n_cut_by_log=sum(tally.n_cut_by_log for tally in tallies) if log.begins is not None else None,
-        timed=log.begins is not None,
         aggregated=False,
     )
 
@@ -164,12 +157,11 @@ def _tally(lot: Lot, log: Log) -> _Tally:
     group = np.concatenate([lot.group[kept], lot.group[leaves]])
     source = np.concatenate([lot.previous[kept], lot.label[leaves]])
     target = np.concatenate([lot.label[kept], np.full(leaves.sum(), log.code(EXIT))])
-    seconds = np.concatenate([lot.seconds[kept], np.zeros(leaves.sum())])
     size = len(log.names)
     place, key = pd.factorize((group.astype("int64") * size + source) * size + target)
     ends = (pd.Categorical.from_codes(code, categories=log.names) for code in (key // size % size, key % size))
     columns = dict(zip(("source", "target"), ends, strict=True))
-    columns |= {"n": np.bincount(place), "seconds": np.bincount(place, weights=seconds).astype("int64")}
+    columns |= {"n": np.bincount(place)}
     return _Tally(
         counts=pd.DataFrame({"group": key // size**2} | columns),
         events=np.bincount(lot.fate, minlength=len(_FATES)),
@@ -197,7 +189,7 @@ def _count_paths(paths: ibis.Table) -> StepCounts:
     found = counts.filter(counts.n > 0).order_by("source", "target").to_pandas().astype({"n": "int64"})
     n_conversions, n_nulls = int(totals["conversions"] or 0), int(totals["nulls"] or 0)
     return StepCounts(
-        counts=found.assign(group="all", seconds=0)[["group", "source", "target", "n", "seconds"]],
+        counts=found.assign(group="all")[["group", "source", "target", "n"]],
         conversion=CONVERSION if n_conversions else None,
         n_events=int(totals["n"]),
         n_sessions=n_conversions + n_nulls,
@@ -212,6 +204,5 @@ def _count_paths(paths: ibis.Table) -> StepCounts:
         n_short_sessions=0,
         n_unplaced=0,
         n_cut_by_log=None,
-        timed=False,
         aggregated=True,
     )

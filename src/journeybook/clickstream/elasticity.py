@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from journeybook.clickstream.chain import TransitionModel, dense, factors, fundamental
+from journeybook.statistics.chains import TransitionModel, dense, factors, fundamental
 
 Array = NDArray[np.floating]
 Numbers = NDArray[np.integer]
@@ -28,8 +28,6 @@ class Solved:
         visits: Expected visits to each state of journeys from the start, shape (d, s).
         back: Expected visits to the source of each step asked, from its target, shape (d, k).
         own: The same from the source itself, shape (d, k).
-        time: Expected time to conversion of those who convert, by state, in the unit of `times`; NaN where nobody
-            does. Shape (d, s).
     """
 
     steps: Array
@@ -37,10 +35,9 @@ class Solved:
     visits: Array
     back: Array
     own: Array
-    time: Array
 
 
-def solve_chains(model: TransitionModel, steps: Array, *, start: int, asked: Numbers, times: Array) -> Solved:
+def solve_chains(model: TransitionModel, steps: Array, *, start: int, asked: Numbers) -> Solved:
     """Solve chains that share the states and steps of a model.
 
     Args:
@@ -48,33 +45,31 @@ def solve_chains(model: TransitionModel, steps: Array, *, start: int, asked: Num
         steps: Their probabilities, shape (d, m); a row that is 0 throughout leads to exit.
         start: Number of the state every journey begins in.
         asked: Numbers of the steps for `back` and `own`, shape (k,).
-        times: Mean time each step takes, shape (d, m).
     """
     d, s, k = len(steps), len(model.states), len(asked)
-    found = Solved(steps, np.empty((d, s)), np.empty((d, s)), np.zeros((d, k)), np.empty((d, k)), np.empty((d, s)))
+    found = Solved(steps, np.empty((d, s)), np.empty((d, s)), np.zeros((d, k)), np.empty((d, k)))
     block = max(1, _BLOCK_CELLS // s**2) if s <= MOST_DENSE else 1
     for first in range(0, d, block):
         part = slice(first, first + block)
-        _solve_block(model, found, part, times[part], start=start, asked=asked)
+        _solve_block(model, found, part, start=start, asked=asked)
     return found
 
 
-def _solve_block(
-    model: TransitionModel, found: Solved, part: slice, times: Array, *, start: int, asked: Numbers
-) -> None:
+def _solve_block(model: TransitionModel, found: Solved, part: slice, *, start: int, asked: Numbers) -> None:
     """Fill in a block of chains: by their inverses, or one large chain by its factors."""
     s = len(model.states)
     steps = found.steps[part]
     source, target = model.source[asked], model.target[asked]
     inside = target < s
-    straight = np.where(model.target == s, steps, 0.0) @ _by_source(model)
+    m = len(model.source)
+    by_source = sparse.csr_array((np.ones(m), (np.arange(m), model.source)), shape=(m, s))
+    straight = np.where(model.target == s, steps, 0.0) @ by_source
     if s <= MOST_DENSE:
         visits = fundamental(dense(model, steps))
         found.chance[part] = (visits @ straight[..., None])[..., 0]
         found.visits[part] = visits[:, start]
         found.back[part, inside] = visits[:, target[inside], source[inside]]
         found.own[part] = visits[:, source, source]
-        spent = (visits @ _spent(model, found, part, times)[..., None])[..., 0]
     else:
         lu = factors(model.source, model.target, steps[0], s)
         found.chance[part] = lu.solve(straight[0])
@@ -85,20 +80,6 @@ def _solve_block(
         visits = lu.solve(unit)
         found.back[part, inside] = visits[target[inside], column[inside]]
         found.own[part] = visits[source, column]
-        spent = lu.solve(_spent(model, found, part, times)[0])
-    chance = found.chance[part]
-    found.time[part] = np.divide(spent, chance, out=np.full_like(chance, np.nan), where=chance > 0)
-
-
-def _spent(model: TransitionModel, found: Solved, part: slice, times: Array) -> Array:
-    """Return the expected time of the next step of those who convert, times their chance, shape (d, s)."""
-    return (found.steps[part] * times * after(model, found.chance[part])) @ _by_source(model)
-
-
-def _by_source(model: TransitionModel) -> sparse.csr_array:
-    """Return the matrix that adds up steps by their source, shape (m, s)."""
-    m = len(model.source)
-    return sparse.csr_array((np.ones(m), (np.arange(m), model.source)), shape=(m, len(model.states)))
 
 
 def after(model: TransitionModel, chance: Array) -> Array:
@@ -157,15 +138,8 @@ def growth_of(model: TransitionModel, solved: Solved, *, start: int, asked: Numb
 def elasticities(model: TransitionModel, *, start: int) -> Array:
     """Return the elasticity of every step of a model, shape (m,); see `elasticity_of`."""
     none = np.empty(0, dtype=int)
-    solved = solve_chains(model, model.steps[None], start=start, asked=none, times=np.zeros((1, len(model.steps))))
+    solved = solve_chains(model, model.steps[None], start=start, asked=none)
     return elasticity_of(model, solved, start=start)[0]
-
-
-def improved(model: TransitionModel, *, start: int, factor: float) -> Array:
-    """Return the growth of conversion by every step of a model, shape (m,); see `growth_of`."""
-    every = np.arange(len(model.steps))
-    solved = solve_chains(model, model.steps[None], start=start, asked=every, times=np.zeros((1, len(every))))
-    return growth_of(model, solved, start=start, asked=every, factor=factor)[0]
 
 
 def _gain_of_visit(model: TransitionModel, solved: Solved) -> Array:

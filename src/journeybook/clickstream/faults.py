@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import xlogy
 
-from journeybook.clickstream.links import links
-from journeybook.clickstream.sessions import CONVERSION, EXIT, START
+from journeybook.journeys.links import links
+from journeybook.journeys.sessions import EXIT, START
 from journeybook.statistics import proportion_interval
 
 ALL, UNKNOWN = "(all)", "(unknown)"
@@ -53,27 +53,6 @@ class FaultScan:
     alpha: float
     n_simulations: int
     note: str | None
-
-
-@dataclass(frozen=True, eq=False)
-class PlantedFault:
-    """The planted fault beside what was found.
-
-    Attributes:
-        step: The step, as text.
-        found: Whether its drop is a fault in the table, on the right device.
-        overlap: Days in both spans as a share of the days in either; 0 where it is not found.
-        n_false: Faults in the table that were not planted.
-        starts_at: Planted first day.
-        ends_at: Planted first day after it.
-    """
-
-    step: str
-    found: bool
-    overlap: float
-    n_false: int
-    starts_at: pd.Timestamp
-    ends_at: pd.Timestamp
 
 
 def find_faults(
@@ -126,28 +105,6 @@ def find_faults(
         return _nothing(alpha, f"{days.n_days} days with {len(days.names)} busy steps are too little")
     lengths = range(shortest_days, longest + 1)
     return _scan(days, lengths, alpha=alpha, n_simulations=n_simulations, rng=rng)
-
-
-def compare_with_planted_fault(scan: FaultScan, planted: pd.DataFrame) -> PlantedFault:
-    """Hold the faults found against truth `event_faults`."""
-    truth = planted.iloc[0]
-    target = str(truth["target"]).replace("purchase", CONVERSION)
-    faults = scan.table[scan.table["fault"]]
-    right = (faults["source"] == truth["source"]) & (faults["target"] == target)
-    right &= faults["device"] == truth["device"]
-    overlap = 0.0
-    if right.any():
-        row = faults[right].iloc[0]
-        starts, ends = (sorted([row[name], truth[name]]) for name in ("starts_at", "ends_at"))
-        overlap = max((ends[0] - starts[1]) / (ends[1] - starts[0]), 0.0)
-    return PlantedFault(
-        step=f"{truth['source']} to {target} ({truth['device']})",
-        found=bool(right.any()),
-        overlap=overlap,
-        n_false=int((~right).sum()),
-        starts_at=pd.Timestamp(truth["starts_at"]),
-        ends_at=pd.Timestamp(truth["ends_at"]),
-    )
 
 
 _COLUMNS = (

@@ -1,18 +1,19 @@
 """What the page found, for whoever decides."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from journeybook.clickstream.attribution import Attribution, beside_planted
 from journeybook.clickstream.counts import StepCounts
-from journeybook.clickstream.faults import ALL, DAY, FaultScan, compare_with_planted_fault
+from journeybook.clickstream.faults import FaultScan
 from journeybook.clickstream.groups import GroupDifferences
 from journeybook.clickstream.orders import OrderChoice
-from journeybook.clickstream.sessions import CONVERSION, EXIT, START
+from journeybook.clickstream.truth import Truths, fault_overlap, planted_step
+from journeybook.clickstream.words import say_fault
 from journeybook.findings import Finding, say_count, say_share
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, said
 
 _SURE = 0.95  # of the draws, in which a step or page must rank first to be named for sure
 _WHO = {"device": "on the {}", "channel": "from {}", "visitor": "of {} visitors", "segment": "of segment {}"}
@@ -25,10 +26,9 @@ def find(
     order: OrderChoice,
     differences: GroupDifferences,
     faults: FaultScan,
-    credited: Attribution,
     *,
     improvement: float,
-    truths: Mapping[str, pd.DataFrame],
+    truths: Truths,
 ) -> list[Finding]:
     """Return the page's findings.
 
@@ -39,15 +39,13 @@ def find(
         order: How far back visitors remember; above 1, conclusions of the first order are less sure.
         differences: Tests of groups.
         faults: Scan for broken steps.
-        credited: Conversions credited to channels.
         improvement: Improvement of a step whose effect is worked out.
-        truths: What was planted, by name (`event_bottlenecks`, `event_faults`, `event_channels`); else empty.
+        truths: What was planted, as `known_truth` returns it.
     """
     sure = not counts.aggregated and order.chosen <= 1
-    found = [*_faults(faults, truths.get("event_faults")), *_channels(credited, truths.get("event_channels"))]
-    found += _step(counts, bottlenecks, truths.get("event_bottlenecks"), improvement=improvement, sure=sure)
     return [
-        *found,
+        *_faults(faults, truths.get("event_faults")),
+        *_step(counts, bottlenecks, truths, improvement=improvement, sure=sure),
         *_leaving(counts, states.iloc[0], sure=sure),
         *_groups(differences, faults),
         *_converts(counts),
@@ -56,17 +54,17 @@ def find(
 
 def _faults(scan: FaultScan, planted: pd.DataFrame | None) -> Iterator[Finding]:
     about: dict[str, Any] = {"section": "Was a step ever broken?", "figure": 0}
-    if planted is not None and not compare_with_planted_fault(scan, planted).found:
-        text = f"The simulation broke the step {_step_of(planted.iloc[0])}, and the scan did not find it."
+    if planted is not None and not fault_overlap(scan, planted)[0]:
+        text = f"The simulation broke the step {say_fault(planted.iloc[0])}, and the scan did not find it."
         action = "Do not take silence for health: watch this step by other means."
         yield Finding(text=text, action=action, strength="contradicted", worth=1, **about)
     for _, row in scan.table[scan.table["fault"].astype(bool)].iterrows():
         alone = replace(scan, table=row.to_frame().T)
-        overlap = compare_with_planted_fault(alone, planted).overlap if planted is not None else None
+        overlap = fault_overlap(alone, planted)[0] if planted is not None else None
         lasts, sale = row["ends_at"] > scan.daily["day"].max(), row["target"] == CONVERSION
         first, unit = f"{row['starts_at']:%-d %B}", "conversions" if sale else "steps"
         text = (
-            f"The step {_step_of(row)}, was taken on {say_share(row['probability'])} of visits, not "
+            f"The step {say_fault(row)}, was taken on {say_share(row['probability'])} of visits, not "
             f"{say_share(row['probability_outside'])}: {say_count(round(row['lost']))} {unit} lost."
         )
         action = f"Find what was released or switched off about {first}, and set an alarm on this step."
@@ -80,48 +78,21 @@ def _faults(scan: FaultScan, planted: pd.DataFrame | None) -> Iterator[Finding]:
         about["figure"] = None
 
 
-def _channels(found: Attribution, planted: pd.DataFrame | None) -> Iterator[Finding]:
-    if found.note is not None:
-        return
-    tops = found.table.loc[found.table.groupby("method")["share"].idxmax(), "channel"]
-    first, others = tops.mode().sort_values().iloc[0], sorted({_page(name) for name in tops})
-    section, figure = "Which channel brought the conversions?", 0
-    share = found.table.loc[found.table["channel"] == first, "share"].iloc[0]
-    text = f"All {len(tops)} methods put {_page(first)} first, with {_range(found, first)} of the conversions."
-    strength = "cannot be told" if len(others) == 1 else "contradicted"
-    if len(others) > 1:
-        text = f"The {len(tops)} methods disagree which channel brings most conversions: {' or '.join(others)}."
-    if planted is not None:
-        section, figure = "Does it hold?", 1
-        first, share = planted.loc[planted["share"].idxmax(), ["channel", "share"]]
-        n_wrong = int((tops != first).sum())
-        near = beside_planted(found, planted)["n_inside"].max() >= len(planted) - 1
-        strength = "contradicted" if n_wrong or not near else "known answer recovered"
-        text = (
-            f"Most conversions truly come by {_page(first)}, {say_share(share)}; {n_wrong or 'none'} of "
-            f"{len(tops)} methods put another channel first, and they give it {_range(found, first)}."
-        )
-    action = "Move no budget on these shares: switch a channel off for some people, at random, and count."
-    about: dict[str, Any] = {"section": section, "figure": figure, "value": float(share), "unit": "share"}
-    yield Finding(text=text, action=action, strength=strength, worth=2, **about)
-
-
 def _step(
-    counts: StepCounts, steps: pd.DataFrame, planted: pd.DataFrame | None, *, improvement: float, sure: bool
+    counts: StepCounts, steps: pd.DataFrame, truths: Truths, *, improvement: float, sure: bool
 ) -> Iterator[Finding]:
     if steps.empty:
         return
     top = steps.iloc[0]
     strength = "clear" if sure and top["first_share"] >= _SURE else "suggestive"
-    if planted is not None:
-        true = planted[planted["planted"].astype(bool)].replace("purchase", CONVERSION).iloc[0]
-        same = (top[["source", "target"]] == true[["source", "target"]]).all()
+    if "event_bottlenecks" in truths:
+        same = (top["source"], top["target"]) == planted_step(truths)
         strength = "known answer recovered" if same else "contradicted"
     # The interval of a sum that supposes the improvement says nothing of whether it comes: none is told.
     extra = round(float(f"{top['extra_conversions']:.2g}"))
     about: dict[str, Any] = {"value": extra, "unit": "conversions"}
     text = (
-        f"Taking {improvement:.0%} more visits from {_page(top['source'])} to {_page(top['target'])} would bring "
+        f"Taking {improvement:.0%} more visits from {said(top['source'])} to {said(top['target'])} would bring "
         f"about {say_count(extra)} conversions on top of {say_count(counts.n_conversions)}, the most of any step."
     )
     rough = "" if sure else ", and rough"
@@ -134,12 +105,10 @@ def _leaving(counts: StepCounts, top: pd.Series, *, sure: bool) -> Iterator[Find
     if not top["lost_conversions"] > 0:
         return
     text = (
-        f"Most is lost at {_page(top['state'])}: {say_share(top['drop_off'])} of its visits are the last, worth "
+        f"Most is lost at {said(top['state'])}: {say_share(top['drop_off'])} of its visits are the last, worth "
         f"{say_count(round(top['lost_conversions']))} conversions had all gone on like the others."
     )
-    action = (
-        f"Ask those who leave at {_page(top['state'])} why, before anything is built; not all can be won back."
-    )
+    action = f"Ask those who leave at {said(top['state'])} why, before anything is built; not all can be won back."
     strength = "clear" if sure and top["first_share"] >= _SURE else "suggestive"
     section, about = (
         "Where do they leave, and what does it cost?",
@@ -159,8 +128,8 @@ def _groups(found: GroupDifferences, faults: FaultScan) -> Iterator[Finding]:
     # Who leaves or buys is worth more than who sees which page.
     ends = apart[apart["target"].isin([EXIT, CONVERSION])]
     top = (apart if ends.empty else ends).sort_values("cramers_v", ascending=False, kind="stable").iloc[0]
-    where = f"{_page(top['state'])} {_WHO.get(top['grouping'], '{}').format(_page(top['level']))}"
-    goes_on = {EXIT: "are the last", CONVERSION: "convert"}.get(top["target"], f"lead to {_page(top['target'])}")
+    where = f"{said(top['state'])} {_WHO.get(top['grouping'], '{}').format(said(top['level']))}"
+    goes_on = {EXIT: "are the last", CONVERSION: "convert"}.get(top["target"], f"lead to {said(top['target'])}")
     text = (
         f"{say_share(top['probability'])} of visits to {where} {goes_on}, "
         f"{say_share(top['probability_elsewhere'])} of all others; {len(apart)} of {len(found.table)} comparisons "
@@ -189,20 +158,3 @@ def _sized(row: pd.Series, name: str, unit: str, counts: StepCounts) -> dict[str
     sized = {"value": float(row[name]), "unit": unit}
     ends = {end: float(row[f"{name}_{end}"]) for end in ("low", "high")}
     return sized if counts.aggregated or pd.isna([*ends.values()]).any() else sized | ends
-
-
-def _range(found: Attribution, channel: str) -> str:
-    shares = found.table[found.table["channel"] == channel]["share"]
-    return " to ".join(dict.fromkeys([say_share(shares.min()), say_share(shares.max())]))
-
-
-def _page(name: str) -> str:
-    said = {START: "the entry", CONVERSION: "conversion", EXIT: "leaving", "purchase": "conversion"}
-    return said.get(name, name.strip("()").replace("_", " "))
-
-
-def _step_of(row: pd.Series) -> str:
-    """Return a step, the device it was broken on, and when."""
-    last, device = row["ends_at"] - DAY, "" if row["device"] == ALL else f" on the {row['device'].strip('()')}"
-    first = f"{row['starts_at']:%-d}" if row["starts_at"].month == last.month else f"{row['starts_at']:%-d %B}"
-    return f"from {_page(row['source'])} to {_page(row['target'])}{device}, {first} to {last:%-d %B %Y}"

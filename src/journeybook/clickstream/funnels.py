@@ -7,11 +7,21 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from journeybook.clickstream.chain import TransitionModel
-from journeybook.clickstream.rates import clustered_rates
-from journeybook.clickstream.sessions import CONVERSION, START
+from journeybook.journeys.sessions import CONVERSION, START
+from journeybook.statistics.chains import TransitionModel
+from journeybook.statistics.rates import clustered_rates
 
 STRICT, LOOSE = "strict", "loose"
+_COLUMNS = [
+    "definition",
+    "number",
+    "stage",
+    "n_sessions",
+    "share",
+    "of_previous",
+    "of_previous_low",
+    "of_previous_high",
+]
 
 
 def likeliest_path(model: TransitionModel) -> tuple[str, ...]:
@@ -34,25 +44,38 @@ def likeliest_path(model: TransitionModel) -> tuple[str, ...]:
     return tuple(reversed(way))
 
 
-def funnel(steps: ibis.Table, *, stages: Sequence[str], level: float = 0.95) -> pd.DataFrame:
+def funnel(
+    steps: ibis.Table,
+    model: TransitionModel,
+    *,
+    stages: Sequence[str] | None = None,
+    conversion: str | None = None,
+    level: float = 0.95,
+) -> pd.DataFrame:
     """Count the sessions that come to each stage.
 
     Loose: the stages come in their order, with anything between them. Strict: each stage is the very next event
     after the one before. Both may begin anywhere in the session.
 
     Args:
-        steps: Kept events of `session_steps`.
-        stages: Two states or more, in order; the conversion is `(conversion)`.
+        steps: Kept events of `session_steps`; of paths nothing is counted.
+        model: Their chain.
+        stages: Two events or more, in order; None is the likeliest way to conversion.
+        conversion: Event that counts as conversion.
         level: Probability that an interval holds its share.
 
     Returns:
         One row a definition (loose, strict) and stage: `definition`, `number` (from 1), `stage`, `n_sessions` that
         come so far, `share` of all sessions, and `of_previous`, the share of those at the stage before, with
-        `of_previous_low` and `_high`, drawn from people.
+        `of_previous_low` and `_high`, drawn from people. No rows where no way leads to conversion.
 
     Raises:
         ValueError: There are fewer than two stages, or one of them never happens.
     """
+    asked = stages is not None
+    stages = likeliest_path(model) if stages is None else [CONVERSION if s == conversion else s for s in stages]
+    if "session" not in steps.columns or not (asked or len(stages) > 1):
+        return pd.DataFrame(columns=_COLUMNS)
     if len(stages) < 2:
         raise ValueError(f"funnel holds {len(stages)} stages: two or more are needed.")
     known = set(steps.select(steps.label).distinct().to_pandas()["label"])
@@ -70,30 +93,28 @@ def funnel(steps: ibis.Table, *, stages: Sequence[str], level: float = 0.95) -> 
         columns={"n_hits": "n_sessions", "rate": "of_previous", "rate_low": "of_previous_low"}
         | {"rate_high": "of_previous_high"}
     )
-    columns = ["definition", "number", "stage", "n_sessions", "share"]
-    return table[[*columns, "of_previous", "of_previous_low", "of_previous_high"]]
+    return table[_COLUMNS]
 
 
 def _reached(steps: ibis.Table, stages: Sequence[str]) -> ibis.Table:
     """One row a session: `cluster`, and the number of stages reached by either definition."""
-    within = {"group_by": steps.session, "order_by": steps.step}
-    marked, strict = steps, {}
-    for number in range(1, len(stages) + 1):
-        same = [steps.label.lag(back).over(**within) == stages[number - 1 - back] for back in range(1, number)]
-        strict[f"strict_{number}"] = ibis.and_(steps.label == stages[number - 1], *same).fill_null(False)
-    marked = marked.mutate(**strict)
-    # Where the stage before was first met; of the loose way only the earliest meeting of each stage matters.
-    met = ibis.literal(-1, "int64")
-    for number, stage in enumerate(stages, start=1):
-        here = (marked.label == stage) & (marked.step > met)
-        marked = marked.mutate(**{f"loose_{number}": marked.step.min(where=here).over(group_by=marked.session)})
-        met = marked[f"loose_{number}"]
-    numbers = range(1, len(stages) + 1)
-    return marked.group_by("session").aggregate(
-        cluster=marked.cluster.min(),
-        strict=sum(marked[f"strict_{number}"].any().cast("int64") for number in numbers),
-        loose=sum(marked[f"loose_{number}"].max().notnull().cast("int64") for number in numbers),
-    )
+    counts = steps.group_by("session").aggregate(cluster=steps.cluster.min())
+    for name in (LOOSE, STRICT):
+        reached, met = [], None
+        for number, stage in enumerate(stages, start=1):
+            here = steps.filter(steps.label == stage).select("session", "step")
+            if met is not None:
+                before = met.select("session", before="step")
+                comes = here.step > before.before if name == LOOSE else here.step == before.before + 1
+                here = here.join(before, [here.session == before.session, comes]).select("session", "step")
+            # Of the loose way only the earliest meeting of each stage matters.
+            first = here.group_by("session").aggregate(step=here.step.min())
+            met = first if name == LOOSE else here
+            reached.append(first.select(come="session", number=ibis.literal(number, "int64")))
+        most = ibis.union(*reached).group_by("come").aggregate(most=ibis._.number.max())
+        counts = counts.left_join(most, counts.session == most.come).drop("come")
+        counts = counts.mutate(**{name: counts.most.fill_null(0)}).drop("most")
+    return counts
 
 
 def _attempts(reached: ibis.Table, n_stages: int) -> ibis.Table:

@@ -10,12 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from journeybook.clickstream.links import first_ranks, hashed, links, person_of
-from journeybook.clickstream.visitors import MOST_GROUPS
+from journeybook.journeys.links import first_ranks, hashed, links, person_of
+from journeybook.journeys.visitors import MOST_GROUPS
 from journeybook.statistics import holm
 
 GROUPINGS = ("device", "channel", "period", "visitor", "segment")
 OTHER = "(other)"
+# Known visitors alone have these; they are then the blocks.
+_OF_KNOWN = ("visitor", "segment")
 # Groups and next steps kept apart in a test; rarer ones are put together.
 _MOST_LEVELS, _MOST_TARGETS = 8, 30
 # Links expected in each cell, at least; rarer next steps are put together.
@@ -93,7 +95,12 @@ def compare_groups(
         name, why = next(iter(left_out.items()))
         raise ValueError(f"group_by names {name!r}, but {why}.")
     compared = tuple(name for name in wanted if name not in left_out)
-    found = [_compare(steps, name, n_periods, segments) for name in compared]
+    found = []
+    for known in (False, True):
+        names = [name for name in compared if (name in _OF_KNOWN) == known]
+        if names:
+            counted = _counted(steps.filter(steps.known) if known else steps, names, n_periods, segments)
+            found += [_compare(counted, name) for name in names]
     tested = [row for rows in found for row in rows if row is not None]
     table = pd.DataFrame(tested, columns=[*_COLUMNS])
     table["p_adjusted"] = holm(table["p_value"].to_numpy(dtype=float))
@@ -144,70 +151,69 @@ def _lacking(steps: ibis.Table, grouping: str, segments: ibis.Table | None) -> s
     return None
 
 
-def _compare(
-    steps: ibis.Table, grouping: str, n_periods: int, segments: ibis.Table | None
-) -> list[dict[str, object] | None]:
+def _counted(
+    steps: ibis.Table, compared: Sequence[str], n_periods: int, segments: ibis.Table | None
+) -> pd.DataFrame:
+    """Count links by block of visitors, source, target and level of every grouping, once for all of them."""
+    levelled = steps
+    if "period" in compared:
+        levelled = levelled.mutate(period=_period(steps, n_periods))
+    if "visitor" in compared:
+        sessions = _new_or_returning(steps)
+        levelled = levelled.left_join(sessions, levelled.session == sessions.opened).drop("opened")
+    if "segment" in compared and segments is not None:
+        levelled, snapshots = levelled.mutate(person=person_of(levelled.cluster)), _snapshots(segments)
+        when = [
+            levelled.person == snapshots.person_id,
+            levelled.occurred_at >= snapshots.as_of,
+            levelled.occurred_at < snapshots.until,
+        ]
+        levelled = levelled.left_join(snapshots, when)
+    ranks = first_ranks(steps)
+    many = ranks.count().execute() > MOST_GROUPS
+    found = links(levelled, "cluster", *compared).join(ranks, "cluster")
+    block = hashed(found["rank"], n_digits=3) if many else found["rank"].cast("string")
+    keys = ["block", *compared, "source", "target"]
+    counts = found.mutate(block=block).group_by(keys).aggregate(n=ibis._.n.sum()).to_pyarrow()
+    coded = {name: counts[name].dictionary_encode().to_pandas() for name in keys}
+    # In the order of their names, whatever came first: nothing may hang on the engine's threads.
+    named = {name: codes.cat.reorder_categories(sorted(codes.cat.categories)) for name, codes in coded.items()}
+    return pd.DataFrame(named).assign(n=counts["n"].to_numpy())
+
+
+def _compare(counted: pd.DataFrame, grouping: str) -> list[dict[str, object] | None]:
     """Test every state for one grouping; None for a state with too little to test."""
-    if grouping == "period":
-        levelled = _by_period(steps, n_periods)
-    elif grouping == "visitor":
-        levelled = _new_or_returning(steps)
-    elif grouping == "segment":
-        levelled = _by_segment(steps, segments)
-    else:
-        levelled = steps.mutate(level=steps[grouping])
-    counts = _block_counts(levelled.filter(levelled.level.notnull()))
-    return [_test(grouping, str(state), part) for state, part in counts.groupby("source", observed=True)]
+    frame = counted[["block", "source", "target", "n"]].assign(level=counted[grouping])
+    frame = frame[frame["level"].notna()]
+    by_level = frame.groupby("level", observed=True)["n"].sum().sort_values(ascending=False, kind="stable")
+    kept = {level: level if place < _MOST_LEVELS else OTHER for place, level in enumerate(by_level.index)}
+    frame["level"] = frame["level"].cat.remove_unused_categories().map(kept).astype("category")
+    return [_test(grouping, str(state), part) for state, part in frame.groupby("source", observed=True)]
 
 
-def _by_period(steps: ibis.Table, n_periods: int) -> ibis.Table:
-    """Add `level`: the first day of the period, of `n_periods` as equal as days allow."""
+def _period(steps: ibis.Table, n_periods: int) -> ibis.Value:
+    """Return the first day of the period, of `n_periods` as equal as days allow."""
     ends = steps.aggregate(first=steps.occurred_at.min().date(), last=steps.occurred_at.max().date()).to_pandas()
     first, last = (pd.Timestamp(ends[name].iloc[0]) for name in ("first", "last"))
     n_days = (last - first).days + 1
     opens = [first + timedelta(days=round(n_days * k / n_periods)) for k in range(n_periods)]
-    branches = [(steps.occurred_at >= day, f"from {day:%Y-%m-%d}") for day in reversed(opens)]
-    return steps.mutate(level=ibis.cases(*branches))
+    return ibis.cases(*[(steps.occurred_at >= day, f"from {day:%Y-%m-%d}") for day in reversed(opens)])
 
 
 def _new_or_returning(steps: ibis.Table) -> ibis.Table:
-    """Add `level`: new in a person's first session, returning after it; null for unknown visitors."""
-    known = steps.filter(steps.known)
-    sessions = known.group_by("cluster", "session").aggregate(opens=known.occurred_at.min(), row=known.row.min())
-    within = {"group_by": sessions.cluster, "order_by": [sessions.opens, sessions.row]}
-    place = ibis.row_number().over(**within)
-    sessions = sessions.select("session", level=ibis.ifelse(place == 0, "new", "returning"))
-    return known.join(sessions, "session")
+    """Return `opened`, the session, and `visitor`: new in a known person's first session, returning after it."""
+    sessions = steps.group_by("cluster", "session").aggregate(opens=steps.occurred_at.min(), row=steps.row.min())
+    place = ibis.row_number().over(group_by=sessions.cluster, order_by=[sessions.opens, sessions.row])
+    return sessions.select(opened=sessions.session, visitor=ibis.ifelse(place == 0, "new", "returning"))
 
 
-def _by_segment(steps: ibis.Table, segments: ibis.Table) -> ibis.Table:
-    """Add `level`: the person's segment of the last snapshot before the step."""
+def _snapshots(segments: ibis.Table) -> ibis.Table:
+    """Return `person_id`, `segment`, and from when until when it is the person's; those of a past date only."""
     if "retrospective" in segments.columns:
         segments = segments.filter(~segments.retrospective)
-    snapshots = segments.select("person_id", "as_of", level=segments.segment.cast("string"))
+    snapshots = segments.select("person_id", "as_of", segment=segments.segment.cast("string"))
     until = snapshots.as_of.lead().over(group_by=snapshots.person_id, order_by=snapshots.as_of)
-    snapshots = snapshots.mutate(until=until.fill_null(pd.Timestamp.max.floor("D").to_pydatetime()))
-    known = steps.filter(steps.known).mutate(person_id=person_of(steps.cluster))
-    when = [
-        known.person_id == snapshots.person_id,
-        known.occurred_at >= snapshots.as_of,
-        known.occurred_at < snapshots.until,
-    ]
-    return known.join(snapshots, when)
-
-
-def _block_counts(levelled: ibis.Table) -> pd.DataFrame:
-    """Count links by block of visitors, level, source and target."""
-    ranks = first_ranks(levelled)
-    many = ranks.count().execute() > MOST_GROUPS
-    found = links(levelled, "cluster", "level").join(ranks, "cluster")
-    block = hashed(found["rank"], n_digits=3) if many else found["rank"].cast("string")
-    keys = ["block", "level", "source", "target"]
-    counts = found.mutate(block=block).group_by(keys).aggregate(n=ibis._.n.sum())
-    frame = counts.order_by(keys).to_pandas().astype(dict.fromkeys(keys, "category"))
-    by_level = frame.groupby("level", observed=True)["n"].sum().sort_values(ascending=False, kind="stable")
-    kept = {level: level if place < _MOST_LEVELS else OTHER for place, level in enumerate(by_level.index)}
-    return frame.assign(level=frame["level"].map(kept).astype("category"))
+    return snapshots.mutate(until=until.fill_null(pd.Timestamp.max.floor("D").to_pydatetime()))
 
 
 def _test(grouping: str, state: str, counts: pd.DataFrame) -> dict[str, object] | None:
@@ -242,7 +248,7 @@ def _test(grouping: str, state: str, counts: pd.DataFrame) -> dict[str, object] 
 def _by_block(counts: pd.DataFrame) -> tuple[NDArray[np.float64], list[str], list[str]]:
     """Return counts of shape (blocks, levels, targets), rare targets put together, and the names."""
     levels, targets = (counts[name].cat.remove_unused_categories() for name in ("level", "target"))
-    block, blocks = pd.factorize(counts["block"].cat.codes)
+    block, blocks = pd.factorize(counts["block"].cat.codes, sort=True)
     n = counts["n"].to_numpy()
     by_level, by_target = np.bincount(levels.cat.codes, n), np.bincount(targets.cat.codes, n)
     least = by_level.min() / by_level.sum() if len(by_level) else 0.0

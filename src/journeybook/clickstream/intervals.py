@@ -8,16 +8,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from journeybook.clickstream.chain import TransitionModel, dense, factors, transition_model, visits_from
 from journeybook.clickstream.counts import StepCounts
-from journeybook.clickstream.elasticity import elasticity_of, growth_of, solve_chains
-from journeybook.clickstream.sessions import CONVERSION, EXIT, START
+from journeybook.clickstream.elasticity import elasticities, elasticity_of, growth_of, solve_chains
+from journeybook.journeys.sessions import CONVERSION, EXIT, START
+from journeybook.statistics.chains import TransitionModel, dense, factors, transition_model
 
 Array = NDArray[np.floating]
 
 # Steps whose improvement is worked out and drawn again, those of the greatest elasticity.
 MOST_STEPS = 200
 OTHERS = "(other states)"
+_WITH_ENDS = [f"{name}{end}" for name in ("elasticity", "gain") for end in ("", "_low", "_high")]
+_BOTTLENECKS = ["source", "target", "n", "probability", *_WITH_ENDS, "extra_conversions", "first_share"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +29,6 @@ class ChainDraws:
     Attributes:
         model: The chain of the data.
         drawn: Counts of each draw, by step, shape (d, m).
-        minutes: Mean minutes of each step, shape (m,); 0 where there are no times.
-        drawn_minutes: The same of each draw, shape (d, m).
-        timed: Whether there are times.
         clustered: Whether whole people were drawn; False for aggregated paths, whose steps are taken for
             independent (Dirichlet).
         level: Probability that an interval holds its target.
@@ -37,9 +36,6 @@ class ChainDraws:
 
     model: TransitionModel
     drawn: Array
-    minutes: Array
-    drawn_minutes: Array
-    timed: bool
     clustered: bool
     level: float
 
@@ -68,6 +64,10 @@ class ChainDraws:
         chain[..., -1] = np.where(chain.sum(axis=-1) > 0, chain[..., -1], 1.0)
         return chain
 
+    def interval(self, drawn: Array) -> tuple[Array, Array]:
+        """Return both ends of the interval of each column of drawn values; NaN where a column holds none."""
+        return _ends(self.level, drawn)
+
 
 def draw_chains(
     counts: StepCounts, *, n_draws: int, rng: np.random.Generator, independent: bool = False, level: float = 0.95
@@ -93,27 +93,14 @@ def draw_chains(
     step = np.searchsorted(
         key, number[frame["source"]].to_numpy() * len(number) + number[frame["target"]].to_numpy()
     )
-    seconds = np.bincount(step, weights=frame["seconds"], minlength=len(key))
     clustered = not (counts.aggregated or independent)
     if clustered:
         group, names = pd.factorize(frame["group"], sort=True)
         weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_draws)
-        drawn, spent = (
-            weights @ sparse.csr_array((frame[column], (group, step)), shape=(len(names), len(key)))
-            for column in ("n", "seconds")
-        )
+        drawn = weights @ sparse.csr_array((frame["n"], (group, step)), shape=(len(names), len(key)))
     else:
         drawn = rng.standard_gamma(np.broadcast_to(model.n, (n_draws, len(key))))
-        spent = drawn * seconds / np.where(model.n > 0, model.n, 1)
-    return ChainDraws(
-        model=model,
-        drawn=drawn,
-        minutes=seconds / 60 / np.where(model.n > 0, model.n, 1),
-        drawn_minutes=spent / 60 / np.where(drawn > 0, drawn, 1),
-        timed=counts.timed,
-        clustered=clustered,
-        level=level,
-    )
+    return ChainDraws(model=model, drawn=drawn, clustered=clustered, level=level)
 
 
 def pool_rare(chain: ChainDraws, *, least_visits: int) -> ChainDraws:
@@ -134,44 +121,29 @@ def pool_rare(chain: ChainDraws, *, least_visits: int) -> ChainDraws:
         rare[model.at(START)] = False
     if rare.sum() < 2:
         return chain
-    names = np.array([*model.states, CONVERSION, EXIT], dtype=object)
-    names[: len(rare)][rare] = OTHERS
-    frame = pd.DataFrame({"source": names[model.source], "target": names[model.target], "n": model.n})
+    pooling = dict.fromkeys(np.array(model.states, dtype=object)[rare], OTHERS)
+    frame = steps_of_model(model).replace({"source": pooling, "target": pooling})
     pooled = transition_model(frame, conversion=CONVERSION, exit=EXIT)
     number = pd.Series(range(len(pooled.states) + 2), index=[*pooled.states, CONVERSION, EXIT])
     width = len(number)
     key = number[frame["source"]].to_numpy() * width + number[frame["target"]].to_numpy()
     step = np.searchsorted(pooled.source * width + pooled.target, key)
     add_up = sparse.csr_array((np.ones(len(step)), (np.arange(len(step)), step)), shape=(len(step), len(pooled.n)))
-    drawn = chain.drawn @ add_up
-    spent, drawn_spent = (model.n * chain.minutes) @ add_up, (chain.drawn * chain.drawn_minutes) @ add_up
-    return replace(
-        chain,
-        model=pooled,
-        drawn=drawn,
-        minutes=spent / pooled.n,
-        drawn_minutes=drawn_spent / np.where(drawn > 0, drawn, 1),
-    )
+    return replace(chain, model=pooled, drawn=chain.drawn @ add_up)
+
+
+def steps_of_model(model: TransitionModel) -> pd.DataFrame:
+    """Return every step of a model by name: `source`, `target`, `n`, `probability`."""
+    names = np.array([*model.states, CONVERSION, EXIT], dtype=object)
+    ends = {"source": names[model.source], "target": names[model.target]}
+    return pd.DataFrame(ends | {"n": model.n.astype(np.int64), "probability": model.steps})
 
 
 def transition_table(chain: ChainDraws) -> pd.DataFrame:
-    """Return every step seen: source, target, n, probability, its interval and, with times, its mean minutes."""
+    """Return every step seen: source, target, n, probability and its interval."""
     model, visited = chain.model, chain.drawn_visits[:, chain.model.source] > 0
-    low, high = _ends(chain, np.where(visited, chain.drawn_steps, np.nan))
-    names = np.array([*model.states, CONVERSION, EXIT], dtype=object)
-    frame = pd.DataFrame(
-        {
-            "source": names[model.source],
-            "target": names[model.target],
-            "n": model.n.astype(np.int64),
-            "probability": model.steps,
-            "probability_low": low,
-            "probability_high": high,
-        }
-    )
-    if chain.timed:
-        unseen = (frame["source"] == START) | (frame["target"] == EXIT)
-        frame["minutes"] = np.where(unseen, np.nan, chain.minutes)
+    low, high = chain.interval(np.where(visited, chain.drawn_steps, np.nan))
+    frame = steps_of_model(model).assign(probability_low=low, probability_high=high)
     return _by_source(frame[frame["n"] > 0])
 
 
@@ -182,41 +154,27 @@ def state_table(chain: ChainDraws) -> pd.DataFrame:
     at once, h / (1 - p_exit): what the exits would have brought had they gone on like the others.
 
     Returns:
-        `state`, `visits`, `conversion_probability`, `expected_steps` (to the end of the session), `steps_sd`,
-        `visits_per_session` and its `visits_sd`, `steps_to_conversion` and `minutes_to_conversion` (of those who
-        convert; missing where nobody does, and without times), `drop_off` (share of the visits that are the last),
-        `lost_conversions` and `first_share` (share of the draws in which most is lost there); `_low` and `_high`
-        are intervals. Most lost first.
+        `state`, `visits`, `conversion_probability`, `expected_steps` (to the end of the session), `drop_off`
+        (share of the visits that are the last), `lost_conversions` and `first_share` (share of the draws in which
+        most is lost there); `_low` and `_high` are intervals. Most lost first.
     """
     model, start = chain.model, chain.model.at(START)
     none = np.empty(0, dtype=int)
-    whole = solve_chains(model, model.steps[None], start=start, asked=none, times=chain.minutes[None])
-    drawn = solve_chains(model, chain.drawn_steps, start=start, asked=none, times=chain.drawn_minutes)
+    drawn = solve_chains(model, chain.drawn_steps, start=start, asked=none)
     seen = chain.drawn_visits > 0
     exits, drawn_exits = _exits(model, model.n[None])[0], _exits(model, chain.drawn)
-    visits = np.bincount(model.source, weights=model.n)
+    visits, chance = np.bincount(model.source, weights=model.n), model.conversion_probability
     leaves = np.where(seen, drawn_exits / np.where(seen, chain.drawn_visits, 1), np.nan)
-    per_session = visits_from(model, start=start)
     lost = _lost(drawn_exits, np.nan_to_num(leaves), drawn.chance)
     first = np.bincount(lost.argmax(axis=1), minlength=len(model.states)) / len(lost)
     frame = pd.DataFrame(
         {
             "state": model.states,
             "visits": visits.astype(np.int64),
-            **_with_ends(chain, "conversion_probability", whole.chance[0], np.where(seen, drawn.chance, np.nan)),
+            **_with_ends(chain, "conversion_probability", chance, np.where(seen, drawn.chance, np.nan)),
             "expected_steps": model.expected_steps,
-            "steps_sd": np.sqrt(np.maximum(model.steps_variance, 0)),
-            "visits_per_session": per_session.mean,
-            "visits_sd": np.sqrt(np.maximum(per_session.variance, 0)),
-            "steps_to_conversion": model.steps_to_conversion,
-            **(_with_ends(chain, "minutes_to_conversion", whole.time[0], drawn.time) if chain.timed else {}),
             **_with_ends(chain, "drop_off", exits / visits, leaves),
-            **_with_ends(
-                chain,
-                "lost_conversions",
-                _lost(exits, exits / visits, whole.chance[0]),
-                lost,
-            ),
+            **_with_ends(chain, "lost_conversions", _lost(exits, exits / visits, chance), lost),
             "first_share": first,
         }
     )
@@ -234,8 +192,7 @@ def bottleneck_table(chain: ChainDraws, *, improvement: float) -> pd.DataFrame:
         `source`, `target`, `n`, `probability`, `elasticity` with its interval, `gain` (relative growth of
         conversion with the improvement) with its interval, `extra_conversions` (gain times the conversions
         seen: arithmetic of the chain, no forecast) and `first_share` (share of the draws in which the step ranks
-        first), the
-        `MOST_STEPS` of the greatest elasticity. No rows where nothing converts.
+        first), the `MOST_STEPS` of the greatest elasticity. No rows where nothing converts.
 
     Raises:
         ValueError: `improvement` is not above 0.
@@ -243,36 +200,28 @@ def bottleneck_table(chain: ChainDraws, *, improvement: float) -> pd.DataFrame:
     if not improvement > 0:
         raise ValueError(f"improvement is {improvement}: it must be above 0.")
     model, start = chain.model, chain.model.at(START)
-    every = np.arange(len(model.steps))
-    still = np.zeros((1, len(every)))
-    elastic = elasticity_of(
-        model, solve_chains(model, model.steps[None], start=start, asked=every[:0], times=still), start=start
-    )[0]
+    elastic = elasticities(model, start=start)
     asked = np.argsort(-np.nan_to_num(elastic, nan=-np.inf), kind="stable")[:MOST_STEPS]
     asked = asked[np.isfinite(elastic[asked])]
     if not len(asked):
-        return pd.DataFrame(columns=[*_BOTTLENECKS])
-    whole = solve_chains(model, model.steps[None], start=start, asked=asked, times=still)
-    again = solve_chains(model, chain.drawn_steps, start=start, asked=asked, times=np.zeros_like(chain.drawn))
+        return steps_of_model(model)[:0].reindex(columns=_BOTTLENECKS)
+    whole = solve_chains(model, model.steps[None], start=start, asked=asked)
+    again = solve_chains(model, chain.drawn_steps, start=start, asked=asked)
     drawn = elasticity_of(model, again, start=start)[:, asked]
     gain = growth_of(model, whole, start=start, asked=asked, factor=1 + improvement)[0]
     drawn_gain = growth_of(model, again, start=start, asked=asked, factor=1 + improvement)
     ranked = drawn[np.isfinite(drawn).any(axis=1)]
-    names = np.array([*model.states, CONVERSION, EXIT], dtype=object)
-    n_conversions = model.n[model.target == len(model.states)].sum()
-    frame = pd.DataFrame(
-        {
-            "source": names[model.source[asked]],
-            "target": names[model.target[asked]],
-            "n": model.n[asked].astype(np.int64),
-            "probability": model.steps[asked],
+    return (
+        steps_of_model(model)
+        .iloc[asked]
+        .reset_index(drop=True)
+        .assign(
             **_with_ends(chain, "elasticity", elastic[asked], drawn),
             **_with_ends(chain, "gain", gain, drawn_gain),
-            "extra_conversions": gain * n_conversions,
-            "first_share": np.bincount(np.nanargmax(ranked, axis=1), minlength=len(asked)) / max(len(ranked), 1),
-        }
+            extra_conversions=gain * model.n[model.target == len(model.states)].sum(),
+            first_share=np.bincount(np.nanargmax(ranked, axis=1), minlength=len(asked)) / max(len(ranked), 1),
+        )
     )
-    return frame[[*_BOTTLENECKS]]
 
 
 def without_exits(chain: ChainDraws) -> pd.DataFrame:
@@ -291,36 +240,13 @@ def without_exits(chain: ChainDraws) -> pd.DataFrame:
     source, target, n = model.source[stays], model.target[stays], model.n[stays]
     spread = n / np.bincount(source, weights=n, minlength=s)[source]
     converts = _converts_in_the_end(source, target, spread, s)
-    names = np.array([*model.states, CONVERSION], dtype=object)
-    frame = pd.DataFrame(
-        {
-            "source": names[source],
-            "target": names[target],
-            "n": n.astype(np.int64),
-            "probability": model.steps[stays],
-            "probability_without_exits": spread,
-            "conversion_probability": model.conversion_probability[source],
-            "conversion_without_exits": converts[source],
-        }
+    frame = steps_of_model(model)[stays].assign(
+        probability_without_exits=spread,
+        conversion_probability=model.conversion_probability[source],
+        conversion_without_exits=converts[source],
     )
     gained = frame["probability"] - frame["probability_without_exits"]
     return frame.iloc[gained.argsort(kind="stable")].reset_index(drop=True)
-
-
-_BOTTLENECKS = (
-    "source",
-    "target",
-    "n",
-    "probability",
-    "elasticity",
-    "elasticity_low",
-    "elasticity_high",
-    "gain",
-    "gain_low",
-    "gain_high",
-    "extra_conversions",
-    "first_share",
-)
 
 
 def _exits(model: TransitionModel, counts: Array) -> Array:
@@ -338,12 +264,12 @@ def _lost(exits: Array, drop_off: Array, chance: Array) -> Array:
 
 def _with_ends(chain: ChainDraws, name: str, value: Array, drawn: Array) -> dict[str, Array]:
     """Return a column and the two ends of its interval, by name."""
-    low, high = _ends(chain, drawn)
+    low, high = chain.interval(drawn)
     return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
-def _ends(chain: ChainDraws, drawn: Array) -> tuple[Array, Array]:
-    tail = (1 - chain.level) / 2
+def _ends(level: float, drawn: Array) -> tuple[Array, Array]:
+    tail = (1 - level) / 2
     with warnings.catch_warnings():
         # A column without a single number has no interval.
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)

@@ -8,11 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import logsumexp
-from sklearn.metrics import adjusted_rand_score
 
-from journeybook.clickstream.chain import transition_model
-from journeybook.clickstream.links import first_ranks, hashed, links
-from journeybook.clickstream.sessions import CONVERSION, EXIT, START
+from journeybook.journeys.links import first_ranks, hashed, links
+from journeybook.journeys.sessions import CONVERSION, EXIT, START
+from journeybook.statistics.chains import transition_model
 
 # People to fit to: with fewer, sessions are taken.
 _FEWEST_PEOPLE = 100
@@ -60,26 +59,6 @@ class TypeMixture:
     n_left_out: int
     certainty: float
     note: str | None
-
-
-@dataclass(frozen=True, eq=False)
-class PlantedTypes:
-    """The planted types of people beside those found.
-
-    Attributes:
-        n_planted: Types planted.
-        n_people: People of known type who were grouped.
-        agreement: Adjusted Rand index of the two groupings, 1 for the same and 0 for chance.
-        accuracy: Share of people given their own type, each type found being called after the planted one that
-            most of its people have.
-        ceiling: The adjusted Rand index if the planted chains themselves were known.
-    """
-
-    n_planted: int
-    n_people: int
-    agreement: float
-    accuracy: float
-    ceiling: float
 
 
 def fit_types(steps: ibis.Table, *, max_types: int, n_starts: int, rng: np.random.Generator) -> TypeMixture:
@@ -131,38 +110,6 @@ def fit_types(steps: ibis.Table, *, max_types: int, n_starts: int, rng: np.rando
         n_left_out=n_all - len(members),
         certainty=float(members["certainty"].mean()),
         note=None,
-    )
-
-
-def compare_with_planted_types(
-    types: TypeMixture, *, customers: pd.DataFrame, chains: pd.DataFrame
-) -> PlantedTypes | None:
-    """Hold the types found against the planted ones; None where sessions, not people, were grouped.
-
-    Args:
-        types: What was found.
-        customers: Truth `event_customers`: `person_id`, `customer_type`.
-        chains: Truth `event_chains`: `customer_type`, `source`, `target`, `probability`.
-    """
-    if types.unit != "people":
-        return None
-    planted = customers.drop_duplicates("person_id").set_index("person_id")["customer_type"]
-    both = types.members.assign(planted=types.members["person_id"].map(planted)).dropna(subset=["planted"])
-    chains = chains.assign(target=chains["target"].replace("purchase", CONVERSION))
-    steps = chains.pivot(index=["source", "target"], columns="customer_type", values="probability")
-    chance = types.counts[["source", "target"]].merge(
-        np.log(steps.fillna(0.0).clip(lower=1e-9)), how="left", left_on=["source", "target"], right_index=True
-    )
-    evidence = chance[steps.columns].mul(types.counts["n"], axis=0).groupby(types.counts["person_id"]).sum()
-    evidence += np.log(both["planted"].value_counts(normalize=True))
-    told = both["person_id"].map(evidence.idxmax(axis=1))
-    called = pd.crosstab(both["type"], both["planted"])
-    return PlantedTypes(
-        n_planted=both["planted"].nunique(),
-        n_people=len(both),
-        agreement=float(adjusted_rand_score(both["planted"], both["type"])),
-        accuracy=float(called.max(axis=1).sum() / len(both)),
-        ceiling=float(adjusted_rand_score(both["planted"], told)),
     )
 
 

@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from journeybook.clickstream.chain import TransitionModel, fundamental
 from journeybook.clickstream.elasticity import MOST_DENSE
 from journeybook.clickstream.intervals import OTHERS, ChainDraws, pool_rare
-from journeybook.clickstream.rates import clustered_rates
-from journeybook.clickstream.sessions import CONVERSION, START
+from journeybook.journeys.sessions import CONVERSION, START
+from journeybook.statistics.chains import TransitionModel, fundamental
+from journeybook.statistics.rates import clustered_rates
 
 Array = NDArray[np.floating]
 
@@ -18,6 +18,7 @@ NOW, WAIT = "now", "wait"
 _CONVERGED = 1e-12
 _BANDS = ((1, "1"), (2, "2"), (5, "3-5"), (10, "6-10"), (10**9, "11 and more"))
 """Last number of events, and name, of each band of session prefixes."""
+_PREFIXES = ["events_so_far", "n", "predicted", "observed", "observed_low", "observed_high"]
 
 
 def best_moments(chain: ChainDraws, *, kept_share: float) -> pd.DataFrame:
@@ -111,7 +112,7 @@ def prefix_calibration(steps: ibis.Table, model: TransitionModel, *, level: floa
     The chain remembers only the last event, so sessions that have gone on for long are where it may be wrong.
 
     Args:
-        steps: Kept events of `session_steps`.
+        steps: Kept events of `session_steps`; of paths nothing is told.
         model: The chain.
         level: Probability that an interval holds the share observed.
 
@@ -120,15 +121,15 @@ def prefix_calibration(steps: ibis.Table, model: TransitionModel, *, level: floa
         converts, `observed_low` and `observed_high`, drawn from people. No rows where every session converts with
         its first event.
     """
+    if "session" not in steps.columns or not model.conversion_probability.any():
+        return pd.DataFrame(columns=_PREFIXES)
     wins = steps.converts.cast("int64").max().over(group_by=steps.session)
     moments = steps.mutate(hit=wins, events=steps.step + 1).filter(steps.label != CONVERSION)
     band = ibis.cases(*[(moments.events <= last, number) for number, (last, _) in enumerate(_BANDS)])
     banded = moments.mutate(band=band)
     found = clustered_rates(banded, by=["band"], hit="hit", level=level)
     if found.empty:
-        return pd.DataFrame(
-            columns=["events_so_far", "n", "predicted", "observed", "observed_low", "observed_high"]
-        )
+        return pd.DataFrame(columns=_PREFIXES)
     mix = banded.group_by("band", "label").aggregate(n=ibis._.count()).order_by("band", "label").to_pandas()
     chance = pd.Series(model.conversion_probability, index=list(model.states))
     weighed = (mix["n"] * mix["label"].map(chance)).groupby(mix["band"]).sum() / mix.groupby("band")["n"].sum()

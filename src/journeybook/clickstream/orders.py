@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import xlogy
 
-from journeybook.clickstream.links import first_ranks, hashed, links, person_of
+from journeybook.clickstream.mixture import TypeMixture
+from journeybook.journeys.links import first_ranks, hashed, links, person_of
 
 HIGHEST = 4
 # Random tables behind the mean and the variance of the likelihood ratio where cells are sparse.
@@ -98,30 +99,34 @@ def choose_order(steps: ibis.Table, *, max_order: int, rng: np.random.Generator)
     )
 
 
-def memory_within_types(steps: ibis.Table, members: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFrame:
+def memory_within_types(steps: ibis.Table, types: TypeMixture, *, rng: np.random.Generator) -> pd.DataFrame:
     """Test the second order against the first among the people of each type, and among all of them together.
 
     Where the first order is refused for all and not within the types, the memory is the mix of types.
 
     Args:
         steps: What `session_steps` returns.
-        members: `person_id` and `type`.
+        types: Types of visitor.
         rng: Random numbers of the random tables.
 
     Returns:
-        `type` ("all" first), `n_people`, `n_links`, `lr_statistic`, `lr_df` and `lr_p_value`.
+        `type` ("all" first), `n_people`, `n_links`, `lr_statistic`, `lr_df` and `lr_p_value`. No
+        rows where there are not several types of people.
     """
+    if types.unit != "people" or len(types.profile) < 2:
+        return pd.DataFrame()
+    members = types.members
     known = steps.filter(steps.known)
     typed = known.mutate(person_id=person_of(known.cluster)).join(
         ibis.memtable(members[["person_id", "type"]]), "person_id"
     )
-    rows = []
+    counts, rows = _context_counts(typed, 2, "type"), []
     for kind in ["all", *sorted(members["type"].unique())]:
-        chosen = typed if kind == "all" else typed.filter(typed.type == int(kind))
-        found = choose_order(chosen, max_order=2, rng=rng)
-        test = found.table.loc[2, ["lr_statistic", "lr_df", "lr_p_value"]]
+        counted = _Counted(counts if kind == "all" else counts[counts["type"] == kind], 2)
+        test = [_row(counted, order, rng) for order in (1, 2)][-1]
         n_people = len(members) if kind == "all" else int((members["type"] == kind).sum())
-        rows.append({"type": str(kind), "n_people": n_people, "n_links": found.n_links, **test})
+        about = {"type": str(kind), "n_people": n_people, "n_links": counted.n_links}
+        rows.append(about | {name: test[name] for name in ("lr_statistic", "lr_df", "lr_p_value")})
     return pd.DataFrame(rows)
 
 
@@ -163,16 +168,16 @@ class _Counted:
             self.cells.append(np.unique(context * len(names) + codes, return_inverse=True)[1])
 
 
-def _context_counts(steps: ibis.Table, max_order: int) -> pd.DataFrame:
-    """Count the links by fold, the steps before and the target."""
+def _context_counts(steps: ibis.Table, max_order: int, *columns: str) -> pd.DataFrame:
+    """Count the links by fold, the steps before and the target, and by other columns."""
     names = ["source", *[f"source_{k}" for k in range(2, max_order + 1)]]
     if "cluster" in steps.columns:
-        found = links(steps, "cluster", memory=max_order).join(first_ranks(steps), "cluster")
+        found = links(steps, "cluster", *columns, memory=max_order).join(first_ranks(steps), "cluster")
         found = found.mutate(fold=hashed(found["rank"], n_digits=1))
     else:
         found = links(steps, memory=max_order).mutate(fold=ibis.literal("all"))
-    counts = found.group_by("fold", *names, "target").aggregate(n=found.n.sum())
-    return counts.order_by("fold", *names, "target").to_pandas()
+    keys = ["fold", *columns, *names, "target"]
+    return found.group_by(keys).aggregate(n=found.n.sum()).order_by(keys).to_pandas()
 
 
 def _row(counted: _Counted, order: int, rng: np.random.Generator) -> dict[str, float]:

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from journeybook.clickstream.chain import TransitionModel
-from journeybook.clickstream.sessions import CONVERSION, EXIT, START
-from journeybook.clickstream.visitors import cluster_groups
+from journeybook.journeys.sessions import CONVERSION, EXIT, START
+from journeybook.journeys.visitors import cluster_groups
 from journeybook.statistics import cluster_bootstrap
+from journeybook.statistics.chains import TransitionModel
 
 Array = NDArray[np.floating]
 OTHERS = "(other)"
@@ -46,7 +46,7 @@ def session_survival(
     """Return the share of sessions still going after 0, 1, 2, ... events, and of those that ended either way.
 
     Args:
-        steps: Kept events of `session_steps`.
+        steps: Kept events of `session_steps`; of paths nothing is told, here as below.
         model: Their chain.
         longest: Events up to which the share is told; 1 or more.
         n_draws: Draws of people behind the intervals.
@@ -58,6 +58,8 @@ def session_survival(
     """
     if longest < 1:
         raise ValueError(f"longest is {longest}: at least 1 event is needed.")
+    if "session" not in steps.columns:
+        return Survival(table=pd.DataFrame(), n_sessions=0, most_events=0)
     joined = steps.join(cluster_groups(steps).select("cluster", "group"), "cluster")
     ends = joined.filter(joined["last"])
     by_group = (
@@ -128,6 +130,8 @@ def step_flow(steps: ibis.Table, *, n_steps: int, most: int) -> pd.DataFrame:
     """
     if n_steps < 1 or most < 1:
         raise ValueError(f"n_steps is {n_steps} and most is {most}: both must be at least 1.")
+    if "session" not in steps.columns:
+        return pd.DataFrame(columns=["step", "source", "target", "n"])
     early = steps.filter(steps.step < n_steps)
     leaves = early["last"] & (early.converts == 0)
     found = (
@@ -163,9 +167,10 @@ def time_to_conversion(steps: ibis.Table, *, n_draws: int, rng: np.random.Genera
         `value`, `value_low`, `value_high`, `n` (conversions). Minutes and days only where there are times. No rows
         where nothing converts.
     """
-    ways = _ways(steps)
-    ways = ways.filter(ways.won == 1).order_by("row").to_pandas()
-    rows = []
+    ways, rows = pd.DataFrame(), []
+    if "session" in steps.columns:
+        ways = _ways(steps)
+        ways = ways.filter(ways.won == 1).order_by("row").to_pandas()
     for measure in ("events", "minutes", "sessions", "days"):
         if measure not in ways.columns:
             continue

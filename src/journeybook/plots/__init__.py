@@ -1,11 +1,13 @@
 """How every figure looks. One module a page; each only draws."""
 
+import textwrap
 from collections.abc import Iterable
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from journeybook.journeys import said
 from journeybook.showing import show_tables
 
 # Okabe & Ito (2008): told apart by people of every colour vision.
@@ -95,6 +97,13 @@ def shortened(names: Iterable[str], *, longest: int = 22) -> dict[str, str]:
     return {name: short.replace("$", r"\$") for name, short in cut.items()}
 
 
+def in_words(names: Iterable[str], *, longest: int = 22) -> dict[str, str]:
+    """Return how each state or channel is written in a figure: in words, and cut as `shortened` does."""
+    told = {name: said(name) for name in names}
+    short = shortened(told.values(), longest=longest)
+    return {name: short[text] for name, text in told.items()}
+
+
 def _without_middle(name: str, head: int, tail: int) -> str:
     if len(name) <= head + 1 + tail:
         return name
@@ -115,3 +124,11 @@ def say_nothing(ax: Axes, text: str) -> Axes:
     ax.set_xticks([])
     ax.set_yticks([])
     return ax
+
+
+def headed(drawn: Axes | Figure, text: str) -> None:
+    """Write what a figure found above it, in as many lines as its width needs."""
+    figure = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
+    assert figure is not None
+    lines = textwrap.wrap(text.replace("$", r"\$"), width=int(10.5 * figure.get_figwidth()))
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=12)

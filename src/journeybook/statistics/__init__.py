@@ -7,6 +7,8 @@
 | resampling | the clustered bootstrap |
 | corrections | corrections for many tests |
 | ranks | the chance that one sample exceeds another |
+| rates | shares by group, with intervals that count clusters |
+| chains | absorbing Markov chains, solved exactly |
 """
 
 from journeybook.statistics.corrections import holm

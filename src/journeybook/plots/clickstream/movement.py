@@ -1,13 +1,23 @@
-"""Figures of page 08: the steps, where leaving costs most, what would help most, how often intervals hold."""
+"""Figures of page 08: where people go, how long sessions live, where leaving costs most, what would help most."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 from matplotlib.ticker import PercentFormatter
 
-from journeybook.clickstream import CONVERSION, EXIT, START
-from journeybook.plots import COLOURS, part_of, say_nothing, shortened
+from journeybook.clickstream.survival import Survival
+from journeybook.clickstream.words import say_flow, say_lost, say_step, say_steps, say_survival
+from journeybook.journeys import CONVERSION, EXIT, START
+from journeybook.plots import COLOURS, headed, in_words, part_of
+
+_ENDS = (START, CONVERSION, EXIT)
+# Share of the sessions from which a block of the flow is labelled; conversion always is.
+_LEAST_LABELLED = 0.03
+# Of the pages in a flow; green and the greys are those of its ends.
+_PAGES = [*(COLOURS[name] for name in ("blue", "orange", "red", "purple", "sky", "yellow")), "#A6761D"]
 
 
 def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int = 16) -> Axes:
@@ -28,7 +38,7 @@ def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int =
         value = grid.iloc[i, j]
         ax.text(j, i, f"{100 * value:.0f}", ha="center", va="center", fontsize=8.5,
                 color="white" if value > 0.45 else "black")  # fmt: skip
-    written = shortened([*rows, *columns])
+    written = in_words([*rows, *columns])
     ax.set_xticks(range(len(columns)), [written[name] for name in columns], rotation=40, ha="left")
     ax.set_yticks(range(len(rows)), [written[name] for name in rows])
     ax.xaxis.tick_top()
@@ -36,11 +46,87 @@ def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int =
     ax.grid(visible=False)
     ax.axvline(len(columns) - 2.5, color="white", linewidth=3)
     hidden = transitions["source"].nunique() - len(rows)
-    ax.set_title(
-        "Next step from each page, in per cent of its visits"
-        + (f" ({hidden} pages visited less are not drawn)" if hidden else ""),
-        pad=12,
-    )
+    ax.set_xlabel("next step, % of the visits" + f" ({hidden} pages visited less are not drawn)" * bool(hidden))
+    headed(ax, say_steps(transitions))
+    return ax
+
+
+def plot_flow(flow: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
+    """Where sessions go step by step, bands as wide as the sessions in them (a Sankey diagram).
+
+    Args:
+        flow: Table of `step_flow`; of none nothing is drawn.
+        ax: Axes to draw on.
+    """
+    if flow.empty:
+        return None
+    ax = ax or plt.subplots(figsize=(9.0, 5.6))[1]
+    n_steps = int(flow["step"].max()) + 1
+    sessions = flow.loc[flow["step"] == 0, "n"].sum()
+    inner = flow[flow["step"] > 0]
+    order = [*_by_size(flow), CONVERSION, EXIT]
+    pages = sorted(set(order) - set(_ENDS))
+    colours = {name: _PAGES[k % len(_PAGES)] for k, name in enumerate(pages)}
+    written = in_words(order, longest=14)
+    colours |= {CONVERSION: COLOURS["green"], EXIT: "#B8B8B8", "(other)": COLOURS["grey"]}
+    gap = 0.012 * sessions
+    tops: list[dict[str, float]] = []
+    for step in range(n_steps):
+        reached = flow[flow["step"] == step].groupby("target")["n"].sum()
+        top, tops = 0.0, [*tops, {}]
+        for name in [name for name in order if name in reached.index]:
+            tops[step][name] = top
+            told = name == CONVERSION or reached[name] >= _LEAST_LABELLED * sessions
+            label = f"{written[name]} {reached[name] / sessions:.{0 if reached[name] >= 0.01 * sessions else 1}%}"
+            _bar(ax, step, top, reached[name], colours[name], label if told else "")
+            top += reached[name] + gap
+    for step in range(1, n_steps):
+        leaving, coming = dict(tops[step - 1]), dict(tops[step])
+        part = inner[inner["step"] == step].set_index(["source", "target"])["n"]
+        for source in [name for name in order if name in leaving]:
+            for target in [name for name in order if (source, name) in part.index]:
+                n = part[source, target]
+                _band(ax, step, leaving[source], coming[target], n, colours[source])
+                leaving[source] += n
+                coming[target] += n
+    ax.set_xlim(-0.15, n_steps - 0.35)
+    ax.invert_yaxis()
+    ax.set_xticks(range(n_steps), [f"event {k + 1}" for k in range(n_steps)])
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+    ax.grid(visible=False)
+    headed(ax, say_flow(flow))
+    return ax
+
+
+def plot_survival(survival: Survival, ax: Axes | None = None) -> Axes | None:
+    """Share of sessions still going after so many events, and what became of the others.
+
+    Args:
+        survival: What `session_survival` returns; of no sessions nothing is drawn.
+        ax: Axes to draw on.
+    """
+    table = survival.table
+    if table.empty:
+        return None
+    ax = ax or plt.subplots(figsize=(8.6, 4.2))[1]
+    at = table["events"]
+    ax.fill_between(at, table["share"], color=COLOURS["sky"], alpha=0.35, step="post", linewidth=0)
+    top = 1 - table["converted"]
+    ax.fill_between(at, top, 1, color=COLOURS["green"], alpha=0.35, step="post", linewidth=0, label="converted")
+    ax.fill_between(at, table["share"], top, color="#DDDDDD", step="post", linewidth=0, label="left")
+    ax.step(at, table["share"], where="post", color=COLOURS["blue"], label="still going (95 % band)")
+    ax.fill_between(at, table["share_low"], table["share_high"], color=COLOURS["blue"], alpha=0.4, step="post",
+                    linewidth=0)  # fmt: skip
+    ax.step(at, table["by_chain"], where="post", color="black", linestyle="--", linewidth=1,
+            label="still going, by the chain")  # fmt: skip
+    ax.set_xlim(0, at.max())
+    ax.set_ylim(0, 1)
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set_xlabel("events of the session")
+    ax.set_ylabel("share of sessions")
+    headed(ax, say_survival(survival))
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 
@@ -55,7 +141,7 @@ def plot_drop_off(states: pd.DataFrame, ax: Axes | None = None, *, most: int = 1
     ax = ax or plt.subplots(figsize=(8.6, 4.6))[1]
     pages = states[states["state"] != START]
     if not pages["lost_conversions"].any():
-        return _exits(pages, ax, most)
+        return _exits(states, pages, ax, most)
     shown = pages.head(most).iloc[::-1].reset_index(drop=True)
     lost, low, high = (shown[f"lost_conversions{end}"] for end in ("", "_low", "_high"))
     ax.barh(shown.index, lost, color=COLOURS["sky"], height=0.65)
@@ -63,32 +149,31 @@ def plot_drop_off(states: pd.DataFrame, ax: Axes | None = None, *, most: int = 1
     for row, end, share in zip(shown.index, high, shown["drop_off"], strict=True):
         ax.annotate(f"{share:.0%} leave", (end, row), xytext=(6, 0), textcoords="offset points", va="center",
                     fontsize=9, color=COLOURS["grey"])  # fmt: skip
-    written = shortened(shown["state"])
+    written = in_words(shown["state"])
     ax.set_yticks(shown.index, [written[name] for name in shown["state"]])
     ax.set_xlim(0, max(float(high.max()) * 1.15, 1.0))
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("conversions lost (95 % interval)")
-    ax.set_title("Where leaving costs most" + part_of(len(shown), len(pages), "pages"))
+    headed(ax, say_lost(states) + part_of(len(shown), len(pages), "pages"))
     return ax
 
 
-def plot_bottlenecks(bottlenecks: pd.DataFrame, ax: Axes | None = None, *, most: int = 10) -> Axes:
+def plot_bottlenecks(bottlenecks: pd.DataFrame, ax: Axes | None = None, *, most: int = 10) -> Axes | None:
     """Elasticity of the steps that would bring most, with intervals.
 
     Args:
-        bottlenecks: Table of steps, the first by elasticity first.
+        bottlenecks: Table of steps, the first by elasticity first; of none nothing is drawn.
         ax: Axes to draw on.
         most: Steps drawn.
     """
-    ax = ax or plt.subplots(figsize=(8.6, 4.4))[1]
-    ax.set_title("Which step would bring most")
     if bottlenecks.empty:
-        return say_nothing(ax, "nothing converts: there is no step to rank")
+        return None
+    ax = ax or plt.subplots(figsize=(8.6, 4.4))[1]
     shown = bottlenecks.head(most).iloc[::-1].reset_index(drop=True)
     value, low, high = (shown[f"elasticity{end}"].astype(float) for end in ("", "_low", "_high"))
     ax.errorbar(value, shown.index, xerr=[value - low, high - value], fmt="o", color=COLOURS["blue"], capsize=3)
-    written = shortened([*shown["source"], *shown["target"]])
+    written = in_words([*shown["source"], *shown["target"]])
     names = [
         f"{written[s]} → {written[t]}  ({p:.0%})"
         for s, t, p in shown[["source", "target", "probability"]].itertuples(index=False)
@@ -96,40 +181,38 @@ def plot_bottlenecks(bottlenecks: pd.DataFrame, ax: Axes | None = None, *, most:
     ax.set_yticks(shown.index, names)
     ax.set_xlim(left=min(0.0, float(low.min())) - 0.02)
     ax.set_xlabel("per cent more conversions for one per cent more of the step (95 % interval)")
-    ax.set_title("Which step would bring most" + part_of(len(shown), len(bottlenecks), "steps ranked"))
+    headed(ax, say_step(bottlenecks) + part_of(len(shown), len(bottlenecks), "steps ranked"))
     return ax
 
 
-def plot_coverage(coverage: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """How often either interval holds the truth, by how many steps a person takes.
-
-    Args:
-        coverage: Columns `steps_each`, `clustered`, `independent` (shares).
-        ax: Axes to draw on.
-    """
-    ax = ax or plt.subplots(figsize=(8.0, 3.4))[1]
-    at = range(len(coverage))
-    ax.axhline(0.95, color="black", linewidth=1, linestyle="--")
-    ax.plot(at, coverage["clustered"], "o-", color=COLOURS["blue"], label="people are drawn")
-    ax.plot(at, coverage["independent"], "s-", color=COLOURS["red"], label="every step a new person's (Dirichlet)")
-    ax.set_xticks(at, [str(n) for n in coverage["steps_each"]])
-    ax.set_ylim(0, 1.03)
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_xlabel("steps of each person")
-    ax.set_ylabel("intervals that hold the truth")
-    ax.set_title("95 % intervals when people differ, simulated")
-    ax.legend(loc="lower left")
-    return ax
-
-
-def _exits(pages: pd.DataFrame, ax: Axes, most: int) -> Axes:
+def _exits(states: pd.DataFrame, pages: pd.DataFrame, ax: Axes, most: int) -> Axes:
     exits = (pages["visits"] * pages["drop_off"]).round()
     shown = pages.assign(exits=exits).nlargest(most, "exits").iloc[::-1].reset_index(drop=True)
     ax.barh(shown.index, shown["exits"], color=COLOURS["sky"], height=0.65)
-    written = shortened(shown["state"])
+    written = in_words(shown["state"])
     ax.set_yticks(shown.index, [written[name] for name in shown["state"]])
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("sessions that end here")
-    ax.set_title("Where sessions end" + part_of(len(shown), len(pages), "pages"))
+    headed(ax, say_lost(states) + part_of(len(shown), len(pages), "pages"))
     return ax
+
+
+def _by_size(flow: pd.DataFrame) -> list[str]:
+    """Return the passing states, those that most sessions come to first."""
+    reached = flow[~flow["target"].isin(_ENDS)].groupby("target")["n"].sum()
+    return reached.sort_values(ascending=False, kind="stable").index.tolist()
+
+
+def _bar(ax: Axes, step: int, top: float, n: float, colour: str, label: str) -> None:
+    ax.bar(step, n, bottom=top, width=0.09, color=colour, linewidth=0, zorder=3)
+    ax.text(step + 0.06, top + n / 2, label, va="center", fontsize=8, zorder=4)
+
+
+def _band(ax: Axes, step: int, left: float, right: float, n: float, colour: str) -> None:
+    a, b = step - 1 + 0.045, step - 0.045
+    middle = (a + b) / 2
+    corners = [(a, left), (middle, left), (middle, right), (b, right), (b, right + n), (middle, right + n),
+               (middle, left + n), (a, left + n), (a, left)]  # fmt: skip
+    codes = [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3, Path.CLOSEPOLY]
+    ax.add_patch(PathPatch(Path(corners, codes), facecolor=colour, alpha=0.3, linewidth=0, zorder=1))

@@ -1,15 +1,17 @@
 """Figures of what lies behind one chain for all: memory, groups, faults, types of visitor."""
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from journeybook.clickstream.faults import ALL, FaultScan, PlantedFault
+from journeybook.clickstream.faults import FaultScan
 from journeybook.clickstream.groups import GroupDifferences
 from journeybook.clickstream.mixture import TypeMixture
 from journeybook.clickstream.orders import OrderChoice
-from journeybook.plots import COLOURS, say_nothing, shortened
+from journeybook.clickstream.words import say_faults, say_groups, say_orders, say_types
+from journeybook.plots import COLOURS, headed, in_words, part_of
 
 
 def plot_orders(order: OrderChoice, ax: Axes | None = None) -> Axes:
@@ -38,12 +40,12 @@ def plot_orders(order: OrderChoice, ax: Axes | None = None) -> Axes:
     ax.set_xlim(table["order"].iloc[0] - 0.4, table["order"].iloc[-1] + 0.4)
     ax.set_xlabel("order: pages a visitor remembers")
     ax.set_ylabel("nats a link above the best")
-    ax.set_title("How far back visitors remember")
+    headed(ax, say_orders(order))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 
-def plot_groups(found: GroupDifferences, ax: Axes | None = None, *, most: int = 18) -> Axes:
+def plot_groups(found: GroupDifferences, ax: Axes | None = None, *, most: int = 18) -> Axes | None:
     """Cramér's V of every state and grouping; those that differ are coloured.
 
     Args:
@@ -51,13 +53,12 @@ def plot_groups(found: GroupDifferences, ax: Axes | None = None, *, most: int = 
         ax: Axes to draw on.
         most: States drawn, those visited most.
     """
+    if found.table.empty:
+        return None
     states = list(dict.fromkeys(found.table.sort_values("n", ascending=False)["state"]))
     rows = states[:most]
     ax = ax or plt.subplots(figsize=(8.2, 1.4 + 0.26 * len(rows)))[1]
-    ax.set_title("Where the next step differs between groups")
     ax.grid(visible=False)
-    if found.table.empty:
-        return say_nothing(ax, "nothing can be compared")
     table = found.table.set_index(["state", "grouping"])
     columns = list(found.compared)
     drawn = table[table.index.isin(rows, level="state")]
@@ -72,30 +73,28 @@ def plot_groups(found: GroupDifferences, ax: Axes | None = None, *, most: int = 
     ax.set_xlim(-0.5, len(columns) - 0.5)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xticks(range(len(columns)), columns)
-    written = shortened(rows)
+    written = in_words(rows)
     ax.set_yticks(range(len(rows)), [written[name] for name in rows])
     ax.tick_params(length=0)
     ax.set_xlabel(
         f"Cramér's V; blue where groups differ, with a chance of any false one of {found.alpha:.0%}"
         + "; blank: too few visitors" * (len(drawn) < len(rows) * len(columns))
     )
-    if len(states) > len(rows):
-        ax.set_title(f"Where the next step differs between groups ({len(rows)} of {len(states)} pages tested)")
+    headed(ax, say_groups(found) + part_of(len(rows), len(states), "pages drawn"))
     return ax
 
 
-def plot_fault(scan: FaultScan, planted: PlantedFault | None = None, ax: Axes | None = None) -> Axes:
+def plot_fault(scan: FaultScan, planted: pd.DataFrame | None = None, ax: Axes | None = None) -> Axes | None:
     """Share of the step with the deepest drop, day by day, and the days in which it dropped.
 
     Args:
         scan: The scan.
-        planted: The planted fault, where it is known.
+        planted: Truth `event_faults`, where it is known.
         ax: Axes to draw on.
     """
-    ax = ax or plt.subplots(figsize=(8.8, 3.8))[1]
     if scan.note is not None:
-        ax.set_title("Was a step broken?")
-        return say_nothing(ax, scan.note)
+        return None
+    ax = ax or plt.subplots(figsize=(8.8, 3.8))[1]
     top, daily = scan.table.iloc[0], scan.daily[scan.daily["n"] > 0]
     size = 60 * daily["n"] / daily["n"].max()
     ax.scatter(daily["day"], daily["k"] / daily["n"], s=size, color=COLOURS["grey"], alpha=0.5, linewidth=0,
@@ -110,19 +109,17 @@ def plot_fault(scan: FaultScan, planted: PlantedFault | None = None, ax: Axes | 
         outside, daily["day"].iloc[0], daily["day"].iloc[-1], color="black", linewidth=1, label="on other days"
     )
     if planted is not None:
-        for day, label in ((planted.starts_at, "planted"), (planted.ends_at, None)):
+        for day, label in zip(planted[["starts_at", "ends_at"]].iloc[0], ("planted", None), strict=True):
             ax.axvline(day, color=COLOURS["purple"], linestyle="--", linewidth=1.5, label=label)
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    written = shortened([top["source"], top["target"]])
-    ax.set_ylabel(f"share of the visits to\n{written[top['source']]}")
-    where = "all devices" if top["device"] == ALL else top["device"]
-    found = "A step was broken" if top["fault"] else "No step was broken; the deepest drop"
-    ax.set_title(f"{found}:\n{written[top['source']]} → {written[top['target']]}, {where}")
+    written = in_words([top["source"], top["target"]])
+    ax.set_ylabel(f"share of visits to {written[top['source']]}\nthat go to {written[top['target']]}")
+    headed(ax, say_faults(scan))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 
-def plot_types(types: TypeMixture, *, most: int = 4) -> Figure:
+def plot_types(types: TypeMixture, *, most: int = 4) -> Figure | None:
     """BIC by number of types, and the steps by which each type is told from the others.
 
     Args:
@@ -130,16 +127,15 @@ def plot_types(types: TypeMixture, *, most: int = 4) -> Figure:
         most: Steps drawn of each type.
     """
     if types.note is not None:
-        figure, ax = plt.subplots()
-        say_nothing(ax, types.note)
-        return figure
+        return None
     if len(types.profile) == 1:
         figure, ax = plt.subplots(figsize=(5.0, 3.4))
         _how_many(types, ax)
+        headed(figure, say_types(types))
         return figure
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.9, 4.6), width_ratios=[1, 1.7])
     _how_many(types, left)
-    written = shortened(types.transitions["source"].tolist() + types.transitions["target"].tolist(), longest=16)
+    written = in_words(types.transitions["source"].tolist() + types.transitions["target"].tolist(), longest=16)
     names, at = [], 0
     palette = [COLOURS[name] for name in ("blue", "orange", "green", "red", "purple", "sky")]
     right.plot([], [], "|", color="black", markersize=10, markeredgewidth=2, label="everybody")
@@ -163,8 +159,8 @@ def plot_types(types: TypeMixture, *, most: int = 4) -> Figure:
     right.grid(visible=False, axis="y")
     right.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     right.set_xlabel("probability of the step")
-    right.set_title("What sets them apart")
-    figure.legend(*right.get_legend_handles_labels(), loc="outside upper right", ncols=4, fontsize=9)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower left", ncols=4, fontsize=9)
+    headed(figure, say_types(types))
     return figure
 
 
@@ -176,4 +172,3 @@ def _how_many(types: TypeMixture, ax: Axes) -> None:
     ax.yaxis.set_major_formatter("{x:,.0f}")
     ax.set_xlabel("types (orange: chosen)")
     ax.set_ylabel("BIC above the least")
-    ax.set_title("How many types")

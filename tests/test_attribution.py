@@ -1,18 +1,26 @@
-"""Page 08, channels: paths and credit counted by hand, removal and Shapley against brute force and simulation."""
+"""Page 09: paths and credit counted by hand, removal and Shapley against brute force and simulation."""
 
+from dataclasses import replace
 from itertools import combinations
 from math import factorial
 
 import ibis
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from finding_rules import told
 from numpy.testing import assert_allclose
 
-from journeybook import clickstream as page
-from journeybook.clickstream.attribution import owners, removal_effects
-from journeybook.clickstream.chain import count_matrix
-from journeybook.clickstream.channels import MARK
+from journeybook.attribution.findings import find
+from journeybook.attribution.methods import attribute, owners, removal_effects
+from journeybook.attribution.paths import MARK, channel_paths
+from journeybook.attribution.witnesses import beside_planted, recount
+from journeybook.attribution.words import say_credit, say_removed, say_truth
+from journeybook.journeys.links import path_steps, steps_of
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, session_steps
+from journeybook.plots.attribution import plot_attribution, plot_removed
+from journeybook.statistics.chains import count_matrix
 
 NOON = pd.Timestamp("2017-06-01 12:00")
 DAY = 24 * 60
@@ -26,18 +34,18 @@ def events(rows, *columns):
     frame.insert(0, "row", range(1, len(frame) + 1))
     if "minute" in frame:
         frame["occurred_at"] = (NOON + pd.to_timedelta(frame.pop("minute"), unit="m")).astype("datetime64[us]")
-    return page.session_steps(ibis.memtable(frame), conversion="buy", session_gap_minutes=30)
+    return session_steps(ibis.memtable(frame), conversion="buy", session_gap_minutes=30)
 
 
 def walked(rows, **rules):
     """Canonical paths from tuples, put into paths of channels."""
     table = pd.DataFrame(rows, columns=["path", "conversions", "nulls"])
     table.insert(0, "row", range(1, len(table) + 1))
-    return page.channel_paths(ibis.memtable(table), **RULES | rules)
+    return channel_paths(path_steps(ibis.memtable(table)), **RULES | rules)
 
 
 def attributed(paths):
-    return page.attribute(paths, n_draws=60, rng=np.random.default_rng(1))
+    return attribute(paths, n_draws=60, rng=np.random.default_rng(1))
 
 
 def steps(paths, order=1):
@@ -75,8 +83,8 @@ def test_removal_by_hand():
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_removal_is_what_leading_the_channel_to_exit_gives(order):
     counts = walked(WALKED, orders=[order]).counts[order]
-    states, total = count_matrix(counts, conversion=page.CONVERSION, exit=page.EXIT)
-    start, owner = states.index(page.START), owners(states, ["a", "b", "c"])
+    states, total = count_matrix(counts, conversion=CONVERSION, exit=EXIT)
+    start, owner = states.index(START), owners(states, ["a", "b", "c"])
     effects, chance = removal_effects(total, start=start, owner=owner, n_channels=3)
 
     def converts(counts):
@@ -99,15 +107,15 @@ def test_a_state_of_order_two_remembers_two_channels():
 
 def test_removal_agrees_with_simulated_walks():
     paths = walked(WALKED)
-    states, total = count_matrix(paths.counts[1], conversion=page.CONVERSION, exit=page.EXIT)
-    channels = sorted(name for name in states if name != page.START)
+    states, total = count_matrix(paths.counts[1], conversion=CONVERSION, exit=EXIT)
+    channels = sorted(name for name in states if name != START)
     exact, chance = removal_effects(
-        total, start=states.index(page.START), owner=owners(states, channels), n_channels=len(channels)
+        total, start=states.index(START), owner=owners(states, channels), n_channels=len(channels)
     )
     rng, n = np.random.default_rng(3), 200_000
     p = total / total.sum(axis=1, keepdims=True)
     for channel, effect in zip(channels, exact, strict=True):
-        state = np.full(n, states.index(page.START))
+        state = np.full(n, states.index(START))
         while (state < len(states)).any():
             state[state == states.index(channel)] = len(states) + 1
             walking = np.flatnonzero(state < len(states))
@@ -139,7 +147,7 @@ def test_time_decay_halves_with_each_half_life():
         ("s3", "a", "buy", 3 * DAY, "direct"),
     ]
     table = events(rows, "session_id", "person_id", "event", "minute", "channel")
-    paths = page.channel_paths(table, path_gap_days=3, half_life_days=1, orders=[1])
+    paths = channel_paths(table, path_gap_days=3, half_life_days=1, orders=[1])
     weights = {"email": 1 / 8, "search": 1 / 2, "direct": 1}
     expected = {name: weight / (13 / 8) for name, weight in weights.items()}
     assert paths.timed
@@ -165,7 +173,7 @@ def test_shapley_is_that_of_every_order_of_arrival():
 
 def test_credits_add_up_and_do_not_depend_on_names(visits):
     def of(frame):
-        paths = page.channel_paths(
+        paths = channel_paths(
             events(frame.to_numpy(), *frame.columns), path_gap_days=3, half_life_days=7, orders=[1, 2]
         )
         return paths, attributed(paths)
@@ -194,7 +202,7 @@ def test_a_path_ends_with_a_conversion_or_a_long_pause():
         ("s5", None, "buy", 7 * DAY, "social"),
     ]
     table = events(rows, "session_id", "person_id", "event", "minute", "channel")
-    paths = page.channel_paths(table, **RULES)
+    paths = channel_paths(table, **RULES)
     assert (paths.n_paths, paths.n_conversions, paths.known_only) == (3, 1, True)
     assert steps(paths) == {
         "(start)>email": 2,
@@ -215,8 +223,8 @@ def test_intervals_widen_when_people_repeat_themselves(visits):
     for whose in ("same", "other"):
         people = frame["person_id"] + ("" if whose == "same" else "-" + frame["copy"].astype(str))
         rows = frame.assign(person_id=people).drop(columns="copy")
-        paths = page.channel_paths(events(rows.to_numpy(), *rows.columns), **RULES)
-        found = page.attribute(paths, n_draws=400, rng=np.random.default_rng(2)).table
+        paths = channel_paths(events(rows.to_numpy(), *rows.columns), **RULES)
+        found = attribute(paths, n_draws=400, rng=np.random.default_rng(2)).table
         widths[whose] = (found["share_high"] - found["share_low"]).mean()
     assert widths["same"] / widths["other"] == pytest.approx(np.sqrt(10), rel=0.25)
 
@@ -224,7 +232,7 @@ def test_intervals_widen_when_people_repeat_themselves(visits):
 def test_distance_from_the_planted_shares():
     found = attributed(walked([("a", 3, 0), ("b", 1, 1)]))
     truth = pd.DataFrame({"channel": ["a", "b"], "share": [0.5, 0.5]})
-    beside = page.beside_planted(found, truth).set_index("method")
+    beside = beside_planted(found, truth).set_index("method")
     assert beside.loc["last_touch", "mean_distance"] == pytest.approx(0.25)
     assert beside.loc["last_touch", "greatest_distance"] == pytest.approx(0.25)
 
@@ -244,6 +252,94 @@ def test_numbers_out_of_range_are_named(wrong, said):
 
 def test_events_without_channels_or_conversions_say_so():
     nameless = events([("s", "buy", 0)], "session_id", "event", "minute")
-    assert attributed(page.channel_paths(nameless, **RULES)).note == "the events name no channel"
+    assert attributed(channel_paths(nameless, **RULES)).note == "the events name no channel"
     lost = walked([("a > b", 0, 5)])
     assert attributed(lost).note == "no path ends in a conversion"
+
+
+NOTHING = pd.DataFrame(columns=["channel", "share", "removal_effect"])
+
+
+def truth_of(found, top):
+    """A truth in which `top` brings four conversions in five."""
+    channels = found.table["channel"].unique()
+    shares = [0.8 if name == top else 0.2 / (len(channels) - 1) for name in channels]
+    return pd.DataFrame({"channel": channels, "share": shares, "removal_effect": np.multiply(shares, 0.5)})
+
+
+def said(found, truth=NOTHING):
+    return told(find(found, beside_planted(found, truth), truth), "09_attribution")
+
+
+def test_without_truth_the_answer_cannot_be_told():
+    one = said(attributed(walked([("a", 9, 1), ("b > a", 1, 5)])))
+    assert one[0].startswith("2 cannot be told: All 7 methods put a first, with ")
+    apart = said(attributed(walked([("a > b > b", 9, 1), ("a", 0, 30), ("b", 1, 2)])))
+    assert apart[0].startswith(
+        "2 contradicted: The 7 methods disagree which channel brings most conversions: a or b."
+    )
+
+
+def test_paths_that_name_the_wrong_channel_are_contradicted():
+    found = attributed(walked(WALKED))
+    least = found.removal["channel"].iloc[-1]
+    first = said(found, truth_of(found, least))
+    assert first[0].startswith(
+        f"2 contradicted: Most conversions truly come by {least}, 80.0%; 7 of 7 methods put"
+    )
+    assert "; in truth 50.0%." in first[1]
+
+
+def test_where_nothing_can_be_attributed_that_is_said():
+    lost = attributed(walked([("a > b", 0, 5)]))
+    assert said(lost)[0].startswith(
+        "3 cannot be told: No channel can be given credit: no path ends in a conversion."
+    )
+    assert plot_attribution(lost, NOTHING) is None
+    assert say_truth(lost, NOTHING) == say_credit(lost) == say_removed(lost, NOTHING) == ""
+
+
+def test_figures_are_drawn_with_and_without_truth():
+    found = attributed(walked(WALKED, orders=[1, 2]))
+    truth = truth_of(found, "c")
+    assert plot_removed(found, NOTHING) is None
+    titles = [plot(found, truth).figure for plot in (plot_attribution, plot_removed)]
+    titles.append(plot_attribution(found, NOTHING).figure)
+    for figure in titles:
+        figure.canvas.draw()
+        plt.close(figure)
+    assert titles[0].get_suptitle().startswith("In truth c brings most, 80.0%; the 8 methods put ")
+    assert "Here the right answer is not known" in say_truth(found, beside_planted(found, NOTHING))
+
+
+def recounted(rows, **rules):
+    steps = steps_of(rows, **rules)
+    asked = {"path_gap_days": 3, "half_life_days": 7}
+    paths = channel_paths(steps, **asked, orders=[1])
+    found = attribute(paths, n_draws=400, rng=np.random.default_rng(1))
+    again = recount(rows, paths, found, rules=rules, **asked)
+    return again, (rows, paths, found, rules, asked)
+
+
+def off(again):
+    return again.loc[(again["value"] - again["reference"]).abs() > again["tolerance"], "name"].tolist()
+
+
+def test_a_sound_page_is_not_off_and_changed_credit_is(visits):
+    rules = {"conversion": "buy", "session_gap_minutes": 30, "least_events": 1, "most_events": None}
+    frame = visits.assign(row=range(1, len(visits) + 1))
+    frame["occurred_at"] = NOON + pd.to_timedelta(frame.pop("minute"), unit="m").astype("timedelta64[us]")
+    again, made = recounted(ibis.memtable(frame), **rules, least_pause_seconds=0.0)
+    assert off(again) == []
+    rows, paths, found, rules, asked = made
+    for rule in ("last_touch", "linear", "position", "shapley", "time_decay"):
+        more = found.table["credit"].where(found.table["method"] != rule, found.table["credit"] * 1.01)
+        wrong = replace(found, table=found.table.assign(credit=more))
+        assert off(recount(rows, paths, wrong, rules=rules, **asked)), rule
+
+
+def test_paths_with_their_numbers_are_counted_again():
+    frame = pd.DataFrame(WALKED, columns=["path", "conversions", "nulls"]).assign(row=range(1, len(WALKED) + 1))
+    again, _ = recounted(ibis.memtable(frame), conversion=None)
+    assert off(again) == []
+    assert len(again) == 10

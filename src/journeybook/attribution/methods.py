@@ -2,26 +2,34 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from journeybook.clickstream.chain import count_matrix, fundamental
-from journeybook.clickstream.channels import MARK, ChannelPaths
-from journeybook.clickstream.credit import RULES
-from journeybook.clickstream.sessions import CONVERSION, EXIT, START
+from journeybook.attribution.paths import MARK, ChannelPaths
+from journeybook.attribution.rules import RULES
+from journeybook.journeys.sessions import CONVERSION, EXIT, START
+from journeybook.statistics.chains import count_matrix, fundamental
 
 Array = NDArray[np.floating]
 
 MOST_STATES_DRAWN = 300
 """A chain of channels with more states is solved, but not drawn again: its removal effects have no intervals."""
 
-_COLUMNS = (
-    *("channel", "method", "removal_effect", "removal_effect_low", "removal_effect_high"),
-    *("share", "share_low", "share_high", "credit"),
-)
+_COLUMNS = [
+    "channel",
+    "method",
+    "removal_effect",
+    "removal_effect_low",
+    "removal_effect_high",
+    "share",
+    "share_low",
+    "share_high",
+    "credit",
+]
 _CHUNK = 50  # draws solved at a time
 
 
@@ -31,7 +39,7 @@ class Attribution:
 
     Attributes:
         table: One row a channel and method: `channel`, `method` (markov_removal, of order 1; markov_removal_2 and
-            so on for the orders above; the rules of `credit.RULES`), `removal_effect` (share of the conversions
+            so on for the orders above; the rules of `rules.RULES`), `removal_effect` (share of the conversions
             lost without the channel; Markov only) with `removal_effect_low` and `_high`, `share` (of all credit)
             with `share_low` and `share_high`, `credit` (conversions). Empty where nothing can be attributed.
         conversion_probability: Probability that a path converts, by the chain; the same for every order.
@@ -41,6 +49,11 @@ class Attribution:
     table: pd.DataFrame
     conversion_probability: float
     note: str | None
+
+    @property
+    def removal(self) -> pd.DataFrame:
+        """The rows of the page's first chain, the channel of the largest share first."""
+        return self.table[self.table["method"] == self.table["method"].iloc[0]]
 
 
 def attribute(paths: ChannelPaths, *, n_draws: int, rng: np.random.Generator, level: float = 0.95) -> Attribution:
@@ -58,9 +71,8 @@ def attribute(paths: ChannelPaths, *, n_draws: int, rng: np.random.Generator, le
         level: Probability that an interval holds its target.
     """
     if paths.note is not None:
-        return Attribution(table=pd.DataFrame(columns=[*_COLUMNS]), conversion_probability=0.0, note=paths.note)
-    channels = sorted(paths.credits["channel"].unique())
-    groups = sorted(paths.credits["group"].unique())
+        return Attribution(table=pd.DataFrame(columns=_COLUMNS), conversion_probability=0.0, note=paths.note)
+    channels, groups = (sorted(paths.credits[name].unique()) for name in ("channel", "group"))
     tail = [(1 - level) / 2, (1 + level) / 2]
     weights = None
     if not paths.aggregated:
@@ -73,29 +85,25 @@ def attribute(paths: ChannelPaths, *, n_draws: int, rng: np.random.Generator, le
         chance = float(chances)
         drawn = np.full((2, len(channels)), np.nan)
         if len(states) <= MOST_STATES_DRAWN:
-            drawn = np.concatenate(
-                [
-                    removal_effects(part, start=start, owner=owner, n_channels=len(channels))[0]
-                    for part in _count_draws(counts, groups, states, total, weights, n_draws, rng)
-                ]
-            )
+            stacks = _count_draws(counts, groups, states, total, weights, n_draws, rng)
+            about: dict[str, Any] = {"start": start, "owner": owner, "n_channels": len(channels)}
+            drawn = np.concatenate([removal_effects(stack, **about)[0] for stack in stacks])
         shares = drawn / drawn.sum(axis=-1, keepdims=True)
-        method = "markov_removal" if order == 1 else f"markov_removal_{order}"
-        found = _rows(channels, method, share=effect / effect.sum(), drawn=shares, tail=tail)
         low, high = _ends(drawn, tail)
+        found = _rows(
+            channels, "markov_removal" if order == 1 else f"markov_removal_{order}", effect, shares, tail
+        )
         tables.append(found.assign(removal_effect=effect, removal_effect_low=low, removal_effect_high=high))
     for rule in RULES:
         credit = _by_group(paths.credits, groups, channels, rule)
         drawn = _credit_draws(credit, weights, n_draws, rng)
-        share = credit.sum(axis=0) / credit.sum()
-        tables.append(
-            _rows(channels, rule, share=share, drawn=drawn / drawn.sum(axis=1, keepdims=True), tail=tail)
-        )
+        drawn = drawn / drawn.sum(axis=1, keepdims=True)
+        tables.append(_rows(channels, rule, credit.sum(axis=0), drawn, tail))
     table = pd.concat(tables, ignore_index=True)
     rank = tables[0].sort_values(["share", "channel"], ascending=[False, True])["channel"].tolist()
     table = table.assign(credit=table["share"] * paths.n_conversions, rank=table["channel"].map(rank.index))
-    table = table.sort_values("rank", ignore_index=True, kind="stable").drop(columns="rank")
-    return Attribution(table=table[[*_COLUMNS]], conversion_probability=chance, note=None)
+    table = table.sort_values("rank", ignore_index=True, kind="stable")
+    return Attribution(table=table[_COLUMNS], conversion_probability=chance, note=None)
 
 
 def owners(states: tuple[str, ...], channels: list[str]) -> NDArray[np.int64]:
@@ -136,43 +144,11 @@ def removal_effects(
     return lost / np.where(whole > 0, whole, np.nan)[..., None], whole
 
 
-def with_planted(found: Attribution, truth: pd.DataFrame) -> pd.DataFrame:
-    """Return the table of an attribution with `planted_share` and `distance`, the share less the planted one.
-
-    Args:
-        found: The page's attribution.
-        truth: Truth `event_channels`: `channel`, `share`.
-    """
-    planted = found.table["channel"].map(truth.set_index("channel")["share"])
-    return found.table.assign(planted_share=planted, distance=found.table["share"] - planted)
-
-
-def beside_planted(found: Attribution, truth: pd.DataFrame) -> pd.DataFrame:
-    """Return each method's distance from the planted shares.
-
-    Args:
-        found: The page's attribution.
-        truth: Truth `event_channels`: `channel`, `share`.
-
-    Returns:
-        One row a method, the nearest first: `method`, `mean_distance` and `greatest_distance` of its shares from
-        the planted ones (0 to 1), and `n_inside`, how many of the planted shares its intervals hold.
-    """
-    table = with_planted(found, truth)
-    held = table["planted_share"].between(table["share_low"], table["share_high"])
-    by_method = table.assign(away=table["distance"].abs(), held=held).groupby("method")
-    table = by_method.agg(
-        mean_distance=("away", "mean"), greatest_distance=("away", "max"), n_inside=("held", "sum")
-    )
-    return table.reset_index().sort_values(["mean_distance", "method"], ignore_index=True)
-
-
-def _rows(channels: list[str], method: str, *, share: Array, drawn: Array, tail: list[float]) -> pd.DataFrame:
+def _rows(channels: list[str], method: str, worth: Array, drawn: Array, tail: list[float]) -> pd.DataFrame:
+    """One method's rows: shares of what each channel is worth, and their intervals from drawn shares."""
     low, high = _ends(drawn, tail)
-    frame = pd.DataFrame(
-        {"channel": channels, "method": method, "share": share, "share_low": low, "share_high": high}
-    )
-    return frame.assign(removal_effect=np.nan, removal_effect_low=np.nan, removal_effect_high=np.nan)
+    shares = {"share": worth / worth.sum(), "share_low": low, "share_high": high}
+    return pd.DataFrame({"channel": channels, "method": method, **shares}).reindex(columns=_COLUMNS)
 
 
 def _ends(drawn: Array, tail: list[float]) -> Array:
@@ -199,20 +175,16 @@ def _count_draws(
     for begin in range(0, n_draws, _CHUNK):
         size = min(_CHUNK, n_draws - begin)
         if weights is None:
-            drawn = rng.standard_gamma(np.broadcast_to(total, (size, *total.shape)))
+            yield rng.standard_gamma(np.broadcast_to(total, (size, *total.shape)))
         else:
-            drawn = (weights[begin : begin + size] @ table).reshape(size, *total.shape)
-        yield drawn
+            yield (weights[begin : begin + size] @ table).reshape(size, *total.shape)
 
 
 def _by_group(credits: pd.DataFrame, groups: list, channels: list[str], rule: str) -> Array:
     """Credit by one rule, shape (groups, channels)."""
     found = np.zeros((len(groups), len(channels)))
-    row, column = (
-        pd.Index(groups).get_indexer(credits["group"]),
-        pd.Index(channels).get_indexer(credits["channel"]),
-    )
-    found[row, column] = credits[rule]
+    row = pd.Index(groups).get_indexer(credits["group"])
+    found[row, pd.Index(channels).get_indexer(credits["channel"])] = credits[rule]
     return found
 
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import ibis
 import pandas as pd
 
-from journeybook.clickstream.credit import RULES, credits
-from journeybook.clickstream.sessions import CONVERSION, EXIT, START, check_labels, path_steps
-from journeybook.clickstream.visitors import MOST_GROUPS
+from journeybook.attribution.rules import RULES, credits
+from journeybook.journeys.links import hashed
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, check_labels
+from journeybook.journeys.visitors import MOST_GROUPS
 
 UNKNOWN = "(unknown)"
 MARK = "\x1f"
 """Stands between the channels of a state that remembers several; no printed name holds it."""
 
 HIGHEST_ORDER = 4
-_DIGITS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class ChannelPaths:
 
 
 def channel_paths(
-    table: ibis.Table, *, path_gap_days: float, half_life_days: float, orders: Sequence[int]
+    steps: ibis.Table, *, path_gap_days: float, half_life_days: float, orders: Sequence[int]
 ) -> ChannelPaths:
     """Put the sessions of each person in a row, count the steps between their channels, and credit by rule.
 
@@ -54,7 +54,7 @@ def channel_paths(
     session is a path.
 
     Args:
-        table: Kept events of `session_steps` with `channel`, or canonical `paths`, whose steps are the channels.
+        steps: What `steps_of` returns: events with `channel`, or the steps of paths, which are the channels.
         path_gap_days: A pause strictly longer begins a new path.
         half_life_days: Days before the conversion in which a touch loses half its weight, for time decay.
         orders: Orders of the chains of channels, each 1 to 4.
@@ -67,22 +67,19 @@ def channel_paths(
             raise ValueError(f"{name} is {value}: it must be above 0.")
     if not orders or any(order not in range(1, HIGHEST_ORDER + 1) for order in orders):
         raise ValueError(f"orders are {list(orders)}: at least one from 1 to {HIGHEST_ORDER} is needed.")
-    if "path" in table.columns:
-        return _aggregated(table, orders)
-    if "channel" not in table.columns:
+    if "session" not in steps.columns:
+        return _aggregated(steps, orders)
+    if "channel" not in steps.columns:
         return _no_paths("the events name no channel")
-    names = table.channel.nullif("").name("channel").as_table().distinct().to_pandas()["channel"].dropna()
-    check_labels(sorted(names), "a channel")
-    known_only = bool(table.known.any().execute())
-    touches = _touches(table.filter(table.known) if known_only else table, path_gap_days)
+    _check_names(steps.channel.nullif(""))
+    known_only = bool(steps.known.any().execute())
+    touches = _touches(steps.filter(steps.known) if known_only else steps, path_gap_days)
     if not touches.won.max().execute():
         return _no_paths("no path ends in a conversion")
     touches = touches.mutate(weight=touches.won, walked=ibis.literal(1, "int64"))
-    by_group = credits(touches, half_life_days=half_life_days).order_by("group", "channel").to_pandas()
+    credit = credits(touches, half_life_days=half_life_days)
     counts = {order: _steps(_states(touches, order)) for order in orders}
-    return _channel_paths(
-        counts, by_group, known_only=known_only, aggregated=False, timed="ends_at" in touches.columns
-    )
+    return _channel_paths(counts, credit, known_only=known_only, timed="ends_at" in touches.columns)
 
 
 def _touches(kept: ibis.Table, path_gap_days: float) -> ibis.Table:
@@ -105,20 +102,15 @@ def _touches(kept: ibis.Table, path_gap_days: float) -> ibis.Table:
     # The rank, not the row: rows that nobody may read must leave no trace in the groups.
     rank = ibis.dense_rank().over(order_by=marked["first"])
     paths = marked.mutate(path=marked.cluster + " " + number.cast("string"), rank=rank)
+    many = paths.rank.max().over() >= MOST_GROUPS
     ends = {"ends_at": paths.occurred_at.max().over(group_by=paths.path)} if times else {}
     return paths.mutate(
         touch=ibis.row_number().over(group_by=paths.path, order_by=_order(paths)),
         n_touches=ibis._.count().over(group_by=paths.path),
         won=paths.converts.max().over(group_by=paths.path),
-        group=_group(paths.rank, many=paths.rank.max().over() >= MOST_GROUPS),
+        group=ibis.ifelse(many, hashed(paths.rank, n_digits=3), paths.rank.cast("string")),
         **ends,
     )
-
-
-def _group(rank: ibis.Value, *, many: ibis.Value) -> ibis.Value:
-    """Number people as they first appear; hash the numbers into 4,096 groups if they are more."""
-    name = rank.cast("string")
-    return ibis.ifelse(many, name.hexdigest("md5").substr(0, _DIGITS), name)
 
 
 def _states(touches: ibis.Table, order: int) -> ibis.Table:
@@ -143,8 +135,8 @@ def _steps(states: ibis.Table) -> pd.DataFrame:
     return counts.order_by("group", "source", "target").to_pandas().astype({"n": "int64"})
 
 
-def _aggregated(paths: ibis.Table, orders: Sequence[int]) -> ChannelPaths:
-    steps = path_steps(paths)
+def _aggregated(steps: ibis.Table, orders: Sequence[int]) -> ChannelPaths:
+    _check_names(steps.label)
     touches = steps.mutate(
         path=steps.row,
         touch=steps.step,
@@ -152,31 +144,38 @@ def _aggregated(paths: ibis.Table, orders: Sequence[int]) -> ChannelPaths:
         weight=steps.conversions,
         walked=steps.conversions + steps.nulls,
     )
-    by_path = credits(touches.mutate(group=touches.row), half_life_days=None).order_by("group", "channel")
+    credit = credits(touches.mutate(group=touches.row), half_life_days=None)
     counts = {order: _steps(_states(touches.mutate(group=ibis.literal("all")), order)) for order in orders}
-    return _channel_paths(counts, by_path.to_pandas(), known_only=False, aggregated=True, timed=False)
+    return _channel_paths(counts, credit, known_only=False, aggregated=True, timed=False)
 
 
 def _channel_paths(
-    counts: dict[int, pd.DataFrame], by_group: pd.DataFrame, *, known_only: bool, aggregated: bool, timed: bool
+    counts: dict[int, pd.DataFrame], credit: ibis.Table, *, known_only: bool, timed: bool, aggregated: bool = False
 ) -> ChannelPaths:
     reached = next(iter(counts.values())).groupby("target")["n"].sum()
     n_conversions, n_exits = int(reached.get(CONVERSION, 0)), int(reached.get(EXIT, 0))
+    if not n_conversions:
+        return _no_paths("no path ends in a conversion")
     return ChannelPaths(
         counts=counts,
-        credits=by_group,
+        credits=credit.order_by("group", "channel").to_pandas(),
         n_paths=n_conversions + n_exits,
         n_conversions=n_conversions,
         known_only=known_only,
         aggregated=aggregated,
         timed=timed,
-        note=None if n_conversions else "no path ends in a conversion",
+        note=None,
     )
 
 
 def _no_paths(note: str) -> ChannelPaths:
     credit = pd.DataFrame(columns=["group", "channel", *RULES])
     return ChannelPaths({}, credit, 0, 0, known_only=False, aggregated=False, timed=False, note=note)
+
+
+def _check_names(names: ibis.Value) -> None:
+    found = names.name("channel").as_table().distinct().to_pandas()["channel"].dropna()
+    check_labels(sorted(found), "a channel")
 
 
 def _timed(table: ibis.Table) -> bool:

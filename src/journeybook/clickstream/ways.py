@@ -3,8 +3,8 @@
 import ibis
 import pandas as pd
 
-from journeybook.clickstream.rates import clustered_rates
-from journeybook.clickstream.sessions import CONVERSION
+from journeybook.journeys.sessions import CONVERSION
+from journeybook.statistics.rates import clustered_rates
 
 LONGEST_LOOP = 3
 """Steps after which a return to the same state still counts as a loop."""
@@ -19,7 +19,7 @@ def journeys(steps: ibis.Table, *, most: int, fewest: int, level: float = 0.95) 
     """Return the most frequent paths, the loops, and the sequences that come before leaving.
 
     Args:
-        steps: Kept events of `session_steps`.
+        steps: Kept events of `session_steps`; of paths nothing is told.
         most: Rows of each kind.
         fewest: Times a loop or sequence must occur to be shown.
         level: Probability that an interval holds its rate.
@@ -42,6 +42,8 @@ def journeys(steps: ibis.Table, *, most: int, fewest: int, level: float = 0.95) 
     for name, value in (("most", most), ("fewest", fewest)):
         if value < 1:
             raise ValueError(f"{name} is {value}: it must be 1 or more.")
+    if "session" not in steps.columns:
+        return pd.DataFrame(columns=[*_COLUMNS])
     events = _marked(steps)
     parts = [_paths(steps, most), _loops(events, most, fewest, level), _before_exit(events, most, fewest, level)]
     return pd.concat([part.reindex(columns=_COLUMNS) for part in parts], ignore_index=True)

@@ -5,8 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from journeybook import clickstream as page
-from journeybook.clickstream import sessions
+from journeybook.clickstream.counts import count_steps
+from journeybook.journeys import sessions
+from journeybook.journeys.links import of_last_day
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, session_steps
 
 NOON = pd.Timestamp("2017-06-01 12:00")
 
@@ -21,7 +23,7 @@ def events(rows, *columns):
 
 
 def count(table, conversion=None, **rules):
-    return page.count_steps(table, conversion=conversion, session_gap_minutes=30, **rules)
+    return count_steps(table, conversion=conversion, session_gap_minutes=30, **rules)
 
 
 def walk(session, n, pause, event="home"):
@@ -59,16 +61,16 @@ def test_events_without_a_time_are_set_aside_where_others_have_one():
     table = events(walk("s", 3, 60), "session_id", "event", "second")
     some = table.mutate(occurred_at=ibis.ifelse(table.row == 2, None, table.occurred_at), position=table.row)
     counts = count(some)
-    assert (counts.n_events, counts.n_unplaced, counts.counts["n"].sum(), counts.timed) == (3, 1, 3, True)
+    assert (counts.n_events, counts.n_unplaced, counts.counts["n"].sum()) == (3, 1, 3)
     none = some.mutate(occurred_at=ibis.null(table.occurred_at.type()))
     counts = count(none)
-    assert (counts.n_events, counts.n_unplaced, counts.counts["n"].sum(), counts.timed) == (3, 0, 4, False)
-    assert "occurred_at" not in page.session_steps(none, conversion=None, session_gap_minutes=30).columns
+    assert (counts.n_events, counts.n_unplaced, counts.counts["n"].sum()) == (3, 0, 4)
+    assert "occurred_at" not in session_steps(none, conversion=None, session_gap_minutes=30).columns
 
 
 def test_a_part_of_a_log_without_conversion_has_sessions_all_the_same():
     table = events(walk("s", 2, 60), "session_id", "event", "second")
-    steps = page.session_steps(table, conversion="buy", session_gap_minutes=30).to_pandas()
+    steps = session_steps(table, conversion="buy", session_gap_minutes=30).to_pandas()
     assert steps["converts"].tolist() == [0, 0]
     with pytest.raises(
         ValueError, match="conversion is 'buy', which never happens; the most frequent events are home"
@@ -108,7 +110,7 @@ def test_the_steps_of_a_person_by_hand():
     rows = [("p", "home", 0, "email"), ("p", "item", 60, "email"), ("p", "buy", 90, "email"),
             ("p", "home", 95, "email"), ("p", "home", 9000, "search")]  # fmt: skip
     table = events(rows, "person_id", "event", "second", "channel")
-    found = page.session_steps(table, conversion="buy", session_gap_minutes=30).order_by("row").to_pandas()
+    found = session_steps(table, conversion="buy", session_gap_minutes=30).order_by("row").to_pandas()
     assert found["row"].tolist() == [1, 2, 3, 5]
     assert found["label"].tolist() == ["home", "item", "(conversion)", "home"]
     assert found["previous"].tolist() == ["(start)", "home", "item", "(start)"]
@@ -126,14 +128,14 @@ def test_a_session_shared_by_two_people_stays_one():
     assert (counts.n_sessions, counts.n_people) == (2, 2)
 
 
-def test_seconds_are_those_between_two_events_of_a_session():
-    rows = [("p", "home", 0), ("p", "item", 40), ("p", "home", 100), ("p", "item", 9_000)]
-    found = (
-        count(events(rows, "person_id", "event", "second")).counts.groupby(["source", "target"])["seconds"].sum()
-    )
-    assert found["home", "item"] == 40
-    assert found["item", "home"] == 60
-    assert found[page.START].sum() == 0
+def test_of_the_last_day_are_all_events_of_whoever_was_seen_then():
+    day = 86_400
+    rows = [("a", "s1", "home", 0), ("a", "s2", "home", 3 * day), (None, "s3", "home", 2 * day - 9),
+            (None, "s3", "item", 2 * day + 5), ("b", "s4", "home", 0)]  # fmt: skip
+    found = of_last_day(events(rows, "person_id", "session_id", "event", "second"))
+    assert sorted(found.to_pandas()["row"]) == [1, 2, 3, 4]
+    untimed = events([("s", "home")], "session_id", "event")
+    assert of_last_day(untimed) is untimed
 
 
 def test_counts_equal_a_loop_over_the_rows():
@@ -156,16 +158,16 @@ def test_counts_equal_a_loop_over_the_rows():
         for second, _position, event in sorted(visits):
             if previous is None or (kind == "p" and second - last_second > 1_800):
                 if previous is not None and not done:
-                    walked[previous, page.EXIT] = walked.get((previous, page.EXIT), 0) + 1
-                previous, done = page.START, False
+                    walked[previous, EXIT] = walked.get((previous, EXIT), 0) + 1
+                previous, done = START, False
             if not done:
-                target = page.CONVERSION if event == "buy" else event
+                target = CONVERSION if event == "buy" else event
                 walked[previous, target] = walked.get((previous, target), 0) + 1
                 done = event == "buy"
                 sold += done
             previous, last_second = event, second
         if not done:
-            walked[previous, page.EXIT] = walked.get((previous, page.EXIT), 0) + 1
+            walked[previous, EXIT] = walked.get((previous, EXIT), 0) + 1
     counts = count(table, conversion="buy")
     assert counts.n_conversions == sold > 100
     assert counts.counts.groupby(["source", "target"])["n"].sum().to_dict() == walked
@@ -182,9 +184,9 @@ def test_how_much_is_read_at_a_time_changes_nothing(monkeypatch):
     found = []
     for lot in (1_000, 10**6):
         monkeypatch.setattr(sessions, "_LOT", lot)
-        steps = page.session_steps(table, conversion="buy", session_gap_minutes=30, **rules)
+        steps = session_steps(table, conversion="buy", session_gap_minutes=30, **rules)
         counts = count(table, conversion="buy", **rules)
-        by_group = counts.counts.groupby(["group", "source", "target"])[["n", "seconds"]].sum()
+        by_group = counts.counts.groupby(["group", "source", "target"])[["n"]].sum()
         found.append((steps.order_by("row").to_pandas(), by_group, counts.n_sessions, counts.n_cut_by_log))
     (steps, by_group, *numbers), (steps_again, by_group_again, *numbers_again) = found
     pd.testing.assert_frame_equal(steps, steps_again)
@@ -204,10 +206,10 @@ def test_steps_and_counts_tell_the_same():
     table = events(frame.itertuples(index=False), *frame.columns)
     rules = {"most_events": 8, "least_events": 2}
     counts = count(table, conversion="buy", **rules)
-    steps = page.session_steps(table, conversion="buy", session_gap_minutes=30, **rules).to_pandas()
+    steps = session_steps(table, conversion="buy", session_gap_minutes=30, **rules).to_pandas()
     inner = steps.groupby(["previous", "label"]).size()
     total = counts.counts.groupby(["source", "target"])["n"].sum()
-    assert inner.to_dict() == {link: n for link, n in total.items() if link[1] != page.EXIT}
+    assert inner.to_dict() == {link: n for link, n in total.items() if link[1] != EXIT}
     assert counts.n_sessions == steps["session"].nunique() > 500
     assert counts.n_machine_sessions > 10
     assert counts.n_short_sessions > 100
@@ -221,6 +223,6 @@ def test_a_name_that_only_events_set_aside_bear_leaves_the_others_their_names():
     table = events(rows, "session_id", "event", "second")
     found = count(table).counts[["source", "target"]].astype(str).itertuples(index=False, name=None)
     assert sorted(found) == [("(start)", "bbb"), ("bbb", "ddd"), ("ddd", "(exit)")]
-    steps = page.session_steps(table, conversion="ddd", session_gap_minutes=30).order_by("row").to_pandas()
+    steps = session_steps(table, conversion="ddd", session_gap_minutes=30).order_by("row").to_pandas()
     assert steps["previous"].tolist() == ["(start)", "bbb"]
     assert steps["label"].tolist() == ["bbb", "(conversion)"]

@@ -12,8 +12,6 @@ from scipy.sparse.linalg import SuperLU, splu
 Array = NDArray[np.floating]
 Numbers = NDArray[np.integer]
 
-_BLOCK = 256
-
 
 @dataclass(frozen=True, eq=False)
 class TransitionModel:
@@ -27,8 +25,6 @@ class TransitionModel:
         steps: Their estimated probabilities, n over the visits of the source, shape (m,).
         conversion_probability: Probability of ending in conversion, by state, shape (s,).
         expected_steps: Expected steps to the end, by state, shape (s,).
-        steps_variance: Variance of the steps to the end, by state, shape (s,).
-        steps_to_conversion: Expected steps of those who convert, by state, shape (s,); NaN where nobody does.
     """
 
     states: tuple[str, ...]
@@ -38,8 +34,6 @@ class TransitionModel:
     steps: Array
     conversion_probability: Array
     expected_steps: Array
-    steps_variance: Array
-    steps_to_conversion: Array
 
     def at(self, state: str) -> int:
         """Return the number of a state."""
@@ -56,19 +50,6 @@ class TransitionModel:
         return fundamental(self.probabilities)
 
 
-@dataclass(frozen=True, eq=False)
-class Visits:
-    """How often a journey is expected to come to each state.
-
-    Attributes:
-        mean: Expected visits, shape (s,).
-        variance: Variance of the visits, shape (s,).
-    """
-
-    mean: Array
-    variance: Array
-
-
 def transition_model(transitions: pd.DataFrame, *, conversion: str, exit: str) -> TransitionModel:
     """Solve the journey as an absorbing Markov chain, by sparse LU factors of I - Q.
 
@@ -78,8 +59,7 @@ def transition_model(transitions: pd.DataFrame, *, conversion: str, exit: str) -
         exit: Absorbing state that counts as leaving.
 
     Returns:
-        The chain, expected steps and their variance by state (Grinstead & Snell 1997, ch. 11; Kemeny & Snell 1960,
-        theorem 3.3.5).
+        The chain, with the chance of conversion and the expected steps by state.
 
     Raises:
         ValueError: There are no counts, a count is negative, an end has steps that leave it, or a state can
@@ -98,37 +78,16 @@ def transition_model(transitions: pd.DataFrame, *, conversion: str, exit: str) -
         raise ValueError(f"state {states[stuck[0]]!r} never reaches {conversion!r} or {exit!r}: every state must.")
     steps = n / np.bincount(source, weights=n, minlength=s)[source]
     lu = factors(source, target, steps, s)
-    chance = lu.solve(_into(source, target, steps, s, end=s))
-    lengths = lu.solve(np.ones(s))
-    # Steps of those who convert: each visit before a conversion is a step on the way to it.
-    with np.errstate(invalid="ignore"):
-        to_conversion = lu.solve(chance) / np.where(chance > 0, chance, np.nan)
+    straight = np.bincount(source, weights=steps * (target == s), minlength=s)
     return TransitionModel(
         states=states,
         source=source,
         target=target,
         n=n,
         steps=steps,
-        conversion_probability=chance,
-        expected_steps=lengths,
-        steps_variance=2 * lu.solve(lengths) - lengths - lengths**2,
-        steps_to_conversion=to_conversion,
+        conversion_probability=lu.solve(straight),
+        expected_steps=lu.solve(np.ones(s)),
     )
-
-
-def visits_from(model: TransitionModel, *, start: int) -> Visits:
-    """Return mean and variance of the visits to each state of journeys from `start`.
-
-    With N the expected visits, the variance is N_sj (2 N_jj - 1) - N_sj^2 (Kemeny & Snell 1960, theorem 3.3.3).
-    """
-    s = len(model.states)
-    lu = factors(model.source, model.target, model.steps, s)
-    own = np.empty(s)
-    for first in range(0, s, _BLOCK):
-        block = np.arange(first, min(first + _BLOCK, s))
-        own[block] = lu.solve(np.eye(s, len(block), -first))[block, np.arange(len(block))]
-    mean = lu.solve(np.eye(1, s, start)[0], trans="T")
-    return Visits(mean=mean, variance=mean * (2 * own - 1) - mean**2)
 
 
 def count_matrix(transitions: pd.DataFrame, *, conversion: str, exit: str) -> tuple[tuple[str, ...], Array]:
@@ -158,13 +117,6 @@ def fundamental(probabilities: Array) -> Array:
     """Return (I - Q)^-1 of one chain or of a stack of them, shape (..., s, s + 2) -> (..., s, s)."""
     s = probabilities.shape[-2]
     return np.linalg.inv(np.eye(s) - probabilities[..., :s])
-
-
-def _into(source: Numbers, target: Numbers, steps: Array, s: int, *, end: int) -> Array:
-    """Return the probability of stepping from each state straight into an end, shape (s,)."""
-    found = np.zeros(s)
-    found[source[target == end]] = steps[target == end]
-    return found
 
 
 def _numbered(

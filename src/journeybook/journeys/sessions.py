@@ -13,12 +13,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from journeybook.clickstream.visitors import cluster_groups, line_groups, with_lines
+from journeybook.journeys.visitors import cluster_groups, line_groups, with_lines
 
 START, CONVERSION, EXIT = "(start)", "(conversion)", "(exit)"
 RESERVED = (START, CONVERSION, EXIT)
-# The event that counts as conversion where none is named.
-USUAL_CONVERSION = "purchase"
 # Fewest events of a session whose pace is judged: a person may open a few pages at once.
 PACED = 10
 # What becomes of an event: kept, or set aside for what its session is or for coming after its conversion.
@@ -29,6 +27,16 @@ _SECOND = np.timedelta64(1, "s")
 _STEPS = pa.schema(
     {"row": "int64", "number": "int64", "converts": "int64", "step": "int64", "previous": "string", "last": "bool"}
 )
+
+
+def said(name: str) -> str:
+    """Return the name of a state or channel in words.
+
+    >>> [said(name) for name in ("(start)", "(exit)", "paid_search", "(unknown)")]
+    ['the entry', 'leaving', 'paid search', 'unknown']
+    """
+    ends = {START: "the entry", CONVERSION: "conversion", EXIT: "leaving"}
+    return ends.get(name, name.strip("()").replace("_", " "))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +86,6 @@ class Lot:
         final: Whether it is the last of its session, before any cut.
         converts: Whether it is the conversion.
         fate: `KEPT`, `MACHINE`, `SHORT` or `AFTER`.
-        seconds: Since the event before; 0 for the first of a session, and where there are no times.
         by_edge: Whether its session so far reaches within one gap of the log's first or last event.
     """
 
@@ -92,16 +99,7 @@ class Lot:
     final: NDArray[np.bool_]
     converts: NDArray[np.bool_]
     fate: NDArray[np.int8]
-    seconds: NDArray[np.int64]
     by_edge: NDArray[np.bool_]
-
-
-def default_conversion(table: ibis.Table) -> str | None:
-    """Return `purchase` where it is among the events, None where it is not; paths bring their own end."""
-    if "path" in table.columns:
-        return CONVERSION
-    found = table.filter(table.event == USUAL_CONVERSION).count().execute()
-    return USUAL_CONVERSION if found else None
 
 
 def session_steps(
@@ -230,7 +228,7 @@ def walk(
 
 
 def computed(table: ibis.Table) -> ibis.Table:
-    """Compute a table once, in the engine, for the many queries that build on it."""
+    """Compute a table once, for the many queries that build on it."""
     return table.get_backend().create_table(ibis.util.gen_name("computed"), table, temp=True)
 
 
@@ -312,7 +310,6 @@ def _lot(
         final=np.roll(opens, -1),
         converts=converts,
         fate=np.where((fate == KEPT) & (sold > np.repeat(sold[starts], length)), AFTER, fate),
-        seconds=np.where(opens, 0, pause // _SECOND),
         by_edge=np.repeat(near, length),
     )
 
@@ -340,22 +337,6 @@ def _session_names(found: ibis.Table) -> ibis.Value:
     if not found.session_id.isnull().any().execute():
         return found.session_id
     return ibis.coalesce("s " + found.session_id, counted)
-
-
-def path_steps(paths: ibis.Table) -> ibis.Table:
-    """Return one row a step of aggregated paths: `row`, `step`, `label`, `previous`, `last`, the two numbers."""
-    parts = paths.select("row", "conversions", "nulls", part=paths.path.split(">"))
-    steps = parts.select(
-        "row",
-        "conversions",
-        "nulls",
-        n=parts.part.length(),
-        step=ibis.range(0, parts.part.length()).unnest(),
-        part=parts.part,
-    )
-    steps = steps.mutate(label=steps.part[steps.step].strip(), last=steps.step == steps.n - 1)
-    previous = steps.label.lag().over(group_by=steps.row, order_by=steps.step).fill_null(START)
-    return steps.mutate(previous=previous).drop("part", "n")
 
 
 def check_labels(labels: list[str], kind: str = "an event") -> None:

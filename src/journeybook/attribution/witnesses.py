@@ -1,0 +1,195 @@
+"""Paths, credit and removal effects once more by another road, and what the simulation planted."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from journeybook.attribution.methods import Attribution
+from journeybook.attribution.paths import UNKNOWN, ChannelPaths
+from journeybook.journeys.by_hand import (
+    MOST_RECOUNTED,
+    checks_of,
+    crossed,
+    sessions_by_hand,
+    solved,
+)
+from journeybook.journeys.links import USUAL_CONVERSION
+from journeybook.journeys.sessions import CONVERSION, START
+
+# The width of an interval of 500 draws has a standard error of some 6 %; four of them.
+WIDTH_APART = 0.25
+
+
+def recount(
+    rows: ibis.Table,
+    paths: ChannelPaths,
+    found: Attribution,
+    *,
+    rules: Mapping[str, Any],
+    path_gap_days: float,
+    half_life_days: float,
+) -> pd.DataFrame:
+    """Put the sessions in a row again, in plain pandas, and credit them again.
+
+    Args:
+        rows: Canonical `events` or `paths`, as read.
+        paths: The page's paths.
+        found: The page's attribution.
+        rules: The rules of a session, as `session_steps` takes them.
+        path_gap_days: Days without a session after which a new path begins.
+        half_life_days: Days in which a touch loses half its weight.
+
+    Returns:
+        One row a check: `name`, `value`, `reference`, `tolerance`, `source`. None where nothing is attributed, nor
+        of more than `MOST_RECOUNTED` events.
+    """
+    if found.note is not None or rows.count().execute() > MOST_RECOUNTED:
+        return checks_of({})
+    events = rows.order_by("row").to_pandas()
+    off: dict[str, float] = {}
+    if paths.aggregated:
+        touches = _touches_of_paths(events)
+    else:
+        mine = sessions_by_hand(events, **rules)
+        touches = _touches(mine, paths.known_only, path_gap_days, half_life_days)
+    table = found.table.pivot(index="channel", columns="method", values="credit")
+    shares = _shares(touches)
+    for rule, share in shares.items():
+        own = (share * touches["won"]).groupby(touches["channel"]).sum().reindex(table.index, fill_value=0)
+        off[f"credit by {rule.replace('_', ' ')}, greatest difference"] = (table[rule] - own).abs().max()
+    first = touches.drop_duplicates("path")
+    off["paths of channels, difference"] = abs(first["walked"].sum() - paths.n_paths)
+    total = abs(table.sum() - first["won"].sum()).max()
+    off["credit of each method and conversions, greatest difference"] = total
+    off["removal effects, channels cut out of the matrix one by one"] = _removal_error(paths, found)
+    width = {"name": "width of the intervals of linear credit", "value": _width(touches, shares["linear"], found)}
+    width |= {"reference": 1.0, "tolerance": WIDTH_APART, "source": "delta method over whole people"}
+    return pd.concat([checks_of(off), pd.DataFrame([width])], ignore_index=True)
+
+
+def known_shares(truth: pd.DataFrame | None, *, conversion: str | None) -> pd.DataFrame:
+    """Return what was planted: `channel`, `share`, `removal_effect`; no rows where that is not known."""
+    if truth is None or conversion != USUAL_CONVERSION:
+        return pd.DataFrame(columns=["channel", "share", "removal_effect"])
+    return truth[["channel", "share", "removal_effect"]]
+
+
+def with_planted(found: Attribution, truth: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of an attribution with `planted_share`, and `distance`, the share less the planted one."""
+    planted = found.table["channel"].map(truth.set_index("channel")["share"].astype(float))
+    return found.table.assign(planted_share=planted, distance=found.table["share"] - planted)
+
+
+def beside_planted(found: Attribution, truth: pd.DataFrame) -> pd.DataFrame:
+    """Return each method's distance from the planted shares.
+
+    Args:
+        found: The page's attribution.
+        truth: What `known_shares` returns.
+
+    Returns:
+        One row a method, the nearest first: `method`, `mean_distance` and `greatest_distance` of its shares from
+        the planted ones (0 to 1), and `n_inside`, how many of the planted shares its intervals hold. No rows where
+        none were planted.
+    """
+    table = with_planted(found, truth).dropna(subset="planted_share")
+    held = table["planted_share"].between(table["share_low"], table["share_high"])
+    by_method = table.assign(away=table["distance"].abs(), held=held).groupby("method")
+    distances = {"mean_distance": ("away", "mean"), "greatest_distance": ("away", "max")}
+    beside = by_method.agg(**distances, n_inside=("held", "sum")).reset_index()
+    return beside.sort_values(["mean_distance", "method"], ignore_index=True)
+
+
+def hold_against_truth(beside: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """Ask that some method's intervals hold all planted shares but one: no method is known to.
+
+    Args:
+        beside: What `beside_planted` returns.
+        truth: What `known_shares` returns.
+
+    Returns:
+        `name`, `value`, `reference`, `rule`, `kind`, `source`; no rows where nothing was planted.
+    """
+    name = f"planted shares of channels that the intervals of the best of {len(beside)} methods hold"
+    row = (name, beside["n_inside"].max(), len(truth) - 1, "at least", "known_miss")
+    columns = ["name", "value", "reference", "rule", "kind"]
+    source = "the generator run again without each channel"
+    return pd.DataFrame([row] if len(beside) else [], columns=columns).assign(source=source)
+
+
+def _touches(mine: pd.DataFrame, known_only: bool, path_gap_days: float, half_life_days: float) -> pd.DataFrame:
+    """One row a session, person by person: `path`, `channel`, `who`, `won`, `walked`, `age` in half-lives."""
+    mine = mine[mine["person"].notna()] if known_only else mine
+    first, by_session = mine.drop_duplicates("session").set_index("session"), mine.groupby("session")
+    visits = pd.DataFrame(
+        {
+            "who": first["person"] if known_only else first["line"],
+            "channel": first["channel"].replace("", None).fillna(UNKNOWN),
+            "opens": first["occurred_at"],
+            "row": by_session["row"].min(),
+            "left": by_session["occurred_at"].max(),
+            "sold": by_session["label"].last().eq(CONVERSION),
+        }
+    ).sort_values(["who", "opens", "row"])
+    again = visits["who"].eq(visits["who"].shift())
+    away = (visits["opens"] - visits["left"].shift()).dt.total_seconds() > path_gap_days * 86_400
+    visits["path"] = (~again | away | visits["sold"].shift(fill_value=False)).cumsum()
+    by_path = visits.groupby("path")
+    age = (by_path["opens"].transform("max") - visits["opens"]).dt.total_seconds() / 86_400 / half_life_days
+    if not mine["occurred_at"].nunique() > 1:  # no times: each touch further back
+        age = by_path.cumcount(ascending=False)
+    return visits.assign(won=by_path["sold"].transform("last").astype(int), walked=1, age=age)
+
+
+def _touches_of_paths(rows: pd.DataFrame) -> pd.DataFrame:
+    told = rows.assign(channel=rows["path"].str.split(">")).explode("channel", ignore_index=True)
+    told = told.assign(path=told["row"], channel=told["channel"].str.strip(), who=told["row"])
+    age = told.groupby("path").cumcount(ascending=False)
+    return told.assign(won=told["conversions"], walked=told["conversions"] + told["nulls"], age=age)
+
+
+def _shares(touches: pd.DataFrame) -> dict[str, pd.Series]:
+    """Share of its path's conversion that each touch is given, by rule."""
+    by_path = touches.groupby("path")
+    n, place = by_path["channel"].transform("size"), by_path.cumcount()
+    fresh = 0.5 ** touches["age"].clip(upper=30)
+    new = (~touches.duplicated(["path", "channel"])).astype(float)
+    ends = (place == 0) | (place == n - 1)
+    between = 0.2 / (n - 2).clip(lower=1)
+    return {
+        "last_touch": (place == n - 1).astype(float),
+        "first_touch": (place == 0).astype(float),
+        "linear": 1 / n,
+        "time_decay": fresh / fresh.groupby(touches["path"]).transform("sum"),
+        "position": between.mask(ends, 0.4).mask(n == 2, 0.5).mask(n == 1, 1.0),
+        "shapley": new / new.groupby(touches["path"]).transform("sum"),
+    }
+
+
+def _removal_error(paths: ChannelPaths, found: Attribution) -> float:
+    """Removal effects of the first chain of order 1, each channel's row cut and all its visits sent to exit."""
+    told = found.table[found.table["method"] == "markov_removal"].set_index("channel")
+    if told.empty:
+        return 0.0
+    counts = crossed(paths.counts[1])
+    p = counts.div(counts.sum(axis=1), axis=0)
+    whole = solved(p)[START]
+    own = pd.Series({channel: 1 - solved(p.drop(index=channel))[START] / whole for channel in told.index})
+    return float(max((told["removal_effect"] - own).abs().max(), (told["share"] - own / own.sum()).abs().max()))
+
+
+def _width(touches: pd.DataFrame, linear: pd.Series, found: Attribution) -> float:
+    """Mean width of the intervals of linear credit, over that by the delta method."""
+    told = found.table[found.table["method"] == "linear"].set_index("channel")
+    credit = (linear * touches["won"]).groupby([touches["who"], touches["channel"]]).sum().unstack(fill_value=0.0)
+    total = credit.sum(axis=1)
+    moves = credit - np.outer(total, credit.sum() / total.sum())
+    square = moves**2
+    if "conversions" in touches:  # paths: each conversion is drawn for itself
+        square = square.div(total.where(total > 0, 1), axis=0)
+    error = np.sqrt(square.sum()) / total.sum()
+    width = (told["share_high"] - told["share_low"]) / (2 * 1.96 * error.reindex(told.index))
+    return float(width[error.reindex(told.index) > 0].mean())

@@ -1,0 +1,354 @@
+"""What page 08 says of its results: titles of figures, and the sentences under them."""
+
+import pandas as pd
+
+from journeybook.clickstream.counts import StepCounts
+from journeybook.clickstream.faults import ALL, DAY, FaultScan
+from journeybook.clickstream.funnels import LOOSE, STRICT
+from journeybook.clickstream.groups import GroupDifferences
+from journeybook.clickstream.mixture import TypeMixture
+from journeybook.clickstream.moments import NOW
+from journeybook.clickstream.orders import OrderChoice
+from journeybook.clickstream.survival import Survival
+from journeybook.findings import say_count, say_interval, say_p, say_share
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, said
+
+_NO_SESSIONS = "Aggregated paths do not tell sessions apart."
+
+
+def say_counts(counts: StepCounts) -> str:
+    """Say what was read, what was set aside, and what an interval stands for."""
+    n, share = say_count(counts.n_sessions), say_share(counts.n_conversions / max(counts.n_sessions, 1))
+    if counts.aggregated:
+        return (
+            f"{say_count(counts.n_events)} paths, walked {n} times; {share} convert. People are not known, so "
+            "intervals take every step for a new person's, and are too narrow."
+        )
+    text = f"{say_count(counts.n_events)} events in {n} sessions, of which {share} convert. "
+    if counts.conversion is None:
+        text = f"{say_count(counts.n_events)} events in {n} sessions; no event counts as conversion. "
+    aside = {
+        "events after a conversion": counts.n_after_conversion,
+        "sessions taken for machines'": counts.n_machine_sessions,
+        "sessions shorter than asked": counts.n_short_sessions,
+        "events without session, customer or time": counts.n_unplaced,
+    }
+    left = [f"{say_count(number)} {what}" for what, number in aside.items() if number]
+    text += f"Set aside: {', '.join(left)}. " if left else ""
+    unknown = counts.n_clusters - counts.n_people
+    who = [f"{say_count(counts.n_people)} people"] * bool(counts.n_people)
+    who += [f"{say_count(unknown)} sessions of unknown visitors"] * bool(unknown)
+    return f"{text}Intervals draw {' and '.join(who)}, each with all it did."
+
+
+def say_if_none(frame: pd.DataFrame, counts: StepCounts) -> str:
+    """Say why a table has no rows; nothing where it has some."""
+    if len(frame):
+        return ""
+    return _NO_SESSIONS if counts.aggregated else "Nothing here leads to a conversion."
+
+
+def say_steps(transitions: pd.DataFrame) -> str:
+    """Return what becomes of visits to the busiest page, as a title."""
+    busiest = transitions.loc[transitions["source"] != START, "source"].iloc[0]
+    top = transitions[transitions["source"] == busiest].nlargest(2, "n")
+    goes = {EXIT: "are the last", CONVERSION: "convert"}
+    told = [
+        f"{say_share(r.probability)} {goes.get(r.target, f'lead to {said(r.target)}')}" for r in top.itertuples()
+    ]
+    return f"Of visits to {said(busiest)}, the busiest page, {' and '.join(told)}"
+
+
+def say_flow(flow: pd.DataFrame) -> str:
+    """Return how many are gone after the first events, as a title."""
+    n = flow.loc[flow["step"] == 0, "n"].sum()
+    # Who leaves after k events does so at step k; who converts with the k-th event, at the step before.
+    after = max(int(flow["step"].max()), 1)
+    left = flow.loc[flow["target"] == EXIT, "n"].sum() / n
+    bought = flow.loc[(flow["target"] == CONVERSION) & (flow["step"] < after), "n"].sum() / n
+    events = f"{after} event{'s' * (after > 1)}"
+    return f"After {events} {say_share(left)} have left and {say_share(bought)} have converted"
+
+
+def say_survival(survival: Survival) -> str:
+    """Return how long sessions live and where the chain is wrong about it, as a title."""
+    table = survival.table
+    half = table.loc[table["share"] <= 0.5, "events"]
+    text = f"More than half of the sessions go on beyond {table['events'].max()} events"
+    if len(half):
+        n_events = int(half.iloc[0])
+        text = f"Half of the sessions have ended after {n_events} event{'s' * (n_events > 1)}"
+    # What the last digit told cannot show is no difference.
+    out = table[~table["by_chain"].between(table["share_low"] - 0.0005, table["share_high"] + 0.0005)]
+    if out.empty:
+        return f"{text}; the chain says the same at every length"
+    worst = out.loc[(out["by_chain"] - out["share"]).abs().idxmax()]
+    return (
+        f"{text}; the chain errs most after {worst['events']:.0f}: {say_share(worst['by_chain'])}, "
+        f"not {say_share(worst['share'])} go on"
+    )
+
+
+def say_times(times: pd.DataFrame) -> str:
+    """Say how long those who convert take."""
+    middle = times[times["share"] == 0.5]
+    if middle.empty:
+        return ""
+    rounded = middle.assign(**middle[["value", "value_low", "value_high"]].round(1))
+    told = [
+        f"{say_count(r.value)} {r.measure} ({say_interval(say_count, r.value_low, r.value_high)})"
+        for r in rounded.itertuples()
+    ]
+    return f"Half of those who convert take at most {', '.join(told)}; sessions and days are known people's."
+
+
+def say_orders(order: OrderChoice) -> str:
+    """Return how far back visitors remember, as a title."""
+    text = f"BIC chooses a chain of order {order.chosen}"
+    if order.held_out_chosen is None:
+        return f"{text}; nobody can be held out"
+    best = "the same" if not order.disagree else f"order {order.held_out_chosen}"
+    return f"{text}; {best} predicts {'visitors' if order.people_known else 'sessions'} held out best"
+
+
+def first_order_mark(order: OrderChoice) -> str:
+    """Return a warning for conclusions of the first order where a higher one is chosen; otherwise nothing."""
+    if order.chosen <= 1:
+        return ""
+    before = "page" if order.chosen == 2 else f"{order.chosen - 1} pages"
+    return (
+        f"**First order.** BIC chooses order {order.chosen}, but what is said here forgets the {before} before "
+        "the present one."
+    )
+
+
+def say_lost(states: pd.DataFrame) -> str:
+    """Return where leaving costs most, as a title."""
+    top = states.iloc[0]
+    if not top["lost_conversions"] > 0:
+        exits = states["visits"] * states["drop_off"]
+        page, share = said(states.loc[exits.idxmax(), "state"]), say_share(exits.max() / exits.sum())
+        return f"Most sessions, {share}, end on {page}; none of them would convert"
+    ends = say_interval(say_count, round(top["lost_conversions_low"]), round(top["lost_conversions_high"]))
+    return (
+        f"Leaving at {said(top['state'])} costs most: {say_count(round(top['lost_conversions']))} conversions "
+        f"({ends}), first in {top['first_share']:.0%} of draws"
+    )
+
+
+def say_step(bottlenecks: pd.DataFrame) -> str:
+    """Return which step would bring most, as a title."""
+    top = bottlenecks.iloc[0]
+    ends = f"{top['elasticity_low']:.2f} to {top['elasticity_high']:.2f}"
+    return (
+        f"1 % more visits from {said(top['source'])} to {said(top['target'])} is {top['elasticity']:.2f} % more "
+        f"conversions ({ends}), first in {top['first_share']:.0%} of draws"
+    )
+
+
+def say_groups(found: GroupDifferences) -> str:
+    """Return where groups differ, as a title, or why nothing can be compared."""
+    if found.table.empty:
+        reasons = [f"{name}: {why}" for name, why in found.left_out.items()]
+        reasons += [f"{name}: too few visitors" for name in found.compared]
+        return f"No groups can be compared{f' ({chr(59).join(reasons)})' if reasons else ''}"
+    clear = found.table[found.table["differs"]]
+    by = [f"{len(part)} by {name}" for name, part in clear.groupby("grouping", sort=False)]
+    return f"{len(clear)} of {len(found.table)} comparisons differ clearly{': ' * bool(by)}{', '.join(by)}"
+
+
+def say_plain(found: GroupDifferences) -> str:
+    """Say what a plain chi-square would have called different, or why nothing can be compared."""
+    if found.table.empty:
+        return f"{say_groups(found)}."
+    plain, clustered = ((found.table[name] < 0.05).sum() for name in ("p_plain", "p_value"))
+    return (
+        f"Before correction a plain chi-square, which takes every step for a new visitor's, calls {plain} "
+        f"different at 5 %; this test {clustered}."
+    )
+
+
+def say_fault(row: pd.Series) -> str:
+    """Return a step, the device it was broken on, and when."""
+    last, device = row["ends_at"] - DAY, "" if row["device"] == ALL else f" on the {row['device'].strip('()')}"
+    first = f"{row['starts_at']:%-d}" if row["starts_at"].month == last.month else f"{row['starts_at']:%-d %B}"
+    return f"from {said(row['source'])} to {said(row['target'])}{device}, {first} to {last:%-d %B %Y}"
+
+
+def say_faults(scan: FaultScan) -> str:
+    """Return the steps that were broken, as a title."""
+    if scan.note is not None:
+        return f"Nothing can be scanned: {scan.note}"
+    faults, top = scan.table[scan.table["fault"].astype(bool)], scan.table.iloc[0]
+    if faults.empty:
+        deepest = f"from {said(top['source'])} to {said(top['target'])}"
+        return (
+            f"No step was broken; the deepest drop, {deepest}, is no deeper than chance ({say_p(top['p_value'])})"
+        )
+    more = f" and {len(faults) - 1} more" * (len(faults) > 1)
+    return f"Broken: {say_fault(top)} ({say_p(top['p_value'])}){more}"
+
+
+def say_unscanned(scan: FaultScan) -> str:
+    """Say why nothing can be scanned; nothing where something was."""
+    return "" if scan.note is None else f"{say_faults(scan)}."
+
+
+def say_types(types: TypeMixture) -> str:
+    """Return how many types of visitor there are, as a title."""
+    if types.note is not None:
+        return f"Nobody can be grouped: {types.note}"
+    n = len(types.profile)
+    text = f"BIC finds {n} type{'s' * (n > 1)} of visitor among {say_count(types.n_units)} {types.unit}"
+    return text if n == 1 else f"{text}, each given its type with {types.certainty:.0%} certainty"
+
+
+def say_starts(types: TypeMixture) -> str:
+    """Say how EM went, or why nobody can be grouped; nothing where there is one type."""
+    if types.note is not None:
+        return f"{say_types(types)}."
+    if len(types.profile) == 1:
+        return ""
+    choice = types.choice[types.choice["chosen"]].iloc[0]
+    text = f"{choice['n_same']} of {choice['n_starts']} starts found this answer."
+    return (
+        text if choice["converged"] else f"{text} **EM stopped before it came to rest: the types are not final.**"
+    )
+
+
+def say_memory(memory: pd.DataFrame) -> str:
+    """Say whether the types of visitor account for the memory that all together show; nothing without types."""
+    if memory.empty:
+        return ""
+    together, apart = memory.iloc[0], memory.iloc[1:]
+    text = (
+        f"Second order against first: {say_p(together['lr_p_value'])} among all; within the types "
+        f"{', '.join(say_p(p) for p in apart['lr_p_value'])}. "
+    )
+    if together["lr_p_value"] >= 0.05:
+        return f"{text}There was no memory to account for."
+    mixed = apart["lr_p_value"].min() >= 0.05
+    return text + (
+        "What looked like memory is the mix of types." if mixed else "The types do not account for it all."
+    )
+
+
+def say_ways(found: pd.DataFrame) -> str:
+    """Return the loop or the last events that stand apart most, as a title."""
+    unlike = found[found["usual"].notna() & ~found["usual"].between(found["rate_low"], found["rate_high"])]
+    exits = unlike[(unlike["kind"] == "before_exit") & (unlike["rate"] > unlike["usual"])]
+    loops = unlike[unlike["kind"] == "loop"]
+    rows = exits.head(1) if len(exits) else loops.head(1)
+    for row in rows.itertuples():
+        way = ", ".join(said(name) for name in row.sequence.split(" > "))
+        does = "leave" if row.kind == "before_exit" else "convert"
+        return (
+            f"After {way} {say_share(row.rate)} {does}; after other ways to the same page {say_share(row.usual)}"
+        )
+    return "No loop and no sequence stands clearly apart from other visits to the same page"
+
+
+def say_funnel(table: pd.DataFrame) -> str:
+    """Return where the funnel narrows, as a title."""
+    loose, strict = (table[table["definition"] == name].reset_index(drop=True) for name in (LOOSE, STRICT))
+    worst = loose.iloc[1:].nsmallest(1, "of_previous").iloc[0]
+    before, missed = loose["stage"].iloc[int(worst["number"]) - 2], loose["n_sessions"] - strict["n_sessions"]
+    return (
+        f"Narrowest: {said(before)} to {said(worst['stage'])}, {say_share(worst['of_previous'])} go on; the "
+        f"strict definition misses {say_count(missed.iloc[-1])} conversions"
+    )
+
+
+def say_moments(moments: pd.DataFrame) -> str:
+    """Return when the one offer of a session is best made, as a title."""
+    top = moments.iloc[0]
+    ends = f"{100 * top['gain_now_low']:.2g} to {100 * top['gain_now_high']:.2g}"
+    return (
+        f"An offer changes most at {said(top['state'])}: {100 * top['gain_now']:.2g} conversions for a hundred "
+        f"sessions ({ends})"
+    )
+
+
+def say_when(moments: pd.DataFrame, live: pd.DataFrame, *, has_ledger: bool) -> str:
+    """Say where the offer is best made at once, and to how many sessions it can be made."""
+    if moments.empty or moments["gain_now"].max() == 0:
+        return "No offer can bring a conversion here, so no moment is better than another."
+    unsure = moments["now_share"].between(0.05, 0.95)
+    now = [said(state) for state in moments.loc[(moments["offer"] == NOW) & ~unsure, "state"]]
+    told = f"With one offer a session it is best made at once at {_listed(now)}" if now else "It is best held back"
+    doubt = f", and not settled at {_listed([said(s) for s in moments.loc[unsure, 'state']])}" * bool(unsure.any())
+    whose = " of people who permit personalisation" * has_ledger
+    return f"{told}{doubt}. {len(live):,} sessions{whose} are open at the end of the log."
+
+
+def say_prefixes(prefixes: pd.DataFrame) -> str:
+    """Return whether the chance given to a live session is what becomes of it, as a title."""
+    away = 100 * (prefixes["predicted"] - prefixes["observed"]).abs().max()
+    out = prefixes[~prefixes["predicted"].between(prefixes["observed_low"], prefixes["observed_high"])]
+    where = (
+        f"outside the interval after {_listed(out['events_so_far'])} events"
+        if len(out)
+        else "within the intervals"
+    )
+    return f"The chance given to a live session is off by {away:.2g} points at most, {where}"
+
+
+def say_without_exits(wrong: pd.DataFrame, counts: StepCounts) -> str:
+    """Say how large the error is when exits are left out."""
+    start, step = wrong[wrong["source"] == START].iloc[0], _most_wrong(wrong)
+    text = (
+        f"The step from {said(step['source'])} to {said(step['target'])} is taken on "
+        f"{say_share(step['probability'])} of visits; without exits it seems "
+        f"{say_share(step['probability_without_exits'])}."
+    )
+    if counts.n_conversions:
+        text += (
+            f" {say_share(start['conversion_probability'])} of sessions convert; by the chain without exits "
+            f"{say_share(round(start['conversion_without_exits'], 6))} would."
+        )
+    return text
+
+
+def headline(
+    counts: StepCounts,
+    bottlenecks: pd.DataFrame,
+    order: OrderChoice,
+    differences: GroupDifferences,
+    scan: FaultScan,
+    types: TypeMixture,
+    wrong: pd.DataFrame,
+    held: pd.DataFrame,
+) -> dict[str, float]:
+    """Return the page's figures for the index; those that do not exist are left out.
+
+    The last two are what `without_exits` and `hold_against_truth` return.
+    """
+    start, step = wrong[wrong["source"] == START].iloc[0], _most_wrong(wrong)
+    figures = {
+        "n_sessions": counts.n_sessions,
+        "n_conversions": counts.n_conversions,
+        "conversion_share": counts.n_conversions / counts.n_sessions,
+        **{f"top_step_{name}": bottlenecks[name].head(1).max() for name in ("elasticity", "extra_conversions")},
+        "pitfall_step_share": step["probability"],
+        "pitfall_step_share_without_exits": step["probability_without_exits"],
+        "pitfall_conversion_share_without_exits": start["conversion_without_exits"],
+        "chain_order": order.chosen,
+        "chain_order_held_out": order.held_out_chosen,
+        "n_group_differences": int(differences.table["differs"].sum()),
+        "n_faults": None if scan.note else int(scan.table["fault"].sum()),
+        "n_types": None if types.note else len(types.profile),
+        **held.dropna(subset="metric").set_index("metric")["value"],
+    }
+    return {name: float(v) if isinstance(v, float) else int(v) for name, v in figures.items() if pd.notna(v)}
+
+
+def _most_wrong(wrong: pd.DataFrame) -> pd.Series:
+    """Return the step that gains most, in percentage points, when exits are left out."""
+    return wrong.iloc[int((wrong["probability_without_exits"] - wrong["probability"]).argmax())]
+
+
+def _listed(names: list[str] | pd.Series, most: int = 6) -> str:
+    names = list(names) or [""]
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,75 @@
+"""Errors planted in page 09."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from journeybook.attribution import methods
+from mutants.planted import Mutant
+
+PARAMETERS = {"n_draws": 200, "channel_orders": [1]}
+
+
+def not_renormalised(sound: Callable) -> Callable:
+    """The channel's visits go on where they were instead of to exit: only its own conversions are lost."""
+
+    def wrong(counts: Any, *, start: int, owner: Any, n_channels: int) -> Any:
+        _, whole = sound(counts, start=start, owner=owner, n_channels=n_channels)
+        p = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
+        visits = methods.fundamental(p)[..., start, :]
+        direct = visits * p[..., -2]
+        lost = np.stack([direct[..., owner == k].sum(axis=-1) for k in range(n_channels)], axis=-1)
+        return lost / whole[..., None], whole
+
+    return wrong
+
+
+def first_for_last(sound: Callable) -> Callable:
+    def wrong(touches: Any, **asked: Any) -> Any:
+        table = sound(touches, **asked)
+        return table.mutate(last_touch=table.first_touch, first_touch=table.last_touch)
+
+    return wrong
+
+
+def twice(name: str) -> Callable:
+    """A rule of paths is taken for twice what was asked."""
+    return lambda sound: lambda given, **asked: sound(given, **(asked | {name: asked[name] * 2}))
+
+
+def every_visit_counts(sound: Callable) -> Callable:
+    """The Shapley value shares a conversion by visits, not by channels."""
+    return lambda touches, **asked: sound(touches, **asked).mutate(shapley=lambda t: t.linear)
+
+
+def half_the_width(sound: Callable) -> Callable:
+    def wrong(drawn: Any, tail: Any) -> Any:
+        low, high = sound(drawn, tail)
+        middle = (low + high) / 2
+        return np.array([(low + middle) / 2, (high + middle) / 2])
+
+    return wrong
+
+
+def lost_paths(sound: Callable) -> Callable:
+    """Paths that do not convert are left out of their number."""
+    return lambda *given, **asked: replace(found := sound(*given, **asked), n_paths=found.n_conversions)
+
+
+def _mutant(name: str, error: str, target: str, wrong: Callable) -> Mutant:
+    return Mutant(name, error, f"journeybook.attribution{target}", wrong)
+
+
+MUTANTS = [
+    _mutant("not_renormalised", "a removed channel loses its own conversions only", ".methods:removal_effects",
+            not_renormalised),
+    _mutant("first_for_last", "credit by first and last touch change places", ".paths:credits", first_for_last),
+    _mutant("twice_the_gap", "a path goes on over twice the pause", ":channel_paths", twice("path_gap_days")),
+    _mutant("twice_the_half_life", "touches lose half their weight in twice the days", ".paths:credits",
+            twice("half_life_days")),
+    _mutant("every_visit_counts", "Shapley shares a conversion by visits", ".paths:credits", every_visit_counts),
+    _mutant("half_the_width", "intervals are half as wide", ".methods:_ends", half_the_width),
+    _mutant("lost_paths", "paths that do not convert are not counted", ":channel_paths", lost_paths),
+]  # fmt: skip
