@@ -6,9 +6,9 @@ import pytest
 from scipy import stats
 
 from journeybook import experiments
-from journeybook.experiments.contrasts import Effect
-from journeybook.experiments.exact import exact_mean, exact_share
 from journeybook.statistics import stream
+from journeybook.statistics.contrasts import Effect
+from journeybook.statistics.exact import exact_mean, exact_share
 
 FEW = Effect("welch", 1.0)
 

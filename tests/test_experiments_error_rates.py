@@ -18,14 +18,14 @@ from journeybook.experiments.alternatives import (
     two_proportion_z,
     winsorised,
 )
-from journeybook.experiments.contrasts import ArmMoments, contrast
 from journeybook.experiments.heterogeneity import MIN_UNITS, Splits, candidate_splits, split_effects, strongest
 from journeybook.experiments.measures import measures
-from journeybook.experiments.resampling import poisson_bootstrap, quantile_effect
 from journeybook.experiments.simulations import a_a_rates
 from journeybook.experiments.subgroups import Levels, equal_effects, levels
-from journeybook.experiments.survival import log_rank, restricted_mean_moments
 from journeybook.statistics import stream
+from journeybook.statistics.contrasts import ArmMoments, contrast
+from journeybook.statistics.resampling import poisson_bootstrap, quantile_effect
+from journeybook.statistics.survival import log_rank, restricted_mean_moments
 
 ALPHA = 0.05
 QUICK, SLOW = 500, 10_000

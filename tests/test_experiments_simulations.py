@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from journeybook.experiments import simulations
-from journeybook.experiments.contrasts import arm_moments
 from journeybook.experiments.measures import measures
 from journeybook.experiments.simulations import FalsePositives, a_a_rates, reassigned
 from journeybook.experiments.words_methods import error_rates_sentence
 from journeybook.statistics import stream
+from journeybook.statistics.contrasts import arm_moments
 
 
 def drawn(n: int) -> pd.DataFrame:

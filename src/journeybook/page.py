@@ -92,10 +92,11 @@ class Page:
         """Stamp a figure with what its data are; `data` where it is not all that was read."""
         plots.stamp(drawn, data or self.data_is)
 
-    def keep(self, **frames: pd.DataFrame) -> pd.DataFrame:
-        """Keep result tables by name, and return the last of them to show."""
+    def keep(self, **frames: pd.DataFrame) -> pd.DataFrame | None:
+        """Keep result tables by name, and return the last of them to show; None where it has no rows."""
         self.tables |= frames
-        return list(frames.values())[-1]
+        last = list(frames.values())[-1]
+        return last if len(last) else None
 
     def hold(self, *found: pd.DataFrame | Check) -> None:
         """Take up checks: each one alone, or rows of a table as `results.checks_of` reads it."""

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from journeybook.experiments import resampling
-from journeybook.experiments.resampling import poisson_bootstrap, quantile_effect
-from journeybook.statistics import stream
+from journeybook.statistics import resampling, stream
+from journeybook.statistics.resampling import poisson_bootstrap, quantile_effect
 
 
 def test_the_median_of_three_is_drawn_as_enumeration_says():

@@ -9,9 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from journeybook.experiments.contrasts import ArmMoments, Effect
-from journeybook.experiments.measures import Metric, known_values
-from journeybook.experiments.variants import arms_of
+from journeybook.statistics.contrasts import ArmMoments, Effect
 
 
 def survival_curve(time: np.ndarray, happened: np.ndarray, *, alpha: float) -> pd.DataFrame:
@@ -41,27 +39,6 @@ def _steps(time: np.ndarray, happened: np.ndarray) -> tuple[np.ndarray, np.ndarr
     at, events = np.unique(seen, return_counts=True)
     at_risk = len(time) - np.searchsorted(np.sort(time), at, side="left")
     return at, at_risk, events, np.cumprod(1 - events / at_risk)
-
-
-def survival_curves(units: pd.DataFrame, metric: Metric, *, control: str | None, alpha: float) -> pd.DataFrame:
-    """The survival curve of each arm, from 1 at time 0: variant, then the columns of `survival_curve`.
-
-    Args:
-        units: One row a unit.
-        metric: A time to an event; units without a value are left out.
-        control: The variant that comes first; None is resolved by `choose_control`.
-        alpha: One less the level of the pointwise intervals.
-    """
-    arms = arms_of(units, control=control)
-    values, known = known_values(units, metric)
-    curves = []
-    for number, name in enumerate(arms.names):
-        here = known & (arms.number == number)
-        curve = survival_curve(values[here, 0], values[here, 1] > 0, alpha=alpha)
-        start = pd.DataFrame({"time": 0.0, "at_risk": [int(here.sum())], "events": 0, "survival": 1.0})
-        curves.append(pd.concat([start.assign(low=1.0, high=1.0), curve]).assign(variant=name))
-    table = pd.concat(curves, ignore_index=True)
-    return table[["variant", *table.columns.drop("variant")]]
 
 
 def common_horizon(time: np.ndarray, arm: np.ndarray, *, n_arms: int) -> float:

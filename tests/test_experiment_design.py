@@ -5,14 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from journeybook.experiment_design.bandits import bandit_study
 from journeybook.experiments import words_design as words
-from journeybook.experiments.bandits import bandit_study
-from journeybook.experiments.bayes import posteriors
 from journeybook.experiments.looks import look
-from journeybook.experiments.power import power_curve, power_table
-from journeybook.experiments.sequential import looking
 from journeybook.plots.experiments import design as figures
 from journeybook.statistics import stream
+from journeybook.statistics.bayes import posteriors
+from journeybook.statistics.power import power_curve, power_table
+from journeybook.statistics.sequential import looking
 
 ROWS = pd.DataFrame(
     {

@@ -12,10 +12,21 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-POSTERIOR_COLUMNS = (
-    *("metric", "kind", "variant", "prior", "posterior_mean", "posterior_low", "posterior_high"),
-    *("effect", "effect_low", "effect_high", "probability_better", "probability_best", "expected_loss"),
-)
+POSTERIOR_COLUMNS = [
+    "metric",
+    "kind",
+    "variant",
+    "prior",
+    "posterior_mean",
+    "posterior_low",
+    "posterior_high",
+    "effect",
+    "effect_low",
+    "effect_high",
+    "probability_better",
+    "probability_best",
+    "expected_loss",
+]
 # Kinds that have a posterior here: a beta one for 0/1 outcomes, a normal one for means.
 KINDS = ("proportion", "mean")
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
@@ -71,7 +82,9 @@ def difference_interval(
     density = density / density.sum()
     reach = _ends([treatment]) - _ends([control])[::-1]
     low, high = (
-        optimize.brentq(_below, *reach, args=(treatment, at, density, q), xtol=1e-12 * (reach[1] - reach[0]))
+        optimize.brentq(
+            lambda d, q: density @ treatment.cdf(at + d) - q, *reach, (q,), 1e-12 * (reach[1] - reach[0])
+        )
         for q in ((1 - level) / 2, (1 + level) / 2)
     )
     return float(low), float(high)
@@ -122,7 +135,7 @@ def posteriors(
                 (metric, kinds[metric], name, prior, mean, *map(float, ends), *effect, float(better),
                  float(choice.probability_best[number]), float(choice.expected_loss[number]))
             )  # fmt: skip
-    return pd.DataFrame(rows, columns=list(POSTERIOR_COLUMNS))
+    return pd.DataFrame(rows, columns=POSTERIOR_COLUMNS)
 
 
 def _posteriors(part: pd.DataFrame, kind: str) -> tuple[list[stats.rv_continuous], str]:
@@ -162,13 +175,3 @@ def _grid(posteriors: Sequence[stats.rv_continuous]) -> tuple[NDArray[np.float64
     half = np.diff(edges)[:, None] / 2
     points = edges[:-1, None] + half * (_NODES + 1)
     return points.ravel(), (half * _WEIGHTS).ravel()
-
-
-def _below(
-    difference: float,
-    treatment: stats.rv_continuous,
-    at: NDArray[np.float64],
-    density: NDArray[np.float64],
-    level: float,
-) -> float:
-    return float(density @ treatment.cdf(at + difference)) - level

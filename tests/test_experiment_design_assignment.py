@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from journeybook.experiments.assignment import assign, assignment_checks, positions
+from journeybook.experiment_design.assignment import assign, assignment_checks, positions
 
 IDS = [f"u{number}" for number in range(20_000)]
 EVEN = {"control": 1, "treatment": 1}
@@ -53,7 +53,8 @@ def test_a_salt_used_twice_and_a_bad_hash_are_seen(monkeypatch):
     assert same["value"]["hash_independence"] == pytest.approx(1, abs=1e-12)
     assert same["passed"].drop("hash_independence").all()
     monkeypatch.setattr(
-        "journeybook.experiments.assignment.positions", lambda ids, *, salt: np.linspace(0, 0.999, len(ids)) ** 1.1
+        "journeybook.experiment_design.assignment.positions",
+        lambda ids, *, salt: np.linspace(0, 0.999, len(ids)) ** 1.1,
     )
     bad = assignment_checks(IDS, salt="a", other_salt="b", shares=EVEN).set_index("check")["passed"]
     assert not bad[["hash_shares", "hash_buckets", "hash_uniformity"]].any()

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import special, stats
 
-from journeybook.experiments.bayes import POSTERIOR_COLUMNS, choose, difference_interval, posteriors
 from journeybook.statistics import stream
+from journeybook.statistics.bayes import POSTERIOR_COLUMNS, choose, difference_interval, posteriors
 
 
 def probability_above(a_b: int, b_b: int, a_a: int, b_a: int) -> float:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from journeybook.experiments.bandits import History, bandit_study, estimate, simulate
-from journeybook.experiments.bayes import choose
+from journeybook.experiment_design.bandits import History, bandit_study, estimate, simulate
 from journeybook.statistics import stream
+from journeybook.statistics.bayes import choose
 
 
 def study(rates: dict[str, float], *, n_simulations: int = 800, **given):

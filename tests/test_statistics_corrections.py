@@ -1,13 +1,12 @@
 """Corrections against statsmodels, SciPy, Dunnett's table and simulated families."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from journeybook.experiments.corrections import adjust, adjust_rows, dunnett
 from journeybook.statistics import stream
+from journeybook.statistics.corrections import adjust, dunnett
 
 METHODS = {"holm": "holm", "benjamini_hochberg": "fdr_bh", "benjamini_yekutieli": "fdr_by"}
 
@@ -96,27 +95,6 @@ def test_dunnett_of_one_variant_is_the_t_test_and_tiny_p_values_keep_their_digit
 def test_dunnett_needs_the_control_s_own_variance():
     with pytest.raises(ValueError, match="control_variance: found 2, needed above 0 and below"):
         dunnett([1.0], standard_errors=[1.0], df=10, control_variance=2.0, alpha=0.05)
-
-
-def test_dunnett_over_two_metrics_is_taken_twice():
-    rows = pd.DataFrame(
-        {
-            "metric": ["a", "b", "a", "b"],
-            "effect": [2.5, 0.1, 1.0, 30.0],
-            "standard_error": [1.0, 2.0, 1.1, 2.5],
-            "df": [50.0, 60.0, 70.0, 80.0],
-            "control_variance": [0.5, 1.0, 0.5, 1.0],
-            "p_value": np.nan,
-        }
-    )
-    found = adjust_rows(rows, method="dunnett")
-    part = rows[rows["metric"] == "a"]
-    one = dunnett(
-        part["effect"], standard_errors=part["standard_error"], df=part["df"], control_variance=0.5, alpha=0.05
-    )
-    assert found[[0, 2]] == pytest.approx(np.minimum(2 * one.p_adjusted, 1), rel=1e-12)
-    assert found[1] == 1
-    assert found[3] < 1e-6
 
 
 def test_family_wise_error_and_false_discovery_rate_hold_where_tests_depend_on_each_other():

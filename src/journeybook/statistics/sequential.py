@@ -7,14 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special, stats
 
-from journeybook.experiments.contrasts import Contrast
-
 SPENDING = ("obrien_fleming", "pocock", "obrien_fleming_spending", "pocock_spending")
-SEQUENTIAL_COLUMNS = (
-    *("look", "n", "fraction", "effect", "standard_error", "p_value", "effect_low", "effect_high"),
-    *("always_valid_low", "always_valid_high", "always_valid_p_value"),
-    *("bound", "group_low", "group_high", "crossed_naive", "crossed_always_valid", "crossed_group"),
-)
 # Beyond this many standard deviations the normal density holds nothing that matters.
 _REACH = 9.0
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
@@ -92,7 +85,7 @@ def boundaries(fractions: ArrayLike, *, alpha: float, spending: str) -> pd.DataF
         raise ValueError(f"alpha: found {alpha}, needed a number between 0 and 1.")
     if spending in ("obrien_fleming", "pocock"):
         shape = (t / t[-1]) ** -0.5 if spending == "obrien_fleming" else np.ones(len(t))
-        bounds = shape * optimize.brentq(_excess, 0.5, 9, args=(shape, t, alpha), xtol=1e-10)
+        bounds = shape * optimize.brentq(lambda c: crossing(c * shape, t).sum() - alpha, 0.5, 9, xtol=1e-10)
     elif spending == "obrien_fleming_spending":
         bounds = _spent_bounds(4 * stats.norm.sf(stats.norm.isf(alpha / 4) / np.sqrt(t)), t)
     elif spending == "pocock_spending":
@@ -133,90 +126,19 @@ def crossing(bounds: ArrayLike, fractions: ArrayLike, *, drift: float = 0.0) -> 
     return np.array(found)
 
 
-def follow(looks: Contrast, *, n: ArrayLike, alpha: float, planned_n: float, spending: str) -> pd.DataFrame:
-    """One effect at each look: the naive interval, the always-valid one, and the group sequential one.
+def peeking(n_looks: int, *, alpha: float) -> NDArray[np.float64]:
+    """Return the rate of false positives after each of equally spaced looks that test at `alpha` every time.
 
-    Args:
-        looks: Contrasts of all units so far, one a look.
-        n: Units of all arms at each look, rising.
-        alpha: Accepted rate of false positives.
-        planned_n: Units planned at the end; fewer than were found takes those of the last look.
-        spending: One of `SPENDING`; its bounds give the repeated intervals (Jennison & Turnbull 1989).
-
-    Returns:
-        One row a look, columns `SEQUENTIAL_COLUMNS`. `always_valid_p_value` is the smallest so far.
+    >>> peeking(20, alpha=0.05).round(3)[[0, 4, 19]].tolist()  # Armitage, McPherson & Rowe 1969, table 2
+    [0.05, 0.142, 0.248]
     """
-    units = np.asarray(n, dtype=float)
-    planned = float(max(planned_n, units[-1]))
-    effect, se, naive = looks.effect, looks.standard_error, looks.margin(alpha=alpha)
-    always = always_valid(effect, se, n=units, alpha=alpha, planned_n=planned)
-    planned_looks = boundaries(units / planned, alpha=alpha, spending=spending)
-    bound = planned_looks["bound"].to_numpy()
-    # The normal bound as one of the t distribution with the same tail, as Jennison & Turnbull (2000, ch. 3) do.
-    group = stats.t.isf(stats.norm.sf(bound), looks.df) * se
-    running = np.minimum.accumulate(always.p_value)
-    return pd.DataFrame(
-        {
-            "look": planned_looks["look"],
-            "n": units.astype(np.int64),
-            "fraction": planned_looks["fraction"],
-            "effect": effect,
-            "standard_error": se,
-            "p_value": looks.p_value,
-            "effect_low": effect - naive,
-            "effect_high": effect + naive,
-            "always_valid_low": always.low,
-            "always_valid_high": always.high,
-            "always_valid_p_value": running,
-            "bound": bound,
-            "group_low": effect - group,
-            "group_high": effect + group,
-            "crossed_naive": np.logical_or.accumulate(np.abs(effect) > naive),
-            "crossed_always_valid": running <= alpha,
-            "crossed_group": np.logical_or.accumulate(np.abs(effect) > group),
-        },
-        columns=list(SEQUENTIAL_COLUMNS),
-    )
-
-
-def looking(*, n_looks: int, alpha: float, n_simulations: int, rng: np.random.Generator) -> pd.DataFrame:
-    """False positives of 1 to `n_looks` equally spaced looks, by the rule of stopping.
-
-    Args:
-        n_looks: Greatest number of looks.
-        alpha: Rate that each rule promises.
-        n_simulations: Simulated experiments without effect.
-        rng: Source of chance.
-
-    Returns:
-        One row a method and number of looks: method (`naive`, `always_valid`, `obrien_fleming`, `pocock`),
-        looks, rate, monte_carlo_error. The group sequential rules promise alpha at the last look alone.
-    """
-    looks = np.arange(1, n_looks + 1)
-    fractions = looks / n_looks
-    planned = [boundaries(fractions, alpha=alpha, spending=name)["bound"] for name in ("obrien_fleming", "pocock")]
-    valid = always_valid(0.0, 1.0, n=looks, alpha=alpha, planned_n=n_looks).high
-    bounds = np.array([np.full(n_looks, stats.norm.isf(alpha / 2)), valid, *planned])
-    walked, stopped = np.zeros(n_simulations), np.zeros((len(bounds), n_simulations), dtype=bool)
-    rates = []
-    for look, limits in zip(looks, bounds.T, strict=True):
-        walked += rng.standard_normal(n_simulations)
-        stopped |= np.abs(walked) / np.sqrt(look) >= limits[:, None]
-        rates.append(stopped.mean(axis=1))
-    names = ("naive", "always_valid", "obrien_fleming", "pocock")
-    table = pd.DataFrame(rates, columns=names, index=pd.Index(looks, name="looks"))
-    long = table.melt(var_name="method", value_name="rate", ignore_index=False).reset_index()
-    error = np.sqrt(long["rate"] * (1 - long["rate"]) / n_simulations)
-    return long[["method", "looks", "rate"]].assign(monte_carlo_error=error)
+    bounds = np.full(n_looks, stats.norm.isf(alpha / 2))
+    return np.cumsum(crossing(bounds, np.arange(1, n_looks + 1) / n_looks))
 
 
 def _best_ratio(alpha: float) -> float:
     """tau^2 over the squared standard error at the planned end that makes the interval narrowest there."""
     return float(-special.lambertw(-(alpha**2) / np.e, k=-1).real - 1)
-
-
-def _excess(constant: float, shape: NDArray[np.float64], t: NDArray[np.float64], alpha: float) -> float:
-    return float(crossing(constant * shape, t).sum()) - alpha
 
 
 def _spent_bounds(spent: NDArray[np.float64], t: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -226,16 +148,13 @@ def _spent_bounds(spent: NDArray[np.float64], t: NDArray[np.float64]) -> NDArray
         step = now - before
         limit = _REACH * np.sqrt(now)
         # So little may be spent at a very early look that no bound within reach spends it.
-        if _unspent(limit, at, mass, step, share) < 0:
-            limit = optimize.brentq(_unspent, 0, limit, args=(at, mass, step, share), xtol=1e-10)
+        if _leaving(at, mass, limit, step, 0.0) < share:
+            given = (at, mass, step, share)
+            limit = optimize.brentq(lambda x, a, m, s, p: _leaving(a, m, x, s, 0.0) - p, 0, limit, given, 1e-10)
         bounds.append(limit / np.sqrt(now))
         at, mass = _staying(at, mass, limit, now, step, nxt - now, 0.0)
         before = now
     return np.array(bounds)
-
-
-def _unspent(limit: float, at: NDArray[np.float64], mass: NDArray[np.float64], step: float, share: float) -> float:
-    return _leaving(at, mass, limit, step, 0.0) - share
 
 
 def _leaving(at: NDArray[np.float64], mass: NDArray[np.float64], limit: float, step: float, drift: float) -> float:

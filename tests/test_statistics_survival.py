@@ -1,21 +1,18 @@
 """Times to an event against a published study, SciPy, statsmodels and the infinitesimal jackknife."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 from statsmodels.duration.survfunc import SurvfuncRight, survdiff
 
-from journeybook.experiments.contrasts import contrast, effect_of
-from journeybook.experiments.measures import Metric
-from journeybook.experiments.survival import (
+from journeybook.statistics import stream
+from journeybook.statistics.contrasts import contrast, effect_of
+from journeybook.statistics.survival import (
     common_horizon,
     log_rank,
     restricted_mean_moments,
     survival_curve,
-    survival_curves,
 )
-from journeybook.statistics import stream
 
 # Freireich et al. 1963: weeks of remission under 6-MP (+ is censored) and under placebo; the example of Cox 1972.
 SIX_MP = "6 6 6 6+ 7 9+ 10 10+ 11+ 13 16 17+ 19+ 20+ 22 23 25+ 32+ 32+ 34+ 35+"
@@ -108,15 +105,3 @@ def test_the_horizon_is_checked():
             restricted_mean_moments(time, np.ones(4, dtype=bool), arm, n_arms=2, horizon=horizon)
     with pytest.raises(ValueError, match="is -1; 0 or more"):
         restricted_mean_moments(time - 2, np.ones(4, dtype=bool), arm, n_arms=2, horizon=2.0)
-
-
-def test_curves_of_the_arms_begin_at_1_with_the_control_first():
-    time, happened = censored(200)
-    units = pd.DataFrame({"variant": np.repeat(["new", "control"], 100), "days": time, "bought": happened * 1.0})
-    metric = Metric("days", "time_to_event", "days", "bought", horizon=10.0)
-    curves = survival_curves(units, metric, control=None, alpha=0.05)
-    assert curves["variant"].unique().tolist() == ["control", "new"]
-    first = curves.groupby("variant", sort=False).head(1)
-    assert first[["time", "survival", "at_risk"]].to_numpy().tolist() == [[0, 1, 100]] * 2
-    alone = survival_curve(time[100:], happened[100:], alpha=0.05)
-    assert curves.loc[curves["variant"] == "control", "survival"].tolist()[1:] == alone["survival"].tolist()

@@ -40,6 +40,14 @@ class ArmMoments:
             covariance=self.covariance[..., places[0], places[1], places[2]],
         )
 
+    def shaped(self, *shape: int) -> "ArmMoments":
+        """The statistics with the axis of the arms laid out anew, such as (looks, arms)."""
+        return ArmMoments(*(x.reshape(*shape, *x.shape[1:]) for x in (self.n, self.mean, self.covariance)))
+
+    def at(self, where: int | slice | np.ndarray) -> "ArmMoments":
+        """The statistics at some places of the first axis."""
+        return ArmMoments(self.n[where], self.mean[where], self.covariance[where])
+
 
 @dataclass(frozen=True, eq=False)
 class Contrast:
@@ -349,3 +357,20 @@ def effect_of(found: Contrast, *, method: str, alpha: float) -> Effect:
         relative_low=ratio.low,
         relative_high=ratio.high,
     )
+
+
+def equal_effects(effects: np.ndarray, standard_errors: np.ndarray, df: np.ndarray) -> float:
+    """P value of all effects being the same (Welch 1951, eq. 29): of means it is Welch's analysis of variance.
+
+    Args:
+        effects: Independent estimates, shape (levels,), two or more.
+        standard_errors: Their standard errors.
+        df: Their degrees of freedom.
+    """
+    k = len(effects)
+    weight = standard_errors**-2.0
+    share = weight / weight.sum()
+    chi_square = weight @ (effects - share @ effects) ** 2
+    unevenness = ((1 - share) ** 2 / df).sum()
+    f = chi_square / (k - 1) / (1 + 2 * (k - 2) / (k**2 - 1) * unevenness)
+    return float(stats.f.sf(f, k - 1, (k**2 - 1) / (3 * unevenness)))

@@ -9,7 +9,8 @@ import statsmodels.api as sm
 from scipy import stats
 
 from journeybook import experiments
-from journeybook.experiments.contrasts import (
+from journeybook.statistics import stream
+from journeybook.statistics.contrasts import (
     ArmMoments,
     arm_moments,
     contrast,
@@ -19,7 +20,6 @@ from journeybook.experiments.contrasts import (
     metric_moments,
     ratio_moments,
 )
-from journeybook.statistics import stream
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
