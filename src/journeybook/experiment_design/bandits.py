@@ -75,6 +75,22 @@ class Estimate:
     covariance: NDArray[np.float64]
 
 
+def planned_rates(
+    needed: pd.DataFrame, *, shares: Mapping[str, float], baseline: float, lift: float
+) -> dict[str, float]:
+    """Rates of the arms as they are planned: the first share's mean, with the lift in the first variant.
+
+    Args:
+        needed: Of `sizes`.
+        shares: Share of each variant, the control first.
+        baseline: The rate where no metric is a share.
+        lift: Smallest effect worth having, as a share of the rate.
+    """
+    share = needed.loc[needed["kind"] == "share", "mean"]
+    rate = float(share.iloc[0]) if len(share) else baseline
+    return {name: min(rate * (1 + lift * (number == 1)), 1.0) for number, name in enumerate(shares)}
+
+
 def bandit_study(
     rates: Mapping[str, float],
     *,
@@ -117,15 +133,16 @@ def bandit_study(
         lost = (seen.units @ (truth.max() - truth)).cumsum(axis=0)
         best = seen.units[..., truth == truth.max()].sum(axis=(0, 2)).mean() / n_units
         error = lost[-1].std(ddof=1) / np.sqrt(n_simulations)
-        policies.append((policy, float(lost[-1].mean()), float(error), float(best)))
+        regret = {"regret": float(lost[-1].mean()), "regret_error": float(error), "best_share": float(best)}
+        policies.append({"policy": policy} | regret)
         paths.append(pd.DataFrame({"policy": policy, "n": sizes.cumsum(), "regret": lost.mean(axis=1)}))
         for estimator in ESTIMATORS:
             found = estimate(seen, estimator=estimator)
-            estimates += [(policy, estimator, *row) for row in _judged(found, names, truth, alpha)]
-    columns = ["policy", "estimator", "quantity", "truth", "bias", "bias_error", "spread"]
+            about = {"policy": policy, "estimator": estimator}
+            estimates += [about | row for row in _judged(found, names, truth, alpha)]
     return BanditStudy(
-        policies=pd.DataFrame(policies, columns=["policy", "regret", "regret_error", "best_share"]),
-        estimates=pd.DataFrame(estimates, columns=[*columns, "coverage", "coverage_error"]),
+        policies=pd.DataFrame(policies),
+        estimates=pd.DataFrame(estimates),
         path=pd.concat(paths, ignore_index=True),
         rates=dict(zip(names, truth.tolist(), strict=True)),
         n_simulations=n_simulations,
@@ -228,7 +245,7 @@ def estimate(seen: History, *, estimator: str) -> Estimate:
     return Estimate(mean, covariance / (weight[..., :, None] * weight[..., None, :]))
 
 
-def _judged(found: Estimate, names: list[str], truth: NDArray[np.float64], alpha: float) -> list[tuple]:
+def _judged(found: Estimate, names: list[str], truth: NDArray[np.float64], alpha: float) -> list[dict]:
     """Bias, spread and coverage of the arms' means and of their differences to the first arm."""
     eye = np.eye(len(names))
     quantities = {f"mean of {name}": weights for name, weights in zip(names, eye, strict=True)}
@@ -239,7 +256,16 @@ def _judged(found: Estimate, names: list[str], truth: NDArray[np.float64], alpha
         error = np.sqrt(np.maximum(np.einsum("...ij,i,j->...", found.covariance, weights, weights), 0))
         covers = np.abs(value - target) <= reach * error
         n, coverage = len(value), float(covers.mean())
-        bias, spread = float(value.mean() - target), float(value.std(ddof=1))
-        coverage_error = float(np.sqrt(coverage * (1 - coverage) / n))
-        rows.append((quantity, target, bias, spread / np.sqrt(n), spread, coverage, coverage_error))
+        spread = float(value.std(ddof=1))
+        rows.append(
+            {
+                "quantity": quantity,
+                "truth": target,
+                "bias": float(value.mean() - target),
+                "bias_error": spread / float(np.sqrt(n)),
+                "spread": spread,
+                "coverage": coverage,
+                "coverage_error": float(np.sqrt(coverage * (1 - coverage) / n)),
+            }
+        )
     return rows
