@@ -1,6 +1,7 @@
 """What page 12 found, for whoever plans a test."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -74,7 +75,7 @@ def _sizes(needed: pd.DataFrame, lift: float) -> Iterator[Finding]:
         action = (
             f"Plan for that size, and adjust for what is known before: that alone saves {say_share(saved)} of it."
         )
-    size = {"value": float(best["n_units"]), "unit": "units"}
+    size: dict[str, Any] = {"value": float(best["n_units"]), "unit": "units"}
     yield Finding(text=text, action=action, strength="counted", worth=2, section=section, **size)
 
 
@@ -95,7 +96,11 @@ def _looks(rules: Rules) -> Finding:
     action = (
         f"Look by O'Brien and Fleming's bounds: they cost {say_share(cost - 1)} more units and hold the level."
     )
-    about = {"section": "May we look before the end?", "value": float(last["naive"]), "unit": "share"}
+    about: dict[str, Any] = {
+        "section": "May we look before the end?",
+        "value": float(last["naive"]),
+        "unit": "share",
+    }
     return Finding(text=text, action=action, strength="known answer recovered", worth=2, **about)
 
 
@@ -103,8 +108,8 @@ def _bandits(earned: BanditStudy, none: BanditStudy) -> Finding:
     saved, worst = _saved(earned), none.worst()
     naive = worst[(worst["policy"] != "fixed_split") & (worst["estimator"] == "naive")]
     missed = say_share(1 - naive["coverage"].min())
-    text = f"Thompson sampling loses {say_share(saved)} less to the worse arm than a fixed split, but naive intervals "
-    text += f"after it miss the effect in {missed}."
+    text = f"Thompson sampling loses {say_share(saved)} less to the worse arm than a fixed split, but naive "
+    text += f"intervals after it miss the effect in {missed}."
     action = "Use a bandit to earn and a fixed split to learn; after a bandit, weigh units by their probability."
-    about = {"section": "Fixed split or bandit?", "value": saved, "unit": "share"}
+    about: dict[str, Any] = {"section": "Fixed split or bandit?", "value": saved, "unit": "share"}
     return Finding(text=text, action=action, strength="known answer recovered", worth=3, **about)

@@ -17,9 +17,8 @@ class Rules:
 
     Attributes:
         errors: One row a rule and number of looks taken: rule, looks, false_positive_share.
-        costs: One row a rule that holds its level: rule, size_ratio (planned units over those of one look with the same
-            power), expected_ratio (units used on average, over the same, where the effect is there), none_ratio (where
-            there is none).
+        costs: One row a rule that holds its level, in units that one look with the same power needs: rule,
+            size_ratio (planned), expected_ratio and none_ratio (used on average with and without the effect).
         bounds: Bound of |z| at each look (rows) by rule (columns).
         alpha: Level of each rule.
     """
@@ -33,8 +32,8 @@ class Rules:
 def compare_rules(*, n_looks: int, alpha: float, power: float) -> Rules:
     """Compare rules of stopping by numerical integration over the looks (Armitage, McPherson & Rowe 1969).
 
-    The naive rule stops at the first p below alpha. The group sequential rules promise alpha over the planned looks,
-    the always-valid one over looks without end.
+    The naive rule stops at the first p below alpha. The group sequential rules promise alpha over the planned
+    looks, the always-valid one over looks without end.
 
     Args:
         n_looks: Looks at equally many units, two or more.
@@ -61,7 +60,7 @@ def compare_rules(*, n_looks: int, alpha: float, power: float) -> Rules:
         errors.append(pd.DataFrame({"rule": rule, "looks": looks, "false_positive_share": never.cumsum()}))
         if rule != "naive":
             drift = optimize.brentq(
-                lambda d, b=bound: crossing(b, at, drift=d).sum() - power, 0, 4 * one, xtol=1e-8
+                lambda d, b=bound: crossing(b, at, drift=d).sum() - power, 0, 4 * one, xtol=1e-5
             )
             ratio, there = (drift / one) ** 2, crossing(bound, at, drift=drift)
             used = [float(ratio * (p @ at + 1 - p.sum())) for p in (there, never)]

@@ -26,7 +26,7 @@ def last_units(experiment: ibis.Table | None) -> pd.DataFrame:
 
 
 def units_a_day(units: pd.DataFrame, *, given: float | None) -> float | None:
-    """Units that enter a day: as given, else as in the last experiment; None where its times span less than a day."""
+    """Units that enter a day: as given, else as in the last experiment; None where its times span no day."""
     if given is not None or "occurred_at" not in units.columns or units["occurred_at"].isna().all():
         return given
     days = (units["occurred_at"].max() - units["occurred_at"].min()) / pd.Timedelta("1D")
@@ -38,8 +38,8 @@ def spread(
 ) -> pd.DataFrame:
     """What is known of the units before the next test: mean and spread within arms, and what covariates explain.
 
-    No effect that was found plays a part: power at the effect found says nothing that its p value does not (Hoenig &
-    Heisey 2001).
+    No effect that was found plays a part: power at the effect found says nothing that its p value does not (Hoenig
+    & Heisey 2001).
 
     Args:
         units: One row a unit of the last experiment; no rows where there was none.
@@ -105,8 +105,8 @@ def sizes(
 
     Returns:
         One row a metric and method (`plain`, `with covariates`): metric, kind, method, mean, effect, deviation,
-        n_units (all arms), n_smallest_arm, days (whole weeks), detectable_share (lift that as many units as last time
-        would find).
+        n_units (all arms), n_smallest_arm, days (whole weeks), detectable_share (lift that as many units as last
+        time would find).
 
     Raises:
         ValueError: Lift or shares are not above 0, or there is no second variant.

@@ -91,9 +91,9 @@ def compare(
     metric are left out of that metric (`health` tests whether the arms lose them alike). A missing covariate takes
     the mean of its column over all arms, which is known before assignment and so cannot favour an arm.
 
-    Where an arm has few units (`exact.is_small`) and this is the one look, the headline of a share or mean is exact
-    and without covariates. Where the allocation changed over time it is the effect within periods, and whatever
-    pools the periods is named biased.
+    Where an arm has few units (`exact.is_small`) and this is the one look, the headline of a share or mean is
+    exact and without covariates. Where the allocation changed over time it is the effect within periods, and
+    whatever pools the periods is named biased.
 
     Args:
         units: One row a unit.

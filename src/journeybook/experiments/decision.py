@@ -79,8 +79,8 @@ def decide(
         over: Whether the planned end is reached.
 
     Returns:
-        One row a variant, of which without a plan only variant, decision and reason; `gain_per_thousand` is the effect on a thousand units, in
-        the metric's unit and the wanted direction, of proportions and means.
+        One row a variant; without a plan only variant, decision and reason. `gain_per_thousand` is the effect on a
+        thousand units, in the metric's unit and the wanted direction, of shares and means.
     """
     if not plan.given:
         reason = "the parameters hold no plan, and so no rule"

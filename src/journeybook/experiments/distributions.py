@@ -98,8 +98,8 @@ def survival_curves(units: pd.DataFrame, *, measured: Measures, control: str | N
         alpha: One less the level of the pointwise intervals.
 
     Returns:
-        metric, horizon (of the headline), variant, then the columns of `survival.survival_curve`; no rows without a
-        time to an event.
+        metric, horizon (of the headline), variant, then the columns of `survival.survival_curve`; no rows without
+        a time to an event.
     """
     arms, curves = arms_of(units, control=control), [pd.DataFrame(columns=["metric", "variant"])]
     for metric in [metric for metric in measured.metrics if metric.kind == "time_to_event"]:

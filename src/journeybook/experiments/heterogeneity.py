@@ -36,9 +36,9 @@ class Heterogeneity:
     """What a search for whom it works found, and what was left of it.
 
     Attributes:
-        found: The best split of each metric and variant, `HETEROGENEITY_COLUMNS` and `p_adjusted`. `inside` says which
-            units; effects, `difference` (inside less outside) and its interval are from the half that the search
-            did not see, `difference_when_found` from the half it chose on. `p_adjusted` is Holm's over the rows.
+        found: The best split of each metric and variant: `HETEROGENEITY_COLUMNS`, `p_adjusted`. `inside` says
+            which units; effects, `difference` (inside less outside) and its interval are from the half that the
+            search did not see, `difference_when_found` from the half it chose on. `p_adjusted` is Holm's.
         n_splits: Splits that were searched.
         n_searched: Units of the half that was searched.
         n_tested: Units of the half that was tested.

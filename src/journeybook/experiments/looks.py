@@ -68,8 +68,8 @@ def look_at(
     """Place a look at these units among those that the register knows of their experiment.
 
     The data sets that come with the repository are complete: other rows in them are another simulation and no
-    later look, so the data are part of an experiment's name. Your own experiment grows under one name, and one with
-    other variants is another.
+    later look, so the data are part of an experiment's name. Your own experiment grows under one name, and one
+    with other variants is another.
 
     Args:
         units: One row a unit.

@@ -23,9 +23,9 @@ def say_rows(made: UnitRows) -> str:
     if not made.n_exposures:
         return ""
     return (
-        f"{made.n_exposures:,} exposures and {made.n_outcomes:,} outcomes became units. {made.n_unmatched:,} outcomes "
-        f"are of units never exposed, {made.n_outside:,} lie outside the windows; {made.n_unfinished:,} units are "
-        "left out because the data end before their window does."
+        f"{made.n_exposures:,} exposures and {made.n_outcomes:,} outcomes became units. {made.n_unmatched:,} "
+        f"outcomes are of units never exposed, {made.n_outside:,} lie outside the windows; {made.n_unfinished:,} "
+        "units are left out because the data end before their window does."
     )
 
 
@@ -44,8 +44,8 @@ def say_plan(plan: Plan, seen: Look, *, n_units: int) -> str:
     why = ["the planned end is not reached"] if seen.early else []
     why += [f"{seen.n_before} earlier looks at other data are on record"] if seen.n_before else []
     return (
-        f"{told}\n\n> **{place}.** Because {' and '.join(why)}, the headline is **always-valid**: it holds however "
-        "often the experiment is looked at, and is wider for it."
+        f"{told}\n\n> **{place}.** Because {' and '.join(why)}, the headline is **always-valid**: it holds "
+        "however often the experiment is looked at, and is wider for it."
     )
 
 
@@ -55,8 +55,9 @@ def say_cluster(given: Measures, analysed: Analysed) -> str:
         return ""
     gone = ", ".join(name for name in given.kinds if name not in analysed.measured.kinds)
     return (
-        f"**Variants are assigned by cluster.** A row is now one of {len(analysed.units):,} clusters, the mean of its "
-        "units; intervals by unit would be too narrow." + (f" Not measured by cluster: {gone}." if gone else "")
+        f"**Variants are assigned by cluster.** A row is now one of {len(analysed.units):,} clusters, the mean of "
+        "its units; intervals by unit would be too narrow."
+        + (f" Not measured by cluster: {gone}." if gone else "")
     )
 
 
@@ -68,8 +69,8 @@ def say_health(health: pd.DataFrame, daily: pd.DataFrame) -> str:
         text += f" **Alarm: {', '.join(broken)}.** Find the cause before reading an effect."
     if "allocation_over_time" in broken:
         text += (
-            " The arms' shares moved, so the headline is within periods. Subgroups, the search and looks below pool "
-            "the periods and are biased; beliefs and effect sizes are left out."
+            " The arms' shares moved, so the headline is within periods. Subgroups, the search and looks below "
+            "pool the periods and are biased; beliefs and effect sizes are left out."
         )
     if careful:
         text += f" Read with care: {', '.join(careful)}."
@@ -153,8 +154,8 @@ def say_whom(grouped: pd.DataFrame, searched: Heterogeneity, *, alpha: float, ki
     if rows.empty:
         return f"{text}No split leaves enough units on both sides of both halves, so none was searched."
     held = rows[rows["p_adjusted"] < alpha]
-    text += f"Of {searched.n_splits} splits searched on one half, the best of each comparison was tested on the other: "
-    text += f"{len(held)} of {len(rows)} hold."
+    text += f"Of {searched.n_splits} splits searched on one half of the units, the best of each comparison was "
+    text += f"tested on the other: {len(held)} of {len(rows)} hold."
     for row in held.itertuples():
         inside, outside = (
             amount(e, kinds[row.metric], sign=True) for e in (row.effect_inside, row.effect_outside)
@@ -172,8 +173,8 @@ def say_followed(one: pd.DataFrame) -> str:
     naive = last["effect_high"] - last["effect_low"]
     return (
         f"At the last look the always-valid interval is "
-        f"{(last['always_valid_high'] - last['always_valid_low']) / naive:.2f} times as wide as the naive one, the "
-        f"group sequential one {(last['group_high'] - last['group_low']) / naive:.2f} times."
+        f"{(last['always_valid_high'] - last['always_valid_low']) / naive:.2f} times as wide as the naive one, "
+        f"the group sequential one {(last['group_high'] - last['group_low']) / naive:.2f} times."
     )
 
 

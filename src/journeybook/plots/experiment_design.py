@@ -89,12 +89,15 @@ def plot_rules(rules: Rules) -> Figure:
     left.set_ylabel("false positives")
     left.legend(loc="upper left", fontsize=8)
     costs, at = rules.costs, np.arange(len(rules.costs))
-    bars = [("size_ratio", "planned", "sky", -0.2), ("expected_ratio", "used on average", "blue", 0.2)]
-    for column, label, colour, shift in bars:
+    bars = [
+        ("size_ratio", "planned", "sky", "black", -0.2),
+        ("expected_ratio", "used on average", "blue", "white", 0.2),
+    ]
+    for column, label, colour, ink, shift in bars:
         right.barh(at + shift, costs[column], height=0.36, color=COLOURS[colour], label=label)
         for y, ratio in zip(at + shift, costs[column], strict=True):
-            right.annotate(f"{ratio:.2f}", (ratio, y), xytext=(3, 0), textcoords="offset points", va="center")
-    right.axvline(1, color="black", linewidth=0.8)
+            right.text(ratio - 0.03, y, f"{ratio:.2f}", ha="right", va="center", color=ink)
+    right.axvline(1, color="black", linewidth=0.8, zorder=0)
     names = {"always_valid": "always-valid", "pocock": "Pocock", "obrien_fleming": "O'Brien\nand Fleming"}
     right.set_yticks(at, [names[rule] for rule in costs["rule"]])
     right.set_xlim(0, 1.25 * costs["size_ratio"].max())

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,18 +25,16 @@ HEADLINES = ["welch", "cuped", "delta", "delta_cuped", "bootstrap", "restricted_
 
 
 def plot_effects(found: Experiment) -> Figure:
-    """Effect of each variant with its interval, a panel a metric; the plain method beside a headline that differs."""
+    """Effect of each variant with its interval, a panel a metric, beside the plain method where it differs."""
     comparisons, plain = found.comparisons, found.methods.drop_duplicates(["metric", "variant"])
     kinds = dict(zip(comparisons["metric"], comparisons["kind"], strict=True))
     held = comparisons[comparisons["p_adjusted"] < found.alpha].sort_values("p_value", kind="stable")
-    title = f"None of {len(comparisons)} comparisons shows an effect after correction"
+    title = f"none of {len(comparisons)} comparisons shows an effect after correction"
     if len(held):
         row = held.iloc[0]
-        size, low, high = (amount(row[c], row["kind"], sign=True) for c in ("effect", "effect_low", "effect_high"))
-        title = (
-            f"{len(held)} of {len(comparisons)} comparisons hold: {row['variant']} moves {row['metric']} by {size}"
-        )
-        title = f"{title} ({low} to {high})".replace("_", " ")
+        effect, low, high = (amount(row[c], row["kind"]) for c in ("effect", "effect_low", "effect_high"))
+        title = f"{_short(row['variant'])} moves {_short(row['metric'])} by {effect} ({low} to {high})"
+        title = f"{title.replace(' points to', ' to')}; {len(held)} of {len(comparisons)} comparisons hold"
     metrics = list(kinds)[:MAX_PANELS]
     height = 1.3 + 0.4 * (len(found.names) - 1)
     figure, axes = _panels(len(metrics), height=height, sharey=True)
@@ -52,7 +51,7 @@ def plot_effects(found: Experiment) -> Figure:
     handles, labels = axes[0].get_legend_handles_labels()
     if len(labels) > 1:
         figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+    _entitle(figure, title)
     return figure
 
 
@@ -84,7 +83,8 @@ def plot_daily_effects(daily: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axe
     of = f"{_short(shown['variant'])} on {_short(shown['metric'])}"
     ax.set_title(f"The effect of {of} {told} with the day ({say_p(shown['trend_p_value'])})")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(loc="best", ncols=2)
+    ax.set_ylim(top=ax.get_ylim()[1] + 0.25 * np.ptp(ax.get_ylim()))
+    ax.legend(loc="upper right", ncols=2)
     return ax
 
 
@@ -111,12 +111,12 @@ def plot_distributions(shares: pd.DataFrame) -> Figure:
         ax.legend(fontsize=8)
     first = shares[shares["metric"] == metrics[0]].drop_duplicates("variant")["zero_share"]
     title = f"{_short(metrics[0])} is 0 for {say_share(first.min())} to {say_share(first.max())} of an arm's units"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+    _entitle(figure, title)
     return figure
 
 
 def plot_survival(curves: pd.DataFrame) -> Figure:
-    """Share of units to which it has not happened yet, an arm a line with its pointwise interval, a panel a metric.
+    """Share of units to which it has not happened yet, an arm a line with its interval, a panel a metric.
 
     Args:
         curves: Rows of `survival_curves`, one or more.
@@ -167,8 +167,8 @@ def plot_methods(methods: pd.DataFrame, found: Experiment) -> Figure:
         ax.axvline(0, color="black", linewidth=1)
         ax.set_xlabel(_effect_on(metric, kinds))
         ax.locator_params(axis="x", nbins=5)
-    title = f"The methods agree on {agreed.sum()} of {len(agreed)} comparisons; here {_short(variant)} (blue: headline)"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+    title = f"The methods agree on {agreed.sum()} of {len(agreed)} comparisons ({_short(variant)}; blue: headline)"
+    _entitle(figure, title)
     return figure
 
 
@@ -192,7 +192,8 @@ def plot_posteriors(table: pd.DataFrame) -> Figure:
         left.set_xlabel(f"{_short(metric)}, %" if scale == 100 else _short(metric))
         right.barh(part.index, part["probability_best"], height=0.5, color=COLOURS["sky"])
         for at, share in zip(part.index, part["probability_best"], strict=True):
-            right.annotate(f"{share:.1%}", (share, at), xytext=(4, 0), textcoords="offset points", va="center")
+            said = "> 99.9%" if share > 0.999 else "< 0.1%" if share < 0.001 else f"{share:.1%}"
+            right.annotate(said, (share, at), xytext=(4, 0), textcoords="offset points", va="center")
         right.set_xlim(0, 1.18)
         right.set_xticks([0, 0.5, 1])
         right.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -202,7 +203,7 @@ def plot_posteriors(table: pd.DataFrame) -> Figure:
     best = table.loc[table.loc[table["metric"] == metrics[0], "probability_best"].idxmax()]
     sure = "more than 99.9%" if best["probability_best"] > 0.999 else say_share(best["probability_best"])
     title = f"{_short(best['variant'])} is best on {_short(metrics[0])} with a probability of {sure}"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+    _entitle(figure, title)
     return figure
 
 
@@ -285,7 +286,7 @@ def plot_followed(rows: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axes | No
     first, told = rows.iloc[0], []
     for rule, column in (("naive test", "crossed_naive"), ("always-valid interval", "crossed_always_valid")):
         crossed = rows.loc[rows[column].astype(bool), "look"]
-        told.append(f"the {rule} {'never' if crossed.empty else f'from look {crossed.iloc[0]} on'}")
+        told.append(f"{'never' if crossed.empty else f'from look {crossed.iloc[0]}'} by the {rule}")
     rows = _in_points(rows, kinds)
     ax = ax or plt.subplots(figsize=(8.5, 3.8))[1]
     n, band = rows["n"].to_numpy(dtype=float), (rows["always_valid_low"], rows["always_valid_high"])
@@ -304,7 +305,7 @@ def plot_followed(rows: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axes | No
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.set_xlabel("units assigned so far")
     ax.set_ylabel(f"{_effect_on(first['metric'], kinds)}\nof {_short(first['variant'])}")
-    ax.set_title(f"An effect is claimed by {' and by '.join(told)}")
+    ax.set_title(f"An effect is claimed {', '.join(told)}")
     ax.legend(loc="upper right", ncols=3, fontsize=9)
     return ax
 
@@ -329,6 +330,10 @@ def _interval(
     ax.errorbar(part["effect"], y, xerr=ends, **look)
 
 
+def _entitle(figure: Figure, title: str) -> None:
+    figure.suptitle(title[:1].upper() + title[1:], x=0.01, ha="left", fontsize=12)
+
+
 def _names(ax: Axes, names: pd.Series) -> None:
     ax.set_yticks(range(len(names)), [_short(name) for name in names])
     ax.set_ylim(len(names) - 0.4, -0.6)
@@ -351,6 +356,6 @@ def _styles(part: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _short(name: str) -> str:
-    return shortened([str(name).replace("_", " ").replace("+", " and ")], longest=30)[
-        str(name).replace("_", " ").replace("+", " and ")
-    ]
+    """A name in words, cut where it is long."""
+    words = str(name).replace("_", " ").replace("+", " and ")
+    return shortened([words], longest=30)[words]
