@@ -44,19 +44,16 @@ def say_assignment(checks: pd.DataFrame, *, salt: str) -> str:
     failed = checks.loc[~checks["passed"], "check"].tolist()
     if failed:
         return f"Under the salt '{salt}' {', '.join(failed)} fail: are ids unique? Change the salt."
-    return (
-        f"Under the salt '{salt}' {', '.join(failed)} fail: look for ids that are not unique, and change the salt."
-    )
     return f"Under the salt '{salt}' the ids are dealt evenly and independently of another salt."
 
 
 def say_rules(rules: Rules) -> str:
     """What each rule that holds its level costs."""
     told = [
-        f"{RULES[row.rule]} plans {row.size_ratio - 1:.0%} more units and uses {row.expected_ratio:.0%} of them"
+        f"{RULES[row.rule]} plans {row.size_ratio - 1:.0%} more units and uses {row.expected_ratio:.0%} of its"
         for row in rules.costs.itertuples()
     ]
-    return f"Where the effect is there, with the power of one look at 100% of its units: {'; '.join(told)} on average."
+    return f"With the power of one look, where the effect is there: {'; '.join(told)} on average."
 
 
 def say_bandits(none: BanditStudy) -> str:
@@ -67,8 +64,8 @@ def say_bandits(none: BanditStudy) -> str:
     naive = bandits[bandits["estimator"] == "naive"]
     bias = naive.loc[naive["bias"].abs().idxmax(), "bias"]
     return (
-        f"Without any difference, the naive mean of an arm is off by up to {100 * np.abs(bias):.2f} points: an arm "
-        f"that begins badly gets few units and cannot recover. {1 - none.alpha:.0%} intervals miss the effect in "
+        f"Without any difference, the naive mean of an arm is off by up to {100 * np.abs(bias):.2f} points: an "
+        f"arm that begins badly gets few units and cannot recover. {1 - none.alpha:.0%} intervals miss the effect in "
         f"{missed['naive']:.1%} (naive), {missed['aipw']:.1%} (inverse probability) and "
         f"{missed['adaptively_weighted']:.1%} (adaptively weighted)."
     )

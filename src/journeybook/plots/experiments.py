@@ -78,10 +78,13 @@ def plot_daily_effects(daily: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axe
     ax.set_xlabel("day of assignment")
     ax.set_ylabel(_effect_on(shown["metric"], kinds))
     # Each trend is one of several.
-    clear = shown["trend_p_value"] < 0.05 / daily[["metric", "variant"]].drop_duplicates().shape[0]
-    told = "changes" if clear else "does not clearly change"
-    of = f"{_short(shown['variant'])} on {_short(shown['metric'])}"
-    ax.set_title(f"The effect of {of} {told} with the day ({say_p(shown['trend_p_value'])})")
+    clear = shown["trend_p_value"] < 0.05 / len(daily[["metric", "variant"]].drop_duplicates())
+    who, told = (
+        f"{_short(shown['variant'])} on {_short(shown['metric'])}",
+        "a trend" if clear else "no clear trend",
+    )
+    title = f"{who}: {told} by day ({say_p(shown['trend_p_value'])})"
+    ax.set_title(title[:1].upper() + title[1:])
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_ylim(top=ax.get_ylim()[1] + 0.25 * np.ptp(ax.get_ylim()))
     ax.legend(loc="upper right", ncols=2)
@@ -100,18 +103,19 @@ def plot_distributions(shares: pd.DataFrame) -> Figure:
         part = shares[shares["metric"] == metric]
         for (variant, own), (colour, _) in zip(part.groupby("variant", sort=False), _styles(part), strict=True):
             ends = own["low"].tolist()
-            edges, label = (
-                [*ends, 2 * ends[-1] - ends[-2]],
-                f"{_short(variant)} ({own['zero_share'].iloc[0]:.1%} are 0)",
-            )
-            ax.stairs(own["share"], edges, label=label, linewidth=1.5, color=COLOURS[colour])
+            look = {"label": _short(variant), "linewidth": 1.5, "color": COLOURS[colour]}
+            ax.stairs(own["share"], [*ends, 2 * ends[-1] - ends[-2]], **look)
+        zero = part["zero_share"]
+        ax.set_title(f"{say_share(zero.min())} to {say_share(zero.max())} of an arm are 0", fontsize=10)
         ax.set_xlabel(f"{_short(metric)}; the last step holds all beyond")
         ax.set_ylabel("share of the arm's units")
-        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if part["share"].max() > 0.05 else 1))
-        ax.legend(fontsize=8)
-    first = shares[shares["metric"] == metrics[0]].drop_duplicates("variant")["zero_share"]
-    title = f"{_short(metrics[0])} is 0 for {say_share(first.min())} to {say_share(first.max())} of an arm's units"
-    _entitle(figure, title)
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    zero = shares.loc[shares["metric"] == metrics[0], "zero_share"]
+    _entitle(
+        figure,
+        f"{_short(metrics[0])} is 0 for {say_share(zero.min())} to {say_share(zero.max())} of an arm's units",
+    )
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
     return figure
 
 
@@ -131,13 +135,14 @@ def plot_survival(curves: pd.DataFrame) -> Figure:
             ax.step(own["time"], own["survival"], where="post", color=COLOURS[colour], label=_short(variant))
             ax.fill_between(own["time"], own["low"], own["high"], **look)
             reached = 1 - own.loc[own["time"] <= horizon, "survival"].iloc[-1]
-            told.append(f"{say_share(reached)} of {_short(variant)}")
+            told.append(reached)
         ax.axvline(horizon, color="black", linewidth=1, linestyle=":", label="horizon of the headline")
         ax.set_ylim(0, 1)
-        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
         ax.set_xlabel(metric.replace("_", " "))
         ax.set_ylabel("units still without it")
-        ax.set_title(f"By {horizon:g} it has happened to {', '.join(told)}")
+        least, most = say_share(min(told)), say_share(max(told))
+        ax.set_title(f"By {horizon:g} it has happened to {least} to {most} of an arm's units")
         ax.legend(loc="lower left")
     return figure
 
@@ -196,7 +201,7 @@ def plot_posteriors(table: pd.DataFrame) -> Figure:
             right.annotate(said, (share, at), xytext=(4, 0), textcoords="offset points", va="center")
         right.set_xlim(0, 1.18)
         right.set_xticks([0, 0.5, 1])
-        right.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        right.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
         right.set_xlabel("probability to be best")
         for ax in (left, right):
             _names(ax, part["variant"])
@@ -230,7 +235,8 @@ def plot_cells(found: Experiment, crossed: pd.DataFrame, *, ax: Axes | None = No
     ax.set_ylabel(f"{_short(metric)}, %" if scale == 100 else f"mean of {_short(metric)}")
     joint = crossed[(crossed["metric"] == metric) & (crossed["order"] == 2)].iloc[0]
     told = "more or less than their sum" if joint["p_adjusted"] < found.alpha else "about what they do one by one"
-    ax.set_title(f"{_short(both)} do {told} to {_short(metric)}")
+    title = f"{_short(both)} do {told} to {_short(metric)}"
+    ax.set_title(title[:1].upper() + title[1:])
     ax.margins(y=0.25)
     ax.legend(loc="upper left", ncols=2)
     return ax
@@ -284,9 +290,9 @@ def plot_followed(rows: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axes | No
         ax: Where to draw; None makes a figure.
     """
     first, told = rows.iloc[0], []
-    for rule, column in (("naive test", "crossed_naive"), ("always-valid interval", "crossed_always_valid")):
+    for rule, column in (("naive", "crossed_naive"), ("always-valid", "crossed_always_valid")):
         crossed = rows.loc[rows[column].astype(bool), "look"]
-        told.append(f"{'never' if crossed.empty else f'from look {crossed.iloc[0]}'} by the {rule}")
+        told.append(f"{'never' if crossed.empty else f'from look {crossed.iloc[0]} on'} ({rule})")
     rows = _in_points(rows, kinds)
     ax = ax or plt.subplots(figsize=(8.5, 3.8))[1]
     n, band = rows["n"].to_numpy(dtype=float), (rows["always_valid_low"], rows["always_valid_high"])
