@@ -75,7 +75,7 @@ KINDS = {"bought": "proportion", "spend": "mean", "p90": "quantile"}
 
 def test_the_posterior_of_a_proportion_and_of_a_mean():
     table = posteriors(arms(), kinds=KINDS, control="control", level=0.95)
-    assert tuple(table.columns) == POSTERIOR_COLUMNS
+    assert [*table.columns] == POSTERIOR_COLUMNS
     assert table["metric"].unique().tolist() == ["bought", "spend"]
     rows = table.set_index(["metric", "variant"])
     bought = rows.loc[("bought", "new")]
