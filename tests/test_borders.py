@@ -35,7 +35,7 @@ ALLOWED = {
     "page": {"errors", "tables", "results", "findings", "plots"},
     "conservation": set(),
     "findings": set(),
-    "plots": {"errors", "statistics", "conservation", *STAGES},
+    "plots": {"errors", "statistics", "conservation", "findings", *STAGES},
     "report": {"errors", "tables", "datasets", "results", "findings"},
     # `journeybook score` applies a saved model, and needs no notebook for it.
     "cli": {"errors", "report", "channel_response", "tables"},

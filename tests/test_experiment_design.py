@@ -60,9 +60,8 @@ def test_without_units_a_share_is_planned_from_its_rate():
     assert row["n_units"] == pytest.approx(4 * z**2 * 0.1 * 0.9 / 0.01**2, abs=8)
     assert row["days"] == 7 * np.ceil(row["n_units"] / 1000 / 7)
     assert np.isnan(row["detectable_share"])
-    found = design.sizes_hold(
-        NOTHING, sized(pace=1000.0), lift=0.1, baseline=0.1, pace=1000.0, covariates=None, **PLAN
-    )
+    given = {"lift": 0.1, "baseline": 0.1, "pace": 1000.0, "covariates": None}
+    found = design.sizes_hold(NOTHING, sized(pace=1000.0), **given, **PLAN)
     assert (abs(found["value"] - found["reference"]) <= found["tolerance"]).all() and len(found) == 3
 
 
@@ -145,9 +144,8 @@ def test_the_page_says_and_draws_what_it_found():
     needed, rules = sized(units, pace=500.0), design.compare_rules(n_looks=6, alpha=0.05, power=0.8)
     known = design.spread(units, **KNOWN)
     assert "last experiment's 4,000 units. Their pace is not known." in words.say_basis(known, pace=None)
-    assert "planned from its rate alone. About 50 units" in words.say_basis(
-        design.spread(NOTHING, **KNOWN), pace=50
-    )
+    nothing = design.spread(NOTHING, **KNOWN)
+    assert "planned from its rate alone. About 50 units" in words.say_basis(nothing, pace=50)
     n = needed.set_index(["metric", "method"])["n_units"]
     saved = 1 - n["spend", "with covariates"] / n["spend", "plain"]
     assert f"{100 * saved:.1f}% of the units" in words.say_sizes(needed, lift=0.1)

@@ -12,6 +12,7 @@ from mutants.planted import Mutant
 
 PARAMETERS: dict[str, Any] = {}
 EXPERIMENTS = "journeybook.experiments"
+HOLM = "journeybook.statistics.corrections:holm"
 COMPARISONS = f"{EXPERIMENTS}.comparisons"
 
 
@@ -111,7 +112,7 @@ MUTANTS = [
         _effect(lambda found: replace(found, p_value=found.p_value / 2)),
     ),
     Mutant("half_width", "intervals are half as wide", f"{COMPARISONS}:effect_of", _effect(_half)),
-    Mutant("holm_without_maximum", "Holm forgets the maximum", "journeybook.statistics.corrections:holm", _no_maximum),
+    Mutant("holm_without_maximum", "Holm forgets the maximum", HOLM, _no_maximum),
     Mutant("register_forgets", "a second look counts as the first", f"{EXPERIMENTS}.looks:look", _forgets),
     Mutant("ratio_uncorrelated", "a ratio's variance lacks the covariance", f"{COMPARISONS}:ratio_moments",
            _uncorrelated, parameters=RATIO),

@@ -126,8 +126,10 @@ def sizes(
             )
             n = float(np.ceil((found.n_control + found.n_treatment) / pair))
             days = np.nan if units_per_day is None else float(duration_days(n, units_per_day=units_per_day))
-            arms = {"n_control": max(row.n, 4) * planned[0], "n_treatment": max(row.n, 4) * smallest}
-            least = minimum_detectable_effect(**arms, sd_control=deviation, alpha=level, power=power)
+            least = np.nan
+            if row.n * planned.min() >= 2:
+                arms = {"n_control": row.n * planned[0], "n_treatment": row.n * smallest}
+                least = float(minimum_detectable_effect(**arms, sd_control=deviation, alpha=level, power=power))
             rows.append(
                 {
                     "metric": row.metric,
@@ -139,7 +141,7 @@ def sizes(
                     "n_units": n,
                     "n_smallest_arm": float(np.ceil(n * planned.min())),
                     "days": days,
-                    "detectable_share": float(least) / abs(row.mean) if row.n else np.nan,
+                    "detectable_share": least / abs(row.mean),
                 }
             )
     return pd.DataFrame(rows)

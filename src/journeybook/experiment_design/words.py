@@ -64,8 +64,8 @@ def say_bandits(none: BanditStudy) -> str:
     naive = bandits[bandits["estimator"] == "naive"]
     bias = naive.loc[naive["bias"].abs().idxmax(), "bias"]
     return (
-        f"Without any difference, the naive mean of an arm is off by up to {100 * np.abs(bias):.2f} points: an "
-        f"arm that begins badly gets few units and cannot recover. {1 - none.alpha:.0%} intervals miss the effect in "
-        f"{missed['naive']:.1%} (naive), {missed['aipw']:.1%} (inverse probability) and "
-        f"{missed['adaptively_weighted']:.1%} (adaptively weighted)."
+        f"Without any difference, the naive mean of an arm is off by up to {100 * np.abs(bias):.2f} points: an arm "
+        f"that begins badly gets few units. {1 - none.alpha:.0%} intervals miss the effect in {missed['naive']:.1%} "
+        f"(naive), {missed['aipw']:.1%} (inverse probability) and {missed['adaptively_weighted']:.1%} (adaptively "
+        "weighted)."
     )
