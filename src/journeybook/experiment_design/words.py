@@ -13,6 +13,11 @@ RULES = {
     "pocock": "Pocock's bounds",
     "obrien_fleming": "O'Brien and Fleming's bounds",
 }
+ESTIMATORS = {
+    "naive": "naive",
+    "aipw": "inverse probability",
+    "adaptively_weighted": "adaptively weighted",
+}
 
 
 def say_basis(known: pd.DataFrame, *, pace: float | None) -> str:
@@ -63,9 +68,7 @@ def say_bandits(none: BanditStudy) -> str:
     missed = 1 - bandits.groupby("estimator")["coverage"].min()
     naive = bandits[bandits["estimator"] == "naive"]
     bias = naive.loc[naive["bias"].abs().idxmax(), "bias"]
-    return (
-        f"Without any difference, the naive mean of an arm is off by up to {100 * np.abs(bias):.2f} points: an arm "
-        f"that begins badly gets few units. {1 - none.alpha:.0%} intervals miss the effect in {missed['naive']:.1%} "
-        f"(naive), {missed['aipw']:.1%} (inverse probability) and {missed['adaptively_weighted']:.1%} (adaptively "
-        "weighted)."
-    )
+    miss = (f"{missed[name]:.1%} ({said})" for name, said in ESTIMATORS.items())
+    text = f"Without any difference, the naive mean of an arm is off by up to {100 * np.abs(bias):.2f} points: an "
+    text += f"arm that begins badly gets few units. {1 - none.alpha:.0%} intervals miss the effect in "
+    return f"{text}{', '.join(miss)}."

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from journeybook.experiment_design.bandits import BanditStudy
 from journeybook.experiment_design.rules import Rules
-from journeybook.experiment_design.words import RULES
+from journeybook.experiment_design.words import ESTIMATORS, RULES
 from journeybook.findings import say_count, say_share
 from journeybook.plots import COLOURS
 
@@ -20,7 +20,6 @@ LINES = {
     "obrien_fleming": ("green", "D:"),
 }
 METHODS = {"plain": ("grey", "-"), "with covariates": ("blue", "--")}
-ESTIMATORS = {"naive": "naive", "aipw": "inverse\nprobability", "adaptively_weighted": "adaptively\nweighted"}
 POLICIES = {
     "fixed_split": ("grey", "o", "fixed split"),
     "thompson": ("blue", "s", "Thompson sampling"),
@@ -140,7 +139,9 @@ def plot_bandits(earned: BanditStudy, *, none: BanditStudy) -> Figure:
     right.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     right.set_title("Intervals that hold the effect", fontsize=10)
     for ax in (middle, right):
-        ax.set_xticks(range(len(estimators)), list(ESTIMATORS.values()), fontsize=8)
+        ax.set_xticks(
+            range(len(estimators)), [name.replace(" ", "\n") for name in ESTIMATORS.values()], fontsize=8
+        )
         ax.set_xlabel("arms without any difference")
     lost = earned.policies.set_index("policy")["regret"]
     saved = say_share(1 - lost["thompson"] / lost["fixed_split"])
