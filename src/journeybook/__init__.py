@@ -1,7 +1,7 @@
 """journeybook: a whole customer journey, from raw records to a decision and its measured effect.
 
 tables            the canonical tables: columns, reading for a purpose, consent, writing
-statistics        random streams by name, intervals, the clustered bootstrap, corrections
+statistics        estimators that are no page's own: contrasts, bootstrap, corrections, looks, power, survival
 results           a page's figures, checks and results file
 page              one page at work: parameters, tables, figures, checks, results
 datasets          where rows come from: complete_journey, demo (simulated around it), files (yours)
@@ -13,7 +13,8 @@ segmentation      05: groups, whether they are real, movement between them
 channel_response  07: who answers which channel, and whether resampling helps
 clickstream       08: the site as an absorbing chain, drop-off, bottlenecks, attribution
 privacy           10: what can be published, at what cost
-experiments       11: did the change work
+experiments       11: did the change work, for whom, may we look already
+experiment_design 12: how large, how long, how to assign, fixed or adaptive
 planted           faults planted in simulated rows, against what pages 01 and 02 found
 plots             how figures look; one module a page, only drawing
 report            parameters, running, rendering, comparing: all that knows papermill and HTML

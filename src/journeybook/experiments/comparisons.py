@@ -1,6 +1,7 @@
 """Every variant against the control, metric by metric: the headline rows."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,7 @@ HEADLINES = {
 }
 BOOTSTRAP_DRAWS = 100_000
 WITHIN = "post_stratified_by_period"
+SAVED = "variance_saved_share"
 POOLED = "_pooled_biased"
 
 
@@ -164,21 +166,21 @@ def compare(
     )
 
 
-def method_row(found: Effect, *, metric: str, variant: str, saved: float = np.nan) -> dict:
+def method_row(found: Effect, *, metric: str, variant: str, saved: float = np.nan) -> dict[str, Any]:
     """A row of the table `methods`; `saved` is the share of the plain method's variance that covariates save."""
-    return {
+    row: dict[str, Any] = {
         "metric": metric,
         "variant": variant,
         "method": found.method,
         "estimand": found.estimand,
-        "effect": float(found.effect),
-        "effect_low": float(found.low),
-        "effect_high": float(found.high),
-        "standard_error": float(found.standard_error),
-        "df": float(found.df),
-        "p_value": float(found.p_value),
-        "variance_saved_share": saved,
     }
+    return row | _numbers(found, ["effect", "low", "high", "standard_error", "df", "p_value"]) | {SAVED: saved}
+
+
+def _numbers(found: Effect, names: list[str]) -> dict[str, float]:
+    """Figures of an effect, by the names of columns."""
+    columns = {"low": "effect_low", "high": "effect_high"}
+    return {columns.get(name, name): float(getattr(found, name)) for name in names}
 
 
 def dunnett_over_rows(rows: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
@@ -203,14 +205,7 @@ def dunnett_over_rows(rows: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class _Data:
-    """What the comparisons are computed from.
-
-    Attributes:
-        arms: Variant of each unit.
-        values: The metrics' columns, missing as NaN.
-        counts: Units with a value by metric, shape (arms,).
-        moments: Sufficient statistics by metric, not of quantiles.
-    """
+    """What is compared: columns with NaN for missing, and by metric the units with a value in each arm."""
 
     arms: Arms
     values: dict[str, np.ndarray]
@@ -325,21 +320,24 @@ def _arm_rows(metric: Metric, data: _Data) -> list[dict]:
     ]
 
 
-def _headline(metric: Metric, variant: str, control: str, found: Effect, n: np.ndarray) -> dict:
+def _headline(metric: Metric, variant: str, control: str, found: Effect, n: np.ndarray) -> dict[str, Any]:
+    sizes = [
+        "control",
+        "treatment",
+        "effect",
+        "low",
+        "high",
+        "relative",
+        "relative_low",
+        "relative_high",
+        "p_value",
+    ]
     return {
         "metric": metric.name,
         "kind": metric.kind,
         "variant": variant,
         "control_name": control,
-        "control": float(found.control),
-        "treatment": float(found.treatment),
-        "effect": float(found.effect),
-        "effect_low": float(found.low),
-        "effect_high": float(found.high),
-        "relative": float(found.relative),
-        "relative_low": float(found.relative_low),
-        "relative_high": float(found.relative_high),
-        "p_value": float(found.p_value),
+        **_numbers(found, sizes),
         "method": found.method,
         "n_control": int(n[0]),
         "n_treatment": int(n[1]),
