@@ -164,7 +164,9 @@ def test_the_page_says_and_draws_what_it_found():
     assert "dealt evenly" in words.say_assignment(checks, salt="s")
     found = told(design.find(needed, checks, rules, earned, none, lift=0.1), "12_experiment_design")
     assert [line[0] for line in found] == ["2", "2", "3"]
-    assert "more or less spend needs" in found[0] and "adjust for what is known before" in found[0]
+    assert (
+        "Detecting a change of 10.0% in spend needs" in found[0] and "adjust for what is known before" in found[0]
+    )
     assert f"6 looks at p below 0.05 find an effect in {peeking(6, alpha=0.05)[-1]:.1%} of tests" in found[1]
     failed = checks.assign(passed=[False, *[True] * 3])
     assert "hash_shares fail: are ids unique?" in words.say_assignment(failed, salt="s")

@@ -65,10 +65,8 @@ def _sizes(needed: pd.DataFrame, lift: float) -> Iterator[Finding]:
     first = needed[needed["metric"] == needed["metric"].iloc[0]]
     best = first.loc[first["n_units"].idxmin()]
     name, days = best["metric"].replace("_", " "), best["days"]
-    took = f", {say_count(days)} days at the pace of the last" if days == days else ""
-    text = (
-        f"A test that finds {say_share(lift)} more or less {name} needs {say_count(best['n_units'])} units{took}."
-    )
+    took = f": {say_count(days)} days at the last test's pace" if days == days else ""
+    text = f"Detecting a change of {say_share(lift)} in {name} needs {say_count(best['n_units'])} units{took}."
     action = "Plan for that size before the start; a smaller test can only say that it does not know."
     if best["method"] != "plain":
         saved = 1 - best["n_units"] / first["n_units"].max()
