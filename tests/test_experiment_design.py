@@ -151,7 +151,7 @@ def test_the_page_says_and_draws_what_it_found():
     assert f"{100 * saved:.1f}% of the units" in words.say_sizes(needed, lift=0.1)
     curves = design.detectable(needed, **PLAN)
     assert "find a lift of 10.0% in spend" in figures.plot_sizes(curves, needed, lift=0.1).get_title()
-    assert "Pocock's bounds plans " in words.say_rules(rules)
+    assert "used on average by Pocock's bounds" in words.say_rules(rules)
     assert len(figures.plot_rules(rules).axes[0].lines) == 5
     rates = design.planned_rates(needed, shares=PLAN["shares"], baseline=0.1, lift=0.1)
     assert rates["new"] == pytest.approx(1.1 * rates["control"])

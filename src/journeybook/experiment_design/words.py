@@ -55,10 +55,10 @@ def say_assignment(checks: pd.DataFrame, *, salt: str) -> str:
 def say_rules(rules: Rules) -> str:
     """What each rule that holds its level costs."""
     told = [
-        f"{RULES[row.rule]} plans {row.size_ratio - 1:.0%} more units and uses {row.expected_ratio:.0%} of its"
+        f"{row.size_ratio:.0%} planned and {row.expected_ratio:.0%} used on average by {RULES[row.rule]}"
         for row in rules.costs.itertuples()
     ]
-    return f"With the power of one look, where the effect is there: {'; '.join(told)} on average."
+    return f"Units for the same power, in per cent of one look's, where the effect is there: {'; '.join(told)}."
 
 
 def say_bandits(none: BanditStudy) -> str:
