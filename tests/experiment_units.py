@@ -30,3 +30,9 @@ def compared(units: pd.DataFrame, *, control: str = "control", **given):
     given = {"metrics": "auto", "covariates": None} | given
     measured = experiments.measures(units, **given)
     return experiments.compare(units, measured=measured, control=control, alpha=0.05, rng=stream(1, "quantiles"))
+
+
+def checked(units: pd.DataFrame, *, measured, control: str | None, shares=None):
+    """The checks of health, of effects by day among them."""
+    given = {"measured": measured, "control": control}
+    return experiments.health(units, daily=experiments.daily_effects(units, **given), shares=shares, **given)

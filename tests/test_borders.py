@@ -43,7 +43,7 @@ ALLOWED = {
     "findings": set(),
     "planted": {"statistics"},
     "showing": {"findings"},
-    "plots": {"errors", "statistics", "conservation", "journeys", "showing", *STAGES},
+    "plots": {"errors", "statistics", "conservation", "findings", "journeys", "showing", *STAGES},
     "report": {"errors", "tables", "datasets", "results", "findings", "teaching"},
     # `journeybook score` applies a saved model, and needs no notebook for it.
     "cli": {"errors", "report", "teaching", "channel_response", "tables"},

@@ -12,8 +12,13 @@ from experiment_units import compared, simulated
 from scipy import stats
 
 from journeybook import experiments
-from journeybook.experiments import ArmMoments, contrast, relative_lift
+from journeybook.experiments.comparisons import CORRECTIONS, dunnett_over_rows
+from journeybook.experiments.health import sample_ratio
+from journeybook.experiments.words import say_effects, say_factorial
 from journeybook.statistics import stream
+from journeybook.statistics.contrasts import ArmMoments, contrast, relative_lift
+from journeybook.statistics.corrections import adjust, dunnett
+from journeybook.statistics.sequential import always_valid
 
 # K. Hillstrom, MineThatData E-Mail Analytics And Data Mining Challenge, 2008: (n, mean, standard deviation).
 HILLSTROM = {
@@ -54,15 +59,13 @@ def test_hillstrom_effects_from_published_statistics(metric, variant, effect, lo
 
 def test_hillstrom_sample_ratio():
     counts = {"No E-Mail": 21306, "Mens E-Mail": 21307, "Womens E-Mail": 21387}
-    assert experiments.sample_ratio(counts, shares=None).p_value == pytest.approx(0.9037, abs=5e-5)
+    assert sample_ratio(counts, shares=None).p_value == pytest.approx(0.9037, abs=5e-5)
 
 
 def test_published_sample_ratio_mismatch():
-    found = experiments.sample_ratio({"control": 821_588, "treatment": 815_482}, shares=None)
+    found = sample_ratio({"control": 821_588, "treatment": 815_482}, shares=None)
     assert found.p_value == pytest.approx(1.8218e-06, abs=5e-11)
-    planned = experiments.sample_ratio(
-        {"control": 821_588, "treatment": 815_482}, shares={"control": 2, "treatment": 2}
-    )
+    planned = sample_ratio({"control": 821_588, "treatment": 815_482}, shares={"control": 2, "treatment": 2})
     assert planned == found
 
 
@@ -150,7 +153,7 @@ def test_relative_lift_is_missing_where_the_control_may_be_zero():
 def test_comparisons_have_the_promised_columns_and_add_up():
     found = compared(simulated(1_000))
     rows = found.comparisons
-    assert tuple(rows.columns) == experiments.COMPARISON_COLUMNS
+    assert [*rows.columns] == [c for c in found.estimates.columns if c not in ("standard_error", "df")]
     assert rows["metric"].tolist() == ["spend", "converted"]
     assert (rows["treatment"] - rows["control"]).tolist() == pytest.approx(rows["effect"].tolist())
     assert (rows["treatment"] / rows["control"] - 1).tolist() == pytest.approx(rows["relative"].tolist())
@@ -257,9 +260,7 @@ def test_a_look_before_the_end_widens_every_interval_and_changes_no_effect():
     assert ((b["relative_low"] < a["relative_low"]) & (b["relative_high"] > a["relative_high"])).all()
     assert (b["p_value"] >= a["p_value"]).all()
     best = one.estimates.iloc[0]
-    sequence = experiments.always_valid(
-        best["effect"], best["standard_error"], n=2_000, alpha=0.05, planned_n=3_000
-    )
+    sequence = always_valid(best["effect"], best["standard_error"], n=2_000, alpha=0.05, planned_n=3_000)
     assert b.loc[0, ["effect_low", "effect_high", "p_value"]].tolist() == pytest.approx(
         [float(sequence.low), float(sequence.high), float(sequence.p_value)]
     )
@@ -267,7 +268,7 @@ def test_a_look_before_the_end_widens_every_interval_and_changes_no_effect():
     pd.testing.assert_frame_equal(many.methods[plain], one.methods[plain])
 
 
-@pytest.mark.parametrize("correction", experiments.CORRECTIONS)
+@pytest.mark.parametrize("correction", CORRECTIONS)
 def test_the_correction_is_over_all_rows(correction):
     units = simulated(3_000, effect=0.2, variants=("control", "a", "b"))
     measured = experiments.measures(units, metrics="auto", covariates=None)
@@ -276,9 +277,7 @@ def test_the_correction_is_over_all_rows(correction):
     assert len(rows) == 4
     assert (rows["p_adjusted"] >= rows["p_value"]).all()
     if correction != "dunnett":
-        assert rows["p_adjusted"].tolist() == pytest.approx(
-            experiments.adjust(rows["p_value"], method=correction).tolist()
-        )
+        assert rows["p_adjusted"].tolist() == pytest.approx(adjust(rows["p_value"], method=correction).tolist())
     else:
         # Between one comparison and Bonferroni over all.
         assert (rows["p_adjusted"] <= np.minimum(4 * rows["p_value"], 1) + 1e-12).all()
@@ -297,6 +296,30 @@ def test_dunnett_agrees_with_scipy_where_the_arms_spread_alike():
     arms = {name: part["spend"].to_numpy() for name, part in units.groupby("variant")}
     wanted = stats.dunnett(arms["a"], arms["b"], control=arms["control"], rng=np.random.default_rng(1))
     assert found["p_adjusted"].tolist() == pytest.approx(wanted.pvalue.tolist(), abs=0.003)
+
+
+def test_dunnett_over_two_metrics_is_taken_twice():
+    rows = pd.DataFrame(
+        {
+            "metric": ["a", "b", "a", "b"],
+            "effect": [2.5, 0.1, 1.0, 30.0],
+            "standard_error": [1.0, 2.0, 1.1, 2.5],
+            "df": [50.0, 60.0, 70.0, 80.0],
+            "variant": ["x", "x", "y", "y"],
+            "control_name": "control",
+        }
+    )
+    # The control has half of the first variance, so that it has 0.5 of 1 and 2 of 4.
+    arms = pd.DataFrame({"metric": ["a", "b"] * 3, "variant": np.repeat(["control", "x", "y"], 2), "n": 2})
+    arms["sd"] = np.sqrt([1.0, 4.0, 1.0, 4.0, 1.42, 8.5])
+    found = dunnett_over_rows(rows, arms)
+    part = rows[rows["metric"] == "a"]
+    one = dunnett(
+        part["effect"], standard_errors=part["standard_error"], df=part["df"], control_variance=0.5, alpha=0.05
+    )
+    assert found[[0, 2]] == pytest.approx(np.minimum(2 * one.p_adjusted, 1), rel=1e-12)
+    assert found[1] == 1
+    assert found[3] < 1e-6
 
 
 def test_corrections_and_looks_that_do_not_go_together_are_errors():
@@ -360,9 +383,9 @@ def test_an_arm_without_any_conversion_has_an_interval_and_no_relative_one():
 def test_the_sentences_follow_the_figures():
     units = simulated(2_000, effect=3.0)
     found = compared(units)
-    told = experiments.effects_sentence(found, alpha=0.05, correction="holm")
-    assert "1 of 2 comparisons" in told and "new changes spend" in told
-    assert "no factorial design" in experiments.factorial_sentence(
+    saved = found.methods["variance_saved_share"].dropna().iloc[0]
+    assert f"save this share of the variance: {saved:.0%} on spend" in say_effects(found, alpha=0.05)
+    assert "no factorial design" in say_factorial(
         experiments.factorial_effects(found.moments, names=found.names, alpha=0.05, power=0.8, minimum_effects={}),
         alpha=0.05,
         power=0.8,

@@ -4,8 +4,10 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
+from experiment_units import checked
 
 from journeybook import experiments
+from journeybook.experiments.words import say_rows
 
 AGGREGATES = {
     "orders": {"how": "count"},
@@ -87,9 +89,7 @@ def test_aggregates_are_those_of_pandas():
     assert found.n_unmatched == len(outcomes) - len(joined)
     assert found.n_outside == len(joined) - len(after) - len(before)
     assert found.n_unfinished == len(first) - len(done)
-    assert f"{found.n_unmatched:,} outcomes are of units that were never exposed" in experiments.rows_sentence(
-        found
-    )
+    assert f"{found.n_unmatched:,} outcomes are of units never exposed" in say_rows(found)
 
 
 def test_the_order_of_rows_plays_no_part():
@@ -115,7 +115,7 @@ def test_a_unit_in_two_variants_keeps_both_rows_and_is_refused_later():
     frame = units.reset_index()
     assert frame["unit_id"].duplicated().sum() == 1
     measured = experiments.measures(frame, metrics={"spend": "mean"}, covariates=[])
-    health = experiments.health(frame, measured=measured, control="control", shares=None).set_index("check")
+    health = checked(frame, measured=measured, control="control", shares=None).set_index("check")
     assert not health.loc[["unit_twice", "unit_in_two_arms"], "passed"].any()
     with pytest.raises(ValueError, match=r"1 units have more than one row \(1 of them in two variants\)"):
         experiments.compare(frame, measured=measured, control="control", alpha=0.05, rng=np.random.default_rng(1))

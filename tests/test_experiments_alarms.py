@@ -3,28 +3,33 @@
 import numpy as np
 import pandas as pd
 import pytest
+from experiment_units import checked
 from scipy import stats
 
 from journeybook import experiments
-from journeybook.experiments.contrasts import Effect
-from journeybook.experiments.exact import exact_mean, exact_share
+from journeybook.experiments.plan import Plan
+from journeybook.experiments.words import say_cluster, say_effects
 from journeybook.statistics import stream
+from journeybook.statistics.contrasts import Effect
+from journeybook.statistics.exact import exact_mean, exact_share
 
 FEW = Effect("welch", 1.0)
+UNPLANNED = Plan(alpha=0.05, power=0.8)
 
 
 def looked_at(units, kind, name="y"):
     measured = experiments.measures(units, metrics={name: kind}, covariates=None)
-    units, measured = experiments.by_cluster(units, measured=measured, control="control")
-    health = experiments.health(units, measured=measured, control="control", shares=None)
+    analysed = experiments.by_cluster(units, measured=measured, control="control")
+    units, measured = analysed.units, analysed.measured
+    health = checked(units, measured=measured, control="control", shares=None)
     period = experiments.moved_periods(units, health=health)
     found = experiments.compare(
         units, measured=measured, control="control", alpha=0.05, period=period, rng=stream(1, "q")
     )
-    checked = experiments.witnesses(
+    rows = experiments.witnesses(
         units, found, measured=measured, health=health, shares=None, alpha=0.05, period=period
     )
-    assert (abs(checked["value"] - checked["reference"]) <= checked["tolerance"]).all()
+    assert (abs(rows["value"] - rows["reference"]) <= rows["tolerance"]).all()
     return experiments.alarms(health), found.comparisons.iloc[0], found
 
 
@@ -41,8 +46,8 @@ def test_a_ramp_is_found_and_the_headline_is_the_effect_within_periods():
     assert headline["effect_low"] < 0 < headline["effect_high"]
     pooled = found.methods.set_index("method").loc["welch_pooled_biased"]
     assert pooled["p_value"] < 1e-20
-    said = experiments.effects_sentence(found, alpha=0.05, correction="holm")
-    assert f"Pooled over periods, and biased, they would be: {100 * pooled['effect']:.2f} points" in said
+    said = say_effects(found, alpha=0.05)
+    assert f"Pooled over periods, and biased, effects would be {100 * pooled['effect']:+.3g} points" in said
 
 
 def test_strata_that_decide_the_variant_are_found_and_clusters_are_the_units():
@@ -64,12 +69,13 @@ def test_what_cannot_be_measured_by_cluster_is_left_out():
     units = units.assign(y=[0, 1] * 8, z=np.arange(16.0), q=np.arange(16.0), city=list("aabbccddeeffgghh"))
     kinds = {"y": "proportion", "z": "mean", "q": {"kind": "quantile", "level": 0.5}}
     measured = experiments.measures(units, metrics=kinds, covariates=[])
-    rows, kept = experiments.by_cluster(units, measured=measured, control=None)
+    analysed = experiments.by_cluster(units, measured=measured, control=None)
+    rows, kept = analysed.units, analysed.measured
     assert (len(rows), kept.kinds, [*rows["city"]]) == (8, {"y": "mean", "z": "mean"}, [*"abcdefgh"])
     assert rows["z"].tolist() == [0.5 + 2 * k for k in range(8)]
-    assert "left out: q" in experiments.cluster_sentence(units, rows, measured, kept)
+    assert "Not measured by cluster: q" in say_cluster(measured, analysed)
     mixed = units.assign(variant=["control", "new"] * 8)
-    assert experiments.by_cluster(mixed, measured=measured, control=None)[0] is mixed
+    assert experiments.by_cluster(mixed, measured=measured, control=None).units is mixed
 
 
 @pytest.mark.parametrize("n_simulations", [pytest.param(200), pytest.param(1_000, marks=pytest.mark.slow)])
@@ -81,8 +87,8 @@ def test_what_small_and_clustered_and_ramped_experiments_claim_without_effect(n_
         variant = np.where(np.isin(code, rng.permutation(20)[:10]), "treatment", "control")
         units = pd.DataFrame({"variant": variant, "y": rng.normal(size=20)[code] + rng.normal(size=200)})
         measured = experiments.measures(units, metrics={"y": "mean"}, covariates=[])
-        rows, by = experiments.by_cluster(units.assign(cluster=cluster), measured=measured, control=None)
-        clustered = experiments.compare(rows, measured=by, control=None, alpha=0.05, rng=rng)
+        rows = experiments.by_cluster(units.assign(cluster=cluster), measured=measured, control=None)
+        clustered = experiments.compare(rows.units, measured=rows.measured, control=None, alpha=0.05, rng=rng)
         day = rng.integers(4, size=200)
         moved = units.assign(variant=np.where(rng.random(200) < 0.2 + 0.2 * day, "treatment", "control"))
         moved["y"] = rng.normal(size=200) - day
@@ -112,7 +118,7 @@ def test_small_arms_have_an_exact_test_and_interval():
     assert headline["p_value"] == pytest.approx(0.1189, abs=5e-5)
     assert headline["effect_low"] == pytest.approx(-0.0072, abs=1e-3)
     assert headline["effect_high"] == pytest.approx(0.8516, abs=1e-3)
-    assert "y by fisher exact" in experiments.effects_sentence(found, alpha=0.05, correction="holm")
+    assert "intervals and p values are exact" in say_effects(found, alpha=0.05)
     # Of two 0/1 samples a permutation of the units is Fisher's test.
     _, headline, _ = looked_at(units, "mean")
     assert (headline["method"], headline["p_value"]) == ("permutation_exact", pytest.approx(0.1189, abs=5e-5))
@@ -141,7 +147,7 @@ def test_a_time_to_an_event_is_read_as_one_and_less_of_it_is_better():
     units = units.assign(pre_spend=np.arange(40), converted=units["converted"].astype(int))
     measured = experiments.measures(units, metrics="auto", covariates=None)
     assert measured.kinds["hours_to_order"] == "time_to_event"
-    assert experiments.lower_is_better(measured, given=None) == ["hours_to_order"]
-    assert experiments.lower_is_better(measured, given={"hours_to_order": True}) == []
+    assert experiments.lower_is_better(measured, plan=UNPLANNED, given=None) == ["hours_to_order"]
+    assert experiments.lower_is_better(measured, plan=UNPLANNED, given={"hours_to_order": True}) == []
     with pytest.raises(ValueError, match="'spent' is no metric"):
-        experiments.lower_is_better(measured, given={"spent": False})
+        experiments.lower_is_better(measured, plan=UNPLANNED, given={"spent": False})

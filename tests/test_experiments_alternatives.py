@@ -7,10 +7,12 @@ import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.proportion import proportions_ztest
 
-from journeybook.experiments.alternatives import METHOD_COLUMNS, alternatives, clustered, mann_whitney, stratified
+from journeybook.experiments.alternatives import alternatives
+from journeybook.experiments.comparisons import compare
 from journeybook.experiments.measures import measures
-from journeybook.experiments.words_methods import methods_sentence
+from journeybook.experiments.words import say_methods
 from journeybook.statistics import stream
+from journeybook.statistics.two_samples import clustered, mann_whitney, stratified
 
 METRICS = {
     "bought": "proportion",
@@ -40,16 +42,12 @@ def drawn(n: int = 1_200, *, variants: tuple[str, ...] = ("control", "new"), eff
     )
 
 
-def asked(units: pd.DataFrame, **given) -> pd.DataFrame:
-    measured = measures(units, metrics=METRICS, covariates=[])
-    given = {
-        "control": "control",
-        "alpha": 0.05,
-        "tail_share": 0.05,
-        "n_draws": 400,
-        "rng": stream(2, "draws"),
-    } | given
-    return alternatives(units, measured=measured, **given)
+def asked(units: pd.DataFrame, *, tail_share: float = 0.05) -> pd.DataFrame:
+    """The methods beside the headline's."""
+    measured, rng = measures(units, metrics=METRICS, covariates=[]), stream(2, "draws")
+    found = compare(units, measured=measured, control="control", alpha=0.05, rng=rng)
+    rows = alternatives(units, found, measured=measured, alpha=0.05, tail_share=tail_share, rng=rng)
+    return rows.iloc[len(found.methods) :]
 
 
 def sides(units: pd.DataFrame, column: str) -> list[np.ndarray]:
@@ -58,7 +56,6 @@ def sides(units: pd.DataFrame, column: str) -> list[np.ndarray]:
 
 def test_each_kind_is_asked_by_the_methods_that_fit_it():
     found = asked(drawn(variants=("control", "a", "b")))
-    assert tuple(found.columns) == METHOD_COLUMNS
     by_metric = {metric: set(part["method"]) for metric, part in found.groupby("metric")}
     assert by_metric == {
         "bought": {
@@ -163,6 +160,5 @@ def test_the_sentence_names_the_methods_that_differ():
         [["spend", "new", "welch", 0.03], ["spend", "new", "mann_whitney", 0.2], ["bought", "new", "welch", 0.5]],
         columns=["metric", "variant", "method", "p_value"],
     )
-    text = methods_sentence(rows, alpha=0.05)
-    assert "agree on 1 of 2" in text and "spend of new (below 0.05: welch; not: mann_whitney)" in text
-    assert "differ on" not in methods_sentence(rows.iloc[[0, 2]], alpha=0.05)
+    assert say_methods(rows, alpha=0.05) == "On spend of new, p is not below 0.05 by mann whitney. "
+    assert say_methods(rows.iloc[[0, 2]], alpha=0.05) == ""

@@ -7,13 +7,13 @@ allows four Monte Carlo errors beside.
 import numpy as np
 import pytest
 
-from journeybook.experiments.alternatives import clustered, mann_whitney, stratified, two_proportion_z
-from journeybook.experiments.contrasts import ArmMoments, contrast, cumulated, effect_of, ratio_moments
-from journeybook.experiments.corrections import dunnett
-from journeybook.experiments.resampling import poisson_bootstrap, quantile_effect
-from journeybook.experiments.sequential import always_valid
-from journeybook.experiments.survival import restricted_mean_moments
 from journeybook.statistics import stream
+from journeybook.statistics.contrasts import ArmMoments, contrast, cumulated, effect_of, ratio_moments
+from journeybook.statistics.corrections import dunnett
+from journeybook.statistics.resampling import poisson_bootstrap, quantile_effect
+from journeybook.statistics.sequential import always_valid
+from journeybook.statistics.survival import restricted_mean_moments
+from journeybook.statistics.two_samples import clustered, mann_whitney, stratified, two_proportion_z
 
 ALPHA = 0.05
 QUICK, SLOW = 500, 10_000

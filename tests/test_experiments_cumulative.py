@@ -6,10 +6,10 @@ import pytest
 from scipy import stats
 
 from journeybook.experiments.comparisons import compare
-from journeybook.experiments.cumulative import FOLLOWED_COLUMNS, effects_so_far
+from journeybook.experiments.cumulative import effects_so_far, follow
 from journeybook.experiments.measures import measures
-from journeybook.experiments.variants import arms_of
 from journeybook.statistics import stream
+from journeybook.statistics.contrasts import ArmMoments, contrast
 
 METRICS = {
     "bought": "proportion",
@@ -36,7 +36,7 @@ def units(n: int = 6000) -> pd.DataFrame:
 def followed(table: pd.DataFrame, *, covariates: list[str], planned_units: int = 0, n_looks: int = 20):
     measured = measures(table, metrics=METRICS, covariates=covariates)
     return effects_so_far(
-        table, measured=measured, arms=arms_of(table, control="control"), alpha=0.05,
+        table, measured=measured, control="control", alpha=0.05,
         planned_units=planned_units, spending="obrien_fleming", n_looks=n_looks,
     )  # fmt: skip
 
@@ -44,7 +44,6 @@ def followed(table: pd.DataFrame, *, covariates: list[str], planned_units: int =
 def test_a_look_is_welch_s_test_of_the_units_up_to_it():
     table = units()
     rows = followed(table, covariates=[]).query("metric == 'spend'").reset_index(drop=True)
-    assert tuple(rows.columns) == FOLLOWED_COLUMNS
     assert len(rows) == 20
     ordered = table.sort_values("occurred_at", kind="stable")
     for look in (0, 7, 19):
@@ -94,3 +93,20 @@ def test_few_units_make_few_looks_and_none_without_times():
     assert followed(untimed.drop(columns="occurred_at"), covariates=[]).empty
     untimed.loc[3, "occurred_at"] = pd.NaT
     assert followed(untimed, covariates=[]).empty
+
+
+def test_follow_sets_the_rules_side_by_side():
+    n = 400.0 * np.arange(1, 6)
+    means = stream(3, "follow").normal([[0], [0.4]], 0.05, (5, 2, 1))
+    arms = ArmMoments(np.repeat(n / 2, 2).reshape(5, 2), means, np.ones((5, 2, 1, 1)))
+    looks = contrast(arms, weights=(-1, 1))
+    rows = follow(looks, n=n, alpha=0.05, planned_n=2000, spending="obrien_fleming")
+    assert rows["fraction"].tolist() == [0.2, 0.4, 0.6, 0.8, 1.0]
+    assert rows["bound"].iloc[-1] == pytest.approx(2.040, abs=0.0005)
+    half = (rows["group_high"] - rows["group_low"]) / 2 / rows["standard_error"]
+    assert half.to_numpy() == pytest.approx(stats.t.isf(stats.norm.sf(rows["bound"]), looks.df), rel=1e-9)
+    assert (rows["always_valid_p_value"].diff().dropna() <= 0).all()
+    assert rows["effect_high"].to_numpy() == pytest.approx(looks.effect + looks.margin(alpha=0.05), rel=1e-12)
+    assert rows.iloc[-1][["crossed_naive", "crossed_group", "crossed_always_valid"]].tolist() == [True] * 3
+    ongoing = follow(looks, n=n, alpha=0.05, planned_n=4000, spending="obrien_fleming_spending")
+    assert ongoing["fraction"].iloc[-1] == 0.5

@@ -7,6 +7,8 @@ from scipy import integrate, stats
 
 from journeybook import experiments
 from journeybook.experiments.plan import Plan
+from journeybook.experiments.words import say_decision
+from journeybook.statistics import stream
 
 PLAN = Plan(
     alpha=0.05, power=0.8, primary="converted", minimum_effect=0.02, planned_units=1000, sha256="x",
@@ -105,10 +107,63 @@ def test_gain_is_of_a_thousand_units_and_of_sums_alone():
 
 def test_words_follow_the_decision():
     frame = experiments.decide(estimate(0.05), guardrails=guardrail("holds"), plan=PLAN, alarms=[], over=True)
-    told = experiments.decision_sentence(frame, plan=PLAN, kinds={"converted": "proportion"})
-    assert "**new: ship.**" in told and "+50 on converted" in told and "below 0.1 %" in told
+    told = say_decision(frame)
+    assert told.startswith("**new: ship**, because an effect of 2 points or more on converted is shown")
+    assert "Probability that there is no gain: below 0.01%" in told
     bare = Plan(alpha=0.05, power=0.8)
     none = experiments.decide(estimate(0.05), guardrails=guardrail("holds"), plan=bare, alarms=[], over=True)
-    assert tuple(none.columns) == experiments.DECISION_COLUMNS
     assert none["decision"].tolist() == ["no plan"]
-    assert "No decision" in experiments.decision_sentence(none, plan=bare, kinds={})
+    assert "No decision" in say_decision(none)
+
+
+def rows(*effects: float, standard_error: float = 1.0, n: int = 500) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "metric": [f"m{number}" for number in range(len(effects))],
+            "variant": "new",
+            "effect": effects,
+            "standard_error": standard_error,
+            "df": np.nan,
+            "n_control": n,
+            "n_treatment": n,
+        }
+    )
+
+
+def test_a_guardrail_holds_only_where_it_is_shown():
+    margins = {"m0": -2.0, "m1": -2.0, "m2": -2.0, "m3": 2.0, "m4": 2.0}
+    found = experiments.guardrails(rows(0.0, -1.0, -5.0, -5.0, 5.0), margins=margins, alpha=0.05)
+    assert found["verdict"].tolist() == ["holds", "open", "harmed", "holds", "harmed"]
+    assert found["p_value"][1] == pytest.approx(stats.norm.sf(1))
+    assert experiments.guardrails(rows(0.0), margins={}, alpha=0.05).empty
+    # With the right to look every day the same figures show less.
+    asked = {"margins": margins, "alpha": 0.05, "planned_n": 1000}
+    always = experiments.guardrails(rows(0.0, -1.0, -5.0, -5.0, 5.0), **asked)
+    assert always["verdict"].tolist() == ["open", "open", "open", "holds", "open"]
+    assert experiments.guardrails(rows(-7.0), **asked)["verdict"][0] == "harmed"
+
+
+@pytest.mark.parametrize("n_simulations", [150, pytest.param(1000, marks=pytest.mark.slow)])
+def test_a_guardrail_at_its_margin_is_rarely_called_held_at_one_look_or_at_twenty(n_simulations):
+    rng, n_looks, n = stream(2, "margin"), 20, 50
+    k = np.arange(1, n_looks + 1)
+    mean = rng.standard_normal((n_simulations, n_looks)).cumsum(axis=1) / k
+    looks = pd.DataFrame(
+        {
+            "metric": "m0",
+            "variant": "new",
+            "effect": (-2.0 + 10 * mean).ravel(),
+            "standard_error": np.tile(10 / np.sqrt(k), n_simulations),
+            "df": np.nan,
+            "n_control": np.tile(n * k, n_simulations),
+            "n_treatment": np.tile(n * k, n_simulations),
+        }
+    )
+    held = {}
+    for planned in (None, 2 * n * n_looks):
+        found = experiments.guardrails(looks, margins={"m0": -2.0}, alpha=0.05, planned_n=planned)
+        held[planned] = (found["verdict"] == "holds").to_numpy().reshape(mean.shape)
+    error = 4 * np.sqrt(0.05 * 0.95 / n_simulations)
+    assert held[None][:, -1].mean() == pytest.approx(0.05, abs=error)
+    assert held[2 * n * n_looks].any(axis=1).mean() <= 0.025 + error
+    assert held[None].any(axis=1).mean() > 0.1

@@ -7,9 +7,17 @@ in a quick run; in a slow one to within three, or to the bound that is stated.
 import numpy as np
 import pandas as pd
 import pytest
+from assigned_again import a_a_rates
 from scipy import stats
 
-from journeybook.experiments.alternatives import (
+from journeybook.experiments.heterogeneity import MIN_UNITS, Splits, candidate_splits, split_effects, strongest
+from journeybook.experiments.measures import measures
+from journeybook.experiments.subgroups import Levels, levels
+from journeybook.statistics import stream
+from journeybook.statistics.contrasts import ArmMoments, contrast, equal_effects
+from journeybook.statistics.resampling import poisson_bootstrap, quantile_effect
+from journeybook.statistics.survival import log_rank, restricted_mean_moments
+from journeybook.statistics.two_samples import (
     chi_square,
     clustered,
     fisher_exact,
@@ -18,14 +26,6 @@ from journeybook.experiments.alternatives import (
     two_proportion_z,
     winsorised,
 )
-from journeybook.experiments.contrasts import ArmMoments, contrast
-from journeybook.experiments.heterogeneity import MIN_UNITS, Splits, candidate_splits, split_effects, strongest
-from journeybook.experiments.measures import measures
-from journeybook.experiments.resampling import poisson_bootstrap, quantile_effect
-from journeybook.experiments.simulations import a_a_rates
-from journeybook.experiments.subgroups import Levels, equal_effects, levels
-from journeybook.experiments.survival import log_rank, restricted_mean_moments
-from journeybook.statistics import stream
 
 ALPHA = 0.05
 QUICK, SLOW = 500, 10_000

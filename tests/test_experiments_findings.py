@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from experiment_units import compared, simulated
+from experiment_units import checked, compared, simulated
 from test_experiments_decision import PLAN
 from test_experiments_looks import taken
 
@@ -25,7 +25,7 @@ def told(
     units["stratum"] = np.where(units.index % 2, "mobile", "desktop")
     measured = experiments.measures(units, metrics={"converted": "proportion"}, covariates=[])
     found = compared(units, metrics={"converted": "proportion"}, covariates=[])
-    health = experiments.health(units, measured=measured, control="control", shares=None)
+    health = checked(units, measured=measured, control="control", shares=None)
     health["passed"] &= ~health["check"].isin(fails)
     guarded = pd.DataFrame({"metric": "spend", "variant": found.names[1:], "verdict": verdict})
     asked = {"measured": measured, "control": "control", "alpha": 0.05}

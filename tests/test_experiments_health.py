@@ -4,19 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from experiment_units import checked as of_units
 from experiment_units import simulated
 from scipy import stats
 
 from journeybook import experiments
-from journeybook.experiments.health import slopes_differ
+from journeybook.experiments.health import cautions, slopes_differ
+from journeybook.experiments.words import say_health
 from journeybook.statistics import stream
 
 
 def checked(units: pd.DataFrame, **given) -> pd.DataFrame:
     measured = experiments.measures(units, metrics="auto", covariates=["pre_spend"])
-    return experiments.health(
-        units, measured=measured, **{"shares": None, "control": "control"} | given
-    ).set_index("check")
+    return of_units(units, measured=measured, **{"control": "control"} | given).set_index("check")
 
 
 def test_a_sound_experiment_passes():
@@ -75,7 +75,7 @@ def test_an_outlier_that_makes_the_effect_is_found():
     found = checked(units)
     assert found.query("~passed").index.tolist() == ["outliers: spend"]
     assert experiments.alarms(found.reset_index()) == []
-    assert experiments.cautions(found.reset_index()) == ["outliers: spend"]
+    assert cautions(found.reset_index()) == ["outliers: spend"]
     # Without the outlier's pull the effect is nearly that of the other units.
     assert found.loc["outliers: spend", "value"] == pytest.approx(1, abs=0.1)
 
@@ -104,12 +104,11 @@ def test_an_effect_that_fades_is_found_and_its_trend_is_weighted_least_squares()
     assert daily["trend"].iloc[0] == pytest.approx(fit.params["day"], rel=1e-9)
     z = fit.params["day"] / np.sqrt(fit.normalized_cov_params.loc["day", "day"])
     assert daily["trend_p_value"].iloc[0] == pytest.approx(2 * stats.norm.sf(abs(z)), rel=1e-9)
-    assert experiments.novelty_checks(daily)["passed"].tolist() == [False]
-    steady = experiments.daily_effects(days_of(0.0), measured=measured, control="control")
-    assert experiments.novelty_checks(steady)["passed"].all()
-    assert "change with the day" in experiments.novelty_sentence(daily, alpha=0.05, kinds={"spend": "mean"})
+    checks = [of_units(days_of(size), measured=measured, control="control") for size in (-0.1, 0.0)]
+    novelty = [found.set_index("check")["passed"]["novelty: spend, new"] for found in checks]
+    assert novelty == [False, True]
     without = experiments.daily_effects(units.drop(columns="occurred_at"), measured=measured, control="control")
-    assert without.empty and "cannot be followed" in experiments.novelty_sentence(without, alpha=0.05, kinds={})
+    assert without.empty and "Effects by day need times" in say_health(checks[0], without)
 
 
 def test_cuped_slopes_are_least_squares_with_robust_variances():
@@ -136,10 +135,13 @@ def test_cuped_slopes_alarm_as_often_as_they_say_where_money_spreads_with_its_si
 def test_cuped_checks_find_an_effect_that_varies_with_the_covariate():
     units = simulated(4_000)
     measured = experiments.measures(units, metrics="auto", covariates=["pre_spend"])
-    sound = experiments.cuped_checks(units, measured=measured, control="control")
-    assert sound["check"].tolist() == ["cuped_slopes: spend", "cuped_slopes: converted"] and sound["passed"].all()
+
+    def slopes(table, by):
+        found = of_units(table, measured=by, control="control")
+        return found[found["check"].str.startswith("cuped_slopes")].set_index("check")["passed"].to_dict()
+
+    assert slopes(units, measured) == {"cuped_slopes: spend": True, "cuped_slopes: converted": True}
     varied = units.assign(spend=units["spend"] + 0.2 * units["pre_spend"] * (units["variant"] == "new"))
-    found = experiments.cuped_checks(varied, measured=measured, control="control")
-    assert found["passed"].tolist() == [False, True]
+    assert slopes(varied, measured) == {"cuped_slopes: spend": False, "cuped_slopes: converted": True}
     bare = experiments.measures(units, metrics={"spend": "mean"}, covariates=[])
-    assert experiments.cuped_checks(units, measured=bare, control="control").empty
+    assert slopes(units, bare) == {}

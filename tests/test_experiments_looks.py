@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from journeybook.errors import JourneybookError
-from journeybook.experiments.looks import experiment_key, fingerprint, look
+from journeybook.experiments.looks import fingerprint, look, look_at
+from journeybook.experiments.plan import Plan
 from journeybook.tables import keep_in_register, read_register
 
 
@@ -105,17 +106,19 @@ def test_a_changed_plan_is_seen_and_the_first_one_remembered():
 
 
 def test_your_experiment_grows_under_one_name_and_a_simulation_has_its_own():
-    same = {"page": "11", "experiment": "x", "variants": ["a", "b"]}
-    assert len({experiment_key(**same, dataset="files", digest=d) for d in "ab"}) == 1
-    assert len({experiment_key(**same, dataset="journey_demo", digest=d) for d in "ab"}) == 2
-    again = same | {"variants": ["b", "a"]}
-    assert experiment_key(**again, dataset="files", digest="a") == experiment_key(
-        **same, dataset="files", digest=""
-    )
-    other = same | {"variants": ["a", "c"]}
-    assert experiment_key(**other, dataset="files", digest="") != experiment_key(
-        **same, dataset="files", digest=""
-    )
+    def key(table: pd.DataFrame, *, dataset: str) -> str:
+        plan = Plan(alpha=0.05, power=0.8)
+        return look_at(table, plan, register={}, page="11", experiment="x", dataset=dataset).key
+
+    first, more = units(50), units(60)
+    assert key(first, dataset="files") == key(more, dataset="files")
+    assert key(first, dataset="journey_demo") != key(more, dataset="journey_demo")
+    other = first.assign(variant=first["variant"].replace("b", "c"))
+    assert key(first.iloc[::-1], dataset="files") == key(first, dataset="files") != key(other, dataset="files")
+    about = {"page": "11", "experiment": "x", "dataset": "files"}
+    seen = look_at(first, Plan(alpha=0.05, power=0.8), register={}, **about)
+    later = look_at(more, Plan(alpha=0.05, power=0.8), register={seen.key: seen.entry}, **about)
+    assert (later.number, later.valid_at(0.5), seen.valid_at(0.5)) == (2, 25, None)
 
 
 def test_the_entry_says_nothing_of_a_person_and_survives_its_file():

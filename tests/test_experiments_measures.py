@@ -6,6 +6,8 @@ import pytest
 from experiment_units import compared, simulated
 
 from journeybook import experiments
+from journeybook.experiments.measures import numbers
+from journeybook.experiments.variants import choose_control
 
 
 @pytest.mark.parametrize(
@@ -18,7 +20,7 @@ from journeybook import experiments
     ],
 )
 def test_the_control_is_named_or_clear(variants, control, answer):
-    assert experiments.choose_control(variants, control=control) == answer
+    assert choose_control(variants, control=control) == answer
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def test_the_control_is_named_or_clear(variants, control, answer):
 )
 def test_an_unclear_control_is_an_error_that_lists_the_variants(variants, control, message):
     with pytest.raises(ValueError, match=r".*".join(message.split(" "))):
-        experiments.choose_control(variants, control=control)
+        choose_control(variants, control=control)
 
 
 def test_auto_shows_what_it_takes_each_column_for():
@@ -113,4 +115,4 @@ def test_decimals_booleans_and_missing_integers_are_numbers():
     )
     measured = experiments.measures(other, metrics="auto", covariates=["pre_spend"])
     assert measured.kinds == {"spend": "mean", "converted": "proportion"}
-    assert experiments.numbers(pd.DataFrame({"x": pd.array([1, None], dtype="Int64")}), "x")[0] == 1
+    assert numbers(pd.DataFrame({"x": pd.array([1, None], dtype="Int64")}), "x")[0] == 1

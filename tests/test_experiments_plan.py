@@ -2,13 +2,14 @@
 
 from datetime import date
 
-import numpy as np
 import pandas as pd
 import pytest
 from experiment_units import simulated
 
 from journeybook import experiments
-from journeybook.experiments.plan import units_a_day
+from journeybook.experiments.looks import look
+from journeybook.experiments.plan import plan_sha256
+from journeybook.experiments.words import say_plan
 
 PLAN = {"primary": "converted", "minimum_effect": 0.02, "alpha": 0.05, "power": 0.8, "planned_units": 400}
 
@@ -40,7 +41,7 @@ def test_a_plan_decides_level_and_power():
     shown = experiments.plan_table(plan).set_index("item")["planned"]
     assert shown["guardrail spend"] == "may fall by no more than 2"
     assert shown["primary metric"] == "converted, to decrease"
-    assert shown["sha256"] == plan.sha256 == experiments.plan_sha256(PLAN | more | {
+    assert shown["sha256"] == plan.sha256 == plan_sha256(PLAN | more | {
         "subgroups": ["pre_spend"], "direction": "decrease"
     })  # fmt: skip
 
@@ -48,7 +49,7 @@ def test_a_plan_decides_level_and_power():
 @pytest.mark.parametrize("key", PLAN)
 def test_every_key_of_the_plan_changes_its_digest_and_is_needed(key):
     other = PLAN | {key: "spend" if key == "primary" else PLAN[key] * 2}
-    assert experiments.plan_sha256(other) != experiments.plan_sha256(PLAN)
+    assert plan_sha256(other) != plan_sha256(PLAN)
     with pytest.raises(ValueError, match=f"'{key}' is missing"):
         read({k: v for k, v in PLAN.items() if k != key})
 
@@ -90,23 +91,17 @@ def test_the_end_needs_the_units_and_the_last_day():
         experiments.is_over(dated, simulated(400))
 
 
-def test_units_a_day():
-    units = pd.DataFrame({"occurred_at": pd.date_range("2026-01-01", "2026-01-11", 101)})
-    assert units_a_day(units) == pytest.approx(10.1)
-    assert units_a_day(units.head(2)) is None
-    assert units_a_day(pd.DataFrame({"occurred_at": [pd.NaT]})) is None
-    assert units_a_day(pd.DataFrame({"x": np.arange(3)})) is None
-
-
 def test_a_changed_plan_puts_a_banner_on_the_page():
     first = read(PLAN)
     second = read(PLAN | {"minimum_effect": 0.01})
     seen = {"n_units": 300, "planned_units": 400, "over": False}
-    one = experiments.look(None, digest="a", plan=first.sha256, **seen)
-    same = experiments.look(one.entry, digest="a", plan=first.sha256, **seen)
-    changed = experiments.look(one.entry, digest="a", plan=second.sha256, **seen)
-    assert not same.plan_changed and "the same as at the first look" in experiments.plan_sentence(first, same)
-    assert changed.plan_changed and "**The plan was changed.**" in experiments.plan_sentence(second, changed)
-    assert "No plan was given" in experiments.plan_sentence(
-        read(None), experiments.look(None, digest="a", n_units=300, planned_units=0, over=True, plan="")
-    )
+    one = look(None, digest="a", plan=first.sha256, **seen)
+    same = look(one.entry, digest="a", plan=first.sha256, **seen)
+    changed = look(one.entry, digest="a", plan=second.sha256, **seen)
+    assert not same.plan_changed and "the same as at the first look" in say_plan(first, same, n_units=300)
+    told = say_plan(second, changed, n_units=300)
+    assert changed.plan_changed and "**The plan has changed.** The first look had the plan " in told
+    assert "Look 1 (300 of 400 planned units).** Because the planned end is not reached, the headline" in told
+    bare = look(None, digest="a", n_units=300, planned_units=0, over=True, plan="")
+    told = say_plan(read(None), bare, n_units=300)
+    assert told.startswith("No plan was given") and "holds for this one look" in told

@@ -7,11 +7,12 @@ from scipy import stats
 from statsmodels.stats.oneway import anova_oneway
 
 from journeybook.experiments import heterogeneity
-from journeybook.experiments.heterogeneity import candidate_splits, search_heterogeneity
+from journeybook.experiments.heterogeneity import Heterogeneity, candidate_splits, search_heterogeneity
 from journeybook.experiments.measures import measures
-from journeybook.experiments.subgroups import MIN_UNITS, SUBGROUP_COLUMNS, equal_effects, levels, subgroups
-from journeybook.experiments.words_methods import heterogeneity_sentence, subgroups_sentence
+from journeybook.experiments.subgroups import MIN_UNITS, SUBGROUP_COLUMNS, levels, subgroups
+from journeybook.experiments.words import say_whom
 from journeybook.statistics import stream
+from journeybook.statistics.contrasts import equal_effects
 
 METRICS = {
     "bought": "proportion",
@@ -76,7 +77,7 @@ def test_a_subgroups_effect_is_that_of_its_units_alone():
     units = drawn()
     spend = measured(units, {"spend": "mean"})
     found = subgroups(units, measured=spend, control=None, planned=["device"], alpha=0.05)
-    assert tuple(found.columns) == SUBGROUP_COLUMNS
+    assert [*found.columns] == [*SUBGROUP_COLUMNS, "interaction_p_adjusted"]
     assert found["level"].tolist() == ["desktop", "phone", "tablet"]
     plain = measures(units, metrics={"spend": "mean"}, covariates=[])
     row = subgroups(units, measured=plain, control=None, planned=["device"], alpha=0.05).iloc[1]
@@ -95,10 +96,11 @@ def test_a_planted_interaction_is_found_and_no_other():
     ]
     # The ratio's numerator is the same spend.
     assert tests[tests < 0.05].index.tolist() == [("spend", "device"), ("per_order", "device")]
-    assert "2 of 8 interaction tests" in subgroups_sentence(found, alpha=0.05)
+    nothing = Heterogeneity(pd.DataFrame(), 0, 0, 0)
+    assert "2 of 8 planned interactions" in say_whom(found, nothing, alpha=0.05, kinds={})
     calm = drawn()
     calm = subgroups(calm, measured=measured(calm), control=None, planned=["device"], alpha=0.05)
-    assert "Decide for everyone" in subgroups_sentence(calm, alpha=0.05)
+    assert "0 of 4 planned interactions" in say_whom(calm, nothing, alpha=0.05, kinds={})
 
 
 def test_small_levels_are_put_together_and_left_out_if_still_small():
@@ -126,7 +128,7 @@ def test_levels_seen_for_a_shorter_time_shorten_the_horizon_and_tiny_data_make_n
     assert found["level"].tolist() == ["desktop", "phone", "tablet"] and found["effect"].notna().all()
     few = drawn(40)
     none = subgroups(few, measured=measured(few, {"spend": "mean"}), control=None, planned=["device"], alpha=0.05)
-    assert none.empty and tuple(none.columns) == SUBGROUP_COLUMNS
+    assert none.empty and [*none.columns] == [*SUBGROUP_COLUMNS, "interaction_p_adjusted"]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +159,7 @@ def test_the_search_finds_a_planted_split_and_estimates_it_without_the_winners_c
         1 / 3, abs=0.02
     )
     assert (found.n_splits, found.n_searched, found.n_tested) == (3 + 9, 10_000, 10_000)
-    said = heterogeneity_sentence(found, alpha=0.05, kinds=measured(drawn(10)).kinds)
+    said = say_whom(pd.DataFrame(), found, alpha=0.05, kinds=measured(drawn(10)).kinds)
     assert "where device is phone" in said
 
 
@@ -180,5 +182,5 @@ def test_the_tested_half_alone_gives_the_estimate():
 
 def test_with_too_few_units_nothing_is_searched():
     found = searched(drawn(6 * MIN_UNITS))
-    assert found.found.empty and "none was searched" in heterogeneity_sentence(found, alpha=0.05, kinds={})
-    assert tuple(found.found.columns) == heterogeneity.HETEROGENEITY_COLUMNS
+    assert found.found.empty and "none was searched" in say_whom(pd.DataFrame(), found, alpha=0.05, kinds={})
+    assert [*found.found.columns] == [*heterogeneity.HETEROGENEITY_COLUMNS, "p_adjusted"]

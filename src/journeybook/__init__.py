@@ -1,7 +1,7 @@
 """journeybook: a whole customer journey, from raw records to a decision and its measured effect.
 
 tables            the canonical tables: columns, reading for a purpose, consent, writing
-statistics        random streams by name, intervals, the clustered bootstrap, corrections, chains
+statistics        estimators that are no page's own: contrasts, bootstrap, corrections, looks, power, chains
 journeys          what people did, one step after the other: sessions, paths, links
 results           a page's figures, checks and results file
 page              one page at work: parameters, tables, figures, checks, results
@@ -16,7 +16,8 @@ channel_response  07: who answers which channel, and whether resampling helps
 clickstream       08: the site as an absorbing chain, drop-off, bottlenecks, broken steps
 attribution       09: which channel deserves the credit
 privacy           10: what can be published, at what cost
-experiments       11: did the change work
+experiments       11: did the change work, for whom, may we look already
+experiment_design 12: how large, how long, how to assign, fixed or adaptive
 planted           faults planted in simulated rows, against what pages 01 and 02 found
 showing           how tables look, from the names of their columns
 plots             how figures look; one module a page, only drawing

@@ -49,8 +49,8 @@ class Page:
 
     @property
     def data_is(self) -> str:
-        """REAL, SIMULATED, MIXED or YOURS: what it has read, taken together."""
-        return door.provenance(self.run, *self.inputs)
+        """REAL, SIMULATED, MIXED or YOURS: what it has read, taken together; SIMULATED where it read nothing."""
+        return door.provenance(self.run, *self.inputs) if self.inputs else "SIMULATED"
 
     def has(self, name: str) -> bool:
         """Return whether the run holds a table."""

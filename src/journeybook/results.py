@@ -219,7 +219,7 @@ def save_results(
     content = {
         "page": page,
         "dataset": run.dataset,
-        "provenance": provenance(run, *inputs),
+        "provenance": provenance(run, *inputs) if inputs else "SIMULATED",
         "consent_ledger": run.has_ledger,
         "parameters": _plain(dict(parameters)),
         "metrics": _plain(dict(metrics)),

@@ -1,6 +1,6 @@
 """Page 11's comparisons and simulations beside tea-tasting's, in one run on the same data.
 
-    python tests/benchmarks/experiments_speed.py
+    PYTHONPATH=tests python tests/benchmarks/experiments_speed.py
 
 Compared, each as the best of some runs:
 
@@ -19,10 +19,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from assigned_again import a_a_rates
 
 from journeybook.experiments.comparisons import compare
 from journeybook.experiments.measures import measures
-from journeybook.experiments.simulations import a_a_rates
 from journeybook.statistics import stream
 
 with warnings.catch_warnings():

@@ -10,8 +10,9 @@ from scipy import stats
 
 from mutants.planted import Mutant
 
-PARAMETERS = {"n_simulations": 1000}
+PARAMETERS: dict[str, Any] = {}
 EXPERIMENTS = "journeybook.experiments"
+HOLM = "journeybook.statistics.corrections:holm"
 COMPARISONS = f"{EXPERIMENTS}.comparisons"
 
 
@@ -111,8 +112,8 @@ MUTANTS = [
         _effect(lambda found: replace(found, p_value=found.p_value / 2)),
     ),
     Mutant("half_width", "intervals are half as wide", f"{COMPARISONS}:effect_of", _effect(_half)),
-    Mutant("holm_without_maximum", "Holm forgets the maximum", f"{EXPERIMENTS}.corrections:holm", _no_maximum),
-    Mutant("register_forgets", "a second look counts as the first", f"{EXPERIMENTS}:look", _forgets),
+    Mutant("holm_without_maximum", "Holm forgets the maximum", HOLM, _no_maximum),
+    Mutant("register_forgets", "a second look counts as the first", f"{EXPERIMENTS}.looks:look", _forgets),
     Mutant("ratio_uncorrelated", "a ratio's variance lacks the covariance", f"{COMPARISONS}:ratio_moments",
            _uncorrelated, parameters=RATIO),
     Mutant("ratio_with_itself", "counts are compared with themselves", f"{EXPERIMENTS}.health:sample_ratio",

@@ -1,11 +1,16 @@
-"""From rows to one row a unit, in the engine: exposures and outcomes, and who withdrew a consent."""
+"""From rows to one row a unit or cluster: exposures and outcomes in the engine, and who withdrew a consent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ibis
 import numpy as np
+import pandas as pd
 
+from journeybook.experiments.measures import Measures, numbers
+from journeybook.experiments.variants import arms_of
+
+MEASURED_BY_CLUSTER = ("proportion", "mean", "ratio")
 HOW = ("any", "count", "hours_to_first", "max", "mean", "min", "sum")
 # These can be taken of whole rows; the others need a column.
 _OF_ROWS = ("any", "count", "hours_to_first")
@@ -39,15 +44,30 @@ class UnitRows:
     n_unfinished: int
 
 
+@dataclass(frozen=True, eq=False)
+class Analysed:
+    """What effects are measured on.
+
+    Attributes:
+        units: One row a unit, or a cluster of units where clusters were assigned.
+        measured: The metrics on these rows.
+        share: Rows for each unit: 1 but for clusters.
+    """
+
+    units: pd.DataFrame
+    measured: Measures
+    share: float
+
+
 def units_from_rows(
     exposures: ibis.Table,
-    outcomes: ibis.Table,
+    outcomes: ibis.Table | None,
     *,
     aggregates: Mapping[str, Mapping[str, str]],
     window_days: float | None,
     pre_days: float | None,
 ) -> UnitRows:
-    """Aggregate exposures and outcomes to one row a unit and variant.
+    """Aggregate exposures and outcomes to one row a unit and variant; without aggregates a row is a unit already.
 
     An outcome counts from the unit's first exposure to any variant, for `window_days`, the same for every unit;
     one at the very moment of the exposure counts as after it. A unit exposed to two variants keeps a row in
@@ -56,7 +76,8 @@ def units_from_rows(
 
     Args:
         exposures: `row`, `unit_id`, `variant`; optional `occurred_at` and further columns.
-        outcomes: `unit_id`; `occurred_at` where the exposures have it; the columns aggregated.
+        outcomes: `unit_id`; `occurred_at` where the exposures have it; the columns aggregated. None are the
+            exposures.
         aggregates: By name of the new column: `how`, one of `HOW`, and the `column` it is taken of. `any`, `count`
             and `hours_to_first` need none; with one they are of the rows in which it is neither missing nor 0.
         window_days: Days after the first exposure; None is to the end of the data.
@@ -66,6 +87,9 @@ def units_from_rows(
         ValueError: A column is missing, a unit has no id, an aggregate is unknown, or a window needs times that
             are not there.
     """
+    if not aggregates:
+        return UnitRows(exposures, 0, 0, 0, 0, 0)
+    outcomes = exposures if outcomes is None else outcomes
     _check(exposures, outcomes, aggregates=aggregates, window_days=window_days, pre_days=pre_days)
     timed = "occurred_at" in exposures.columns and "occurred_at" in outcomes.columns
     kept = [c for c in exposures.columns if c not in (*_OWN, *aggregates, *_columns(aggregates))]
@@ -114,18 +138,19 @@ def units_from_rows(
     )
 
 
-def with_withdrawals(units: ibis.Table, ledger: ibis.Table) -> ibis.Table:
+def with_withdrawals(units: ibis.Table, ledger: ibis.Table | None) -> ibis.Table:
     """Mark the units whose person withdrew a consent after the assignment.
 
     Args:
         units: One row a unit; those without `person_id` or `occurred_at` cannot be marked.
-        ledger: Consents of the people whose rows may be read: `person_id`, `granted`, `occurred_at`.
+        ledger: Consents of the people whose rows may be read: `person_id`, `granted`, `occurred_at`; None where
+            the data have none.
 
     Returns:
-        The units with `withdrew`: 1 or 0, null where the unit is no known person; the table itself where it lacks
-        people or times.
+        The units with `withdrew`: 1 or 0, null where the unit is no known person; the table itself where there is
+        no ledger, or it lacks people or times.
     """
-    if not {"person_id", "occurred_at"} <= set(units.columns):
+    if ledger is None or not {"person_id", "occurred_at"} <= set(units.columns):
         return units
     last = ledger.filter(~ledger.granted).group_by("person_id").aggregate(refused_at=ledger.occurred_at.max())
     joined = units.left_join(last, "person_id").drop("person_id_right")
@@ -133,14 +158,48 @@ def with_withdrawals(units: ibis.Table, ledger: ibis.Table) -> ibis.Table:
     return joined.mutate(withdrew=joined.person_id.notnull().ifelse(after, None)).drop("refused_at")
 
 
-def rows_sentence(found: UnitRows) -> str:
-    """What was made of the rows."""
-    return (
-        f"{found.n_exposures:,} exposures and {found.n_outcomes:,} outcomes were aggregated to units: "
-        f"{found.n_unmatched:,} outcomes are of units that were never exposed, {found.n_outside:,} lie outside "
-        f"the windows, and {found.n_unfinished:,} units are left out because the data end before their window "
-        "does."
+def by_cluster(units: pd.DataFrame, *, measured: Measures, control: str | None) -> Analysed:
+    """One row a cluster where the column `cluster` decides the variant, else the units as they are.
+
+    What was drawn at random is then the cluster, so that it is the unit of every test and interval (Donner & Klar
+    2000). A cluster's value is the mean of its units' values, and each cluster counts the same.
+
+    Args:
+        units: One row a unit.
+        measured: Metrics and covariates of `measures`.
+        control: The variant compared against; None is resolved by `choose_control`.
+
+    Returns:
+        The rows, and the metrics on them: a share becomes a mean of shares; quantiles and times to an event are
+        set aside.
+
+    Raises:
+        ValueError: No metric is left.
+    """
+    if "cluster" not in units.columns or units["cluster"].isna().all():
+        return Analysed(units, measured, 1.0)
+    arms = arms_of(units, control=control)
+    name = (
+        units["cluster"].astype("string").fillna("none " + pd.Series(units.index, index=units.index).astype(str))
     )
+    groups = units.assign(_arm=arms.number).groupby(name.to_numpy(dtype=str), sort=True)
+    if groups.ngroups == len(units) or (groups["_arm"].nunique() > 1).any():
+        return Analysed(units, measured, 1.0)
+    kept = [metric for metric in measured.metrics if metric.kind in MEASURED_BY_CLUSTER]
+    if not kept:
+        raise ValueError("metrics: variants are assigned by cluster, and so a share, mean or ratio is needed.")
+    averaged = [*(column for metric in kept for column in metric.columns), *measured.covariates]
+    others = [column for column in units.columns if column not in (*averaged, "unit_id", "row", "occurred_at")]
+    alike = [column for column in others if (groups[column].nunique(dropna=False) <= 1).all()]
+    found = groups[[column for column in alike if column != "cluster"]].first()
+    for column in averaged:
+        found[column] = pd.Series(numbers(units, column)).groupby(name).mean()
+    if "occurred_at" in units.columns:
+        found["occurred_at"] = groups["occurred_at"].min()
+    found = found.rename_axis("unit_id").reset_index()
+    found.insert(0, "row", np.arange(1, len(found) + 1))
+    metrics = [replace(metric, kind="mean") if metric.kind == "proportion" else metric for metric in kept]
+    return Analysed(found, replace(measured, metrics=metrics), len(found) / len(units))
 
 
 def _columns(aggregates: Mapping[str, Mapping[str, str]]) -> list[str]:

@@ -1,13 +1,15 @@
 """Every variant against the control, metric by metric: the headline rows."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from journeybook.experiments.alternatives import METHOD_COLUMNS, method_row, stratified
-from journeybook.experiments.contrasts import (
+from journeybook.experiments.measures import Measures, Metric, filled_covariates, numbers
+from journeybook.experiments.variants import Arms, arms_of, check_one_row_a_unit
+from journeybook.statistics.contrasts import (
     ArmMoments,
     Effect,
     contrast,
@@ -15,21 +17,14 @@ from journeybook.experiments.contrasts import (
     metric_moments,
     ratio_moments,
 )
-from journeybook.experiments.corrections import CORRECTIONS, adjust_rows
-from journeybook.experiments.exact import exact_mean, exact_share, is_small
-from journeybook.experiments.faults import POOLED
-from journeybook.experiments.measures import Measures, Metric, numbers
-from journeybook.experiments.resampling import quantile_effect
-from journeybook.experiments.sequential import always_valid
-from journeybook.experiments.subgroups import filled_covariates
-from journeybook.experiments.survival import restricted_mean_moments
-from journeybook.experiments.variants import Arms, arms_of, check_one_row_a_unit
+from journeybook.statistics.corrections import adjust, dunnett
+from journeybook.statistics.exact import exact_mean, exact_share, is_small
+from journeybook.statistics.resampling import quantile_effect
+from journeybook.statistics.sequential import always_valid
+from journeybook.statistics.survival import restricted_mean_moments
+from journeybook.statistics.two_samples import stratified
 
-COMPARISON_COLUMNS = (
-    *("metric", "kind", "variant", "control_name", "control", "treatment"),
-    *("effect", "effect_low", "effect_high", "relative", "relative_low", "relative_high"),
-    *("p_value", "p_adjusted", "method", "n_control", "n_treatment"),
-)
+CORRECTIONS = ("holm", "benjamini_hochberg", "benjamini_yekutieli", "dunnett")
 # Without and with covariates.
 HEADLINES = {
     "proportion": ("welch", "cuped"),
@@ -40,6 +35,8 @@ HEADLINES = {
 }
 BOOTSTRAP_DRAWS = 100_000
 WITHIN = "post_stratified_by_period"
+SAVED = "variance_saved_share"
+POOLED = "_pooled_biased"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,18 +44,20 @@ class Experiment:
     """The comparisons of one experiment.
 
     Attributes:
-        comparisons: One headline row a metric and variant, columns `COMPARISON_COLUMNS`. `control` and
-            `treatment` are what is measured in the arms (adjusted to equal covariates where `method` is a
-            cuped), `effect` their difference, `relative` their ratio less 1; the relative columns are missing
-            where the control is not clearly above 0. `p_adjusted` is over all rows.
+        comparisons: One headline row a metric and variant. `control` and `treatment` are what is measured in the
+            arms (adjusted to equal covariates where `method` is a cuped), `effect` their difference, `relative`
+            their ratio less 1; the relative columns are missing where the control is not clearly above 0.
+            `p_adjusted` is over all rows.
         estimates: The same rows with `standard_error` and `df` of the effect beside them.
-        methods: The headline's test at a fixed horizon, and the same without covariates, columns `METHOD_COLUMNS`.
+        methods: One row a test, as `method_row` makes it: the headline's at a fixed horizon, and the same without
+            covariates first.
         arms: One row a metric and variant: n (units with a value), mean (of a ratio, quantile or time what is
             measured), sd of one unit's part in it (missing for quantiles).
         moments: Sufficient statistics by metric, the arms in the order of `names`, covariates after the
             metric; not of quantiles.
         names: The variants, the control first.
         horizon: `fixed_horizon` or `always_valid`: what the headline's intervals and p values promise.
+        alpha: One less the level of the intervals.
     """
 
     comparisons: pd.DataFrame
@@ -68,6 +67,7 @@ class Experiment:
     moments: dict[str, ArmMoments]
     names: list[str]
     horizon: str
+    alpha: float
 
     @property
     def control(self) -> str:
@@ -88,22 +88,21 @@ def compare(
 ) -> Experiment:
     """Compare each variant with the control on each metric.
 
-    The headline is Welch's t for proportions and means and the delta method for ratios, both by CUPED where
-    covariates are named; the bootstrap for quantiles; the restricted mean for times to an event. Units without
-    a value of a metric are left out of that metric (`health` tests whether the arms lose them alike). A missing
-    covariate takes the mean of its column over all arms, which is known before assignment and so cannot favour
-    an arm. Where an arm has few units
-    (`exact.is_small`) and this is the one look, the headline of a share or mean is exact and without covariates:
-    Fisher's test and inverted binomial tests, or a permutation of the units. Where the allocation changed over
-    time, the headline of a share or mean is its effect within periods, and whatever pools the periods is named
-    biased.
+    The headline is Welch's t for shares and means and the delta method for ratios, both by CUPED where covariates
+    are named; the bootstrap for quantiles; the restricted mean for times to an event. Units without a value of a
+    metric are left out of that metric (`health` tests whether the arms lose them alike). A missing covariate takes
+    the mean of its column over all arms, which is known before assignment and so cannot favour an arm.
+
+    Where an arm has few units (`exact.is_small`) and this is the one look, the headline of a share or mean is
+    exact and without covariates. Where the allocation changed over time it is the effect within periods, and
+    whatever pools the periods is named biased.
 
     Args:
         units: One row a unit.
         measured: Metrics and covariates of `measures`.
         control: The variant compared against; None is resolved by `choose_control`.
         alpha: Accepted rate of false positives; intervals are at 1 - alpha.
-        rng: Source of chance, for quantiles.
+        rng: Source of chance, for quantiles and permutations.
         correction: How `p_adjusted` is made over all headline rows, one of `CORRECTIONS`.
         always_valid_at: Planned units of all arms: intervals and p values then hold at every look, and are
             narrowest there. None is one look at a fixed horizon.
@@ -123,56 +122,90 @@ def compare(
     headline, beside, shown = [], [], []
     for metric in measured.metrics:
         shown += _arm_rows(metric, data)
-        for number in range(1, len(arms.names)):
+        for number, name in enumerate(arms.names[1:], start=1):
             effects = _effects(metric, data, number, alpha, rng, period)
             for effect in effects:
-                saved = (
-                    np.nan
-                    if effect is effects[0] or period is not None
-                    else 1 - (effect.standard_error / effects[0].standard_error) ** 2
+                adjusted = effect is not effects[0] and period is None
+                saved = 1 - (effect.standard_error / effects[0].standard_error) ** 2 if adjusted else np.nan
+                beside.append(method_row(effect, metric=metric.name, variant=name, saved=float(saved)))
+            n, best = data.counts[metric.name][[0, number]], effects[-1]
+            one_look = always_valid_at is None and period is None
+            if one_look and is_small(n) and metric.kind in ("proportion", "mean"):
+                (values,), arm = data.known(metric)
+                sides = values[arm == 0], values[arm == number]
+                best = (
+                    exact_share(effects[0], *sides, alpha=alpha)
+                    if metric.kind == "proportion"
+                    else exact_mean(effects[0], *sides, alpha=alpha, rng=rng)
                 )
-                beside.append(
-                    method_row(
-                        effect, metric=metric.name, variant=arms.names[number], variance_saved_share=float(saved)
-                    )
-                )
-            n = data.counts[metric.name][[0, number]]
-            best = effects[-1]
-            few = always_valid_at is None and period is None and is_small(n)
-            if few and metric.kind in ("proportion", "mean"):
-                best = _exact(metric, data, number, effects[0], alpha, rng)
             if always_valid_at is not None:
-                half, p_value = _at_every_look(best, n=int(n.sum()), alpha=alpha, planned_n=always_valid_at)
-                level = 2 * stats.t.sf(half / best.standard_error, _df(best))
+                every = always_valid(
+                    best.effect, best.standard_error, n=int(n.sum()), alpha=alpha, planned_n=always_valid_at
+                )
+                # The level at which one look's interval is as wide gives the relative interval its width too.
+                level = 2 * stats.t.sf(float(every.high - every.low) / 2 / best.standard_error, _df(best))
                 wide = _effects(metric, data, number, float(level), rng, period)[-1]
-                best = replace(wide, method=f"always_valid_{wide.method}", p_value=p_value)
-            headline.append(_headline(metric, arms.names[number], arms.names[0], best, n))
-    rows = pd.DataFrame(headline)
+                best = replace(wide, method=f"always_valid_{wide.method}", p_value=float(every.p_value))
+            headline.append(_headline(metric, name, arms.names[0], best, n))
+    rows, told = pd.DataFrame(headline), pd.DataFrame(shown)
+    rows.insert(rows.columns.get_loc("p_value") + 1, "p_adjusted", np.nan)
     if correction == "dunnett":
         _check_dunnett(measured, always_valid_at)
-        rows["control_variance"] = _control_variances(rows, pd.DataFrame(shown))
-    rows["p_adjusted"] = adjust_rows(rows, method=correction)
+        rows["p_adjusted"] = dunnett_over_rows(rows, told)
+    else:
+        rows["p_adjusted"] = adjust(rows["p_value"], method=correction)
     return Experiment(
-        comparisons=rows[list(COMPARISON_COLUMNS)],
-        estimates=rows[[*COMPARISON_COLUMNS, "standard_error", "df"]],
-        methods=pd.DataFrame(beside, columns=list(METHOD_COLUMNS)),
-        arms=pd.DataFrame(shown),
+        comparisons=rows.drop(columns=["standard_error", "df"]),
+        estimates=rows,
+        methods=pd.DataFrame(beside),
+        arms=told,
         moments=data.moments,
         names=arms.names,
         horizon="fixed_horizon" if always_valid_at is None else "always_valid",
+        alpha=alpha,
     )
+
+
+def method_row(found: Effect, *, metric: str, variant: str, saved: float = np.nan) -> dict[str, Any]:
+    """A row of the table `methods`; `saved` is the share of the plain method's variance that covariates save."""
+    row: dict[str, Any] = {
+        "metric": metric,
+        "variant": variant,
+        "method": found.method,
+        "estimand": found.estimand,
+    }
+    return row | _numbers(found, ["effect", "low", "high", "standard_error", "df", "p_value"]) | {SAVED: saved}
+
+
+def _numbers(found: Effect, names: list[str]) -> dict[str, float]:
+    """Figures of an effect, by the names of columns."""
+    columns = {"low": "effect_low", "high": "effect_high"}
+    return {columns.get(name, name): float(getattr(found, name)) for name in names}
+
+
+def dunnett_over_rows(rows: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
+    """Dunnett's p values of headline rows: over the variants within each metric, times the number of metrics.
+
+    Args:
+        rows: Headline rows, with `standard_error` and `df`.
+        arms: Their arms, as of `Experiment`.
+    """
+    part = (arms["sd"] ** 2 / arms["n"]).set_axis(pd.MultiIndex.from_frame(arms[["metric", "variant"]]))
+    control = part.reindex(pd.MultiIndex.from_frame(rows[["metric", "control_name"]])).to_numpy()
+    treatment = part.reindex(pd.MultiIndex.from_frame(rows[["metric", "variant"]])).to_numpy()
+    # The part of each effect's variance that is the control's, which the effects of a metric share.
+    shared = rows["standard_error"] ** 2 * control / (control + treatment)
+    adjusted = pd.Series(np.nan, index=rows.index)
+    for _, own in rows.groupby("metric", sort=False):
+        errors, variance = own["standard_error"], float(shared[own.index[0]])
+        found = dunnett(own["effect"], standard_errors=errors, df=own["df"], control_variance=variance, alpha=0.05)
+        adjusted[own.index] = found.p_adjusted
+    return np.minimum(adjusted.to_numpy() * rows["metric"].nunique(), 1)
 
 
 @dataclass(frozen=True, eq=False)
 class _Data:
-    """What the comparisons are computed from.
-
-    Attributes:
-        arms: Variant of each unit.
-        values: The metrics' columns, missing as NaN.
-        counts: Units with a value by metric, shape (arms,).
-        moments: Sufficient statistics by metric, not of quantiles.
-    """
+    """What is compared: columns with NaN for missing, and by metric the units with a value in each arm."""
 
     arms: Arms
     values: dict[str, np.ndarray]
@@ -188,22 +221,17 @@ class _Data:
 
 def _prepared(units: pd.DataFrame, measured: Measures, arms: Arms) -> _Data:
     n_arms = len(arms.names)
-    values = {column: numbers(units, column) for column in measured.outcomes}
-    data, whole = _Data(arms, values, {}, {}), np.bincount(arms.number, minlength=n_arms)
+    data = _Data(arms, {column: numbers(units, column) for column in measured.outcomes}, {}, {})
     for metric in measured.metrics:
-        n = whole
-        if np.isnan([values[column].sum() for column in metric.columns]).any():
-            known = ~np.isnan(sum(values[column] for column in metric.columns))
-            n = np.bincount(arms.number[known], minlength=n_arms)
+        n = data.counts[metric.name] = np.bincount(data.known(metric)[1], minlength=n_arms)
         if n.min() < 2:
             raise ValueError(
                 f"Variant '{arms.names[int(n.argmin())]}' has {n.min()} units with a value of '{metric.name}'; "
                 "two are needed."
             )
-        data.counts[metric.name] = n
-    filled = filled_covariates(units, measured)
     summed = [metric for metric in measured.metrics if metric.kind in ("proportion", "mean", "ratio")]
-    columns = [[values[column] for column in metric.columns] for metric in summed]
+    columns = [[data.values[column] for column in metric.columns] for metric in summed]
+    filled = filled_covariates(units, measured)
     found = metric_moments(columns, covariates=filled, arm=arms.number, n_arms=n_arms)
     for metric, moments in zip(summed, found, strict=True):
         data.moments[metric.name] = ratio_moments(moments) if metric.kind == "ratio" else moments
@@ -252,17 +280,6 @@ def _pooled(metric: Metric, data: _Data, number: int, alpha: float, rng: np.rand
     return effects
 
 
-def _exact(
-    metric: Metric, data: _Data, number: int, found: Effect, alpha: float, rng: np.random.Generator
-) -> Effect:
-    """The effect without covariates on a share or mean, with an exact test and its interval."""
-    (values,), arm = data.known(metric)
-    sides = values[arm == 0], values[arm == number]
-    if metric.kind == "proportion":
-        return exact_share(found, *sides, alpha=alpha)
-    return exact_mean(found, *sides, alpha=alpha, rng=rng)
-
-
 def _varies(metric: Metric, found: Effect) -> Effect:
     if not found.standard_error > 0:
         nothing = " or has a denominator of 0 in one" if metric.kind == "ratio" else ""
@@ -275,20 +292,6 @@ def _varies(metric: Metric, found: Effect) -> Effect:
 def _df(found: Effect) -> float:
     """Degrees of freedom; infinite where the method has none."""
     return float("inf") if np.isnan(found.df) else float(found.df)
-
-
-def _at_every_look(found: Effect, *, n: int, alpha: float, planned_n: int) -> tuple[float, float]:
-    """Half the width of the always-valid interval, and its p value."""
-    sequence = always_valid(found.effect, found.standard_error, n=n, alpha=alpha, planned_n=planned_n)
-    return float(sequence.high - sequence.low) / 2, float(sequence.p_value)
-
-
-def _control_variances(rows: pd.DataFrame, shown: pd.DataFrame) -> pd.Series:
-    """The part of each effect's variance that is the control's, which the effects of a metric share."""
-    part = (shown["sd"] ** 2 / shown["n"]).set_axis(pd.MultiIndex.from_frame(shown[["metric", "variant"]]))
-    control = part.reindex(pd.MultiIndex.from_frame(rows[["metric", "control_name"]])).to_numpy()
-    treatment = part.reindex(pd.MultiIndex.from_frame(rows[["metric", "variant"]])).to_numpy()
-    return rows["standard_error"] ** 2 * control / (control + treatment)
 
 
 def _check_dunnett(measured: Measures, always_valid_at: int | None) -> None:
@@ -317,21 +320,24 @@ def _arm_rows(metric: Metric, data: _Data) -> list[dict]:
     ]
 
 
-def _headline(metric: Metric, variant: str, control: str, found: Effect, n: np.ndarray) -> dict:
+def _headline(metric: Metric, variant: str, control: str, found: Effect, n: np.ndarray) -> dict[str, Any]:
+    sizes = [
+        "control",
+        "treatment",
+        "effect",
+        "low",
+        "high",
+        "relative",
+        "relative_low",
+        "relative_high",
+        "p_value",
+    ]
     return {
         "metric": metric.name,
         "kind": metric.kind,
         "variant": variant,
         "control_name": control,
-        "control": float(found.control),
-        "treatment": float(found.treatment),
-        "effect": float(found.effect),
-        "effect_low": float(found.low),
-        "effect_high": float(found.high),
-        "relative": float(found.relative),
-        "relative_low": float(found.relative_low),
-        "relative_high": float(found.relative_high),
-        "p_value": float(found.p_value),
+        **_numbers(found, sizes),
         "method": found.method,
         "n_control": int(n[0]),
         "n_treatment": int(n[1]),

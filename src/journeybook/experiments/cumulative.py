@@ -2,13 +2,14 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import stats
 
-from journeybook.experiments.contrasts import ArmMoments, arm_moments, contrast, cumulated, ratio_moments
-from journeybook.experiments.measures import Measures, Metric, known_values, numbers
-from journeybook.experiments.sequential import SEQUENTIAL_COLUMNS, follow
-from journeybook.experiments.variants import Arms
+from journeybook.experiments.measures import Measures, Metric, filled_covariates, known_values
+from journeybook.experiments.variants import arms_of
+from journeybook.statistics.contrasts import ArmMoments, Contrast, arm_moments, contrast, cumulated, ratio_moments
+from journeybook.statistics.sequential import always_valid, boundaries
 
-FOLLOWED_COLUMNS = ("metric", "variant", "until", *SEQUENTIAL_COLUMNS)
 FOLLOWED_KINDS = ("proportion", "mean", "ratio")
 # Fewer units in an arm, and the normal approximation behind every look is poor.
 MIN_UNITS_AN_ARM = 100
@@ -18,7 +19,7 @@ def effects_so_far(
     units: pd.DataFrame,
     *,
     measured: Measures,
-    arms: Arms,
+    control: str | None,
     alpha: float,
     planned_units: int,
     spending: str,
@@ -32,18 +33,18 @@ def effects_so_far(
     Args:
         units: One row a unit.
         measured: Metrics and covariates of `measures`.
-        arms: Variant of each unit.
+        control: The variant compared against; None is resolved by `choose_control`.
         alpha: Accepted rate of false positives.
         planned_units: Units of all arms at the planned end; 0 takes the units that are there.
         spending: Group sequential rule, one of `sequential.SPENDING`.
         n_looks: Greatest number of looks; fewer are taken where a look would add fewer than 100 units an arm.
 
     Returns:
-        One row a metric, variant and look, columns `FOLLOWED_COLUMNS`; `until` is when the last unit of the
-        look was assigned. No rows where a unit has no time of assignment. Looks with fewer than 100 units in an
-        arm are left out.
+        One row a metric, variant and look: metric, variant, until (when the look's last unit was assigned), and
+        the columns of `follow`. No rows where a unit has no time of assignment. Looks with fewer than 100 units in
+        an arm are left out.
     """
-    nothing = pd.DataFrame(columns=list(FOLLOWED_COLUMNS))
+    arms, nothing = arms_of(units, control=control), pd.DataFrame(columns=["metric", "variant"])
     if "occurred_at" not in units.columns or units["occurred_at"].isna().any():
         return nothing
     looks = max(1, min(n_looks, len(units) // (MIN_UNITS_AN_ARM * len(arms.names))))
@@ -52,12 +53,10 @@ def effects_so_far(
     look = np.empty(len(units), dtype=np.int64)
     look[order] = np.arange(len(units)) * looks // len(units)
     until = pd.Series(assigned[order]).groupby(look[order]).max().astype(str).to_numpy()
-    covariates = [
-        np.where(np.isnan(x), np.nanmean(x), x) for x in (numbers(units, c) for c in measured.covariates)
-    ]
+    covariates, shape = filled_covariates(units, measured), (looks, len(arms.names))
     found = []
     for metric in [metric for metric in measured.metrics if metric.kind in FOLLOWED_KINDS]:
-        so_far = _so_far(units, metric, covariates, look * len(arms.names) + arms.number, (looks, len(arms.names)))
+        so_far = _so_far(units, metric, covariates, look * len(arms.names) + arms.number, shape)
         for number, name in enumerate(arms.names[1:], 1):
             pair = so_far.pick(range(so_far.mean.shape[-1]), arms=[0, number])
             enough = pair.n.min(axis=-1) >= MIN_UNITS_AN_ARM
@@ -66,20 +65,65 @@ def effects_so_far(
             if not enough.any():
                 continue
             first = int(enough.argmax())
-            kept = ArmMoments(pair.n[first:], pair.mean[first:], pair.covariance[first:])
-            share = kept.n.sum(axis=-1) / so_far.n[first:].sum(axis=-1)
-            rows = follow(
-                contrast(kept, weights=(-1, 1)),
-                n=kept.n.sum(axis=-1),
-                alpha=alpha,
-                planned_n=planned_units * float(share[-1]),
-                spending=spending,
-            )
-            rows.insert(0, "until", until[first:])
-            rows.insert(0, "variant", name)
-            rows.insert(0, "metric", metric.name)
-            found.append(rows)
+            n = pair.n[first:].sum(axis=-1)
+            planned = planned_units * float(n[-1] / so_far.n[-1].sum())
+            seen = contrast(pair.at(slice(first, None)), weights=(-1, 1))
+            rows = follow(seen, n=n, alpha=alpha, planned_n=planned, spending=spending)
+            about = {"metric": metric.name, "variant": name, "until": until[first:]}
+            found.append(pd.concat([pd.DataFrame(about), rows], axis=1))
     return pd.concat(found, ignore_index=True) if found else nothing
+
+
+def clearest(followed: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `effects_so_far` of the first metric and the variant that moves it most clearly."""
+    rows = comparisons[comparisons["metric"] == comparisons["metric"].iloc[0]]
+    first = rows.loc[rows["p_value"].idxmin()]
+    return followed[(followed["metric"] == first["metric"]) & (followed["variant"] == first["variant"])]
+
+
+def follow(looks: Contrast, *, n: ArrayLike, alpha: float, planned_n: float, spending: str) -> pd.DataFrame:
+    """One effect at each look: the naive interval, the always-valid one, and the group sequential one.
+
+    Args:
+        looks: Contrasts of all units so far, one a look.
+        n: Units of all arms at each look, rising.
+        alpha: Accepted rate of false positives.
+        planned_n: Units planned at the end; fewer than were found takes those of the last look.
+        spending: One of `SPENDING`; its bounds give the repeated intervals (Jennison & Turnbull 1989).
+
+    Returns:
+        One row a look. `always_valid_p_value` is the smallest so far.
+    """
+    units = np.asarray(n, dtype=float)
+    planned = float(max(planned_n, units[-1]))
+    effect, se, naive = looks.effect, looks.standard_error, looks.margin(alpha=alpha)
+    always = always_valid(effect, se, n=units, alpha=alpha, planned_n=planned)
+    planned_looks = boundaries(units / planned, alpha=alpha, spending=spending)
+    bound = planned_looks["bound"].to_numpy()
+    # The normal bound as one of the t distribution with the same tail, as Jennison & Turnbull (2000, ch. 3) do.
+    group = stats.t.isf(stats.norm.sf(bound), looks.df) * se
+    running = np.minimum.accumulate(always.p_value)
+    return pd.DataFrame(
+        {
+            "look": planned_looks["look"],
+            "n": units.astype(np.int64),
+            "fraction": planned_looks["fraction"],
+            "effect": effect,
+            "standard_error": se,
+            "p_value": looks.p_value,
+            "effect_low": effect - naive,
+            "effect_high": effect + naive,
+            "always_valid_low": always.low,
+            "always_valid_high": always.high,
+            "always_valid_p_value": running,
+            "bound": bound,
+            "group_low": effect - group,
+            "group_high": effect + group,
+            "crossed_naive": np.logical_or.accumulate(np.abs(effect) > naive),
+            "crossed_always_valid": running <= alpha,
+            "crossed_group": np.logical_or.accumulate(np.abs(effect) > group),
+        }
+    )
 
 
 def _so_far(
@@ -89,12 +133,5 @@ def _so_far(
     values, known = known_values(units, metric)
     columns = [*values[known].T, *(covariate[known] for covariate in covariates)]
     each = arm_moments(columns, cell[known], n_arms=shape[0] * shape[1])
-    width = len(columns)
-    total = cumulated(
-        ArmMoments(
-            n=each.n.reshape(shape),
-            mean=each.mean.reshape(*shape, width),
-            covariance=each.covariance.reshape(*shape, width, width),
-        )
-    )
+    total = cumulated(each.shaped(*shape))
     return ratio_moments(total) if metric.kind == "ratio" else total

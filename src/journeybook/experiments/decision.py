@@ -6,17 +6,53 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from journeybook.experiments.corrections import adjust
 from journeybook.experiments.measures import amount
 from journeybook.experiments.plan import Plan
+from journeybook.statistics.corrections import adjust
+from journeybook.statistics.equivalence import non_inferiority
+from journeybook.statistics.sequential import always_valid
 
 SHIP, STOP, WAIT, UNPLANNED = "ship", "do not ship", "keep running", "no plan"
-DECISION_COLUMNS = (
-    *("variant", "decision", "reason", "metric", "effect", "effect_low", "effect_high", "p_value"),
-    *("probability_wrong", "probability_no_gain", "probability_worth_having"),
-    *("gain_per_thousand", "gain_per_thousand_low", "gain_per_thousand_high"),
-)
-_NUMBERS = DECISION_COLUMNS[4:]
+GUARDRAIL_COLUMNS = ["metric", "variant", "margin", "effect", "effect_low", "effect_high", "p_value", "verdict"]
+
+
+def guardrails(
+    rows: pd.DataFrame, *, margins: Mapping[str, float], alpha: float, planned_n: int | None = None
+) -> pd.DataFrame:
+    """Whether each guardrail metric is shown to be no worse than its margin.
+
+    Only a metric that is shown to be within its margin holds; "no significant harm" is no such showing. Each
+    guardrail is tested at `alpha` without correction: shipping needs all of them to hold, so that one false
+    "holds" alone ships nothing.
+
+    Args:
+        rows: One row a metric and variant: metric, variant, effect, standard_error, df (missing is normal),
+            n_control, n_treatment.
+        margins: Margin by metric: below 0 it may fall by no more, above 0 it may rise by no more.
+        alpha: Level of each one-sided test.
+        planned_n: Planned units of all arms, where the tests must hold at every look; None is one planned look.
+
+    Returns:
+        Columns `GUARDRAIL_COLUMNS`. `verdict` is `holds`, `harmed` (worse than the margin beyond doubt) or `open`;
+        `p_value` belongs to `holds`.
+    """
+    found = []
+    for row in rows[rows["metric"].isin(list(margins))].itertuples():
+        margin = float(margins[row.metric])
+        df = np.inf if np.isnan(row.df) else row.df
+        if planned_n is None:
+            one = non_inferiority(row.effect, row.standard_error, df, margin=margin, alpha=alpha)
+            good, bad, low, high = float(one.p_value), 1 - float(one.p_value), float(one.low), float(one.high)
+        else:
+            n = row.n_control + row.n_treatment
+            every = always_valid(row.effect, row.standard_error, n=n, alpha=alpha, planned_n=planned_n)
+            beyond = always_valid(row.effect - margin, row.standard_error, n=n, alpha=alpha, planned_n=planned_n)
+            inside = (row.effect - margin) * np.sign(margin) < 0
+            good, bad = (float(beyond.p_value), 1.0) if inside else (1.0, float(beyond.p_value))
+            low, high = float(every.low), float(every.high)
+        verdict = "holds" if good < alpha else "harmed" if bad < alpha else "open"
+        found.append((row.metric, row.variant, margin, row.effect, low, high, good, verdict))
+    return pd.DataFrame(found, columns=GUARDRAIL_COLUMNS)
 
 
 def decide(
@@ -43,16 +79,12 @@ def decide(
         over: Whether the planned end is reached.
 
     Returns:
-        One row a variant, columns `DECISION_COLUMNS`; `gain_per_thousand` is the effect on a thousand units, in
-        the metric's unit and the wanted direction, of proportions and means.
+        One row a variant; without a plan only variant, decision and reason. `gain_per_thousand` is the effect on a
+        thousand units, in the metric's unit and the wanted direction, of shares and means.
     """
-    variants = list(dict.fromkeys(estimates["variant"]))
     if not plan.given:
-        rows = [
-            {"variant": name, "decision": UNPLANNED, "reason": "the parameters hold no plan, and so no rule"}
-            for name in variants
-        ]
-        return pd.DataFrame(rows, columns=list(DECISION_COLUMNS)).astype(dict.fromkeys(_NUMBERS, float))
+        reason = "the parameters hold no plan, and so no rule"
+        return pd.DataFrame({"variant": estimates["variant"].unique(), "decision": UNPLANNED, "reason": reason})
     primary = estimates[estimates["metric"] == plan.primary].reset_index(drop=True)
     adjusted = adjust(primary["p_value"], method="holm")
     rows = []
@@ -60,9 +92,8 @@ def decide(
         verdicts = guardrails[guardrails["variant"] == row.variant].set_index("metric")["verdict"]
         ends = sorted((plan.sign * row.effect_low, plan.sign * row.effect_high))
         gain = plan.sign * row.effect
-        decision, reason = _rule(
-            gain, ends, float(p_value), verdicts, plan=plan, kind=row.kind, alarms=alarms, over=over
-        )
+        shown = float(p_value) < plan.alpha and gain > 0
+        decision, reason = _rule(shown, ends, verdicts, plan=plan, kind=row.kind, alarms=alarms, over=over)
         no_gain = float(stats.norm.cdf(-gain / row.standard_error))
         worth = float(stats.norm.cdf((gain - plan.minimum_effect) / row.standard_error))
         per_thousand = 1000.0 if row.kind in ("proportion", "mean") else np.nan
@@ -84,13 +115,12 @@ def decide(
                 "gain_per_thousand_high": per_thousand * ends[1],
             }
         )
-    return pd.DataFrame(rows, columns=list(DECISION_COLUMNS))
+    return pd.DataFrame(rows)
 
 
 def _rule(
-    gain: float,
+    shown: bool,
     ends: Sequence[float],
-    p_value: float,
     verdicts: pd.Series,
     *,
     plan: Plan,
@@ -107,58 +137,16 @@ def _rule(
     if harmed:
         return STOP, f"{harmed[0]} is worse than its margin"
     if ends[1] < plan.minimum_effect:
-        return (
-            STOP,
-            f"an effect of {wanted} on {plan.primary}, the smallest worth having, is excluded",
-        )
-    shown, worth = p_value < plan.alpha and gain > 0, ends[0] >= plan.minimum_effect
-    if shown and worth and not unproven:
-        return SHIP, (f"an effect of {wanted} or more on {plan.primary} is shown, and every guardrail holds")
+        return STOP, f"an effect of {wanted} on {plan.primary}, the smallest worth having, is excluded"
     if not shown:
         lacking = f"no effect on {plan.primary} is shown"
-    elif not worth:
+    elif ends[0] < plan.minimum_effect:
         lacking = (
             f"an effect on {plan.primary} is shown, but not that it is worth having: the interval begins at "
             f"{amount(ends[0], kind)}, below {wanted}"
         )
-    else:
+    elif unproven:
         lacking = f"{unproven[0]} is not shown to be within its margin"
+    else:
+        return SHIP, f"an effect of {wanted} or more on {plan.primary} is shown, and every guardrail holds"
     return (STOP, f"the planned end is reached, and {lacking}") if over else (WAIT, lacking)
-
-
-def decision_sentence(decision: pd.DataFrame, *, plan: Plan, kinds: Mapping[str, str]) -> str:
-    """What was decided for each variant, at what risk and gain."""
-    if not plan.given:
-        return (
-            "**What we see.** No decision: the parameters hold no plan, so nobody said beforehand which metric "
-            "decides, which effect is worth having, and when the experiment ends. **What to do.** Write `plan` "
-            "before the next experiment begins; a rule made after the effects were seen is no rule."
-        )
-    told = []
-    for row in decision.itertuples():
-        wrong = {
-            SHIP: "that it gains nothing",
-            STOP: f"that an effect of {amount(plan.minimum_effect, kinds[plan.primary])} or more is passed by",
-            WAIT: "of the better decision, if one had to be made today",
-        }[row.decision]
-        text = f"**{row.variant}: {row.decision}.** Reason: {row.reason}. Probability of being wrong ({wrong}): "
-        text += f"{_percent(row.probability_wrong)}."
-        if not np.isnan(row.gain_per_thousand):
-            text += (
-                f" Expected gain per thousand customers: {row.gain_per_thousand:+.4g} on {row.metric} "
-                f"({row.gain_per_thousand_low:.4g} to {row.gain_per_thousand_high:.4g})."
-            )
-        told.append(text)
-    return (
-        "**What we see.** "
-        + " ".join(told)
-        + (
-            " **What it does not show.** Costs of the change, and effects beyond the weeks of the experiment. "
-            "The probability is a belief under a flat prior; the rate of wrong claims over many experiments is "
-            "held by alpha."
-        )
-    )
-
-
-def _percent(share: float) -> str:
-    return "below 0.1 %" if share < 0.001 else f"{100 * share:.1f} %"

@@ -1,14 +1,20 @@
-"""How the values of a metric are spread in each arm: what a mean cannot show."""
+"""How values and times are spread in each arm: what a mean cannot show."""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from journeybook.experiments.measures import Measures, Metric, known_values
 from journeybook.experiments.variants import arms_of
+from journeybook.statistics.equivalence import cohen_d, cohen_h
+from journeybook.statistics.survival import survival_curve
 
 N_BINS = 24
 # Beyond this quantile of all units' values the last bin is open.
 OPEN_BEYOND = 0.99
+# Cohen (1988), for h and d alike: from 0.2, 0.5 and 0.8 on.
+MAGNITUDES = ("below small", "small", "medium", "large")
 
 
 def distributions(units: pd.DataFrame, *, measured: Measures, control: str | None) -> pd.DataFrame:
@@ -54,3 +60,54 @@ def _values(units: pd.DataFrame, metric: Metric, arm: np.ndarray) -> tuple[np.nd
         return values[known, 0], arm[known]
     known &= values[:, 1] > 0
     return values[known, 0] / values[known, 1], arm[known]
+
+
+def effect_sizes(arms: pd.DataFrame, *, kinds: Mapping[str, str], control: str) -> pd.DataFrame:
+    """Effect sizes without a unit against the control: Cohen's h of each share, Cohen's d of each mean.
+
+    Args:
+        arms: One row a metric and variant: metric, variant, n, mean, sd.
+        kinds: Kind by metric; other kinds have no such size and are left out.
+        control: The variant compared against.
+
+    Returns:
+        metric, variant, measure, size, magnitude (Cohen's word for it).
+    """
+    both = arms[arms["metric"].map(kinds).isin(["proportion", "mean"])]
+    both = both[both["variant"] != control].merge(
+        both[both["variant"] == control], on="metric", suffixes=("", "_0")
+    )
+    share = both["metric"].map(kinds) == "proportion"
+    h = cohen_h(both["mean_0"].where(share, 0), both["mean"].where(share, 0))
+    d = cohen_d(
+        both["mean"] - both["mean_0"], sd_control=both["sd_0"], sd_treatment=both["sd"], n_control=both["n_0"],
+        n_treatment=both["n"],
+    )  # fmt: skip
+    measure, size = np.where(share, "cohen_h", "cohen_d"), np.where(share, h, d)
+    magnitude = np.array(MAGNITUDES)[np.searchsorted([0.2, 0.5, 0.8], np.abs(size), side="right")]
+    return both[["metric", "variant"]].assign(measure=measure, size=size, magnitude=magnitude)
+
+
+def survival_curves(units: pd.DataFrame, *, measured: Measures, control: str | None, alpha: float) -> pd.DataFrame:
+    """The survival curve of each arm for each time to an event, from 1 at time 0.
+
+    Args:
+        units: One row a unit; those without a value are left out.
+        measured: Metrics of `measures`.
+        control: The variant that comes first; None is resolved by `choose_control`.
+        alpha: One less the level of the pointwise intervals.
+
+    Returns:
+        metric, horizon (of the headline), variant, then the columns of `survival.survival_curve`; no rows without
+        a time to an event.
+    """
+    arms, curves = arms_of(units, control=control), [pd.DataFrame(columns=["metric", "variant"])]
+    for metric in [metric for metric in measured.metrics if metric.kind == "time_to_event"]:
+        values, known = known_values(units, metric)
+        for number, name in enumerate(arms.names):
+            here = known & (arms.number == number)
+            about = {"metric": metric.name, "horizon": metric.horizon, "variant": name}
+            start = {"time": 0.0, "at_risk": here.sum(), "events": 0, "survival": 1.0, "low": 1.0, "high": 1.0}
+            curve = survival_curve(values[here, 0], values[here, 1] > 0, alpha=alpha)
+            curves.append(pd.concat([pd.DataFrame([start]), curve]).assign(**about))
+    return pd.concat(curves[1:] or curves, ignore_index=True)

@@ -8,13 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from journeybook.experiments.contrasts import ArmMoments, contrast
-from journeybook.experiments.corrections import holm
+from journeybook.statistics.contrasts import ArmMoments, contrast
+from journeybook.statistics.corrections import holm
 
-FACTORIAL_COLUMNS = (
-    *("metric", "term", "order", "effect", "effect_low", "effect_high", "standard_error", "df"),
-    *("p_value", "p_adjusted", "detectable_effect", "power", "aliased_with", "method"),
-)
 MAX_FACTORS = 8
 
 
@@ -104,13 +100,12 @@ def factorial_effects(
         minimum_effects: The smallest effect worth having, by metric, whose `power` is told; others have none.
 
     Returns:
-        One row a metric and term, columns `FACTORIAL_COLUMNS`, `p_adjusted` by Holm over all of them; no rows
-        where the names spell no design.
+        One row a metric and term, `p_adjusted` by Holm over all of them; no rows where the names spell no design.
     """
     found = design(names)
-    rows: list[tuple] = []
+    rows: list[dict] = []
     if found is None:
-        return pd.DataFrame(columns=list(FACTORIAL_COLUMNS))
+        return pd.DataFrame(columns=["metric", "term", "order", "p_value"])
     for metric, moments in arms.items():
         cells = moments.pick(range(moments.mean.shape[-1]), arms=[names.index(cell) for cell in found.cells])
         method = "welch" if moments.mean.shape[-1] == 1 else "cuped"
@@ -121,14 +116,23 @@ def factorial_effects(
             critical = stats.t.isf(alpha / 2, df)
             away = minimum_effects.get(metric, np.nan) / error
             rows.append(
-                (
-                    *(metric, _named(term), len(term), value, value - margin, value + margin, error, df),
-                    *(float(effect.p_value), np.nan, float((critical + stats.t.isf(1 - power, df)) * error)),
-                    float(stats.nct.sf(critical, df, away) + stats.nct.cdf(-critical, df, away)),
-                    *(", ".join(_named(other) for other in alias), method),
-                )
+                {
+                    "metric": metric,
+                    "term": _named(term),
+                    "order": len(term),
+                    "effect": value,
+                    "effect_low": value - margin,
+                    "effect_high": value + margin,
+                    "standard_error": error,
+                    "df": df,
+                    "p_value": float(effect.p_value),
+                    "detectable_effect": float((critical + stats.t.isf(1 - power, df)) * error),
+                    "power": float(stats.nct.sf(critical, df, away) + stats.nct.cdf(-critical, df, away)),
+                    "aliased_with": ", ".join(_named(other) for other in alias),
+                    "method": method,
+                }
             )
-    table = pd.DataFrame(rows, columns=list(FACTORIAL_COLUMNS))
+    table = pd.DataFrame(rows)
     return table.assign(p_adjusted=holm(table["p_value"].to_numpy(dtype=float)))
 
 

@@ -7,13 +7,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from journeybook.experiments.contrasts import ArmMoments, arm_moments, contrast
-from journeybook.experiments.measures import Measures, Metric, known_values, numbers
-from journeybook.experiments.subgroups import filled_covariates
+from journeybook.experiments.measures import Measures, Metric, filled_covariates, known_values, numbers
 from journeybook.experiments.variants import Arms, arms_of
+from journeybook.statistics.contrasts import arm_moments, contrast
 
 ALARM = 0.001
-HEALTH_COLUMNS = ("check", "value", "p_value", "passed", "meaning")
 # These say how to read an effect; the others, whether there is one to read.
 CAUTIONS = ("rare_outcome", "outliers", "novelty", "cuped_slopes")
 FEW_OUTCOMES = 10
@@ -70,7 +68,12 @@ def sample_ratio(counts: Mapping[str, int], *, shares: Mapping[str, float] | Non
 
 
 def health(
-    units: pd.DataFrame, *, measured: Measures, control: str | None, shares: Mapping[str, float] | None
+    units: pd.DataFrame,
+    *,
+    daily: pd.DataFrame,
+    measured: Measures,
+    control: str | None,
+    shares: Mapping[str, float] | None,
 ) -> pd.DataFrame:
     """Check the experiment before its effects are read.
 
@@ -80,12 +83,13 @@ def health(
 
     Args:
         units: One row a unit.
+        daily: Their `daily_effects`.
         measured: Metrics and covariates of `measures`.
         control: The variant compared against; None is resolved by `choose_control`.
         shares: Planned share of each variant; None plans equal shares.
 
     Returns:
-        One row a check, columns `HEALTH_COLUMNS`; `p_value` is missing where the check is a count.
+        One row a check: check, value, p_value (missing where the check is a count), passed, meaning.
     """
     arms = arms_of(units, control=control)
     ratio = sample_ratio(arms.counts, shares=shares)
@@ -99,7 +103,6 @@ def health(
         )
     ]
     rows += _identities(units, arms)
-    rows += _times(units, arms)
     rows += _allocation(units, arms)
     if "withdrew" in units.columns:
         withdrew = numbers(units, "withdrew")
@@ -125,7 +128,16 @@ def health(
             gap = float((means.max() - means.min()) / values[known].std(ddof=1))
             p_value = float(stats.f_oneway(*groups).pvalue)
             rows.append(_tested(f"balance: {column}", gap, p_value, "largest gap of arm means before, in sd"))
-    return pd.DataFrame(rows)[list(HEALTH_COLUMNS)]
+    rows += [
+        _tested(
+            f"novelty: {row.metric}, {row.variant}",
+            float(row.trend),
+            float(row.trend_p_value),
+            "change of the effect a day of assignment; a fail means that it fades or grows",
+        )
+        for row in daily.drop_duplicates(["metric", "variant"]).itertuples()
+    ]
+    return pd.DataFrame([*rows, *_slopes(units, measured, arms)])
 
 
 def alarms(health: pd.DataFrame) -> list[str]:
@@ -157,10 +169,10 @@ def daily_effects(units: pd.DataFrame, *, measured: Measures, control: str | Non
         effect, standard_error, trend (a day), trend_p_value; no rows without times or with fewer than
         `MIN_DAYS` days.
     """
-    columns = ["metric", "variant", "day", "effect", "standard_error", "trend", "trend_p_value"]
+    nothing = pd.DataFrame(columns=["metric", "variant"])
     metrics = [metric for metric in measured.metrics if metric.kind in ("proportion", "mean")]
     if "occurred_at" not in units.columns or not metrics:
-        return pd.DataFrame(columns=columns)
+        return nothing
     arms = arms_of(units, control=control)
     timed = units["occurred_at"].notna().to_numpy()
     days = pd.to_datetime(units["occurred_at"]).dt.normalize()
@@ -171,72 +183,20 @@ def daily_effects(units: pd.DataFrame, *, measured: Measures, control: str | Non
         known &= timed
         n_days, n_arms = int(day.max()) + 1, len(arms.names)
         cells = arm_moments([values[known, 0]], day[known] * n_arms + arms.number[known], n_arms=n_days * n_arms)
-        cells = ArmMoments(
-            cells.n.reshape(n_days, n_arms),
-            cells.mean.reshape(n_days, n_arms, 1),
-            cells.covariance.reshape(n_days, n_arms, 1, 1),
-        )
+        cells = cells.shaped(n_days, n_arms)
         for number in range(1, n_arms):
             pair = cells.pick([0], arms=[0, number])
             full = np.flatnonzero((pair.n >= MIN_UNITS_A_DAY).all(axis=1))
-            found = contrast(ArmMoments(pair.n[full], pair.mean[full], pair.covariance[full]), weights=(-1, 1))
+            found = contrast(pair.at(full), weights=(-1, 1))
             use = found.standard_error > 0
             if use.sum() >= MIN_DAYS:
-                frames.append(
-                    _trend(
-                        metric.name, arms.names[number], full[use], found.effect[use], found.standard_error[use]
-                    )
-                )
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
-
-
-def novelty_checks(daily: pd.DataFrame) -> pd.DataFrame:
-    """The trends of `daily_effects` as health checks, columns `HEALTH_COLUMNS`."""
-    rows = [
-        _tested(
-            f"novelty: {row.metric}, {row.variant}",
-            float(row.trend),
-            float(row.trend_p_value),
-            "change of the effect a day of assignment; a fail means that it fades or grows",
-        )
-        for row in daily.drop_duplicates(["metric", "variant"]).itertuples()
-    ]
-    return pd.DataFrame(rows, columns=list(HEALTH_COLUMNS))
-
-
-def cuped_checks(units: pd.DataFrame, *, measured: Measures, control: str | None) -> pd.DataFrame:
-    """Whether CUPED's one slope fits all arms, for each metric that it adjusts.
-
-    The covariates' slopes are estimated in each arm and compared by Wald's chi-square test, with variances that
-    need no equal spread of the residuals (White 1980), for the spread of money grows with its size. Where the
-    slopes differ the effect differs with the covariates: the adjustment is still without bias in large samples,
-    but one mean effect then hides for whom it works.
-
-    Args:
-        units: One row a unit.
-        measured: Metrics and covariates of `measures`; proportions, means and ratios are adjusted.
-        control: The variant compared against.
-
-    Returns:
-        One row a metric, columns `HEALTH_COLUMNS`; no rows without covariates.
-    """
-    arms, covariates = arms_of(units, control=control), filled_covariates(units, measured)
-    adjusted = [metric for metric in measured.metrics if metric.kind in ("proportion", "mean", "ratio")]
-    meaning = "chi-square of the covariates' slopes between arms; a fail means an effect that varies with them"
-    df = len(covariates) * (len(arms.names) - 1)
-    rows = []
-    for metric in adjusted if covariates else ():
-        values, known = known_values(units, metric)
-        x = np.column_stack(covariates)[known]
-        statistic = slopes_differ(values[known], x, arms.number[known], n_arms=len(arms.names))
-        rows.append(
-            _tested(f"cuped_slopes: {metric.name}", statistic, float(stats.chi2.sf(statistic, df)), meaning)
-        )
-    return pd.DataFrame(rows, columns=list(HEALTH_COLUMNS))
+                about = {"metric": metric.name, "variant": arms.names[number], "day": full[use]}
+                frames.append(_trend(about, found.effect[use], found.standard_error[use]))
+    return pd.concat(frames, ignore_index=True) if frames else nothing
 
 
 def slopes_differ(values: np.ndarray, covariates: np.ndarray, arm: np.ndarray, *, n_arms: int) -> float:
-    """Wald's statistic of equal slopes in all arms.
+    """Wald's statistic of equal slopes in all arms, with variances that need no equal spread (White 1980).
 
     Args:
         values: The metric's columns, shape (units, 1) or, of a ratio, (units, 2).
@@ -262,51 +222,53 @@ def slopes_differ(values: np.ndarray, covariates: np.ndarray, arm: np.ndarray, *
     return float(np.einsum("ai,aij,aj->", slope - pooled, precision, slope - pooled))
 
 
-def _trend(metric: str, variant: str, day: np.ndarray, effect: np.ndarray, error: np.ndarray) -> pd.DataFrame:
-    weight = error**-2
+def _trend(about: dict, effect: np.ndarray, error: np.ndarray) -> pd.DataFrame:
+    weight, day = error**-2, about["day"]
     centred = day - (weight * day).sum() / weight.sum()
     slope = (weight * centred * effect).sum() / (weight * centred**2).sum()
-    z = slope * np.sqrt((weight * centred**2).sum())
-    return pd.DataFrame(
-        {
-            "metric": metric,
-            "variant": variant,
-            "day": day,
-            "effect": effect,
-            "standard_error": error,
-            "trend": slope,
-            "trend_p_value": 2 * stats.norm.sf(abs(z)),
-        }
-    )
+    p_value = 2 * stats.norm.sf(abs(slope * np.sqrt((weight * centred**2).sum())))
+    measured = {"effect": effect, "standard_error": error, "trend": slope, "trend_p_value": p_value}
+    return pd.DataFrame(about | measured)
+
+
+def _slopes(units: pd.DataFrame, measured: Measures, arms: Arms) -> list[dict]:
+    """Whether CUPED's one slope fits all arms, for each metric that it adjusts.
+
+    Where the slopes differ the effect differs with the covariates: the adjustment is still without bias in large
+    samples, but one mean effect then hides for whom it works.
+    """
+    covariates = filled_covariates(units, measured)
+    adjusted = [metric for metric in measured.metrics if metric.kind in ("proportion", "mean", "ratio")]
+    meaning = "chi-square of the covariates' slopes between arms; a fail means an effect that varies with them"
+    rows = []
+    for metric in adjusted if covariates else ():
+        values, known = known_values(units, metric)
+        x = np.column_stack(covariates)[known]
+        statistic = slopes_differ(values[known], x, arms.number[known], n_arms=len(arms.names))
+        p_value = float(stats.chi2.sf(statistic, len(covariates) * (len(arms.names) - 1)))
+        rows.append(_tested(f"cuped_slopes: {metric.name}", statistic, p_value, meaning))
+    return rows
 
 
 def _identities(units: pd.DataFrame, arms: Arms) -> list[dict]:
-    """Units and people that are there more than once."""
+    """Units and people that are there more than once, and exposures before the assignment."""
     rows = []
-    meanings = {
-        "unit": "units seen in more than one variant",
-        "person": f"people seen in more than one variant; allowed are {MAX_SHARED_SHARE:.1%} of the units",
-    }
     for column, word in (("unit_id", "unit"), ("person_id", "person")):
         if column in units.columns and units[column].notna().any():
             known = pd.DataFrame({"id": units[column], "arm": arms.number}).dropna()
             repeated = known[known["id"].duplicated(keep=False)]
             across = int((repeated.groupby("id")["arm"].nunique() > 1).sum())
-            allowed = 0.0
+            allowed, meaning = 0.0, "units seen in more than one variant"
             if word == "unit":
                 rows.append(_counted("unit_twice", repeated["id"].nunique(), 0, "units with more than one row"))
             else:
                 allowed = MAX_SHARED_SHARE * len(units)
-            rows.append(_counted(f"{word}_in_two_arms", across, allowed, meanings[word]))
+                meaning = f"people seen in more than one variant; allowed are {MAX_SHARED_SHARE:.1%} of the units"
+            rows.append(_counted(f"{word}_in_two_arms", across, allowed, meaning))
+    if {"occurred_at", "exposed_at"} <= set(units.columns):
+        early, meaning = units["exposed_at"] < units["occurred_at"], "units that met the change before assignment"
+        rows.append(_counted("exposed_before_assignment", int(early.sum()), 0, meaning))
     return rows
-
-
-def _times(units: pd.DataFrame, arms: Arms) -> list[dict]:
-    """Exposures before the assignment."""
-    if not {"occurred_at", "exposed_at"} <= set(units.columns):
-        return []
-    early = int((units["exposed_at"] < units["occurred_at"]).sum())
-    return [_counted("exposed_before_assignment", early, 0, "units that met the change before they were assigned")]
 
 
 def _allocation(units: pd.DataFrame, arms: Arms) -> list[dict]:
@@ -335,6 +297,17 @@ def periods(occurred_at: pd.Series) -> np.ndarray:
     day = (days - days.min()).dt.days
     width = max(1, int(np.ceil((day.max() + 1) / 20)))
     return (day // width).fillna(-1).astype(int).to_numpy()
+
+
+def moved_periods(units: pd.DataFrame, *, health: pd.DataFrame) -> np.ndarray | None:
+    """The period of each unit where the allocation changed between periods; None where it did not.
+
+    Args:
+        units: One row a unit.
+        health: The health checks of these units.
+    """
+    check = health[health["check"] == "allocation_over_time"]
+    return periods(units["occurred_at"]) if len(check) and not check["passed"].iloc[0] else None
 
 
 def _rare(metric: Metric, values: np.ndarray, arm: np.ndarray, arms: Arms) -> dict:

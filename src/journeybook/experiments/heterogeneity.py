@@ -7,17 +7,26 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from journeybook.experiments.contrasts import ArmMoments, arm_moments, contrast, merged, ratio_moments
-from journeybook.experiments.corrections import holm
-from journeybook.experiments.measures import Measures, known_values
-from journeybook.experiments.subgroups import MIN_UNITS, MISSING, Levels, filled_covariates, levels
+from journeybook.experiments.measures import Measures, filled_covariates, known_values
+from journeybook.experiments.subgroups import MIN_UNITS, MISSING, Levels, levels
 from journeybook.experiments.variants import arms_of
+from journeybook.statistics.contrasts import ArmMoments, arm_moments, contrast, merged, ratio_moments
+from journeybook.statistics.corrections import holm
 
 SEARCHED = ("proportion", "mean", "ratio")
-HETEROGENEITY_COLUMNS = (
-    *("metric", "variant", "inside", "share_inside", "effect_inside", "effect_outside"),
-    *("difference", "difference_low", "difference_high", "p_value", "p_adjusted", "difference_when_found"),
-)
+HETEROGENEITY_COLUMNS = [
+    "metric",
+    "variant",
+    "inside",
+    "share_inside",
+    "effect_inside",
+    "effect_outside",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p_value",
+    "difference_when_found",
+]
 # Bands of a number, between which the search may cut.
 N_BANDS = 10
 
@@ -27,9 +36,9 @@ class Heterogeneity:
     """What a search for whom it works found, and what was left of it.
 
     Attributes:
-        found: The best split of each metric and variant, columns `HETEROGENEITY_COLUMNS`. `inside` says which
-            units; effects, `difference` (inside less outside) and its interval are from the half that the search
-            did not see, `difference_when_found` from the half it chose on. `p_adjusted` is Holm's over the rows.
+        found: The best split of each metric and variant: `HETEROGENEITY_COLUMNS`, `p_adjusted`. `inside` says
+            which units; effects, `difference` (inside less outside) and its interval are from the half that the
+            search did not see, `difference_when_found` from the half it chose on. `p_adjusted` is Holm's.
         n_splits: Splits that were searched.
         n_searched: Units of the half that was searched.
         n_tested: Units of the half that was tested.
@@ -113,7 +122,7 @@ def search_heterogeneity(
                 inside = split[_large_enough(pair, split)]
                 if len(inside):
                     searched, tested = (
-                        split_effects(side, inside, ratio=metric.kind == "ratio") for side in _halves(pair)
+                        split_effects(pair.at(side), inside, ratio=metric.kind == "ratio") for side in (0, 1)
                     )
                     chosen = int(strongest(searched))
                     if abs(searched.z[chosen]) > strength:
@@ -121,10 +130,9 @@ def search_heterogeneity(
                         shown = (_words(column, group, inside[chosen]), _share(pair, inside[chosen]))
                         best = (metric.name, name, *shown, *_tested(searched, tested, chosen, alpha))
             rows += [best] if best else []
-    table = pd.DataFrame(rows, columns=[c for c in HETEROGENEITY_COLUMNS if c != "p_adjusted"])
-    table["p_adjusted"] = holm(table["p_value"].to_numpy(dtype=float))
+    table = pd.DataFrame(rows, columns=HETEROGENEITY_COLUMNS)
     return Heterogeneity(
-        found=table[list(HETEROGENEITY_COLUMNS)],
+        found=table.assign(p_adjusted=holm(table["p_value"].to_numpy(dtype=float))),
         n_splits=sum(map(len, members)),
         n_searched=int((half == 0).sum()),
         n_tested=int((half == 1).sum()),
@@ -171,12 +179,7 @@ def _parts(
 ) -> ArmMoments:
     """Statistics by half, level and arm."""
     found = arm_moments(data, (half * n_levels + codes) * n_arms + arm, n_arms=2 * n_levels * n_arms)
-    shape = (2, n_levels, n_arms)
-    return ArmMoments(*(x.reshape(*shape, *x.shape[1:]) for x in (found.n, found.mean, found.covariance)))
-
-
-def _halves(parts: ArmMoments) -> list[ArmMoments]:
-    return [ArmMoments(parts.n[half], parts.mean[half], parts.covariance[half]) for half in (0, 1)]
+    return found.shaped(2, n_levels, n_arms)
 
 
 def _large_enough(parts: ArmMoments, members: np.ndarray) -> np.ndarray:
@@ -192,7 +195,7 @@ def _share(parts: ArmMoments, inside: np.ndarray) -> float:
 
 
 def _tested(searched: Splits, tested: Splits, chosen: int, alpha: float) -> tuple[float, ...]:
-    """The columns from `effect_inside` on, without `p_adjusted`."""
+    """The columns from `effect_inside` on."""
     inside, outside = float(tested.inside[chosen]), float(tested.outside[chosen])
     difference, df = inside - outside, float(tested.df[chosen])
     margin = float(stats.t.isf(alpha / 2, df) * tested.standard_error[chosen])

@@ -5,12 +5,14 @@ The register is a plain dictionary, one entry an experiment, kept in a file besi
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from journeybook.experiments.plan import Plan, is_over
 
 # Columns that are made anew with another key or another order of rows, and say nothing of the outcome.
 _NOT_DATA = ("row", "person_id", "customer_id")
@@ -29,6 +31,7 @@ class Look:
         plan_changed: Whether the plan differs from the one of the first look.
         first_plan: Digest of the plan of the first look; empty where there was none.
         entry: What the register must keep of the experiment after this look.
+        key: Name of the experiment in the register.
     """
 
     number: int
@@ -39,6 +42,11 @@ class Look:
     plan_changed: bool
     first_plan: str
     entry: dict[str, Any]
+    key: str = ""
+
+    def valid_at(self, share: float) -> int | None:
+        """Planned rows at which an always-valid headline is narrowest, with `share` rows a unit; else None."""
+        return None if self.headline == "fixed_horizon" else round(share * self.planned_n)
 
 
 def fingerprint(units: pd.DataFrame) -> str:
@@ -54,15 +62,36 @@ def _is_plain(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values)
 
 
-def experiment_key(*, page: str, experiment: str, dataset: str, variants: Sequence[str], digest: str) -> str:
-    """Name of an experiment in the register.
+def look_at(
+    units: pd.DataFrame, plan: Plan, *, register: Mapping[str, Any], page: str, experiment: str, dataset: str
+) -> Look:
+    """Place a look at these units among those that the register knows of their experiment.
 
     The data sets that come with the repository are complete: other rows in them are another simulation and no
-    later look, so the data are part of their name. Your own experiment grows under one name, and one with other
-    variants is another.
+    later look, so the data are part of an experiment's name. Your own experiment grows under one name, and one
+    with other variants is another.
+
+    Args:
+        units: One row a unit.
+        plan: The plan of the experiment.
+        register: Entries of the register of looks, by experiment.
+        page: Name of the page that looks.
+        experiment: Table of the units; the plan's own name comes before it.
+        dataset: The run's data set.
     """
-    name = f"{page} {experiment}: {' | '.join(sorted(variants))}"
-    return name if dataset == "files" else f"{name}: {dataset} {digest[:12]}"
+    digest = fingerprint(units.drop(columns="withdrew", errors="ignore"))
+    variants = " | ".join(sorted(units["variant"].astype(str).unique()))
+    key = f"{page} {plan.name or experiment}: {variants}"
+    key = key if dataset == "files" else f"{key}: {dataset} {digest[:12]}"
+    found = look(
+        register.get(key),
+        digest=digest,
+        n_units=len(units),
+        planned_units=plan.planned_units,
+        over=is_over(plan, units),
+        plan=plan.sha256,
+    )
+    return replace(found, key=key)
 
 
 def look(

@@ -14,10 +14,19 @@ KINDS: dict[str, dict[str, bool]] = {
     "quantile": {"column": True, "level": False},
     "time_to_event": {"column": True, "event": False, "horizon": False},
 }
-NOT_MEASURED = (
-    *("row", "unit_id", "customer_id", "person_id", "variant", "occurred_at", "exposed_at", "stratum", "cluster"),
-    *("unconverted", "withdrew"),
-)
+NOT_MEASURED = [
+    "row",
+    "unit_id",
+    "customer_id",
+    "person_id",
+    "variant",
+    "occurred_at",
+    "exposed_at",
+    "stratum",
+    "cluster",
+    "unconverted",
+    "withdrew",
+]
 COVARIATE_PREFIX = "pre_"
 TIME_PREFIXES = ("hours_to_", "days_to_", "minutes_to_", "seconds_to_", "time_to_")
 
@@ -184,6 +193,12 @@ def known_values(units: pd.DataFrame, metric: Metric) -> tuple[np.ndarray, np.nd
     return values, ~np.isnan(values).any(axis=1)
 
 
+def filled_covariates(units: pd.DataFrame, measured: Measures) -> list[np.ndarray]:
+    """The covariates; a missing value takes the mean of its column over all arms, which favours none."""
+    columns = (numbers(units, column) for column in measured.covariates)
+    return [np.where(np.isnan(x), np.nanmean(x), x) for x in columns]
+
+
 def amount(value: float, kind: str | None, *, sign: bool = False) -> str:
     """A difference of a metric in words; of a share in percentage points.
 
@@ -200,26 +215,8 @@ def known_before(units: pd.DataFrame, *, measured: Measures, planned: Sequence[s
     return list(dict.fromkeys([*measured.covariates, *planned, *strata]))
 
 
-def lower_is_better(measured: Measures, *, given: Mapping[str, bool] | None) -> list[str]:
-    """Metrics of which less is better: those said, and else the times to an event.
-
-    Raises:
-        ValueError: A name is no metric of this page.
-    """
-    said = dict(given or {})
-    unknown = [name for name in said if name not in measured.kinds]
-    if unknown:
-        raise ValueError(
-            f"higher_is_better: '{unknown[0]}' is no metric; the metrics are {', '.join(measured.kinds)}."
-        )
-    return [
-        metric.name
-        for metric in measured.metrics
-        if not said.get(metric.name, not (metric.kind == "time_to_event" or _is_time(metric.column)))
-    ]
-
-
-def _is_time(column: str) -> bool:
+def is_time(column: str) -> bool:
+    """Whether a column is named as a time to something."""
     return column.startswith(TIME_PREFIXES)
 
 
@@ -288,7 +285,7 @@ def _inferred(units: pd.DataFrame, columns: Sequence[str]) -> tuple[list[Metric]
 
 def _event_of(units: pd.DataFrame, column: str, columns: Sequence[str]) -> str:
     """The 0/1 column that is 0 only where a time to an event has its longest value; empty where there is none."""
-    if not _is_time(column):
+    if not is_time(column):
         return ""
     time = numbers(units, column)
     for other in columns:

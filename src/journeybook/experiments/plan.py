@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from journeybook.experiments.measures import Measures
+from journeybook.experiments.measures import Measures, is_time
 
 DIRECTIONS = ("increase", "decrease")
 NEEDED = ("primary", "minimum_effect", "alpha", "power", "planned_units")
@@ -169,12 +169,25 @@ def is_over(plan: Plan, units: pd.DataFrame) -> bool:
     return len(units) >= plan.planned_units and last >= plan.planned_end
 
 
-def units_a_day(units: pd.DataFrame) -> float | None:
-    """Units assigned a day so far; None where times are missing or span less than a day."""
-    if "occurred_at" not in units.columns or units["occurred_at"].isna().all():
-        return None
-    days = (units["occurred_at"].max() - units["occurred_at"].min()) / pd.Timedelta("1D")
-    return float(units["occurred_at"].notna().sum() / days) if days >= 1 else None
+def lower_is_better(measured: Measures, *, plan: Plan, given: Mapping[str, bool] | None) -> list[str]:
+    """Metrics of which less is better: those said or planned, and else the times to an event.
+
+    Raises:
+        ValueError: A name is no metric of this page.
+    """
+    said = dict(given or {})
+    for name in said:
+        if name not in measured.kinds:
+            raise ValueError(
+                f"higher_is_better: '{name}' is no metric; the metrics are {', '.join(measured.kinds)}."
+            )
+    lower = [
+        metric.name
+        for metric in measured.metrics
+        if not said.get(metric.name, not (metric.kind == "time_to_event" or is_time(metric.column)))
+    ]
+    lower += [plan.primary] if plan.direction == "decrease" else []
+    return list(dict.fromkeys([*lower, *(metric for metric, margin in plan.guardrails.items() if margin > 0)]))
 
 
 def _between(value: Any, where: str) -> float:

@@ -6,18 +6,27 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from journeybook.experiments.contrasts import ArmMoments, arm_moments, contrast, ratio_moments
-from journeybook.experiments.corrections import holm
-from journeybook.experiments.measures import Measures, Metric, known_values, numbers
-from journeybook.experiments.survival import common_horizon, restricted_mean_moments
+from journeybook.experiments.measures import Measures, Metric, filled_covariates, known_values, numbers
 from journeybook.experiments.variants import arms_of
+from journeybook.statistics.contrasts import ArmMoments, arm_moments, contrast, equal_effects, ratio_moments
+from journeybook.statistics.corrections import holm
+from journeybook.statistics.survival import common_horizon, restricted_mean_moments
 
-SUBGROUP_COLUMNS = (
-    *("metric", "kind", "variant", "subgroup", "level", "n_control", "n_treatment"),
-    *("effect", "effect_low", "effect_high", "p_value", "interaction_p_value", "interaction_p_adjusted"),
-)
+SUBGROUP_COLUMNS = [
+    "metric",
+    "kind",
+    "variant",
+    "subgroup",
+    "level",
+    "n_control",
+    "n_treatment",
+    "effect",
+    "effect_low",
+    "effect_high",
+    "p_value",
+    "interaction_p_value",
+]
 # Numbers with more distinct values than this are cut into bands.
 MAX_LEVELS = 8
 # Units that every arm needs in a level; smaller levels are put together.
@@ -95,7 +104,7 @@ def subgroups(
         alpha: One less the level of the intervals.
 
     Returns:
-        One row a metric, variant, column and level, columns `SUBGROUP_COLUMNS`.
+        One row a metric, variant, column and level: `SUBGROUP_COLUMNS` and `interaction_p_adjusted`.
 
     Raises:
         ValueError: A planned column is missing, has one level, or is an outcome.
@@ -118,30 +127,13 @@ def subgroups(
             code = codes[kept] * n_arms + arms.number[kept]
             found = metric_parts(metric, parts, code, n_parts=len(labels), n_arms=n_arms)
             for number, name in enumerate(arms.names[1:], start=1):
-                rows += _rows(metric, name, column, labels, _two(found, number), alpha)
-    table = pd.DataFrame(rows, columns=[c for c in SUBGROUP_COLUMNS if c != "interaction_p_adjusted"])
-    tests = table.drop_duplicates(["metric", "variant", "subgroup"])
-    adjusted = tests[["metric", "variant", "subgroup"]].assign(
-        interaction_p_adjusted=holm(tests["interaction_p_value"].to_numpy(dtype=float))
-    )
-    return table.merge(adjusted, how="left", on=["metric", "variant", "subgroup"])[list(SUBGROUP_COLUMNS)]
-
-
-def equal_effects(effects: np.ndarray, standard_errors: np.ndarray, df: np.ndarray) -> float:
-    """P value of all effects being the same (Welch 1951, eq. 29): of means it is Welch's analysis of variance.
-
-    Args:
-        effects: Independent estimates, shape (levels,), two or more.
-        standard_errors: Their standard errors.
-        df: Their degrees of freedom.
-    """
-    k = len(effects)
-    weight = standard_errors**-2.0
-    share = weight / weight.sum()
-    chi_square = weight @ (effects - share @ effects) ** 2
-    unevenness = ((1 - share) ** 2 / df).sum()
-    f = chi_square / (k - 1) / (1 + 2 * (k - 2) / (k**2 - 1) * unevenness)
-    return float(stats.f.sf(f, k - 1, (k**2 - 1) / (3 * unevenness)))
+                pair = found.pick(range(found.mean.shape[-1]), arms=[0, number])
+                rows += _rows(metric, name, column, labels, pair, alpha)
+    tests = pd.DataFrame(rows, columns=SUBGROUP_COLUMNS)
+    test = tests.groupby(["metric", "variant", "subgroup"], sort=False).ngroup().to_numpy()
+    first = np.unique(test, return_index=True)[1]
+    adjusted = holm(tests["interaction_p_value"].to_numpy(dtype=float)[first])
+    return tests.assign(interaction_p_adjusted=adjusted[test])
 
 
 def metric_parts(
@@ -166,18 +158,7 @@ def metric_parts(
     else:
         found = arm_moments(columns, code, n_arms=n)
         found = ratio_moments(found) if metric.kind == "ratio" else found
-    shape = (n_parts, n_arms)
-    return ArmMoments(*(x.reshape(*shape, *x.shape[1:]) for x in (found.n, found.mean, found.covariance)))
-
-
-def filled_covariates(units: pd.DataFrame, measured: Measures) -> list[np.ndarray]:
-    """The covariates; a missing value takes the mean of its column over all arms, which favours none."""
-    columns = (numbers(units, column) for column in measured.covariates)
-    return [np.where(np.isnan(x), np.nanmean(x), x) for x in columns]
-
-
-def _two(found: ArmMoments, number: int) -> ArmMoments:
-    return found.pick(range(found.mean.shape[-1]), arms=[0, number])
+    return found.shaped(n_parts, n_arms)
 
 
 def _large_levels(
@@ -205,9 +186,11 @@ def _rows(
     if varies.sum() > 1:
         interaction = equal_effects(found.effect[varies], found.standard_error[varies], found.df[varies])
     rows = []
-    for number, label in enumerate(labels):
-        effect, half = float(found.effect[number]), float(margin[number])
-        sizes = (int(arms.n[number, 0]), int(arms.n[number, 1]))
-        ends = (effect - half, effect + half, float(p[number])) if varies[number] else (np.nan,) * 3
-        rows.append((metric.name, metric.kind, variant, column, label, *sizes, effect, *ends, interaction))
+    for at, label in enumerate(labels):
+        effect, half = float(found.effect[at]), float(margin[at])
+        low, high, p_value = (effect - half, effect + half, float(p[at])) if varies[at] else (np.nan,) * 3
+        n = arms.n[at].astype(int).tolist()
+        rows.append(
+            (metric.name, metric.kind, variant, column, label, *n, effect, low, high, p_value, interaction)
+        )
     return rows

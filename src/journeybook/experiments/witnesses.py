@@ -1,20 +1,20 @@
 """The page's headline beside the same figures computed by another road, from the table of units alone."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from journeybook.experiments import looks
 from journeybook.experiments.comparisons import Experiment
-from journeybook.experiments.corrections import adjust
-from journeybook.experiments.exact import SUFFIX
 from journeybook.experiments.looks import Look
-from journeybook.experiments.measures import Measures, Metric
-from journeybook.experiments.subgroups import filled_covariates
+from journeybook.experiments.measures import Measures, Metric, filled_covariates
+from journeybook.statistics import corrections, sequential
+from journeybook.statistics.contrasts import contrast, proportion_moments
+from journeybook.statistics.exact import SUFFIX
 
-WITNESS_COLUMNS = ("name", "value", "reference", "tolerance", "source")
 # Two ways of computing the same sum.
 ROUNDING = 1e-6
 # Permutations of the page and of the check; ends between two assignments differ by one of all of them.
@@ -43,80 +43,141 @@ def witnesses(
         period: Period of each unit, as `compare` took it.
 
     Returns:
-        One row a witness, columns `WITNESS_COLUMNS`.
+        One row a witness, as `results.checks_of` reads it.
     """
     names = units["variant"].astype(str).to_numpy()
-    rows: list[tuple] = []
+    rows: list[dict] = []
     metrics = {metric.name: metric for metric in measured.metrics}
     filled = filled_covariates(units, measured)
     for row in found.estimates.itertuples():
-        metric, where = metrics[row.metric], f"{row.metric}, {row.variant}"
-        columns = [units[c].astype("Float64").to_numpy(dtype=float, na_value=np.nan) for c in metric.columns]
+        columns = [
+            units[c].astype("Float64").to_numpy(dtype=float, na_value=np.nan) for c in metrics[row.metric].columns
+        ]
         known = ~np.isnan(np.sum(columns, axis=0))
         sides = [known & (names == arm) for arm in (row.control_name, row.variant)]
-        counts = (row.n_control, row.n_treatment)
-        rows += [
-            (f"units of {where}, {arm}", n, side.sum(), 0, "rows with a value, by name of the arm")
-            for arm, n, side in zip(("control", "treatment"), counts, sides, strict=True)
-        ]
         plain = found.methods[(found.methods["metric"] == row.metric) & (found.methods["variant"] == row.variant)]
-        effect, error, source = _plain(metric, [[column[side] for column in columns] for side in sides])
-        bare, near = plain.iloc[0], ROUNDING
-        rows.append((f"effect on {where}", bare["effect"] / error, effect / error, ROUNDING, source))
-        if metric.kind == "ratio":
-            near, source = _leave_one(columns[1], sides), f"{source}; bound by the largest share of a unit"
-        if metric.kind in ("proportion", "mean", "ratio"):
-            rows.append((f"standard error of {where}", bare["standard_error"] / error, 1, near, source))
-        if filled and metric.kind in ("proportion", "mean"):
-            effect, error, near = _adjusted(columns[0], sides, filled)
-            source = "least squares with an intercept an arm, sandwich errors"
-            rows.append((f"CUPED of {where}", plain.iloc[1]["effect"] / error, effect / error, ROUNDING, source))
-            best, source = plain.iloc[1]["standard_error"], f"{source}; bound by their leverage"
-            rows.append((f"error of CUPED, {where}", best / error, 1, near, source))
-        if period is not None and metric.kind in ("proportion", "mean"):
+        rows += _recomputed(row, metrics[row.metric], columns, sides, plain, filled)
+        if period is not None and row.kind in ("proportion", "mean"):
             effect = _within(columns[0], sides, period)
             source = "differences by period, by their shares of the units"
-            rows.append((f"effect within periods, {where}", row.effect, effect, ROUNDING * error, source))
+            name = f"effect within periods, {row.metric}, {row.variant}"
+            rows.append(_witness(name, row.effect, effect, ROUNDING * row.standard_error, source))
         if row.method.endswith(SUFFIX):
-            rows += _exactly(row, [columns[0][side] for side in sides], where=where, alpha=alpha)
-        elif found.horizon == "fixed_horizon" and metric.kind != "quantile":
-            last = plain.iloc[-1]
-            rows += _read(row, error=last["standard_error"], effect=last["effect"], where=where, alpha=alpha)
-        elif found.horizon == "always_valid" and metric.kind != "quantile":
-            wide = (row.effect_high - row.effect_low) / (
-                plain.iloc[-1]["effect_high"] - plain.iloc[-1]["effect_low"]
-            )
-            # At any size a mixture's boundary is wider than that of one look by 1.3 or more at usual levels.
-            rows.append(
-                (f"always-valid interval of {where} is wider", float(wide > 1.2), 1, 0, "Howard et al. 2021")
-            )
-    rows.append(_sample_ratio(names, health, shares))
-    return pd.DataFrame(rows, columns=list(WITNESS_COLUMNS))
+            rows += _exactly(row, [columns[0][side] for side in sides], alpha=alpha)
+        elif row.kind != "quantile":
+            rows += _read(row, plain.iloc[-1], horizon=found.horizon, alpha=alpha)
+    counts = pd.Series(names).value_counts()
+    planned = pd.Series(shares or dict.fromkeys(counts.index, 1.0))[counts.index].to_numpy(dtype=float)
+    p_value = stats.chisquare(counts, planned / planned.sum() * counts.sum()).pvalue
+    said = health.loc[health["check"] == "sample_ratio", "p_value"].iloc[0]
+    rows.append(
+        _witness("sample ratio, p value", said, p_value, ROUNDING, "scipy.stats.chisquare of the counts by name")
+    )
+    return pd.DataFrame(rows)
 
 
-def procedure_witnesses(look: Callable[..., Look], *, entry: dict, n_units: int, plan: str) -> pd.DataFrame:
-    """The correction and the register, on cases whose answers are known.
+def procedure_witnesses(seen: Look, *, n_units: int, plan: str) -> pd.DataFrame:
+    """The correction, the register and the theory of looks, on cases whose answers are known.
 
     Args:
-        look: The page's `look`.
-        entry: What the register keeps after this look.
-        n_units: Units of this look.
+        seen: This look.
+        n_units: Its units.
         plan: Digest of the plan.
 
     Returns:
-        One row a witness, columns `WITNESS_COLUMNS`.
+        One row a witness, as `results.checks_of` reads it.
     """
     # 0.01 x 4; then 0.011 x 3, 0.016 x 2 and 0.02 x 1, none of them below the one before.
-    adjusted = adjust([0.01, 0.016, 0.02, 0.011], method="holm")
-    rows: list[tuple] = [
-        (f"Holm of four, p value {k}", p, 0.04, 1e-12, "Holm 1979, by hand: running maximum")
+    adjusted = corrections.adjust([0.01, 0.016, 0.02, 0.011], method="holm")
+    rows = [
+        _witness(f"Holm of four, p value {k}", p, 0.04, 1e-12, "Holm 1979, by hand: running maximum")
         for k, p in enumerate(adjusted, start=1)
     ]
-    after = look(entry, digest="other data", n_units=n_units + 1, planned_units=0, over=True, plan=plan)
-    source = "the page's register, asked with other data"
-    rows.append(("number of the next look", after.number, len(entry["looks"]) + 1, 0, source))
-    rows.append(("next look is always-valid", float(after.headline == "always_valid"), 1, 0, source))
-    return pd.DataFrame(rows, columns=list(WITNESS_COLUMNS))
+    after = looks.look(seen.entry, digest="other data", n_units=n_units + 1, planned_units=0, over=True, plan=plan)
+    source, number = "the page's register, asked with other data", len(seen.entry["looks"]) + 1
+    rows.append(_witness("number of the next look", after.number, number, 0, source))
+    rows.append(_witness("next look is always-valid", float(after.headline == "always_valid"), 1, 0, source))
+    visits = proportion_moments(n=[21_306, 21_307], successes=[2_262, 3_894])
+    men = float(contrast(visits, weights=(-1, 1)).effect)
+    peeked = float(sequential.peeking(20, alpha=0.05)[-1])
+    source = "MineThatData challenge, published counts"
+    constants = [
+        _witness("Hillstrom 2008, men's e-mail on visits", men, 0.076590, 1e-6, source),
+        _witness("false positives of twenty looks at 5 %", peeked, 0.248, 5e-4, "Armitage, McPherson & Rowe 1969"),
+    ]
+    return pd.concat([pd.DataFrame(rows).assign(kind="witness"), pd.DataFrame(constants).assign(kind="constant")])
+
+
+def hold_against_truth(
+    truth: pd.DataFrame | None, found: Experiment, crossed: pd.DataFrame, *, experiment: str
+) -> pd.DataFrame:
+    """Headline effects and interactions beside those a simulation planted, where four standard errors can tell.
+
+    Args:
+        truth: Columns experiment, metric, variant (a 2x2 interaction is `a x b`), group, effect; None where it is
+            not known.
+        found: The comparisons.
+        crossed: Main effects and interactions.
+        experiment: Table that was analysed.
+
+    Returns:
+        One row a check, as `results.checks_of` reads it; no rows where the truth is not known.
+    """
+    if truth is None:
+        return pd.DataFrame(columns=["name"])
+    together = crossed[crossed["order"] > 1].copy()
+    together["variant"] = together["term"].str.removeprefix("interaction ").str.replace("+", " x ", regex=False)
+    columns = ["metric", "variant", "effect", "standard_error"]
+    rows = pd.concat([part[columns] for part in (found.estimates, together) if len(part)])
+    planted = truth[(truth["experiment"] == experiment) & (truth["group"] == "all")]
+    both = rows.merge(
+        planted[["metric", "variant", "effect"]], on=["metric", "variant"], suffixes=("", "_planted")
+    )
+    return pd.DataFrame(
+        [
+            _witness(
+                f"planted effect on {row.metric}, {row.variant}",
+                row.effect,
+                row.effect_planted,
+                4 * row.standard_error,
+                "planted; four standard errors",
+            )
+            for row in both.itertuples()
+            if 4 * row.standard_error < abs(row.effect_planted)
+        ],
+        columns=["name", "value", "reference", "tolerance", "source"],
+    )
+
+
+def _witness(name: str, value: float, reference: float, tolerance: float, source: str) -> dict:
+    return {"name": name, "value": value, "reference": reference, "tolerance": tolerance, "source": source}
+
+
+def _recomputed(
+    row: Any,
+    metric: Metric,
+    columns: list[np.ndarray],
+    sides: list[np.ndarray],
+    plain: pd.DataFrame,
+    filled: list[np.ndarray],
+) -> Iterator[dict]:
+    """Counts, effect and standard error without covariates and with them."""
+    where = f"{row.metric}, {row.variant}"
+    for arm, n, side in zip(("control", "treatment"), (row.n_control, row.n_treatment), sides, strict=True):
+        yield _witness(f"units of {where}, {arm}", n, side.sum(), 0, "rows with a value, by name of the arm")
+    effect, error, source = _plain(metric, [[column[side] for column in columns] for side in sides])
+    bare, near = plain.iloc[0], ROUNDING
+    yield _witness(f"effect on {where}", bare["effect"] / error, effect / error, ROUNDING, source)
+    if metric.kind == "ratio":
+        near, source = _leave_one(columns[1], sides), f"{source}; bound by the largest share of a unit"
+    if metric.kind in ("proportion", "mean", "ratio"):
+        yield _witness(f"standard error of {where}", bare["standard_error"] / error, 1, near, source)
+    if filled and metric.kind in ("proportion", "mean"):
+        effect, error, near = _adjusted(columns[0], sides, filled)
+        source = "least squares with an intercept an arm, sandwich errors"
+        yield _witness(f"CUPED of {where}", plain.iloc[1]["effect"] / error, effect / error, ROUNDING, source)
+        best, source = plain.iloc[1]["standard_error"] / error, f"{source}; bound by their leverage"
+        yield _witness(f"error of CUPED, {where}", best, 1, near, source)
 
 
 def _plain(metric: Metric, sides: list[list[np.ndarray]]) -> tuple[float, float, str]:
@@ -170,13 +231,15 @@ def _within(values: np.ndarray, sides: list[np.ndarray], period: np.ndarray) -> 
     return float(np.average(mean[True] - mean[False], weights=units["period"].value_counts()[mean.index]))
 
 
-def _exactly(row: Any, sides: list[np.ndarray], *, where: str, alpha: float) -> list[tuple]:
+def _exactly(row: Any, sides: list[np.ndarray], *, alpha: float) -> Iterator[dict]:
     """The p value and the ends of an exact headline, by SciPy's tests."""
+    where = f"{row.metric}, {row.variant}"
     if row.kind == "proportion":
         table = [[int(side.sum()), int(len(side) - side.sum())] for side in reversed(sides)]
         tails = [stats.fisher_exact(table, alternative=side).pvalue for side in ("less", "greater")]
         source = "scipy.stats.fisher_exact, twice the smaller tail"
-        return [(f"exact p value of {where}", row.p_value, min(1, 2 * min(tails)), ROUNDING, source)]
+        yield _witness(f"exact p value of {where}", row.p_value, min(1, 2 * min(tails)), ROUNDING, source)
+        return
     rng, step = np.random.default_rng(0), 1e-9 * (row.effect_high - row.effect_low)
 
     def tail(shift: float, alternative: str) -> float:
@@ -188,25 +251,17 @@ def _exactly(row: Any, sides: list[np.ndarray], *, where: str, alpha: float) -> 
         )  # fmt: skip
 
     least = min(tail(0.0, "less"), tail(0.0, "greater"))
-    near = 4 * np.sqrt(2 * alpha / 2 / PERMUTATIONS)
     source = "scipy.stats.permutation_test, twice the smaller tail; four Monte Carlo errors of both"
-    rows = [
-        (
-            f"exact p value of {where}",
-            row.p_value,
-            min(1.0, 2 * least),
-            8 * np.sqrt(2 * least / PERMUTATIONS),
-            source,
-        )
-    ]
+    error = 8 * np.sqrt(2 * least / PERMUTATIONS)
+    yield _witness(f"exact p value of {where}", row.p_value, min(1.0, 2 * least), error, source)
+    near = 4 * np.sqrt(2 * alpha / 2 / PERMUTATIONS)
+    source = (
+        f"scipy.stats.permutation_test of values shifted to it turns at {alpha / 2:g}, four Monte Carlo errors"
+    )
     ends = [("low", row.effect_low, -step, "greater"), ("high", row.effect_high, step, "less")]
     for name, end, outward, side in ends if np.isfinite(step) else ():
         turns = tail(end + outward, side) <= alpha / 2 + near and tail(end - outward, side) >= alpha / 2 - near
-        source = (
-            f"scipy.stats.permutation_test of values shifted to it turns at {alpha / 2:g}, four Monte Carlo errors"
-        )
-        rows.append((f"exact {name} end of {where}", float(turns), 1, 0, source))
-    return rows
+        yield _witness(f"exact {name} end of {where}", float(turns), 1, 0, source)
 
 
 def _adjusted(values: np.ndarray, sides: list[np.ndarray], filled: list[np.ndarray]) -> tuple[float, float, float]:
@@ -231,33 +286,19 @@ def _adjusted(values: np.ndarray, sides: list[np.ndarray], filled: list[np.ndarr
     return float(slopes[1]), float(np.sqrt(variance)), by_covariates + by_leverage + few
 
 
-def _read(row: Any, *, effect: float, error: float, where: str, alpha: float) -> list[tuple]:
-    """The p value and the ends of a headline at a fixed horizon."""
+def _read(row: Any, last: pd.Series, *, horizon: str, alpha: float) -> Iterator[dict]:
+    """The p value and the ends of a headline that is not exact."""
+    where, half = f"{row.metric}, {row.variant}", (row.effect_high - row.effect_low) / 2
+    if horizon == "always_valid":
+        # At any size a mixture's boundary is wider than that of one look by 1.3 or more at usual levels.
+        wider = 2 * half / (last["effect_high"] - last["effect_low"]) > 1.2
+        yield _witness(f"always-valid interval of {where} is wider", float(wider), 1, 0, "Howard et al. 2021")
+        return
+    error, effect = last["standard_error"], last["effect"]
     # Beyond what a float holds both are 0.
-    two_sided = max(2 * stats.t.sf(abs(effect / error), row.df), 1e-300)
-    at = {"control": row.control, "treatment": row.treatment}
-    return [
-        (
-            f"p value of {where}, over two sides",
-            max(row.p_value, 1e-300) / two_sided,
-            1,
-            ROUNDING,
-            "two sides of Student's t",
-        ),
-        (
-            f"half the interval of {where}",
-            (row.effect_high - row.effect_low) / 2 / error,
-            stats.t.isf(alpha / 2, row.df),
-            ROUNDING,
-            "quantile of Student's t",
-        ),
-        (f"arms of {where}", (at["treatment"] - at["control"] - effect) / error, 0, ROUNDING, "their difference"),
-    ]
-
-
-def _sample_ratio(names: np.ndarray, health: pd.DataFrame, shares: dict | None) -> tuple:
-    counts = pd.Series(names).value_counts()
-    planned = pd.Series(shares or dict.fromkeys(counts.index, 1.0))[counts.index].to_numpy(dtype=float)
-    p_value = stats.chisquare(counts, planned / planned.sum() * counts.sum()).pvalue
-    said = health.loc[health["check"] == "sample_ratio", "p_value"].iloc[0]
-    return ("sample ratio, p value", said, p_value, ROUNDING, "scipy.stats.chisquare of the counts by name")
+    p_value = max(row.p_value, 1e-300) / max(2 * stats.t.sf(abs(effect / error), row.df), 1e-300)
+    yield _witness(f"p value of {where}, over two sides", p_value, 1, ROUNDING, "two sides of Student's t")
+    source = "quantile of Student's t"
+    yield _witness(f"half the interval of {where}", half / error, stats.t.isf(alpha / 2, row.df), ROUNDING, source)
+    gap = (row.treatment - row.control - effect) / error
+    yield _witness(f"arms of {where}", gap, 0, ROUNDING, "their difference")

@@ -1,202 +1,203 @@
-"""What the page says of an experiment, in sentences computed from its results."""
+"""What page 11 says of an experiment beyond its figures' titles, computed from its results."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from journeybook.experiments.comparisons import Experiment
-from journeybook.experiments.corrections import holm
-from journeybook.experiments.exact import SUFFIX
-from journeybook.experiments.faults import POOLED
+from journeybook.experiments.aggregation import Analysed, UnitRows
+from journeybook.experiments.alternatives import ALL_ARMS
+from journeybook.experiments.comparisons import POOLED, Experiment
+from journeybook.experiments.decision import SHIP, STOP, UNPLANNED, WAIT
 from journeybook.experiments.health import alarms, cautions
+from journeybook.experiments.heterogeneity import Heterogeneity
 from journeybook.experiments.looks import Look
-from journeybook.experiments.measures import amount
+from journeybook.experiments.measures import Measures, amount
 from journeybook.experiments.plan import Plan
-from journeybook.experiments.simulations import ANY, FalsePositives
+from journeybook.findings import say_p, say_share
+from journeybook.statistics.exact import SUFFIX
 
 
-def plan_sentence(plan: Plan, seen: Look) -> str:
-    """What the plan says, with a banner where it was changed since the first look."""
+def say_rows(made: UnitRows) -> str:
+    """What was made of the rows; empty where a row was a unit already."""
+    if not made.n_exposures:
+        return ""
+    return (
+        f"{made.n_exposures:,} exposures and {made.n_outcomes:,} outcomes became units. {made.n_unmatched:,} "
+        f"outcomes are of units never exposed, {made.n_outside:,} lie outside the windows; {made.n_unfinished:,} "
+        "units are left out because the data end before their window does."
+    )
+
+
+def say_plan(plan: Plan, seen: Look, *, n_units: int) -> str:
+    """Whether there is a plan and it still stands, which look this is, and what the headline promises for it."""
+    told = "No plan was given, so this page describes and tests but cannot decide."
+    if plan.given:
+        told = f"The plan has the digest `{plan.sha256[:12]}`, the same as at the first look."
     if seen.plan_changed:
-        return (
-            "> **The plan was changed.** At the first look it had the digest "
-            f"`{seen.first_plan[:12] or 'none'}`, now it has `{plan.sha256[:12] or 'none'}`. A rule that was "
-            "made or changed after looking promises nothing: read everything below as exploration, and repeat "
-            "the experiment under the new plan."
-        )
-    if not plan.given:
-        return "No plan was given, so this page describes and tests but cannot decide."
-    return f"The plan has the digest `{plan.sha256[:12]}`, the same as at the first look."
+        before = f"the plan {seen.first_plan[:12]}" if seen.first_plan else "no plan"
+        told = f"> **The plan has changed.** The first look had {before}: read this page as an exploration."
+    size = f"{n_units:,} of {plan.planned_units:,} planned units" if plan.given else f"{n_units:,} units, no plan"
+    place = f"Look {seen.number} ({size})"
+    if seen.headline == "fixed_horizon":
+        return f"{told}\n\n{place}: the headline holds for this one look."
+    why = ["the planned end is not reached"] if seen.early else []
+    why += [f"{seen.n_before} earlier looks at other data are on record"] if seen.n_before else []
+    return (
+        f"{told}\n\n> **{place}.** Because {' and '.join(why)}, the headline is **always-valid**: it holds "
+        "however often the experiment is looked at, and is wider for it."
+    )
 
 
-def health_sentence(health: pd.DataFrame) -> str:
-    """What the health checks found."""
+def say_cluster(given: Measures, analysed: Analysed) -> str:
+    """What was made of clusters that were assigned whole; empty where units were assigned."""
+    if analysed.share == 1:
+        return ""
+    gone = ", ".join(name for name in given.kinds if name not in analysed.measured.kinds)
+    return (
+        f"**Variants are assigned by cluster.** A row is now one of {len(analysed.units):,} clusters, the mean of "
+        "its units; intervals by unit would be too narrow."
+        + (f" Not measured by cluster: {gone}." if gone else "")
+    )
+
+
+def say_health(health: pd.DataFrame, daily: pd.DataFrame) -> str:
+    """What the checks of data quality found."""
     broken, careful = alarms(health), cautions(health)
-    text = f"**What we see.** {int(health['passed'].sum())} of {len(health)} checks pass."
+    text = f"{int(health['passed'].sum())} of {len(health)} checks pass."
     if broken:
-        text += (
-            f" **Alarm: {', '.join(broken)}.** **What to do.** Find the cause before reading an effect; a broken "
-            "assignment cannot be corrected afterwards."
-        )
+        text += f" **Alarm: {', '.join(broken)}.** Find the cause before reading an effect."
     if "allocation_over_time" in broken:
         text += (
-            " The shares of the arms moved, so the headline is within periods. What pools periods is biased: "
-            "subgroups, the search, looks and bandits below. Beliefs and effect sizes are left out."
+            " The arms' shares moved, so the headline is within periods. Subgroups, the search and looks below "
+            "pool the periods and are biased; beliefs and effect sizes are left out."
         )
     if careful:
-        text += f" Read with care: {', '.join(careful)}; `meaning` says what each stands for."
-    return text + (
-        " **What it does not show.** That the metric measures what it should, or that units do not influence "
-        "each other."
-    )
+        text += f" Read with care: {', '.join(careful)}."
+    return text + ("" if len(daily) else " Effects by day need times, and enough days and units a day.")
 
 
-def novelty_sentence(daily: pd.DataFrame, *, alpha: float, kinds: Mapping[str, str]) -> str:
-    """Whether effects fade or grow with the day of assignment."""
-    if daily.empty:
-        return (
-            "The effects cannot be followed by day: times are missing, or there are too few days or units a day."
-        )
-    trends = daily.drop_duplicates(["metric", "variant"])
-    moved = trends[holm(trends["trend_p_value"]) < alpha]
-    text = (
-        f"**What we see.** {len(moved)} of {len(trends)} effects change with the day of assignment, at {alpha:g} "
-    )
-    text += "after Holm's correction"
-    for row in moved.itertuples():
-        text += f"; {row.variant} on {row.metric} by {amount(row.trend, kinds[row.metric], sign=True)} a day"
-    return text + (
-        ". **What it does not show.** How the effect on one unit develops: that needs its outcomes day by day. "
-        "**What to do.** Where it fades, run longer, and decide on the later days."
-    )
-
-
-def effects_sentence(found: Experiment, *, alpha: float, correction: str) -> str:
-    """What the comparisons found, what they do not show, what to do."""
-    rows = found.comparisons
-    sure = rows[rows["p_adjusted"] < alpha]
+def say_effects(found: Experiment, *, alpha: float) -> str:
+    """What correction, small arms, moved shares and covariates did to the headline."""
+    rows, text = found.comparisons, ""
     single = rows[(rows["p_value"] < alpha) & (rows["p_adjusted"] >= alpha)]
-    text = (
-        f"**What we see.** {len(sure)} of {len(rows)} comparisons hold at {alpha:g} after correction "
-        f"({correction.replace('_', '-')})"
-    )
-    text += "".join(f"; {_told(row)}" for row in sure.itertuples()) + "."
     if len(single):
         names = ", ".join(f"{row.metric} of {row.variant}" for row in single.itertuples())
-        text += f" Below {alpha:g} on its own but not among {len(rows)}: {names}."
-    exact = rows[rows["method"].str.endswith(SUFFIX)]
-    if len(exact):
-        named = ", ".join(f"{row.metric} by {row.method.replace('_', ' ')}" for row in exact.itertuples())
-        text += f" The arms are small, so interval and p value are exact, and not Student's: {named}."
+        text += f"Below {alpha:g} alone but not among {len(rows)} comparisons: {names}. "
+    if rows["method"].str.endswith(SUFFIX).any():
+        text += "The arms are small, so intervals and p values are exact. "
     pooled = found.methods[found.methods["method"].str.endswith(POOLED)].drop_duplicates(["metric", "variant"])
     if len(pooled):
-        text += " Effects of shares and means are within periods. Pooled over periods, and biased, they would be: "
-        text += "; ".join(f"{_difference(row)} on {row.metric}" for row in _with_kinds(pooled, rows)) + "."
-    cuped = found.methods[found.methods["variance_saved_share"].notna()]
-    if len(cuped):
-        saved = cuped.groupby("metric", sort=False)["variance_saved_share"].mean()
-        said = ", ".join(f"{share:.0%} on {metric}" for metric, share in saved.clip(lower=0).items())
-        text += f" The covariates save this share of the variance: {said}."
-    if len(sure) < len(rows):
-        text += (
-            " **What it does not show.** That the others have no effect: their intervals say how large an effect "
-            "may still be."
+        kinds = dict(zip(rows["metric"], rows["kind"], strict=True))
+        said = (
+            f"{amount(row.effect, kinds[row.metric], sign=True)} on {row.metric}" for row in pooled.itertuples()
         )
-    return text + " **What to do.** Decide on the whole interval, not on its middle."
+        text += f"Pooled over periods, and biased, effects would be {', '.join(said)}. "
+    saved = found.methods.dropna(subset="variance_saved_share").groupby("metric", sort=False)[
+        "variance_saved_share"
+    ]
+    if saved.ngroups:
+        said = (f"{max(share, 0):.0%} on {metric}" for metric, share in saved.mean().items())
+        text += f"The covariates save this share of the variance: {', '.join(said)}."
+    return text
 
 
-def factorial_sentence(factorial: pd.DataFrame, *, alpha: float, power: float) -> str:
-    """What the factorial design found, or that there is none."""
-    if factorial.empty:
+def say_methods(methods: pd.DataFrame, *, alpha: float) -> str:
+    """On which comparisons the methods differ; empty where they agree."""
+    rows, text = methods[methods["variant"] != ALL_ARMS], ""
+    for (metric, variant), part in rows.groupby(["metric", "variant"], sort=False):
+        claims = part["p_value"] < alpha
+        if claims.nunique() > 1:
+            above = ", ".join(part.loc[~claims, "method"])
+            text += f"On {metric} of {variant}, p is not below {alpha:g} by {above}. "
+    for row in methods[methods["variant"] == ALL_ARMS].itertuples():
+        verdict = "are not all the same" if row.p_value < alpha else "may all be the same"
+        text += f"The arms' shares of {row.metric} {verdict} (chi-square, {say_p(row.p_value)}). "
+    return text.replace("_", " ")
+
+
+def say_beliefs(
+    believed: pd.DataFrame, guarded: pd.DataFrame, *, lower: list[str], kinds: Mapping[str, str]
+) -> str:
+    """What a wrong choice costs under which prior, and which guardrails are shown to hold."""
+    text = "No posterior: that needs a share or mean, and an allocation that did not move."
+    if len(believed):
+        best = believed.loc[believed.groupby("metric", sort=False)["probability_best"].idxmax()]
+        cost = (f"{amount(row.expected_loss, kinds[row.metric])} on {row.metric}" for row in best.itertuples())
+        text = f"Choosing the likeliest best costs, on average, {', '.join(cost)}."
+    text += f" Less is taken for better of: {', '.join(dict.fromkeys(lower)) or 'none'}."
+    words = {"holds": "shown within the margin", "harmed": "worse than the margin", "open": "open"}
+    told = [f"{row.metric} of {row.variant} {words[row.verdict]}" for row in guarded.itertuples()]
+    return f"{text} Guardrails: {'; '.join(told) or 'none planned, so none is shown to be harmless'}."
+
+
+def say_factorial(crossed: pd.DataFrame, *, alpha: float, power: float) -> str:
+    """Which effects of a factorial design hold, or that there is none."""
+    if crossed.empty:
         return "This experiment is no factorial design with variants named x, a, b and a+b."
-    both = factorial["order"] > 1
-    held = factorial["p_adjusted"] < alpha
-    named = ", ".join(f"{row.term} on {row.metric}" for row in factorial[~both & held].itertuples()) or "none"
-    mixed = ", ".join(f"{row.term} on {row.metric}" for row in factorial[both & held].itertuples()) or "none"
-    aliased = factorial[factorial["aliased_with"] != ""]
-    alias = (
-        f" **These cells cannot tell apart** {aliased['term'].iloc[0]} and {aliased['aliased_with'].iloc[0]}: see "
-        "`aliased_with`."
-        if len(aliased)
-        else " No two effects are aliased."
-    )
+    held = crossed[crossed["p_adjusted"] < alpha]
+    named = ", ".join(f"{row.term} on {row.metric}" for row in held.itertuples()) or "none"
+    text = f"After Holm's correction over {len(crossed)} effects these hold: {named}."
+    aliased = crossed[crossed["aliased_with"] != ""]
+    if len(aliased):
+        text += f" These cells cannot tell {aliased['term'].iloc[0]} from {aliased['aliased_with'].iloc[0]}."
+    return f"{text} A smaller effect than `detectable_effect` is found with less than {power:.0%} probability."
+
+
+def say_whom(grouped: pd.DataFrame, searched: Heterogeneity, *, alpha: float, kinds: Mapping[str, str]) -> str:
+    """Whether the effect differs between planned subgroups, and what an honest search for others found."""
+    text = "No subgroups were planned. "
+    if len(grouped):
+        tests = grouped.drop_duplicates(["metric", "variant", "subgroup"])["interaction_p_adjusted"]
+        text = f"{(tests < alpha).sum()} of {len(tests)} planned interactions hold at {alpha:g} after correction. "
+    rows = searched.found
+    if rows.empty:
+        return f"{text}No split leaves enough units on both sides of both halves, so none was searched."
+    held = rows[rows["p_adjusted"] < alpha]
+    text += f"Of {searched.n_splits} splits searched on one half of the units, the best of each comparison was "
+    text += f"tested on the other: {len(held)} of {len(rows)} hold."
+    for row in held.itertuples():
+        inside, outside = (
+            amount(e, kinds[row.metric], sign=True) for e in (row.effect_inside, row.effect_outside)
+        )
+        text += f" {row.variant} moves {row.metric} by {inside} where {row.inside}, else by {outside}."
+    left = np.sign(rows["difference_when_found"]) * rows["difference"] / rows["difference_when_found"].abs()
+    return f"{text} Of the difference that made a split the best, {max(left.median(), 0):.0%} was left (median)."
+
+
+def say_followed(one: pd.DataFrame) -> str:
+    """How much wider the intervals are that may be looked at."""
+    if one.empty:
+        return "Units carry no time of assignment, or are too few, so the effect cannot be followed over time."
+    last = one.iloc[-1]
+    naive = last["effect_high"] - last["effect_low"]
     return (
-        f"**What we see.** Main effects that hold at {alpha:g} after Holm's correction over these "
-        f"{len(factorial)} rows: {named}. Interactions: {mixed}.{alias} **What it does not show.** Effects "
-        f"smaller than `detectable_effect`, which this design finds with probability {power:.0%}; those of "
-        "interactions are larger. **What to do.** Where an interaction holds, read the cells and not the main "
-        "effects."
+        f"At the last look the always-valid interval is "
+        f"{(last['always_valid_high'] - last['always_valid_low']) / naive:.2f} times as wide as the naive one, "
+        f"the group sequential one {(last['group_high'] - last['group_low']) / naive:.2f} times."
     )
 
 
-def headline_figures(found: Experiment, health: pd.DataFrame, *, again: FalsePositives) -> dict[str, float]:
-    """The page's figures for the index, flat."""
-    best = _clearest(found.comparisons)
-    saved = found.methods["variance_saved_share"].dropna().tolist()
-    together = again.rates[again.rates["metric"] == ANY].set_index("procedure")["rate"]
-    alone = again.rates[again.rates["promised"].notna() & (again.rates["metric"] != ANY)]
-    return {
-        "n_comparisons": len(found.comparisons),
-        "n_health_alarms": len(alarms(health)),
-        "n_health_cautions": len(cautions(health)),
-        "sample_ratio_p_value": float(health["p_value"].to_numpy()[health["check"] == "sample_ratio"][0]),
-        "clearest_effect": float(best["effect"]),
-        "clearest_effect_low": float(best["effect_low"]),
-        "clearest_effect_high": float(best["effect_high"]),
-        "smallest_p_adjusted": float(best["p_adjusted"]),
-        "greatest_variance_saved_share": max(saved, default=0.0),
-        "a_a_greatest_share": float(alone["rate"].max()),
-        "a_a_uncorrected_share": float(together.get("one look, uncorrected", np.nan)),
-        "a_a_together_share": float(together.get("every look, always valid and Holm", np.nan)),
+def say_decision(decision: pd.DataFrame) -> str:
+    """What was decided for each variant, why, and at what risk."""
+    wrong = {
+        SHIP: "there is no gain",
+        STOP: "an effect worth having is passed by",
+        WAIT: "the better decision of today would be wrong",
     }
+    text = ""
+    for row in decision.to_dict("records"):
+        if row["decision"] == UNPLANNED:
+            return "No decision: no plan says which metric decides and which effect is worth having."
+        text += f"**{row['variant']}: {row['decision']}**, because {row['reason']}. Probability that "
+        text += f"{wrong[row['decision']]}: {say_share(row['probability_wrong'])}. "
+    return text
 
 
-def beside_truth(
-    found: Experiment, factorial: pd.DataFrame, *, truth: pd.DataFrame | None, experiment: str
-) -> pd.DataFrame:
-    """Headline effects and interactions beside those a simulation planted.
-
-    Args:
-        found: The comparisons.
-        factorial: Main effects and interactions.
-        truth: Columns experiment, metric, variant (a 2x2 interaction is `a x b`), group, effect; None where
-            it is not known.
-        experiment: Table that was analysed.
-
-    Returns:
-        One row an effect on all units: metric, term, effect, standard_error, planted; no rows where the truth is
-        not known.
-    """
-    columns = ["metric", "term", "effect", "standard_error", "planted"]
-    if truth is None:
-        return pd.DataFrame(columns=columns)
-    crossed = factorial[factorial["order"] > 1].copy()
-    crossed["term"] = crossed["term"].str.removeprefix("interaction ").str.replace("+", " x ", regex=False)
-    planted = truth[(truth["experiment"] == experiment) & (truth["group"] == "all")]
-    planted = planted.rename(columns={"variant": "term", "effect": "planted"})
-    rows = [found.estimates.rename(columns={"variant": "term"})[columns[:4]]]
-    rows += [crossed[columns[:4]]] if len(crossed) else []
-    return pd.concat(rows).merge(planted[["metric", "term", "planted"]], on=["metric", "term"])[columns]
-
-
-def _clearest(rows: pd.DataFrame) -> pd.Series:
-    """The comparison with the smallest p value; the first of equals."""
-    return rows.iloc[int(rows["p_value"].to_numpy().argmin())]
-
-
-def _with_kinds(methods: pd.DataFrame, rows: pd.DataFrame) -> Any:
-    return methods.merge(rows[["metric", "variant", "kind"]], on=["metric", "variant"]).itertuples()
-
-
-def _told(row: Any) -> str:
-    """One comparison in words."""
-    lift = "" if np.isnan(row.relative) else f", {row.relative:+.1%} of the control"
-    return f"{row.variant} changes {row.metric} by {_difference(row)}{lift}"
-
-
-def _difference(row: Any) -> str:
-    if row.kind == "proportion":
-        return f"{100 * row.effect:+.2f} points ({100 * row.effect_low:.2f} to {100 * row.effect_high:.2f})"
-    return f"{row.effect:+.3g} ({row.effect_low:.3g} to {row.effect_high:.3g})"
+def say_peeking(rates: np.ndarray, *, alpha: float) -> str:
+    """What naive looks would have done to the rate of false positives."""
+    rate = float(rates[-1])
+    return (
+        f"{len(rates)} equally spaced looks, each tested at {alpha:g}, find an effect in **{rate:.1%}** of "
+        f"experiments that have none: {rate / alpha:.1f} times what one look promises."
+    )

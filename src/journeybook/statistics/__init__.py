@@ -1,14 +1,22 @@
-"""Estimators and intervals that are no page's own.
+"""Estimators and intervals that are no page's own. Each module stands alone; most are imported by name.
 
 | module | holds |
 |---|---|
 | streams | random streams by name |
 | intervals | Wilson's interval of a proportion |
-| resampling | the clustered bootstrap |
-| corrections | corrections for many tests |
 | ranks | the chance that one sample exceeds another |
 | rates | shares by group, with intervals that count clusters |
 | chains | absorbing Markov chains, solved exactly |
+| contrasts | arm means and ratios compared from sufficient statistics: Welch, CUPED, delta method, Fieller |
+| two_samples | z, Fisher, Mann-Whitney, winsorised, stratified and clustered comparisons of two arms |
+| exact | exact tests and intervals for arms of few units |
+| resampling | the bootstrap of clusters, quantiles, means and ratios |
+| survival | Kaplan-Meier curves, the restricted mean, the log-rank test |
+| corrections | many tests: Holm, Benjamini-Hochberg, Benjamini-Yekutieli, Dunnett |
+| sequential | intervals that hold at every look; group sequential boundaries |
+| bayes | the chance to be best, and what a wrong choice costs |
+| equivalence | showing that nothing was lost; effect sizes without a unit |
+| power | how large an experiment must be, and what it can detect |
 """
 
 from journeybook.statistics.corrections import holm

@@ -1,0 +1,113 @@
+"""What page 12 found, for whoever plans a test."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from journeybook.experiment_design.bandits import BanditStudy
+from journeybook.experiment_design.rules import Rules
+from journeybook.findings import Finding, say_count, say_share
+
+
+def find(
+    needed: pd.DataFrame,
+    assigned: pd.DataFrame,
+    rules: Rules,
+    earned: BanditStudy,
+    none: BanditStudy,
+    *,
+    lift: float,
+) -> list[Finding]:
+    """Return the page's findings.
+
+    Args:
+        needed: Of `sizes`.
+        assigned: Of `assignment_checks`.
+        rules: Rules of stopping.
+        earned: Bandits on arms with the planned lift.
+        none: Bandits on arms without any difference.
+        lift: Smallest effect worth having, as a share of the mean.
+    """
+    return [*_sizes(needed, lift), *_assignment(assigned), _looks(rules), _bandits(earned, none)]
+
+
+def headline_figures(
+    needed: pd.DataFrame, rules: Rules, earned: BanditStudy, none: BanditStudy
+) -> dict[str, float]:
+    """The page's figures for the index, flat."""
+    last = rules.errors.groupby("rule")["false_positive_share"].last()
+    cost = rules.costs.set_index("rule")["size_ratio"]
+    naive = none.estimates[none.estimates["estimator"] == "naive"]
+    figures = {
+        "naive_looks_false_positive_share": float(last["naive"]),
+        "always_valid_false_positive_share": float(last["always_valid"]),
+        "obrien_fleming_size_ratio": float(cost["obrien_fleming"]),
+        "always_valid_size_ratio": float(cost["always_valid"]),
+        "bandit_regret_saved_share": _saved(earned),
+        "naive_bandit_miss_share": float(1 - naive["coverage"].min()),
+    }
+    if len(needed):
+        first = needed[needed["metric"] == needed["metric"].iloc[0]]
+        figures |= {"n_units_needed": first["n_units"].min(), "days_needed": first["days"].min()}
+    return {name: value for name, value in figures.items() if value == value}
+
+
+def _saved(earned: BanditStudy) -> float:
+    regret = earned.policies.set_index("policy")["regret"]
+    return float(1 - regret["thompson"] / regret["fixed_split"])
+
+
+def _sizes(needed: pd.DataFrame, lift: float) -> Iterator[Finding]:
+    section = "How large must the next one be, and how long?"
+    if needed.empty:
+        return
+    first = needed[needed["metric"] == needed["metric"].iloc[0]]
+    best = first.loc[first["n_units"].idxmin()]
+    name, days = best["metric"].replace("_", " "), best["days"]
+    took = f": {say_count(days)} days at the last test's pace" if days == days else ""
+    text = f"Detecting a change of {say_share(lift)} in {name} needs {say_count(best['n_units'])} units{took}."
+    action = "Plan for that size before the start; a smaller test can only say that it does not know."
+    if best["method"] != "plain":
+        saved = 1 - best["n_units"] / first["n_units"].max()
+        action = (
+            f"Plan for that size, and adjust for what is known before: that alone saves {say_share(saved)} of it."
+        )
+    size: dict[str, Any] = {"value": float(best["n_units"]), "unit": "units"}
+    yield Finding(text=text, action=action, strength="counted", worth=2, section=section, **size)
+
+
+def _assignment(assigned: pd.DataFrame) -> Iterator[Finding]:
+    failed = assigned[~assigned["passed"]]
+    if len(failed):
+        text = f"{len(failed)} of {len(assigned)} checks of the assignment by hash fail."
+        action = "Look for ids that are not unique, and take another salt."
+        section = "How are units assigned?"
+        yield Finding(text=text, action=action, strength="contradicted", worth=1, section=section, figure=None)
+
+
+def _looks(rules: Rules) -> Finding:
+    last = rules.errors.groupby("rule")["false_positive_share"].last()
+    cost = rules.costs.set_index("rule")["size_ratio"]["obrien_fleming"]
+    text = f"{rules.errors['looks'].max()} looks at p below {rules.alpha:g} find an effect in "
+    text += f"{say_share(last['naive'])} of tests that have none."
+    action = (
+        f"Look by O'Brien and Fleming's bounds: they cost {say_share(cost - 1)} more units and hold the level."
+    )
+    about: dict[str, Any] = {
+        "section": "May we look before the end?",
+        "value": float(last["naive"]),
+        "unit": "share",
+    }
+    return Finding(text=text, action=action, strength="known answer recovered", worth=2, **about)
+
+
+def _bandits(earned: BanditStudy, none: BanditStudy) -> Finding:
+    saved, worst = _saved(earned), none.worst()
+    naive = worst[(worst["policy"] != "fixed_split") & (worst["estimator"] == "naive")]
+    missed = say_share(1 - naive["coverage"].min())
+    text = f"Thompson sampling loses {say_share(saved)} less to the worse arm than a fixed split, but naive "
+    text += f"intervals after it miss the effect in {missed}."
+    action = "Use a bandit to earn and a fixed split to learn; after a bandit, weigh units by their probability."
+    about: dict[str, Any] = {"section": "Fixed split or bandit?", "value": saved, "unit": "share"}
+    return Finding(text=text, action=action, strength="known answer recovered", worth=3, **about)

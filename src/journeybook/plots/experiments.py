@@ -1,0 +1,367 @@
+"""Figures of page 11; each title says what is seen."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from journeybook.experiments.comparisons import WITHIN, Experiment
+from journeybook.experiments.factorial import cells_that_differ
+from journeybook.experiments.measures import amount
+from journeybook.findings import say_p, say_share
+from journeybook.plots import COLOURS, shortened
+
+MAX_PANELS = 6
+# The control is grey in every figure; the variants keep their colour and their marker.
+VARIANTS = [("grey", "o"), ("blue", "s"), ("orange", "^"), ("green", "D"), ("purple", "v"), ("sky", "P")]
+# What is a difference of a metric, or its error, in the tables that are drawn.
+DIFFERENCES = ("effect", "standard_error", "trend", "always_valid", "group_")
+# The headline's own rows are drawn in another colour than the methods beside it.
+HEADLINES = ["welch", "cuped", "delta", "delta_cuped", "bootstrap", "restricted_mean"]
+
+
+def plot_effects(found: Experiment) -> Figure:
+    """Effect of each variant with its interval, a panel a metric, beside the plain method where it differs."""
+    comparisons, plain = found.comparisons, found.methods.drop_duplicates(["metric", "variant"])
+    kinds = dict(zip(comparisons["metric"], comparisons["kind"], strict=True))
+    held = comparisons[comparisons["p_adjusted"] < found.alpha].sort_values("p_value", kind="stable")
+    title = f"none of {len(comparisons)} comparisons shows an effect after correction"
+    if len(held):
+        row = held.iloc[0]
+        effect, low, high = (amount(row[c], row["kind"]) for c in ("effect", "effect_low", "effect_high"))
+        title = f"{_short(row['variant'])} moves {_short(row['metric'])} by {effect} ({low} to {high})"
+        title = f"{title.replace(' points to', ' to')}; {len(held)} of {len(comparisons)} comparisons hold"
+    metrics = list(kinds)[:MAX_PANELS]
+    height = 1.3 + 0.4 * (len(found.names) - 1)
+    figure, axes = _panels(len(metrics), height=height, sharey=True)
+    for ax, metric in zip(axes, metrics, strict=False):
+        part = _in_points(comparisons[comparisons["metric"] == metric], kinds).reset_index(drop=True)
+        beside = _in_points(plain[plain["metric"] == metric], kinds).reset_index(drop=True)
+        if part["method"][0] != beside["method"][0]:
+            _interval(ax, beside, part.index + 0.22, colour="grey", label="plain, one look", marker="s")
+        _interval(ax, part, part.index, colour="blue", label="headline")
+        _names(ax, part["variant"])
+        ax.axvline(0, color="black", linewidth=1)
+        ax.set_title(f"{_short(metric)} ({part['method'][0].replace('_', ' ')})", fontsize=10)
+        ax.set_xlabel("percentage points" if kinds[metric] == "proportion" else f"difference of {_short(metric)}")
+    handles, labels = axes[0].get_legend_handles_labels()
+    if len(labels) > 1:
+        figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9)
+    _entitle(figure, title)
+    return figure
+
+
+def plot_daily_effects(daily: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axes | None = None) -> Axes:
+    """Effect on the units assigned each day with 95 % intervals, of the metric whose trend is clearest.
+
+    Args:
+        daily: Rows of `daily_effects`, one or more.
+        kinds: Kind of each metric.
+        ax: Where to draw; None makes a figure.
+    """
+    ax = ax or plt.subplots(figsize=(8.5, 3.4))[1]
+    shown = daily.loc[daily["trend_p_value"].idxmin()]
+    part = daily[(daily["metric"] == shown["metric"]) & (daily["variant"] == shown["variant"])]
+    part = _in_points(part, kinds)
+    ends, day = 1.96 * part["standard_error"], part["day"]
+    ax.errorbar(
+        day, part["effect"], yerr=ends, fmt="o", markersize=4, color=COLOURS["blue"], label="units of the day"
+    )
+    weight = part["standard_error"] ** -2
+    middle, level = (weight * day).sum() / weight.sum(), (weight * part["effect"]).sum() / weight.sum()
+    ax.plot(day, level + part["trend"] * (day - middle), color="black", linestyle="--", label="trend")
+    ax.axhline(0, color="black", linewidth=1)
+    ax.set_xlabel("day of assignment")
+    ax.set_ylabel(_effect_on(shown["metric"], kinds))
+    # Each trend is one of several.
+    clear = shown["trend_p_value"] < 0.05 / len(daily[["metric", "variant"]].drop_duplicates())
+    who, told = (
+        f"{_short(shown['variant'])} on {_short(shown['metric'])}",
+        "a trend" if clear else "no clear trend",
+    )
+    title = f"{who}: {told} by day ({say_p(shown['trend_p_value'])})"
+    ax.set_title(title[:1].upper() + title[1:])
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_ylim(top=ax.get_ylim()[1] + 0.25 * np.ptp(ax.get_ylim()))
+    ax.legend(loc="upper right", ncols=2)
+    return ax
+
+
+def plot_distributions(shares: pd.DataFrame) -> Figure:
+    """Units of each arm by their value, zeros apart, a panel a metric (the first four).
+
+    Args:
+        shares: Rows of `distributions`, one or more.
+    """
+    metrics = list(dict.fromkeys(shares["metric"]))[:4]
+    figure, axes = _panels(len(metrics), height=2.6)
+    for ax, metric in zip(axes, metrics, strict=False):
+        part = shares[shares["metric"] == metric]
+        for (variant, own), (colour, _) in zip(part.groupby("variant", sort=False), _styles(part), strict=True):
+            ends = own["low"].tolist()
+            look = {"label": _short(variant), "linewidth": 1.5, "color": COLOURS[colour]}
+            ax.stairs(own["share"], [*ends, 2 * ends[-1] - ends[-2]], **look)
+        zero = part["zero_share"]
+        ax.set_title(f"{say_share(zero.min())} to {say_share(zero.max())} of an arm are 0", fontsize=10)
+        ax.set_xlabel(f"{_short(metric)}; the last step holds all beyond")
+        ax.set_ylabel("share of the arm's units")
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    zero = shares.loc[shares["metric"] == metrics[0], "zero_share"]
+    _entitle(
+        figure,
+        f"{_short(metrics[0])} is 0 for {say_share(zero.min())} to {say_share(zero.max())} of an arm's units",
+    )
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
+    return figure
+
+
+def plot_survival(curves: pd.DataFrame) -> Figure:
+    """Share of units to which it has not happened yet, an arm a line with its interval, a panel a metric.
+
+    Args:
+        curves: Rows of `survival_curves`, one or more.
+    """
+    metrics = list(dict.fromkeys(curves["metric"]))
+    figure, axes = _panels(len(metrics), height=3.2)
+    for ax, metric in zip(axes, metrics, strict=False):
+        part, told = curves[curves["metric"] == metric], []
+        horizon = part["horizon"].iloc[0]
+        for (variant, own), (colour, _) in zip(part.groupby("variant", sort=False), _styles(part), strict=True):
+            look = {"step": "post", "color": COLOURS[colour], "alpha": 0.15}
+            ax.step(own["time"], own["survival"], where="post", color=COLOURS[colour], label=_short(variant))
+            ax.fill_between(own["time"], own["low"], own["high"], **look)
+            reached = 1 - own.loc[own["time"] <= horizon, "survival"].iloc[-1]
+            told.append(reached)
+        ax.axvline(horizon, color="black", linewidth=1, linestyle=":", label="horizon of the headline")
+        ax.set_ylim(0, 1)
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+        ax.set_xlabel(metric.replace("_", " "))
+        ax.set_ylabel("units still without it")
+        least, most = say_share(min(told)), say_share(max(told))
+        ax.set_title(f"By {horizon:g} it has happened to {least} to {most} of an arm's units")
+        ax.legend(loc="lower left")
+    return figure
+
+
+def plot_methods(methods: pd.DataFrame, found: Experiment) -> Figure:
+    """The effect of the clearest variant by each method that estimates it, a panel a metric (the first four).
+
+    Args:
+        methods: Of `alternatives`.
+        found: The comparisons beside which they stand.
+    """
+    kinds = dict(zip(found.comparisons["metric"], found.comparisons["kind"], strict=True))
+    variant = found.comparisons.loc[found.comparisons["p_value"].idxmin(), "variant"]
+    claims = methods[methods["variant"].isin(found.names)].assign(claims=methods["p_value"] < found.alpha)
+    agreed = claims.groupby(["metric", "variant"])["claims"].nunique() == 1
+    rows = methods[(methods["variant"] == variant) & (methods["estimand"] == "difference")]
+    rows, several = _in_points(rows, kinds), rows.groupby("metric", sort=False)["method"].count()
+    metrics = several[several > 1].index.tolist()[:4] or several.index.tolist()[:1]
+    figure, axes = _panels(len(metrics), height=0.9 + 0.28 * int(several[metrics].max()))
+    own = [*HEADLINES, WITHIN] if rows["method"].str.endswith("_biased").any() else HEADLINES
+    for ax, metric in zip(axes, metrics, strict=False):
+        part = rows[rows["metric"] == metric].reset_index(drop=True)
+        for headline, colour, marker in ((True, "blue", "o"), (False, "grey", "s")):
+            shown = part[part["method"].isin(own) == headline]
+            _interval(ax, shown, shown.index, colour=colour, label="", marker=marker)
+        _names(ax, part["method"].str.replace("_", " "))
+        ax.axvline(0, color="black", linewidth=1)
+        ax.set_xlabel(_effect_on(metric, kinds))
+        ax.locator_params(axis="x", nbins=5)
+    title = f"The methods agree on {agreed.sum()} of {len(agreed)} comparisons ({_short(variant)}; blue: headline)"
+    _entitle(figure, title)
+    return figure
+
+
+def plot_posteriors(table: pd.DataFrame) -> Figure:
+    """Posterior interval of each variant, and the probability that it is the best, by metric.
+
+    Args:
+        table: Of `posteriors`.
+    """
+    metrics = list(dict.fromkeys(table["metric"]))
+    height = len(metrics) * (0.9 + 0.3 * table["variant"].nunique())
+    figure, axes = plt.subplots(len(metrics), 2, figsize=(8.8, height + 0.4), squeeze=False, sharey="row")
+    for (left, right), metric in zip(axes, metrics, strict=True):
+        part = table[table["metric"] == metric].reset_index(drop=True)
+        scale = 100 if part["kind"][0] == "proportion" else 1
+        ends = part[["posterior_mean", "posterior_low", "posterior_high"]].set_axis(
+            ["effect", "effect_low", "effect_high"], axis=1
+        )
+        _interval(left, ends * scale, part.index, colour="blue", label="")
+        left.xaxis.set_major_locator(MaxNLocator(5))
+        left.set_xlabel(f"{_short(metric)}, %" if scale == 100 else _short(metric))
+        right.barh(part.index, part["probability_best"], height=0.5, color=COLOURS["sky"])
+        for at, share in zip(part.index, part["probability_best"], strict=True):
+            said = "> 99.9%" if share > 0.999 else "< 0.1%" if share < 0.001 else f"{share:.1%}"
+            right.annotate(said, (share, at), xytext=(4, 0), textcoords="offset points", va="center")
+        right.set_xlim(0, 1.18)
+        right.set_xticks([0, 0.5, 1])
+        right.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+        right.set_xlabel("probability to be best")
+        for ax in (left, right):
+            _names(ax, part["variant"])
+    best = table.loc[table.loc[table["metric"] == metrics[0], "probability_best"].idxmax()]
+    sure = "more than 99.9%" if best["probability_best"] > 0.999 else say_share(best["probability_best"])
+    title = f"{_short(best['variant'])} is best on {_short(metrics[0])} with a probability of {sure}"
+    _entitle(figure, title)
+    return figure
+
+
+def plot_cells(found: Experiment, crossed: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Mean in the four cells of a 2x2 design with 95 % intervals; parallel lines mean no interaction.
+
+    Args:
+        found: The comparisons.
+        crossed: Of `factorial_effects`.
+        ax: Where to draw; None makes a figure.
+    """
+    ax = ax or plt.subplots(figsize=(8.5, 3.6))[1]
+    metric, (neither, first, second, both) = cells_that_differ(crossed, names=found.names)
+    part = found.arms[found.arms["metric"] == metric].set_index("variant")
+    scale = 100 if found.comparisons.set_index("metric")["kind"][[metric]].iloc[0] == "proportion" else 1
+    margin = 1.96 * part["sd"] / part["n"] ** 0.5
+    pairs = (((neither, first), "grey", "o--", "without"), ((second, both), "blue", "s-", "with"))
+    for shift, (names, colour, line, label) in zip((-0.02, 0.02), pairs, strict=True):
+        mean, ends = part.loc[list(names), "mean"] * scale, margin[list(names)] * scale
+        label = f"{label} {_short(second)}"
+        ax.errorbar([shift, 1 + shift], mean, yerr=ends, fmt=line, capsize=3, color=COLOURS[colour], label=label)
+    ax.set_xticks([0, 1], [f"without {_short(first)}", f"with {_short(first)}"])
+    ax.set_xlim(-0.3, 1.3)
+    ax.set_ylabel(f"{_short(metric)}, %" if scale == 100 else f"mean of {_short(metric)}")
+    joint = crossed[(crossed["metric"] == metric) & (crossed["order"] == 2)].iloc[0]
+    told = "more or less than their sum" if joint["p_adjusted"] < found.alpha else "about what they do one by one"
+    title = f"{_short(both)} do {told} to {_short(metric)}"
+    ax.set_title(title[:1].upper() + title[1:])
+    ax.margins(y=0.25)
+    ax.legend(loc="upper left", ncols=2)
+    return ax
+
+
+def plot_subgroups(subgroups: pd.DataFrame, *, alpha: float, ax: Axes | None = None) -> Axes:
+    """Effects of each variant in the levels of the planned subgroups, of the metric that differs most clearly.
+
+    Args:
+        subgroups: Of `subgroups`, one row or more.
+        alpha: Level of the interaction tests.
+        ax: Where to draw; None makes a figure.
+    """
+    clear = subgroups.sort_values("interaction_p_value", kind="stable").iloc[0]
+    metric, kinds = clear["metric"], dict(zip(subgroups["metric"], subgroups["kind"], strict=True))
+    rows = _in_points(subgroups[subgroups["metric"] == metric], kinds)
+    places = rows[["subgroup", "level"]].drop_duplicates().reset_index(drop=True)
+    # A gap of one line, which holds its name, above each column.
+    places["y"] = places.index + places.groupby("subgroup", sort=False).ngroup() + 1
+    ax = ax or plt.subplots(figsize=(8.6, 1.2 + 0.34 * (places["y"].max() + 1)))[1]
+    rows = rows.merge(places, on=["subgroup", "level"])
+    variants = rows["variant"].unique().tolist()
+    styles = [VARIANTS[1 + number % 5] for number in range(len(variants))]
+    for number, (variant, (colour, marker)) in enumerate(zip(variants, styles, strict=True)):
+        part = rows[rows["variant"] == variant]
+        y = part["y"] + 0.22 * (number - (len(variants) - 1) / 2)
+        _interval(ax, part, y, colour=colour, label=_short(variant), marker=marker)
+    ax.axvline(0, color="black", linewidth=1)
+    ticks, names = places["y"].tolist(), places["level"].tolist()
+    for subgroup, part in places.groupby("subgroup", sort=False):
+        tests = rows[rows["subgroup"] == subgroup].drop_duplicates("variant")["interaction_p_adjusted"]
+        ticks.append(part["y"].min() - 1)
+        names.append(f"{subgroup} ({', '.join(say_p(p) for p in tests)})")
+    ax.set_yticks(ticks, names)
+    ax.set_ylim(places["y"].max() + 0.7, -0.7)
+    ax.grid(visible=False, axis="y")
+    ax.set_xlabel(f"{_effect_on(metric, kinds)}; p of a difference between levels, after correction")
+    differs = "differs" if clear["interaction_p_adjusted"] < alpha else "does not clearly differ"
+    ax.set_title(f"The effect of {_short(clear['variant'])} on {_short(metric)} {differs} by {clear['subgroup']}")
+    if len(variants) > 1:
+        ax.legend(loc="best", ncols=len(variants), fontsize=9)
+    return ax
+
+
+def plot_followed(rows: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axes | None = None) -> Axes:
+    """One effect at each look with its naive interval, and the always-valid band around it.
+
+    Args:
+        rows: Rows of `effects_so_far` of one metric and variant.
+        kinds: Kind of each metric.
+        ax: Where to draw; None makes a figure.
+    """
+    first, told = rows.iloc[0], []
+    for rule, column in (("naive", "crossed_naive"), ("always-valid", "crossed_always_valid")):
+        crossed = rows.loc[rows[column].astype(bool), "look"]
+        told.append(f"{'never' if crossed.empty else f'from look {crossed.iloc[0]} on'} ({rule})")
+    rows = _in_points(rows, kinds)
+    ax = ax or plt.subplots(figsize=(8.5, 3.8))[1]
+    n, band = rows["n"].to_numpy(dtype=float), (rows["always_valid_low"], rows["always_valid_high"])
+    ax.fill_between(n, *band, color=COLOURS["sky"], alpha=0.35, label="always-valid interval")
+    group = {"color": COLOURS["green"], "linestyle": "--", "label": ["group sequential interval", "_"]}
+    ax.plot(n, rows[["group_low", "group_high"]], **group)
+    ends = [rows["effect"] - rows["effect_low"], rows["effect_high"] - rows["effect"]]
+    look = {"fmt": "o", "markersize": 4, "capsize": 2, "color": COLOURS["grey"], "label": "naive interval"}
+    ax.errorbar(n, rows["effect"], yerr=ends, **look)
+    ax.axhline(0, color="black", linewidth=1)
+    # Early looks are so wide that they would flatten the others.
+    tail = rows.iloc[len(rows) // 10 :]
+    low, high = min(0, tail["always_valid_low"].min()), max(0, tail["always_valid_high"].max())
+    ax.set_ylim(low - 0.05 * (high - low), high + 0.2 * (high - low))
+    ax.xaxis.set_major_locator(MaxNLocator(8))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.set_xlabel("units assigned so far")
+    ax.set_ylabel(f"{_effect_on(first['metric'], kinds)}\nof {_short(first['variant'])}")
+    ax.set_title(f"An effect is claimed {', '.join(told)}")
+    ax.legend(loc="upper right", ncols=3, fontsize=9)
+    return ax
+
+
+def _in_points(rows: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """The rows, with the differences of shares in percentage points."""
+    scale = (rows["metric"].map(kinds) == "proportion").map({True: 100.0, False: 1.0})
+    shown = [c for c in rows.columns if c.startswith(DIFFERENCES) and not c.endswith("p_value")]
+    return rows.assign(**{column: rows[column] * scale for column in shown})
+
+
+def _effect_on(metric: str, kinds: Mapping[str, str]) -> str:
+    """The label of an axis that holds a metric's effects."""
+    return f"effect on {_short(metric)}" + (", points" if kinds.get(metric) == "proportion" else "")
+
+
+def _interval(
+    ax: Axes, part: pd.DataFrame, y: Sequence | pd.Series, *, colour: str, label: str, marker: str = "o"
+) -> None:
+    ends = [part["effect"] - part["effect_low"], part["effect_high"] - part["effect"]]
+    look = {"fmt": marker, "markersize": 5, "capsize": 3, "color": COLOURS[colour], "label": label}
+    ax.errorbar(part["effect"], y, xerr=ends, **look)
+
+
+def _entitle(figure: Figure, title: str) -> None:
+    figure.suptitle(title[:1].upper() + title[1:], x=0.01, ha="left", fontsize=12)
+
+
+def _names(ax: Axes, names: pd.Series) -> None:
+    ax.set_yticks(range(len(names)), [_short(name) for name in names])
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.grid(visible=False, axis="y")
+
+
+def _panels(n: int, *, height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
+    """A figure of n panels, two in a row."""
+    columns = min(n, 2)
+    rows = -(-n // columns)
+    size = (8.8, 0.5 + rows * height)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharey=sharey)
+    for ax in axes.flat[n:]:
+        ax.set_visible(False)
+    return figure, list(axes.flat)
+
+
+def _styles(part: pd.DataFrame) -> list[tuple[str, str]]:
+    return [VARIANTS[number % len(VARIANTS)] for number in range(part["variant"].nunique())]
+
+
+def _short(name: str) -> str:
+    """A name in words, cut where it is long."""
+    words = str(name).replace("_", " ").replace("+", " and ")
+    return shortened([words], longest=30)[words]

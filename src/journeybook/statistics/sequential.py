@@ -1,0 +1,185 @@
+"""Looking early: an interval that is valid at every look, and boundaries for looks that were planned."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, special, stats
+
+SPENDING = ("obrien_fleming", "pocock", "obrien_fleming_spending", "pocock_spending")
+# Beyond this many standard deviations the normal density holds nothing that matters.
+_REACH = 9.0
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
+
+
+@dataclass(frozen=True, eq=False)
+class AlwaysValid:
+    """An interval that may be looked at as often as one likes; shapes are those of the effect.
+
+    Attributes:
+        low: Lower end of the confidence sequence.
+        high: Upper end of the confidence sequence.
+        p_value: p value of no effect at this look; the smallest over the looks so far is valid too.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    p_value: NDArray[np.float64]
+
+
+def always_valid(
+    effect: ArrayLike, standard_error: ArrayLike, *, n: ArrayLike, alpha: float, planned_n: float
+) -> AlwaysValid:
+    """The normal-mixture confidence sequence, and the mixture test that it inverts.
+
+    The likelihood ratio of an effect drawn from N(0, tau^2) against none is a martingale without effect, so
+    that it reaches 1 / alpha at any look with probability alpha at most (Robbins 1970; Johari, Pekelis & Walsh
+    2015; Howard et al. 2021). The standard error is estimated, so the promise is asymptotic: the first
+    look needs about a hundred units an arm (Waudby-Smith et al. 2024). tau is set by the planned size alone, so
+    that the interval is narrowest there.
+
+    Args:
+        effect: Difference of means at the look.
+        standard_error: Its standard error.
+        n: Units of all arms at the look.
+        alpha: Probability that any of the intervals, over all looks, misses the effect.
+        planned_n: Units planned at the end; fixed before the first look.
+    """
+    estimate, se = np.asarray(effect, dtype=float), np.asarray(standard_error, dtype=float)
+    ratio = _best_ratio(alpha) * np.asarray(n, dtype=float) / planned_n
+    squared = (1 + 1 / ratio) * (np.log1p(ratio) - 2 * np.log(alpha))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = estimate / se
+    log_ratio = z**2 * ratio / (1 + ratio) / 2 - np.log1p(ratio) / 2
+    margin = se * np.sqrt(squared)
+    return AlwaysValid(estimate - margin, estimate + margin, np.exp(-np.maximum(log_ratio, 0)))
+
+
+def boundaries(fractions: ArrayLike, *, alpha: float, spending: str) -> pd.DataFrame:
+    """Two-sided boundaries of a group sequential test.
+
+    `obrien_fleming` (1979) has bounds proportional to 1 / sqrt(fraction), `pocock` (1977) equal bounds; both
+    need the fractions of all looks beforehand. `obrien_fleming_spending` and `pocock_spending` spend alpha by
+    a function of the fraction (Lan & DeMets 1983), so that a bound depends on the looks so far alone. Half of
+    alpha is spent on each side.
+
+    Args:
+        fractions: Share of the planned information (units) at each look, rising, above 0, at most 1.
+        alpha: Probability of crossing at any look without effect (for the spending functions: once fraction 1 is
+            reached).
+        spending: One of `SPENDING`.
+
+    Returns:
+        One row a look: look, fraction, spent (alpha used up so far), bound (of |z|), p_nominal (two-sided p at
+        the bound).
+
+    Raises:
+        ValueError: The fractions do not rise from above 0 to at most 1, alpha is not between 0 and 1, or the
+            spending is unknown.
+    """
+    t = np.asarray(fractions, dtype=float)
+    if not (len(t) and t[0] > 0 and t[-1] <= 1 and (np.diff(t) > 0).all()):
+        raise ValueError(f"fractions: found {t.tolist()}, needed rising numbers above 0 and at most 1.")
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha: found {alpha}, needed a number between 0 and 1.")
+    if spending in ("obrien_fleming", "pocock"):
+        shape = (t / t[-1]) ** -0.5 if spending == "obrien_fleming" else np.ones(len(t))
+        bounds = shape * optimize.brentq(lambda c: crossing(c * shape, t).sum() - alpha, 0.5, 9, xtol=1e-10)
+    elif spending == "obrien_fleming_spending":
+        bounds = _spent_bounds(4 * stats.norm.sf(stats.norm.isf(alpha / 4) / np.sqrt(t)), t)
+    elif spending == "pocock_spending":
+        bounds = _spent_bounds(alpha * np.log1p((np.e - 1) * t), t)
+    else:
+        raise ValueError(f"spending: found '{spending}', needed one of {', '.join(SPENDING)}.")
+    return pd.DataFrame(
+        {
+            "look": np.arange(1, len(t) + 1),
+            "fraction": t,
+            "spent": np.cumsum(crossing(bounds, t)),
+            "bound": bounds,
+            "p_nominal": 2 * stats.norm.sf(bounds),
+        }
+    )
+
+
+def crossing(bounds: ArrayLike, fractions: ArrayLike, *, drift: float = 0.0) -> NDArray[np.float64]:
+    """Probability that |z| first reaches its bound at each look, by numerical integration over the looks.
+
+    The statistics of the looks are those of Brownian motion with a drift at the times `fractions` (Armitage,
+    McPherson & Rowe 1969).
+
+    Args:
+        bounds: Bound of |z| at each look, shape (looks,).
+        fractions: Share of the information at each look, rising.
+        drift: Expected z at fraction 1; 0 is no effect.
+
+    Returns:
+        Probabilities, shape (looks,); their sum is the size of the test, or its power under a drift.
+    """
+    bound, t = np.asarray(bounds, dtype=float), np.asarray(fractions, dtype=float)
+    at, mass, before, found = np.zeros(1), np.ones(1), 0.0, []
+    for limit, now, nxt in zip(bound * np.sqrt(t), t, [*t[1:], np.nan], strict=True):
+        found.append(_leaving(at, mass, limit, now - before, drift))
+        at, mass = _staying(at, mass, limit, now, now - before, nxt - now, drift)
+        before = now
+    return np.array(found)
+
+
+def peeking(n_looks: int, *, alpha: float) -> NDArray[np.float64]:
+    """Return the rate of false positives after each of equally spaced looks that test at `alpha` every time.
+
+    >>> peeking(20, alpha=0.05).round(3)[[0, 4, 19]].tolist()  # Armitage, McPherson & Rowe 1969, table 2
+    [0.05, 0.142, 0.248]
+    """
+    bounds = np.full(n_looks, stats.norm.isf(alpha / 2))
+    return np.cumsum(crossing(bounds, np.arange(1, n_looks + 1) / n_looks))
+
+
+def _best_ratio(alpha: float) -> float:
+    """tau^2 over the squared standard error at the planned end that makes the interval narrowest there."""
+    return float(-special.lambertw(-(alpha**2) / np.e, k=-1).real - 1)
+
+
+def _spent_bounds(spent: NDArray[np.float64], t: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The bounds that use up `spent` of alpha, look by look."""
+    at, mass, before, bounds = np.zeros(1), np.ones(1), 0.0, []
+    for share, now, nxt in zip(np.diff(spent, prepend=0.0), t, [*t[1:], np.nan], strict=True):
+        step = now - before
+        limit = _REACH * np.sqrt(now)
+        # So little may be spent at a very early look that no bound within reach spends it.
+        if _leaving(at, mass, limit, step, 0.0) < share:
+            given = (at, mass, step, share)
+            limit = optimize.brentq(lambda x, a, m, s, p: _leaving(a, m, x, s, 0.0) - p, 0, limit, given, 1e-10)
+        bounds.append(limit / np.sqrt(now))
+        at, mass = _staying(at, mass, limit, now, step, nxt - now, 0.0)
+        before = now
+    return np.array(bounds)
+
+
+def _leaving(at: NDArray[np.float64], mass: NDArray[np.float64], limit: float, step: float, drift: float) -> float:
+    """Probability to end a step outside -limit to limit; `mass` is the weight of each starting point `at`."""
+    centre, sd = at + drift * step, np.sqrt(step)
+    return float(mass @ (special.ndtr((centre - limit) / sd) + special.ndtr((-limit - centre) / sd)))
+
+
+def _staying(
+    at: NDArray[np.float64],
+    mass: NDArray[np.float64],
+    limit: float,
+    now: float,
+    step: float,
+    next_step: float,
+    drift: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where the paths are that end a step inside: quadrature points and weights fine enough for the next step."""
+    if np.isnan(next_step):
+        return at, mass
+    low = max(-limit, drift * now - _REACH * np.sqrt(now))
+    high = min(limit, drift * now + _REACH * np.sqrt(now))
+    panels = int(np.ceil((high - low) / (1.5 * np.sqrt(min(step, next_step)))))
+    edges = np.linspace(low, high, max(panels, 1) + 1)
+    half = (edges[1] - edges[0]) / 2
+    points = ((edges[:-1] + half)[:, None] + half * _NODES).ravel()
+    density = np.exp(-((points[:, None] - at - drift * step) ** 2) / (2 * step)) / np.sqrt(2 * np.pi * step)
+    return points, np.tile(half * _WEIGHTS, len(edges) - 1) * (density @ mass)

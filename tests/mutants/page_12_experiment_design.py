@@ -1,0 +1,69 @@
+"""Errors planted in page 12."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from mutants.planted import Mutant
+
+PARAMETERS = {"n_simulations": 400}
+DESIGN = "journeybook.experiment_design"
+
+
+def _one_sided(sound: Callable) -> Callable:
+    return lambda effect, *, alpha, **given: sound(effect, alpha=2 * alpha, **given)
+
+
+def _an_arm(sound: Callable) -> Callable:
+    def wrong(*given: Any, **named: Any) -> Any:
+        found = sound(*given, **named)
+        return replace(found, n_control=found.n_control / 2, n_treatment=found.n_treatment / 2)
+
+    return wrong
+
+
+def _single_days(_sound: Callable) -> Callable:
+    return lambda n_units, *, units_per_day: np.ceil(np.asarray(n_units) / units_per_day)
+
+
+def _not_squared(_sound: Callable) -> Callable:
+    return lambda deviation, *, explained_share: deviation * (1 - explained_share)
+
+
+def _no_salt(sound: Callable) -> Callable:
+    return lambda ids, *, salt: sound(ids, salt="")
+
+
+def _naive_bounds(sound: Callable) -> Callable:
+    def wrong(fractions: Any, *, alpha: float, spending: str) -> Any:
+        return sound(fractions, alpha=alpha, spending=spending).assign(bound=stats.norm.isf(alpha / 2))
+
+    return wrong
+
+
+def _no_probability(sound: Callable) -> Callable:
+    def wrong(seen: Any, *, estimator: str) -> Any:
+        even = np.full_like(seen.probability, 1 / seen.probability.shape[-1])
+        return sound(replace(seen, probability=even), estimator=estimator)
+
+    return wrong
+
+
+def _total_spread(sound: Callable) -> Callable:
+    return lambda columns, arm, *, n_arms: sound([2 * column for column in columns], arm, n_arms=n_arms)
+
+
+MUTANTS = [
+    Mutant("one_sided", "sizes are for a one-sided test", f"{DESIGN}.sizing:sample_size", _one_sided),
+    Mutant("half_the_units", "half of the units are planned", f"{DESIGN}.sizing:sample_size", _an_arm),
+    Mutant("single_days", "the test ends on any day of the week", f"{DESIGN}.sizing:duration_days", _single_days),
+    Mutant("cuped_not_squared", "covariates save too much", f"{DESIGN}.sizing:cuped_deviation", _not_squared),
+    Mutant("double_spread", "spreads are taken of doubled values", f"{DESIGN}.sizing:arm_moments", _total_spread),
+    Mutant("salt_forgotten", "all experiments share one salt", f"{DESIGN}.assignment:positions", _no_salt),
+    Mutant("naive_bounds", "every look is tested at alpha", f"{DESIGN}.rules:boundaries", _naive_bounds),
+    Mutant("probability_forgotten", "a bandit's probabilities are not logged", f"{DESIGN}.bandits:estimate",
+           _no_probability),
+]  # fmt: skip
