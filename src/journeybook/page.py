@@ -88,9 +88,10 @@ class Page:
         for text in filter(None, texts):
             display(Markdown(text))
 
-    def draw(self, drawn: Axes | Figure, data: str | None = None) -> None:
-        """Stamp a figure with what its data are; `data` where it is not all that was read."""
-        plots.stamp(drawn, data or self.data_is)
+    def draw(self, drawn: Axes | Figure | None, data: str | None = None) -> None:
+        """Stamp a figure with what its data are (`data` where not all that was read); None is nothing to draw."""
+        if drawn is not None:
+            plots.stamp(drawn, data or self.data_is)
 
     def keep(self, **frames: pd.DataFrame) -> pd.DataFrame:
         """Keep result tables by name, and return the last of them to show."""

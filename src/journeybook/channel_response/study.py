@@ -23,7 +23,6 @@ from journeybook.channel_response.models import (
     row_losses,
     stacked,
 )
-from journeybook.channel_response.off_policy import clustered_error
 from journeybook.channel_response.quality import (
     Quality,
     difference,
@@ -36,11 +35,9 @@ from journeybook.channel_response.quality import (
 from journeybook.channel_response.search import Search
 from journeybook.channel_response.splits import FEWEST, Split
 from journeybook.statistics import cluster_weights
+from journeybook.statistics.clusters import clustered_error
 
 GAIN_SHARES = tuple(i / 20 for i in range(21))
-
-_JUDGED = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC", "log_loss": "log loss"}
-_WORDS = {"class_weights": "class weights", "smote": "SMOTE", "undersample": "undersampling"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +45,8 @@ class MethodComparison:
     """Every method with every resampling, judged on the test contacts.
 
     Attributes:
-        methods: One row a method, resampling, channel ("all" is all of them together) and calibrated or not:
+        methods: One row a method, resampling, channel ("all" is all of them together; of the chosen model
+            also each by itself) and calibrated or not:
             `n_rows`, `n_responses`, `roc_auc`, `pr_auc`, `log_loss`, `brier`, `ece`, each with `_low` and `_high`
             (95 %, clustered on people), and `ece_floor`, the ECE that true probabilities would show by chance.
             A channel with fewer than 10 responses in the test is left out.
@@ -58,8 +56,8 @@ class MethodComparison:
         corrections: What put the probabilities right: one row a method and resampling, `ece_as_fitted`,
             `ece_corrected` (for the shift in prior alone), `ece_calibrated`.
         calibration: One row a method, resampling, calibrated and bin: `predicted`, `observed` and its interval.
-        gain: One row a method, resampling and share contacted, likeliest first: `found_share` and `lift` with
-            their intervals; calibration does not change them.
+        gain: One row a method without resampling, or the chosen one, and share contacted, likeliest first:
+            `found_share` and `lift` with their intervals; calibration does not change them.
         people: The chosen model on all test contacts, on those of people met in training and of new people.
         models: Every fitted model, a method and resampling each; they serve all channels.
         chosen: The model with the least log loss on the calibration contacts, once calibrated; without resampling,
@@ -102,6 +100,11 @@ class MethodComparison:
             & (table["method"] == (method or self.chosen.method))
             & (table["resampling"] == (resampling or self.chosen.resampling))
         ].iloc[0]
+
+    def gain_at(self, share: float) -> pd.Series:
+        """Return the row of `gain` at a share contacted, of the chosen model."""
+        mine = self.gain.query("method == @self.chosen.method and resampling == @self.chosen.resampling")
+        return mine[np.isclose(mine["contacted_share"], share)].iloc[0]
 
     def by_channel(self) -> pd.DataFrame:
         """Return the rows of `methods` for each channel, of the chosen model, calibrated."""
@@ -151,13 +154,24 @@ def compare_methods(
     by_key = {(model.method, model.resampling): model for models in fitted for model in models}
     models = [by_key[m, r] for m in METHODS for r in RESAMPLINGS]
     rate = float(table["responded"].iloc[split.fit].mean())
-    judged = at_once(delayed(_judge)(model, test, weights, channels, rate=rate) for model in models)
     lost = {
         key: row_losses(model.probability(calibrate, calibrated=True), calibrate["responded"].to_numpy())
         for key, model in by_key.items()
     }
     best = {r: min((lost[m, r].mean(), m) for m in METHODS)[1] for r in RESAMPLINGS}
     chosen = by_key[_chosen(lost, best, contacts.rows["person"].to_numpy()[split.calibrate])]
+    everyone = {"all": channels["all"]}
+    judged = at_once(
+        delayed(_judge)(
+            model,
+            test,
+            weights,
+            channels if model is chosen else everyone,
+            rate=rate,
+            ranked=model is chosen or model.resampling == "none",
+        )
+        for model in models
+    )
     probability = chosen.probability(test, calibrated=True)
     pooled = {(m.method, m.resampling): found.pooled for m, found in zip(models, judged, strict=True)}
     return MethodComparison(
@@ -165,7 +179,7 @@ def compare_methods(
         effects=_effects(pooled, best),
         corrections=pd.DataFrame([found.correction for found in judged]),
         calibration=pd.concat([found.calibration for found in judged], ignore_index=True),
-        gain=pd.concat([found.gain for found in judged], ignore_index=True),
+        gain=pd.concat([found.gain for found in judged if len(found.gain)], ignore_index=True),
         people=_people(probability, responded, weights, new=split.new, known=contacts.has_people),
         models=tuple(models),
         chosen=chosen,
@@ -220,7 +234,13 @@ class _Judged:
 
 
 def _judge(
-    model: ResponseModel, test: pd.DataFrame, weights: np.ndarray, channels: dict[str, np.ndarray], *, rate: float
+    model: ResponseModel,
+    test: pd.DataFrame,
+    weights: np.ndarray,
+    channels: dict[str, np.ndarray],
+    *,
+    rate: float,
+    ranked: bool,
 ) -> _Judged:
     key = {"method": model.method, "resampling": model.resampling}
     responded = test["responded"].to_numpy()
@@ -242,51 +262,9 @@ def _judge(
         methods=pd.DataFrame(records),
         correction={**key, **{f"ece_{stage}": expected_error(table) for stage, table in tables.items()}},
         calibration=_keyed(pd.concat(bins, ignore_index=True), key),
-        gain=_keyed(gain(raw, responded, weights, shares=GAIN_SHARES), key),
+        gain=_keyed(gain(raw, responded, weights, shares=GAIN_SHARES), key) if ranked else pd.DataFrame(),
         pooled=pooled["all"],
     )
-
-
-def resampling_verdict(comparison: MethodComparison) -> str:
-    """Say plainly, in a few sentences, whether resampling helped.
-
-    Judged are the best method with each resampling against the best without, by ROC AUC, PR AUC and log loss after
-    calibration, as one family (Bonferroni).
-    """
-    effects = comparison.effects[
-        (comparison.effects["method"] == "best") & comparison.effects["measure"].isin(_JUDGED)
-    ]
-    # The stored intervals are +- 1.96 standard errors; the family of comparisons asks for more.
-    wider = norm.ppf(1 - 0.025 / len(effects)) / norm.ppf(0.975)
-    half = (effects["difference_high"] - effects["difference_low"]) / 2 * wider
-    gained = effects["difference"].where(effects["measure"] != "log_loss", -effects["difference"])
-    better, worse = gained > half, gained < -half
-    words = []
-    for name in RESAMPLINGS[1:]:
-        mine = effects["resampling"] == name
-        helped, harmed = effects.loc[mine & better, "measure"], effects.loc[mine & worse, "measure"]
-        said = [
-            f"{verb} ({', '.join(found.map(_JUDGED))})"
-            for verb, found in (("better", helped), ("worse", harmed))
-            if len(found)
-        ]
-        words.append(f"{_WORDS[name]} {' and '.join(said) if said else 'no different'}")
-    if better.any():
-        verdict = "Resampling helped in places and harmed in others" if worse.any() else "Resampling helped"
-    else:
-        verdict = "Resampling did not help"
-    raw = comparison.methods[(comparison.methods["channel"] == "all") & ~comparison.methods["calibrated"]]
-    without, with_it = raw[raw["resampling"] == "none"], raw[raw["resampling"] != "none"]
-    return (
-        f"**{verdict}.** Against the best model without it, once calibrated: {'; '.join(words)} (95 %, allowing "
-        f"for {len(effects)} comparisons). Before calibration the expected calibration error is "
-        f"{_span(without['ece'])} without resampling and {_span(with_it['ece'])} with it."
-    )
-
-
-def _span(values: pd.Series) -> str:
-    low, high = f"{values.min():.3f}", f"{values.max():.3f}"
-    return low if low == high else f"{low}-{high}"
 
 
 def _channels(channel: pd.Series, responded: np.ndarray) -> dict[str, np.ndarray]:

@@ -6,6 +6,8 @@
 | intervals | Wilson's interval of a proportion |
 | resampling | the clustered bootstrap |
 | corrections | corrections for many tests |
+| clusters | errors of means whose rows belong together |
+| labels | names of groups from the values of a column |
 """
 
 from journeybook.statistics.corrections import holm

@@ -1,0 +1,302 @@
+"""Contacts as choices: what was done, what else was permitted, what each choice would bring."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from journeybook.statistics.labels import labels
+from journeybook.tables import PURPOSES, Run, permitted_at, permitted_people
+
+NO_CONTACT = "none"
+"""Channel of a decision not to contact."""
+
+PRICE_SHARES = (0.0, 0.01, 0.03, 0.1)
+"""Prices of a message, as shares of the value of a response, that are shown where no costs are given."""
+
+
+@dataclass(frozen=True, eq=False)
+class Choices:
+    """Some contacts, each as a choice among messages and none.
+
+    Attributes:
+        actions: Names of the choices, the messages by number of contacts and `none` last, k of them.
+        taken: Which was chosen, shape (n,), place in `actions`.
+        propensity: Probability with which it was chosen, shape (n,); NaN where it is not known.
+        responded: 0 or 1, shape (n,).
+        allowed: What may be chosen: consent at that moment and the frequency cap; shape (n, k). None always may.
+        probability: The model's probability of a response under each choice, shape (n, k).
+        answered: The channel of the message that the person answered last before, shape (n,), place in
+            `actions`; `none` where there is no such message.
+        person: Whose contact it is, shape (n,).
+    """
+
+    actions: tuple[str, ...]
+    taken: np.ndarray
+    propensity: np.ndarray
+    responded: np.ndarray
+    allowed: np.ndarray
+    probability: np.ndarray
+    answered: np.ndarray
+    person: np.ndarray
+
+    @property
+    def nothing(self) -> int:
+        """The place of `none` in `actions`."""
+        return len(self.actions) - 1
+
+    def best_message(self, costs: np.ndarray, *, value_per_response: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the message of highest expected profit, and that profit less the profit of sending nothing.
+
+        Args:
+            costs: Cost of each choice, shape (k,).
+            value_per_response: Value of one response, in the unit of the costs.
+
+        Returns:
+            Place of the message, shape (n,), and the gain, shape (n,): -infinity where no message is allowed.
+        """
+        profit = np.where(self.allowed, value_per_response * self.probability - costs, -np.inf)
+        best = profit[:, : self.nothing].argmax(axis=1)
+        return best, profit[np.arange(len(best)), best] - profit[:, self.nothing]
+
+
+def known_contacts(asked: ibis.Table, told: ibis.Table) -> pd.DataFrame:
+    """Join contacts with what page 07 wrote of each, in the order of `row`.
+
+    Args:
+        asked: Canonical contacts.
+        told: `response_probabilities`; its columns stand before those of the same name in `asked`.
+
+    Returns:
+        One row a contact that page 07 took: the columns of both, `responded` as 0 or 1, and `person`, an integer
+        code by first appearance; a contact that names nobody is a person.
+    """
+    twice = [name for name in told.columns if name != "row" and name in asked.columns]
+    both = asked.drop(*twice).inner_join(told, "row")
+    decimals = {name: both[name].cast("float64") for name in both.columns if both[name].type().is_decimal()}
+    rows = both.mutate(**decimals).order_by("row").to_pandas()
+    code, known = pd.factorize(rows["person_id"])
+    person = np.where(code < 0, len(known) + np.cumsum(code < 0) - 1, code)
+    return rows.assign(person=person, responded=rows["responded"].astype(int))
+
+
+def channels_of(sent: pd.DataFrame) -> tuple[str, ...]:
+    """Return the channels of contacts, most contacts first."""
+    counts = sent["channel"].value_counts()
+    return tuple(sorted(counts.index, key=lambda name: (-counts[name], name)))
+
+
+def choices(
+    sent: pd.DataFrame, part: str, *, permitted: Mapping[str, np.ndarray] | None, max_messages_28d: int
+) -> Choices:
+    """Lay out the contacts of one part as choices.
+
+    Args:
+        sent: As made by `known_contacts`, with the channel `none` among others.
+        part: `calibrate` or `test`.
+        permitted: For each channel whether it may be used, one value a row of `sent`; None permits all.
+        max_messages_28d: Messages that a person may be sent in 28 days, at least 1. It binds where contacts name
+            people and have times.
+
+    Raises:
+        ValueError: The cap is below 1.
+    """
+    if max_messages_28d < 1:
+        raise ValueError(f"max_messages_28d must be at least 1, got {max_messages_28d}.")
+    actions = (*(name for name in channels_of(sent) if name != NO_CONTACT), NO_CONTACT)
+    inside = (sent["part"] == part).to_numpy()
+    rows, places = sent[inside], pd.Index(actions)
+    allowed = np.ones((len(rows), len(actions)), dtype=bool)
+    if permitted is not None:
+        allowed[:, :-1] = np.column_stack([permitted[name][inside] for name in actions[:-1]])
+    full = (rows["n_contacts_28d"] >= max_messages_28d).to_numpy(dtype=bool, na_value=False)
+    allowed[full, :-1] = False
+    known = rows["propensity"] if "propensity" in rows else pd.Series(np.nan, index=rows.index)
+    return Choices(
+        actions=actions,
+        taken=places.get_indexer(pd.Index(rows["channel"])),
+        propensity=known.to_numpy(dtype=float, na_value=np.nan),
+        responded=rows["responded"].to_numpy(dtype=float),
+        allowed=allowed,
+        probability=rows[[f"probability_{name}" for name in actions]].to_numpy(dtype=float),
+        answered=places.get_indexer(pd.Index(_answered_last(sent)))[inside],
+        person=rows["person"].to_numpy(),
+    )
+
+
+def permitted_channels(run: Run, sent: pd.DataFrame) -> dict[str, np.ndarray] | None:
+    """Return whether each contact's person permitted each channel at the moment of the contact.
+
+    Args:
+        run: The run whose ledger counts.
+        sent: As made by `known_contacts`; without times the whole ledger counts, and a contact that names nobody
+            has no permission.
+
+    Returns:
+        For each channel but `none`, one value a contact; a channel that the ledger has no purpose for is not
+        permitted. None where the data set has no ledger.
+    """
+    if not run.has_ledger:
+        return None
+    people, timed = sent["person_id"].astype("str"), sent["known_at"].notna().all()
+
+    def permitted(purpose: str) -> np.ndarray:
+        if timed:
+            asked = pd.DataFrame({"person_id": people, "occurred_at": sent["occurred_at"]})
+            return permitted_at(run, asked.astype({"occurred_at": "datetime64[us]"}), purpose=purpose)
+        return people.isin(permitted_people(run, purpose=purpose).person_id.to_pandas()).to_numpy()
+
+    return {
+        name: permitted(f"marketing_{name}")
+        if f"marketing_{name}" in PURPOSES
+        else np.zeros(len(sent), dtype=bool)
+        for name in channels_of(sent)
+        if name != NO_CONTACT
+    }
+
+
+def sent_unpermitted(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) -> dict[str, tuple[int, int]]:
+    """Return how many messages went out and how many unpermitted, by channel that the ledger has a purpose for."""
+    channel = sent["channel"].to_numpy()
+    asked = {name: may for name, may in (permitted or {}).items() if f"marketing_{name}" in PURPOSES}
+    went = {name: channel == name for name in asked}
+    return {name: (int(went[name].sum()), int((went[name] & ~may).sum())) for name, may in asked.items()}
+
+
+def fatigue_loss(sent: pd.DataFrame) -> float:
+    """Return how many later responses each message costs a policy that sends at every decision.
+
+    It is the fall in the model's probability of a response when one more message came in the 28 days before, times
+    the decisions that follow within 28 days (on average as many as precede), on the calibration contacts. A policy
+    that sends at a share of its decisions loses that share of it. 0 where the model knows no such number, or sees
+    no fall.
+    """
+    rows = sent[sent["part"] == "calibrate"]
+    reached = rows[rows["channel"] != NO_CONTACT]
+    if reached.empty or reached["probability_one_more"].isna().any():
+        return 0.0
+    said = np.select(
+        [reached["channel"] == name for name in reached["channel"].unique()],
+        [reached[f"probability_{name}"] for name in reached["channel"].unique()],
+    )
+    following = reached["n_contacts_28d"].mean() / (len(reached) / len(rows))
+    return max(0.0, float((said - reached["probability_one_more"]).mean() * following))
+
+
+def value_of_a_response(sent: pd.DataFrame, *, value_per_response: float | None) -> float | None:
+    """Return the value given, else the mean `value` of the training responses, else None.
+
+    Raises:
+        ValueError: The value given is not above 0.
+    """
+    if value_per_response is not None:
+        if not 0 < value_per_response < np.inf:
+            raise ValueError(f"value_per_response must be above 0, got {value_per_response}.")
+        return float(value_per_response)
+    came = sent["part"].isin(["fit", "calibrate"]) & (sent["responded"] == 1)
+    mean = sent.loc[came, "value"].mean() if "value" in sent else np.nan
+    return float(mean) if mean > 0 else None
+
+
+def price_list(
+    costs: Mapping[str, float] | None, messages: tuple[str, ...], *, value_per_response: float
+) -> dict[str, dict[str, float]]:
+    """Return the cost of a message by channel, for each set of costs that is to be decided with.
+
+    Args:
+        costs: Cost of one message by channel, in the unit of the value; None shows the prices `PRICE_SHARES`, the
+            same for every channel.
+        messages: The channels that need a cost.
+        value_per_response: Value of one response.
+
+    Raises:
+        ValueError: A channel has no cost, is unknown, or costs less than 0.
+    """
+    if costs is None:
+        return {
+            f"{100 * share:g} % of a response": dict.fromkeys(messages, share * value_per_response)
+            for share in PRICE_SHARES
+        }
+    for name, cost in costs.items():
+        if name not in messages:
+            near = difflib.get_close_matches(name, messages, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the messages are {', '.join(messages)}."
+            raise ValueError(f"costs names {name!r}, which is no message of these contacts: {hint}")
+        if not 0 <= cost < np.inf:
+            raise ValueError(f"costs has {cost} for {name!r}; a cost of at least 0 is needed.")
+    if missing := [name for name in messages if name not in costs]:
+        raise ValueError(f"costs has no cost for {', '.join(missing)}; each of {', '.join(messages)} needs one.")
+    return {"as given": {name: float(costs[name]) for name in messages}}
+
+
+def true_probabilities(sent: pd.DataFrame, truth: pd.DataFrame, *, actions: tuple[str, ...]) -> np.ndarray:
+    """Return the true probability of a response of each test contact under each choice, shape (test, k).
+
+    Args:
+        sent: As made by `known_contacts`.
+        truth: `contact_id` and `probability_<channel>` for every channel, one row a contact.
+        actions: Names of the choices.
+    """
+    ids = sent.loc[sent["part"] == "test", "contact_id"]
+    return truth.set_index("contact_id").loc[ids, [f"probability_{name}" for name in actions]].to_numpy()
+
+
+def person_groups(
+    sent: pd.DataFrame, profiles: ibis.Table | None, features: ibis.Table | None, *, column: str | None
+) -> np.ndarray | None:
+    """Return the group of the person of each contact, shape (n,), or None where no group is known.
+
+    Args:
+        sent: As made by `known_contacts`.
+        profiles: What is known of people, one row a `person_id`; None where there are none.
+        features: Snapshots by `person_id` and `as_of`; the latest strictly before sending counts.
+        column: Column of the contacts, profiles or features (see `labels`). None for `birth_decade` of the
+            profiles.
+
+    Raises:
+        ValueError: None of them has such a column.
+    """
+    name = column or "birth_decade"
+    if name in sent:
+        return labels(sent[name])
+    if profiles is not None and name in profiles.columns:
+        known = profiles.select("person_id", name).to_pandas().set_index("person_id")[name]
+        return labels(sent["person_id"].map(known).rename(name))
+    if features is not None and name in features.columns and sent["known_at"].notna().all():
+        known = features.select("person_id", "as_of", name).to_pandas().sort_values("as_of", kind="stable")
+        asked = sent[["row", "person_id", "occurred_at"]].sort_values("occurred_at", kind="stable")
+        found = pd.merge_asof(
+            asked.astype({"occurred_at": "datetime64[us]"}),
+            known.astype({"as_of": "datetime64[us]"}),
+            left_on="occurred_at",
+            right_on="as_of",
+            by="person_id",
+            allow_exact_matches=False,
+        )
+        return labels(found.sort_values("row")[name])
+    if column is None:
+        return None
+    there = [set(frame.columns) for frame in (sent, profiles, features) if frame is not None]
+    raise ValueError(
+        f"fairness_by names {column!r}, no column of the contacts, profiles or features: "
+        f"{', '.join(sorted(set().union(*there)))}."
+    )
+
+
+def _answered_last(sent: pd.DataFrame) -> pd.Series:
+    """Return for each contact the channel of the person's last message whose answer was known by then."""
+    if sent["known_at"].isna().any() or sent["person_id"].isna().all():
+        return pd.Series(NO_CONTACT, index=sent.index)
+    answered = sent[(sent["responded"] == 1) & (sent["channel"] != NO_CONTACT)]
+    known = answered[["person", "channel"]].assign(at=answered["known_at"])
+    asked = sent[["person"]].assign(at=sent["occurred_at"], place=np.arange(len(sent)))
+    found = pd.merge_asof(
+        asked.astype({"at": "datetime64[us]"}).sort_values(["at", "place"]),
+        known.astype({"at": "datetime64[us]"}).sort_values("at", kind="stable"),
+        on="at",
+        by="person",
+    )
+    return found.sort_values("place")["channel"].fillna(NO_CONTACT).set_axis(sent.index)
