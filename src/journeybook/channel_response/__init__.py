@@ -8,7 +8,6 @@
 | encoding | from features to numbers; the resamplers |
 | models | logistic regression, forest, XGBoost and their stack, resampled inside the fit, calibrated |
 | search | their settings, within a stated budget, by cross-validation |
-| quality | ROC AUC, PR AUC, log loss, Brier, calibration error, gain, with intervals clustered on people |
 | study | every method with every resampling, judged on the same test set |
 | channels | a model a channel beside one for all |
 | explanation | what the trees go by: TreeSHAP, importance of groups of features, partial dependence |

@@ -14,10 +14,10 @@ from journeybook.channel_response.models import (
     fit_together,
     response_pipelines,
 )
-from journeybook.channel_response.quality import difference, quality
 from journeybook.channel_response.search import Search
 from journeybook.channel_response.splits import FEWEST, Split
 from journeybook.channel_response.study import MethodComparison
+from journeybook.statistics.quality import difference, quality
 
 
 @dataclass(frozen=True, eq=False)

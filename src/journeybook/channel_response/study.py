@@ -23,7 +23,11 @@ from journeybook.channel_response.models import (
     row_losses,
     stacked,
 )
-from journeybook.channel_response.quality import (
+from journeybook.channel_response.search import Search
+from journeybook.channel_response.splits import FEWEST, Split
+from journeybook.statistics import cluster_weights
+from journeybook.statistics.clusters import clustered_error
+from journeybook.statistics.quality import (
     Quality,
     difference,
     expected_error,
@@ -32,10 +36,6 @@ from journeybook.channel_response.quality import (
     quality,
     reliability,
 )
-from journeybook.channel_response.search import Search
-from journeybook.channel_response.splits import FEWEST, Split
-from journeybook.statistics import cluster_weights
-from journeybook.statistics.clusters import clustered_error
 
 GAIN_SHARES = tuple(i / 20 for i in range(21))
 

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
-from journeybook.channel_response.quality import quality
 from journeybook.channel_response.splits import Split
 from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.windows import (
@@ -17,6 +16,7 @@ from journeybook.channel_response.windows import (
     response_windows,
     window_name,
 )
+from journeybook.statistics.quality import quality
 
 
 @dataclass(frozen=True, eq=False)

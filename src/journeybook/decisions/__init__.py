@@ -6,16 +6,16 @@
 | off_policy | the value of a policy, read off contacts whose channel chance chose |
 | policy | whom to write to, if anyone, and what that would have brought |
 | uplift | whom a message moves, beside who responds |
-| fairness | groups of people beside each other, and what equalising would cost |
+| groups | groups of people beside each other, and what equalising would cost |
 | truth | policies and rankings beside the known answer |
 | witnesses | each result made again by another road |
 | findings | what a manager should know |
 | words | the sentences of the page |
 """
 
-from journeybook.decisions.choices import known_contacts, permitted_channels, person_groups
-from journeybook.decisions.fairness import compare_groups
+from journeybook.decisions.choices import known_contacts, permitted_channels
 from journeybook.decisions.findings import find
+from journeybook.decisions.groups import compare_groups, person_groups
 from journeybook.decisions.policy import decide
 from journeybook.decisions.truth import known_answers
 from journeybook.decisions.uplift import uplift_study

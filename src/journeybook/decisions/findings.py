@@ -7,7 +7,6 @@ import pandas as pd
 from scipy.stats import norm
 
 from journeybook.decisions.choices import sent_unpermitted
-from journeybook.decisions.fairness import RULES, Fairness
 from journeybook.decisions.policy import ANSWERED, EVERYONE, MODEL, TODAY, Deciding, advantage
 from journeybook.decisions.truth import KnownAnswers
 from journeybook.decisions.uplift import Uplift
@@ -21,6 +20,7 @@ from journeybook.findings import (
     strength_of,
     wider,
 )
+from journeybook.statistics.fairness import RULES, Fairness
 from journeybook.statistics.labels import UNKNOWN
 
 _SENT, _WHOM = "Who was sent what they had not permitted?", "Whom to write to, if anyone?"

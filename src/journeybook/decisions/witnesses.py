@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from journeybook.decisions.choices import NO_CONTACT
-from journeybook.decisions.fairness import RULES, Fairness
 from journeybook.decisions.policy import MODEL, NOTHING, PER, Deciding
+from journeybook.statistics.fairness import RULES, Fairness
 
 _COLUMNS = ["name", "value", "reference", "tolerance", "source"]
 

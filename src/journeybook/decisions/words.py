@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from journeybook.decisions.choices import sent_unpermitted
-from journeybook.decisions.fairness import RULES, Fairness
 from journeybook.decisions.off_policy import ESTIMATORS
 from journeybook.decisions.policy import EVERYONE, LIKELIEST, MODEL, PER, Deciding
 from journeybook.decisions.truth import KnownAnswers
 from journeybook.decisions.uplift import Uplift
 from journeybook.findings import say_count, say_interval, say_money, say_p, say_share
+from journeybook.statistics.fairness import RULES, Fairness
 
 _PARTS = {"training": "fit", "calibration": "calibrate", "test": "test", "purged": "purged"}
 _MEASURES = {
@@ -49,10 +49,9 @@ def title_policies(deciding: Deciding) -> str:
     ours = _model_rows(deciding).iloc[0]
     if ours["refused"]:
         return "No value of a policy is told: too few contacts chose as it would"
-    at = "At the costs given" if len(deciding.costs) == 1 else "If messages cost nothing"
-    return (
-        f"{at}, expected profit gains {_of_money(ours, 'gain_per_1000')} per 1,000 decisions over sending nothing"
-    )
+    at = "the costs given" if len(deciding.costs) == 1 else "no cost"
+    gains = _of_money(ours, "gain_per_1000")
+    return f"Expected profit gains {gains} per 1,000 contacts over sending nothing, at {at}"
 
 
 def say_deciding(deciding: Deciding) -> str:

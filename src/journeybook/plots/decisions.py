@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from journeybook.decisions import words
-from journeybook.decisions.fairness import RULES, Fairness
 from journeybook.decisions.policy import Deciding
 from journeybook.decisions.uplift import Uplift
 from journeybook.plots import COLOURS, shortened
+from journeybook.statistics.fairness import RULES, Fairness
 
 _ESTIMATOR = {
     "ips": ("IPS", "grey", "v"),

@@ -8,6 +8,8 @@
 | corrections | corrections for many tests |
 | clusters | errors of means whose rows belong together |
 | labels | names of groups from the values of a column |
+| quality | how good probabilities are: ROC AUC, log loss, calibration error, gain |
+| fairness | groups beside each other under one threshold, equal selection, equal true positives |
 """
 
 from journeybook.statistics.corrections import holm

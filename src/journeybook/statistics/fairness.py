@@ -7,9 +7,7 @@ import pandas as pd
 from scipy.special import expit, logit
 from scipy.stats import chi2, norm
 
-from journeybook.decisions.choices import NO_CONTACT
-from journeybook.statistics import proportion_interval
-from journeybook.statistics.labels import UNKNOWN
+from journeybook.statistics.intervals import proportion_interval
 
 FEWEST_RESPONSES = 10
 """Responses that a group must have to be shown."""
@@ -48,29 +46,6 @@ class Fairness:
     n_small: int
     n_small_groups: int
     selected_share: float
-
-
-def compare_groups(
-    sent: pd.DataFrame, groups: np.ndarray | None, *, selected_share: float, min_group_size: int
-) -> Fairness:
-    """Compare groups by the chosen model's probabilities of the test contacts that were sent a message.
-
-    Args:
-        sent: As made by `choices.known_contacts`.
-        groups: Group of each contact's person, shape (n,); None where no group is known: nothing is compared.
-        selected_share: As for `fairness`.
-        min_group_size: As for `fairness`.
-    """
-    told = ((sent["part"] == "test") & (sent["channel"] != NO_CONTACT)).to_numpy()
-    rows, names = sent[told], np.full(len(sent), UNKNOWN) if groups is None else groups
-    return fairness(
-        rows["probability"].to_numpy(),
-        rows["responded"].to_numpy(),
-        names[told],
-        rows["person"].to_numpy(),
-        selected_share=selected_share,
-        min_group_size=min_group_size,
-    )
 
 
 def fairness(
