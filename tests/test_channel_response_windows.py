@@ -20,12 +20,12 @@ from journeybook.channel_response.truth import planted_peaks, windows_against_tr
 from journeybook.channel_response.windows import (
     ANY_DAY,
     WEEKDAYS,
-    log_odds_posterior,
     response_windows,
     window_name,
 )
 from journeybook.statistics import stream
 from journeybook.statistics.labels import labels
+from journeybook.statistics.log_odds import log_odds_posterior
 
 HOURS = np.arange(8, 22)
 

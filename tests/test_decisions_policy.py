@@ -135,7 +135,7 @@ def decided(logged: pd.DataFrame, *, bias: float = 0.0, **changed) -> Deciding:
     return decide(framed(logged, bias=bias), **arguments)
 
 
-def tested(sent: pd.DataFrame) -> pd.DataFrame:
+def in_test(sent: pd.DataFrame) -> pd.DataFrame:
     return sent[sent["part"] == "test"]
 
 
@@ -153,7 +153,7 @@ def deciding(logged) -> Deciding:
 
 def test_the_last_answered_channel_by_loops(logged):
     rows = framed(logged)
-    laid, test = choices(rows, "test", **RULES), tested(rows)
+    laid, test = choices(rows, "test", **RULES), in_test(rows)
     for place in range(0, len(test), 97):
         now = test.iloc[place]
         known = rows[
@@ -185,7 +185,7 @@ def test_the_model_is_asked_about_every_choice(logged):
     sent = framed(logged)
     laid = choices(sent, "test", **RULES)
     for place, name in enumerate(laid.actions):
-        wanted = expit(log_odds(tested(sent).assign(channel=name)))
+        wanted = expit(log_odds(in_test(sent).assign(channel=name)))
         assert laid.probability[:, place] == pytest.approx(wanted, abs=1e-9)
     assert laid.actions[-1] == "none"
 
@@ -319,7 +319,7 @@ def test_nothing_is_sent_where_messages_cost_more_than_they_bring(logged):
     assert (ours["gain_per_1000"] == 0).all()
     assert "No gain is shown: send nothing" in say_deciding(dear)
     free = decided(logged, costs={"email": 0.0, "sms": 0.0})
-    habit = tested(framed(logged))["habit"].to_numpy()
+    habit = in_test(framed(logged))["habit"].to_numpy()
     chosen = free.choices["as given", "expected profit"]
     assert (chosen[habit > 2] == free.test.nothing).all(), "who comes anyway is not moved, even for nothing"
 
