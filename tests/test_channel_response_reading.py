@@ -78,7 +78,7 @@ def test_the_explanation_says_whose_it_is(explanation):
     found.chosen = SimpleNamespace(method="logistic", resampling="smote")
     other = say.say_explanation(explanation, trees, found)
     assert "XGBoost without resampling (ROC AUC 0.710), not the chosen model (0.730)" in other
-    assert say.title_shapley(explanation).endswith("visits (75%), region (25%)")
+    assert say.title_shapley(explanation).endswith("visits (75%) and region (25%)")
 
 
 def test_importance_counts_what_is_beyond_chance(importance):
@@ -90,7 +90,7 @@ def test_importance_counts_what_is_beyond_chance(importance):
 
 
 def test_a_peak_that_may_be_chance_is_called_so(windows):
-    assert say.title_windows(windows) == "x answer best at 10:00-12:00: +20% against the average"
+    assert say.title_windows(windows) == "People of type x answer best at 10:00-12:00: +20%"
     assert say.say_windows(windows).startswith("1 of 2 peaks are beyond chance")
     assert "too few responses: z" in say.say_windows(windows)
     chance = dataclasses.replace(windows, peaks=windows.peaks.assign(lift_low=0.9))

@@ -53,6 +53,11 @@ def test_what_page_07_wrote_stands_before_the_contacts_own_columns(judged):
     guests = pd.DataFrame({"row": [1, 2, 3], "responded": [True, False, True]})
     told = ibis.memtable(pd.DataFrame({"row": [1, 2, 3], "person_id": ["a", None, None], "part": "test"}))
     assert known_contacts(ibis.memtable(guests), told)["person"].tolist() == [0, 1, 2]
+    other = ibis.memtable(guests.assign(channel="sms"))
+    sent = ibis.memtable(pd.DataFrame({"row": [1, 2, 3], "person_id": "a", "part": "test", "channel": "email"}))
+    for wrong in (other, ibis.memtable(guests.head(2))):
+        with pytest.raises(ValueError, match="are of other contacts"):
+            known_contacts(wrong, sent)
     assert say_contacts(judged).startswith("6,000 contacts: training ")
 
 

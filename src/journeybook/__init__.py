@@ -10,10 +10,11 @@ cleaning          02: named rules, what is missing, what filling in would do
 identity          03: which records are one person, whose refusals hold for whom
 enrichment        04: what is known of each person as of a date
 segmentation      05: groups, whether they are real, movement between them
-channel_response  07: who answers which channel, and whether resampling helps
+channel_response  07: who answers which channel, when, and how far the probabilities can be trusted
 clickstream       08: the site as an absorbing chain, drop-off, bottlenecks, attribution
 privacy           10: what can be published, at what cost
 experiments       11: did the change work
+decisions         14: whom to contact, by what, at what cost, and what it would have earned
 planted           faults planted in simulated rows, against what pages 01 and 02 found
 plots             how figures look; one module a page, only drawing
 report            parameters, running, rendering, comparing: all that knows papermill and HTML

@@ -6,6 +6,7 @@ from scipy.stats import norm
 from journeybook.channel_response.channels import ChannelModels
 from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
 from journeybook.channel_response.explanation import Explanation, Importance
+from journeybook.channel_response.groups import EVERYONE
 from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.models import RESAMPLINGS, ResponseModel
 from journeybook.channel_response.pitfall import OversamplingPitfall
@@ -15,6 +16,7 @@ from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.truth import KnownAnswers
 from journeybook.channel_response.windows import ResponseWindows
 from journeybook.findings import say_points, say_share
+from journeybook.statistics.labels import UNKNOWN
 
 METHODS = {
     "logistic": "logistic regression",
@@ -178,17 +180,17 @@ def title_channel_models(found: ChannelModels) -> str:
     if table.empty:
         return "There are not two channels with contacts enough for a model each"
     pooled = table[(table["channel"] == "all") & (table["measure"] == "log_loss")].set_index("method")
-    better, worse = pooled.index[pooled["difference_high"] < 0], pooled["difference_low"] > 0
-    if len(better):
-        return f"A model a channel is better for {' and '.join(METHODS[name] for name in better)}"
-    return f"One model for all channels is {'better than' if worse.any() else 'no worse than'} one for each"
+    better, worse = (pooled.index[pooled["difference_high"] < 0], pooled.index[pooled["difference_low"] > 0])
+    told = {"better": better, "worse": worse}
+    said = [f"{how} for {' and '.join(METHODS[name] for name in of)}" for how, of in told.items() if len(of)]
+    return f"A model a channel is {', '.join(said)}" if said else "A model a channel is no better than one for all"
 
 
 def title_shapley(explanation: Explanation) -> str:
     """The features that move the model most."""
-    top = explanation.features.head(3)
+    top = explanation.features.head(2)
     named = [f"{name} ({share:.0%})" for name, share in zip(top["feature"], top["share"], strict=True)]
-    return f"Most of what moves the model: {', '.join(named)}"
+    return f"What moves the model most: {' and '.join(named)}"
 
 
 def say_explanation(explanation: Explanation, model: ResponseModel, comparison: MethodComparison) -> str:
@@ -224,7 +226,11 @@ def title_windows(windows: ResponseWindows) -> str:
     if peaks.empty:
         return "No hour or weekday is answered better beyond chance"
     best = peaks.loc[peaks["lift_low"].idxmax()]
-    return f"{best['person_type']} answer best at {best['window']}: {best['lift'] - 1:+.0%} against the average"
+    kind = best["person_type"]
+    who = "People" if kind in (EVERYONE, UNKNOWN) else f"People of type {kind}"
+    return (
+        f"{who} answer best {'at' if best['kind'] == 'hours' else 'on'} {best['window']}: {best['lift'] - 1:+.0%}"
+    )
 
 
 def say_windows(windows: ResponseWindows) -> str:

@@ -72,11 +72,20 @@ def known_contacts(asked: ibis.Table, told: ibis.Table) -> pd.DataFrame:
     Returns:
         One row a contact that page 07 took: the columns of both, `responded` as 0 or 1, and `person`, an integer
         code by first appearance; a contact that names nobody is a person.
+
+    Raises:
+        ValueError: What page 07 wrote is of other contacts.
     """
+    asked = asked.rename(channel_asked="channel") if "channel" in asked.columns else asked
     twice = [name for name in told.columns if name != "row" and name in asked.columns]
     both = asked.drop(*twice).inner_join(told, "row")
     decimals = {name: both[name].cast("float64") for name in both.columns if both[name].type().is_decimal()}
     rows = both.mutate(**decimals).order_by("row").to_pandas()
+    own = rows.pop("channel_asked") if "channel_asked" in rows else rows.get("channel")
+    if len(rows) != told.count().to_pandas() or (
+        own is not None and (own.fillna(rows["channel"]) != rows["channel"]).any()
+    ):
+        raise ValueError("response_probabilities are of other contacts: run page 07 on the same table.")
     code, known = pd.factorize(rows["person_id"])
     person = np.where(code < 0, len(known) + np.cumsum(code < 0) - 1, code)
     return rows.assign(person=person, responded=rows["responded"].astype(int))

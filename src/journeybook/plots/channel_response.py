@@ -234,7 +234,7 @@ def plot_importance(importance: Importance, ax: Axes | None = None) -> Axes:
     ax.set_yticks(shown.index, [_group(name) for name in shown["group"]], fontsize=9)
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("increase of the log loss on test contacts, nats, 95 % interval")
-    ax.set_title(words.title_importance(importance))
+    _titled(ax.figure, words.title_importance(importance))
     return ax
 
 
