@@ -21,6 +21,7 @@ from journeybook.channel_response.models import (
     prior_shift,
     response_pipelines,
     row_losses,
+    said_together,
     stacked,
 )
 from journeybook.channel_response.search import Search
@@ -148,32 +149,30 @@ def compare_methods(
     # The dearest first, so that no core waits at the end.
     kinds = sorted(RESAMPLINGS, key=lambda kind: kind != "smote")
     fitted = at_once(
-        delayed(_fit_all)(table.iloc[split.fit], table.iloc[search.places], calibrate, search, kind, rng=own)
+        delayed(_fit_all)(table.iloc[split.fit], table.iloc[search.places], calibrate, test, search, kind, rng=own)
         for kind, own in zip(kinds, rng.spawn(len(kinds)), strict=True)
     )
-    by_key = {(model.method, model.resampling): model for models in fitted for model in models}
+    by_key = {(each.model.method, each.model.resampling): each for several in fitted for each in several}
     models = [by_key[m, r] for m in METHODS for r in RESAMPLINGS]
-    rate = float(table["responded"].iloc[split.fit].mean())
-    lost = {
-        key: row_losses(model.probability(calibrate, calibrated=True), calibrate["responded"].to_numpy())
-        for key, model in by_key.items()
-    }
+    rate, done = float(table["responded"].iloc[split.fit].mean()), calibrate["responded"].to_numpy()
+    lost = {key: row_losses(each.model.calibrate(each.calibrate), done) for key, each in by_key.items()}
     best = {r: min((lost[m, r].mean(), m) for m in METHODS)[1] for r in RESAMPLINGS}
-    chosen = by_key[_chosen(lost, best, contacts.rows["person"].to_numpy()[split.calibrate])]
+    picked = by_key[_chosen(lost, best, contacts.rows["person"].to_numpy()[split.calibrate])]
+    chosen = picked.model
     everyone = {"all": channels["all"]}
     judged = at_once(
         delayed(_judge)(
-            model,
-            test,
+            each,
+            responded,
             weights,
-            channels if model is chosen else everyone,
+            channels if each is picked else everyone,
             rate=rate,
-            ranked=model is chosen or model.resampling == "none",
+            ranked=each is picked or each.model.resampling == "none",
         )
-        for model in models
+        for each in models
     )
-    probability = chosen.probability(test, calibrated=True)
-    pooled = {(m.method, m.resampling): found.pooled for m, found in zip(models, judged, strict=True)}
+    probability = chosen.calibrate(picked.test)
+    pooled = {(m.model.method, m.model.resampling): f.pooled for m, f in zip(models, judged, strict=True)}
     return MethodComparison(
         methods=pd.concat([found.methods for found in judged], ignore_index=True),
         effects=_effects(pooled, best),
@@ -181,7 +180,7 @@ def compare_methods(
         calibration=pd.concat([found.calibration for found in judged], ignore_index=True),
         gain=pd.concat([found.gain for found in judged if len(found.gain)], ignore_index=True),
         people=_people(probability, responded, weights, new=split.new, known=contacts.has_people),
-        models=tuple(models),
+        models=tuple(each.model for each in models),
         chosen=chosen,
         probability=probability,
         responded=responded,
@@ -199,27 +198,41 @@ def _chosen(
     return first if gained.mean() > norm.ppf(0.975) * clustered_error(gained - gained.mean(), person) else plain
 
 
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """One model, and what its pipeline says of the calibration and the test contacts."""
+
+    model: ResponseModel
+    calibrate: np.ndarray
+    test: np.ndarray
+
+
 def _fit_all(
     fit: pd.DataFrame,
     searched: pd.DataFrame,
     calibrate: pd.DataFrame,
+    test: pd.DataFrame,
     search: Search,
     resampling: str,
     *,
     rng: np.random.Generator,
-) -> list[ResponseModel]:
+) -> list[_Fitted]:
     """Fit every method with one resampling, and the stack of them."""
     settings = [(method, search.settings[method, resampling]) for method in BASES]
     pipelines = response_pipelines(fit, settings, resampling=resampling, rng=rng)
     fit_together(pipelines, fit)
     parts = dict(zip(BASES, pipelines, strict=True))
-    parts["stack"] = stacked(parts, searched, said={m: search.said[m, resampling] for m in BASES})
+    stack = stacked(parts, searched, said={m: search.said[m, resampling] for m in BASES})
+    said = [said_together(pipelines, rows) for rows in (calibrate, test)]
+    for of in said:
+        of.append(stack.final_estimator_.predict_proba(np.column_stack(of))[:, 1])
     shift = prior_shift(resampling, rate=float(fit["responded"].mean()))
-    # A stack weighs its parts on contacts that were not resampled, so that nothing is to be taken off.
-    return [
-        calibrated_model(p, calibrate, method=m, resampling=resampling, shift=0.0 if m == "stack" else shift)
-        for m, p in parts.items()
-    ]
+    found = []
+    for (method, fitted), raw, raw_test in zip([*parts.items(), ("stack", stack)], *said, strict=True):
+        # A stack weighs its parts on contacts that were not resampled, so that nothing is to be taken off.
+        about = {"method": method, "resampling": resampling, "shift": 0.0 if method == "stack" else shift}
+        found.append(_Fitted(calibrated_model(fitted, calibrate, **about, raw=raw), raw, raw_test))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,17 +247,16 @@ class _Judged:
 
 
 def _judge(
-    model: ResponseModel,
-    test: pd.DataFrame,
+    fitted: _Fitted,
+    responded: np.ndarray,
     weights: np.ndarray,
     channels: dict[str, np.ndarray],
     *,
     rate: float,
     ranked: bool,
 ) -> _Judged:
+    model, raw = fitted.model, fitted.test
     key = {"method": model.method, "resampling": model.resampling}
-    responded = test["responded"].to_numpy()
-    raw = model.probability(test, calibrated=False)
     shift = 0.0 if model.method == "stack" else prior_shift(model.resampling, rate=rate)
     said = {"as_fitted": raw, "corrected": corrected(raw, shift=shift), "calibrated": model.calibrate(raw)}
     tables = {stage: reliability(probability, responded) for stage, probability in said.items()}
@@ -271,11 +283,12 @@ def _channels(channel: pd.Series, responded: np.ndarray) -> dict[str, np.ndarray
     """Which rows to judge together: all of them, and each channel where there are several."""
     names = sorted(channel.unique())
     parts = {name: (channel == name).to_numpy() for name in names} if len(names) > 1 else {}
-    judged = {name: inside for name, inside in parts.items() if _has_both(responded[inside])}
+    judged = {name: inside for name, inside in parts.items() if has_both(responded[inside])}
     return {"all": np.ones(len(channel), dtype=bool), **judged}
 
 
-def _has_both(responded: np.ndarray) -> bool:
+def has_both(responded: np.ndarray) -> bool:
+    """Return whether there are 10 responses and 10 others."""
     return FEWEST <= responded.sum() <= len(responded) - FEWEST
 
 
@@ -299,7 +312,7 @@ def _people(
         [
             {"people": name, **quality(probability[inside], responded[inside], weights[:, inside]).record()}
             for name, inside in groups.items()
-            if _has_both(responded[inside])
+            if has_both(responded[inside])
         ]
     )
 

@@ -117,7 +117,7 @@ def _values(test: pd.DataFrame, deciding: Deciding) -> list[tuple]:
     if (first["prices"], MODEL, "dr") in told.index and deciding.test is not None:
         names = np.array(deciding.test.actions, dtype=object)[deciding.choices[first["prices"], MODEL]]
         total = 0.0
-        for (_, row), name in zip(test.iterrows(), names, strict=True):
+        for row, name in zip(test.to_dict("records"), names, strict=True):
             likely = row[f"probability_{name}"]
             seen = (row["responded"] - likely) / row["propensity"] if row["channel"] == name else 0.0
             paid = 0.0 if name == NO_CONTACT else first[name] + first["fatigue"]
