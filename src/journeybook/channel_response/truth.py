@@ -91,27 +91,17 @@ class Ceiling:
         roc_auc: ROC AUC of the true probabilities on the test contacts; no model can beat it but by chance.
         roc_auc_low: Lower end of its 95 % interval.
         roc_auc_high: Upper end.
-        model_roc_auc: ROC AUC of the chosen model on the same contacts.
-        shortfall: `roc_auc` less `model_roc_auc`.
-        shortfall_low: Lower end of its paired 95 % interval.
-        shortfall_high: Upper end.
+        shortfall_high: Upper end of the paired 95 % interval of `roc_auc` less the model's.
         reached_share: (model - 0.5) / (ceiling - 0.5).
-        ece: ECE of the true probabilities: what chance alone shows.
         mean_absolute_error: Mean distance of the model's calibrated probabilities from the true ones.
-        correlation: Their correlation.
     """
 
     roc_auc: float
     roc_auc_low: float
     roc_auc_high: float
-    model_roc_auc: float
-    shortfall: float
-    shortfall_low: float
     shortfall_high: float
     reached_share: float
-    ece: float
     mean_absolute_error: float
-    correlation: float
 
 
 def ceiling(contacts: ContactFrame, split: Split, comparison: MethodComparison, truth: pd.DataFrame) -> Ceiling:
@@ -132,20 +122,14 @@ def ceiling(contacts: ContactFrame, split: Split, comparison: MethodComparison, 
         raise ValueError(f"{int(np.isnan(true).sum())} of {len(true)} test contacts have no true probability.")
     best = quality(true, comparison.responded, comparison.weights)
     ours = quality(comparison.probability, comparison.responded, comparison.weights)
-    low, high = best.interval().low[0], best.interval().high[0]
-    short_low, short_high = np.quantile(best.draws[:, 0] - ours.draws[:, 0], [0.025, 0.975])
+    interval = best.interval()
     return Ceiling(
         roc_auc=float(best.estimate[0]),
-        roc_auc_low=float(low),
-        roc_auc_high=float(high),
-        model_roc_auc=float(ours.estimate[0]),
-        shortfall=float(best.estimate[0] - ours.estimate[0]),
-        shortfall_low=float(short_low),
-        shortfall_high=float(short_high),
+        roc_auc_low=float(interval.low[0]),
+        roc_auc_high=float(interval.high[0]),
+        shortfall_high=float(np.quantile(best.draws[:, 0] - ours.draws[:, 0], 0.975)),
         reached_share=float((ours.estimate[0] - 0.5) / (best.estimate[0] - 0.5)),
-        ece=float(best.estimate[4]),
         mean_absolute_error=float(np.abs(comparison.probability - true).mean()),
-        correlation=float(np.corrcoef(comparison.probability, true)[0, 1]),
     )
 
 
