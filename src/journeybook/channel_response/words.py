@@ -183,7 +183,8 @@ def title_channel_models(found: ChannelModels) -> str:
     better, worse = (pooled.index[pooled["difference_high"] < 0], pooled.index[pooled["difference_low"] > 0])
     told = {"better": better, "worse": worse}
     said = [f"{how} for {' and '.join(METHODS[name] for name in of)}" for how, of in told.items() if len(of)]
-    return f"A model a channel is {', '.join(said)}" if said else "A model a channel is no better than one for all"
+    said += [] if len(better) else ["no better for any other" if said else "no better than one for all"]
+    return f"A model a channel is {', '.join(said)}"
 
 
 def title_shapley(explanation: Explanation) -> str:

@@ -95,9 +95,10 @@ def title_fairness(fair: Fairness) -> str:
     """The groups of which most and fewest responders are found by one threshold."""
     rows = fair.groups[fair.groups["rule"] == RULES[0]].sort_values("true_positive_rate", kind="stable")
     low, high = rows.iloc[0], rows.iloc[-1]
+    alike = fair.spread.set_index(["rule", "measure"]).loc[(RULES[0], "true_positive_rate"), "p_value"]
     return (
         f"One threshold finds {say_share(high['true_positive_rate'])} of the responders of group {high['group']}, "
-        f"{say_share(low['true_positive_rate'])} of {low['group']}"
+        f"{say_share(low['true_positive_rate'])} of {low['group']}{', which may be chance' if alike >= 0.05 else ''}"
     )
 
 
