@@ -95,10 +95,12 @@ def title_fairness(fair: Fairness) -> str:
     """The groups of which most and fewest responders are found by one threshold."""
     rows = fair.groups[fair.groups["rule"] == RULES[0]].sort_values("true_positive_rate", kind="stable")
     low, high = rows.iloc[0], rows.iloc[-1]
-    alike = fair.spread.set_index(["rule", "measure"]).loc[(RULES[0], "true_positive_rate"), "p_value"]
+    found = [say_share(row["true_positive_rate"]) for row in (high, low)]
+    p_value = fair.spread.set_index(["rule", "measure"]).loc[(RULES[0], "true_positive_rate"), "p_value"]
+    chance = ", which may be chance" if p_value >= 0.05 else ""
     return (
-        f"One threshold finds {say_share(high['true_positive_rate'])} of the responders of group {high['group']}, "
-        f"{say_share(low['true_positive_rate'])} of {low['group']}{', which may be chance' if alike >= 0.05 else ''}"
+        f"One threshold finds {found[0]} of the responders of group {high['group']}, {found[1]} of {low['group']}"
+        f"{chance}"
     )
 
 
