@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 
 from journeybook import channel_response as cr
+from journeybook.channel_response.contacts import ContactFrame
 from journeybook.statistics import stream
 
 SHARES = {"test_share": 0.3, "calibration_share": 0.25, "response_window_days": 7}
@@ -48,7 +49,7 @@ def simulated(n: int = 4000, *, n_people: int = 250, seed: int = 5, prefix: str 
     )
 
 
-def framed(frame: pd.DataFrame, features: pd.DataFrame | None = None, max_rows: int = 100_000) -> cr.ContactFrame:
+def framed(frame: pd.DataFrame, features: pd.DataFrame | None = None, max_rows: int = 100_000) -> ContactFrame:
     snapshots = None if features is None else ibis.memtable(features)
     return cr.contact_frame(ibis.memtable(frame), snapshots, max_rows=max_rows)
 

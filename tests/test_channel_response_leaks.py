@@ -9,6 +9,7 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from journeybook import channel_response as cr
+from journeybook.channel_response.leaks import LeakGate, always_or_never, single_column_auc
 from journeybook.statistics import stream
 
 
@@ -18,7 +19,7 @@ def frame() -> pd.DataFrame:
     return simulated()
 
 
-def gated(frame: pd.DataFrame, **change) -> cr.LeakGate:
+def gated(frame: pd.DataFrame, **change) -> LeakGate:
     contacts = framed(frame.drop(columns="probability"))
     split = cr.split_contacts(contacts, **SHARES, rng=stream(1, "split"))
     return cr.leak_gate(contacts, split, **(OPEN_GATE | change))
@@ -74,18 +75,18 @@ def test_what_never_goes_with_a_response_is_a_leak(kind):
         "level": pd.Series(np.where(x < cut, rng.choice(["a", "b"], size=n), "refused").astype(object)),
         "missing": pd.Series(np.where(x < cut, x, np.nan)),
     }[kind]
-    said = cr.always_or_never(column, responded.astype(int), false_alarms=0.001)
+    said = always_or_never(column, responded.astype(int), false_alarms=0.001)
     assert said.startswith("none of the 1,") or said.startswith("none of the 2,")
     assert {"range": " to 3.", "level": "at refused", "missing": "at nan"}[kind] in said
     # It is not enough in one half, nor with a response now and then.
     late = np.where(np.arange(n) < n / 2, 0.0, x)
     assert (
-        cr.always_or_never(
+        always_or_never(
             pd.Series(late), (responded | (late < cut) & (rng.random(n) < 0.12)).astype(int), false_alarms=0.001
         )
         == ""
     )
-    assert cr.always_or_never(column, (responded | (rng.random(n) < 0.02)).astype(int), false_alarms=0.001) == ""
+    assert always_or_never(column, (responded | (rng.random(n) < 0.02)).astype(int), false_alarms=0.001) == ""
 
 
 def test_fifty_rows_that_always_respond_are_a_leak():
@@ -95,9 +96,9 @@ def test_fifty_rows_that_always_respond_are_a_leak():
     for n, caught in ((50, True), (49, False)):
         column = pd.Series("unknown", index=range(4000), dtype="object")
         column.iloc[np.concatenate([hits[hits < 2000][:n], hits[hits >= 2000][:n]])] = "order placed"
-        said = cr.always_or_never(column, responded, false_alarms=0.001)
+        said = always_or_never(column, responded, false_alarms=0.001)
         assert bool(said) == caught
-    assert "in both halves" in cr.always_or_never(pd.Series(responded), responded, false_alarms=0.001)
+    assert "in both halves" in always_or_never(pd.Series(responded), responded, false_alarms=0.001)
 
 
 @pytest.mark.slow
@@ -108,8 +109,8 @@ def test_clean_tables_raise_the_alarm_as_seldom_as_stated():
         found = np.zeros(2)
         for _ in range(60):
             table, responded = clean_table(n, rate, rng)
-            found[0] += any(cr.always_or_never(column, responded, false_alarms=0.01 / 20) for column in table)
-            found[1] += any(cr.single_column_auc(column, responded) > 0.8 for column in table)
+            found[0] += any(always_or_never(column, responded, false_alarms=0.01 / 20) for column in table)
+            found[1] += any(single_column_auc(column, responded) > 0.8 for column in table)
         alarms[n, rate] = found / 60
     assert max(pure for pure, _ in alarms.values()) <= 1 / 60
     assert alarms[500, 0.02][1] == pytest.approx(1 / 3, abs=3 * np.sqrt(2 / 9 / 60))
@@ -134,8 +135,8 @@ def test_single_column_auc_is_that_of_scikit_learn(frame):
     known = frame.dropna(subset="visits")
     responded = known["responded"].to_numpy().astype(int)
     expected = roc_auc_score(responded, known["visits"])
-    assert cr.single_column_auc(known["visits"], responded) == pytest.approx(expected, abs=1e-12)
-    assert cr.single_column_auc(-known["visits"], responded) == pytest.approx(expected, abs=1e-12)
+    assert single_column_auc(known["visits"], responded) == pytest.approx(expected, abs=1e-12)
+    assert single_column_auc(-known["visits"], responded) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,23 @@
-"""Page 07: the model card's figures are the tables' own; the figures of deciding draw what the results hold."""
+"""Page 07: the model card's figures are the tables' own."""
 
 import re
 
 import ibis
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from journeybook.channel_response import (
     contact_frame,
-    decide,
     leak_gate,
     model_card,
     split_contacts,
     training_contract,
-    uplift_study,
 )
 from journeybook.channel_response.models import calibrated_model, fit_together, response_pipelines
-from journeybook.channel_response.quality import quality
 from journeybook.channel_response.study import MethodComparison
-from journeybook.plots.channel_response.deciding import plot_policies, plot_uplift
 from journeybook.statistics import cluster_weights, stream
+from journeybook.statistics.quality import quality
 
 
 @pytest.fixture(scope="module")
@@ -78,34 +74,3 @@ def test_the_card_tells_the_tables_figures(judged):
     assert "Data: SIMULATED." in card
     assert split.warning in card
     assert "$" not in card
-
-
-def test_figures_draw_what_is_found(judged):
-    contacts, split, _, found = judged
-    rules = {"permitted": None, "value_per_response": 10.0, "max_messages_28d": 3, "response_window_days": 7}
-    deciding = decide(found.chosen, contacts, split, costs=None, **rules)
-    figure = plot_policies(deciding)
-    visible = [ax for ax in figure.axes if ax.get_visible()]
-    assert len(visible) == 4
-    assert [text.get_text() for text in visible[0].get_yticklabels()] == [
-        "everyone email", "as many, to the likeliest", "expected profit"
-    ]  # fmt: skip
-    first = deciding.policy[
-        (deciding.policy["prices"] == "0 % of a response") & (deciding.policy["estimator"] == "dr")
-    ]
-    drawn = visible[0].containers[2].lines[0].get_xdata()
-    assert drawn[-1] == first.set_index("policy").loc["expected profit", "gain_per_1000"]
-    assert len(plot_policies(decide(found.chosen, contacts, split, costs={"email": 0.1}, **rules)).axes) == 1
-    moved = uplift_study(deciding, found.weights)
-    ax = plot_uplift(moved)
-    assert ax.lines[0].get_ydata()[-1] == moved.curve["added_per_1000"].iloc[20]
-    plt.close("all")
-
-
-def test_what_is_refused_is_marked(judged):
-    contacts, split, _, found = judged
-    rules = {"permitted": None, "value_per_response": 10.0, "max_messages_28d": 3, "response_window_days": 7}
-    few = split.__class__(**{**split.__dict__, "test": split.test[:300]})
-    figure = plot_policies(decide(found.chosen, contacts, few, costs={"email": 0.1}, **rules))
-    assert "refused" in [text.get_text() for text in figure.axes[0].texts]
-    plt.close("all")

@@ -12,9 +12,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import TargetEncoder
 
-from journeybook import channel_response as cr
 from journeybook.channel_response import models
-from journeybook.channel_response.models import calibrated_model, corrected, log_odds, prior_shift
+from journeybook.channel_response.models import (
+    RESAMPLINGS,
+    calibrated_model,
+    corrected,
+    fit_together,
+    log_odds,
+    prior_shift,
+    response_pipelines,
+)
 from journeybook.statistics import stream
 
 
@@ -36,7 +43,7 @@ def by_hand(rows: pd.DataFrame, like: pd.DataFrame) -> np.ndarray:
 def test_logistic_regression_by_hand(frame, resampling):
     rows = columns(frame)
     fit, new = rows.iloc[:3000], rows.iloc[3000:]
-    (pipeline,) = cr.response_pipelines(fit, [("logistic", {})], resampling=resampling, rng=stream(1, "x"))
+    (pipeline,) = response_pipelines(fit, [("logistic", {})], resampling=resampling, rng=stream(1, "x"))
     pipeline.fit(fit.drop(columns="responded"), fit["responded"])
     weight = None if resampling == "none" else "balanced"
     plain = LogisticRegression(max_iter=1000, class_weight=weight).fit(by_hand(fit, fit), fit["responded"])
@@ -48,7 +55,7 @@ def test_logistic_regression_by_hand(frame, resampling):
 def test_resampling_by_hand(frame, resampling):
     rows = columns(frame)
     features, responded = rows.drop(columns="responded"), rows["responded"]
-    (pipeline,) = cr.response_pipelines(rows, [("logistic", {})], resampling=resampling, rng=stream(1, "x"))
+    (pipeline,) = response_pipelines(rows, [("logistic", {})], resampling=resampling, rng=stream(1, "x"))
     assert [name for name, _ in pipeline.steps] == ["encode", "resample", "one_hot", "classify"]
     codes = pipeline.named_steps["encode"].fit_transform(features, responded)
     assert codes.shape == (len(rows), 4)
@@ -64,13 +71,13 @@ def test_resampling_by_hand(frame, resampling):
     np.testing.assert_array_equal(more, expected)
 
 
-@pytest.mark.parametrize("resampling", cr.RESAMPLINGS)
+@pytest.mark.parametrize("resampling", RESAMPLINGS)
 def test_fitting_together_is_fitting_alone(frame, resampling):
     rows = columns(frame)
     fit, new = rows.iloc[:3000], rows.iloc[3000:].drop(columns="responded")
     settings = [("logistic", {}), ("forest", {"min_samples_leaf": 50}), ("xgboost", TREES)]
-    together = cr.response_pipelines(fit, settings, resampling=resampling, rng=stream(1, "x"))
-    cr.fit_together(together, fit)
+    together = response_pipelines(fit, settings, resampling=resampling, rng=stream(1, "x"))
+    fit_together(together, fit)
     for pipeline in together:
         alone = clone(pipeline).fit(fit.drop(columns="responded"), fit["responded"].to_numpy())
         np.testing.assert_array_equal(alone.predict_proba(new), pipeline.predict_proba(new))
@@ -80,7 +87,7 @@ def test_many_levels_become_a_cross_fitted_rate():
     rng = np.random.default_rng(2)
     rows = pd.DataFrame({"shop": rng.integers(60, size=6000).astype(str), "responded": rng.random(6000) < 0.2})
     rows = rows.astype({"shop": "object", "responded": "int8"})
-    (pipeline,) = cr.response_pipelines(rows, [("logistic", {})], resampling="none", rng=stream(1, "x"))
+    (pipeline,) = response_pipelines(rows, [("logistic", {})], resampling="none", rng=stream(1, "x"))
     encode = pipeline.named_steps["encode"]
     fitted = encode.fit_transform(rows[["shop"]], rows["responded"])
     assert fitted.shape == (6000, 1)
@@ -119,8 +126,8 @@ def test_features_of_one_kind(frame, kind, resampling):
         ["visits", "responded"] if kind == "only numbers" else ["region", "channel", "responded"]
     ]
     settings = [("logistic", {}), ("xgboost", {"n_estimators": 5})]
-    pipelines = cr.response_pipelines(rows, settings, resampling=resampling, rng=stream(1, "x"))
-    cr.fit_together(pipelines, rows)
+    pipelines = response_pipelines(rows, settings, resampling=resampling, rng=stream(1, "x"))
+    fit_together(pipelines, rows)
     for pipeline in pipelines:
         said = pipeline.predict_proba(rows.drop(columns="responded"))[:, 1]
         assert ((said > 0) & (said < 1)).all()
@@ -129,8 +136,8 @@ def test_features_of_one_kind(frame, kind, resampling):
 def test_calibration_keeps_the_order_and_meets_the_rate(frame):
     rows = columns(frame)
     fit, calibrate = rows.iloc[:2500], rows.iloc[2500:]
-    pipelines = cr.response_pipelines(fit, [("xgboost", TREES)], resampling="class_weights", rng=stream(1, "x"))
-    cr.fit_together(pipelines, fit)
+    pipelines = response_pipelines(fit, [("xgboost", TREES)], resampling="class_weights", rng=stream(1, "x"))
+    fit_together(pipelines, fit)
     model = calibrated_model(pipelines[0], calibrate, method="xgboost", resampling="class_weights", shift=0.0)
     raw, said = (model.probability(calibrate, calibrated=c) for c in (False, True))
     assert model.is_calibrated and model.slope > 0
@@ -153,4 +160,4 @@ def test_a_calibration_that_does_not_help_apart_is_not_applied():
 
 def test_an_unknown_method_is_named():
     with pytest.raises(ValueError, match="method 'wood'"):
-        cr.response_pipelines(columns(simulated(50)), [("wood", {})], resampling="none", rng=stream(1, ""))
+        response_pipelines(columns(simulated(50)), [("wood", {})], resampling="none", rng=stream(1, ""))

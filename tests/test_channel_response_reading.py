@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from journeybook.channel_response import sentences_reading as say
+from journeybook.channel_response import words as say
+from journeybook.channel_response.channels import ChannelModels
 from journeybook.channel_response.explanation import Explanation, Importance
-from journeybook.channel_response.fairness import fairness
+from journeybook.channel_response.truth import KnownAnswers, WindowsTruth
 from journeybook.channel_response.windows import ANY_DAY, WEEKDAYS, ResponseWindows
-from journeybook.channel_response.windows_truth import WindowsTruth
-from journeybook.plots.channel_response import reading as figures
+from journeybook.plots import channel_response as figures
 
 
 @pytest.fixture(autouse=True)
@@ -69,82 +69,54 @@ def windows() -> ResponseWindows:
     return ResponseWindows(pd.DataFrame(cells), pd.DataFrame(peaks), 2, 0.95, ("z",))
 
 
-@pytest.fixture
-def fair():
-    rng = np.random.default_rng(3)
-    group = np.repeat(["old", "young", "few"], [300, 300, 5])
-    p = np.clip(rng.beta(2, 8, size=605) + 0.2 * (group == "young"), 0, 1)
-    responded = (rng.random(605) < p).astype(int)
-    return fairness(p, responded, group, np.arange(605), selected_share=0.3, min_group_size=50)
-
-
 def test_the_explanation_says_whose_it_is(explanation):
     trees = SimpleNamespace(method="xgboost", resampling="none")
     row = {"xgboost": {"roc_auc": 0.71}, "logistic": {"roc_auc": 0.73}}
     found = SimpleNamespace(chosen=trees, row=lambda **asked: row[asked["method"]])
-    own = say.describe_explanation(explanation, trees, found)
-    assert "is the model that the page goes on with, on 4 test contacts" in own
-    assert "`visits` (75%) and `region` (25%)" in own
+    own = say.say_explanation(explanation, trees, found)
+    assert own == "Explained is the chosen model, on 4 test contacts."
     found.chosen = SimpleNamespace(method="logistic", resampling="smote")
-    other = say.describe_explanation(explanation, trees, found)
-    assert "boosted trees without resampling (ROC AUC on the test 0.710), not the model" in other
-    assert "goes on with (0.730)" in other
+    other = say.say_explanation(explanation, trees, found)
+    assert "XGBoost without resampling (ROC AUC 0.710), not the chosen model (0.730)" in other
+    assert say.title_shapley(explanation).endswith("visits (75%) and region (25%)")
 
 
 def test_importance_counts_what_is_beyond_chance(importance):
-    said = say.describe_importance(importance, max_correlation=0.7)
-    assert "above a correlation of 0.7, the features make 2 groups; 1 holds more than one" in said
-    assert "`a`, `b`, `c` and 1 more like them costs most, 0.050 of ROC AUC" in said
-    assert "for 1 of the groups" in said
-    nothing = dataclasses.replace(importance, groups=importance.groups.assign(log_loss_increase_low=-0.1))
-    assert "none of them raises the log loss beyond chance" in say.describe_importance(
-        nothing, max_correlation=0.7
+    assert say.title_importance(importance) == (
+        "a and 3 like it: shuffled, ROC AUC falls by 0.050; 1 of 2 groups matter"
     )
+    nothing = dataclasses.replace(importance, groups=importance.groups.assign(log_loss_increase_low=-0.1))
+    assert say.title_importance(nothing) == "No group of features is needed beyond chance"
 
 
 def test_a_peak_that_may_be_chance_is_called_so(windows):
-    said = say.describe_windows(windows)
-    assert "x: 10:00-12:00 (+20% [+10%, +30%] against the mean of hours; 1 could be best)" in said
-    assert (
-        "y: 10:00-12:00 (+20% [-10%, +50%] against the mean of hours; 2 could be best, which may be chance)"
-        in said
-    )
-    assert "too few responses: z" in said
+    assert say.title_windows(windows) == "People of type x answer best at 10:00-12:00: +20%"
+    assert say.say_windows(windows).startswith("1 of 2 peaks are beyond chance")
+    assert "too few responses: z" in say.say_windows(windows)
+    chance = dataclasses.replace(windows, peaks=windows.peaks.assign(lift_low=0.9))
+    assert say.title_windows(chance) == "No hour or weekday is answered better beyond chance"
     empty = dataclasses.replace(windows, peaks=windows.peaks.head(0))
-    assert "too few responses to compare" in say.describe_windows(empty)
+    assert "too few to compare" in say.say_windows(empty)
 
 
-def test_the_truth_of_windows():
+def test_the_known_answer_of_windows():
     kinds = pd.DataFrame({"kind": ["hour"], "n_rates": [42], "inside_share": [0.95], "error": [0.008]})
     peaks = pd.DataFrame({"true_rate": [0.18, 0.2], "best_rate": [0.2, 0.2], "among": [False, True]})
-    said = say.describe_windows_truth(WindowsTruth(kinds.assign(error_observed=0.011), peaks))
-    assert "95% of 42 hour rates (error 0.008, unshrunken 0.011)" in said
+    truth = WindowsTruth(kinds.assign(error_observed=0.011), peaks)
+    said = say.say_known_answers(KnownAnswers(None, truth, pd.DataFrame()))
+    assert "95% of 42 hour rates" in said
     assert "for 1 of 2 peaks" in said
-    assert "at most 10% less" in said
+    assert say.say_known_answers(KnownAnswers(None, None, pd.DataFrame())) == ""
 
 
-def test_fairness_says_who_and_at_what_price(fair):
-    said = say.describe_fairness(fair)
-    rows = fair.groups[fair.groups["rule"] == "one threshold"].set_index("group")
-    low, high = rows.loc["old", "selection_rate"], rows.loc["young", "selection_rate"]
-    assert f"from {low:.1%} (old) to {high:.1%} (young) (all equal: p < 0.001)" in said
-    assert "1 smaller groups (5 contacts) are not shown" in said
-    price = fair.costs.set_index("rule").loc["equal selection", "expected_lost_share"]
-    assert f"equal selection: {price:.1%} by the probabilities" in said
-    assert "`fairness_by`" in say.describe_fairness(None)
-    assert "not two groups" in say.describe_fairness(dataclasses.replace(fair, groups=fair.groups.head(0)))
-
-
-def test_figures_are_flat_numbers(explanation, importance, windows, fair):
-    found = say.reading_figures(explanation, importance, windows, fair)
+def test_figures_are_flat_numbers(explanation, importance, windows):
+    found = say.reading_figures(explanation, importance, windows)
     assert found["n_peaks_beyond_chance"] == 1
     assert found["peak_lift_max"] == 1.2
     assert found["shapley_top_share"] == 0.75
     assert {type(value) for value in found.values()} == {float}
     none = dataclasses.replace(windows, peaks=windows.peaks.head(0))
-    assert not {"peak_lift_max", "fairness_selection_rate_difference"} & set(
-        say.reading_figures(explanation, importance, none, None)
-    )
+    assert "peak_lift_max" not in say.reading_figures(explanation, importance, none)
 
 
 def test_plots_of_the_explanation(explanation, importance):
@@ -180,7 +152,7 @@ def test_plots_of_windows(windows):
     assert panels[0].images[0].get_array().shape == (7, 3)
 
 
-def test_plots_of_fairness(fair):
-    chosen, found, calibrated = figures.plot_fairness(fair).axes
-    assert [len(ax.containers) for ax in (chosen, found, calibrated)] == [3, 3, 1]
-    assert [tick.get_text() for tick in chosen.get_yticklabels()] == ["old", "young"]
+def test_where_there_is_nothing_nothing_is_drawn(windows):
+    empty = dataclasses.replace(windows, cells=windows.cells.head(0), peaks=windows.peaks.head(0))
+    assert figures.plot_windows(empty) is figures.plot_week(empty) is None
+    assert figures.plot_channel_models(ChannelModels(pd.DataFrame(), ())) is None

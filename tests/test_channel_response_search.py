@@ -9,6 +9,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 from journeybook import channel_response as cr
+from journeybook.channel_response.models import response_pipelines
 from journeybook.channel_response.search import search_folds
 from journeybook.statistics import stream
 
@@ -41,7 +42,7 @@ def test_the_search_says_what_cross_validation_says(study):
     assert not set(rows.index[fold == 0]) & set(rows.index[fold == 1])
     people = contacts.rows["person"].to_numpy()[places]
     assert not set(people[fold == 0]) & set(people[fold == 1])
-    (plain,) = cr.response_pipelines(rows, [("logistic", {"C": 1.0})], resampling="none", rng=stream(1, "x"))
+    (plain,) = response_pipelines(rows, [("logistic", {"C": 1.0})], resampling="none", rng=stream(1, "x"))
     features, responded = rows.drop(columns="responded"), rows["responded"].to_numpy()
     said = cross_val_predict(plain, features, responded, cv=PredefinedSplit(fold), method="predict_proba")[:, 1]
     assert search.said["logistic", "none"] == pytest.approx(said, abs=1e-9)

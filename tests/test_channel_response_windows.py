@@ -13,17 +13,19 @@ from sklearn.gaussian_process.kernels import ConstantKernel, ExpSineSquared
 
 from journeybook import channel_response as cr
 from journeybook.channel_response import windows as module
-from journeybook.channel_response.groups import EVERYONE, person_groups, person_types
+from journeybook.channel_response.contacts import ContactFrame
+from journeybook.channel_response.groups import EVERYONE, person_types
 from journeybook.channel_response.splits import Split
+from journeybook.channel_response.truth import planted_peaks, windows_against_truth
 from journeybook.channel_response.windows import (
     ANY_DAY,
     WEEKDAYS,
-    log_odds_posterior,
     response_windows,
     window_name,
 )
-from journeybook.channel_response.windows_truth import planted_peaks, windows_against_truth
 from journeybook.statistics import stream
+from journeybook.statistics.labels import labels
+from journeybook.statistics.log_odds import log_odds_posterior
 
 HOURS = np.arange(8, 22)
 
@@ -69,7 +71,7 @@ def simulated(
     )
 
 
-def framed(frame: pd.DataFrame) -> tuple[cr.ContactFrame, Split]:
+def framed(frame: pd.DataFrame) -> tuple[ContactFrame, Split]:
     """The contacts, and a split of which all are training."""
     contacts = cr.contact_frame(ibis.memtable(frame.drop(columns="probability")), None, max_rows=100_000)
     every, none = np.arange(len(frame)), np.array([], dtype=int)
@@ -390,13 +392,14 @@ def test_the_type_is_the_segment_before_sending():
         }
     )
     contacts = cr.contact_frame(ibis.memtable(frame), None, max_rows=100)
-    segments = pd.DataFrame(
+    known = pd.DataFrame(
         {
             "person_id": ["a", "a"],
             "as_of": pd.to_datetime(["2025-01-01", "2025-02-01"]),
             "segment": ["S1", "S2"],
         }
     )
+    segments = ibis.memtable(known)
     # A segment stamped at the moment of sending is not known by then; b has none.
     assert person_types(contacts, segments, column=None).tolist() == ["S1", "S1", "S2", "unknown", "unknown"]
     assert set(person_types(contacts, None, column=None)) == {EVERYONE}
@@ -405,22 +408,9 @@ def test_the_type_is_the_segment_before_sending():
         person_types(contacts, None, column="spent")
 
 
-def test_groups_come_from_contacts_or_profiles(frame):
-    contacts, _ = framed(frame)
-    profiles = pd.DataFrame({"person_id": contacts.rows["person_id"].unique()})
-    profiles["birth_decade"] = np.where(np.arange(len(profiles)) % 2, 1960.0, np.nan)
-    found = person_groups(contacts, profiles, column=None)
-    own = contacts.rows["person_id"].map(profiles.set_index("person_id")["birth_decade"])
-    assert (found == np.where(own.isna(), "unknown", "1960")).all()
-    assert person_groups(contacts, None, column=None) is None
-    assert set(person_groups(contacts, None, column="habit")) == {"early", "late"}
-    with pytest.raises(ValueError, match="fairness_by names 'gender', neither"):
-        person_groups(contacts, profiles, column="gender")
-
-
 def test_many_numbers_are_cut_in_thirds():
     values = pd.Series(np.arange(30.0), name="age")
-    assert pd.Series(cr.groups.labels(values)).value_counts().to_dict() == {
+    assert pd.Series(labels(values)).value_counts().to_dict() == {
         "age low": 10,
         "age middle": 10,
         "age high": 10,

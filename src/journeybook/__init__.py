@@ -12,12 +12,13 @@ cleaning          02: named rules, what is missing, what filling in would do
 identity          03: which records are one person, whose refusals hold for whom
 enrichment        04: what is known of each person as of a date
 segmentation      05: groups, whether they are real, movement between them
-channel_response  07: who answers which channel, and whether resampling helps
+channel_response  07: who answers which channel, when, and how far the probabilities can be trusted
 clickstream       08: the site as an absorbing chain, drop-off, bottlenecks, broken steps
 attribution       09: which channel deserves the credit
 privacy           10: what can be published, at what cost
 experiments       11: did the change work, for whom, may we look already
 experiment_design 12: how large, how long, how to assign, fixed or adaptive
+decisions         14: whom to contact, by what, at what cost, and what it would have earned
 planted           faults planted in simulated rows, against what pages 01 and 02 found
 showing           how tables look, from the names of their columns
 plots             how figures look; one module a page, only drawing

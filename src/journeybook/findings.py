@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
 
 MOST = 5
 """Findings of a page at most."""
@@ -72,6 +74,43 @@ def ordered(findings: Sequence[Finding]) -> list[Finding]:
     """Return the five findings worth most, worth before order; the contradicted come first among equals."""
     ranked = sorted(findings, key=lambda f: (f.worth, f.strength != "contradicted"))
     return ranked[:MOST]
+
+
+def strength_of(
+    low: float,
+    high: float,
+    *,
+    nothing: float = 0,
+    true: float | None = None,
+    before: tuple[float, float] = (float("nan"), float("nan")),
+) -> str:
+    """Return how sure an interval is, one of `STRENGTHS`.
+
+    Args:
+        low: Lower end, corrected for all that was tried.
+        high: Upper end.
+        nothing: Where there is no effect.
+        true: What was planted; None where that is not known.
+        before: The ends before correction.
+
+    >>> strength_of(1, 3), strength_of(1, 3, true=4), strength_of(-1, 3, before=(0.5, 2))
+    ('clear', 'contradicted', 'suggestive')
+    """
+    if true is not None and not low <= true <= high:
+        return "contradicted"
+    if low > nothing or high < nothing:
+        return "clear" if true is None else "known answer recovered"
+    return "suggestive" if before[0] > nothing or before[1] < nothing else "cannot be told"
+
+
+def wider(n_tried: int) -> float:
+    """Return by how much a 95 % interval grows that is one of several (Bonferroni)."""
+    return NormalDist().inv_cdf(1 - 0.025 / n_tried) / NormalDist().inv_cdf(0.975)
+
+
+def size(value: float, low: float, high: float, unit: str) -> dict[str, Any]:
+    """Return the figure of a finding, as its keywords."""
+    return {"value": float(value), "low": float(low), "high": float(high), "unit": unit}
 
 
 def say_in_short(findings: Sequence[Finding]) -> str:

@@ -17,7 +17,7 @@ from joblib import parallel_config
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 
 from journeybook import channel_response as cr
-from journeybook.channel_response.models import BASES
+from journeybook.channel_response.models import BASES, RESAMPLINGS, response_pipelines
 from journeybook.channel_response.search import SPACE, search_folds
 from journeybook.statistics import stream
 from journeybook.tables import owners_view, read
@@ -47,12 +47,10 @@ def main() -> None:
     print(f"{found.n_fits} fits on {len(rows):,} contacts")
     print(f"{'resampling':<16}{'method':<12}{'grid search, s':>15}{'its log loss':>14}{'ours':>10}")
     total = 0.0
-    for resampling in cr.RESAMPLINGS:
+    for resampling in RESAMPLINGS:
         for method in BASES:
             first = {"n_estimators": N_TREES} if method == "xgboost" else {}
-            (pipeline,) = cr.response_pipelines(
-                rows, [(method, first)], resampling=resampling, rng=stream(1, "grid")
-            )
+            (pipeline,) = response_pipelines(rows, [(method, first)], resampling=resampling, rng=stream(1, "grid"))
             values = {f"classify__{name}": [each[name] for each in SPACE[method][:N_SETTINGS]]
                       for name in SPACE[method][0]}  # fmt: skip
             search = GridSearchCV(

@@ -68,25 +68,18 @@ def slipped(column: str) -> Callable:
     return planted_in
 
 
-def wrong_channel(sound: Callable) -> Callable:
-    """The table holds the propensity of the contact before."""
-
-    def wrong(run: Any, name: str, **asked: Any) -> Any:
-        table = sound(run, name, **asked)
-        if "propensity" not in table.columns:
-            return table
-        before = table.propensity.lag().over(order_by=table.row)
-        return table.mutate(propensity=before.fill_null(table.propensity))
-
-    return wrong
-
-
 def not_purged(sound: Callable) -> Callable:
     return lambda contacts, **asked: sound(contacts, **(asked | {"response_window_days": 0}))
 
 
-def unlikeliest(sound: Callable) -> Callable:
-    return lambda probability, *args, **asked: sound(1 - probability, *args, **asked)
+def handed_on_late(sound: Callable) -> Callable:
+    """Probabilities are written beside the contact after their own."""
+
+    def wrong(*args: Any, **asked: Any) -> Any:
+        told = sound(*args, **asked)
+        return told.assign(probability=told["probability"].shift())
+
+    return wrong
 
 
 def planted(name: str, error: str, target: str, wrong: Callable) -> Mutant:
@@ -101,10 +94,9 @@ MUTANTS = [
     planted("always", "calibration is applied whether it helps or not", f"{PAGE}.models:_gains", always),
     planted("on_the_test", "models are calibrated and chosen on the test", f"{PAGE}:compare_methods", on_the_test),
     planted("too_young", "features are a month too young", f"{PAGE}.contacts:_with_snapshot", too_young),
-    planted("slipped_chance", "propensities slip by one contact", f"{PAGE}:contact_frame", slipped("propensity")),
     planted("slipped_response", "responses slip by one contact", f"{PAGE}:contact_frame", slipped("responded")),
-    planted("wrong_channel", "propensities are those of another contact's channel", "tables:read", wrong_channel),
     planted("not_purged", "contacts whose window reaches the test are not purged", f"{PAGE}:split_contacts",
             not_purged),
-    planted("unlikeliest", "groups are compared by the unlikeliest", f"{PAGE}:fairness", unlikeliest),
+    planted("handed_on_late", "page 14 gets each contact the probability of another",
+            f"{PAGE}:contact_probabilities", handed_on_late),
 ]  # fmt: skip

@@ -1,196 +1,101 @@
-"""Who answers which channel and when, how far the probabilities can be trusted, and whether it is worth sending.
+"""Who answers which channel, when, and how far the probabilities can be trusted (page 07).
 
-contacts            contacts with the latest feature snapshot strictly before each was sent
-splits              which contacts teach and which judge: by time with purging, by person, or by draw
-leaks               what could not be known when the contact was decided
-encoding            from features to numbers; the resamplers
-models              logistic regression, forest, XGBoost and their stack, resampled inside the fit, calibrated
-search              their settings, within a stated budget, by cross-validation inside the contacts that teach
-quality             ROC AUC, PR AUC, log loss, Brier, calibration error, gain, with intervals clustered on people
-study               every method with every resampling, judged on the same test
-channels            a model a channel beside one for all
-explanation         what the trees go by: TreeSHAP, importance of groups of features, partial dependence
-groups              the type and the group of each contact's person
-windows             when each type of person answers, with shrinkage; windows_truth knows the planted hours
-fairness            groups of people beside each other, and what equalising would cost
-decisions           contacts as decisions: what was allowed, what was drawn, with which probability
-policy              whom to write to, if anyone, and what that would have brought
-off_policy          the value of a policy, read off contacts whose channel chance chose
-uplift              whom a message moves, beside who responds
-scores              the probability of a response per person and permitted channel
-model_card          what the saved model is for, and how good it is
-storage             the saved model and its training contract; scoring applies it to new rows
-witnesses           the planted truth, labels that mean nothing, SMOTE in the wrong place
-findings            what a page found, for whoever decides
-sentences           what the page says of all this; also sentences_reading and sentences_deciding
+| module | holds |
+|---|---|
+| contacts | contacts with the latest feature snapshot strictly before each was sent |
+| splits | training, calibration and test set: by time with purging, by person, or at random |
+| leaks | what could not be known when the contact was decided |
+| encoding | from features to numbers; the resamplers |
+| models | logistic regression, forest, XGBoost and their stack, resampled inside the fit, calibrated |
+| search | their settings, within a stated budget, by cross-validation |
+| study | every method with every resampling, judged on the same test set |
+| channels | a model a channel beside one for all |
+| explanation | what the trees go by: TreeSHAP, importance of groups of features, partial dependence |
+| groups, windows | the type of each contact's person; when each type answers, with shrinkage |
+| scores | probabilities that other pages read |
+| model_card, storage, scoring | the saved model, its card and contract; applying it to new rows |
+| truth, witnesses, pitfall | the known answer; each step made again; SMOTE in the wrong place |
+| findings, words | what a manager should know; the sentences of the page |
 """
 
-from journeybook.channel_response.by_hand import groups_off, recount
-from journeybook.channel_response.channels import ChannelModels, channel_models
-from journeybook.channel_response.contacts import ContactFrame, contact_frame
-from journeybook.channel_response.decisions import permitted_channels
-from journeybook.channel_response.explanation import (
-    Explanation,
-    Importance,
-    explain_trees,
-    partial_dependences,
-    permutation_importance,
-)
-from journeybook.channel_response.fairness import Fairness, fairness
+from journeybook.channel_response.channels import channel_models
+from journeybook.channel_response.contacts import contact_frame
+from journeybook.channel_response.explanation import explain_trees, partial_dependences, permutation_importance
 from journeybook.channel_response.findings import find
-from journeybook.channel_response.groups import person_groups, person_types
-from journeybook.channel_response.leaks import LeakGate, always_or_never, leak_gate, single_column_auc
+from journeybook.channel_response.groups import person_types
+from journeybook.channel_response.leaks import leak_gate
 from journeybook.channel_response.model_card import model_card
-from journeybook.channel_response.models import (
-    METHODS,
-    RESAMPLINGS,
-    ResponseModel,
-    fit_together,
-    response_pipelines,
+from journeybook.channel_response.pitfall import smote_before_split
+from journeybook.channel_response.scores import (
+    contact_probabilities,
+    granted_channels,
+    latest_snapshot,
+    response_scores,
 )
-from journeybook.channel_response.policy import Deciding, decide, true_values
-from journeybook.channel_response.quality import Quality, quality
-from journeybook.channel_response.scores import granted_channels, latest_snapshot, response_scores
-from journeybook.channel_response.scoring import score_file, score_rows
-from journeybook.channel_response.search import Search, search_settings
-from journeybook.channel_response.sentences import (
-    describe_calibration,
-    describe_ceiling,
-    describe_channel_models,
-    describe_channels,
-    describe_choice,
-    describe_contacts,
-    describe_file_order,
-    describe_gate,
-    describe_people,
-    describe_pitfall,
-    describe_scores,
-    describe_search,
-    describe_split,
+from journeybook.channel_response.search import search_settings
+from journeybook.channel_response.splits import split_contacts
+from journeybook.channel_response.storage import pack_model, training_contract
+from journeybook.channel_response.study import compare_methods
+from journeybook.channel_response.truth import known_answers
+from journeybook.channel_response.windows import response_windows
+from journeybook.channel_response.witnesses import auc_in_file_order, handed_on, noise_trial, recount
+from journeybook.channel_response.words import (
     headline_figures,
-)
-from journeybook.channel_response.sentences_deciding import (
-    deciding_figures,
-    describe_deciding,
-    describe_true_uplift,
-    describe_true_values,
-    describe_unpermitted,
-    describe_uplift,
-)
-from journeybook.channel_response.sentences_reading import (
-    describe_explanation,
-    describe_fairness,
-    describe_importance,
-    describe_windows,
-    describe_windows_truth,
     reading_figures,
-)
-from journeybook.channel_response.splits import Split, split_contacts
-from journeybook.channel_response.storage import pack_model, reading_back, training_contract, unpack_model
-from journeybook.channel_response.study import MethodComparison, compare_methods, resampling_verdict
-from journeybook.channel_response.uplift import Uplift, true_uplift, uplift_study
-from journeybook.channel_response.windows import ResponseWindows, response_windows
-from journeybook.channel_response.windows_truth import WindowsTruth, planted_peaks, windows_against_truth
-from journeybook.channel_response.witnesses import (
-    Ceiling,
-    NoiseTrial,
-    OversamplingPitfall,
-    auc_in_file_order,
-    ceiling,
-    noise_trial,
-    refitted_alone,
-    smote_before_split,
+    say_calibration,
+    say_choice,
+    say_contacts,
+    say_explanation,
+    say_file_order,
+    say_known_answers,
+    say_people,
+    say_pitfall,
+    say_resampling,
+    say_scores,
+    say_search,
+    say_split,
+    say_windows,
 )
 
 __all__ = [
-    "Ceiling",
-    "ChannelModels",
-    "ContactFrame",
-    "Deciding",
-    "Explanation",
-    "Fairness",
-    "Importance",
-    "LeakGate",
-    "METHODS",
-    "MethodComparison",
-    "NoiseTrial",
-    "OversamplingPitfall",
-    "Quality",
-    "RESAMPLINGS",
-    "ResponseModel",
-    "ResponseWindows",
-    "Search",
-    "Split",
-    "Uplift",
-    "WindowsTruth",
-    "always_or_never",
     "auc_in_file_order",
-    "ceiling",
     "channel_models",
     "compare_methods",
     "contact_frame",
-    "decide",
-    "deciding_figures",
-    "describe_calibration",
-    "describe_ceiling",
-    "describe_channel_models",
-    "describe_channels",
-    "describe_choice",
-    "describe_contacts",
-    "describe_deciding",
-    "describe_explanation",
-    "describe_fairness",
-    "describe_file_order",
-    "describe_gate",
-    "describe_importance",
-    "describe_people",
-    "describe_pitfall",
-    "describe_scores",
-    "describe_search",
-    "describe_split",
-    "describe_true_uplift",
-    "describe_true_values",
-    "describe_unpermitted",
-    "describe_uplift",
-    "describe_windows",
-    "describe_windows_truth",
+    "contact_probabilities",
     "explain_trees",
-    "fairness",
     "find",
-    "fit_together",
     "granted_channels",
-    "groups_off",
+    "handed_on",
     "headline_figures",
+    "known_answers",
     "latest_snapshot",
     "leak_gate",
     "model_card",
     "noise_trial",
     "pack_model",
     "partial_dependences",
-    "permitted_channels",
     "permutation_importance",
-    "person_groups",
     "person_types",
-    "planted_peaks",
-    "quality",
-    "reading_back",
-    "recount",
     "reading_figures",
-    "refitted_alone",
-    "resampling_verdict",
-    "response_pipelines",
+    "recount",
     "response_scores",
     "response_windows",
-    "score_file",
-    "score_rows",
+    "say_calibration",
+    "say_choice",
+    "say_contacts",
+    "say_explanation",
+    "say_file_order",
+    "say_known_answers",
+    "say_people",
+    "say_pitfall",
+    "say_resampling",
+    "say_scores",
+    "say_search",
+    "say_split",
+    "say_windows",
     "search_settings",
-    "single_column_auc",
     "smote_before_split",
     "split_contacts",
     "training_contract",
-    "true_uplift",
-    "true_values",
-    "unpack_model",
-    "uplift_study",
-    "windows_against_truth",
 ]

@@ -13,11 +13,12 @@ from journeybook.channel_response.models import (
     calibrated_model,
     fit_together,
     response_pipelines,
+    said_together,
 )
-from journeybook.channel_response.quality import difference, quality
 from journeybook.channel_response.search import Search
-from journeybook.channel_response.splits import FEWEST, Split
-from journeybook.channel_response.study import MethodComparison
+from journeybook.channel_response.splits import Split
+from journeybook.channel_response.study import MethodComparison, has_both
+from journeybook.statistics.quality import difference, quality
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,11 @@ def channel_models(
         name: [rows.iloc[part[channel[part] == name]] for part in (split.fit, split.calibrate, split.test)]
         for name in contacts.channels
     }
-    own = {name: cut for name, cut in parts.items() if features and len(parts) > 1 and all(map(_has_both, cut))}
+    own = {
+        name: cut
+        for name, cut in parts.items()
+        if features and len(parts) > 1 and all(has_both(part["responded"].to_numpy()) for part in cut)
+    }
     fitted = Parallel(n_jobs=-1, prefer="threads")(
         delayed(_fit)(fit, calibrate, search, rng=each)
         for (fit, calibrate, _), each in zip(own.values(), rng.spawn(len(own)), strict=True)
@@ -88,10 +93,6 @@ def _fit(
     pipelines = response_pipelines(fit, settings, resampling="none", rng=rng)
     fit_together(pipelines, fit)
     return [
-        calibrated_model(pipeline, calibrate, method=method, resampling="none", shift=0.0)
-        for method, pipeline in zip(BASES, pipelines, strict=True)
+        calibrated_model(pipeline, calibrate, method=method, resampling="none", shift=0.0, raw=raw)
+        for method, pipeline, raw in zip(BASES, pipelines, said_together(pipelines, calibrate), strict=True)
     ]
-
-
-def _has_both(rows: pd.DataFrame) -> bool:
-    return FEWEST <= rows["responded"].sum() <= len(rows) - FEWEST

@@ -15,7 +15,8 @@ from sklearn.inspection import partial_dependence
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import OneHotEncoder
 
-from journeybook.channel_response.models import ResponseModel
+from journeybook.channel_response.models import ResponseModel, row_losses
+from journeybook.statistics.clusters import clustered_error
 
 _MOST_LEVELS = 10  # levels of a text column that are compared with other columns; the rest count as one
 _GRID = 12
@@ -171,7 +172,7 @@ def permutation_importance(
     rows = rows[list(model.features)].reset_index(drop=True)
     correlation = feature_correlation(rows)
     said = model.probability(rows, calibrated=True)
-    loss, auc = _losses(said, responded), roc_auc_score(responded, said)
+    loss, auc = row_losses(said, responded), roc_auc_score(responded, said)
     orders = [rng.permutation(len(rows)) for _ in range(n_repeats)]
     records = []
     for group in _correlated(correlation, max_correlation):
@@ -180,8 +181,8 @@ def permutation_importance(
             ignore_index=True,
         )
         told = model.probability(shuffled, calibrated=True).reshape(n_repeats, -1)
-        rise = np.mean([_losses(p, responded) for p in told], axis=0) - loss
-        half = norm.ppf(0.975) * _clustered_error(rise, person)
+        rise = np.mean([row_losses(p, responded) for p in told], axis=0) - loss
+        half = norm.ppf(0.975) * clustered_error(rise - rise.mean(), person)
         records.append(
             {
                 "group": ", ".join(group),
@@ -349,13 +350,3 @@ def _correlated(correlation: pd.DataFrame, max_correlation: float) -> list[list[
     distance = squareform(1 - correlation.to_numpy(), checks=False)
     label = fcluster(linkage(distance, method="average"), t=1 - max_correlation, criterion="distance")
     return [[name for name, own in zip(names, label, strict=True) if own == group] for group in np.unique(label)]
-
-
-def _losses(probability: np.ndarray, responded: np.ndarray) -> np.ndarray:
-    return -np.log(np.where(responded == 1, probability, 1 - probability))
-
-
-def _clustered_error(values: np.ndarray, person: np.ndarray) -> float:
-    """Standard error of a mean whose rows of one person are not independent."""
-    sums = np.bincount(pd.factorize(person)[0], weights=values - values.mean())
-    return float(np.sqrt((sums**2).sum() * len(sums) / max(len(sums) - 1, 1)) / len(values))

@@ -57,7 +57,7 @@ def model_card(
         ],
         "Intended use": [
             "The probability that a contact is answered within the response window.",
-            "Not for whom a contact moves: response is not effect.",
+            "Not for whom a contact moves: response is not effect (page 14).",
             "Not for credit, work, housing or insurance, nor for people who have not permitted it.",
             "A row outside the ranges and levels of `contract.json` is refused, not guessed at.",
         ],
@@ -73,7 +73,7 @@ def model_card(
     limits = [
         split.warning or "A later campaign, or one of another kind, may be answered otherwise.",
         "Who was contacted was chosen by someone; the model knows people like those.",
-        "It may serve groups of people unequally; page 07 shows by how much.",
+        "It may serve groups of people unequally; page 14 shows by how much.",
         "Columns that grow with time leave their range; fit and calibrate again with new campaigns.",
     ]
     parts = ["# Model card: who answers a contact"]

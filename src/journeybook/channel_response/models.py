@@ -145,6 +145,13 @@ def fit_together(
         classify.fit(seen, balanced, **stop)
 
 
+def said_together(pipelines: Sequence[Pipeline], rows: pd.DataFrame) -> list[np.ndarray]:
+    """Return what each of some pipelines that share their encoder says of rows, as `predict_proba` would."""
+    codes = pipelines[0].named_steps["encode"].transform(rows.drop(columns="responded"))
+    steps = [(p.named_steps["one_hot"], p.named_steps["classify"]) for p in pipelines]
+    return [classify.predict_proba(one_hot.transform(codes))[:, 1].astype(float) for one_hot, classify in steps]
+
+
 def stacked(
     parts: Mapping[str, Pipeline], rows: pd.DataFrame, *, said: Mapping[str, np.ndarray]
 ) -> StackingClassifier:
@@ -166,7 +173,13 @@ def stacked(
 
 
 def calibrated_model(
-    pipeline: Pipeline | StackingClassifier, calibrate: pd.DataFrame, *, method: str, resampling: str, shift: float
+    pipeline: Pipeline | StackingClassifier,
+    calibrate: pd.DataFrame,
+    *,
+    method: str,
+    resampling: str,
+    shift: float,
+    raw: np.ndarray | None = None,
 ) -> ResponseModel:
     """Calibrate a fitted pipeline on rows that it has not seen and that are never resampled, where that helps.
 
@@ -179,9 +192,10 @@ def calibrated_model(
         method: One of `METHODS`.
         resampling: One of `RESAMPLINGS`.
         shift: Shift in prior to take off the log odds where calibration does not help.
+        raw: What the pipeline says of `calibrate`, where that is known; None asks it.
     """
     features = tuple(str(name) for name in calibrate if name != "responded")
-    said = log_odds(pipeline.predict_proba(calibrate[list(features)])[:, 1])
+    said = log_odds(pipeline.predict_proba(calibrate[list(features)])[:, 1] if raw is None else raw)
     responded = calibrate["responded"].to_numpy()
     helps = _gains(said, responded, shift=shift)
     slope, intercept = _platt(said, responded) if helps else (1.0, -shift)

@@ -1,4 +1,4 @@
-"""Scores: the probability of a response, per person and channel."""
+"""Probabilities that other pages read: per person and permitted channel, and per contact and choice."""
 
 from collections.abc import Iterable, Mapping, Set
 
@@ -9,6 +9,7 @@ import pandas as pd
 from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
 from journeybook.channel_response.models import ResponseModel
 from journeybook.channel_response.splits import Split
+from journeybook.channel_response.study import MethodComparison
 from journeybook.tables import PURPOSES, Run, permitted_people
 
 _COLUMNS = {"row": "int64", "person_id": "str", "as_of": "datetime64[us]", "channel": "str", "score": "float64"}
@@ -62,11 +63,61 @@ def response_scores(
         if asked.empty or used.empty:
             continue
         occasions = used.iloc[rng.integers(len(used), size=n_occasions if snapshot is not None else 1)]
-        score = np.mean(
-            [_on(model, contacts, asked, occasion, snapshot) for _, occasion in occasions.iterrows()], axis=0
-        )
+        each = [_on(model, contacts, asked, occasion, snapshot) for _, occasion in occasions.iterrows()]
+        said = model.probability(pd.concat(each, ignore_index=True), calibrated=True)
+        score = said.reshape(len(each), -1).mean(axis=0)
         parts.append(asked[["place", "person_id", "as_of"]].assign(channel=channel, score=score))
     return _typed(parts)
+
+
+def contact_probabilities(
+    comparison: MethodComparison, contacts: ContactFrame, split: Split, *, response_window_days: float
+) -> pd.DataFrame:
+    """Return what the page knows of each contact, for page 14 to decide with.
+
+    In a linear model a channel moves everyone alike; so XGBoost without resampling says what each choice brings.
+
+    Args:
+        comparison: Its models are asked about contacts that they were not fitted on.
+        contacts: As made by `contact_frame`.
+        split: As made by `split_contacts`.
+        response_window_days: Days after a contact in which a response counts.
+
+    Returns:
+        One row a contact: its `row`, `person_id` and `channel`; `part` (fit, calibrate, test, purged); `known_at`,
+        when its outcome is known; `n_contacts_28d`; of calibration and test contacts `probability` (calibrated, of
+        the chosen model), `probability_<channel>` for each choice and `probability_one_more` (its own channel, had
+        one more message come in the 28 days before), both of XGBoost. Missing where it is not known.
+    """
+    rows, trees = contacts.rows, comparison.model("xgboost", "none")
+    part = np.full(len(rows), "purged", dtype=object)
+    for name in ("fit", "calibrate", "test"):
+        part[getattr(split, name)] = name
+    judged = rows[np.isin(part, ["calibrate", "test"])]
+    days = pd.Timedelta(days=response_window_days)
+    none = pd.Series(np.nan, index=rows.index)
+    chosen = comparison.chosen.probability(judged, calibrated=True)
+    said = pd.DataFrame({"probability": chosen, "probability_one_more": np.nan}, index=judged.index)
+    features = judged[list(trees.features)]
+    if "channel" in features:
+        asked = {f"probability_{name}": features.assign(channel=name) for name in contacts.channels}
+        said = said.assign(**{name: trees.probability(each, calibrated=True) for name, each in asked.items()})
+    if "n_contacts_28d" in features:
+        one_more = features.assign(n_contacts_28d=features["n_contacts_28d"] + 1)
+        said["probability_one_more"] = trees.probability(one_more, calibrated=True)
+    told = pd.DataFrame(
+        {
+            "row": rows["row"],
+            "person_id": rows["person_id"] if contacts.has_people else pd.Series(None, rows.index, dtype="str"),
+            "channel": rows["channel"],
+            "part": part.astype(str),
+            "known_at": (rows["occurred_at"] + days).astype("datetime64[us]") if contacts.has_times else pd.NaT,
+            "n_contacts_28d": rows.get("n_contacts_28d", none),
+        }
+    )
+    return told.join(said).reindex(
+        columns=[*told.columns, *dict.fromkeys([*said.columns, "probability_one_more"])]
+    )
 
 
 def granted_channels(run: Run, channels: Iterable[str]) -> dict[str, set[str]] | None:
@@ -86,8 +137,10 @@ def granted_channels(run: Run, channels: Iterable[str]) -> dict[str, set[str]] |
     return {name: set(frame["person_id"]) for name, frame in people.items()}
 
 
-def latest_snapshot(features: ibis.Table) -> pd.DataFrame:
-    """Return the newest snapshot of the features, one row a person, in the order of `row`."""
+def latest_snapshot(features: ibis.Table | None) -> pd.DataFrame | None:
+    """Return the newest snapshot of the features, one row a person, in the order of `row`; None without any."""
+    if features is None:
+        return None
     newest = features.filter(features.as_of == features.as_of.max())
     decimals = {name: newest[name].cast("float64") for name in newest.columns if newest[name].type().is_decimal()}
     return newest.mutate(**decimals).order_by("row").to_pandas()
@@ -116,8 +169,8 @@ def _on(
     people: pd.DataFrame,
     occasion: pd.Series,
     snapshot: pd.DataFrame | None,
-) -> np.ndarray:
-    """Probability that each person responds on one occasion."""
+) -> pd.DataFrame:
+    """What the model reads of each person on one occasion."""
     own = {name: people[name] for name in model.features if name in people}
     fixed = set(contacts.contact_features) if snapshot is not None else {"channel"}
     rows = pd.DataFrame(
@@ -131,7 +184,7 @@ def _on(
             rows[name] = (
                 rows[name].astype("object").where(rows[name].notna(), "missing").astype(str).astype("object")
             )
-    return model.probability(rows, calibrated=True)
+    return rows
 
 
 def _typed(parts: list[pd.DataFrame]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from journeybook.channel_response.models import (
     log_loss,
     prior_shift,
     response_pipelines,
+    said_together,
 )
 from journeybook.channel_response.splits import Split, place_in_line
 
@@ -164,8 +165,7 @@ def _one_fold(
     pipelines = response_pipelines(fit, grown, resampling=resampling, rng=rng)
     shift = prior_shift(resampling, rate=fit["responded"].mean())
     fit_together(pipelines, fit, stop_on=judge, shift=shift)
-    features, responded = judge.drop(columns="responded"), judge["responded"].to_numpy()
-    said = [pipeline.predict_proba(features)[:, 1].astype(float) for pipeline in pipelines]
+    said, responded = said_together(pipelines, judge), judge["responded"].to_numpy()
     return _Fold(
         losses=[log_loss(corrected(p, shift=shift), responded) for p in said],
         n_trees=[getattr(pipeline[-1], "best_iteration", -1) + 1 for pipeline in pipelines],

@@ -21,10 +21,14 @@ from journeybook.channel_response.models import (
     prior_shift,
     response_pipelines,
     row_losses,
+    said_together,
     stacked,
 )
-from journeybook.channel_response.off_policy import clustered_error
-from journeybook.channel_response.quality import (
+from journeybook.channel_response.search import Search
+from journeybook.channel_response.splits import FEWEST, Split
+from journeybook.statistics import cluster_weights
+from journeybook.statistics.clusters import clustered_error
+from journeybook.statistics.quality import (
     Quality,
     difference,
     expected_error,
@@ -33,14 +37,8 @@ from journeybook.channel_response.quality import (
     quality,
     reliability,
 )
-from journeybook.channel_response.search import Search
-from journeybook.channel_response.splits import FEWEST, Split
-from journeybook.statistics import cluster_weights
 
 GAIN_SHARES = tuple(i / 20 for i in range(21))
-
-_JUDGED = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC", "log_loss": "log loss"}
-_WORDS = {"class_weights": "class weights", "smote": "SMOTE", "undersample": "undersampling"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +46,8 @@ class MethodComparison:
     """Every method with every resampling, judged on the test contacts.
 
     Attributes:
-        methods: One row a method, resampling, channel ("all" is all of them together) and calibrated or not:
+        methods: One row a method, resampling, channel ("all" is all of them together; of the chosen model
+            also each by itself) and calibrated or not:
             `n_rows`, `n_responses`, `roc_auc`, `pr_auc`, `log_loss`, `brier`, `ece`, each with `_low` and `_high`
             (95 %, clustered on people), and `ece_floor`, the ECE that true probabilities would show by chance.
             A channel with fewer than 10 responses in the test is left out.
@@ -58,8 +57,8 @@ class MethodComparison:
         corrections: What put the probabilities right: one row a method and resampling, `ece_as_fitted`,
             `ece_corrected` (for the shift in prior alone), `ece_calibrated`.
         calibration: One row a method, resampling, calibrated and bin: `predicted`, `observed` and its interval.
-        gain: One row a method, resampling and share contacted, likeliest first: `found_share` and `lift` with
-            their intervals; calibration does not change them.
+        gain: One row a method without resampling, or the chosen one, and share contacted, likeliest first:
+            `found_share` and `lift` with their intervals; calibration does not change them.
         people: The chosen model on all test contacts, on those of people met in training and of new people.
         models: Every fitted model, a method and resampling each; they serve all channels.
         chosen: The model with the least log loss on the calibration contacts, once calibrated; without resampling,
@@ -103,6 +102,11 @@ class MethodComparison:
             & (table["resampling"] == (resampling or self.chosen.resampling))
         ].iloc[0]
 
+    def gain_at(self, share: float) -> pd.Series:
+        """Return the row of `gain` at a share contacted, of the chosen model."""
+        mine = self.gain.query("method == @self.chosen.method and resampling == @self.chosen.resampling")
+        return mine[np.isclose(mine["contacted_share"], share)].iloc[0]
+
     def by_channel(self) -> pd.DataFrame:
         """Return the rows of `methods` for each channel, of the chosen model, calibrated."""
         chosen = self.methods.query("method == @self.chosen.method and resampling == @self.chosen.resampling")
@@ -145,29 +149,38 @@ def compare_methods(
     # The dearest first, so that no core waits at the end.
     kinds = sorted(RESAMPLINGS, key=lambda kind: kind != "smote")
     fitted = at_once(
-        delayed(_fit_all)(table.iloc[split.fit], table.iloc[search.places], calibrate, search, kind, rng=own)
+        delayed(_fit_all)(table.iloc[split.fit], table.iloc[search.places], calibrate, test, search, kind, rng=own)
         for kind, own in zip(kinds, rng.spawn(len(kinds)), strict=True)
     )
-    by_key = {(model.method, model.resampling): model for models in fitted for model in models}
+    by_key = {(each.model.method, each.model.resampling): each for several in fitted for each in several}
     models = [by_key[m, r] for m in METHODS for r in RESAMPLINGS]
-    rate = float(table["responded"].iloc[split.fit].mean())
-    judged = at_once(delayed(_judge)(model, test, weights, channels, rate=rate) for model in models)
-    lost = {
-        key: row_losses(model.probability(calibrate, calibrated=True), calibrate["responded"].to_numpy())
-        for key, model in by_key.items()
-    }
+    rate, done = float(table["responded"].iloc[split.fit].mean()), calibrate["responded"].to_numpy()
+    lost = {key: row_losses(each.model.calibrate(each.calibrate), done) for key, each in by_key.items()}
     best = {r: min((lost[m, r].mean(), m) for m in METHODS)[1] for r in RESAMPLINGS}
-    chosen = by_key[_chosen(lost, best, contacts.rows["person"].to_numpy()[split.calibrate])]
-    probability = chosen.probability(test, calibrated=True)
-    pooled = {(m.method, m.resampling): found.pooled for m, found in zip(models, judged, strict=True)}
+    picked = by_key[_chosen(lost, best, contacts.rows["person"].to_numpy()[split.calibrate])]
+    chosen = picked.model
+    everyone = {"all": channels["all"]}
+    judged = at_once(
+        delayed(_judge)(
+            each,
+            responded,
+            weights,
+            channels if each is picked else everyone,
+            rate=rate,
+            ranked=each is picked or each.model.resampling == "none",
+        )
+        for each in models
+    )
+    probability = chosen.calibrate(picked.test)
+    pooled = {(m.model.method, m.model.resampling): f.pooled for m, f in zip(models, judged, strict=True)}
     return MethodComparison(
         methods=pd.concat([found.methods for found in judged], ignore_index=True),
         effects=_effects(pooled, best),
         corrections=pd.DataFrame([found.correction for found in judged]),
         calibration=pd.concat([found.calibration for found in judged], ignore_index=True),
-        gain=pd.concat([found.gain for found in judged], ignore_index=True),
+        gain=pd.concat([found.gain for found in judged if len(found.gain)], ignore_index=True),
         people=_people(probability, responded, weights, new=split.new, known=contacts.has_people),
-        models=tuple(models),
+        models=tuple(each.model for each in models),
         chosen=chosen,
         probability=probability,
         responded=responded,
@@ -185,27 +198,41 @@ def _chosen(
     return first if gained.mean() > norm.ppf(0.975) * clustered_error(gained - gained.mean(), person) else plain
 
 
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """One model, and what its pipeline says of the calibration and the test contacts."""
+
+    model: ResponseModel
+    calibrate: np.ndarray
+    test: np.ndarray
+
+
 def _fit_all(
     fit: pd.DataFrame,
     searched: pd.DataFrame,
     calibrate: pd.DataFrame,
+    test: pd.DataFrame,
     search: Search,
     resampling: str,
     *,
     rng: np.random.Generator,
-) -> list[ResponseModel]:
+) -> list[_Fitted]:
     """Fit every method with one resampling, and the stack of them."""
     settings = [(method, search.settings[method, resampling]) for method in BASES]
     pipelines = response_pipelines(fit, settings, resampling=resampling, rng=rng)
     fit_together(pipelines, fit)
     parts = dict(zip(BASES, pipelines, strict=True))
-    parts["stack"] = stacked(parts, searched, said={m: search.said[m, resampling] for m in BASES})
+    stack = stacked(parts, searched, said={m: search.said[m, resampling] for m in BASES})
+    said = [said_together(pipelines, rows) for rows in (calibrate, test)]
+    for of in said:
+        of.append(stack.final_estimator_.predict_proba(np.column_stack(of))[:, 1])
     shift = prior_shift(resampling, rate=float(fit["responded"].mean()))
-    # A stack weighs its parts on contacts that were not resampled, so that nothing is to be taken off.
-    return [
-        calibrated_model(p, calibrate, method=m, resampling=resampling, shift=0.0 if m == "stack" else shift)
-        for m, p in parts.items()
-    ]
+    found = []
+    for (method, fitted), raw, raw_test in zip([*parts.items(), ("stack", stack)], *said, strict=True):
+        # A stack weighs its parts on contacts that were not resampled, so that nothing is to be taken off.
+        about = {"method": method, "resampling": resampling, "shift": 0.0 if method == "stack" else shift}
+        found.append(_Fitted(calibrated_model(fitted, calibrate, **about, raw=raw), raw, raw_test))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,11 +247,16 @@ class _Judged:
 
 
 def _judge(
-    model: ResponseModel, test: pd.DataFrame, weights: np.ndarray, channels: dict[str, np.ndarray], *, rate: float
+    fitted: _Fitted,
+    responded: np.ndarray,
+    weights: np.ndarray,
+    channels: dict[str, np.ndarray],
+    *,
+    rate: float,
+    ranked: bool,
 ) -> _Judged:
+    model, raw = fitted.model, fitted.test
     key = {"method": model.method, "resampling": model.resampling}
-    responded = test["responded"].to_numpy()
-    raw = model.probability(test, calibrated=False)
     shift = 0.0 if model.method == "stack" else prior_shift(model.resampling, rate=rate)
     said = {"as_fitted": raw, "corrected": corrected(raw, shift=shift), "calibrated": model.calibrate(raw)}
     tables = {stage: reliability(probability, responded) for stage, probability in said.items()}
@@ -242,62 +274,21 @@ def _judge(
         methods=pd.DataFrame(records),
         correction={**key, **{f"ece_{stage}": expected_error(table) for stage, table in tables.items()}},
         calibration=_keyed(pd.concat(bins, ignore_index=True), key),
-        gain=_keyed(gain(raw, responded, weights, shares=GAIN_SHARES), key),
+        gain=_keyed(gain(raw, responded, weights, shares=GAIN_SHARES), key) if ranked else pd.DataFrame(),
         pooled=pooled["all"],
     )
-
-
-def resampling_verdict(comparison: MethodComparison) -> str:
-    """Say plainly, in a few sentences, whether resampling helped.
-
-    Judged are the best method with each resampling against the best without, by ROC AUC, PR AUC and log loss after
-    calibration, as one family (Bonferroni).
-    """
-    effects = comparison.effects[
-        (comparison.effects["method"] == "best") & comparison.effects["measure"].isin(_JUDGED)
-    ]
-    # The stored intervals are +- 1.96 standard errors; the family of comparisons asks for more.
-    wider = norm.ppf(1 - 0.025 / len(effects)) / norm.ppf(0.975)
-    half = (effects["difference_high"] - effects["difference_low"]) / 2 * wider
-    gained = effects["difference"].where(effects["measure"] != "log_loss", -effects["difference"])
-    better, worse = gained > half, gained < -half
-    words = []
-    for name in RESAMPLINGS[1:]:
-        mine = effects["resampling"] == name
-        helped, harmed = effects.loc[mine & better, "measure"], effects.loc[mine & worse, "measure"]
-        said = [
-            f"{verb} ({', '.join(found.map(_JUDGED))})"
-            for verb, found in (("better", helped), ("worse", harmed))
-            if len(found)
-        ]
-        words.append(f"{_WORDS[name]} {' and '.join(said) if said else 'no different'}")
-    if better.any():
-        verdict = "Resampling helped in places and harmed in others" if worse.any() else "Resampling helped"
-    else:
-        verdict = "Resampling did not help"
-    raw = comparison.methods[(comparison.methods["channel"] == "all") & ~comparison.methods["calibrated"]]
-    without, with_it = raw[raw["resampling"] == "none"], raw[raw["resampling"] != "none"]
-    return (
-        f"**{verdict}.** Against the best model without it, once calibrated: {'; '.join(words)} (95 %, allowing "
-        f"for {len(effects)} comparisons). Before calibration the expected calibration error is "
-        f"{_span(without['ece'])} without resampling and {_span(with_it['ece'])} with it."
-    )
-
-
-def _span(values: pd.Series) -> str:
-    low, high = f"{values.min():.3f}", f"{values.max():.3f}"
-    return low if low == high else f"{low}-{high}"
 
 
 def _channels(channel: pd.Series, responded: np.ndarray) -> dict[str, np.ndarray]:
     """Which rows to judge together: all of them, and each channel where there are several."""
     names = sorted(channel.unique())
     parts = {name: (channel == name).to_numpy() for name in names} if len(names) > 1 else {}
-    judged = {name: inside for name, inside in parts.items() if _has_both(responded[inside])}
+    judged = {name: inside for name, inside in parts.items() if has_both(responded[inside])}
     return {"all": np.ones(len(channel), dtype=bool), **judged}
 
 
-def _has_both(responded: np.ndarray) -> bool:
+def has_both(responded: np.ndarray) -> bool:
+    """Return whether there are 10 responses and 10 others."""
     return FEWEST <= responded.sum() <= len(responded) - FEWEST
 
 
@@ -321,7 +312,7 @@ def _people(
         [
             {"people": name, **quality(probability[inside], responded[inside], weights[:, inside]).record()}
             for name, inside in groups.items()
-            if _has_both(responded[inside])
+            if has_both(responded[inside])
         ]
     )
 

@@ -8,6 +8,7 @@ from scipy.special import betaln, expit, logit
 
 from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
 from journeybook.channel_response.splits import Split
+from journeybook.statistics.log_odds import log_odds_posterior, times
 
 FEWEST_CONTACTS = 30
 """Contacts that an hour or a weekday must have to be estimated."""
@@ -30,7 +31,6 @@ _LENGTHS = {"hour": (0.0, 0.25, 0.5, 1.0), "weekday": (0.0,)}
 _WIDTHS = np.arange(1, 101) / 100
 
 _MEAN_VARIANCE = 100.0  # of the log odds of a type's mean: next to nothing is said beforehand
-_NEWTON_STEPS = 12
 
 _ESTIMATE = ("response_rate", "response_rate_low", "response_rate_high")
 _CELLS = {
@@ -75,21 +75,6 @@ class ResponseWindows:
         return bool(
             (self.cells["hour"].notna() & (self.cells["weekday"] != ANY_DAY) & self.cells["contacted"]).any()
         )
-
-
-@dataclass(frozen=True, eq=False)
-class LogOddsPosterior:
-    """Normal approximation of the posterior of log odds, for each of m priors.
-
-    Attributes:
-        mode: Shape (m, k).
-        covariance: Shape (m, k, k).
-        evidence: Log of the marginal likelihood, but for the binomial coefficients, shape (m,).
-    """
-
-    mode: np.ndarray
-    covariance: np.ndarray
-    evidence: np.ndarray
 
 
 def response_windows(
@@ -155,32 +140,6 @@ def response_windows(
         level=level,
         left_out=tuple(left_out),
     )
-
-
-def log_odds_posterior(hits: np.ndarray, n: np.ndarray, prior: np.ndarray) -> LogOddsPosterior:
-    """Return the log odds of cells whose prior is normal with mean 0, by Laplace's approximation.
-
-    Rasmussen & Williams (2006), algorithms 3.1 and 3.2, for binomial counts and many priors at once.
-
-    Args:
-        hits: Responses of each cell, at least 0, shape (k,); whole numbers are not asked.
-        n: Contacts of each cell, shape (k,).
-        prior: Covariances of the log odds, shape (m, k, k).
-    """
-    mode = np.full(prior.shape[:2], logit((hits.sum() + 0.5) / (n.sum() + 1)))
-    for _ in range(_NEWTON_STEPS):
-        rate = expit(mode)
-        root = np.sqrt(n * rate * (1 - rate))
-        inner = np.eye(len(n)) + root[:, :, None] * prior * root[:, None, :]
-        wanted = root**2 * mode + hits - n * rate
-        spread = np.linalg.solve(inner, (root * _times(prior, wanted))[:, :, None])[:, :, 0]
-        weight = wanted - root * spread
-        mode = _times(prior, weight)
-    fit = (hits * mode - n * np.logaddexp(0, mode)).sum(axis=1)
-    evidence = fit - (weight * mode).sum(axis=1) / 2 - np.linalg.slogdet(inner)[1] / 2
-    seen = root[:, :, None] * prior
-    covariance = prior - np.swapaxes(seen, 1, 2) @ np.linalg.solve(inner, seen)
-    return LogOddsPosterior(mode=mode, covariance=covariance, evidence=evidence)
 
 
 def _timed(contacts: ContactFrame, split: Split, types: np.ndarray) -> pd.DataFrame:
@@ -280,7 +239,7 @@ def _main(
     weight = np.exp(found.evidence - found.evidence.max())
     drawn = rng.choice(len(prior), size=n_draws, p=weight / weight.sum())
     root = np.linalg.cholesky(found.covariance + 1e-9 * np.eye(len(values)))
-    return found.mode[drawn] + _times(root[drawn], rng.standard_normal((n_draws, len(values))))
+    return found.mode[drawn] + times(root[drawn], rng.standard_normal((n_draws, len(values))))
 
 
 def _joint(counts: pd.DataFrame, centre: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
@@ -293,10 +252,6 @@ def _joint(counts: pd.DataFrame, centre: np.ndarray, *, rng: np.random.Generator
     drawn = sums[rng.choice(len(sums), size=len(centre), p=weight / weight.sum())]
     rates = rng.beta(centre * drawn + hits, (1 - centre) * drawn + n - hits)
     return np.clip(rates, 1e-9, 1 - 1e-9)
-
-
-def _times(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    return (matrices @ vectors[:, :, None])[:, :, 0]
 
 
 def _rates(counts: pd.DataFrame, draws: np.ndarray, level: float) -> pd.DataFrame:

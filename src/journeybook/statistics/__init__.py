@@ -17,6 +17,11 @@
 | bayes | the chance to be best, and what a wrong choice costs |
 | equivalence | showing that nothing was lost; effect sizes without a unit |
 | power | how large an experiment must be, and what it can detect |
+| clusters | errors of means whose rows belong together |
+| labels | names of groups from the values of a column |
+| quality | how good probabilities are: ROC AUC, log loss, calibration error, gain |
+| log_odds | rates of cells drawn to each other: a logistic mixed model |
+| fairness | groups beside each other under one threshold, equal selection, equal true positives |
 """
 
 from journeybook.statistics.corrections import holm

@@ -1,4 +1,4 @@
-"""Page 07, fairness: measures against scikit-learn by hand, intervals by simulation, rules against all choices."""
+"""Fairness: measures against scikit-learn by hand, intervals by simulation, rules against all choices."""
 
 import itertools
 
@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import accuracy_score, recall_score
 
-from journeybook.channel_response.fairness import RULES, fairness
 from journeybook.statistics import cluster_bootstrap
+from journeybook.statistics.fairness import RULES, fairness
 
 
 def simulated(n_people: int = 600, *, per: int = 5, seed: int = 2, shift: float = 0.8) -> dict[str, np.ndarray]:

@@ -1,8 +1,9 @@
-"""Page 07, deciding: consent, cap, costs and fatigue by hand; policies against planted truth."""
+"""Page 14, policies: consent, cap, costs and fatigue by hand; policies against planted truth."""
 
 import dataclasses
 import json
 import re
+from types import SimpleNamespace
 
 import ibis
 import numpy as np
@@ -10,30 +11,32 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from scipy.stats import norm
-from test_channel_response_off_policy import drawn, made
+from test_decisions_off_policy import drawn, made
 
-from journeybook.channel_response import contact_frame, split_contacts
-from journeybook.channel_response.contacts import ContactFrame
-from journeybook.channel_response.decisions import (
-    decisions,
+from journeybook.channel_response import contact_frame, contact_probabilities, split_contacts
+from journeybook.channel_response.models import ResponseModel
+from journeybook.decisions.choices import (
+    choices,
     fatigue_loss,
+    known_contacts,
     permitted_channels,
     price_list,
     true_probabilities,
     value_of_a_response,
 )
-from journeybook.channel_response.findings import _policy as found_policy
-from journeybook.channel_response.models import ResponseModel
-from journeybook.channel_response.off_policy import off_policy_value
-from journeybook.channel_response.policy import TODAY, Deciding, advantage, choose_threshold, decide, true_values
-from journeybook.channel_response.sentences_deciding import (
-    deciding_figures,
-    describe_deciding,
-    describe_true_values,
-    describe_unpermitted,
+from journeybook.decisions.findings import _policy as found_policy
+from journeybook.decisions.off_policy import off_policy_value
+from journeybook.decisions.policy import TODAY, Deciding, advantage, choose_threshold, decide, true_values
+from journeybook.decisions.truth import known_answers
+from journeybook.decisions.uplift import doubly_robust_scores, uplift_study
+from journeybook.decisions.witnesses import recount
+from journeybook.decisions.words import (
+    headline_figures,
+    say_deciding,
+    say_known_answers,
+    say_unpermitted,
+    title_policies,
 )
-from journeybook.channel_response.splits import Split
-from journeybook.channel_response.uplift import doubly_robust_scores, uplift_study
 from journeybook.statistics import stream
 from journeybook.tables import owners_view, permitted_at, permitted_people, store
 
@@ -112,21 +115,32 @@ def expit(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
-def framed(logged: pd.DataFrame) -> tuple[ContactFrame, Split]:
-    asked = logged[[name for name in logged if not name.startswith("probability")]]
-    contacts = contact_frame(ibis.memtable(asked), None, max_rows=100_000)
+def framed(logged: pd.DataFrame, *, bias: float = 0.0) -> pd.DataFrame:
+    """The contacts as page 14 reads them: joined with what page 07 writes of them."""
+    asked = ibis.memtable(logged[[name for name in logged if not name.startswith("probability")]])
+    contacts = contact_frame(asked, None, max_rows=100_000)
     split = split_contacts(
         contacts, test_share=0.4, calibration_share=0.4, response_window_days=5, rng=stream(1, "split")
     )
-    return contacts, split
+    models = SimpleNamespace(chosen=model(bias), model=lambda *_asked: model(bias))
+    told = contact_probabilities(models, contacts, split, response_window_days=5)
+    return known_contacts(asked, ibis.memtable(told))
 
 
-RULES = {"permitted": None, "max_messages_28d": 3, "response_window_days": 5}
+RULES = {"permitted": None, "max_messages_28d": 3}
 
 
 def decided(logged: pd.DataFrame, *, bias: float = 0.0, **changed) -> Deciding:
     arguments = {"costs": {"email": 0.2, "sms": 0.1}, "value_per_response": None, **RULES} | changed
-    return decide(model(bias), *framed(logged), **arguments)
+    return decide(framed(logged, bias=bias), **arguments)
+
+
+def in_test(sent: pd.DataFrame) -> pd.DataFrame:
+    return sent[sent["part"] == "test"]
+
+
+def truly(logged: pd.DataFrame, deciding: Deciding) -> np.ndarray:
+    return true_probabilities(framed(logged), logged, actions=deciding.test.actions)
 
 
 @pytest.fixture(scope="module")
@@ -138,11 +152,10 @@ def deciding(logged) -> Deciding:
 
 
 def test_the_last_answered_channel_by_loops(logged):
-    contacts, split = framed(logged)
-    laid = decisions(model(), contacts, split.test, **RULES)
-    rows = contacts.rows
-    for place in range(0, len(split.test), 97):
-        now = rows.iloc[split.test[place]]
+    rows = framed(logged)
+    laid, test = choices(rows, "test", **RULES), in_test(rows)
+    for place in range(0, len(test), 97):
+        now = test.iloc[place]
         known = rows[
             (rows["person"] == now["person"])
             & (rows["responded"] == 1)
@@ -154,42 +167,44 @@ def test_the_last_answered_channel_by_loops(logged):
 
 
 def test_consent_and_cap_bind_every_policy(logged):
-    contacts, split = framed(logged)
+    sent = framed(logged)
     rng = np.random.default_rng(2)
-    permitted = {name: rng.random(len(contacts.rows)) < 0.7 for name in ("email", "sms")}
-    rules = {**RULES, "permitted": permitted, "max_messages_28d": 2}
-    found = decide(model(), contacts, split, costs={"email": 0, "sms": 0}, value_per_response=1.0, **rules)
-    full = (contacts.rows["n_contacts_28d"] >= 2).to_numpy()[split.test]
+    permitted = {name: rng.random(len(sent)) < 0.7 for name in ("email", "sms")}
+    rules = {"permitted": permitted, "max_messages_28d": 2}
+    found = decide(sent, costs={"email": 0, "sms": 0}, value_per_response=1.0, **rules)
+    judged = (sent["part"] == "test").to_numpy()
+    full = (sent["n_contacts_28d"] >= 2).to_numpy()[judged]
     assert full.any()
     for (_, policy), chosen in found.choices.items():
         for place, name in enumerate(found.test.actions[:-1]):
-            assert permitted[name][split.test][chosen == place].all(), policy
+            assert permitted[name][judged][chosen == place].all(), policy
         assert (chosen[full] == found.test.nothing).all(), policy
 
 
 def test_the_model_is_asked_about_every_choice(logged):
-    contacts, split = framed(logged)
-    laid = decisions(model(), contacts, split.test, **RULES)
-    rows = contacts.rows.iloc[split.test]
+    sent = framed(logged)
+    laid = choices(sent, "test", **RULES)
     for place, name in enumerate(laid.actions):
-        assert laid.probability[:, place] == pytest.approx(expit(log_odds(rows.assign(channel=name))), abs=1e-9)
+        wanted = expit(log_odds(in_test(sent).assign(channel=name)))
+        assert laid.probability[:, place] == pytest.approx(wanted, abs=1e-9)
     assert laid.actions[-1] == "none"
 
 
 def test_fatigue_is_the_planted_fall_times_the_decisions_that_follow(logged):
-    contacts, split = framed(logged)
-    rows = contacts.rows.iloc[split.calibrate]
-    sent = rows[rows["channel"] != "none"]
-    fall = np.mean(expit(log_odds(sent)) - expit(log_odds(sent) + FATIGUE))
-    following = sent["n_contacts_28d"].mean() / (len(sent) / len(rows))
+    sent = framed(logged)
+    rows = sent[sent["part"] == "calibrate"]
+    reached = rows[rows["channel"] != "none"]
+    fall = np.mean(expit(log_odds(reached)) - expit(log_odds(reached) + FATIGUE))
+    following = reached["n_contacts_28d"].mean() / (len(reached) / len(rows))
     assert following == pytest.approx(3, rel=0.1), "every ninth day: three decisions follow within 28 days"
-    assert fatigue_loss(model(), contacts, split) == pytest.approx(fall * following, rel=1e-9)
+    assert fatigue_loss(sent) == pytest.approx(fall * following, rel=1e-9)
+    assert fatigue_loss(sent.assign(probability_one_more=np.nan)) == 0
 
 
 def test_fatigue_is_charged_for_the_share_that_is_sent(deciding, logged):
-    contacts, split = framed(logged)
-    worn = deciding.value_per_response * fatigue_loss(model(), contacts, split)
-    calibrate = decisions(model(), contacts, split.calibrate, **RULES)
+    sent = framed(logged)
+    worn = deciding.value_per_response * fatigue_loss(sent)
+    calibrate = choices(sent, "calibrate", **RULES)
     charged = deciding.costs.iloc[0]["fatigue"]
     assert 0 < charged < worn
     costs = np.array([*(deciding.costs.iloc[0][name] + charged for name in calibrate.actions[:-1]), 0.0])
@@ -201,23 +216,46 @@ def test_fatigue_is_charged_for_the_share_that_is_sent(deciding, logged):
 
 
 def test_values_are_near_the_truth(deciding, logged):
-    true = true_values(deciding, *framed(logged), logged)
+    true = true_values(deciding, truly(logged, deciding))
     assert (true["errors_off"].abs() < 3.5).all()
     rows = true.set_index("policy")
     assert rows.loc["expected profit", "gain_per_1000_true"] == rows["gain_per_1000_true"].max() > 50
     assert rows.loc["nothing", "gain_per_1000_true"] == 0
-    nothing = logged["probability_none"].to_numpy()[framed(logged)[1].test].mean()
+    nothing = truly(logged, deciding)[:, -1].mean()
     assert rows.loc["nothing", "responses_per_1000_true"] == pytest.approx(1000 * nothing, rel=1e-9)
-    assert "of 6 (dr)" in describe_true_values(deciding, true)
+    moved = uplift_study(dataclasses.replace(deciding, test=None, why_not="no choice"), np.ones((2, 1)))
+    known = known_answers(deciding, moved, framed(logged), truth=logged)
+    assert "of 6 (dr)" in say_known_answers(deciding, known)
+    assert known.checks["value"].tolist() == [true["errors_off"].abs().max()]
+    nowhere = known_answers(deciding, moved, framed(logged), truth=None)
+    assert nowhere.checks.empty and say_known_answers(deciding, nowhere) == ""
+
+
+def test_the_values_by_hand_notice_a_wrong_estimate(deciding, logged):
+    sent = framed(logged)
+    asked = ibis.memtable(logged)
+    sound = recount(sent, asked, deciding, **RULES).set_index("name")
+    assert ((sound["value"] - sound["reference"]).abs() <= sound["tolerance"]).all() and len(sound) == 5
+    off = dataclasses.replace(deciding, policy=deciding.policy.assign(profit_per_1000=1.0))
+    wrong = (
+        recount(sent, asked, off, **RULES)
+        .set_index("name")
+        .loc["profit of the model's policy per 1,000, doubly robust"]
+    )
+    assert abs(wrong["value"] - wrong["reference"]) > 1
+    slipped = sent.assign(responded=np.roll(sent["responded"], 1))
+    assert recount(slipped, asked, deciding, **RULES)["value"].iloc[0] > 100
+    nobody = {name: np.zeros(len(sent), dtype=bool) for name in ("email", "sms")}
+    forbidden = recount(sent, asked, deciding, permitted=nobody, max_messages_28d=3).set_index("name")["value"]
+    assert forbidden["messages of a policy that consent or the cap forbid"] > 100
 
 
 def test_the_advantage_of_a_policy_is_the_difference_of_values(deciding, logged):
-    contacts, split = framed(logged)
-    true = true_probabilities(contacts, split, logged, actions=deciding.test.actions)
+    true = truly(logged, deciding)
     table = deciding.policy[deciding.policy["estimator"] == "dr"].set_index("policy")
     ours, unasked = (
         table.loc["expected profit"],
-        true_values(deciding, contacts, split, logged).set_index("policy"),
+        true_values(deciding, true).set_index("policy"),
     )
     value, error, planted = advantage(deciding, "expected profit", "nothing", true=true)
     assert value == pytest.approx(ours["gain_per_1000"], rel=1e-9)
@@ -225,7 +263,7 @@ def test_the_advantage_of_a_policy_is_the_difference_of_values(deciding, logged)
     assert planted == pytest.approx(unasked.loc["expected profit", "gain_per_1000_true"], rel=1e-9)
     value, error, planted = advantage(deciding, "expected profit", TODAY, true=true)
     assert abs(value - planted) < 3.5 * error and advantage(deciding, "nothing", TODAY, true=None)[2] is None
-    sold, more = found_policy(deciding, contacts, split, logged), found_policy(deciding, contacts, split, None)
+    sold, more = found_policy(deciding, true), found_policy(deciding, None)
     assert [f.strength for f in sold] == ["known answer recovered"] * 2 and [f.strength for f in more] == [
         "clear"
     ] * 2
@@ -233,7 +271,7 @@ def test_the_advantage_of_a_policy_is_the_difference_of_values(deciding, logged)
     as_given, simple = "as given", "everyone email"
     better = {(as_given, name): deciding.choices[as_given, "expected profit"] for name in table.index}
     worse = {(as_given, "expected profit"): deciding.choices[as_given, simple]}
-    beaten = found_policy(dataclasses.replace(deciding, choices=better | worse), contacts, split, logged)[1]
+    beaten = found_policy(dataclasses.replace(deciding, choices=better | worse), true)[1]
     assert beaten.strength == "contradicted" and beaten.action == "Use the simple rule."
 
 
@@ -267,11 +305,11 @@ def test_the_gain_is_paired(deciding):
 
 
 def test_a_value_is_the_mean_of_the_training_responses(logged):
-    contacts, split = framed(logged)
-    rows = contacts.rows.iloc[split.training]
+    sent = framed(logged)
+    rows = sent[sent["part"].isin(["fit", "calibrate"])]
     mean = rows.loc[rows["responded"] == 1, "value"].mean()
-    assert value_of_a_response(contacts, split, value_per_response=None) == mean
-    assert value_of_a_response(contacts, split, value_per_response=3) == 3.0
+    assert value_of_a_response(sent, value_per_response=None) == mean
+    assert value_of_a_response(sent, value_per_response=3) == 3.0
 
 
 def test_nothing_is_sent_where_messages_cost_more_than_they_bring(logged):
@@ -279,9 +317,9 @@ def test_nothing_is_sent_where_messages_cost_more_than_they_bring(logged):
     ours = dear.policy[dear.policy["policy"] == "expected profit"]
     assert (ours["sent_share"] == 0).all()
     assert (ours["gain_per_1000"] == 0).all()
-    assert "Send nothing" in describe_deciding(dear, has_ledger=True)
+    assert "No gain is shown: send nothing" in say_deciding(dear)
     free = decided(logged, costs={"email": 0.0, "sms": 0.0})
-    habit = framed(logged)[0].rows["habit"].to_numpy()[framed(logged)[1].test]
+    habit = in_test(framed(logged))["habit"].to_numpy()
     chosen = free.choices["as given", "expected profit"]
     assert (chosen[habit > 2] == free.test.nothing).all(), "who comes anyway is not moved, even for nothing"
 
@@ -342,9 +380,8 @@ def test_where_no_costs_are_given_a_range_is_shown(logged):
         .first()
     )
     assert sent.is_monotonic_decreasing
-    said = describe_deciding(shown, has_ledger=False)
-    assert "Give your own `costs`" in said
-    assert "Without a ledger" in said
+    assert "give your own `costs`" in say_deciding(shown)
+    assert title_policies(shown).startswith("Expected profit gains")
 
 
 def test_too_few_are_refused(logged):
@@ -356,12 +393,13 @@ def test_too_few_are_refused(logged):
     ours = few.policy[few.policy["policy"] == "expected profit"]
     assert ours["profit_per_1000"].isna().all()
     assert ours["refused"].str.contains("people, below 200").all()
-    assert "refused, for the contacts are worth" in describe_deciding(few, has_ledger=True)
+    assert "No value of a policy is told" in title_policies(few)
 
 
 def test_figures(deciding):
     untold = uplift_study(dataclasses.replace(deciding, test=None, why_not="no choice"), np.ones((2, 1)))
-    figures = deciding_figures(deciding, untold)
+    alone = SimpleNamespace(groups=[])
+    figures = headline_figures(pd.DataFrame({"channel": ["email"]}), None, deciding, untold, alone)
     ours = deciding.policy.query("policy == 'expected profit' and estimator == 'dr'").iloc[0]
     assert figures["policy_gain_per_1000"] == ours["gain_per_1000"]
     assert figures["value_per_response"] == deciding.value_per_response
@@ -381,7 +419,7 @@ def test_why_nothing_is_decided(logged, change, sentence):
     (name, content), *_ = change.items()
     table = logged.drop(columns=name) if content is None else logged.assign(**{name: content})
     found = decided(table)
-    assert sentence in describe_deciding(found, has_ledger=True)
+    assert sentence in say_deciding(found)
     assert found.policy.empty
     assert (found.test is None) == (name != "value")
 
@@ -458,18 +496,16 @@ def test_permission_at_a_moment_is_what_the_ledger_says_as_of_it(tmp_path):
 
     table = asked.assign(row=np.arange(1, len(asked) + 1), responded=False)
     table["channel"] = ["email", "pigeon", "none"] * (len(asked) // 3)
-    contacts = contact_frame(ibis.memtable(table), None, max_rows=10_000)
-    channels = permitted_channels(run, contacts)
+    channels = permitted_channels(run, table.assign(known_at=table["occurred_at"]))
     assert channels["email"].tolist() == wanted
     assert not channels["pigeon"].any(), "a channel without a purpose is permitted by nobody"
     assert set(channels) == {"email", "pigeon"}
 
 
 def test_messages_without_permission_are_counted_by_channel(logged):
-    rows = logged.head(6).assign(channel=["email", "email", "sms", "push", "none", "sms"])
-    sent = dataclasses.replace(contact_frame(ibis.memtable(logged), None, max_rows=10**6), rows=rows)
+    sent = logged.head(6).assign(channel=["email", "email", "sms", "push", "none", "sms"])
     may = {name: np.array([True, False, True, False, False, True]) for name in ("email", "sms", "push")}
-    said = describe_unpermitted(sent, may)
-    assert said.startswith("**2 of 5 messages were sent without permission** at that moment (email 1, push 1)")
-    assert "no purpose for these channels" in describe_unpermitted(sent, {"leaflet": may["sms"]})
-    assert describe_unpermitted(sent, None) == ""
+    said = say_unpermitted(sent, may)
+    assert said.startswith("**2 of 5 messages were sent without permission** (email 1, push 1), by the ledger")
+    assert "no purpose for these channels" in say_unpermitted(sent, {"leaflet": may["sms"]})
+    assert "no consent ledger" in say_unpermitted(sent, None)

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from journeybook import channel_response as cr
-from journeybook.channel_response.quality import gain, qualities, reliability
 from journeybook.statistics import cluster_weights
+from journeybook.statistics.quality import gain, qualities, quality, reliability
 
 
 @pytest.mark.parametrize("decimals", [12, 2], ids=["no ties", "ties"])
@@ -15,7 +14,7 @@ def test_measures_are_those_of_scikit_learn(decimals):
     said = np.clip(rng.beta(2, 9, 2003).round(decimals), 0.01, 0.99)
     responded = (rng.random(2003) < said).astype(int)
     weights = cluster_weights(rng.integers(300, size=2003), n_draws=20, rng=rng)
-    found = cr.quality(said, responded, weights)
+    found = quality(said, responded, weights)
     measures = (roc_auc_score, average_precision_score, log_loss, brier_score_loss)
     assert found.estimate[:4] == pytest.approx([m(responded, said) for m in measures], abs=1e-12)
     assert found.draws[7] == pytest.approx(
@@ -26,7 +25,7 @@ def test_measures_are_those_of_scikit_learn(decimals):
 def test_calibration_error_by_hand():
     said = np.repeat(np.arange(10) / 20 + 0.05, 20)
     responded = np.tile([1, 0, 0, 0, 0, 0, 0, 0, 0, 0], 20)
-    found = cr.quality(said, responded, np.ones((5, 200)))
+    found = quality(said, responded, np.ones((5, 200)))
     # Ten bins of 20 rows, each with a rate of 0.1.
     assert found.estimate[4] == pytest.approx(np.abs(np.arange(10) / 20 + 0.05 - 0.1).mean())
     table = reliability(said, responded)
@@ -40,9 +39,9 @@ def test_the_floor_is_what_true_probabilities_show():
     shown = []
     for _ in range(60):
         responded = (rng.random(3000) < said).astype(int)
-        shown.append(cr.quality(said, responded, np.ones((1, 3000))).estimate[4])
+        shown.append(quality(said, responded, np.ones((1, 3000))).estimate[4])
     weights = cluster_weights(np.arange(3000), n_draws=200, rng=rng)
-    assert cr.quality(said, responded, weights).ece_floor == pytest.approx(np.mean(shown), rel=0.1)
+    assert quality(said, responded, weights).ece_floor == pytest.approx(np.mean(shown), rel=0.1)
 
 
 @pytest.mark.slow
@@ -63,7 +62,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(shift):
     held = np.zeros(2)
     for _ in range(200):
         person, _, said, responded = draw(2500)
-        interval = cr.quality(said, responded, cluster_weights(person, n_draws=200, rng=rng)).interval()
+        interval = quality(said, responded, cluster_weights(person, n_draws=200, rng=rng)).interval()
         ends = np.column_stack([interval.low, interval.high])[[0, 4]]
         held += (ends[:, 0] <= target) & (target <= ends[:, 1])
     # 95 % for the AUC, less three Monte Carlo errors; the ECE's interval is at least that.
@@ -81,7 +80,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(shift):
 )
 def test_probabilities_that_cannot_be_judged(said, responded, message):
     with pytest.raises(ValueError, match=message):
-        cr.quality(np.array(said), np.array(responded), np.ones((2, 2)))
+        quality(np.array(said), np.array(responded), np.ones((2, 2)))
 
 
 def test_gain_by_hand():
@@ -99,6 +98,6 @@ def test_probabilities_of_one_order_are_measured_as_if_alone():
     for each, found in zip(
         (said, same, other, tied), qualities([said, same, other, tied], responded, weights), strict=True
     ):
-        alone = cr.quality(each, responded, weights)
+        alone = quality(each, responded, weights)
         np.testing.assert_array_equal(found.estimate, alone.estimate)
         np.testing.assert_array_equal(found.gap_draws, alone.gap_draws)

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.special import xlogy
 from scipy.stats import norm
 
-from journeybook.statistics import Interval, proportion_interval
+from journeybook.statistics.intervals import Interval, proportion_interval
 
 MEASURES = ("roc_auc", "pr_auc", "log_loss", "brier", "ece")
 """Columns of every quality array, in order; higher is better for the first two, lower for the others."""

@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from journeybook.channel_response.contacts import ContactFrame
-from journeybook.channel_response.decisions import Decisions, true_probabilities
-from journeybook.channel_response.off_policy import clustered_error, off_policy_value
-from journeybook.channel_response.policy import PER, Deciding
-from journeybook.channel_response.splits import Split
+from journeybook.decisions.choices import Choices
+from journeybook.decisions.off_policy import off_policy_value
+from journeybook.decisions.policy import PER, Deciding
+from journeybook.statistics.clusters import clustered_error
 
 REACHED_SHARE = 0.3
 """Share of the contacts that a campaign reaches, when two rankings are compared at one size."""
@@ -99,7 +98,7 @@ def uplift_study(deciding: Deciding, weights: np.ndarray) -> Uplift:
     )
 
 
-def doubly_robust_scores(logged: Decisions, chosen: np.ndarray) -> np.ndarray:
+def doubly_robust_scores(logged: Choices, chosen: np.ndarray) -> np.ndarray:
     """Return scores whose mean over any group is the response rate there, had each choice been `chosen`.
 
     The model's probability, and where the logged choice is `chosen` its error divided by the propensity.
@@ -142,31 +141,29 @@ def qini(added: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return ((0.5 - rank) * weights * added).sum(axis=1) / total[:, 0]
 
 
-def true_uplift(found: Uplift, contacts: ContactFrame, split: Split, truth: pd.DataFrame) -> pd.DataFrame:
+def true_uplift(found: Uplift, true: np.ndarray) -> pd.DataFrame:
     """Return the table `rankings` as the true probabilities make it, without intervals.
 
     `errors_off` says by how many of its standard errors the estimated Qini coefficient lies above the true one.
 
     Args:
         found: As made by `uplift_study`.
-        contacts: As made by `contact_frame`.
-        split: As made by `split_contacts`.
-        truth: `contact_id` and `probability_<channel>` for every channel, one row a contact.
+        true: True probability of a response of each test contact under each choice, shape (test, k).
     """
-    own = true_probabilities(contacts, split, truth, actions=found.actions)[found.inside]
-    sent, unsent = own[np.arange(len(own)), found.message], own[:, -1]
+    own = true[found.inside]
+    reached, unsent = own[np.arange(len(own)), found.message], own[:, -1]
     orders = [np.argsort(-score, kind="stable") for score in found.scores]
-    areas = np.stack([qini((sent - unsent)[order], np.ones((1, len(order)))) for order in orders])
-    table = _rankings(sent, unsent, orders, areas, np.arange(len(own)))
+    areas = np.stack([qini((reached - unsent)[order], np.ones((1, len(order)))) for order in orders])
+    table = _rankings(reached, unsent, orders, areas, np.arange(len(own)))
     error = (found.rankings["qini_high"] - found.rankings["qini_low"]) / 2 / norm.ppf(0.975)
     kept = table[[name for name in table if not str(name).endswith(("_low", "_high"))]]
     return kept.assign(errors_off=(found.rankings["qini"] - table["qini"]) / error)
 
 
-def part_of(decisions: Decisions, inside: np.ndarray) -> Decisions:
-    """Return some of the decisions: those where `inside`, shape (n,), is true."""
-    arrays = {f.name: getattr(decisions, f.name)[inside] for f in fields(decisions) if f.name != "actions"}
-    return replace(decisions, **arrays)
+def part_of(logged: Choices, inside: np.ndarray) -> Choices:
+    """Return some of the choices: those where `inside`, shape (n,), is true."""
+    arrays = {f.name: getattr(logged, f.name)[inside] for f in fields(logged) if f.name != "actions"}
+    return replace(logged, **arrays)
 
 
 def _rankings(

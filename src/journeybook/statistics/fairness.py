@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.special import expit, logit
 from scipy.stats import chi2, norm
 
-from journeybook.statistics import proportion_interval
+from journeybook.statistics.intervals import proportion_interval
 
 FEWEST_RESPONSES = 10
 """Responses that a group must have to be shown."""

@@ -1,23 +1,24 @@
-"""Contacts as decisions: what was done, what else was permitted, what each choice would bring."""
+"""Contacts as choices: what was done, what else was permitted, what each choice would bring."""
 
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
-from journeybook.channel_response.models import ResponseModel
-from journeybook.channel_response.splits import Split
 from journeybook.tables import PURPOSES, Run, permitted_at, permitted_people
+
+NO_CONTACT = "none"
+"""Channel of a decision not to contact."""
 
 PRICE_SHARES = (0.0, 0.01, 0.03, 0.1)
 """Prices of a message, as shares of the value of a response, that are shown where no costs are given."""
 
 
 @dataclass(frozen=True, eq=False)
-class Decisions:
+class Choices:
     """Some contacts, each as a choice among messages and none.
 
     Attributes:
@@ -61,61 +62,86 @@ class Decisions:
         return best, profit[np.arange(len(best)), best] - profit[:, self.nothing]
 
 
-def decisions(
-    model: ResponseModel,
-    contacts: ContactFrame,
-    positions: np.ndarray,
-    *,
-    permitted: Mapping[str, np.ndarray] | None,
-    max_messages_28d: int,
-    response_window_days: float,
-) -> Decisions:
-    """Lay out some contacts as decisions.
+def known_contacts(asked: ibis.Table, told: ibis.Table) -> pd.DataFrame:
+    """Join contacts with what page 07 wrote of each, in the order of `row`.
 
     Args:
-        model: Gives the probabilities; `channel` must be among its features.
-        contacts: As made by `contact_frame`, with the channel `none` among others.
-        positions: Which of its rows.
-        permitted: For each channel whether it may be used, one value a row of `contacts`; None permits all.
+        asked: Canonical contacts.
+        told: `response_probabilities`; its columns stand before those of the same name in `asked`.
+
+    Returns:
+        One row a contact that page 07 took: the columns of both, `responded` as 0 or 1, and `person`, an integer
+        code by first appearance; a contact that names nobody is a person.
+
+    Raises:
+        ValueError: What page 07 wrote is of other contacts.
+    """
+    asked = asked.rename(channel_asked="channel") if "channel" in asked.columns else asked
+    twice = [name for name in told.columns if name != "row" and name in asked.columns]
+    both = asked.drop(*twice).inner_join(told, "row")
+    decimals = {name: both[name].cast("float64") for name in both.columns if both[name].type().is_decimal()}
+    rows = both.mutate(**decimals).order_by("row").to_pandas()
+    own = rows.pop("channel_asked") if "channel_asked" in rows else rows.get("channel")
+    if len(rows) != told.count().to_pandas() or (
+        own is not None and (own.fillna(rows["channel"]) != rows["channel"]).any()
+    ):
+        raise ValueError("response_probabilities are of other contacts: run page 07 on the same table.")
+    code, known = pd.factorize(rows["person_id"])
+    person = np.where(code < 0, len(known) + np.cumsum(code < 0) - 1, code)
+    return rows.assign(person=person, responded=rows["responded"].astype(int))
+
+
+def channels_of(sent: pd.DataFrame) -> tuple[str, ...]:
+    """Return the channels of contacts, most contacts first."""
+    counts = sent["channel"].value_counts()
+    return tuple(sorted(counts.index, key=lambda name: (-counts[name], name)))
+
+
+def choices(
+    sent: pd.DataFrame, part: str, *, permitted: Mapping[str, np.ndarray] | None, max_messages_28d: int
+) -> Choices:
+    """Lay out the contacts of one part as choices.
+
+    Args:
+        sent: As made by `known_contacts`, with the channel `none` among others.
+        part: `calibrate` or `test`.
+        permitted: For each channel whether it may be used, one value a row of `sent`; None permits all.
         max_messages_28d: Messages that a person may be sent in 28 days, at least 1. It binds where contacts name
             people and have times.
-        response_window_days: Days after a message in which a response counts; only then it is known.
 
     Raises:
         ValueError: The cap is below 1.
     """
     if max_messages_28d < 1:
         raise ValueError(f"max_messages_28d must be at least 1, got {max_messages_28d}.")
-    actions = (*(name for name in contacts.channels if name != NO_CONTACT), NO_CONTACT)
-    rows = contacts.rows.iloc[positions]
-    places = pd.Index(actions)
+    actions = (*(name for name in channels_of(sent) if name != NO_CONTACT), NO_CONTACT)
+    inside = (sent["part"] == part).to_numpy()
+    rows, places = sent[inside], pd.Index(actions)
     allowed = np.ones((len(rows), len(actions)), dtype=bool)
     if permitted is not None:
-        allowed[:, :-1] = np.column_stack([permitted[name][positions] for name in actions[:-1]])
-    if "n_contacts_28d" in rows:
-        allowed[:, :-1] &= (rows["n_contacts_28d"] < max_messages_28d).to_numpy()[:, None]
-    features = rows[list(model.features)]
+        allowed[:, :-1] = np.column_stack([permitted[name][inside] for name in actions[:-1]])
+    full = (rows["n_contacts_28d"] >= max_messages_28d).to_numpy(dtype=bool, na_value=False)
+    allowed[full, :-1] = False
     known = rows["propensity"] if "propensity" in rows else pd.Series(np.nan, index=rows.index)
-    return Decisions(
+    return Choices(
         actions=actions,
         taken=places.get_indexer(pd.Index(rows["channel"])),
         propensity=known.to_numpy(dtype=float, na_value=np.nan),
         responded=rows["responded"].to_numpy(dtype=float),
         allowed=allowed,
-        probability=np.column_stack(
-            [model.probability(features.assign(channel=name), calibrated=True) for name in actions]
-        ),
-        answered=places.get_indexer(pd.Index(_answered_last(contacts, response_window_days)))[positions],
+        probability=rows[[f"probability_{name}" for name in actions]].to_numpy(dtype=float),
+        answered=places.get_indexer(pd.Index(_answered_last(sent)))[inside],
         person=rows["person"].to_numpy(),
     )
 
 
-def permitted_channels(run: Run, contacts: ContactFrame) -> dict[str, np.ndarray] | None:
+def permitted_channels(run: Run, sent: pd.DataFrame) -> dict[str, np.ndarray] | None:
     """Return whether each contact's person permitted each channel at the moment of the contact.
 
     Args:
         run: The run whose ledger counts.
-        contacts: Without times the whole ledger counts; a contact that names nobody has no permission.
+        sent: As made by `known_contacts`; without times the whole ledger counts, and a contact that names nobody
+            has no permission.
 
     Returns:
         For each channel but `none`, one value a contact; a channel that the ledger has no purpose for is not
@@ -123,61 +149,52 @@ def permitted_channels(run: Run, contacts: ContactFrame) -> dict[str, np.ndarray
     """
     if not run.has_ledger:
         return None
-    rows = contacts.rows
-    people = rows["person_id"] if contacts.has_people else pd.Series(None, index=rows.index, dtype="str")
-    asked = pd.DataFrame({"person_id": people.astype("str"), "occurred_at": rows.get("occurred_at")})
+    people, timed = sent["person_id"].astype("str"), sent["known_at"].notna().all()
 
     def permitted(purpose: str) -> np.ndarray:
-        if contacts.has_times:
+        if timed:
+            asked = pd.DataFrame({"person_id": people, "occurred_at": sent["occurred_at"]})
             return permitted_at(run, asked.astype({"occurred_at": "datetime64[us]"}), purpose=purpose)
         return people.isin(permitted_people(run, purpose=purpose).person_id.to_pandas()).to_numpy()
 
     return {
         name: permitted(f"marketing_{name}")
         if f"marketing_{name}" in PURPOSES
-        else np.zeros(len(rows), dtype=bool)
-        for name in contacts.channels
+        else np.zeros(len(sent), dtype=bool)
+        for name in channels_of(sent)
         if name != NO_CONTACT
     }
 
 
-def sent_unpermitted(contacts: ContactFrame, permitted: Mapping[str, np.ndarray]) -> dict[str, tuple[int, int]]:
-    """Return how many messages went out and how many unpermitted, by channel that the ledger has a purpose for.
-
-    Args:
-        contacts: As made by `contact_frame`.
-        permitted: As `permitted_channels` returns it.
-    """
-    channel = contacts.rows["channel"].to_numpy()
-    asked = {name: may for name, may in permitted.items() if f"marketing_{name}" in PURPOSES}
-    sent = {name: channel == name for name in asked}
-    return {name: (int(sent[name].sum()), int((sent[name] & ~may).sum())) for name, may in asked.items()}
+def sent_unpermitted(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) -> dict[str, tuple[int, int]]:
+    """Return how many messages went out and how many unpermitted, by channel that the ledger has a purpose for."""
+    channel = sent["channel"].to_numpy()
+    asked = {name: may for name, may in (permitted or {}).items() if f"marketing_{name}" in PURPOSES}
+    went = {name: channel == name for name in asked}
+    return {name: (int(went[name].sum()), int((went[name] & ~may).sum())) for name, may in asked.items()}
 
 
-def fatigue_loss(model: ResponseModel, contacts: ContactFrame, split: Split) -> float:
+def fatigue_loss(sent: pd.DataFrame) -> float:
     """Return how many later responses each message costs a policy that sends at every decision.
 
     It is the fall in the model's probability of a response when one more message came in the 28 days before, times
-    the decisions that follow within 28 days (on average as many as precede). A policy that sends at a share of its
-    decisions loses that share of it. 0 where contacts do not name people and times, or the model sees no fall.
-
-    Args:
-        model: Its feature `n_contacts_28d` tells of fatigue.
-        contacts: As made by `contact_frame`.
-        split: Its calibration contacts are used.
+    the decisions that follow within 28 days (on average as many as precede), on the calibration contacts. A policy
+    that sends at a share of its decisions loses that share of it. 0 where the model knows no such number, or sees
+    no fall.
     """
-    rows = contacts.rows.iloc[split.calibrate]
-    sent = rows[rows["channel"] != NO_CONTACT]
-    if "n_contacts_28d" not in model.features or sent.empty:
+    rows = sent[sent["part"] == "calibrate"]
+    reached = rows[rows["channel"] != NO_CONTACT]
+    if reached.empty or reached["probability_one_more"].isna().any():
         return 0.0
-    features = sent[list(model.features)]
-    one_more = features.assign(n_contacts_28d=features["n_contacts_28d"] + 1)
-    fall = model.probability(features, calibrated=True) - model.probability(one_more, calibrated=True)
-    following = sent["n_contacts_28d"].mean() / (len(sent) / len(rows))
-    return max(0.0, float(fall.mean() * following))
+    said = np.select(
+        [reached["channel"] == name for name in reached["channel"].unique()],
+        [reached[f"probability_{name}"] for name in reached["channel"].unique()],
+    )
+    following = reached["n_contacts_28d"].mean() / (len(reached) / len(rows))
+    return max(0.0, float((said - reached["probability_one_more"]).mean() * following))
 
 
-def value_of_a_response(contacts: ContactFrame, split: Split, *, value_per_response: float | None) -> float | None:
+def value_of_a_response(sent: pd.DataFrame, *, value_per_response: float | None) -> float | None:
     """Return the value given, else the mean `value` of the training responses, else None.
 
     Raises:
@@ -187,8 +204,8 @@ def value_of_a_response(contacts: ContactFrame, split: Split, *, value_per_respo
         if not 0 < value_per_response < np.inf:
             raise ValueError(f"value_per_response must be above 0, got {value_per_response}.")
         return float(value_per_response)
-    rows = contacts.rows.iloc[split.training]
-    mean = rows.loc[rows["responded"] == 1, "value"].mean() if "value" in rows else np.nan
+    came = sent["part"].isin(["fit", "calibrate"]) & (sent["responded"] == 1)
+    mean = sent.loc[came, "value"].mean() if "value" in sent else np.nan
     return float(mean) if mean > 0 else None
 
 
@@ -223,32 +240,29 @@ def price_list(
     return {"as given": {name: float(costs[name]) for name in messages}}
 
 
-def true_probabilities(
-    contacts: ContactFrame, split: Split, truth: pd.DataFrame, *, actions: tuple[str, ...]
-) -> np.ndarray:
+def true_probabilities(sent: pd.DataFrame, truth: pd.DataFrame, *, actions: tuple[str, ...]) -> np.ndarray:
     """Return the true probability of a response of each test contact under each choice, shape (test, k).
 
     Args:
-        contacts: As made by `contact_frame`.
-        split: As made by `split_contacts`.
+        sent: As made by `known_contacts`.
         truth: `contact_id` and `probability_<channel>` for every channel, one row a contact.
         actions: Names of the choices.
     """
-    ids = contacts.rows["contact_id"].iloc[split.test]
+    ids = sent.loc[sent["part"] == "test", "contact_id"]
     return truth.set_index("contact_id").loc[ids, [f"probability_{name}" for name in actions]].to_numpy()
 
 
-def _answered_last(contacts: ContactFrame, response_window_days: float) -> pd.Series:
+def _answered_last(sent: pd.DataFrame) -> pd.Series:
     """Return for each contact the channel of the person's last message whose answer was known by then."""
-    rows = contacts.rows
-    if not (contacts.has_times and contacts.has_people):
-        return pd.Series(NO_CONTACT, index=rows.index)
-    answered = rows[(rows["responded"] == 1) & (rows["channel"] != NO_CONTACT)]
-    known = answered[["person", "channel"]].assign(
-        at=answered["occurred_at"] + pd.Timedelta(days=response_window_days)
-    )
-    asked = rows[["person"]].assign(at=rows["occurred_at"], place=np.arange(len(rows)))
+    if sent["known_at"].isna().any() or sent["person_id"].isna().all():
+        return pd.Series(NO_CONTACT, index=sent.index)
+    answered = sent[(sent["responded"] == 1) & (sent["channel"] != NO_CONTACT)]
+    known = answered[["person", "channel"]].assign(at=answered["known_at"])
+    asked = sent[["person"]].assign(at=sent["occurred_at"], place=np.arange(len(sent)))
     found = pd.merge_asof(
-        asked.sort_values(["at", "place"]), known.sort_values("at", kind="stable"), on="at", by="person"
+        asked.astype({"at": "datetime64[us]"}).sort_values(["at", "place"]),
+        known.astype({"at": "datetime64[us]"}).sort_values("at", kind="stable"),
+        on="at",
+        by="person",
     )
-    return found.sort_values("place")["channel"].fillna(NO_CONTACT).set_axis(rows.index)
+    return found.sort_values("place")["channel"].fillna(NO_CONTACT).set_axis(sent.index)

@@ -1,18 +1,19 @@
-"""Page 07, effects: Qini curves by brute force, by Radcliffe's counts, by planted truth, on Hillstrom's test."""
+"""Page 14, effects: Qini curves by brute force, by Radcliffe's counts, by planted truth, on Hillstrom's test."""
 
 import hashlib
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from test_channel_response_off_policy import made
+from test_decisions_off_policy import made
 
-from journeybook.channel_response.decisions import Decisions
-from journeybook.channel_response.policy import Deciding
-from journeybook.channel_response.sentences_deciding import deciding_figures, describe_true_uplift, describe_uplift
-from journeybook.channel_response.uplift import (
+from journeybook.decisions.choices import Choices
+from journeybook.decisions.policy import Deciding
+from journeybook.decisions.truth import KnownAnswers
+from journeybook.decisions.uplift import (
     CURVE_SHARES,
     added_along,
     doubly_robust_scores,
@@ -20,19 +21,25 @@ from journeybook.channel_response.uplift import (
     qini,
     uplift_study,
 )
+from journeybook.decisions.words import headline_figures, say_known_answers, say_pitfall, say_uplift
 from journeybook.statistics import cluster_weights, stream
 
 HILLSTROM_SHA256 = "ff9e59285e9dc3f5fa3e0975419e6631ea5bdccd65d818991473d2367e02979c"
 
 
-def undecided(test: Decisions | None, why_not: str = "no costs") -> Deciding:
+def figures(deciding: Deciding, found) -> dict[str, float]:
+    nobody = pd.DataFrame({"channel": ["email"]})
+    return headline_figures(nobody, None, deciding, found, SimpleNamespace(groups=[]))
+
+
+def undecided(test: Choices | None, why_not: str = "no costs") -> Deciding:
     empty = pd.DataFrame()
     return Deciding(why_not, np.nan, empty, empty, empty, choices={}, test=test)
 
 
 def planted(
     rng: np.random.Generator, *, n_people: int, each: int = 3, wrong: float = 0.5
-) -> tuple[Decisions, np.ndarray]:
+) -> tuple[Choices, np.ndarray]:
     """Contacts of sure visitors, whom a message does not move, and of others, whom it does; and the truth."""
     person = np.repeat(np.arange(n_people), each)
     habit = np.repeat(rng.normal(size=n_people), each)
@@ -115,10 +122,9 @@ def test_ranking_by_effect_reaches_fewer_sure_visitors(study):
     order = np.argsort(-logged.probability[:, :2].max(axis=1), kind="stable")[: round(0.3 * len(true))]
     wanted = true[order, 2].sum()
     assert rows.loc["response", "sure_visitors_low"] < wanted < rows.loc["response", "sure_visitors_high"]
-    said = describe_uplift(found)
-    assert "come anyway" in said
-    assert said.endswith("Choose by effect.")
-    assert deciding_figures(undecided(logged), found)["qini_uplift"] == rows.loc["uplift", "qini"]
+    assert "come anyway" in say_pitfall(undecided(logged), found)
+    assert "The top 30% by effect add" in say_uplift(found)
+    assert figures(undecided(logged), found)["qini_uplift"] == rows.loc["uplift", "qini"]
 
 
 def test_contacts_that_may_be_sent_nothing_are_left_out():
@@ -142,10 +148,10 @@ def test_contacts_that_may_be_sent_nothing_are_left_out():
 def test_nothing_is_told_without_enough_or_without_a_choice():
     logged, _ = planted(np.random.default_rng(7), n_people=60)
     few = uplift_study(undecided(logged), np.ones((2, 180), dtype=int))
-    assert "people, below 200" in describe_uplift(few)
+    assert "people, below 200" in say_uplift(few)
     assert few.rankings.empty
     assert uplift_study(undecided(None, "No contact has it."), np.ones((2, 0))).why_not == "No contact has it."
-    assert deciding_figures(undecided(None), few) == {}
+    assert figures(undecided(None), few) == {}
 
 
 def covered(n_simulations: int, *, n_people: int, seed: int) -> np.ndarray:
@@ -225,7 +231,5 @@ def test_the_true_table_is_said():
             "qini": [5.21, 2.0],
         }
     )
-    assert describe_true_uplift(true) == (
-        "By the true probabilities the likeliest 30% to respond hold 2,000 sure visitors, the first 30% by effect "
-        "1,200; the Qini coefficients are 2.0 and 5.2."
-    )
+    known = KnownAnswers(None, pd.DataFrame(), true, pd.DataFrame())
+    assert say_known_answers(undecided(None), known) == "True Qini coefficients: 5.2 by effect, 2.0 by response."

@@ -1,4 +1,4 @@
-"""Windows held against simulated data: the rates that responses were drawn from, the hours that were planted."""
+"""What the page found beside the known answer of simulated contacts: probabilities, hours, planted peaks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,129 @@ import pandas as pd
 
 from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
 from journeybook.channel_response.splits import Split
-from journeybook.channel_response.windows import ANY_DAY, WEEKDAYS, ResponseWindows, window_name
+from journeybook.channel_response.study import MethodComparison
+from journeybook.channel_response.windows import (
+    ANY_DAY,
+    WEEKDAYS,
+    ResponseWindows,
+    response_windows,
+    window_name,
+)
+from journeybook.statistics.quality import quality
+
+
+@dataclass(frozen=True, eq=False)
+class KnownAnswers:
+    """The page beside the known answer; None and no checks where nothing was planted.
+
+    Attributes:
+        ceiling: The chosen model beside the true probabilities.
+        windows: Rates by hour and peaks beside the true ones; None also without peaks.
+        checks: Rows as `results.checks_of` takes them.
+    """
+
+    ceiling: "Ceiling | None"
+    windows: "WindowsTruth | None"
+    checks: pd.DataFrame
+
+
+def known_answers(
+    contacts: ContactFrame,
+    split: Split,
+    comparison: MethodComparison,
+    windows: ResponseWindows,
+    types: np.ndarray,
+    *,
+    truth: pd.DataFrame | None,
+    planted: pd.DataFrame | None,
+    rng: np.random.Generator,
+) -> KnownAnswers:
+    """Hold the chosen model and the hours against what was planted.
+
+    Args:
+        contacts: As made by `contact_frame`.
+        split: As made by `split_contacts`.
+        comparison: As made by `compare_methods`.
+        windows: As made by `response_windows`.
+        types: The types it was made for, shape (n,).
+        truth: `contact_id`, `probability` and, where types were planted, `customer_type`; None without truth.
+        planted: `name` and `value`, among them `contacts_peak_hour_<type>`.
+        rng: Draws the windows of the planted types.
+    """
+    columns = ["name", "value", "rule", "reference", "tolerance", "source", "kind"]
+    if truth is None:
+        return KnownAnswers(None, None, pd.DataFrame(columns=columns))
+    best, hours = ceiling(contacts, split, comparison, truth), None
+    found: list[tuple] = [
+        ("ROC AUC below that of the true probabilities, upper end", best.shortfall_high, "at least", 0.0, 0.0,
+         "true probabilities; a leak would exceed them", "witness")
+    ]  # fmt: skip
+    if len(windows.peaks):
+        hours = windows_against_truth(windows, contacts, split, types, truth)
+        held = hours.kinds["inside_share"].iloc[0]
+        found.append(("true response rates that their intervals hold", held, "at least", 0.95, 0.0,
+                      "true probabilities", "known_miss"))  # fmt: skip
+    if len(windows.peaks) and planted is not None and "customer_type" in truth:
+        peaks = planted[planted["name"].str.startswith("contacts_peak_hour_")].set_index("name")["value"]
+        own = (
+            contacts.rows["contact_id"].map(truth.set_index("contact_id")["customer_type"]).to_numpy(dtype=object)
+        )
+        told = response_windows(contacts, split, own, window_hours=windows.window_hours, rng=rng)
+        apart = planted_peaks(told, {n.removeprefix("contacts_peak_hour_"): hour for n, hour in peaks.items()})
+        found.append(("hours from a planted peak to the window found, types known, largest",
+                      apart["distance_hours"].max(), "at most", 1.0, 0.0, "planted hours of the simulation",
+                      "witness"))  # fmt: skip
+    return KnownAnswers(best, hours, pd.DataFrame(found, columns=columns))
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """The chosen model beside the probabilities that the responses were drawn from.
+
+    Attributes:
+        roc_auc: ROC AUC of the true probabilities on the test contacts; no model can beat it but by chance.
+        roc_auc_low: Lower end of its 95 % interval.
+        roc_auc_high: Upper end.
+        shortfall_high: Upper end of the paired 95 % interval of `roc_auc` less the model's.
+        reached_share: (model - 0.5) / (ceiling - 0.5).
+        mean_absolute_error: Mean distance of the model's calibrated probabilities from the true ones.
+    """
+
+    roc_auc: float
+    roc_auc_low: float
+    roc_auc_high: float
+    shortfall_high: float
+    reached_share: float
+    mean_absolute_error: float
+
+
+def ceiling(contacts: ContactFrame, split: Split, comparison: MethodComparison, truth: pd.DataFrame) -> Ceiling:
+    """Hold the chosen model against the true probabilities of a simulated data set.
+
+    Args:
+        contacts: As made by `contact_frame`.
+        split: As made by `split_contacts`.
+        comparison: As made by `compare_methods`.
+        truth: `contact_id` and `probability`, one row a contact.
+
+    Raises:
+        ValueError: A test contact has no true probability.
+    """
+    known = truth.set_index("contact_id")["probability"]
+    true = contacts.rows["contact_id"].iloc[split.test].map(known).to_numpy(dtype=float)
+    if np.isnan(true).any():
+        raise ValueError(f"{int(np.isnan(true).sum())} of {len(true)} test contacts have no true probability.")
+    best = quality(true, comparison.responded, comparison.weights)
+    ours = quality(comparison.probability, comparison.responded, comparison.weights)
+    interval = best.interval()
+    return Ceiling(
+        roc_auc=float(best.estimate[0]),
+        roc_auc_low=float(interval.low[0]),
+        roc_auc_high=float(interval.high[0]),
+        shortfall_high=float(np.quantile(best.draws[:, 0] - ours.draws[:, 0], 0.975)),
+        reached_share=float((ours.estimate[0] - 0.5) / (best.estimate[0] - 0.5)),
+        mean_absolute_error=float(np.abs(comparison.probability - true).mean()),
+    )
 
 
 @dataclass(frozen=True, eq=False)

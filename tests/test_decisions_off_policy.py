@@ -1,20 +1,20 @@
-"""Page 07, values of policies from logged contacts: by hand, by statsmodels, by simulation with known truth."""
+"""Page 14, values of policies from logged contacts: by hand, by statsmodels, by simulation with known truth."""
 
 import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from journeybook.channel_response.decisions import Decisions
-from journeybook.channel_response.off_policy import (
+from journeybook.decisions.choices import Choices
+from journeybook.decisions.off_policy import (
     ESTIMATORS,
     LEAST_EFFECTIVE,
-    clustered_error,
     off_policy_value,
 )
+from journeybook.statistics.clusters import clustered_error
 
 
-def made(taken, propensity, responded, probability, person=None, **changed) -> Decisions:
-    """Decisions among two messages and none, all allowed."""
+def made(taken, propensity, responded, probability, person=None, **changed) -> Choices:
+    """Choices among two messages and none, all allowed."""
     n = len(taken)
     fields = {
         "actions": ("email", "sms", "none"),
@@ -26,12 +26,12 @@ def made(taken, propensity, responded, probability, person=None, **changed) -> D
         "answered": np.full(n, 2),
         "person": np.arange(n) if person is None else np.asarray(person),
     }
-    return Decisions(**{**fields, **changed})
+    return Choices(**{**fields, **changed})
 
 
 def drawn(
     rng: np.random.Generator, *, n_people: int, each: int = 4, wrong: float = 0.0
-) -> tuple[Decisions, np.ndarray]:
+) -> tuple[Choices, np.ndarray]:
     """Contacts of people who differ, logged by a policy that looks at what moves responses; and the truth.
 
     The model knows the true probabilities, but for an error of size `wrong` in log odds that is the same for
@@ -54,7 +54,7 @@ def drawn(
     return logged, true
 
 
-def best(seen_by: Decisions) -> np.ndarray:
+def best(seen_by: Choices) -> np.ndarray:
     return seen_by.probability.argmax(axis=1)
 
 

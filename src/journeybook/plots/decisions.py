@@ -1,13 +1,16 @@
-"""Figures of page 07 on deciding: what policies would have brought, and what messages add along two rankings."""
+"""Figures of page 14: what policies would have brought, whom messages move, who would be chosen."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from journeybook.channel_response.policy import Deciding
-from journeybook.channel_response.uplift import Uplift
-from journeybook.plots import COLOURS
+from journeybook.decisions import words
+from journeybook.decisions.policy import Deciding
+from journeybook.decisions.uplift import Uplift
+from journeybook.plots import COLOURS, shortened
+from journeybook.statistics.fairness import RULES, Fairness
 
 _ESTIMATOR = {
     "ips": ("IPS", "grey", "v"),
@@ -17,8 +20,10 @@ _ESTIMATOR = {
 _RANKING = {"uplift": ("by effect", "green", "-"), "response": ("by response", "red", "--")}
 
 
-def plot_policies(deciding: Deciding) -> Figure:
-    """Gain over sending nothing per 1,000 decisions, with intervals: a panel a set of costs, a line a policy."""
+def plot_policies(deciding: Deciding) -> Figure | None:
+    """Gain over sending nothing per 1,000 decisions: a panel a set of costs, a line a policy, or None."""
+    if deciding.why_not:
+        return None
     table = deciding.policy[deciding.policy["policy"] != "nothing"]
     names = list(dict.fromkeys(table["policy"]))[::-1]
     lists = list(dict.fromkeys(table["prices"]))
@@ -56,12 +61,15 @@ def plot_policies(deciding: Deciding) -> Figure:
         ax.set_visible(False)
     for ax in axes[-1]:
         ax.set_xlabel("gain over sending nothing, per 1,000 decisions", fontsize=9)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=3, fontsize=9)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=9)
+    figure.suptitle(words.title_policies(deciding), x=0.01, ha="left", fontsize=12)
     return figure
 
 
-def plot_uplift(found: Uplift, ax: Axes | None = None) -> Axes:
-    """Responses that messages add, along a ranking by effect and one by response, with intervals."""
+def plot_uplift(found: Uplift, ax: Axes | None = None) -> Axes | None:
+    """Responses that messages add, along a ranking by effect and one by response; None where untold."""
+    if found.why_not:
+        return None
     ax = ax or plt.subplots()[1]
     for ranking, (label, colour, line) in _RANKING.items():
         part = found.curve[found.curve["ranking"] == ranking]
@@ -77,6 +85,48 @@ def plot_uplift(found: Uplift, ax: Axes | None = None) -> Axes:
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_xlabel("share sent a message, first in the ranking first")
     ax.set_ylabel("responses added per 1,000 contacts")
-    ax.set_title("Whom a message moves: Qini curves on the test contacts")
+    ax.set_title(words.title_uplift(found))
     ax.legend(loc="upper left")
     return ax
+
+
+def plot_fairness(fair: Fairness) -> Figure | None:
+    """Selection, true positives and calibration of each group, under each rule; None without two groups."""
+    if fair.groups.empty:
+        return None
+    names = list(dict.fromkeys(fair.groups["group"]))
+    figure, axes = plt.subplots(1, 3, figsize=(8.9, 1.7 + 0.42 * len(names)), sharey=True)
+    titles = {
+        "selection_rate": "chosen, of all",
+        "true_positive_rate": "chosen, of the responders",
+        "calibration_gap": "response rate less probability",
+    }
+    for ax, (measure, title) in zip(axes, titles.items(), strict=True):
+        rules = RULES[:1] if measure == "calibration_gap" else RULES
+        for i, rule in enumerate(rules):
+            part = fair.groups[fair.groups["rule"] == rule].set_index("group").loc[names]
+            ends = [part[measure] - part[f"{measure}_low"], part[f"{measure}_high"] - part[measure]]
+            at = np.arange(len(names)) + ((i - 1) * 0.22 if len(rules) > 1 else 0)
+            ax.errorbar(
+                part[measure],
+                at,
+                xerr=ends,
+                fmt="os^"[i],
+                markersize=4.5,
+                elinewidth=0.9,
+                capsize=2,
+                color=COLOURS[("blue", "orange", "green")[i]],
+                label=rule,
+            )
+        if measure == "calibration_gap":
+            ax.axvline(0, color="black", linewidth=0.8)
+        ax.xaxis.set_major_formatter(PercentFormatter(1))
+        ax.locator_params(axis="x", nbins=5)
+        ax.set_title(title, fontsize=10.5)
+        ax.grid(visible=False, axis="y")
+    axes[0].set_yticks(range(len(names)), [*shortened(names).values()])
+    axes[0].set_ylim(len(names) - 0.5, -0.5)
+    axes[1].set_xlabel("95 % interval, clustered on people")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=9)
+    figure.suptitle(words.title_fairness(fair), x=0.01, ha="left", fontsize=12)
+    return figure

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from journeybook.channel_response.decisions import Decisions
+from journeybook.decisions.choices import Choices
+from journeybook.statistics.clusters import clustered_error
 
 ESTIMATORS = ("ips", "snips", "dr")
 """Inverse propensity scoring, the same with its weights normalised, and doubly robust."""
@@ -44,7 +45,7 @@ class OffPolicyValue:
         return ""
 
 
-def off_policy_value(logged: Decisions, chosen: np.ndarray) -> OffPolicyValue:
+def off_policy_value(logged: Choices, chosen: np.ndarray) -> OffPolicyValue:
     """Estimate the response rate of a policy from the contacts that the logged policy chose.
 
     With the weight w = 1 / propensity where the logged choice is the policy's, else 0, the response y, and the
@@ -75,15 +76,3 @@ def off_policy_value(logged: Decisions, chosen: np.ndarray) -> OffPolicyValue:
         mean_weight=float(mean_weight),
         mean_weight_error=clustered_error(weight - mean_weight, logged.person),
     )
-
-
-def clustered_error(influence: np.ndarray, person: np.ndarray) -> float:
-    """Return the standard error of a mean from what each row adds to its error, whole people drawn.
-
-    The linearised variance of a mean over clusters of unequal size (Cochran 1977, sec. 11.8).
-
-    >>> round(clustered_error(np.array([1.0, 1.0, -1.0, -1.0]), np.array([0, 0, 1, 1])), 3)
-    1.0
-    """
-    sums = np.bincount(pd.factorize(person)[0], weights=influence)
-    return float(np.sqrt((sums**2).sum() * len(sums) / max(len(sums) - 1, 1)) / len(influence))

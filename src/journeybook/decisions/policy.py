@@ -2,24 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
-from journeybook.channel_response.decisions import (
-    Decisions,
-    decisions,
+from journeybook.decisions.choices import (
+    NO_CONTACT,
+    Choices,
+    channels_of,
+    choices,
     fatigue_loss,
     price_list,
-    true_probabilities,
     value_of_a_response,
 )
-from journeybook.channel_response.models import ResponseModel
-from journeybook.channel_response.off_policy import ESTIMATORS, clustered_error, off_policy_value
-from journeybook.channel_response.splits import Split
+from journeybook.decisions.off_policy import ESTIMATORS, off_policy_value
+from journeybook.statistics.clusters import clustered_error
 
 PER = 1000
 """Values are of this many contacts."""
@@ -51,7 +49,7 @@ class Deciding:
             with `_low` and `_high` (95 %, clustered by person), `effective_n`, `mean_weight`, `refused` (why the
             values are NaN; empty where they are told).
         choices: What each policy does on each test contact: (set of costs, policy) to places in `actions`.
-        test: The test contacts as decisions; None where they cannot tell what another policy would bring.
+        test: The test contacts as choices; None where they cannot tell what another policy would bring.
     """
 
     why_not: str
@@ -60,19 +58,16 @@ class Deciding:
     thresholds: pd.DataFrame
     policy: pd.DataFrame
     choices: Mapping[tuple[str, str], np.ndarray]
-    test: Decisions | None
+    test: Choices | None
 
 
 def decide(
-    model: ResponseModel,
-    contacts: ContactFrame,
-    split: Split,
+    sent: pd.DataFrame,
     *,
     permitted: Mapping[str, np.ndarray] | None,
     costs: Mapping[str, float] | None,
     value_per_response: float | None,
     max_messages_28d: int,
-    response_window_days: float,
 ) -> Deciding:
     """Choose whom to write to by expected profit, and value that and simpler policies on the test contacts.
 
@@ -88,36 +83,27 @@ def decide(
     model's policy sends) hold to consent and frequency cap too.
 
     Args:
-        model: The chosen model.
-        contacts: As made by `contact_frame`.
-        split: The threshold is chosen on `calibrate`, values are of `test`.
+        sent: As made by `known_contacts`; the threshold is chosen on its calibration contacts.
         permitted: As made by `permitted_channels`; None permits all.
         costs: Cost of one message by channel; None shows a range of prices.
         value_per_response: None takes the mean `value` of the training responses.
         max_messages_28d: Messages a person may be sent in 28 days, at least 1.
-        response_window_days: Days in which a response counts.
 
     Raises:
         ValueError: A cost, the cap or the value is out of range.
     """
-    if why_not := _why_not(model, contacts, split):
+    if why_not := _why_not(sent):
         return _undecided(why_not)
-    laid_out = partial(
-        decisions,
-        model,
-        contacts,
-        permitted=permitted,
-        max_messages_28d=max_messages_28d,
-        response_window_days=response_window_days,
+    calibrate, test = (
+        choices(sent, part, permitted=permitted, max_messages_28d=max_messages_28d)
+        for part in ("calibrate", "test")
     )
-    test = laid_out(split.test)
-    value = value_of_a_response(contacts, split, value_per_response=value_per_response)
+    value = value_of_a_response(sent, value_per_response=value_per_response)
     if value is None:
         return _undecided("No response has a `value`, and `value_per_response` is not given.", test=test)
-    calibrate = laid_out(split.calibrate)
     lists = price_list(costs, test.actions[:-1], value_per_response=value)
-    worn = value * fatigue_loss(model, contacts, split)
-    thresholds, records, choices = [], [], {}
+    worn = value * fatigue_loss(sent)
+    thresholds, records, made = [], [], {}
     for name, price in lists.items():
         paid = np.array([*(price[message] for message in test.actions[:-1]), 0.0])
         price["fatigue"] = worn * _share_at_rest(calibrate, paid, worn, value_per_response=value)
@@ -126,7 +112,7 @@ def decide(
         thresholds.append(tried.assign(prices=name))
         threshold = tried.loc[tried["chosen"], "threshold"].item()
         for policy, chosen in _policies(test, charged, threshold, value_per_response=value).items():
-            choices[name, policy] = chosen
+            made[name, policy] = chosen
             found = _records(test, chosen, charged, value_per_response=value)
             records.append(found.assign(prices=name, policy=policy))
     return Deciding(
@@ -135,16 +121,16 @@ def decide(
         costs=pd.DataFrame(lists).T.rename_axis("prices").reset_index(),
         thresholds=_first(pd.concat(thresholds, ignore_index=True), "prices"),
         policy=_first(pd.concat(records, ignore_index=True), "prices", "policy"),
-        choices=choices,
+        choices=made,
         test=test,
     )
 
 
-def choose_threshold(calibrate: Decisions, costs: np.ndarray, *, value_per_response: float) -> pd.DataFrame:
+def choose_threshold(calibrate: Choices, costs: np.ndarray, *, value_per_response: float) -> pd.DataFrame:
     """Try thresholds on the calibration contacts and say which is chosen.
 
     Args:
-        calibrate: The calibration contacts as decisions.
+        calibrate: The calibration contacts as choices.
         costs: Cost of each choice, shape (k,).
         value_per_response: Value of one response.
 
@@ -184,14 +170,12 @@ def choose_threshold(calibrate: Decisions, costs: np.ndarray, *, value_per_respo
     return table.assign(chosen=table.index == at)
 
 
-def true_values(deciding: Deciding, contacts: ContactFrame, split: Split, truth: pd.DataFrame) -> pd.DataFrame:
+def true_values(deciding: Deciding, true: np.ndarray) -> pd.DataFrame:
     """Return what each policy would truly have brought, where the responses are simulated.
 
     Args:
-        deciding: As made by `decide`.
-        contacts: As made by `contact_frame`.
-        split: As made by `split_contacts`.
-        truth: `contact_id` and `probability_<channel>` for every channel, one row a contact.
+        deciding: As made by `decide`, with something decided.
+        true: True probability of a response of each test contact under each choice, shape (test, k).
 
     Returns:
         One row a set of costs and policy: `prices`, `policy`, `responses_per_1000_true`,
@@ -200,7 +184,6 @@ def true_values(deciding: Deciding, contacts: ContactFrame, split: Split, truth:
     """
     test = deciding.test
     assert test is not None
-    true = true_probabilities(contacts, split, truth, actions=test.actions)
     rows = np.arange(len(true))
     nothing = deciding.value_per_response * true[:, test.nothing].mean()
     records = []
@@ -251,34 +234,30 @@ def advantage(
     return PER * float(more.mean()), PER * error, PER * (planted[0] - planted[1]) if planted else None
 
 
-def _undecided(why_not: str, *, test: Decisions | None = None) -> Deciding:
+def _undecided(why_not: str, *, test: Choices | None = None) -> Deciding:
     empty = pd.DataFrame()
     return Deciding(why_not, np.nan, costs=empty, thresholds=empty, policy=empty, choices={}, test=test)
 
 
-def _why_not(model: ResponseModel, contacts: ContactFrame, split: Split) -> str:
+def _why_not(sent: pd.DataFrame) -> str:
     """Say in one sentence why the contacts cannot tell what another policy would bring, or nothing."""
-    rows = contacts.rows
-    messages = [name for name in contacts.channels if name != NO_CONTACT]
-    if len(messages) == len(contacts.channels):
+    channels = channels_of(sent)
+    if NO_CONTACT not in channels:
         return "No contact has the channel `none`, so that nothing tells who responds without a message."
-    if not messages:
+    if len(channels) == 1:
         return "Every contact has the channel `none`: there is no message to decide on."
-    if "channel" not in model.features:
+    if f"probability_{NO_CONTACT}" not in sent:
         return "The model does not read the channel, so that it cannot tell one choice from another."
-    if "propensity" not in rows:
+    if "propensity" not in sent:
         return "The contacts do not tell the probability with which each was chosen (`propensity`)."
-    used = (
-        rows["propensity"]
-        .iloc[np.concatenate([split.calibrate, split.test])]
-        .to_numpy(dtype=float, na_value=np.nan)
-    )
+    judged = sent["part"].isin(["calibrate", "test"])
+    used = sent.loc[judged, "propensity"].to_numpy(dtype=float, na_value=np.nan)
     if wrong := int((~((used > 0) & (used <= 1))).sum()):
         return f"The `propensity` of {wrong:,} of {len(used):,} contacts is missing or not above 0 and at most 1."
     return ""
 
 
-def _share_at_rest(calibrate: Decisions, costs: np.ndarray, worn: float, *, value_per_response: float) -> float:
+def _share_at_rest(calibrate: Choices, costs: np.ndarray, worn: float, *, value_per_response: float) -> float:
     """Return the share of decisions at which a policy sends whose fatigue comes of just that share.
 
     At share s a message costs `worn` x s more, and it pays where its gain is above that: s is the largest share at
@@ -289,7 +268,7 @@ def _share_at_rest(calibrate: Decisions, costs: np.ndarray, worn: float, *, valu
 
 
 def _policies(
-    test: Decisions, costs: np.ndarray, threshold: float, *, value_per_response: float
+    test: Choices, costs: np.ndarray, threshold: float, *, value_per_response: float
 ) -> dict[str, np.ndarray]:
     """What each policy does, by name; every message is an allowed one."""
     n, rows = len(test.taken), np.arange(len(test.taken))
@@ -308,7 +287,7 @@ def _policies(
     return {**policies, NOTHING: nothing}
 
 
-def _records(test: Decisions, chosen: np.ndarray, costs: np.ndarray, *, value_per_response: float) -> pd.DataFrame:
+def _records(test: Choices, chosen: np.ndarray, costs: np.ndarray, *, value_per_response: float) -> pd.DataFrame:
     """One row an estimator: the value of one policy."""
     found = off_policy_value(test, chosen)
     unasked = off_policy_value(test, np.full(len(chosen), test.nothing))

@@ -1,0 +1,362 @@
+"""Sentences and titles of page 07, true for other data and parameters."""
+
+import pandas as pd
+from scipy.stats import norm
+
+from journeybook.channel_response.channels import ChannelModels
+from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
+from journeybook.channel_response.explanation import Explanation, Importance
+from journeybook.channel_response.groups import EVERYONE
+from journeybook.channel_response.leaks import LeakGate
+from journeybook.channel_response.models import RESAMPLINGS, ResponseModel
+from journeybook.channel_response.pitfall import OversamplingPitfall
+from journeybook.channel_response.search import Search
+from journeybook.channel_response.splits import Split
+from journeybook.channel_response.study import MethodComparison
+from journeybook.channel_response.truth import KnownAnswers
+from journeybook.channel_response.windows import ResponseWindows
+from journeybook.findings import say_points, say_share
+from journeybook.statistics.labels import UNKNOWN
+
+METHODS = {
+    "logistic": "logistic regression",
+    "forest": "random forest",
+    "xgboost": "XGBoost",
+    "stack": "the stack of all three",
+}
+RESAMPLED = {
+    "none": "no resampling",
+    "class_weights": "class weights",
+    "smote": "SMOTE",
+    "undersample": "undersampling",
+}
+_JUDGED = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC", "log_loss": "log loss"}
+
+
+def say_contacts(contacts: ContactFrame) -> str:
+    """Say how many contacts there are, what was left out and what could be joined."""
+    rows, left = contacts.rows, contacts.n_read - len(contacts.rows)
+    people = f" of {rows['person'].nunique():,} people" if contacts.has_people else ""
+    said = [f"{len(rows):,} contacts{people}; {say_share(rows['responded'].mean())} responded."]
+    if left:
+        why = {
+            "the data end before their outcome": contacts.n_cut_off,
+            "outcome missing": contacts.n_unknown,
+            "hash sample": contacts.n_sampled_out,
+        }
+        said.append(f"Left out: {'; '.join(f'{n:,} ({reason})' for reason, n in why.items() if n)}.")
+    joined = contacts.n_with_snapshot / len(rows)
+    said.append(f"Features from before sending: {say_share(joined)} of contacts.")
+    if contacts.n_identical:
+        said.append(f"{contacts.n_identical:,} rows equal an earlier row; without ids they stay.")
+    return " ".join(said)
+
+
+def say_split(contacts: ContactFrame, split: Split) -> str:
+    """Say how the contacts were split."""
+    responded = contacts.rows["responded"].to_numpy()
+    parts = {"training": split.fit, "calibration": split.calibrate, "test": split.test}
+    sizes = ", ".join(f"{name} {len(at):,} ({responded[at].mean():.1%} responded)" for name, at in parts.items())
+    if split.cut_at is None:
+        how = "Split by person: nobody is on both sides." if split.how == "person" else f"**{split.warning}**"
+        return f"{how} Contacts: {sizes}."
+    met = f" {say_share(split.seen_share)} of test contacts are of people met in training."
+    return (
+        f"Split by time; the test set begins on {split.cut_at:%d %B %Y}. Contacts: {sizes}; {len(split.purged):,} "
+        f"purged.{met if contacts.has_people else ''}"
+    )
+
+
+def title_gate(gate: LeakGate) -> str:
+    """Title of the columns alone: what was set aside, or what came nearest."""
+    caught = list(dict.fromkeys(gate.leaks["column"]))
+    if caught:
+        return f"Set aside, for they may tell the outcome: {', '.join(caught)}"
+    return f"No column gives the outcome away; {gate.aucs['column'].iloc[0]} alone ranks best"
+
+
+def say_search(search: Search, split: Split) -> str:
+    """Say what the search cost, and how much there was to choose between settings."""
+    table = search.trials
+    apart = table.groupby(["method", "resampling"])["log_loss"].agg(lambda losses: losses.max() - losses.min())
+    return (
+        f"{search.n_fits} fits on {len(search.places):,} of {len(split.fit):,} training contacts in "
+        f"{search.n_folds} folds. Best and worst setting of a method differ by a log loss of {apart.median():.4f} "
+        f"(median); folds differ by {table['log_loss_sd'].median():.4f}."
+    )
+
+
+def title_resampling(comparison: MethodComparison) -> str:
+    """Whether resampling helped: the best of each against the best without, as one family (Bonferroni)."""
+    better, worse, _ = _resampled(comparison)
+    if better.any():
+        return "Resampling helped in places and harmed in others" if worse.any() else "Resampling helped"
+    return "Resampling did not help"
+
+
+def say_resampling(comparison: MethodComparison) -> str:
+    """Say what each resampling changed after calibration."""
+    better, worse, effects = _resampled(comparison)
+    words = []
+    for name in RESAMPLINGS[1:]:
+        mine = effects["resampling"] == name
+        found = {"better": effects.loc[mine & better, "measure"], "worse": effects.loc[mine & worse, "measure"]}
+        said = [f"{verb} ({', '.join(of.map(_JUDGED))})" for verb, of in found.items() if len(of)]
+        words.append(f"{RESAMPLED[name]} {' and '.join(said) or 'no different'}")
+    return (
+        f"Against the best model without it, once calibrated: {'; '.join(words)} (95 %, corrected for "
+        f"{len(effects)} comparisons)."
+    )
+
+
+def _resampled(comparison: MethodComparison) -> tuple[pd.Series, pd.Series, pd.DataFrame]:
+    effects = comparison.effects[
+        (comparison.effects["method"] == "best") & comparison.effects["measure"].isin(_JUDGED)
+    ]
+    # The stored intervals are +- 1.96 standard errors; the family of comparisons asks for more.
+    wider = norm.ppf(1 - 0.025 / len(effects)) / norm.ppf(0.975)
+    half = (effects["difference_high"] - effects["difference_low"]) / 2 * wider
+    gained = effects["difference"].where(effects["measure"] != "log_loss", -effects["difference"])
+    return gained > half, gained < -half, effects
+
+
+def say_choice(comparison: MethodComparison) -> str:
+    """Say which model was chosen and how it did."""
+    row, chosen = comparison.row(calibrated=True), comparison.chosen
+    rate = row["n_responses"] / row["n_rows"]
+    return (
+        f"Chosen on the calibration contacts: {METHODS[chosen.method]}, {RESAMPLED[chosen.resampling]}. On the "
+        f"test set its ROC AUC is {_with_interval(row, 'roc_auc')}, its PR AUC {_with_interval(row, 'pr_auc')} "
+        f"(random ranking: {rate:.3f})."
+    )
+
+
+def title_calibration(comparison: MethodComparison) -> str:
+    """How far the chosen model's probabilities are off, beside what chance alone shows."""
+    row = comparison.row(calibrated=True)
+    off, chance = (say_points(row[name]).lstrip("+") for name in ("ece", "ece_floor"))
+    return f"Predicted probabilities are off by {off} on average; chance alone shows {chance}"
+
+
+def say_calibration(comparison: MethodComparison) -> str:
+    """Say what resampling did to probabilities, what mended them, and whether channels differ."""
+    table, models = comparison.corrections, comparison.models
+    moved = table[(table["resampling"] != "none") & (table["method"] != "stack")]
+    rows = comparison.by_channel()
+    beyond = rows.loc[rows["ece_low"] >= 0.0005, "channel"].tolist()
+    channels = f" Beyond chance by channel: {', '.join(beyond) or 'none'}." if len(rows) > 1 else ""
+    return (
+        f"Resampled models are off by {_span(moved['ece_as_fitted'])} as fitted, {_span(moved['ece_corrected'])} "
+        f"corrected for the prior, {_span(moved['ece_calibrated'])} calibrated. Calibration helped "
+        f"{sum(m.is_calibrated for m in models)} of {len(models)} models and is applied to no other.{channels}"
+    )
+
+
+def title_gain(comparison: MethodComparison) -> str:
+    """What the top fifth of the chosen model's ranking holds."""
+    top = comparison.gain_at(0.2)
+    return f"The top 20 % of contacts hold {say_share(top['found_share'])} of the responses"
+
+
+def say_people(comparison: MethodComparison) -> str:
+    """Say how the ranking does at other sizes, and on people never met."""
+    half, tenth = comparison.gain_at(0.5), comparison.gain_at(0.1)
+    said = (
+        f"The top 50 % hold {say_share(half['found_share'])}; the top 10 % have a lift of "
+        f"{_with_interval(tenth, 'lift')}."
+    )
+    groups = {str(row["people"]): row for _, row in comparison.people.iterrows()}
+    if "new" in groups:
+        said += (
+            f" On {groups['new']['n_rows']:,.0f} contacts of people not met in training the ROC AUC is "
+            f"{_with_interval(groups['new'], 'roc_auc')}."
+        )
+    return said
+
+
+def title_channel_models(found: ChannelModels) -> str:
+    """Whether a model a channel beats one for all."""
+    table = found.differences
+    if table.empty:
+        return "There are not two channels with contacts enough for a model each"
+    pooled = table[(table["channel"] == "all") & (table["measure"] == "log_loss")].set_index("method")
+    better, worse = (pooled.index[pooled["difference_high"] < 0], pooled.index[pooled["difference_low"] > 0])
+    told = {"better": better, "worse": worse}
+    said = [f"{how} for {' and '.join(METHODS[name] for name in of)}" for how, of in told.items() if len(of)]
+    said += [] if len(better) else ["no better for any other" if said else "no better than one for all"]
+    return f"A model a channel is {', '.join(said)}"
+
+
+def title_shapley(explanation: Explanation) -> str:
+    """The features that move the model most."""
+    top = explanation.features.head(2)
+    named = [f"{name} ({share:.0%})" for name, share in zip(top["feature"], top["share"], strict=True)]
+    return f"What moves the model most: {' and '.join(named)}"
+
+
+def say_explanation(explanation: Explanation, model: ResponseModel, comparison: MethodComparison) -> str:
+    """Say whose explanation it is."""
+    chosen = comparison.chosen
+    if (chosen.method, chosen.resampling) == (model.method, model.resampling):
+        return f"Explained is the chosen model, on {len(explanation.rows):,} test contacts."
+    ours, best = (
+        comparison.row(calibrated=True, method=m.method, resampling=m.resampling)["roc_auc"]
+        for m in (model, chosen)
+    )
+    return (
+        f"Explained is XGBoost without resampling (ROC AUC {ours:.3f}), not the chosen model ({best:.3f}), on "
+        f"{len(explanation.rows):,} test contacts."
+    )
+
+
+def title_importance(importance: Importance) -> str:
+    """What shuffling costs most."""
+    groups = importance.groups
+    n_sure = int((groups["log_loss_increase_low"] > 0).sum())
+    if not n_sure:
+        return "No group of features is needed beyond chance"
+    first, *more = groups["group"].iloc[0].split(", ")
+    others = f" and {len(more)} like it" if more else ""
+    drop = groups["roc_auc_drop"].iloc[0]
+    return f"{first}{others}: shuffled, ROC AUC falls by {drop:.3f}; {n_sure} of {len(groups)} groups matter"
+
+
+def title_windows(windows: ResponseWindows) -> str:
+    """The peak furthest beyond chance."""
+    peaks = windows.peaks[windows.peaks["lift_low"] > 1]
+    if peaks.empty:
+        return "No hour or weekday is answered better beyond chance"
+    best = peaks.loc[peaks["lift_low"].idxmax()]
+    kind = best["person_type"]
+    who = "People" if kind in (EVERYONE, UNKNOWN) else f"People of type {kind}"
+    return (
+        f"{who} answer best {'at' if best['kind'] == 'hours' else 'on'} {best['window']}: {best['lift'] - 1:+.0%}"
+    )
+
+
+def say_windows(windows: ResponseWindows) -> str:
+    """Say how many peaks are beyond chance, and which types were left out."""
+    if windows.peaks.empty:
+        return "Times of sending are missing, or responses too few to compare hours."
+    left = f" Left out, with too few responses: {', '.join(windows.left_out)}." if windows.left_out else ""
+    n = int((windows.peaks["lift_low"] > 1).sum())
+    return f"{n} of {len(windows.peaks)} peaks are beyond chance; `could_be_best` lists windows as likely.{left}"
+
+
+def say_scores(scores: pd.DataFrame, contacts: ContactFrame, *, has_ledger: bool) -> str:
+    """Say who was scored for what, or why nobody was."""
+    if not contacts.has_people:
+        return "The contacts name nobody, so there is nobody to score."
+    if scores.empty:
+        channels = ", ".join(name for name in contacts.channels if name != NO_CONTACT)
+        return f"Nobody is scored: the ledger has no marketing purpose for {channels}, or nobody permits it."
+    counts = scores.groupby("channel")["person_id"].nunique()
+    rule = "People are scored for the channels they permit" if has_ledger else "Without a ledger all are scored"
+    return f"{rule}: {', '.join(f'{n:,} for {name}' for name, n in counts.items())}."
+
+
+def say_file_order(comparison: MethodComparison, in_order: float | None) -> str:
+    """Say what the order of the rows would have told, were they in the order of time; nothing where times are."""
+    if in_order is None:
+        return ""
+    drawn = comparison.row(calibrated=True, method="xgboost", resampling="none")["roc_auc"]
+    return (
+        f"Trained on the first rows and tested on the last, the ROC AUC is {in_order:.3f}, beside {drawn:.3f} on "
+        "a random split. If rows are in the order of time, expect the former of the next campaign."
+    )
+
+
+def say_known_answers(known: KnownAnswers) -> str:
+    """Say how near the model and the windows come to the known answer; nothing where there is none."""
+    said = []
+    if truth := known.ceiling:
+        said.append(
+            f"Ranking by the true probabilities has ROC AUC {truth.roc_auc:.3f} [{truth.roc_auc_low:.3f}, "
+            f"{truth.roc_auc_high:.3f}]; the model reaches {truth.reached_share:.0%} of the way from 0.5. Its "
+            f"probabilities are {say_points(truth.mean_absolute_error).lstrip('+')} from the true ones on average."
+        )
+    if known.windows is not None:
+        held = [
+            f"{row['inside_share']:.0%} of {row['n_rates']} {row['kind']} rates"
+            for row in known.windows.kinds.to_dict("records")
+        ]
+        peaks = known.windows.peaks
+        said.append(
+            f"The 95 % intervals hold the true value of {', '.join(held)}. The truly best window is among those "
+            f"named for {peaks['among'].sum()} of {len(peaks)} peaks."
+        )
+    return " ".join(said)
+
+
+def say_pitfall(pitfall: OversamplingPitfall) -> str:
+    """Say how large the error of SMOTE before the split is."""
+    noise, own = (
+        [f"{pitfall.roc_auc(labels, place):.3f}" for place in ("before the split", "inside each fold")]
+        for labels in ("noise", "own")
+    )
+    return (
+        f"On shuffled responses, where nothing can be found, SMOTE before the split reports ROC AUC {noise[0]}; "
+        f"inside the folds {noise[1]}. On the true responses: {own[0]} and {own[1]}."
+    )
+
+
+def headline_figures(
+    contacts: ContactFrame,
+    split: Split,
+    gate: LeakGate,
+    comparison: MethodComparison,
+    pitfall: OversamplingPitfall,
+    known: KnownAnswers,
+) -> dict[str, float]:
+    """The headline figures of the models by name, numbers only."""
+    row = comparison.row(calibrated=True)
+    figures: dict[str, float] = {
+        "n_contacts": len(contacts.rows),
+        "n_contacts_cut_off": contacts.n_cut_off,
+        "n_contacts_purged": len(split.purged),
+        "n_contacts_test": len(split.test),
+        "n_columns_set_aside": gate.leaks["column"].nunique(),
+        "response_rate_test": row["n_responses"] / row["n_rows"],
+    }
+    for name in ("roc_auc", "pr_auc", "log_loss", "brier", "ece"):
+        figures |= {end: row[end] for end in (name, f"{name}_low", f"{name}_high")}
+    figures["ece_floor"] = row["ece_floor"]
+    raw = comparison.methods[(comparison.methods["channel"] == "all") & ~comparison.methods["calibrated"]]
+    figures["ece_uncalibrated_max"] = raw["ece"].max()
+    if contacts.has_people:
+        figures["test_contacts_of_people_met_share"] = split.seen_share
+    new = comparison.people.loc[comparison.people["people"] == "new", "roc_auc"]
+    if len(new):
+        figures["roc_auc_new_people"] = new.item()
+    for labels in ("noise", "own"):
+        figures[f"pitfall_roc_auc_{labels}_smote_before_split"] = pitfall.roc_auc(labels, "before the split")
+        figures[f"pitfall_roc_auc_{labels}_smote_inside_folds"] = pitfall.roc_auc(labels, "inside each fold")
+    if known.ceiling:
+        figures["ceiling_roc_auc"] = known.ceiling.roc_auc
+        figures["ceiling_reached_share"] = known.ceiling.reached_share
+    return {name: float(value) for name, value in figures.items()}
+
+
+def reading_figures(
+    explanation: Explanation, importance: Importance, windows: ResponseWindows
+) -> dict[str, float]:
+    """The headline figures of explanation and windows by name, numbers only."""
+    figures = {
+        "shapley_top_share": explanation.features["share"].iloc[0],
+        "shapley_additivity_error": explanation.additivity_error,
+        "importance_top_log_loss_increase": importance.groups["log_loss_increase"].iloc[0],
+        "n_feature_groups": len(importance.groups),
+    }
+    if len(windows.peaks):
+        figures["peak_lift_max"] = windows.peaks["lift"].max()
+        figures["n_peaks_beyond_chance"] = int((windows.peaks["lift_low"] > 1).sum())
+    return {name: float(value) for name, value in figures.items()}
+
+
+def _with_interval(row: pd.Series, name: str) -> str:
+    return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+
+
+def _span(values: pd.Series) -> str:
+    low, high = f"{100 * values.min():.1f}", f"{100 * values.max():.1f}"
+    return f"{low if low == high else f'{low} to {high}'} points"

@@ -1,0 +1,53 @@
+"""Whom to contact, by what, at what cost, and what it would have earned (page 14).
+
+| module | holds |
+|---|---|
+| choices | contacts as choices: what was permitted, drawn, said by the model of page 07; costs and fatigue |
+| off_policy | the value of a policy, read off contacts whose channel chance chose |
+| policy | whom to write to, if anyone, and what that would have brought |
+| uplift | whom a message moves, beside who responds |
+| groups | groups of people beside each other, and what equalising would cost |
+| truth | policies and rankings beside the known answer |
+| witnesses | each result made again by another road |
+| findings | what a manager should know |
+| words | the sentences of the page |
+"""
+
+from journeybook.decisions.choices import known_contacts, permitted_channels
+from journeybook.decisions.findings import find
+from journeybook.decisions.groups import compare_groups, person_groups
+from journeybook.decisions.policy import decide
+from journeybook.decisions.truth import known_answers
+from journeybook.decisions.uplift import uplift_study
+from journeybook.decisions.witnesses import groups_hold, recount
+from journeybook.decisions.words import (
+    headline_figures,
+    say_contacts,
+    say_deciding,
+    say_fairness,
+    say_known_answers,
+    say_pitfall,
+    say_unpermitted,
+    say_uplift,
+)
+
+__all__ = [
+    "compare_groups",
+    "decide",
+    "find",
+    "groups_hold",
+    "headline_figures",
+    "known_answers",
+    "known_contacts",
+    "permitted_channels",
+    "person_groups",
+    "recount",
+    "say_contacts",
+    "say_deciding",
+    "say_fairness",
+    "say_known_answers",
+    "say_pitfall",
+    "say_unpermitted",
+    "say_uplift",
+    "uplift_study",
+]

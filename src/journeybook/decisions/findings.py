@@ -1,0 +1,209 @@
+"""What page 14 found, for whoever decides."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from journeybook.decisions.choices import sent_unpermitted
+from journeybook.decisions.policy import ANSWERED, EVERYONE, MODEL, TODAY, Deciding, advantage
+from journeybook.decisions.truth import KnownAnswers
+from journeybook.decisions.uplift import Uplift
+from journeybook.findings import (
+    Finding,
+    say_count,
+    say_money,
+    say_points,
+    say_share,
+    size,
+    strength_of,
+    wider,
+)
+from journeybook.statistics.fairness import RULES, Fairness
+from journeybook.statistics.labels import UNKNOWN
+
+_SENT, _WHOM = "Who was sent what they had not permitted?", "Whom to write to, if anyone?"
+_MOVED, _CHOSEN = "Whom does a message move?", "Who would be chosen?"
+
+_UNEVEN = {
+    "true_positive_rate": ("The model finds {} of the responders {}, but {} of those {}", say_share, 1),
+    "calibration_gap": ("Responses are off what was said by {} for people {}, by {} for those {}", say_points, 1),
+    "selection_rate": ("The model would choose {} of people {}, and {} of those {}", say_share, 2),
+}
+_CHANCE = {"cannot be told": ", which may be chance"}
+
+
+def find(
+    sent: pd.DataFrame,
+    deciding: Deciding,
+    moved: Uplift,
+    fair: Fairness,
+    known: KnownAnswers,
+    *,
+    permitted: Mapping[str, np.ndarray] | None,
+    by_decade: bool,
+) -> list[Finding]:
+    """Return the page's findings; `by_decade` says whether the groups are decades of birth."""
+    return [
+        *_sends(sent, permitted),
+        *_policy(deciding, known.probability),
+        *_groups(fair, by_decade=by_decade),
+        _effect(moved, known.rankings, decided=not deciding.why_not),
+    ]
+
+
+def _sends(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) -> list[Finding]:
+    counts = sent_unpermitted(sent, permitted)
+    n_sent, n_against = (sum(n) for n in zip((0, 0), *counts.values(), strict=True))
+    if not n_against:
+        return []
+    return [
+        Finding(
+            text=f"{say_count(n_against)} of {say_count(n_sent)} messages looked at here went to people who did "
+            "not permit that channel when they were sent.",
+            action="Check the ledger at the moment of sending; no policy of this page writes to them.",
+            strength="counted",
+            worth=1,
+            section=_SENT,
+            value=n_against,
+            unit="messages",
+            figure=None,
+        )
+    ]
+
+
+def _policy(deciding: Deciding, true: np.ndarray | None) -> list[Finding]:
+    """What the model's choice earns beyond today's sending, and beyond the best simple rule."""
+    if deciding.why_not or deciding.test is None:
+        return []
+    table = deciding.policy[(deciding.policy["estimator"] == "dr") & (deciding.policy["refused"] == "")]
+    told = table[table["prices"] == deciding.costs["prices"].iloc[0]].set_index("policy")["gain_per_1000"]
+    simple = told[[name for name in told.index if name.startswith(EVERYONE) or name == ANSWERED]]
+    if MODEL not in told:
+        return []
+    at = "At the costs given" if len(deciding.costs) == 1 else "Even if messages cost nothing"
+    more, error, planted = advantage(deciding, MODEL, TODAY, true=true)
+    low, high = _ends(more, error)
+    strength = strength_of(low, high, true=planted)
+    gains = low > 0 and strength != "contradicted"
+    today = Finding(
+        text=f"{at}, choosing whom to write to by expected profit earns {_said(more)} per 1,000 contacts than "
+        f"today's sending{_missed(strength, planted)}.",
+        action="Try it on customers drawn by chance." if gains else "Keep today's sending for now.",
+        strength=strength,
+        worth=1 if gains else 2,
+        section=_WHOM,
+        **size(more, low, high, "money"),
+    )
+    return [today] if simple.empty else [today, _beside(deciding, str(simple.idxmax()), len(simple), true)]
+
+
+def _beside(deciding: Deciding, rule: str, n_rules: int, true: np.ndarray | None) -> Finding:
+    """The model's choice beside the simple rule that seems best of several."""
+    more, error, planted = advantage(deciding, MODEL, rule, true=true)
+    named = f"{rule.removeprefix(EVERYONE)} to everyone" if rule.startswith(EVERYONE) else f"the {rule}"
+    low, high = _ends(more, error, n_tried=n_rules)
+    strength = strength_of(low, high, true=planted, before=_ends(more, error))
+    said = f"The model's choice earns {_said(more)} per 1,000 contacts than a simple rule"
+    beaten = planted is not None and planted < 0
+    if planted is not None and beaten:
+        strength = "contradicted"
+        said = (
+            f"By the known answer the model's choice earns {_said(planted)} per 1,000 contacts than a simple rule"
+        )
+    action = "Keep to the simple rule: nothing shows that the model earns more."
+    if beaten or strength in ("clear", "known answer recovered"):
+        action = "Use the model's choice." if more > 0 and not beaten else "Use the simple rule."
+    return Finding(
+        text=f"{said}: {named}, where permitted{'' if beaten else _missed(strength, planted)}.",
+        action=action,
+        strength=strength,
+        worth=2,
+        section=_WHOM,
+        **({"value": planted, "unit": "money"} if beaten else size(more, low, high, "money")),
+    )
+
+
+def _groups(fair: Fairness, *, by_decade: bool) -> list[Finding]:
+    """The first of three measures in which groups differ, with what was tried three times corrected for."""
+    if fair.groups.empty:
+        return []
+    spread = fair.spread[fair.spread["rule"] == RULES[0]].set_index("measure")
+    tried = [(name, at) for at in (0.05 / len(_UNEVEN), 0.05) for name in _UNEVEN if spread["p_value"][name] < at]
+    measure, level = tried[0] if tried else (next(iter(_UNEVEN)), 1.0)
+    text, say, worth = _UNEVEN[measure]
+    gap, groups = spread.loc[measure], fair.groups[fair.groups["rule"] == RULES[0]].set_index("group")[measure]
+    parts = [(say(groups[gap[end]]), _group(gap[end], by_decade=by_decade)) for end in ("largest", "smallest")]
+    clear = level < 0.05 and gap["difference_low"] > 0
+    strength = "clear" if clear else "suggestive" if tried else "cannot be told"
+    return [
+        Finding(
+            text=f"{text.format(*parts[0], *parts[1])}{_CHANCE.get(strength, '')}.",
+            action="Decide whether that is acceptable before the scores are used."
+            if tried
+            else "Look again with more contacts.",
+            strength=strength,
+            worth=worth if tried else 3,
+            section=_CHOSEN,
+            **size(gap["difference"], gap["difference_low"], gap["difference_high"], "points"),
+        )
+    ]
+
+
+def _effect(moved: Uplift, true: pd.DataFrame, *, decided: bool) -> Finding:
+    """Whether choosing by effect adds more than choosing by response."""
+    if moved.why_not:
+        return Finding(
+            text="Whether messages bring anyone who would not have come anyway cannot be told here."
+            if not decided
+            else "Whom a message moves, beside who comes anyway, cannot be told from so few who got none.",
+            action="Leave people drawn by chance without a message, record that chance, and collect enough.",
+            strength="cannot be told",
+            worth=2,
+            section=_MOVED,
+            figure=None,
+        )
+    gap = moved.rankings.set_index("ranking").loc["difference"]
+    planted = None if true.empty else float(true.set_index("ranking")["qini"]["difference"])
+    low, high = gap["qini_low"], gap["qini_high"]
+    strength = strength_of(low, high, true=planted)
+    sure = f", and writes to {say_count(-gap['sure_visitors'])} fewer who come anyway"
+    adds = (
+        f"{'adds' if gap['qini'] >= 0 else 'loses'}, averaged over campaign sizes, {say_count(abs(gap['qini']))}"
+    )
+    return Finding(
+        text=f"Choosing by effect instead of response {adds} responses per 1,000 contacts"
+        f"{sure if gap['sure_visitors_high'] < 0 else ''}{_missed(strength, planted)}.",
+        action="Choose by the response that a message adds."
+        if low > 0 and strength != "contradicted"
+        else "Choose by effect only once more contacts show that it finds more.",
+        strength=strength,
+        worth=2,
+        section=_MOVED,
+        **size(gap["qini"], low, high, "responses per 1,000 contacts"),
+    )
+
+
+def _ends(value: float, error: float, *, n_tried: int = 1) -> tuple[float, float]:
+    half = float(norm.ppf(0.975)) * wider(n_tried) * error
+    return value - half, value + half
+
+
+def _missed(strength: str, true: float | None) -> str:
+    """That it may be chance, or what was planted where the interval misses it."""
+    return (
+        f"; the known answer is {say_count(true)}"
+        if strength == "contradicted" and true
+        else _CHANCE.get(strength, "")
+    )
+
+
+def _said(more: float) -> str:
+    return f"{say_money(abs(more))} {'more' if more > 0 else 'less'}"
+
+
+def _group(name: str, *, by_decade: bool) -> str:
+    if name == UNKNOWN:
+        return "of unknown age" if by_decade else "of no known group"
+    return f"born in the {name}s" if by_decade and name.isdigit() else f"of group {name.replace('_', ' ')}"

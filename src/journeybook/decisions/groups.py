@@ -1,0 +1,74 @@
+"""The group of each contact's person, and how groups fare under the model's ranking."""
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from journeybook.decisions.choices import NO_CONTACT
+from journeybook.statistics.fairness import Fairness, fairness
+from journeybook.statistics.labels import UNKNOWN, labels
+
+
+def person_groups(
+    sent: pd.DataFrame, profiles: ibis.Table | None, features: ibis.Table | None, *, column: str | None
+) -> np.ndarray | None:
+    """Return the group of the person of each contact, shape (n,), or None where no group is known.
+
+    Args:
+        sent: As made by `known_contacts`.
+        profiles: What is known of people, one row a `person_id`; None where there are none.
+        features: Snapshots by `person_id` and `as_of`; the latest strictly before sending counts.
+        column: Column of the contacts, profiles or features (see `labels`). None for `birth_decade` of the
+            profiles.
+
+    Raises:
+        ValueError: None of them has such a column.
+    """
+    name = column or "birth_decade"
+    if name in sent:
+        return labels(sent[name])
+    if profiles is not None and name in profiles.columns:
+        known = profiles.select("person_id", name).to_pandas().set_index("person_id")[name]
+        return labels(sent["person_id"].map(known).rename(name))
+    if features is not None and name in features.columns and sent["known_at"].notna().all():
+        known = features.select("person_id", "as_of", name).to_pandas().sort_values("as_of", kind="stable")
+        asked = sent[["row", "person_id", "occurred_at"]].sort_values("occurred_at", kind="stable")
+        found = pd.merge_asof(
+            asked.astype({"occurred_at": "datetime64[us]"}),
+            known.astype({"as_of": "datetime64[us]"}),
+            left_on="occurred_at",
+            right_on="as_of",
+            by="person_id",
+            allow_exact_matches=False,
+        )
+        return labels(found.sort_values("row")[name])
+    if column is None:
+        return None
+    there = [set(frame.columns) for frame in (sent, profiles, features) if frame is not None]
+    raise ValueError(
+        f"fairness_by names {column!r}, no column of the contacts, profiles or features: "
+        f"{', '.join(sorted(set().union(*there)))}."
+    )
+
+
+def compare_groups(
+    sent: pd.DataFrame, groups: np.ndarray | None, *, selected_share: float, min_group_size: int
+) -> Fairness:
+    """Compare groups by the chosen model's probabilities of the test contacts that were sent a message.
+
+    Args:
+        sent: As made by `known_contacts`.
+        groups: Group of each contact's person, shape (n,); None where no group is known: nothing is compared.
+        selected_share: As for `fairness`.
+        min_group_size: As for `fairness`.
+    """
+    told = ((sent["part"] == "test") & (sent["channel"] != NO_CONTACT)).to_numpy()
+    rows, names = sent[told], np.full(len(sent), UNKNOWN) if groups is None else groups
+    return fairness(
+        rows["probability"].to_numpy(),
+        rows["responded"].to_numpy(),
+        names[told],
+        rows["person"].to_numpy(),
+        selected_share=selected_share,
+        min_group_size=min_group_size,
+    )

@@ -1,0 +1,128 @@
+"""Each result of page 14 made again by another road: plain pandas, weights by hand."""
+
+from collections.abc import Mapping
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from journeybook.decisions.choices import NO_CONTACT
+from journeybook.decisions.policy import MODEL, NOTHING, PER, Deciding
+from journeybook.statistics.fairness import RULES, Fairness
+
+_COLUMNS = ["name", "value", "reference", "tolerance", "source"]
+
+
+def recount(
+    sent: pd.DataFrame,
+    asked: ibis.Table,
+    deciding: Deciding,
+    *,
+    permitted: Mapping[str, np.ndarray] | None,
+    max_messages_28d: int,
+) -> pd.DataFrame:
+    """Return how far contacts, consent and the policies' values are off when they are counted again.
+
+    Args:
+        sent: As made by `known_contacts`.
+        asked: The contacts it was made of.
+        deciding: As made by `decide`.
+        permitted: As `permitted_channels` returns it.
+        max_messages_28d: Messages a person may be sent in 28 days.
+
+    Returns:
+        One row a check, as `results.checks_of` takes them.
+    """
+    off = _contacts_off(sent, asked)
+    rows: list[tuple] = [
+        ("contacts whose outcome or propensity is not that of the table", off, 0, 0, "row by row")
+    ]
+    weights = _weights_off(sent)
+    if weights is not None:
+        rows.append(("mean weight of a channel above 1, or off it for none, in standard errors", weights, 0, 4,
+                     "Horvitz & Thompson 1952"))  # fmt: skip
+    if not deciding.why_not:
+        forbidden = _forbidden(sent, deciding, permitted, max_messages_28d)
+        rows.append(("messages of a policy that consent or the cap forbid", forbidden, 0, 0, "person by person"))
+        rows += _values(sent[sent["part"] == "test"], deciding)
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def groups_hold(fair: Fairness, sent: pd.DataFrame, groups: np.ndarray | None) -> pd.DataFrame:
+    """Return how far the shares of responders found by one threshold are off, group by group in plain pandas."""
+    if fair.groups.empty or groups is None:
+        return pd.DataFrame(columns=_COLUMNS)
+    frame = sent.assign(group=groups)[(sent["part"] == "test") & (sent["channel"] != NO_CONTACT)]
+    told = fair.groups[fair.groups["rule"] == RULES[0]].set_index("group")
+    shown = frame[frame["group"].isin(told.index)].sort_values("probability", ascending=False, kind="stable")
+    n_chosen = round(fair.selected_share * len(shown))
+    shown = shown.assign(chosen=np.arange(len(shown)) < n_chosen)
+    came = shown[shown["responded"] == 1]
+    # Contacts of equal probability at the threshold may fall on either side.
+    ties = came[np.isclose(came["probability"], shown["probability"].iloc[n_chosen - 1])].groupby("group").size()
+    allowed = (ties / came.groupby("group").size()).fillna(0).reindex(told.index)
+    found = came.groupby("group")["chosen"].mean()
+    off = ((told["true_positive_rate"] - found).abs() - allowed).clip(lower=0).max()
+    row = ("responders found by group, greatest difference", off, 0, 1e-9, "plain pandas, ties allowed")
+    return pd.DataFrame([row], columns=_COLUMNS)
+
+
+def _contacts_off(sent: pd.DataFrame, asked: ibis.Table) -> int:
+    names = [name for name in ("responded", "propensity") if name in asked.columns]
+    told = asked.select("row", *names).to_pandas().set_index("row").reindex(sent["row"])
+    apart = [told[name].astype(float).to_numpy() - sent[name].astype(float).to_numpy() for name in names]
+    return int((np.abs(np.nan_to_num(apart)).max(axis=0) > 1e-12).sum())
+
+
+def _weights_off(sent: pd.DataFrame) -> float | None:
+    """Greatest distance from 1 of the mean of 1 / propensity, 0 for contacts of other channels, in errors."""
+    if "propensity" not in sent or sent["propensity"].isna().any() or (sent["propensity"] <= 0).any():
+        return None
+    worst = 0.0
+    for channel, own in sent.groupby("channel")["propensity"]:
+        weight = np.where(sent["channel"] == channel, 1 / sent["propensity"].astype(float), 0.0)
+        if own.max() < 1:
+            # A channel that some may not be sent has a mean below 1; nothing may always be sent.
+            off = weight.mean() - 1
+            error = weight.std(ddof=1) / len(weight) ** 0.5
+            worst = max(worst, (abs(off) if channel == NO_CONTACT else off) / error)
+    return worst
+
+
+def _forbidden(
+    sent: pd.DataFrame, deciding: Deciding, permitted: Mapping[str, np.ndarray] | None, max_messages_28d: int
+) -> int:
+    assert deciding.test is not None
+    judged = (sent["part"] == "test").to_numpy()
+    full = (sent["n_contacts_28d"] >= max_messages_28d).to_numpy(dtype=bool, na_value=False)[judged]
+    n = 0
+    for chosen in deciding.choices.values():
+        for place, name in enumerate(deciding.test.actions[:-1]):
+            may = permitted[name][judged] if permitted is not None else True
+            n += int(((chosen == place) & (full | ~np.asarray(may))).sum())
+    return n
+
+
+def _values(test: pd.DataFrame, deciding: Deciding) -> list[tuple]:
+    """Nothing's value by IPS, and the profit of the model's policy by the doubly robust estimate, by hand."""
+    told = deciding.policy[deciding.policy["refused"] == ""].set_index(["prices", "policy", "estimator"])
+    first = deciding.costs.iloc[0]
+    rows = []
+    if (first["prices"], NOTHING, "ips") in told.index:
+        left = test[test["channel"] == NO_CONTACT]
+        by_hand = PER * (left["responded"] / left["propensity"]).sum() / len(test)
+        said = told.loc[(first["prices"], NOTHING, "ips"), "responses_per_1000"]
+        rows.append(("responses per 1,000 if nothing were sent, IPS", said, by_hand, 1e-9,
+                     "Horvitz & Thompson 1952, by hand"))  # fmt: skip
+    if (first["prices"], MODEL, "dr") in told.index and deciding.test is not None:
+        names = np.array(deciding.test.actions, dtype=object)[deciding.choices[first["prices"], MODEL]]
+        total = 0.0
+        for row, name in zip(test.to_dict("records"), names, strict=True):
+            likely = row[f"probability_{name}"]
+            seen = (row["responded"] - likely) / row["propensity"] if row["channel"] == name else 0.0
+            paid = 0.0 if name == NO_CONTACT else first[name] + first["fatigue"]
+            total += deciding.value_per_response * (likely + seen) - paid
+        said = told.loc[(first["prices"], MODEL, "dr"), "profit_per_1000"]
+        rows.append(("profit of the model's policy per 1,000, doubly robust", said, PER * total / len(test), 1e-6,
+                     "Dudik, Langford & Li 2011, contact by contact"))  # fmt: skip
+    return rows

@@ -1,0 +1,223 @@
+"""Sentences and titles of page 14, true for other data and parameters."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from journeybook.decisions.choices import sent_unpermitted
+from journeybook.decisions.off_policy import ESTIMATORS
+from journeybook.decisions.policy import EVERYONE, LIKELIEST, MODEL, PER, Deciding
+from journeybook.decisions.truth import KnownAnswers
+from journeybook.decisions.uplift import Uplift
+from journeybook.findings import say_count, say_interval, say_money, say_p, say_share
+from journeybook.statistics.fairness import RULES, Fairness
+
+_PARTS = {"training": "fit", "calibration": "calibrate", "test": "test", "purged": "purged"}
+_MEASURES = {
+    "selection_rate": "Chosen",
+    "true_positive_rate": "Responders found",
+    "calibration_gap": "Response rate less probability",
+}
+
+
+def say_contacts(sent: pd.DataFrame) -> str:
+    """Say how many contacts there are, and how many serve which part."""
+    n = sent["part"].value_counts()
+    parts = ", ".join(f"{name} {n[key]:,}" for name, key in _PARTS.items() if n.get(key, 0))
+    return f"{len(sent):,} contacts: {parts}. {say_share(sent['responded'].mean())} responded."
+
+
+def say_unpermitted(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) -> str:
+    """Say how many messages were sent to people who did not permit them at that moment, by channel."""
+    if permitted is None:
+        return "There is no consent ledger: everyone is taken to permit every channel."
+    counts = sent_unpermitted(sent, permitted)
+    if not counts:
+        return "The ledger has no purpose for these channels, so that permission to send cannot be looked up."
+    n_sent, n_against = (sum(n) for n in zip(*counts.values(), strict=True))
+    listed = ", ".join(f"{name} {n:,}" for name, (_, n) in counts.items() if n)
+    return (
+        f"**{n_against:,} of {n_sent:,} messages were sent without permission**"
+        f"{f' ({listed})' if listed else ''}, "
+        "by the ledger at the moment of sending, among people who permit personalisation."
+    )
+
+
+def title_policies(deciding: Deciding) -> str:
+    """What the model's policy gains over sending nothing, at the first set of costs."""
+    ours = _model_rows(deciding).iloc[0]
+    if ours["refused"]:
+        return "No value of a policy is told: too few contacts chose as it would"
+    at = "the costs given" if len(deciding.costs) == 1 else "no cost"
+    gains = _of_money(ours, "gain_per_1000")
+    return f"Expected profit gains {gains} per 1,000 contacts over sending nothing, at {at}"
+
+
+def say_deciding(deciding: Deciding) -> str:
+    """Say what a response and a message are worth, and at which costs a gain is shown."""
+    if deciding.why_not:
+        return f"Nothing is decided. {deciding.why_not}"
+    said = [f"A response counts {say_money(deciding.value_per_response)}."]
+    if worth := _worth_of_messages(deciding):
+        said.append(f"Sent to all who permit it, a message brings {worth}, fatigue included.")
+    ours = _model_rows(deciding)
+    clear = ours.loc[ours["gain_per_1000_low"] > 0, "prices"].tolist()
+    if len(ours) > 1:
+        at = f"where a message costs {', '.join(clear)}" if clear else "at no price"
+        said.append(f"A gain of the policy is shown {at}; give your own `costs`.")
+    elif not clear:
+        said.append("No gain is shown: send nothing, or collect more contacts.")
+    return " ".join(said)
+
+
+def title_uplift(found: Uplift) -> str:
+    """What choosing by effect adds to choosing by response."""
+    gap = _of(found.rankings, "difference")
+    ends = say_interval(say_count, gap["qini_low"], gap["qini_high"])
+    return f"Choosing by effect adds {say_count(gap['qini'])} responses per 1,000 contacts ({ends})"
+
+
+def say_uplift(found: Uplift) -> str:
+    """Say what messages add, and to how many who come anyway."""
+    if found.why_not:
+        return f"No effect is told. {found.why_not}"
+    ours, theirs = (_of(found.rankings, name) for name in ("uplift", "response"))
+    whole = found.curve[found.curve["contacted_share"] == 1].iloc[0]
+    return (
+        f"A message to all {ours['n_contacts']:,.0f} contacts that may be sent one adds "
+        f"{_ends(whole, 'added_per_1000')} responses per 1,000. The top {ours['reached_share']:.0%} by effect add "
+        f"{_ends(ours, 'added_per_1000')}, by response {_ends(theirs, 'added_per_1000')}."
+    )
+
+
+def title_fairness(fair: Fairness) -> str:
+    """The groups of which most and fewest responders are found by one threshold."""
+    rows = fair.groups[fair.groups["rule"] == RULES[0]].sort_values("true_positive_rate", kind="stable")
+    low, high = rows.iloc[0], rows.iloc[-1]
+    found = [say_share(row["true_positive_rate"]) for row in (high, low)]
+    p_value = fair.spread.set_index(["rule", "measure"]).loc[(RULES[0], "true_positive_rate"), "p_value"]
+    chance = ", which may be chance" if p_value >= 0.05 else ""
+    return (
+        f"One threshold finds {found[0]} of the responders of group {high['group']}, {found[1]} of {low['group']}"
+        f"{chance}"
+    )
+
+
+def say_fairness(fair: Fairness) -> str:
+    """Say whether groups are alike, and the price of equality."""
+    if fair.groups.empty:
+        return "There are not two groups of people to compare; `fairness_by` names a column."
+    spread = fair.spread[fair.spread["rule"] == RULES[0]].set_index("measure")["p_value"]
+    alike = "; ".join(f"{word} alike: {say_p(spread[name])}" for name, word in _MEASURES.items())
+    lost = fair.costs.set_index("rule")["expected_lost_share"]
+    prices = " and ".join(f"{rule} {say_share(lost[rule])}" for rule in RULES[1:])
+    small = f" {fair.n_small_groups} smaller groups ({fair.n_small:,} contacts) are not shown."
+    return (
+        f"{alike}. Of the responses that one threshold finds, other rules lose: {prices}."
+        f"{small if fair.n_small else ''}"
+    )
+
+
+def say_known_answers(deciding: Deciding, known: KnownAnswers) -> str:
+    """Say how near the estimates come to the known answer; nothing where there is none."""
+    said = []
+    if len(known.policies):
+        table = deciding.policy.merge(known.policies, on=["prices", "policy"])
+        told = table[table["refused"] == ""]
+        held = told["profit_per_1000_true"].between(told["profit_per_1000_low"], told["profit_per_1000_high"])
+        share = held.groupby(told["estimator"]).agg(["sum", "size"]).reindex(ESTIMATORS).dropna()
+        counts = ", ".join(f"{n:.0f} of {m:.0f} ({name})" for name, n, m in share.itertuples())
+        best = known.policies.loc[known.policies["profit_per_1000_true"].idxmax(), "policy"]
+        said.append(f"Intervals of the policies' values hold the true value in {counts or 'none told'}.")
+        said.append(f"Truly best, at the first price: {best}.")
+    if len(known.rankings):
+        ours, theirs = (_of(known.rankings, name) for name in ("uplift", "response"))
+        said.append(f"True Qini coefficients: {ours['qini']:.1f} by effect, {theirs['qini']:.1f} by response.")
+    return " ".join(said)
+
+
+def say_pitfall(deciding: Deciding, found: Uplift) -> str:
+    """Say what writing to the likeliest wastes on people who come anyway."""
+    if found.why_not:
+        return "Without people left out by chance nobody can tell who would have come anyway."
+    ours, theirs = (_of(found.rankings, name) for name in ("uplift", "response"))
+    paid = theirs["anyway_per_1000"] / theirs["responses_per_1000"]
+    said = (
+        f"Of the {theirs['n_reached']:,.0f} contacts likeliest to respond, {_ends(theirs, 'sure_visitors')} come "
+        f"anyway: {paid:.0%} of the responses a response model pays for. As many by effect reach "
+        f"{say_count(ours['sure_visitors'])}."
+    )
+    if deciding.why_not:
+        return said
+    table = deciding.policy[(deciding.policy["estimator"] == "dr") & (deciding.policy["refused"] == "")]
+    first = table[table["prices"] == deciding.costs["prices"].iloc[0]].set_index("policy")["gain_per_1000"]
+    if not {MODEL, LIKELIEST} <= set(first.index):
+        return said
+    return (
+        f"{said} As many messages to the likeliest gain {say_money(first[LIKELIEST])} per 1,000 decisions; by "
+        f"expected profit, {say_money(first[MODEL])}."
+    )
+
+
+def headline_figures(
+    sent: pd.DataFrame,
+    permitted: Mapping[str, np.ndarray] | None,
+    deciding: Deciding,
+    found: Uplift,
+    fair: Fairness,
+) -> dict[str, float]:
+    """The page's headline figures by name, numbers only."""
+    figures: dict[str, float] = {}
+    if counts := sent_unpermitted(sent, permitted):
+        figures["n_sent_without_permission"] = sum(n for _, n in counts.values())
+    if not deciding.why_not:
+        ours = _model_rows(deciding).iloc[0]
+        figures["value_per_response"] = deciding.value_per_response
+        figures |= {f"policy_gain_per_1000{end}": ours[f"gain_per_1000{end}"] for end in ("", "_low", "_high")}
+        figures |= {"policy_sent_share": ours["sent_share"], "policy_effective_n": ours["effective_n"]}
+    if not found.why_not:
+        ours, theirs = (_of(found.rankings, name) for name in ("uplift", "response"))
+        figures |= {f"qini_uplift{end}": ours[f"qini{end}"] for end in ("", "_low", "_high")}
+        figures["qini_response"] = theirs["qini"]
+        figures["sure_visitors_by_response"] = theirs["sure_visitors"]
+        figures["sure_visitors_by_uplift"] = ours["sure_visitors"]
+    if len(fair.groups):
+        first = fair.spread[fair.spread["rule"] == RULES[0]].set_index("measure")["difference"]
+        figures |= {f"fairness_{name}_difference": value for name, value in first.items()}
+        lost = fair.costs.set_index("rule")["expected_lost_share"]
+        figures |= {f"fairness_{rule.replace(' ', '_')}_expected_lost_share": lost[rule] for rule in RULES[1:]}
+    return {name: float(value) for name, value in figures.items()}
+
+
+def _model_rows(deciding: Deciding) -> pd.DataFrame:
+    """Doubly robust rows of the model's policy, one a set of costs."""
+    return deciding.policy[(deciding.policy["estimator"] == "dr") & (deciding.policy["policy"] == MODEL)]
+
+
+def _worth_of_messages(deciding: Deciding) -> str:
+    """What a message by each channel brings, sent to everyone who permits it."""
+    costs = deciding.costs.iloc[0]
+    table = deciding.policy[
+        (deciding.policy["prices"] == costs["prices"]) & (deciding.policy["estimator"] == "dr")
+    ]
+    worth = []
+    for row in (row for _, row in table.iterrows() if row["policy"].startswith(EVERYONE)):
+        channel = row["policy"].removeprefix(EVERYONE)
+        if not row["refused"] and row["sent_share"] > 0:
+            paid = costs[channel] + costs["fatigue"]
+            each = [row[f"gain_per_1000{end}"] / PER / row["sent_share"] + paid for end in ("", "_low", "_high")]
+            worth.append(f"{say_money(each[0])} ({say_interval(say_money, *each[1:])}) by {channel}")
+    return ", ".join(worth)
+
+
+def _of(rankings: pd.DataFrame, name: str) -> pd.Series:
+    return rankings[rankings["ranking"] == name].iloc[0]
+
+
+def _ends(row: pd.Series, name: str) -> str:
+    return f"{say_count(row[name])} ({say_interval(say_count, row[f'{name}_low'], row[f'{name}_high'])})"
+
+
+def _of_money(row: pd.Series, name: str) -> str:
+    return f"{say_money(row[name])} ({say_interval(say_money, row[f'{name}_low'], row[f'{name}_high'])})"

@@ -1,0 +1,381 @@
+"""Figures of page 07: columns alone, resampling, calibration, gain, channels, what the trees go by, hours."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from journeybook.channel_response import words
+from journeybook.channel_response.channels import ChannelModels
+from journeybook.channel_response.explanation import Explanation, Importance
+from journeybook.channel_response.leaks import LeakGate
+from journeybook.channel_response.study import MethodComparison
+from journeybook.channel_response.windows import ANY_DAY, WEEKDAYS, ResponseWindows
+from journeybook.plots import COLOURS
+
+_HUES = ("blue", "orange", "green", "red", "purple", "sky")
+_MOST = 15
+_RESAMPLING = {
+    "none": ("none", "blue", "o"),
+    "class_weights": ("class weights", "orange", "s"),
+    "smote": ("SMOTE", "red", "^"),
+    "undersample": ("undersampling", "green", "D"),
+}
+_METHOD = {
+    "logistic": ("logistic regression", "-", "blue"),
+    "forest": ("random forest", "-.", "green"),
+    "xgboost": ("XGBoost", "--", "red"),
+    "stack": ("stack of the three", ":", "purple"),
+}
+_MEASURE = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC", "log_loss": "log loss"}
+
+
+def plot_single_columns(gate: LeakGate, *, max_single_auc: float, ax: Axes | None = None) -> Axes:
+    """AUC of each column alone, the twelve largest; what the gate set aside is red."""
+    ax = ax or plt.subplots(figsize=(8.5, 3.8))[1]
+    shown = gate.aucs.head(12)[::-1].reset_index(drop=True)
+    for caught, colour, label in ((False, "blue", "kept"), (True, "red", "set aside")):
+        part = shown[shown["caught"] == caught]
+        if not part.empty:
+            ax.barh(part.index, part["auc"] - 0.5, left=0.5, color=COLOURS[colour], height=0.7, label=label)
+    ax.axvline(max_single_auc, color="black", linewidth=1, linestyle=":", label=f"limit {max_single_auc:g}")
+    ax.set_yticks(shown.index, [short(name) for name in shown["column"]])
+    ax.set_xlim(0.5, max(1.0, max_single_auc))
+    ax.set_xlabel("ROC AUC of the column alone, training contacts")
+    ax.set_title(words.title_gate(gate))
+    ax.grid(visible=False, axis="y")
+    ax.legend(loc="lower right")
+    return ax
+
+
+def plot_calibration(comparison: MethodComparison) -> Figure:
+    """Observed against predicted rate in ten bins: a column a method, before calibration above, after it below."""
+    table = comparison.calibration
+    figure, axes = plt.subplots(2, len(_METHOD), figsize=(9, 5.6), sharey=True)
+    highest = float(table["observed_high"].max()) * 1.05
+    for column, (method, (name, _, _)) in zip(axes.T, _METHOD.items(), strict=True):
+        for ax, calibrated in zip(column, (False, True), strict=True):
+            part = table[(table["method"] == method) & (table["calibrated"] == calibrated)]
+            limit = float(part[["predicted", "observed_high"]].to_numpy().max()) * 1.04
+            ax.plot([0, limit], [0, limit], color=COLOURS["grey"], linewidth=1)
+            for resampling, (label, colour, marker) in _RESAMPLING.items():
+                bins = part[part["resampling"] == resampling]
+                ax.errorbar(
+                    bins["predicted"],
+                    bins["observed"],
+                    yerr=_arms(bins, "observed"),
+                    marker=marker,
+                    markersize=3.5,
+                    linewidth=1,
+                    elinewidth=0.7,
+                    color=COLOURS[colour],
+                    label=label,
+                )
+            ax.set_title(f"{name},\n{'calibrated' if calibrated else 'as fitted'}", fontsize=10)
+            ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            ax.set_xlim(0, limit)
+            ax.set_ylim(0, highest)
+            ax.locator_params(axis="x", nbins=4)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("observed response rate")
+    for ax in axes[-1]:
+        ax.set_xlabel("predicted")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, title="resampling", loc="outside lower left", ncols=4, fontsize=9)
+    return _titled(figure, words.title_calibration(comparison))
+    return figure
+
+
+def plot_resampling(comparison: MethodComparison) -> Figure:
+    """What resampling changed after calibration, with paired intervals: a panel a measure."""
+    figure, axes = plt.subplots(1, 3, figsize=(9, 4.4), sharey=True)
+    methods = ["best", *_METHOD][::-1]
+    names = ["best of all" if method == "best" else _METHOD[method][0] for method in methods]
+    for ax, (measure, title) in zip(axes, _MEASURE.items(), strict=True):
+        part = comparison.effects[comparison.effects["measure"] == measure]
+        for shift, resampling in ((0.22, "class_weights"), (0, "smote"), (-0.22, "undersample")):
+            label, colour, marker = _RESAMPLING[resampling]
+            bars = part[part["resampling"] == resampling].set_index("method").loc[methods]
+            places = [i + shift for i in range(len(methods))]
+            _points(ax, bars, places, colour=colour, marker=marker, label=label)
+        ax.set_title(f"{title} ({'lower' if measure == 'log_loss' else 'higher'} is better)", fontsize=10.5)
+        ax.set_yticks(range(len(methods)), names)
+    axes[1].set_xlabel("difference from the same without resampling, 95 % interval")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=9)
+    return _titled(figure, words.title_resampling(comparison))
+
+
+def plot_channel_models(found: ChannelModels, ax: Axes | None = None) -> Axes | None:
+    """Log loss of a model a channel less that of the joint model; None where there are none to compare."""
+    if found.differences.empty:
+        return None
+    ax = ax or plt.subplots(figsize=(8.5, 3.8))[1]
+    table = found.differences[found.differences["measure"] == "log_loss"]
+    channels = list(dict.fromkeys(table["channel"]))[::-1]
+    for shift, (method, marker) in zip(
+        (0.2, 0, -0.2), (("logistic", "o"), ("forest", "s"), ("xgboost", "^")), strict=True
+    ):
+        bars = table[table["method"] == method].set_index("channel").loc[channels]
+        places = [i + shift for i in range(len(channels))]
+        _points(ax, bars, places, colour=_METHOD[method][2], marker=marker, label=_METHOD[method][0])
+    ax.set_yticks(range(len(channels)), ["all together" if name == "all" else name for name in channels])
+    ax.set_xlabel("log loss of a model a channel less that of one for all (right of 0 is worse), 95 % interval")
+    ax.set_title(words.title_channel_models(found))
+    ax.legend(fontsize=9)
+    return ax
+
+
+def plot_gain(comparison: MethodComparison) -> Figure:
+    """Share of responses found among the likeliest contacts, and how many times the average rate that is."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4.2))
+    table = comparison.gain[comparison.gain["resampling"] == "none"]
+    for method, (name, line, colour) in _METHOD.items():
+        part = table[table["method"] == method]
+        for ax, measure in zip(axes, ("found_share", "lift"), strict=True):
+            ax.plot(part["contacted_share"], part[measure], line, color=COLOURS[colour], label=name)
+            if method == "xgboost":
+                ends = (part[f"{measure}_low"], part[f"{measure}_high"])
+                ax.fill_between(part["contacted_share"], *ends, color=COLOURS[colour], alpha=0.15, linewidth=0)
+    axes[0].plot([0, 1], [0, 1], color=COLOURS["grey"], linewidth=1, label="at random")
+    axes[1].axhline(1, color=COLOURS["grey"], linewidth=1)
+    axes[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    for ax in axes:
+        ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        ax.set_xlabel("share contacted, likeliest first")
+    axes[0].set_title("Gain: share of all responses found", fontsize=11)
+    axes[1].set_title("Lift: response rate over the average", fontsize=11)
+    lines, names = axes[0].get_legend_handles_labels()
+    title = "without resampling; band: 95 %, XGBoost"
+    figure.legend(lines, names, title=title, loc="outside lower left", ncols=5, fontsize=9)
+    return _titled(figure, words.title_gain(comparison))
+
+
+def _points(ax: Axes, bars: pd.DataFrame, places: list[float], *, colour: str, marker: str, label: str) -> None:
+    """Differences with their intervals, around a line at no difference."""
+    style = {"fmt": marker, "markersize": 4.5, "capsize": 2.5, "color": COLOURS[colour], "label": label}
+    ax.errorbar(bars["difference"], places, xerr=_arms(bars, "difference"), **style)
+    ax.axvline(0, color="black", linewidth=1)
+    ax.locator_params(axis="x", nbins=4)
+    ax.grid(visible=False, axis="y")
+
+
+def _arms(bars: pd.DataFrame, name: str) -> list[pd.Series]:
+    """Lengths of an interval to the left and to the right of its estimate."""
+    return [bars[name] - bars[f"{name}_low"], bars[f"{name}_high"] - bars[name]]
+
+
+def plot_shapley(explanation: Explanation, ax: Axes | None = None) -> Axes:
+    """Shapley values of the twelve weightiest features: a dot a contact, coloured by the feature's rank."""
+    ax = ax or plt.subplots(figsize=(8.5, 4.8))[1]
+    shown = explanation.features.head(12)[::-1].reset_index(drop=True)
+    for place, name in shown["feature"].items():
+        feature, value = explanation.rows[name], explanation.values[name]
+        number = pd.api.types.is_numeric_dtype(feature)
+        rank = feature.rank(pct=True) if number else pd.Series(np.nan, index=feature.index)
+        # Spread dots that lie on each other, in the order of the rows, without chance.
+        aside = (np.arange(len(value)) * 0.618034 % 1 - 0.5) * 0.62
+        grey, known = rank.isna().to_numpy(), rank.notna().to_numpy()
+        dots = {"s": 4, "linewidths": 0, "rasterized": True}
+        ax.scatter(value[grey], place + aside[grey], color=COLOURS["grey"], **dots)
+        coloured = ax.scatter(
+            value[known], place + aside[known], c=rank[known], cmap="viridis", vmin=0, vmax=1, **dots
+        )
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_yticks(shown.index, [short(name) for name in shown["feature"]])
+    ax.set_ylim(-0.6, len(shown) - 0.4)
+    ax.grid(visible=False, axis="y")
+    ax.set_xlabel("what the feature adds to the calibrated log odds (text and missing values grey)")
+    ax.set_title(words.title_shapley(explanation))
+    bar = ax.get_figure().colorbar(coloured, ax=ax, ticks=[0, 1], pad=0.01, aspect=35)
+    bar.ax.set_yticklabels(["low", "high"])
+    bar.set_label("value of the feature, by rank", labelpad=-18)
+    bar.outline.set_visible(False)
+    return ax
+
+
+def plot_people(explanation: Explanation) -> Figure:
+    """What speaks for and against three times ten contacts, the seven largest parts."""
+    figure, axes = plt.subplots(1, 3, figsize=(8.9, 4.2), sharex=True)
+    for ax, (person, part) in zip(axes, explanation.people.groupby("person", sort=False), strict=True):
+        top = part.head(7)[::-1].reset_index(drop=True)
+        colours = [COLOURS["blue"] if value > 0 else COLOURS["red"] for value in top["contribution"]]
+        ax.barh(top.index, top["contribution"], color=colours, height=0.36)
+        for at, row in top.iterrows():
+            ax.annotate(
+                f"{short(row['feature'], 20)} = {short(row['value'], 12)}",
+                (0, float(at)),
+                xytext=(0, 10.5),
+                textcoords="offset points",
+                ha="center",
+                va="center",
+                fontsize=8,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
+            )
+        ax.axvline(0, color="black", linewidth=0.8)
+        ax.set_yticks([])
+        ax.set_ylim(-0.4, len(top) - 0.2)
+        ax.grid(visible=False, axis="y")
+        ax.set_title(f"{person} ten: {part['probability'].iloc[0]:.1%}", fontsize=10.5)
+    axes[1].set_xlabel("added to the log odds")
+    return _titled(figure, "Three times ten contacts explained, on average: the seven largest parts")
+
+
+def plot_importance(importance: Importance, ax: Axes | None = None) -> Axes:
+    """Increase of the log loss when a group of correlated features is shuffled, with intervals."""
+    shown = importance.groups.head(_MOST)[::-1].reset_index(drop=True)
+    ax = ax or plt.subplots(figsize=(8.5, 1.2 + 0.27 * len(shown)))[1]
+    rise = shown["log_loss_increase"]
+    ends = [rise - shown["log_loss_increase_low"], shown["log_loss_increase_high"] - rise]
+    ax.errorbar(rise, shown.index, xerr=ends, fmt="o", markersize=5, capsize=3, color=COLOURS["blue"])
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_yticks(shown.index, [_group(name) for name in shown["group"]], fontsize=9)
+    ax.grid(visible=False, axis="y")
+    ax.set_xlabel("increase of the log loss on test contacts, nats, 95 % interval")
+    _titled(ax.figure, words.title_importance(importance))
+    return ax
+
+
+def plot_dependences(dependence: pd.DataFrame) -> Figure | None:
+    """Mean probability over values of each feature, and the middle 80 % of contacts; None without a feature."""
+    if dependence.empty:
+        return None
+    names = list(dict.fromkeys(dependence["feature"]))
+    figure, axes = plt.subplots(1, len(names), figsize=(8.9, 3.2), sharey=True, squeeze=False)
+    for ax, name in zip(axes[0], names, strict=True):
+        part = dependence[dependence["feature"] == name].reset_index(drop=True)
+        if part["value"].isna().any():
+            ends = [part["rate"] - part["rate_low"], part["rate_high"] - part["rate"]]
+            ax.errorbar(part.index, part["rate"], yerr=ends, fmt="o", color=COLOURS["blue"], elinewidth=1)
+            ax.set_xticks(part.index, [short(level, 10) for level in part["level"]], rotation=30, ha="right")
+        else:
+            ax.fill_between(
+                part["value"], part["rate_low"], part["rate_high"], color=COLOURS["sky"], alpha=0.3, linewidth=0
+            )
+            ax.plot(part["value"], part["rate"], color=COLOURS["blue"], marker="o", markersize=3)
+            ax.locator_params(axis="x", nbins=4)
+        ax.set_title(short(name, 18), fontsize=10)
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
+    axes[0, 0].set_ylabel("probability of a response")
+    axes[0, 0].set_ylim(bottom=0)
+    return _titled(figure, "Partial dependence: the mean, and the middle 80 % of contacts")
+
+
+def plot_windows(windows: ResponseWindows) -> Figure | None:
+    """Shrunken response rate by hour and by weekday, a line a type, with intervals; peaks are filled.
+
+    A dashed line of the same colour is people of the type who were not contacted. None without rates.
+    """
+    cells = windows.cells
+    if cells.empty:
+        return None
+    by_hour = (cells["weekday"] == ANY_DAY) & cells["hour"].notna()
+    of_kind = {kind: part for kind, part in (("hour", by_hour), ("weekday", cells["hour"].isna())) if part.any()}
+    widths = [1.75, 1][: len(of_kind)]
+    figure, axes = plt.subplots(
+        1, len(of_kind), figsize=(8.9, 4.0), sharey=True, width_ratios=widths, squeeze=False
+    )
+    names = _types(windows)
+    lines = [(name, contacted) for name in names for contacted in (True, False)]
+    for ax, (kind, inside) in zip(axes[0], of_kind.items(), strict=True):
+        for i, (name, contacted) in enumerate(lines):
+            part = cells[inside & (cells["contacted"] == contacted) & (cells["person_type"] == name)]
+            if part.empty:
+                continue
+            colour = COLOURS[_HUES[i // 2]]
+            at = part["hour"] if kind == "hour" else part["weekday"].map(WEEKDAYS.index)
+            ends = [
+                part["response_rate"] - part["response_rate_low"],
+                part["response_rate_high"] - part["response_rate"],
+            ]
+            shift = (i // 2 - (len(names) - 1) / 2) * 0.09
+            ax.errorbar(
+                at + shift,
+                part["response_rate"],
+                yerr=ends if contacted else None,
+                fmt="o-" if contacted else "--",
+                markersize=4,
+                linewidth=1.2,
+                elinewidth=0.8,
+                color=colour,
+                label=name if contacted else f"{name}, not contacted",
+            )
+            for peak in windows.peaks.to_dict("records") if contacted and kind == "hour" else []:
+                if peak["person_type"] == name and peak["kind"] == "hours" and peak["lift_low"] > 1:
+                    ax.axvspan(
+                        peak["first"] - 0.5, peak["first"] + windows.window_hours - 0.5, color=colour, alpha=0.1
+                    )
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
+        if kind == "hour":
+            ax.set_xlabel("hour of sending, local time")
+            ax.set_title("By hour; shaded: peak beyond chance", fontsize=11)
+        else:
+            ax.set_xticks(range(7), [day[:3] for day in WEEKDAYS])
+            ax.set_xlim(-0.5, 6.5)
+            ax.set_title("By weekday", fontsize=11)
+    axes[0, 0].set_ylim(bottom=0)
+    axes[0, 0].set_ylabel("response rate")
+    figure.legend(*_longest(axes[0]), loc="outside lower left", ncols=4, fontsize=9)
+    return _titled(figure, words.title_windows(windows))
+
+
+def plot_week(windows: ResponseWindows) -> Figure | None:
+    """Rate of each hour of each weekday against the mean of the type, a panel a type; None without such rates."""
+    if not windows.has_week:
+        return None
+    cells = windows.cells
+    joint = cells[cells["contacted"] & (cells["weekday"] != ANY_DAY) & cells["hour"].notna()]
+    names = [name for name in _types(windows) if name in set(joint["person_type"])]
+    figure, axes = plt.subplots(1, len(names), figsize=(8.9, 3.0), sharey=True, squeeze=False)
+    farthest = max(float((joint["lift"] - 1).abs().max()), 0.05)
+    for ax, name in zip(axes[0], names, strict=True):
+        part = joint[joint["person_type"] == name]
+        hours = np.arange(int(part["hour"].min()), int(part["hour"].max()) + 1)
+        grid = part.pivot(index="weekday", columns="hour", values="lift").reindex(
+            index=list(WEEKDAYS), columns=hours.astype(float)
+        )
+        image = ax.imshow(
+            grid - 1,
+            aspect="auto",
+            cmap="RdBu_r",
+            vmin=-farthest,
+            vmax=farthest,
+            extent=(hours[0] - 0.5, hours[-1] + 0.5, 6.5, -0.5),
+        )
+        ax.set_title(name, fontsize=10.5)
+        ax.set_yticks(range(7), [day[:3] for day in WEEKDAYS])
+        ax.grid(visible=False)
+    axes[0, len(names) // 2].set_xlabel("hour of sending, local time")
+    bar = figure.colorbar(image, ax=axes[0].tolist(), pad=0.01, aspect=30)
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(1))
+    bar.set_label("response rate against the mean")
+    return _titled(figure, "Hours of the week against the mean of each type, shrunken")
+
+
+def _titled(figure: Figure, title: str) -> Figure:
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+    return figure
+
+
+def _types(windows: ResponseWindows) -> list[str]:
+    """The types of most contacts, as many as there are colours; by name, so that each keeps its colour."""
+    cells = windows.cells[windows.cells["contacted"]]
+    n = cells.groupby("person_type")["n_rows"].sum().sort_values(ascending=False, kind="stable")
+    return sorted(n.index[: len(_HUES)])
+
+
+def _longest(axes: np.ndarray) -> tuple[list, list]:
+    return max((ax.get_legend_handles_labels() for ax in axes), key=lambda found: len(found[1]))
+
+
+def _group(names: str, most: int = 2) -> str:
+    parts = names.split(", ")
+    more = f" + {len(parts) - most} more" if len(parts) > most else ""
+    return f"{', '.join(short(name, 22) for name in parts[:most])}{more}"
+
+
+def short(name: str, longest: int = 28) -> str:
+    """Return a name that fits, its end cut off if need be."""
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
