@@ -16,7 +16,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 from xgboost import XGBClassifier
 
-from journeybook.channel_response import explanation as module
 from journeybook.channel_response.explanation import (
     column_features,
     explain_trees,
@@ -26,6 +25,7 @@ from journeybook.channel_response.explanation import (
 )
 from journeybook.channel_response.models import ResponseModel
 from journeybook.statistics import stream
+from journeybook.statistics.clusters import clustered_error
 
 FEATURES = ("visits", "spend", "age", "region")
 
@@ -220,9 +220,10 @@ def test_the_interval_counts_people(data, model):
 
 def test_the_error_of_a_mean_by_hand():
     values = 100 + np.random.default_rng(6).normal(size=40)
-    alone = module._clustered_error(values, np.arange(40))
+    off = values - values.mean()
+    alone = clustered_error(off, np.arange(40))
     assert alone == pytest.approx(values.std(ddof=1) / np.sqrt(40))
-    assert module._clustered_error(np.repeat(values, 3), np.repeat(np.arange(40), 3)) == pytest.approx(alone)
+    assert clustered_error(np.repeat(off, 3), np.repeat(np.arange(40), 3)) == pytest.approx(alone)
 
 
 @pytest.mark.parametrize("change", [{"max_correlation": 0}, {"max_correlation": 1.1}, {"n_repeats": 0}])

@@ -1,5 +1,8 @@
 """What a page opens and collects."""
 
+import json
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 
@@ -42,3 +45,14 @@ def test_no_figure_is_drawn_where_there_is_none():
 def test_the_parameters_are_those_of_the_cell():
     with pytest.raises(JourneybookError, match="parameter 'max_segments' has no value"):
         open_page({"page_name": "05_segmentation", "tables": None, "results": None})
+
+
+def test_a_page_that_read_nothing_shows_what_it_simulated_and_no_empty_table(tmp_path):
+    run = SimpleNamespace(dataset="journey_demo", has_ledger=False)
+    page = Page(name="12_experiment_design", run=run, parameters={}, _results=tmp_path)
+    assert page.data_is == "SIMULATED"
+    assert page.keep(a=pd.DataFrame({"n": [1]}), b=pd.DataFrame(columns=["n"])) is None
+    assert len(page.keep(a=pd.DataFrame({"n": [1]}))) == 1
+    page.save([])
+    saved = json.loads((tmp_path / "12_experiment_design.json").read_text(encoding="utf-8"))
+    assert (saved["provenance"], saved["inputs"], saved["tables"]["b"]) == ("SIMULATED", {}, [])
