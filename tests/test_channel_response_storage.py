@@ -310,7 +310,7 @@ def test_a_run_keeps_the_files_beside_its_tables(tmp_path):
     }
     (tmp_path / "dataset.json").write_text(json.dumps(described | {"tables": {}, "dataset": "journey_demo"}))
     name, model = "07_channel_response", "models/07_channel_response"
-    for page, folder in ((name, model), (f"{name}.other", f"variants/{name}.other/{model}")):
+    for page, folder in ((name, model), (f"{name}.other", f"variants/other/{model}")):
         write_files(open_run(tmp_path, page=page), model, {"a.json": b"1", "b.bin": b"2"})
         kept = tmp_path / folder
         assert sorted(path.name for path in kept.iterdir()) == ["a.json", "b.bin"]

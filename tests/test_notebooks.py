@@ -13,11 +13,10 @@ from journeybook.report.params import PARAMS, RUN_DEFAULTS, committed_parameters
 from journeybook.tables import SCHEMAS, access_of, schema_of
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
-# About 15 where a page asks two to five things, about twice that where it asks a dozen; about 12 lines each, of
-# which a call may take several.
-MAX_CODE_CELLS = 32
-MAX_LINES = 15
-HEADINGS = ["Load and look", "Does it hold?", "The pitfall", "Limits", "Save"]
+# The parameters cell and exercises do not count.
+MAX_CODE_CELLS = 16
+MAX_LINES = 14
+HEADINGS = ["Load and look", "Does it hold?", "The pitfall", "Limits"]
 
 
 def cells(path: Path) -> list[dict]:
@@ -25,10 +24,9 @@ def cells(path: Path) -> list[dict]:
 
 
 def code(path: Path) -> list[str]:
-    """Its code cells, without the one that holds the parameters."""
-    found = [
-        c for c in cells(path) if c["cell_type"] == "code" and "parameters" not in c["metadata"].get("tags", [])
-    ]
+    """Its code cells, without parameters and exercises."""
+    apart = {"parameters", "exercise"}
+    found = [c for c in cells(path) if c["cell_type"] == "code" and not apart & set(c["metadata"].get("tags", []))]
     return ["".join(c["source"]) for c in found]
 
 

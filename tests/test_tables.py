@@ -10,6 +10,7 @@ import pytest
 from journeybook.errors import JourneybookError
 from journeybook.tables import (
     SCHEMAS,
+    has,
     keep_permitted,
     keep_refusing,
     open_run,
@@ -226,12 +227,14 @@ def test_a_written_table_is_private_and_knows_what_it_is_made_of(make_run):
     assert not list(run._folder.glob("**/*.unfinished"))
 
 
-def test_a_variant_writes_where_no_page_reads(make_run):
+def test_a_variant_writes_where_only_its_pages_read(make_run):
     run = make_run({"clean/contacts": receipts("a")})
     variant = open_run(run._folder, page="07_channel_response.coupons")
     write(variant, "response_scores", receipts("a"), sources=["clean/contacts"])
     assert not (run._folder / "response_scores.parquet").exists()
-    assert (run._folder / "variants/07_channel_response.coupons/response_scores.parquet").is_file()
+    assert (run._folder / "variants/coupons/response_scores.parquet").is_file()
+    for page, there in (("14_decisions.coupons", True), ("14_decisions.other", False), ("14_decisions", False)):
+        assert has(open_run(run._folder, page=page), "response_scores") is there
 
 
 def test_the_same_rows_give_the_same_file(tmp_path):

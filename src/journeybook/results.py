@@ -127,12 +127,6 @@ def show_checks(checks: Sequence[Check]) -> pd.DataFrame:
     )
 
 
-def show_parameters(parameters: Mapping[str, Any]) -> pd.DataFrame:
-    """Return a page's parameters as a table to show: one row a parameter."""
-    values = ["none given" if value is None else str(value) for value in parameters.values()]
-    return pd.DataFrame({"parameter": list(parameters), "value": values})
-
-
 def describe_columns(frame: pd.DataFrame | ibis.Table) -> pd.DataFrame:
     """Return what the columns of a table are, without a row or a figure of any single person.
 

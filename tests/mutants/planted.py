@@ -63,7 +63,7 @@ def run_page(
 ) -> list[Check]:
     """Run a page's cells in this process; returns its checks. The arguments are those of `run_cells`."""
     found = run_cells(name, tables=tables, results=results, mutant=mutant, parameters=parameters)
-    return [*found["page"].checks.values()] if "page" in found else list(found["checks"])
+    return [*found["page"].checks.values()]
 
 
 def run_cells(

@@ -29,7 +29,7 @@ def parameter_lines(parameters: RunParameters) -> Iterator[str]:
             parameter = run.page.own[name]
             changed = "" if value == parameter.default else f"; the notebook has {_flow(parameter.default)}"
             yield f"    {name}: {_flow(value)}    ({in_words(parameter.kind)}{changed})"
-            if parameter.meaning and not run.is_variant:
+            if parameter.meaning and not run.variant:
                 yield _indented(_in_yaml(parameter.meaning), by=8)
 
 
@@ -107,7 +107,7 @@ def check_lines(parameters: RunParameters) -> Iterator[str]:
 
 def _block(run: PageRun) -> list[str]:
     defaults = {name: p.default for name, p in run.page.own.items()}
-    if run.is_variant:
+    if run.variant:
         changed = {name: value for name, value in run.values.items() if value != defaults[name]}
         return [f"  {run.name}: {_flow(changed)}"]
     if not defaults:

@@ -53,9 +53,9 @@ class PageRun:
     values: dict[str, object]
 
     @property
-    def is_variant(self) -> bool:
-        """Whether this is a second run of a page; no other page reads its tables."""
-        return self.name != self.page.name
+    def variant(self) -> str:
+        """What follows the page's name in a second run of it; its tables are for pages of the same variant."""
+        return self.name.removeprefix(self.page.name).removeprefix(".")
 
 
 @dataclass(frozen=True)

@@ -60,15 +60,17 @@ def plan(runs: Sequence[PageRun], *, raw: Iterable[str]) -> tuple[Step, ...]:
         raw: Names of the tables the data set has.
     """
     made_by: dict[str, str] = {f"raw/{name}": "" for name in raw}
+    by_variant: dict[str, dict[str, str]] = {}
     lacking: dict[str, str] = {}
     steps = []
     for run in runs:
         needs: set[str] = set()
         uses: set[str] = set()
         missing: list[str] = []
+        made = made_by | by_variant.get(run.variant, {})
         for read in _reads(run):
-            found = [t for pattern in read.alternatives for t in _matching(pattern, made_by)]
-            makers = {made_by[t] for t in found} - {""}
+            found = [t for pattern in read.alternatives for t in _matching(pattern, made)]
+            makers = {made[t] for t in found} - {""}
             uses |= makers
             if found and not read.optional:
                 needs |= makers
@@ -77,7 +79,9 @@ def plan(runs: Sequence[PageRun], *, raw: Iterable[str]) -> tuple[Step, ...]:
         named = [f"the table {m}" if m != "*" else "a table" for m in missing]
         step = Step(run, tuple(sorted(needs)), tuple(sorted(uses)), " or ".join(dict.fromkeys(named)))
         steps.append(step)
-        if run.is_variant:
+        if run.variant:
+            own = dict.fromkeys(_writes(run, made), run.name) if not missing else {}
+            by_variant[run.variant] = by_variant.get(run.variant, {}) | own
             continue
         for written in _writes(run, made_by):
             if missing:
@@ -109,17 +113,24 @@ def chosen(steps: Sequence[Step], only: Sequence[str]) -> tuple[set[str], set[st
 
 def written_files(step: Step, folder: Path) -> list[Path]:
     """Files that a page has written, or may have written before: its tables, and folders such as a model's."""
-    base = folder / "variants" / step.name if step.run.is_variant else folder
+    base = _own(step, folder)
     patterns = [p for w in _written_patterns(step.run) for p in (f"{w}.parquet", f"{w}/*")]
     return sorted({p for pattern in patterns for p in base.glob(pattern) if p.is_file()})
 
 
 def unmet(step: Step, folder: Path) -> str:
     """The first table the page cannot do without that is not in the folder; empty when all are."""
+    bases = {_own(step, folder), folder}
     for read in _reads(step.run):
-        if not read.optional and not any(any(folder.glob(f"{a}.parquet")) for a in read.alternatives):
+        if not read.optional and not any(
+            any(base.glob(f"{a}.parquet")) for base in bases for a in read.alternatives
+        ):
             return " or ".join(read.alternatives)
     return ""
+
+
+def _own(step: Step, folder: Path) -> Path:
+    return folder / "variants" / step.run.variant if step.run.variant else folder
 
 
 def _filled(pattern: str, run: PageRun) -> str:

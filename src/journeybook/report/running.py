@@ -370,7 +370,7 @@ def _data_files(tables: Path) -> list[Path]:
 
 
 def _about(step: Step) -> tuple[str, str]:
-    variant = step.name.removeprefix(step.run.page.name).removeprefix(".")
+    variant = step.run.variant
     said = VARIANTS.get(variant, variant.replace("_", " "))
     title = f"{step.run.page.title}: {said}" if variant else step.run.page.title
     return title, step.run.page.question

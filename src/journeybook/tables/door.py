@@ -203,7 +203,7 @@ def write(run: Run, name: str, table: ibis.Table | pd.DataFrame, *, sources: Seq
     """Write a table of the run, whole or not at all, for its owner's eyes only.
 
     Args:
-        run: The run; a variant of a page writes apart, where no other page reads, and so does a notebook by hand.
+        run: The run; a variant writes apart, for pages of the same variant alone, and so does a notebook by hand.
         name: Name of the table, such as `clean/transactions` or `features`.
         table: Its rows; a lazy table is stored in the order of `row`, or of all columns where it has none.
         sources: Tables it was made from; they decide whether it is REAL, SIMULATED, MIXED or YOURS.

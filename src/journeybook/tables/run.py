@@ -187,9 +187,9 @@ def find(run: Run, name: str) -> Path | None:
 
 
 def target(run: Run) -> Path:
-    """Return the folder that the page writes into; a variant of a page writes apart, where no other page reads."""
-    base = run._layer or run._folder
-    return base / "variants" / run.page if run.page is not None and "." in run.page else base
+    """Return the folder that the page writes into; a variant writes apart, for pages of the same variant alone."""
+    base, variant = run._layer or run._folder, (run.page or "").partition(".")[2]
+    return base / "variants" / variant if variant else base
 
 
 def _bases(run: Run) -> list[Path]:
