@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import DisplayHandle, Markdown, display
 from matplotlib.axes import Axes
@@ -103,9 +104,12 @@ class Page:
             display(Markdown(text))
 
     def draw(self, drawn: Axes | Figure | None, data: str | None = None) -> None:
-        """Stamp a figure with what its data are; `data` where it is not all that was read. None is no figure."""
+        """Show a figure stamped with what its data are; `data` where it is not all that was read. None is none."""
         if drawn is not None:
-            plots.stamp(drawn, data or self.data_is)
+            figure = plots.stamp(drawn, data or self.data_is)
+            # Shown here, it comes before what the cell says of it, and not after all else.
+            display(figure)
+            plt.close(figure)
 
     def keep(self, **frames: pd.DataFrame) -> pd.DataFrame | None:
         """Keep result tables by name, and return the last of them to show, if it has a row."""

@@ -6,7 +6,7 @@ from journeybook.channel_response.groups import EVERYONE
 from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.truth import KnownAnswers, WindowsTruth
 from journeybook.channel_response.windows import ResponseWindows
-from journeybook.findings import Finding, say_share, size, strength_of, wider
+from journeybook.findings import Finding, say_group, say_share, size, strength_of, wider
 from journeybook.statistics.labels import UNKNOWN
 
 _TRUST, _RANKING = "Are the probabilities probabilities?", "What is the ranking worth, and for whom?"
@@ -53,7 +53,7 @@ def _hours(windows: ResponseWindows, hours: WindowsTruth | None) -> Finding:
         )
     best = peaks.loc[peaks["lift_low"].idxmax()]
     kind = best["person_type"]
-    who = {EVERYONE: "People", UNKNOWN: "People of no known type"}.get(kind, f"People of type {kind}")
+    who = {EVERYONE: "People", UNKNOWN: "People of no known type"}.get(kind, f"People of type {say_group(kind)}")
     when = f"{'at' if best['kind'] == 'hours' else 'on'} {best['window']}"
     said = f"{who} answer best {when}, {say_share(best['lift'] - 1)} more often than on average"
     ends = (float(best["lift"] - 1) - float(best["lift"] - best["lift_low"]) * wider(len(windows.peaks)), np.inf)

@@ -12,11 +12,11 @@ from journeybook.clickstream.groups import GroupDifferences
 from journeybook.clickstream.orders import OrderChoice
 from journeybook.clickstream.truth import Truths, fault_overlap, planted_step
 from journeybook.clickstream.words import say_fault
-from journeybook.findings import Finding, say_count, say_share
+from journeybook.findings import Finding, say_count, say_group, say_share
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, said
 
 _SURE = 0.95  # of the draws, in which a step or page must rank first to be named for sure
-_WHO = {"device": "on the {}", "channel": "from {}", "visitor": "of {} visitors", "segment": "of segment {}"}
+_WHO = {"device": "on the {}", "channel": "from {}", "visitor": "of {} visitors", "segment": "of {} customers"}
 
 
 def find(
@@ -128,7 +128,7 @@ def _groups(found: GroupDifferences, faults: FaultScan) -> Iterator[Finding]:
     # Who leaves or buys is worth more than who sees which page.
     ends = apart[apart["target"].isin([EXIT, CONVERSION])]
     top = (apart if ends.empty else ends).sort_values("cramers_v", ascending=False, kind="stable").iloc[0]
-    where = f"{said(top['state'])} {_WHO.get(top['grouping'], '{}').format(said(top['level']))}"
+    where = f"{said(top['state'])} {_WHO.get(top['grouping'], '{}').format(say_group(said(top['level'])))}"
     goes_on = {EXIT: "are the last", CONVERSION: "convert"}.get(top["target"], f"lead to {said(top['target'])}")
     text = (
         f"{say_share(top['probability'])} of visits to {where} {goes_on}, "

@@ -38,7 +38,7 @@ def say_unpermitted(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | No
     n_sent, n_against = (sum(n) for n in zip(*counts.values(), strict=True))
     listed = ", ".join(f"{name} {n:,}" for name, (_, n) in counts.items() if n)
     return (
-        f"**{n_against:,} of {n_sent:,} messages were sent without permission**"
+        f"**{say_count(n_against)} of {say_count(n_sent)} messages were sent without permission**"
         f"{f' ({listed})' if listed else ''}, "
         "by the ledger at the moment of sending, among people who permit personalisation."
     )

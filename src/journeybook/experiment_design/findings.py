@@ -74,7 +74,7 @@ def _sizes(needed: pd.DataFrame, lift: float) -> Iterator[Finding]:
             f"Plan for that size, and adjust for what is known before: that alone saves {say_share(saved)} of it."
         )
     size: dict[str, Any] = {"value": float(best["n_units"]), "unit": "units"}
-    yield Finding(text=text, action=action, strength="counted", worth=2, section=section, **size)
+    yield Finding(text=text, action=action, strength="counted", worth=3, section=section, **size)
 
 
 def _assignment(assigned: pd.DataFrame) -> Iterator[Finding]:

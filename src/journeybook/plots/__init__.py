@@ -68,11 +68,12 @@ def say_titles(figure: Figure) -> str:
     return " ".join(". ".join(titles).split()) or "Figure"
 
 
-def stamp(drawn: Axes | Figure, provenance: str) -> None:
-    """Write at the foot of a figure what its data are: REAL, SIMULATED, MIXED or YOURS."""
+def stamp(drawn: Axes | Figure, provenance: str) -> Figure:
+    """Write at the foot of a figure what its data are (REAL, SIMULATED, MIXED or YOURS), and return the figure."""
     figure = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
     assert figure is not None
     figure.supxlabel(f"data: {provenance}", x=0.995, ha="right", fontsize=8, color=COLOURS["grey"])
+    return figure
 
 
 def shortened(names: Iterable[str], *, longest: int = 22) -> dict[str, str]:
