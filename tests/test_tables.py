@@ -249,3 +249,9 @@ def test_the_same_rows_give_the_same_file(tmp_path):
 def test_raw_is_given_as_collected(make_run):
     run = make_run({"raw/transactions": receipts("a", "b"), "consents": ledger(("a", False, 1, 1, None))})
     assert raw(run, "transactions").count().execute() == 2
+
+
+def test_no_table_names_a_column_twice():
+    for schema in SCHEMAS.values():
+        names = [column.name for column in schema.columns]
+        assert len(names) == len(set(names)), schema.name

@@ -291,7 +291,6 @@ SCHEMAS: dict[str, Schema] = {
                     without="an exposure before the assignment is not noticed",
                 ),
                 Column("stratum", "string", "Stratum of the assignment", without="no strata"),
-                Column("cluster", "string", "Cluster assigned as a whole", without="units count as independent"),
                 Column("cluster", "string", "Group assigned as one", without="units count as independent"),
             ),
             key=("unit_id",),
