@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 
 from journeybook.report.pages import NOTEBOOKS
 from journeybook.results import Check
+from journeybook.teaching import EXERCISE
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ def run_cells(
             place = importlib.import_module(module)
             undone.enter_context(patch.object(place, attribute, mutant.wrong(getattr(place, attribute))))
         for number, cell in enumerate(c for c in cells if c["cell_type"] == "code"):
+            if EXERCISE in cell["metadata"].get("tags", []):
+                continue
             exec(compile("".join(cell["source"]), f"{name}, code cell {number}", "exec"), space)
             if "parameters" in cell["metadata"].get("tags", []):
                 space.update(given)
