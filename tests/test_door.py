@@ -224,7 +224,7 @@ def test_the_postcode_of_a_profile_is_for_third_parties_alone(tables):
     )
     for name in ("profiles", "postcodes"):
         assert "postcode" not in read(owners_view(tables), name, purpose="analytics").columns
-    seen = read(open_run(tables, page="07_channel_response"), "profiles", purpose="personalisation")
+    seen = read(open_run(tables, page="14_decisions"), "profiles", purpose="personalisation")
     assert set(seen.columns) == {"person_id", "row", "n_records"}
 
 
