@@ -99,7 +99,7 @@ def _looks(rules: Rules) -> Finding:
         "value": float(last["naive"]),
         "unit": "share",
     }
-    return Finding(text=text, action=action, strength="known answer recovered", worth=2, **about)
+    return Finding(text=text, action=action, strength="known answer recovered", worth=3, **about)
 
 
 def _bandits(earned: BanditStudy, none: BanditStudy) -> Finding:
