@@ -15,7 +15,7 @@ from journeybook.channel_response.splits import Split
 from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.truth import KnownAnswers
 from journeybook.channel_response.windows import ResponseWindows
-from journeybook.findings import say_points, say_share
+from journeybook.findings import say_group, say_points, say_share
 from journeybook.statistics.labels import UNKNOWN
 
 METHODS = {
@@ -228,7 +228,7 @@ def title_windows(windows: ResponseWindows) -> str:
         return "No hour or weekday is answered better beyond chance"
     best = peaks.loc[peaks["lift_low"].idxmax()]
     kind = best["person_type"]
-    who = "People" if kind in (EVERYONE, UNKNOWN) else f"People of type {kind}"
+    who = "People" if kind in (EVERYONE, UNKNOWN) else f"People of type {say_group(kind)}"
     return (
         f"{who} answer best {'at' if best['kind'] == 'hours' else 'on'} {best['window']}: {best['lift'] - 1:+.0%}"
     )
