@@ -61,7 +61,7 @@ def test_without_units_a_share_is_planned_from_its_rate():
     assert row["days"] == 7 * np.ceil(row["n_units"] / 1000 / 7)
     assert np.isnan(row["detectable_share"])
     given = {"lift": 0.1, "baseline": 0.1, "pace": 1000.0, "covariates": None}
-    found = design.sizes_hold(NOTHING, sized(pace=1000.0), **given, **PLAN)
+    found = design.sizes_hold(NOTHING, sized(pace=1000.0), pd.DataFrame(), **given, **PLAN)
     assert (abs(found["value"] - found["reference"]) <= found["tolerance"]).all() and len(found) == 3
 
 

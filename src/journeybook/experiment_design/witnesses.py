@@ -17,6 +17,7 @@ from journeybook.statistics.sequential import boundaries
 def sizes_hold(
     units: pd.DataFrame,
     needed: pd.DataFrame,
+    known: pd.DataFrame,
     *,
     lift: float,
     baseline: float,
@@ -31,6 +32,7 @@ def sizes_hold(
     Args:
         units: Units of the last experiment; no rows where there was none.
         needed: Of `sizes`.
+        known: Of `spread`.
         lift: As `sizes` took it.
         baseline: As `spread` took it.
         shares: As `sizes` took them.
@@ -47,6 +49,12 @@ def sizes_hold(
     z2 = (stats.norm.isf(alpha / 2 / (len(planned) - 1)) + stats.norm.ppf(power)) ** 2
     before = [c for c in units.columns if c.startswith("pre_")] if covariates is None else [*covariates]
     rows = []
+    for row in known.itertuples() if len(units) else ():
+        mean, sd = _residual(units, row.metric, before=[])
+        for name, value, by_hand in (("mean", row.mean, mean), ("spread", row.deviation, sd)):
+            rows.append(
+                _row(f"{name} of {row.metric}", value, by_hand, 1e-6 * abs(by_hand), "least squares on the arms")
+            )
     for row in needed.itertuples():
         mean, sd = (baseline, (baseline * (1 - baseline)) ** 0.5)
         if len(units):
