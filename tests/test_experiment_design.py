@@ -163,7 +163,7 @@ def test_the_page_says_and_draws_what_it_found():
     checks = design.assignment_checks(design.unit_ids_of(units), salt="s", other_salt="o", shares=PLAN["shares"])
     assert "dealt evenly" in words.say_assignment(checks, salt="s")
     found = told(design.find(needed, checks, rules, earned, none, lift=0.1), "12_experiment_design")
-    assert [line[0] for line in found] == ["2", "2", "3"]
+    assert [line[0] for line in found] == ["3", "3", "3"]
     assert (
         "Detecting a change of 10.0% in spend needs" in found[0] and "adjust for what is known before" in found[0]
     )
