@@ -38,8 +38,9 @@ def test_a_cell_run_twice_adds_nothing_twice():
     assert [(c.name, c.passed) for c in page.checks.values()] == [("a", False), ("b", True)]
 
 
-def test_no_figure_is_drawn_where_there_is_none():
+def test_no_figure_is_drawn_where_there_is_none(capsys):
     Page(name="05_segmentation", run=None, parameters={}).draw(None)
+    assert capsys.readouterr().out == ""
 
 
 def test_the_parameters_are_those_of_the_cell():

@@ -2,10 +2,9 @@
 
 import ibis
 import numpy as np
-import pandas as pd
 
 from journeybook.channel_response.contacts import ContactFrame
-from journeybook.statistics.labels import labels
+from journeybook.statistics.labels import labels, labels_before
 
 EVERYONE = "everyone"
 """Type of everybody where no types are known."""
@@ -31,16 +30,7 @@ def person_types(contacts: ContactFrame, segments: ibis.Table | None, *, column:
         return labels(rows[column])
     if segments is None or not (contacts.has_times and contacts.has_people):
         return np.full(len(rows), EVERYONE, dtype=object)
-    asked = rows[["row", "person_id", "occurred_at"]].sort_values("occurred_at", kind="stable")
     if "retrospective" in segments.columns:
         segments = segments.filter(~segments.retrospective)
-    known = segments.select("person_id", "as_of", "segment").to_pandas().sort_values("as_of", kind="stable")
-    found = pd.merge_asof(
-        asked.astype({"occurred_at": "datetime64[us]"}),
-        known.astype({"as_of": "datetime64[us]"}),
-        left_on="occurred_at",
-        right_on="as_of",
-        by="person_id",
-        allow_exact_matches=False,
-    )
-    return labels(found.sort_values("row")["segment"])
+    known = segments.select("person_id", "as_of", "segment").to_pandas()
+    return labels_before(rows[["row", "person_id", "occurred_at"]], known, column="segment")

@@ -6,7 +6,7 @@ import pandas as pd
 
 from journeybook.decisions.choices import NO_CONTACT
 from journeybook.statistics.fairness import Fairness, fairness
-from journeybook.statistics.labels import UNKNOWN, labels
+from journeybook.statistics.labels import UNKNOWN, labels, labels_before
 
 
 def person_groups(
@@ -31,17 +31,8 @@ def person_groups(
         known = profiles.select("person_id", name).to_pandas().set_index("person_id")[name]
         return labels(sent["person_id"].map(known).rename(name))
     if features is not None and name in features.columns and sent["known_at"].notna().all():
-        known = features.select("person_id", "as_of", name).to_pandas().sort_values("as_of", kind="stable")
-        asked = sent[["row", "person_id", "occurred_at"]].sort_values("occurred_at", kind="stable")
-        found = pd.merge_asof(
-            asked.astype({"occurred_at": "datetime64[us]"}),
-            known.astype({"as_of": "datetime64[us]"}),
-            left_on="occurred_at",
-            right_on="as_of",
-            by="person_id",
-            allow_exact_matches=False,
-        )
-        return labels(found.sort_values("row")[name])
+        known = features.select("person_id", "as_of", name).to_pandas()
+        return labels_before(sent[["row", "person_id", "occurred_at"]], known, column=name)
     if column is None:
         return None
     there = [set(frame.columns) for frame in (sent, profiles, features) if frame is not None]

@@ -24,3 +24,22 @@ def labels(values: pd.Series) -> NDArray[np.object_]:
         third = np.ceil(values.rank(pct=True) * 3).map({1.0: "low", 2.0: "middle", 3.0: "high"})
         names = third.map(lambda word: f"{values.name} {word}", na_action="ignore")
     return names.fillna(UNKNOWN).astype(str).to_numpy(dtype=object)
+
+
+def labels_before(asked: pd.DataFrame, dated: pd.DataFrame, *, column: str) -> NDArray[np.object_]:
+    """Return the label of each person as last known strictly before a moment, shape (n,), in the order of `row`.
+
+    Args:
+        asked: `row`, `person_id` and `occurred_at`, one row a question.
+        dated: `person_id`, `as_of` and the column, one row a person and date.
+        column: Column of which labels are made.
+    """
+    found = pd.merge_asof(
+        asked.sort_values("occurred_at", kind="stable").astype({"occurred_at": "datetime64[us]"}),
+        dated.sort_values("as_of", kind="stable").astype({"as_of": "datetime64[us]"}),
+        left_on="occurred_at",
+        right_on="as_of",
+        by="person_id",
+        allow_exact_matches=False,
+    )
+    return labels(found.sort_values("row")[column])
