@@ -115,9 +115,9 @@ def test_a_page_shows_its_data_code_figures_and_tables(toy_run) -> None:
     found = page(toy_run.out, "02_count.html")
     assert 'class="badge simulated"' in text
     assert "No consent ledger in this data set." in text
-    # Of the cells that show nothing the code is seen on request.
-    assert text.count('<details class="code">') == 2
-    assert text.count('<details class="code idle">') == 6
+    # A cell that shows a table, a figure or a sentence; of the others the code is seen on request.
+    assert text.count('<details class="code">') == 3
+    assert text.count('<details class="code idle">') == 5
     assert "&lt;Axes" not in text
     assert ["3", "c", "3.25"] in found.rows
 
@@ -164,7 +164,7 @@ def test_the_same_results_give_the_same_html(toy_run, tmp_path: Path) -> None:
     described = json.loads((copy / "tables" / "dataset.json").read_text(encoding="utf-8"))
     manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
     pages = [PageOutcome(**p) for p in manifest["pages"].values()]
-    parameters = RunParameters("journey_demo", "duckdb", 7, 1.0, "America/New_York", {}, tmp_path, ())
+    parameters = RunParameters("journey_demo", "duckdb", 7, 1.0, "America/New_York", "USD", {}, tmp_path, ())
     bodies = {page.name: page_body(copy, page.name) for page in pages if page.status == "done"}
     render_report(
         copy, pages=pages, parameters=parameters, described=described, manifest=manifest, bodies=bodies
