@@ -50,7 +50,7 @@ def build_dataset(
         _check_timezone(dataset, timezone, TIMEZONE)
         households = None if scale == 1 else draw_households(seed, scale)
         build_complete_journey(connection, folder, households=households, with_demographics=False)
-        build_demo(connection, folder, seed=seed, scale=scale, timezone=timezone)
+        build_demo(connection, folder, seed=seed)
     elif dataset == "complete_journey":
         from journeybook.datasets.complete_journey import TIMEZONE, build_complete_journey
 

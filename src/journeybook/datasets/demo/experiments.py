@@ -38,10 +38,6 @@ SPEND_SPREAD = 0.5
 FOLLOW_UP_HOURS = 168.0
 MEAN_MINUTES_TO_EXPOSURE = 6.0
 DEVICES = ("desktop", "mobile")
-COLUMNS = (
-    *("unit_id", "customer_id", "occurred_at", "exposed_at", "stratum", "variant", "pre_spend"),
-    *("converted", "spend", "orders", "hours_to_order"),
-)
 MOBILE_SHARE = 0.6
 
 
@@ -50,20 +46,15 @@ class DemoExperiments:
     """Simulated tests and what was planted in them.
 
     Attributes:
-        experiment: Canonical table `experiment`: `unit_id`, `customer_id` (null for an unknown visitor),
+        tables: `experiment`, `factorial` and `ongoing`: `unit_id`, `customer_id` (null for an unknown visitor),
             `occurred_at` (assignment), `exposed_at`, `stratum` (the device), `variant`, `pre_spend` and `spend`
-            (currency), `converted` (0 or 1), `orders` (count), `hours_to_order` (to the first order, or
-            `FOLLOW_UP_HOURS`).
-        factorial: The same columns for the 2x2 test.
-        ongoing: The same columns for the test that is still running.
+            (currency), `converted` (0 or 1), `orders` (count), `hours_to_order` (or `FOLLOW_UP_HOURS`).
         truth: One row a test, metric, variant and group of units (`all`, or a device): expected mean under the
             variant, and the effect against control; `spend_per_order` is the ratio of two means; rows
             `banner x free_delivery` hold the interaction.
     """
 
-    experiment: pd.DataFrame
-    factorial: pd.DataFrame
-    ongoing: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
     truth: pd.DataFrame
 
 
@@ -76,9 +67,8 @@ class Effects:
         slope: Change of the log odds with one standard deviation of x.
         level: Mean spend of a conversion under control at the mean of `pre_spend`, in currency.
         weight: Share of that mean that is proportional to `pre_spend`; the rest is the same for all.
-        shift: Change of the log odds, shape (variants,); 0 for control.
-        uplift: Relative change of the mean spend, shape (variants,); 0 for control.
-        tilt: How much more the log odds change on mobile than on desktop, shape (variants,); 0 for control.
+        shift, uplift, tilt: By variant, 0 for control: change of the log odds, relative change of the mean spend,
+            how much more the log odds change on mobile than on desktop.
         again: Further orders of a unit that spends `level`.
     """
 
@@ -93,19 +83,14 @@ class Effects:
 
 
 def simulate_experiments(connection: Backend, *, seed: int) -> DemoExperiments:
-    """Simulate the three tests.
-
-    Args:
-        connection: Holds the real purchases as `transactions`.
-        seed: Seed of the run; another one plants other effects.
-    """
+    """Simulate the three tests on the real purchases, `transactions`; another seed plants other effects."""
     frames, truths = {}, []
     for name, variants in VARIANTS.items():
         effects = _draw_effects(len(variants), stream(seed, f"experiments: {name} effects"))
         units = _draw_units(connection, name, stream(seed, f"experiments: {name} units"))
         frames[name] = _outcomes(units, variants, effects, stream(seed, f"experiments: {name} outcomes"))
         truths.append(_truth(name, variants, units, effects))
-    return DemoExperiments(**frames, truth=pd.concat(truths, ignore_index=True))
+    return DemoExperiments(tables=frames, truth=pd.concat(truths, ignore_index=True))
 
 
 def _draw_effects(n_variants: int, rng: np.random.Generator) -> Effects:
@@ -130,17 +115,14 @@ def _draw_effects(n_variants: int, rng: np.random.Generator) -> Effects:
 
 def _draw_units(connection: Backend, name: str, rng: np.random.Generator) -> pd.DataFrame:
     """Draw the units in the order of assignment: every household once, and visitors modelled on households."""
-    lines = connection.table("transactions")
     start = pd.Timestamp(STARTS_ON[name])
-    begins = start - pd.Timedelta(weeks=PRE_WEEKS)
-    before = lines.occurred_at.between(begins.to_pydatetime(), (start - pd.Timedelta("1us")).to_pydatetime())
-    households = (
-        lines.filter(lines.customer_id.notnull())
-        .group_by("customer_id")
-        .aggregate(row=lines.row.min(), pre_spend=before.ifelse(lines.revenue, 0).sum())
-        .order_by("row")
-        .to_pandas()
-    )
+    households = connection.con.execute(
+        """
+        SELECT customer_id, coalesce(sum(revenue) FILTER (occurred_at >= ? AND occurred_at < ?), 0) AS pre_spend
+        FROM transactions WHERE customer_id IS NOT NULL GROUP BY customer_id ORDER BY min(row)
+        """,
+        [(start - pd.Timedelta(weeks=PRE_WEEKS)).to_pydatetime(), start.to_pydatetime()],
+    ).df()
     spent = households["pre_spend"].astype(float).round(2).to_numpy()
     n_visitors = max(N_UNITS[name] - len(households), 0)
     model = np.r_[np.arange(len(households)), rng.integers(len(households), size=n_visitors)]
@@ -184,13 +166,14 @@ def _outcomes(
     spend = np.where(converted, np.round(np.maximum(mean[arm, row] * scatter, 0.01), 2), 0.0)
     orders = np.where(converted, 1 + rng.poisson(effects.again * spend / effects.level), 0)
     hours = np.where(converted, np.round(FOLLOW_UP_HOURS * rng.random(len(units)) ** 2, 2), FOLLOW_UP_HOURS)
-    return units.assign(
+    return units.drop(columns="pre_spend").assign(
         variant=np.array(variants, dtype=object)[arm],
+        pre_spend=units["pre_spend"],
         converted=converted.astype(np.int64),
         spend=spend,
         orders=orders.astype(np.int64),
         hours_to_order=hours,
-    )[list(COLUMNS)]
+    )
 
 
 def _truth(name: str, variants: tuple[str, ...], units: pd.DataFrame, effects: Effects) -> pd.DataFrame:

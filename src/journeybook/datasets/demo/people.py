@@ -165,20 +165,20 @@ def _emails(persons: pd.DataFrame, taken: set[str], rng: np.random.Generator) ->
     """Return a mailbox for each person, none of which is taken yet, and take it."""
     host, style = rng.integers(len(_MAIL_HOSTS), size=len(persons)), rng.integers(5, size=len(persons))
     mailboxes = []
-    for i, (given, surname, born) in enumerate(
-        zip(persons["given_name"].str.lower(), persons["surname"].str.lower(), persons["birth_date"], strict=True)
-    ):
+    born = persons["birth_date"].dt.year.astype(str)
+    each = zip(persons["given_name"].str.lower(), persons["surname"].str.lower(), born, host, style, strict=True)
+    for given, surname, year, at, how in each:
         name = (
             f"{given}.{surname}",
             f"{given[0]}{surname}",
-            f"{given}{surname[0]}{born.year % 100:02d}",
+            f"{given}{surname[0]}{year[2:]}",
             f"{given}_{surname}",
-            f"{surname}{born.year}",
-        )[style[i]]
-        mailbox, n = f"{name}@{_MAIL_HOSTS[host[i]]}", 1
+            f"{surname}{year}",
+        )[how]
+        mailbox, n = f"{name}@{_MAIL_HOSTS[at]}", 1
         while mailbox in taken:
             n += 1
-            mailbox = f"{name}{n}@{_MAIL_HOSTS[host[i]]}"
+            mailbox = f"{name}{n}@{_MAIL_HOSTS[at]}"
         taken.add(mailbox)
         mailboxes.append(mailbox)
     return mailboxes
@@ -199,25 +199,14 @@ def _open_accounts(households: pd.DataFrame, rng: np.random.Generator) -> pd.Dat
     ids = households["customer_id"].to_numpy()
     n = len(ids)
     until = (households["first_at"].to_numpy().astype("datetime64[s]") - _START).astype(float)
-    opened = [
-        pd.DataFrame(
-            {
-                "household": np.arange(n),
-                "source": "loyalty",
-                "customer_id": ids,
-                "at": rng.random(n) ** 0.7 * until,
-            }
-        )
-    ]
+    opened = [(np.arange(n), "loyalty", ids, rng.random(n) ** 0.7 * until)]
     for source, letter, last in (("web", "W", "2017-01-01"), ("call_centre", "C", "2017-11-01")):
         has = np.flatnonzero(rng.random(n) < RECORD_SHARE[source])
         owners = np.concatenate([has, has[rng.random(len(has)) < SECOND_SHARE[source]]])
         numbers = 10_000 + rng.choice(90_000, len(owners), replace=False)
         at = rng.random(len(owners)) * (np.datetime64(last, "s") - _START).astype(float)
-        customer_id = [f"{letter}{number}" for number in numbers]
-        opened.append(pd.DataFrame({"household": owners, "source": source, "customer_id": customer_id, "at": at}))
-    accounts = pd.concat(opened, ignore_index=True)
-    accounts["joined_at"] = (_START + accounts.pop("at").to_numpy().astype("timedelta64[s]")).astype(
-        "datetime64[us]"
-    )
-    return accounts.assign(household_id=ids[accounts["household"]])
+        opened.append((owners, source, [f"{letter}{number}" for number in numbers], at))
+    columns = ("household", "source", "customer_id", "at")
+    accounts = pd.concat([pd.DataFrame(dict(zip(columns, o, strict=True))) for o in opened], ignore_index=True)
+    joined = _START + accounts.pop("at").to_numpy().astype("timedelta64[s]")
+    return accounts.assign(joined_at=joined.astype("datetime64[us]"), household_id=ids[accounts["household"]])
