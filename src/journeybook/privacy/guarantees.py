@@ -1,4 +1,4 @@
-"""Whether the release keeps its promise, and what it costs: audit, each person left out, error, composition, checks."""
+"""Whether the release keeps its promise, and what it costs: audit, leaving each out, error, composition, checks."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -62,7 +62,8 @@ def audit_release(
 
     Args:
         people: What the page publishes figures of, one row a person.
-        grouped_by, released_by: The page's own grouping, and its own release with its budget.
+        grouped_by: The page's own grouping.
+        released_by: The page's own release, with its budget.
         epsilon: Claimed for all figures together.
         n_draws: Draws of a figure from each table, over all groups; a release is drawn 200 times at least.
         rng: Seeds the noise.

@@ -70,7 +70,7 @@ def build_demo(connection: Backend, folder: Path, *, seed: int) -> None:
         write_raw(connection, folder, name, table, provenance=provenance, source=_SOURCE)
     parameters = {"third_party_correlation": vendor.correlation} | contacts.parameters
     truth = {
-        "people": people.people,
+        "people": people.accounts[["customer_id", "household_id"]],
         "consents": consents.standing,
         "third_party": third_party_truth(vendor, people.postcodes),
         "contacts": contacts.truth,

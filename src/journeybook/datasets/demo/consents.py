@@ -82,7 +82,7 @@ def simulate_consents(accounts: pd.DataFrame, *, seed: int) -> DemoConsents:
 
 
 def _decide(accounts: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the decisions (`who`, `what`, `grants`, `at`), and whether each account permits each purpose at last."""
+    """Return the decisions (`who`, `what`, `grants`, `at`), and what each account permits at last."""
     household = pd.factorize(accounts["household_id"])[0]
     shape = len(accounts), len(PURPOSES)
     # The records of a household mostly answer alike at first.

@@ -161,7 +161,7 @@ def _turns(households: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _draw_effects(rng: np.random.Generator) -> dict:
-    """Return what makes people respond, on the logit scale; arrays are by customer type, `effect` by message too."""
+    """Return what makes people respond, on the logit scale; arrays by customer type, `effect` by message too."""
     n = len(CUSTOMER_TYPES)
     effect = rng.uniform(0.20, 0.75, (n, len(MESSAGES)))
     effect[np.arange(n), rng.permutation(len(MESSAGES))] += rng.uniform(0.6, 0.9, n)

@@ -32,7 +32,7 @@ def describe_events(
 
     Returns:
         Frames by name: `event_chains` (the chain of each customer type: source, target, probability), `event_mix`
-        (that of all sessions, the fault included: expected_n, probability), `event_bottlenecks` (the planted step),
+        (of all sessions, the fault included: expected_n, probability), `event_bottlenecks` (the planted step),
         `event_faults` (the checkout's: where, when, how many payments failed), `event_channels` (conversions lost
         when the generator runs again without each), `event_customers` (type of every web account seen online).
     """

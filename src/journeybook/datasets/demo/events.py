@@ -141,7 +141,7 @@ def _draw_journeys(
 
 
 def _draw_sessions(journeys: pd.DataFrame, law: chains.PlantedLaw, rng: np.random.Generator) -> pd.DataFrame:
-    """Draw the sessions of every journey: `channel`, `last`, `reaches`, `bought`, and `journey` with its fields."""
+    """Draw the sessions of every journey: `channel`, `last`, `reaches`, `bought`, `journey` and its fields."""
     by_session, by_journey = chains.journeys_convert(law)
     starts, moves = [], []
     for t in range(chains.N_TYPES):
@@ -183,7 +183,7 @@ def _timed(
     baskets: pd.DataFrame,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """Give every page its moment and every session its id, and return the canonical events in the order of time."""
+    """Give pages their moments and sessions their ids; return the canonical events in the order of time."""
     session, journey = steps["session"].to_numpy(), sessions["journey"].to_numpy()
     pause = _lognormal(PAUSE_MEDIAN, PAUSE_SPREAD, 1, PAUSE_MOST, len(steps), rng)
     opens = np.flatnonzero(np.r_[True, session[1:] != session[:-1]])

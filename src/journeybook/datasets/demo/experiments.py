@@ -58,59 +58,33 @@ class DemoExperiments:
     truth: pd.DataFrame
 
 
-@dataclass(frozen=True, eq=False)
-class Effects:
-    """What a seed plants in one test.
-
-    Attributes:
-        base: Log odds of conversion of an average unit under control.
-        slope: Change of the log odds with one standard deviation of x.
-        level: Mean spend of a conversion under control at the mean of `pre_spend`, in currency.
-        weight: Share of that mean that is proportional to `pre_spend`; the rest is the same for all.
-        shift, uplift, tilt: By variant, 0 for control: change of the log odds, relative change of the mean spend,
-            how much more the log odds change on mobile than on desktop.
-        again: Further orders of a unit that spends `level`.
-    """
-
-    base: float
-    slope: float
-    level: float
-    weight: float
-    shift: np.ndarray
-    uplift: np.ndarray
-    tilt: np.ndarray
-    again: float
-
-
 def simulate_experiments(connection: Backend, *, seed: int) -> DemoExperiments:
     """Simulate the three tests on the real purchases, `transactions`; another seed plants other effects."""
-    frames, truths = {}, []
+    tables, truths = {}, []
     for name, variants in VARIANTS.items():
         effects = _draw_effects(len(variants), stream(seed, f"experiments: {name} effects"))
         units = _draw_units(connection, name, stream(seed, f"experiments: {name} units"))
-        frames[name] = _outcomes(units, variants, effects, stream(seed, f"experiments: {name} outcomes"))
-        truths.append(_truth(name, variants, units, effects))
-    return DemoExperiments(tables=frames, truth=pd.concat(truths, ignore_index=True))
+        chance, spend = _expected(units, effects)
+        rng = stream(seed, f"experiments: {name} outcomes")
+        tables[name] = _outcomes(units, variants, (chance, spend), effects, rng)
+        truths.append(_truth(units["stratum"], variants, (chance, spend), effects).assign(experiment=name))
+    return DemoExperiments(tables=tables, truth=pd.concat(truths, ignore_index=True))
 
 
-def _draw_effects(n_variants: int, rng: np.random.Generator) -> Effects:
+def _draw_effects(n_variants: int, rng: np.random.Generator) -> dict:
+    """Return what is planted, named as above: by variant, 0 for control, where it depends on the variant."""
     shift = np.r_[0.0, rng.uniform(0.10, 0.35, size=n_variants - 1)]
     uplift = np.r_[0.0, rng.uniform(-0.04, 0.08, size=n_variants - 1)]
     if n_variants == 4:
         # Both together: the sum of each alone, and an interaction of either sign.
         shift[3] = shift[1] + shift[2] + rng.choice([-1, 1]) * rng.uniform(0.05, 0.25)
         uplift[3] = uplift[1] + uplift[2]
-    return Effects(
-        base=float(rng.uniform(-1.4, -0.8)),
-        slope=float(rng.uniform(0.5, 0.8)),
-        level=float(rng.uniform(25, 40)),
-        weight=float(rng.uniform(0.6, 0.8)),
-        shift=shift,
-        uplift=uplift,
-        # The A/B tests work better on one kind of device; the 2x2 test on both alike.
-        tilt=np.r_[0.0, rng.choice([-1, 1]) * rng.uniform(0.15, 0.3)] if n_variants == 2 else np.zeros(n_variants),
-        again=float(rng.uniform(0.2, 0.4)),
-    )
+    ranges = {"base": (-1.4, -0.8), "slope": (0.5, 0.8), "level": (25, 40), "weight": (0.6, 0.8)}
+    effects = {name: rng.uniform(*of) for name, of in ranges.items()} | {"shift": shift, "uplift": uplift}
+    # The A/B tests work better on one kind of device; the 2x2 test on both alike.
+    apart = n_variants == 2
+    effects["tilt"] = np.r_[0.0, rng.choice([-1, 1]) * rng.uniform(0.15, 0.3)] if apart else np.zeros(n_variants)
+    return effects | {"again": rng.uniform(0.2, 0.4)}
 
 
 def _draw_units(connection: Backend, name: str, rng: np.random.Generator) -> pd.DataFrame:
@@ -145,56 +119,55 @@ def _draw_units(connection: Backend, name: str, rng: np.random.Generator) -> pd.
     )
 
 
-def _expected(units: pd.DataFrame, effects: Effects) -> tuple[np.ndarray, np.ndarray]:
+def _expected(units: pd.DataFrame, effects: dict) -> tuple[np.ndarray, np.ndarray]:
     """Return the probability of conversion and the mean spend of a conversion, shape (variants, units)."""
     pre_spend = units["pre_spend"].to_numpy()
     x = np.log1p(pre_spend)
     x = (x - x.mean()) / x.std()
     side = np.where(units["stratum"] == "mobile", 0.5, -0.5)
-    odds = effects.base + effects.slope * x + effects.shift[:, None] + effects.tilt[:, None] * side
-    share = 1 - effects.weight + effects.weight * pre_spend / pre_spend.mean()
-    return 1 / (1 + np.exp(-odds)), effects.level * share * (1 + effects.uplift[:, None])
+    odds = effects["base"] + effects["slope"] * x + effects["shift"][:, None] + effects["tilt"][:, None] * side
+    share = 1 - effects["weight"] + effects["weight"] * pre_spend / pre_spend.mean()
+    return 1 / (1 + np.exp(-odds)), effects["level"] * share * (1 + effects["uplift"][:, None])
 
 
 def _outcomes(
-    units: pd.DataFrame, variants: tuple[str, ...], effects: Effects, rng: np.random.Generator
+    units: pd.DataFrame,
+    variants: tuple[str, ...],
+    expected: tuple[np.ndarray, np.ndarray],
+    effects: dict,
+    rng: np.random.Generator,
 ) -> pd.DataFrame:
+    chance, mean = expected
     arm, row = rng.integers(len(variants), size=len(units)), np.arange(len(units))
-    chance, mean = _expected(units, effects)
     converted = rng.random(len(units)) < chance[arm, row]
     scatter = np.exp(rng.normal(-(SPEND_SPREAD**2) / 2, SPEND_SPREAD, size=len(units)))
     spend = np.where(converted, np.round(np.maximum(mean[arm, row] * scatter, 0.01), 2), 0.0)
-    orders = np.where(converted, 1 + rng.poisson(effects.again * spend / effects.level), 0)
+    orders = np.where(converted, 1 + rng.poisson(effects["again"] * spend / effects["level"]), 0).astype(np.int64)
     hours = np.where(converted, np.round(FOLLOW_UP_HOURS * rng.random(len(units)) ** 2, 2), FOLLOW_UP_HOURS)
-    return units.drop(columns="pre_spend").assign(
-        variant=np.array(variants, dtype=object)[arm],
-        pre_spend=units["pre_spend"],
-        converted=converted.astype(np.int64),
-        spend=spend,
-        orders=orders.astype(np.int64),
-        hours_to_order=hours,
-    )
+    found = {"converted": converted.astype(np.int64), "spend": spend, "orders": orders, "hours_to_order": hours}
+    assigned = units.assign(variant=np.array(variants, dtype=object)[arm])
+    return assigned[[*units.columns[:-1], "variant", units.columns[-1]]].assign(**found)
 
 
-def _truth(name: str, variants: tuple[str, ...], units: pd.DataFrame, effects: Effects) -> pd.DataFrame:
-    chance, mean = _expected(units, effects)
-    spend = chance * mean
+def _truth(
+    stratum: pd.Series, variants: tuple[str, ...], by_unit: tuple[np.ndarray, np.ndarray], effects: dict
+) -> pd.DataFrame:
+    chance, spend = by_unit[0], by_unit[0] * by_unit[1]
     expected = {
         "converted": chance,
         "spend": spend,
-        "orders": chance + effects.again * spend / effects.level,
-        "hours_to_order": FOLLOW_UP_HOURS * (1 - chance * 2 / 3),
+        "orders": chance + effects["again"] * spend / effects["level"],
     }
+    expected["hours_to_order"] = FOLLOW_UP_HOURS * (1 - chance * 2 / 3)
     rows = []
     for group in ("all", *DEVICES):
-        inside = (units["stratum"] == group).to_numpy() | (group == "all")
+        inside = (stratum == group).to_numpy() | (group == "all")
         means = {metric: values[:, inside].mean(axis=1) for metric, values in expected.items()}
         means["spend_per_order"] = means["spend"] / means["orders"]
-        for metric, by_variant in means.items():
-            of = dict(zip(variants, by_variant, strict=True))
-            control = of["control"]
-            rows += [(name, metric, variant, group, value, value - control) for variant, value in of.items()]
+        for metric, mean in means.items():
+            rows += [(metric, v, group, m, m - mean[0]) for v, m in zip(variants, mean, strict=True)]
             if len(variants) == 4:
-                both = of["banner+free_delivery"] - of["banner"] - of["free_delivery"] + control
-                rows.append((name, metric, "banner x free_delivery", group, np.nan, both))
-    return pd.DataFrame(rows, columns=["experiment", "metric", "variant", "group", "mean", "effect"])
+                rows.append(
+                    (metric, "banner x free_delivery", group, np.nan, mean[3] - mean[1] - mean[2] + mean[0])
+                )
+    return pd.DataFrame(rows, columns=["metric", "variant", "group", "mean", "effect"])

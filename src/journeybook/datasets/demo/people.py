@@ -45,14 +45,12 @@ class DemoPeople:
 
     Attributes:
         records: `customer_records` as the three systems hold them.
-        people: Truth: customer_id, household_id.
-        accounts: One row a customer_id: customer_id, household_id, source, joined_at (when it was opened).
+        accounts: One row a customer_id: customer_id, household_id (truth), source, joined_at (its opening).
         postcodes: Truth: customer_id of the loyalty card, and the postcode at the end of 2017.
         names_swapped: Truth: ids of the records whose given name and surname were exchanged.
     """
 
     records: pd.DataFrame
-    people: pd.DataFrame
     accounts: pd.DataFrame
     postcodes: pd.DataFrame
     names_swapped: pd.Series
@@ -72,7 +70,6 @@ def simulate_people(households: pd.DataFrame, *, home: np.ndarray, postcodes: np
     records = fill_in(accounts, persons, end=_END, rng=stream(seed, "demo records"))
     return DemoPeople(
         records=records.drop(columns="names_swapped"),
-        people=accounts[["customer_id", "household_id"]].copy(),
         accounts=accounts[["customer_id", "household_id", "source", "joined_at"]].copy(),
         postcodes=pd.DataFrame({"customer_id": households["customer_id"], "postcode": persons["postcode"]}),
         names_swapped=records.loc[records["names_swapped"], "record_id"],
@@ -117,30 +114,26 @@ def _make_families(persons: pd.DataFrame, fake: Faker, rng: np.random.Generator)
     mailboxes = np.arange(len(persons))
     n_pairs = round(len(persons) * FAMILY_SHARE / 2)
     chosen = rng.permutation(len(persons))[: 2 * n_pairs]
+    of = {name: persons[name].to_numpy(dtype=object).copy() for name in persons}
     for first, second in zip(chosen[:n_pairs], chosen[n_pairs:], strict=True):
-        one = persons.loc[first]
         same = rng.random(4) < (SAME_ADDRESS, SAME_PHONE, SAME_MAILBOX, SAME_GIVEN_NAME)
-        other = {"surname": one["surname"]}
-        if same[0]:
-            other |= {"address": one["address"], "postcode": one["postcode"]}
-        if same[1]:
-            other["phone"] = one["phone"]
+        shared = ["surname", *(["address", "postcode"] if same[0] else []), *(["phone"] if same[1] else [])]
         if same[2]:
             mailboxes[second] = first
         # A grown child, sometimes named after the parent, or a partner or sibling of about the same age.
-        is_child = rng.random() < 0.5 and one["birth_date"] < pd.Timestamp("1977-01-01")
+        born = of["birth_date"][first]
+        is_child = rng.random() < 0.5 and born < pd.Timestamp("1977-01-01")
         years = rng.uniform(20, 34) if is_child else rng.uniform(-6, 6)
-        other["birth_date"] = min(
-            one["birth_date"] + pd.Timedelta(days=int(years * 365.25)), pd.Timestamp("1998-12-31")
-        )
-        given = persons.loc[second, "given_name"]
-        if is_child and same[3] and persons.loc[second, "woman"] == one["woman"]:
-            given = one["given_name"]
+        of["birth_date"][second] = min(born + pd.Timedelta(days=int(years * 365.25)), pd.Timestamp("1998-12-31"))
+        if is_child and same[3] and of["woman"][first] == of["woman"][second]:
+            shared.append("given_name")
         else:
-            while given == one["given_name"]:
-                given = fake.first_name()
-        other["given_name"] = given
-        persons.loc[second, list(other)] = list(other.values())
+            while of["given_name"][second] == of["given_name"][first]:
+                of["given_name"][second] = fake.first_name()
+        for name in shared:
+            of[name][second] = of[name][first]
+    for name, values in of.items():
+        persons[name] = pd.Series(values).astype(persons[name].dtype)
     return mailboxes
 
 
