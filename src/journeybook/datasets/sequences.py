@@ -7,33 +7,12 @@ of its lines stand for the names that its head lists.
 from pathlib import Path
 
 import duckdb
-import ibis
 
 from journeybook.datasets.converting import quoted
 from journeybook.errors import JourneybookError
 
 SESSION_COLUMNS = ("session_id", "position", "event")
 _HEAD_LINES = 100
-
-
-def read_sessions(path: str | Path) -> ibis.Table:
-    """Return the events of a file that holds one session a line, lazily.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Canonical `events` with positions only: `row`, `session_id` (number of the session in the file), `event`
-        and `position` (from 1), in the order of the file.
-
-    Raises:
-        JourneybookError: The file holds no session.
-    """
-    connection = ibis.duckdb.connect()
-    view = ibis.util.gen_name("sessions")
-    rows = "SELECT row_number() OVER () AS row, session_id, event, CAST(position AS BIGINT) AS position"
-    connection.raw_sql(f"CREATE TEMP TABLE {view} AS {rows} FROM {session_rows(connection.con, Path(path))}")
-    return connection.table(view)
 
 
 def session_rows(connection: duckdb.DuckDBPyConnection, file: Path, *, place: str = "path") -> str:

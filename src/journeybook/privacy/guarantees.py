@@ -1,4 +1,4 @@
-"""Whether the release keeps its promise, and what it costs: audit, leaving each out, error, composition, checks."""
+"""Whether the release keeps its promise, and what that costs: audit, one left out, error, composition, checks."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

@@ -80,8 +80,7 @@ def build_demo(connection: Backend, folder: Path, *, seed: int) -> None:
         "faults": faults.truth,
     }
     for name, frame in truth.items():
-        numbered = frame if "row" in frame.columns else frame.assign(row=range(1, len(frame) + 1))
-        write_truth(connection, folder, name, numbered)
+        write_truth(connection, folder, name, frame)
 
 
 def _open_ids(ledger: pd.DataFrame, standing: pd.DataFrame) -> pd.Series:

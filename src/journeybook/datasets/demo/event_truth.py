@@ -15,7 +15,6 @@ def describe_events(
     types: np.ndarray,
     journeys: pd.DataFrame,
     sessions: pd.DataFrame,
-    baskets: pd.DataFrame,
     window: tuple[int, int],
     rng: np.random.Generator,
 ) -> dict[str, pd.DataFrame]:
@@ -26,7 +25,6 @@ def describe_events(
         types: Names of the customer types.
         journeys: The journeys drawn.
         sessions: Their sessions.
-        baskets: The online baskets.
         window: First second of the fault and the first one after it.
         rng: Random numbers of the reruns.
 
@@ -46,14 +44,14 @@ def describe_events(
     starts_at, ends_at = pd.to_datetime(list(window), unit="s").astype("datetime64[us]")
     fault = {"source": "payment", "target": chains.PURCHASE, "device": "app", "starts_at": starts_at}
     fault |= {"ends_at": ends_at, "failure_share": law.failure_share, "n_failed": n_failed}
-    known = baskets.dropna(subset=["customer_id"]).drop_duplicates("customer_id")
+    known = journeys.dropna(subset="customer_id").drop_duplicates("customer_id", ignore_index=True)
     return {
         "event_chains": pd.concat(by_type, ignore_index=True),
         "event_mix": _listed(counts, expected_n=counts, probability=counts / counts.sum(axis=1, keepdims=True)),
         "event_bottlenecks": pd.DataFrame([(*law.bottleneck, True)], columns=["source", "target", "planted"]),
         "event_faults": pd.DataFrame([fault]),
         "event_channels": _channels(law, journeys, sessions, rng),
-        "event_customers": known[["customer_id", "customer_type"]].reset_index(drop=True),
+        "event_customers": known[["customer_id"]].assign(customer_type=types[known["customer_type"]]),
     }
 
 

@@ -65,8 +65,8 @@ def simulate_events(connection: Backend, *, seed: int, web_accounts: pd.DataFram
     journeys = _draw_journeys(baskets, customer_type, law, window, stream(seed, "events: journeys"))
     sessions = _draw_sessions(journeys, law, stream(seed, "events: sessions"))
     steps = _draw_steps(sessions, law, stream(seed, "events: steps"))
-    events = _timed(steps, sessions, journeys, baskets, stream(seed, "events: times"))
-    truth = describe_events(law, types, journeys, sessions, baskets, window, stream(seed, "events: reruns"))
+    events = _timed(steps, sessions, stream(seed, "events: times"))
+    truth = describe_events(law, types, journeys, sessions, window, stream(seed, "events: reruns"))
     return DemoEvents(events=events, truth=truth)
 
 
@@ -104,9 +104,9 @@ def _draw_journeys(
     """Draw journeys that end in a basket, those that fail by the fault, and those that end in nothing.
 
     Returns:
-        `basket` (row of the one it ends in, or that lends it household, type and device), `customer_type`,
-        `converts` (reaches a purchase), `fails` (by the fault), `in_fault` (ends in the app while the checkout is
-        at fault), `app`, `ends_at` (seconds since 1970).
+        `person`, `customer_id` and `customer_type` of the basket it ends in, or that lends them to it; `converts`
+        (reaches a purchase), `fails` (by the fault), `in_fault` (ends in the app while the checkout is at fault),
+        `app`, `ends_at` (seconds since 1970).
     """
     moment = baskets["ends_at"].to_numpy()
     app = rng.random(len(moment)) < law.app_share[customer_type]
@@ -129,7 +129,8 @@ def _draw_journeys(
     of_day = np.clip(moment[basket] % DAY + rng.normal(0, 3_600, len(basket)), 600, DAY - 600).astype(np.int64)
     return pd.DataFrame(
         {
-            "basket": basket,
+            "person": baskets["household_id"].factorize()[0][basket],
+            "customer_id": baskets["customer_id"].to_numpy(dtype=object)[basket],
             "customer_type": customer_type[basket],
             "converts": number < len(would),
             "fails": (number >= len(moment)) & (number < len(would)),
@@ -176,13 +177,7 @@ def _draw_steps(sessions: pd.DataFrame, law: chains.PlantedLaw, rng: np.random.G
     return steps.sort_values("session", kind="stable", ignore_index=True)
 
 
-def _timed(
-    steps: pd.DataFrame,
-    sessions: pd.DataFrame,
-    journeys: pd.DataFrame,
-    baskets: pd.DataFrame,
-    rng: np.random.Generator,
-) -> pd.DataFrame:
+def _timed(steps: pd.DataFrame, sessions: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Give pages their moments and sessions their ids; return the canonical events in the order of time."""
     session, journey = steps["session"].to_numpy(), sessions["journey"].to_numpy()
     pause = _lognormal(PAUSE_MEDIAN, PAUSE_SPREAD, 1, PAUSE_MOST, len(steps), rng)
@@ -196,7 +191,7 @@ def _timed(
     away[np.r_[True, journey[1:] != journey[:-1]]] = 0
     passed = np.cumsum(away)
     ends_at = sessions["ends_at"].to_numpy() - (passed[sessions["last"].to_numpy()][journey] - passed)
-    ends_at = ends_at + _moves(ends_at, length, sessions, journeys, baskets, rng)[journey]
+    ends_at = ends_at + _moves(ends_at, length, sessions, rng)[journey]
     moment = ends_at[session] - before_end
     # Sessions are numbered by when they begin, so that an id says nothing of how one ends.
     number = np.empty(len(sessions), dtype=np.int64)
@@ -205,11 +200,10 @@ def _timed(
     position = np.arange(len(steps)) - opens[session] + 1
     order = np.lexsort((position, number[session], moment))
     at, state = session[order], steps["state"].to_numpy()[order]
-    customers = baskets["customer_id"].to_numpy(dtype=object)[sessions["basket"]]
     return pd.DataFrame(
         {
             "session_id": names[at],
-            "customer_id": customers[at],
+            "customer_id": sessions["customer_id"].to_numpy()[at],
             "event": np.array(chains.TARGETS, dtype=object)[state],
             "occurred_at": pd.to_datetime(moment[order], unit="s").astype("datetime64[us]"),
             "position": position[order].astype(np.int64),
@@ -227,20 +221,15 @@ def _lognormal(
 
 
 def _moves(
-    ends_at: np.ndarray,
-    length: np.ndarray,
-    sessions: pd.DataFrame,
-    journeys: pd.DataFrame,
-    baskets: pd.DataFrame,
-    rng: np.random.Generator,
+    ends_at: np.ndarray, length: np.ndarray, sessions: pd.DataFrame, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw by how many seconds journeys without purchase move so that sessions of one person do not touch."""
-    journey, basket = sessions["journey"].to_numpy(), sessions["basket"].to_numpy()
-    person = baskets["household_id"].factorize()[0][basket]
-    signed_in = np.flatnonzero(baskets["customer_id"].notna().to_numpy()[basket])
+    journey, person = sessions["journey"].to_numpy(), sessions["person"].to_numpy()
+    signed_in = np.flatnonzero(sessions["customer_id"].notna())
     movable = ~sessions["converts"].to_numpy()
-    latest = (baskets["ends_at"].max() // DAY + 1) * DAY - 1
-    moved, last_end = np.zeros(len(journeys), dtype=np.int64), journeys["ends_at"].to_numpy()
+    latest = (sessions["ends_at"].max() // DAY + 1) * DAY - 1
+    last_end = sessions.loc[sessions["last"], "ends_at"].to_numpy()
+    moved = np.zeros(len(last_end), dtype=np.int64)
     for _ in range(TRIES):
         now = ends_at + moved[journey]
         order = signed_in[np.lexsort((now[signed_in], person[signed_in]))]
