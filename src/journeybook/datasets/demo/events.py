@@ -130,7 +130,7 @@ def _draw_journeys(
     return pd.DataFrame(
         {
             "person": baskets["household_id"].factorize()[0][basket],
-            "customer_id": baskets["customer_id"].to_numpy(dtype=object)[basket],
+            "customer_id": baskets["customer_id"].array.take(basket),
             "customer_type": customer_type[basket],
             "converts": number < len(would),
             "fails": (number >= len(moment)) & (number < len(would)),
@@ -196,19 +196,19 @@ def _timed(steps: pd.DataFrame, sessions: pd.DataFrame, rng: np.random.Generator
     # Sessions are numbered by when they begin, so that an id says nothing of how one ends.
     number = np.empty(len(sessions), dtype=np.int64)
     number[np.argsort(ends_at - length, kind="stable")] = np.arange(1, len(sessions) + 1)
-    names = np.array([f"S{n:07d}" for n in number], dtype=object)
+    names = pd.array([f"S{n:07d}" for n in number], dtype="str")
     position = np.arange(len(steps)) - opens[session] + 1
     order = np.lexsort((position, number[session], moment))
     at, state = session[order], steps["state"].to_numpy()[order]
     return pd.DataFrame(
         {
-            "session_id": names[at],
-            "customer_id": sessions["customer_id"].to_numpy()[at],
-            "event": np.array(chains.TARGETS, dtype=object)[state],
+            "session_id": names.take(at),
+            "customer_id": sessions["customer_id"].array.take(at),
+            "event": pd.array(chains.TARGETS, dtype="str").take(state),
             "occurred_at": pd.to_datetime(moment[order], unit="s").astype("datetime64[us]"),
             "position": position[order].astype(np.int64),
-            "channel": np.array(chains.CHANNELS, dtype=object)[sessions["channel"].to_numpy()[at]],
-            "device": np.where(sessions["app"].to_numpy()[at], "app", "web").astype(object),
+            "channel": pd.array(chains.CHANNELS, dtype="str").take(sessions["channel"].to_numpy()[at]),
+            "device": pd.array(("web", "app"), dtype="str").take(sessions["app"].to_numpy(dtype=int)[at]),
         }
     )
 

@@ -18,11 +18,14 @@ Published rates:
     errors in a record                     `records.RATES`, by field and source
 """
 
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import pandas as pd
-from faker import Faker
+from faker.providers.person.en_US import Provider
 
 from journeybook.datasets.demo.records import fill_in
 from journeybook.statistics import stream
@@ -79,25 +82,24 @@ def simulate_people(households: pd.DataFrame, *, home: np.ndarray, postcodes: np
 def _draw_persons(homes: np.ndarray, postcodes: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
     """Return what is true of every household, now and before it moved or changed its number."""
     n = len(homes)
-    fake = Faker("en_US")
-    fake.seed_instance(int(rng.integers(2**31)))
+    names = _names(int(rng.integers(2**31)))
     woman = rng.random(n) < 0.58
     age_days = np.floor(np.clip(rng.normal(48, 15, n), 19, 92) * 365.25)
     persons = pd.DataFrame(
         {
             "woman": woman,
-            "given_name": [fake.first_name_female() if w else fake.first_name_male() for w in woman],
-            "surname": [fake.last_name() for _ in range(n)],
+            "given_name": [names("first_names_female" if w else "first_names_male") for w in woman],
+            "surname": [names("last_names") for _ in range(n)],
             "birth_date": np.datetime64("2017-07-01", "D") - age_days.astype("timedelta64[D]"),
-            "address": _addresses(n, fake, rng),
+            "address": _addresses(n, names, rng),
             "postcode": homes,
         }
     )
     numbers = _phones(2 * n, rng)
     persons["phone"] = numbers[:n]
-    mailboxes = _make_families(persons, fake, rng)
+    mailboxes = _make_families(persons, names, rng)
     moved = rng.random(n) < MOVED_SHARE
-    persons["old_address"] = np.where(moved, _addresses(n, fake, rng), persons["address"])
+    persons["old_address"] = np.where(moved, _addresses(n, names, rng), persons["address"])
     persons["old_postcode"] = np.where(moved, rng.choice(postcodes, n), persons["postcode"])
     persons["moved_at"] = np.where(moved, _moments(n, rng), _START)
     renumbered = rng.random(n) < NEW_PHONE_SHARE
@@ -109,7 +111,16 @@ def _draw_persons(homes: np.ndarray, postcodes: np.ndarray, rng: np.random.Gener
     return persons
 
 
-def _make_families(persons: pd.DataFrame, fake: Faker, rng: np.random.Generator) -> np.ndarray:
+def _names(seed: int) -> Callable[[str], str]:
+    """Return what draws a name from one of Faker's lists, as often as it is borne."""
+    lists = ("first_names_female", "first_names_male", "first_names", "last_names")
+    listed = {name: getattr(Provider, name) for name in lists}
+    among = {name: (tuple(names), list(accumulate(names.values()))) for name, names in listed.items()}
+    drawn = random.Random(seed)  # noqa: S311
+    return lambda name: drawn.choices(among[name][0], cum_weights=among[name][1])[0]
+
+
+def _make_families(persons: pd.DataFrame, names: Callable[[str], str], rng: np.random.Generator) -> np.ndarray:
     """Make pairs of households families, in place; return whose mailbox each household reads."""
     mailboxes = np.arange(len(persons))
     n_pairs = round(len(persons) * FAMILY_SHARE / 2)
@@ -129,7 +140,7 @@ def _make_families(persons: pd.DataFrame, fake: Faker, rng: np.random.Generator)
             shared.append("given_name")
         else:
             while of["given_name"][second] == of["given_name"][first]:
-                of["given_name"][second] = fake.first_name()
+                of["given_name"][second] = names("first_names")
         for name in shared:
             of[name][second] = of[name][first]
     for name, values in of.items():
@@ -137,12 +148,12 @@ def _make_families(persons: pd.DataFrame, fake: Faker, rng: np.random.Generator)
     return mailboxes
 
 
-def _addresses(n: int, fake: Faker, rng: np.random.Generator) -> list[str]:
+def _addresses(n: int, names: Callable[[str], str], rng: np.random.Generator) -> list[str]:
     """Return house number, street and, one time in four, a flat."""
     number, street = rng.integers(1, 2000, n), rng.integers(len(_STREETS), size=n)
     flat = np.where(rng.random(n) < 0.25, rng.integers(1, 60, n), 0)
     return [
-        f"{a} {fake.last_name()} {_STREETS[b]}" + (f" Apt {c}" if c else "")
+        f"{a} {names('last_names')} {_STREETS[b]}" + (f" Apt {c}" if c else "")
         for a, b, c in zip(number, street, flat, strict=True)
     ]
 
