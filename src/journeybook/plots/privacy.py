@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from journeybook.plots import COLOURS
-from journeybook.privacy import PrivateReleases, title_attack, title_costs, title_releases
+from journeybook.privacy import PrivateReleases
+from journeybook.privacy.findings import title_attack, title_costs, title_releases
 
 
 def plot_releases(released: PrivateReleases, *, currency: str | None) -> Figure:

@@ -9,14 +9,7 @@
 """
 
 from journeybook.privacy.attacks import membership_attack, uniqueness
-from journeybook.privacy.findings import (
-    find,
-    headline_figures,
-    say_releases,
-    title_attack,
-    title_costs,
-    title_releases,
-)
+from journeybook.privacy.findings import find, headline_figures, say_releases
 from journeybook.privacy.guarantees import (
     audit_release,
     composition,
@@ -37,5 +30,5 @@ from journeybook.privacy.releases import (
 
 __all__ = ["NOT_PRIVATE", "PrivateReleases", "audit_release", "check_mode", "composition", "error_curve", "find",
            "group_people", "headline_figures", "largest_change", "membership_attack", "methods_hold",
-           "people_at_end", "release_figures", "release_holds", "say_releases", "seed_name", "title_attack",
-           "title_costs", "title_releases", "uniqueness"]  # fmt: skip
+           "people_at_end", "release_figures", "release_holds", "say_releases", "seed_name",
+           "uniqueness"]  # fmt: skip

@@ -11,8 +11,7 @@ def uniqueness(people: pd.DataFrame, *, quasi_identifiers: Mapping[str, float]) 
 
     Args:
         people: One row a person.
-        quasi_identifiers: Column and the step it is rounded down to, such as `{"revenue": 10.0}`; columns
-            that `people` lacks are passed over.
+        quasi_identifiers: Column and the step it is rounded down to; columns that `people` lacks are passed over.
 
     Returns:
         One row a number of columns: `known` (their names), `n_unique` (people whose values no one shares),

@@ -33,6 +33,7 @@ class Audit:
         tightness: Least share proven of a claim (of at most 4) over all groups; 0.5 notices half the noise.
         correlation: Greatest correlation of the noise of any two figures, in standard errors.
         coverage, coverage_reach: Share of 95 % intervals of revenue that hold; four of its standard errors.
+        gap: How far the release without noise is from a recount, in people or currency.
     """
 
     proven: pd.DataFrame
@@ -41,6 +42,7 @@ class Audit:
     correlation: float
     coverage: float
     coverage_reach: float
+    gap: float
 
 
 def audit_release(
@@ -104,6 +106,7 @@ def audit_release(
         correlation=float(alike.max() * np.sqrt(n_draws)),
         coverage=float(((low <= exact) & (exact <= high))[:, n_groups:].mean()),
         coverage_reach=4 * (0.95 * 0.05 / (n_draws * n_groups)) ** 0.5,
+        gap=float(np.abs(released_by(people.revenue, groups, epsilon=1e15, rng=rng).noised.value - exact).max()),
     )
 
 
@@ -198,24 +201,13 @@ def _log_low(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
 
 
 def release_holds(
-    people: pd.DataFrame,
-    released: PrivateReleases,
-    audit: Audit,
-    *,
-    largest_change: float,
-    grouped_by: GroupedBy,
-    released_by: ReleasedBy,
-    epsilon: float,
-    rng: np.random.Generator,
+    released: PrivateReleases, audit: Audit, *, largest_change: float, epsilon: float
 ) -> pd.DataFrame:
-    """Hold the release against what it promises, and its figures against those of another road.
+    """Hold the release against what it promises, as rows for `results.checks_of`.
 
-    `largest_change` is one person's share of a sensitivity. Returns rows as `results.checks_of` reads them.
+    `largest_change` is one person's share of a sensitivity.
     """
-    groups, spent, error = grouped_by(people), released.budget.epsilon.sum(), audit.coverage_reach
-    # The page's release at a budget without noise, in people or currency.
-    exact = released_by(people.revenue, groups, epsilon=1e15, rng=rng).noised.value.to_numpy()
-    gap = float(np.abs(exact - recount(people, groups).reshape(-1)).max())
+    spent, error = released.budget.epsilon.sum(), audit.coverage_reach
     wide = released.figures.pivot(index="group", columns="release", values="value")
     wide = wide[wide.people >= 1]
     means = float((wide["mean revenue"] - wide.revenue / wide.people).abs().max()) if len(wide) else 0.0
@@ -225,7 +217,7 @@ def release_holds(
         ("audit: noise alike, in standard errors", audit.correlation, "at most", 4.5, 0, "drawn apart"),
         ("audit: intervals that hold", audit.coverage, "within", 0.95, error, "95 %, 4 standard errors"),
         ("one person's share of a sensitivity", largest_change, "at most", 1, 0, "each person left out in turn"),
-        ("figures without noise, off", gap, "within", 0, 0.006, "a second road"),
+        ("figures without noise, off", audit.gap, "within", 0, 0.006, "a second road"),
         ("means off", means, "within", 0, 0.006, "published sums over published counts"),
         ("epsilon of all releases", spent, "within", epsilon, 1e-9, "the budget"),
         ("epsilon spent", released.epsilon, "within", epsilon, 1e-9, "diffprivlib's accountant"),

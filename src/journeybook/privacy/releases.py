@@ -82,8 +82,7 @@ def people_at_end(
 def seed_name(people: pd.DataFrame) -> str:
     """Return a name for the noise that changes with `revenue` or `segment` of any person, whatever their order.
 
-    With noise from the seed alone, two weekly runs would carry the same noise, and their difference would be one
-    person's figures.
+    With the seed's noise alone, the difference of two weekly runs would be one person's figures.
     """
     made_of = people[[c for c in ("revenue", "segment") if c in people]]
     rows = np.sort(pd.util.hash_pandas_object(made_of, index=False).to_numpy())
@@ -124,8 +123,8 @@ def release_figures(
     are rounded to cents, which costs nothing either, but pulls figures near 0 upwards.
 
     Args:
-        revenue: Revenue of each person, shape (n_people,).
-        groups: Group of each person.
+        revenue: Of each person, shape (n_people,).
+        groups: Of the same people.
         epsilon: Privacy budget of all figures together, above 0.
         count_share: Part of the budget that goes to the counts, between 0 and 1; the rest goes to the sums.
         rng: Seeds the noise, which can be drawn again and taken off: it teaches, and protects nobody.
@@ -133,10 +132,8 @@ def release_figures(
     Raises:
         ValueError: `epsilon` or `count_share` is out of range.
     """
-    if not epsilon > 0:
-        raise ValueError(f"epsilon is {epsilon}: needed is a number above 0.")
-    if not 0 < count_share < 1:
-        raise ValueError(f"count_share is {count_share}: needed is a share between 0 and 1.")
+    if not (epsilon > 0 and 0 < count_share < 1):
+        raise ValueError(f"epsilon is {epsilon} and count_share {count_share}: needed are above 0, and 0 to 1.")
     for_counts, for_sums = epsilon * count_share, epsilon * (1 - count_share)
     accountant = BudgetAccountant(epsilon=epsilon * (1 + 1e-12), delta=0)  # the parts add up but for rounding
     accountant.spend(for_counts, 0)
@@ -175,19 +172,15 @@ def exact_figures(revenue: pd.Series, groups: Grouping) -> np.ndarray:
 
 
 def clamped_sums(revenue: pd.Series, groups: Grouping) -> np.ndarray:
-    """Return the exact revenue of each group, each person's clamped to between 0 and the group's greatest.
-
-    Cents are added as whole numbers, so that the order of people plays no part. Not for publication.
-    """
+    """Return the exact revenue of each group, each person's clamped to between 0 and the group's greatest."""
+    # Cents are added as whole numbers, so that the order of people plays no part.
     most = np.floor(groups.max_revenue * CENTS + 1e-6)[groups.codes]
     cents = np.clip(np.rint(revenue.to_numpy(dtype=float) * CENTS), 0, most)
     return np.bincount(groups.codes, weights=cents, minlength=len(groups.names)) / CENTS
 
 
 def geometric_reach(epsilon: float) -> int:
-    """Return the least k such that geometric noise exceeds k in size with probability 5 % at most.
-
-    P(|noise| > k) = 2 a^(k+1) / (1 + a) with a = exp(-epsilon).
+    """Return the least k that geometric noise exceeds with probability 5 % at most, 2 a^(k+1) / (1 + a).
 
     >>> geometric_reach(1.0)
     3

@@ -116,7 +116,7 @@ def _names(seed: int) -> Callable[[str], str]:
     lists = ("first_names_female", "first_names_male", "first_names", "last_names")
     listed = {name: getattr(Provider, name) for name in lists}
     among = {name: (tuple(names), list(accumulate(names.values()))) for name, names in listed.items()}
-    drawn = random.Random(seed)  # noqa: S311
+    drawn = random.Random(seed)
     return lambda name: drawn.choices(among[name][0], cum_weights=among[name][1])[0]
 
 
