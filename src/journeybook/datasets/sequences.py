@@ -18,13 +18,7 @@ _HEAD_LINES = 100
 def session_rows(connection: duckdb.DuckDBPyConnection, file: Path, *, place: str = "path") -> str:
     """Return SQL of the events of one file, columns `SESSION_COLUMNS`, all text, in the order of the file.
 
-    Args:
-        connection: DuckDB inside the process.
-        file: The file.
-        place: Key of the parameters, for the message.
-
-    Raises:
-        JourneybookError: The file holds no session.
+    `place` is the key of the parameters that the JourneybookError names where the file holds no session.
     """
     n_head, names = read_head(file)
     settings = "columns = {'line': 'VARCHAR'}, auto_detect = false, header = false, delim = '\\x01', quote = '', "

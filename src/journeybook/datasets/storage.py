@@ -14,13 +14,8 @@ def write_raw(
 ) -> None:
     """Write `raw/<name>.parquet`, with a column `row` from 1 in the order given.
 
-    Args:
-        connection: DuckDB inside the process.
-        folder: The run's folder of tables.
-        name: Canonical table.
-        table: Its rows. A lazy table brings its own `row`, for an engine has no order to go by.
-        provenance: REAL, SIMULATED, MIXED or YOURS.
-        source: Where the rows come from, in a few words.
+    A lazy table brings its own `row`, for an engine has no order to go by. `provenance` is REAL, SIMULATED, MIXED
+    or YOURS, `source` where the rows come from, in a few words.
     """
     if isinstance(table, pd.DataFrame):
         # In one piece: the engine reads several side by side, and then the bytes of the file are chance.

@@ -120,10 +120,9 @@ def recount(people: pd.DataFrame, groups: Grouping) -> NDArray[np.float64]:
 
 
 def error_curve(epsilons: Sequence[float], *, sensitivity: float) -> pd.DataFrame:
-    """Return the mean absolute error that noise adds, in closed form; it depends on no data.
+    """Return the mean absolute error that noise adds, in closed form; ValueError if a budget is not above 0.
 
-    One row an `epsilon`: `geometric` (people, 1 / sinh(epsilon)), `laplace` (sensitivity / epsilon). ValueError
-    where a budget is not above 0.
+    One row an `epsilon`: `geometric` (people, 1 / sinh(epsilon)), `laplace` (sensitivity / epsilon).
     """
     if not epsilons or min(epsilons) <= 0:
         raise ValueError(f"epsilons are {list(epsilons)}: needed are values above 0.")
@@ -200,13 +199,8 @@ def _log_low(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     return float(np.log(low / high)) if low > 0 else -np.inf
 
 
-def release_holds(
-    released: PrivateReleases, audit: Audit, *, largest_change: float, epsilon: float
-) -> pd.DataFrame:
-    """Hold the release against what it promises, as rows for `results.checks_of`.
-
-    `largest_change` is one person's share of a sensitivity.
-    """
+def release_holds(released: PrivateReleases, audit: Audit, *, largest: float, epsilon: float) -> pd.DataFrame:
+    """Hold the release against what it promises; `largest` is what `largest_change` returns."""
     spent, error = released.budget.epsilon.sum(), audit.coverage_reach
     wide = released.figures.pivot(index="group", columns="release", values="value")
     wide = wide[wide.people >= 1]
@@ -216,7 +210,7 @@ def release_holds(
         ("audit: share of the claim not proven", 1 - audit.tightness, "at most", 0.5, 0, "half the noise"),
         ("audit: noise alike, in standard errors", audit.correlation, "at most", 4.5, 0, "drawn apart"),
         ("audit: intervals that hold", audit.coverage, "within", 0.95, error, "95 %, 4 standard errors"),
-        ("one person's share of a sensitivity", largest_change, "at most", 1, 0, "each person left out in turn"),
+        ("one person's share of a sensitivity", largest, "at most", 1, 0, "each person left out in turn"),
         ("figures without noise, off", audit.gap, "within", 0, 0.006, "a second road"),
         ("means off", means, "within", 0, 0.006, "published sums over published counts"),
         ("epsilon of all releases", spent, "within", epsilon, 1e-9, "the budget"),

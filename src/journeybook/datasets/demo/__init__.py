@@ -38,13 +38,7 @@ _SOURCE = "simulated by journeybook from the seed, around the real purchases"
 
 
 def build_demo(connection: Backend, folder: Path, *, seed: int) -> None:
-    """Simulate what the study lacks and write it to `raw/` and `truth/`.
-
-    Args:
-        connection: DuckDB inside the process.
-        folder: The run's folder of tables; `raw/transactions` is there, for the households drawn.
-        seed: Seed of everything simulated.
-    """
+    """Simulate what the study lacks, for the households of `raw/transactions`; write it to `raw/` and `truth/`."""
     path = str(folder / "raw" / "transactions.parquet").replace("'", "''")
     connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW transactions AS SELECT * FROM read_parquet('{path}')")
     households = describe_households(connection, seed=seed)

@@ -105,12 +105,8 @@ def simulate_contacts(
 ) -> DemoContacts:
     """Draw the decisions, the channels and the responses.
 
-    Args:
-        connection: DuckDB with the table `baskets` (see `describe_households`).
-        households: One row a household: customer_id, customer_type.
-        accounts: One row a customer_id: customer_id, household_id.
-        ledger: The consents.
-        seed: Seed of the data set.
+    The connection holds the table `baskets` (see `describe_households`); households are customer_id and
+    customer_type, accounts customer_id and household_id.
     """
     effects = _draw_effects(stream(seed, "demo contact effects"))
     planned = _turns(households, stream(seed, "demo contact times"))

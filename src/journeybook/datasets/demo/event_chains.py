@@ -134,10 +134,8 @@ def without_channel(entries: np.ndarray, channel: int, replaced_by: np.ndarray) 
 def elasticities(start: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """Return the relative gain in conversion for a relative gain of each step, the row's other steps rescaled.
 
-    Args:
-        start: First page, shape (page,).
-        steps: Probabilities, shape (page, page + purchase + exit); so is what is returned, which is 0 where a step
-            has probability 0 or 1, and for steps into exit.
+    `start` has shape (page,), `steps` and what is returned (page, page + purchase + exit); that is 0 where a step
+    has probability 0 or 1, and for steps into exit.
     """
     inside = steps[:, :N_STATES]
     after = np.r_[reach(inside, steps[:, N_STATES]), 1.0, 0.0]
@@ -186,16 +184,10 @@ def draw_law(rng: np.random.Generator, *, weights: np.ndarray) -> PlantedLaw:
 
 
 def walk(first: np.ndarray, cumulative: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Walk many chains at once until each ends.
+    """Walk many chains from their `first` states until each ends; return walk and state of every visit, in order.
 
-    Args:
-        first: State each walk begins in, shape (n,).
-        cumulative: Cumulated probabilities of the next state; the last column is the end. Several chains of
-            the same states may be stacked as blocks of rows: a walk stays in the block it begins in.
-        rng: Random numbers.
-
-    Returns:
-        Walk and state of every visit, in the order of walks and, within one, of steps.
+    `cumulative` are cumulated probabilities of the next state; the last column is the end. Several chains of the
+    same states may be stacked as blocks of rows: a walk stays in the block it begins in.
     """
     width = cumulative.shape[1] - 1
     walks, states = [np.arange(len(first))], [first]

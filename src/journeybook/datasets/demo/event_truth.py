@@ -18,21 +18,12 @@ def describe_events(
     window: tuple[int, int],
     rng: np.random.Generator,
 ) -> dict[str, pd.DataFrame]:
-    """Return the truth of the visits.
+    """Return the truth of the visits; `window` is the fault's first second and the first one after it.
 
-    Args:
-        law: The planted law.
-        types: Names of the customer types.
-        journeys: The journeys drawn.
-        sessions: Their sessions.
-        window: First second of the fault and the first one after it.
-        rng: Random numbers of the reruns.
-
-    Returns:
-        Frames by name: `event_chains` (the chain of each customer type: source, target, probability), `event_mix`
-        (of all sessions, the fault included: expected_n, probability), `event_bottlenecks` (the planted step),
-        `event_faults` (the checkout's: where, when, how many payments failed), `event_channels` (conversions lost
-        when the generator runs again without each), `event_customers` (type of every web account seen online).
+    Frames by name: `event_chains` (the chain of each customer type: source, target, probability), `event_mix` (of
+    all sessions, the fault included: expected_n, probability), `event_bottlenecks` (the planted step),
+    `event_faults` (the checkout's: where, when, how many payments failed), `event_channels` (conversions lost when
+    the generator runs again without each), `event_customers` (type of every web account seen online).
     """
     by_type = []
     for name, through, steps in zip(types, chains.expected_sessions(law), law.steps, strict=True):

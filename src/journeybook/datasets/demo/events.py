@@ -45,16 +45,10 @@ class DemoEvents:
 
 
 def simulate_events(connection: Backend, *, seed: int, web_accounts: pd.DataFrame) -> DemoEvents:
-    """Simulate visits around the real baskets.
+    """Simulate visits around the real baskets of the connection's `transactions`.
 
-    Args:
-        connection: Holds the real purchases as `transactions`.
-        seed: Seed of the run; another one plants other effects.
-        web_accounts: One row a household: `household_id`, `customer_id` of its web account (null where there is
-            none; its visits are then not signed in) and `customer_type`, one of three.
-
-    Raises:
-        ValueError: There are not three customer types.
+    `web_accounts` has one row a household: `household_id`, `customer_id` of its web account (null where there is
+    none; its visits are then not signed in) and `customer_type`, one of three, else ValueError.
     """
     baskets = _online_baskets(connection, web_accounts, stream(seed, "events: online baskets"))
     types, customer_type = np.unique(baskets["customer_type"].to_numpy(dtype=str), return_inverse=True)

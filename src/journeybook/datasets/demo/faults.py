@@ -108,13 +108,10 @@ class _Planted:
 def plant_faults(
     tables: Mapping[str, pd.DataFrame], *, open_ids: pd.Series, names_swapped: pd.Series, seed: int
 ) -> DemoFaults:
-    """Plant faults in customer records, events, contacts and third-party attributes.
+    """Plant faults in customer records, events, contacts and third-party attributes, their rows in order.
 
-    Args:
-        tables: The four tables by name, their rows in order.
-        open_ids: Ids of customers who never refused identity resolution, and permit it.
-        names_swapped: Records whose given name and surname were exchanged before: told, and found by nobody.
-        seed: Seed of the data set.
+    `open_ids` are of customers who permit identity resolution and never refused it; `names_swapped` are records whose
+    given name and surname were exchanged before, which is told, and found by nobody.
     """
     rng, records = stream(seed, "demo faults"), tables["customer_records"]
     planted = {

@@ -23,12 +23,7 @@ _PULL = 1.2
 def draw_households(seed: int, scale: float) -> list[str]:
     """Return the customer ids of the households drawn, without replacement; a smaller scale is a subset.
 
-    Args:
-        seed: Seed of the data set.
-        scale: Share of the study's households, above 0 and up to 1.
-
-    Raises:
-        JourneybookError: The scale is not above 0 and up to 1.
+    `scale` is the share of the study's households; JourneybookError where it is not above 0 and up to 1.
     """
     if not 0 < scale <= 1:
         later = "a scale above 1 comes later; " if scale > 1 else ""
@@ -42,15 +37,9 @@ def draw_households(seed: int, scale: float) -> list[str]:
 def describe_households(connection: Backend, *, seed: int) -> pd.DataFrame:
     """Return the households of the view `transactions`, one row each, and give each its type.
 
-    Makes the temporary table `baskets` (customer_id, basket_id, occurred_at, revenue, discount) on the way.
-
-    Args:
-        connection: DuckDB inside the process, with the view `transactions`.
-        seed: Seed of the data set.
-
-    Returns:
-        `customer_id`, `first_at` (first receipt), `spend` (in 2017, in currency) and `customer_type`, in the
-        order of the study's household numbers.
+    Makes the temporary table `baskets` (customer_id, basket_id, occurred_at, revenue, discount) on the way. They
+    are `customer_id`, `first_at` (first receipt), `spend` (in 2017, in currency) and `customer_type`, in the order
+    of the study's household numbers.
     """
     connection.raw_sql(
         """

@@ -60,13 +60,9 @@ class DemoPeople:
 
 
 def simulate_people(households: pd.DataFrame, *, home: np.ndarray, postcodes: np.ndarray, seed: int) -> DemoPeople:
-    """Draw who the households are and what three systems hold of them.
+    """Draw who the households (customer_id, first_at) are and what three systems hold of them.
 
-    Args:
-        households: One row a household: customer_id, first_at.
-        home: Index into `postcodes` of each household's home.
-        postcodes: The postcodes.
-        seed: Seed of the data set.
+    `home` is the index into `postcodes` of each household's home.
     """
     persons = _draw_persons(postcodes[home], postcodes, stream(seed, "demo persons"))
     accounts = _open_accounts(households, stream(seed, "demo accounts"))

@@ -3,6 +3,7 @@
 The errors are those of hands, ears and forms: typing slips, short forms of names, ways to write a number.
 """
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -76,16 +77,11 @@ _FIELDS = ("given_name", "surname", "email", "phone", "address", "postcode", "bi
 def fill_in(
     accounts: pd.DataFrame, persons: pd.DataFrame, *, end: np.datetime64, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Return the record behind each account, in the order of their random record ids.
+    """Return the record behind each account, updated by `end`, in the order of their random record ids.
 
-    Args:
-        accounts: One row a customer_id: household (row of `persons`), source, customer_id, joined_at.
-        persons: What is true of each household, with `old_` fields before `moved_at` and `renumbered_at`.
-        end: Last moment of an update.
-        rng: Random numbers.
-
-    Returns:
-        `customer_records`, and a column `names_swapped` that no source has: names were exchanged.
+    `accounts` are household (row of `persons`), source, customer_id, joined_at; `persons` what is true of each
+    household, with `old_` fields before `moved_at` and `renumbered_at`. Returned are `customer_records` and a
+    column `names_swapped` that no source has: names were exchanged.
     """
     n = len(accounts)
     joined = accounts["joined_at"].to_numpy().astype("datetime64[s]")
@@ -111,12 +107,8 @@ def fill_in(
     )
     _misname(records, wrong, rng)
     # A slip before the @, so that a mailbox stays at its host.
-    _change(
-        records,
-        "email",
-        wrong["email_typo"],
-        lambda text: "@".join([misspell(text.split("@")[0], rng), text.split("@")[1]]),
-    )
+    name_of = re.compile("^[^@]+")
+    _change(records, "email", wrong["email_typo"], lambda text: name_of.sub(lambda m: misspell(m[0], rng), text))
     _change(records, "phone", wrong["phone_typo"], lambda text: misdial(text, rng))
     styles = [rng.choice(6, p=PHONE_STYLES[name]) for name in records["source"]]
     records["phone"] = [write_phone(number, s) for number, s in zip(records["phone"], styles, strict=True)]

@@ -64,14 +64,9 @@ def simulate_third_party(households: pd.DataFrame, *, seed: int) -> DemoThirdPar
 
 
 def third_party_truth(vendor: DemoThirdParty, postcodes: pd.DataFrame) -> pd.DataFrame:
-    """Return what a perfect join would find: one row a household and release.
+    """Return what a perfect join would find of where each household lives at the end of 2017.
 
-    Args:
-        vendor: The postcodes and their attributes.
-        postcodes: Where each household lives at the end of 2017: customer_id, postcode.
-
-    Returns:
-        `customer_id`, `as_of`, `listed` (the release has the postcode, in whatever spelling) and its attributes.
+    One row a `customer_id` and `as_of`: `listed` (the release has the postcode, in whatever spelling), attributes.
     """
     found = postcodes.merge(vendor.areas, on="postcode", how="left", validate="many_to_many")
     found = found.sort_values("as_of", kind="stable", ignore_index=True)
