@@ -110,7 +110,7 @@ def plant_faults(
 ) -> DemoFaults:
     """Plant faults in customer records, events, contacts and third-party attributes, their rows in order.
 
-    `open_ids` are of customers who permit identity resolution and never refused it; `names_swapped` are records whose
+    `open_ids` are of customers who permit identity resolution and never refused it; of the records `names_swapped`
     given name and surname were exchanged before, which is told, and found by nobody.
     """
     rng, records = stream(seed, "demo faults"), tables["customer_records"]
