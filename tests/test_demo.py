@@ -27,7 +27,7 @@ SIMULATED = (
 def simulate_into(folder: Path, *, seed: int, threads: int) -> None:
     connection = ibis.duckdb.connect()
     connection.raw_sql(f"SET threads = {threads}")
-    build_demo(connection, folder, seed=seed, scale=SCALE, timezone="America/New_York")
+    build_demo(connection, folder, seed=seed)
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,15 @@ from scipy import stats
 
 from journeybook.datasets.demo import contacts as module
 from journeybook.datasets.demo.consents import MARKETING, simulate_consents
-from journeybook.datasets.demo.contact_plan import FIRST_DAY, HOURS, N_DAYS
-from journeybook.datasets.demo.contacts import CHANNELS, FLOOR, MESSAGES, simulate_contacts
+from journeybook.datasets.demo.contacts import (
+    CHANNELS,
+    FIRST_DAY,
+    FLOOR,
+    HOURS,
+    MESSAGES,
+    N_DAYS,
+    simulate_contacts,
+)
 from journeybook.datasets.demo.households import CUSTOMER_TYPES, describe_households
 from journeybook.datasets.demo.people import simulate_people
 
@@ -286,6 +293,6 @@ def test_no_constant_names_every_types_favourite_channel():
     favourites = set()
     for seed in range(12):
         effects = module._draw_effects(np.random.default_rng(seed))
-        favourites.add(tuple(MESSAGES[k] for k in effects.taste.argmax(axis=1)))
+        favourites.add(tuple(MESSAGES[k] for k in effects["effect"].argmax(axis=1)))
     assert len(favourites) >= 4
     assert all(len(set(found)) == len(CUSTOMER_TYPES) for found in favourites)

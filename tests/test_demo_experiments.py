@@ -39,7 +39,7 @@ def truth(demo, name, metric):
 
 def test_the_same_seed_gives_the_same_rows(connection, demo):
     again = simulate_experiments(connection, seed=7)
-    pd.testing.assert_frame_equal(again.experiment, demo.experiment)
+    pd.testing.assert_frame_equal(again.tables["experiment"], demo.tables["experiment"])
     pd.testing.assert_frame_equal(again.truth, demo.truth)
 
 
@@ -50,7 +50,7 @@ def test_another_seed_plants_other_effects(connection, demo):
 
 @pytest.mark.parametrize("name", ["experiment", "factorial", "ongoing"])
 def test_every_household_is_one_unit_and_the_rest_are_unknown(demo, name):
-    frame = getattr(demo, name)
+    frame = demo.tables[name]
     assert len(frame) == N_UNITS[name] == frame["unit_id"].nunique()
     assert frame["customer_id"].dropna().is_unique
     assert frame["customer_id"].notna().sum() == N_HOUSEHOLDS
@@ -62,14 +62,14 @@ def test_pre_spend_of_a_household_is_what_it_really_spent(connection, demo):
     start = pd.Timestamp("2017-09-04")
     before = lines[lines["occurred_at"].between(start - pd.Timedelta(weeks=8), start, inclusive="left")]
     spent = before.groupby("customer_id")["revenue"].sum()
-    known = demo.experiment.dropna(subset=["customer_id"])
+    known = demo.tables["experiment"].dropna(subset=["customer_id"])
     expected = known["customer_id"].map(spent).fillna(0).to_numpy()
     np.testing.assert_allclose(known["pre_spend"], expected, atol=0.006)
 
 
 @pytest.mark.parametrize("name", ["experiment", "factorial", "ongoing"])
 def test_assignment_is_fair_and_blind_to_spending(demo, name):
-    frame = getattr(demo, name)
+    frame = demo.tables[name]
     share = 1 / len(VARIANTS[name])
     counts = frame["variant"].value_counts()
     assert set(counts.index) == set(VARIANTS[name])
@@ -82,7 +82,7 @@ def test_assignment_is_fair_and_blind_to_spending(demo, name):
 @pytest.mark.parametrize("name", ["experiment", "factorial", "ongoing"])
 @pytest.mark.parametrize("metric", ["converted", "spend", "orders", "hours_to_order"])
 def test_outcomes_have_the_planted_means(demo, name, metric):
-    frame = getattr(demo, name)
+    frame = demo.tables[name]
     groups = frame.groupby("variant")[metric]
     error = groups.std() / np.sqrt(groups.size())
     planted = truth(demo, name, metric)["mean"].reindex(error.index)
@@ -99,17 +99,18 @@ def test_effects_are_differences_of_the_means(demo):
 
 
 def test_only_units_that_convert_spend(demo):
-    frame = demo.experiment
+    frame = demo.tables["experiment"]
     assert ((frame["spend"] > 0) == (frame["converted"] == 1)).all()
 
 
 def test_the_planted_ratio_is_that_of_the_means(demo):
-    groups = demo.experiment.groupby("variant")
+    groups = demo.tables["experiment"].groupby("variant")
     ratio = groups["spend"].mean() / groups["orders"].mean()
     planted = truth(demo, "experiment", "spend_per_order")["mean"]
     # The delta method's standard error.
-    rest = demo.experiment["spend"] - demo.experiment["variant"].map(ratio) * demo.experiment["orders"]
-    error = rest.groupby(demo.experiment["variant"]).std() / np.sqrt(groups.size()) / groups["orders"].mean()
+    units = demo.tables["experiment"]
+    rest = units["spend"] - units["variant"].map(ratio) * units["orders"]
+    error = rest.groupby(units["variant"]).std() / np.sqrt(groups.size()) / groups["orders"].mean()
     assert (np.abs(ratio - planted.reindex(ratio.index)) < 4.5 * error).all()
 
 
@@ -118,7 +119,7 @@ def test_the_effect_differs_between_devices_where_planted(demo):
     rows = rows[rows["experiment"] == "experiment"]
     planted = rows.set_index("group")["effect"]
     assert abs(planted["mobile"] - planted["desktop"]) > 0.015
-    frame = demo.experiment
+    frame = demo.tables["experiment"]
     for device in ("desktop", "mobile"):
         groups = frame[frame["stratum"] == device].groupby("variant")["converted"]
         error = np.sqrt((groups.var() / groups.size()).sum())
@@ -128,10 +129,10 @@ def test_the_effect_differs_between_devices_where_planted(demo):
 
 
 def test_units_meet_the_change_after_their_assignment(demo):
-    assert (demo.experiment["exposed_at"] > demo.experiment["occurred_at"]).all()
+    assert (demo.tables["experiment"]["exposed_at"] > demo.tables["experiment"]["occurred_at"]).all()
 
 
 def test_the_time_ends_with_the_order_or_with_the_week(demo):
-    frame = demo.experiment
+    frame = demo.tables["experiment"]
     assert ((frame["hours_to_order"] == 168) == (frame["converted"] == 0)).mean() > 0.999
     assert ((frame["orders"] > 0) == (frame["converted"] == 1)).all()

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from diffprivlib import tools
+from diffprivlib.mechanisms import Geometric, Laplace
 from scipy import integrate, stats
 
 from journeybook import privacy
-from journeybook.privacy.releases import clamped_sums, geometric_reach, named_groups, spend_bands
+from journeybook.privacy.findings import title_attack
+from journeybook.privacy.releases import Grouping, clamped_sums, geometric_reach
 from journeybook.statistics import stream
 
 BANDS = {"band_edges": [100.0, 1000.0], "max_revenue": 5000.0}
@@ -21,6 +23,12 @@ BANDS = {"band_edges": [100.0, 1000.0], "max_revenue": 5000.0}
 def spending(n: int = 500) -> pd.Series:
     """Revenue of made-up people."""
     return pd.Series(stream(1, "revenue").lognormal(6, 1.2, n)).round(2)
+
+
+def spend_bands(revenue: pd.Series, *, band_edges: list[float], max_revenue: float) -> Grouping:
+    """People by bands of revenue."""
+    people, declared = pd.DataFrame({"revenue": revenue}), {"band_edges": band_edges, "max_revenue": max_revenue}
+    return privacy.group_people(people, segment_names=[], **declared)
 
 
 def release(revenue: pd.Series, *, epsilon: float = 1.0, count_share: float = 0.5, name: str = "noise"):
@@ -43,16 +51,17 @@ def test_bands_are_declared_and_hold_everybody():
 
 @pytest.mark.parametrize("edges", [[0.0, 5.0], [5.0, 5.0], [10.0, 5.0], [5000.0], [6000.0]])
 def test_edges_that_do_not_ascend_are_an_error(edges):
-    with pytest.raises(ValueError, match="ascend between 0 and 5000"):
+    with pytest.raises(ValueError, match="ascent between 0 and 5000"):
         spend_bands(spending(), band_edges=edges, max_revenue=5000.0)
 
 
 def test_a_group_that_was_not_declared_is_an_error():
+    people = pd.DataFrame({"segment": ["a", "b", None]})
     with pytest.raises(ValueError, match="group 'b' was not declared"):
-        named_groups(pd.Series(["a", "b"]), names=["a"], max_revenue=1.0)
-    groups = named_groups(pd.Series(["a", "a"]), names=["empty", "a"], max_revenue=7.0)
-    assert groups.codes.tolist() == [1, 1]
-    assert groups.max_revenue.tolist() == [7, 7]
+        privacy.group_people(people, segment_names=["a"], band_edges=[], max_revenue=1.0)
+    groups = privacy.group_people(people, segment_names=["empty", "b", "a"], band_edges=[], max_revenue=7.0)
+    assert groups.names == ("empty", "b", "a", "none") and groups.codes.tolist() == [2, 1, 3]
+    assert groups.max_revenue.tolist() == [7, 7, 7, 7]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -126,7 +135,7 @@ def test_with_a_large_budget_the_figures_are_exact():
 
 def test_the_budget_is_spent_once_for_all_groups():
     released = release(spending(), epsilon=0.7, count_share=0.3)
-    assert (released.epsilon, released.delta) == (pytest.approx(0.7), 0)
+    assert released.epsilon == pytest.approx(0.7)
     assert released.budget.epsilon.tolist() == [pytest.approx(0.21), pytest.approx(0.49), 0]
 
 
@@ -165,18 +174,18 @@ def test_geometric_closed_forms_by_summation(epsilon):
     assert reach == 0 or weights[np.abs(k) > reach - 1].sum() > 0.05
 
 
-def test_drawn_errors_are_those_of_the_closed_form():
-    errors = privacy.error_curve([0.2, 1.0, 2.0], sensitivity=50.0, n_draws=20_000, rng=stream(1, "errors"))
-    assert errors.deviation.abs().max() < 4
-    laplace = errors[errors.mechanism == "Laplace"]
-    assert laplace.closed_form.tolist() == [250, 50, 25]
+@pytest.mark.parametrize("epsilon", [0.2, 2.0])
+def test_drawn_errors_are_those_of_the_closed_form(epsilon):
+    expected = privacy.error_curve([epsilon], sensitivity=50.0).iloc[0]
+    for name, made, most in (("geometric", Geometric, 1), ("laplace", Laplace, 50)):
+        mechanism = made(epsilon=epsilon, sensitivity=most, random_state=1)
+        errors = np.abs([mechanism.randomise(0) for _ in range(4000)])
+        assert abs(errors.mean() - expected[name]) < 4 * errors.std() / np.sqrt(4000)
 
 
-def test_draws_and_slack_out_of_range_are_errors():
-    with pytest.raises(ValueError, match="1,000 or more"):
-        privacy.error_curve([1.0], sensitivity=1.0, n_draws=10, rng=stream(1, "errors"))
+def test_budgets_and_slack_out_of_range_are_errors():
     with pytest.raises(ValueError, match="above 0"):
-        privacy.error_curve([0.0], sensitivity=1.0, n_draws=1000, rng=stream(1, "errors"))
+        privacy.error_curve([0.0], sensitivity=1.0)
     with pytest.raises(ValueError, match="slack is 0"):
         privacy.composition(epsilon=1.0, n_releases=[1], slack=0)
 
@@ -200,12 +209,13 @@ def test_an_audit_tells_a_kept_promise_from_a_broken_one(epsilon, named):
     assert kept.excess < 0
     assert kept.tightness > 0.5
     assert kept.correlation < 4.5
-    assert kept.coverage == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / kept.n_intervals))
+    assert kept.coverage == pytest.approx(0.95, abs=kept.coverage_reach)
+    assert kept.gap < 0.006
     claims = privacy.release_figures(people.revenue, asked["grouped_by"](people), epsilon=epsilon, count_share=0.5,
                                      rng=stream(1, "claims")).figures.epsilon  # fmt: skip
 
     def twice(*args, **settings):
-        drawn = privacy.release_figures(*args, epsilon=2 * epsilon, count_share=0.5, **settings)
+        drawn = privacy.release_figures(*args, count_share=0.5, **{"epsilon": 2 * epsilon} | settings)
         return replace(drawn, figures=drawn.figures.assign(epsilon=claims))
 
     broken = privacy.audit_release(people, **asked, released_by=twice, epsilon=epsilon, rng=stream(1, "broken"))
@@ -214,7 +224,7 @@ def test_an_audit_tells_a_kept_promise_from_a_broken_one(epsilon, named):
 
 def test_sound_releases_pass_their_audit_whatever_the_noise():
     sound = partial(privacy.release_figures, epsilon=1.0, count_share=0.3)
-    for seed in range(8):
+    for seed in range(4):
         audit = privacy.audit_release(
             members(),
             grouped_by=GROUPED_BY,
@@ -298,12 +308,12 @@ def test_attack_succeeds_as_often_as_the_densities_differ(ratio, epsilon):
     """The best guess is right (1 + total variation) / 2 of the time; the integral is computed apart."""
     values = pd.Series([100.0 * ratio, 100.0, 20.0, 5.0])
     attack = privacy.membership_attack(
-        values, epsilons=[epsilon], max_value=50.0, n_draws=200_000, rng=stream(1, "attack")
+        values, epsilons=[epsilon], max_value=50.0, n_draws=50_000, rng=stream(1, "attack")
     )
-    row = attack.success.iloc[0]
+    row = attack.iloc[0]
     here = stats.laplace(loc=ratio, scale=ratio / epsilon)
     gone = stats.laplace(loc=0, scale=1 / epsilon)
-    grid = np.linspace(-60 * ratio / epsilon, 60 * ratio / epsilon, 2_000_001)
+    grid = np.linspace(-60 * ratio / epsilon, 60 * ratio / epsilon, 400_001)
     variation = integrate.trapezoid(np.abs(here.pdf(grid) - gone.pdf(grid)), grid) / 2
     assert row.from_data == pytest.approx((1 + variation) / 2, abs=4 * row.standard_error)
     assert row.ceiling == pytest.approx(np.exp(epsilon) / (1 + np.exp(epsilon)))
@@ -316,12 +326,12 @@ def test_bounds_from_the_data_break_the_promise_where_the_biggest_stands_out():
     values = pd.Series([1000.0, 100.0, 90.0])
     success = privacy.membership_attack(
         values, epsilons=[0.1], max_value=1000.0, n_draws=50_000, rng=stream(1, "attack")
-    ).success.iloc[0]
+    ).iloc[0]
     assert success.from_data > success.ceiling + 0.2
     attack = privacy.membership_attack(
         values, epsilons=[0.1], max_value=1000.0, n_draws=5000, rng=stream(1, "attack")
     )
-    assert "more than the 52.5% that is promised" in privacy.title_attack(attack)
+    assert "more than the 52.5% that is promised" in title_attack(attack)
 
 
 def test_diffprivlib_still_publishes_the_extremes_when_no_range_is_given():

@@ -68,8 +68,7 @@ def test_other_data(made):
         error.value,
         error.unit,
     ) == (4, "figures")
-    success = made["attack"].success.assign(edges=0.5, from_data=0.52)
-    bounds = found(made, attack=dataclasses.replace(made["attack"], success=success))[3]
+    bounds = found(made, attack=made["attack"].assign(edges=0.5, from_data=0.52))[3]
     assert bounds.strength == "cannot be told" and "not told apart" in bounds.text
 
 

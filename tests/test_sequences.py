@@ -8,13 +8,21 @@ import numpy as np
 import pytest
 
 from journeybook.clickstream.counts import count_steps
-from journeybook.datasets import read_sessions
 from journeybook.datasets.files import build_files
+from journeybook.datasets.sequences import session_rows
 from journeybook.errors import JourneybookError
 from journeybook.journeys.sessions import EXIT, START
 
 HEAD = "% Different categories found in input file:\n\nfrontpage news tech\n\n\n% Sequences:\n\n"
 MSNBC = Path(os.environ.get("JOURNEYBOOK_DATA", ".")) / "msnbc" / "msnbc990928.seq"
+
+
+def read_sessions(path: Path) -> ibis.Table:
+    """The events of a file that holds one session a line."""
+    connection = ibis.duckdb.connect()
+    rows = "SELECT row_number() OVER () AS row, session_id, event, CAST(position AS BIGINT) AS position"
+    connection.raw_sql(f"CREATE TEMP TABLE sessions AS {rows} FROM {session_rows(connection.con, path)}")
+    return connection.table("sessions")
 
 
 def written(folder: Path, text: str) -> Path:

@@ -8,10 +8,9 @@ from pathlib import Path
 import ibis
 from ibis.backends.duckdb import Backend
 
-from journeybook.datasets.sequences import read_sessions
 from journeybook.errors import JourneybookError
 
-__all__ = ["DATASETS", "build_dataset", "read_sessions"]
+__all__ = ["DATASETS", "build_dataset"]
 
 DATASETS = ("journey_demo", "complete_journey", "files")
 
@@ -40,54 +39,45 @@ def build_dataset(
     Raises:
         JourneybookError: The data set is unknown or its rows cannot be used.
     """
-    folder = Path(folder)
-    connection = ibis.duckdb.connect()
+    folder, connection = Path(folder), ibis.duckdb.connect()
     lines: dict[str, dict[str, int]] = {}
-    if dataset == "journey_demo":
-        from journeybook.datasets.complete_journey import TIMEZONE, build_complete_journey
-        from journeybook.datasets.demo import build_demo, draw_households
-
-        _check_timezone(dataset, timezone, TIMEZONE)
-        households = None if scale == 1 else draw_households(seed, scale)
-        build_complete_journey(connection, folder, households=households, with_demographics=False)
-        build_demo(connection, folder, seed=seed, scale=scale, timezone=timezone)
-    elif dataset == "complete_journey":
-        from journeybook.datasets.complete_journey import TIMEZONE, build_complete_journey
-
-        _check_timezone(dataset, timezone, TIMEZONE)
-        build_complete_journey(connection, folder)
-    elif dataset == "files":
+    if dataset not in DATASETS:
+        raise JourneybookError(f"dataset is {dataset!r}: it must be one of {', '.join(DATASETS)}.")
+    if dataset == "files":
         from journeybook.datasets.files import build_files
 
         lines = build_files(connection, folder, files=files or {}, timezone=timezone, base=Path(base or "."))
     else:
-        raise JourneybookError(f"dataset is {dataset!r}: it must be one of {', '.join(DATASETS)}.")
+        from journeybook.datasets.complete_journey import TIMEZONE, build_complete_journey
+
+        if timezone != TIMEZONE:
+            raise JourneybookError(f"timezone is {timezone!r}: the shops of {dataset} are in {TIMEZONE}.")
+        if dataset == "complete_journey":
+            build_complete_journey(connection, folder)
+        else:
+            from journeybook.datasets.demo import build_demo, draw_households
+
+            households = None if scale == 1 else draw_households(seed, scale)
+            build_complete_journey(connection, folder, households=households, with_demographics=False)
+            build_demo(connection, folder, seed=seed)
     about = {"dataset": dataset, "seed": seed, "scale": scale, "timezone": timezone}
-    _describe(connection, folder, about, lines=lines)
+    about |= {"tables": _described(connection, folder, lines)}
+    (folder / "dataset.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
-def _check_timezone(dataset: str, given: str, needed: str) -> None:
-    if given != needed:
-        raise JourneybookError(f"timezone is {given!r}: the shops of {dataset} are in {needed}.")
-
-
-def _describe(connection: Backend, folder: Path, described: Mapping, *, lines: Mapping) -> None:
-    """Write `dataset.json`: what the tables are, and the lines of the files they come from."""
+def _described(connection: Backend, folder: Path, lines: Mapping) -> dict[str, dict]:
+    """Return what the raw tables are, and the lines of the files they come from."""
     tables = {}
     for path in sorted((folder / "raw").glob("*.parquet")):
-        table = connection.read_parquet(path)
-        about = dict(
-            connection.con.execute(
-                "SELECT decode(key), decode(value) FROM parquet_kv_metadata(?)", [str(path)]
-            ).fetchall()
+        written = connection.con.execute(
+            "SELECT decode(key), decode(value) FROM parquet_kv_metadata(?)", [str(path)]
         )
+        about = dict(written.fetchall())
         tables[path.stem] = {
-            "rows": int(table.count().execute()),
+            "rows": int(connection.read_parquet(path).count().execute()),
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "provenance": about["provenance"],
             "source": about["source"],
             **({"lines": lines[path.stem]} if path.stem in lines else {}),
         }
-    (folder / "dataset.json").write_text(
-        json.dumps({**described, "tables": tables}, indent=1) + "\n", encoding="utf-8"
-    )
+    return tables

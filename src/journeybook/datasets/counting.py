@@ -17,10 +17,7 @@ from journeybook.datasets.sequences import read_head
 def count_csv(file: Path, dialect: Dialect, options: Mapping) -> int:
     """Return the records of a CSV file below its header, as Python's csv module counts them; blank lines are none.
 
-    Args:
-        file: The file, compressed where its name ends in `.gz`.
-        dialect: How it is written.
-        options: As `reading.read_options` returns them.
+    The file is compressed where its name ends in `.gz`; options are as `reading.read_options` returns them.
     """
     quote = read_quote(options)
     escape = str(options.get("escape", quote))

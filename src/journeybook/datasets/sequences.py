@@ -7,7 +7,6 @@ of its lines stand for the names that its head lists.
 from pathlib import Path
 
 import duckdb
-import ibis
 
 from journeybook.datasets.converting import quoted
 from journeybook.errors import JourneybookError
@@ -16,36 +15,10 @@ SESSION_COLUMNS = ("session_id", "position", "event")
 _HEAD_LINES = 100
 
 
-def read_sessions(path: str | Path) -> ibis.Table:
-    """Return the events of a file that holds one session a line, lazily.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Canonical `events` with positions only: `row`, `session_id` (number of the session in the file), `event`
-        and `position` (from 1), in the order of the file.
-
-    Raises:
-        JourneybookError: The file holds no session.
-    """
-    connection = ibis.duckdb.connect()
-    view = ibis.util.gen_name("sessions")
-    rows = "SELECT row_number() OVER () AS row, session_id, event, CAST(position AS BIGINT) AS position"
-    connection.raw_sql(f"CREATE TEMP TABLE {view} AS {rows} FROM {session_rows(connection.con, Path(path))}")
-    return connection.table(view)
-
-
 def session_rows(connection: duckdb.DuckDBPyConnection, file: Path, *, place: str = "path") -> str:
     """Return SQL of the events of one file, columns `SESSION_COLUMNS`, all text, in the order of the file.
 
-    Args:
-        connection: DuckDB inside the process.
-        file: The file.
-        place: Key of the parameters, for the message.
-
-    Raises:
-        JourneybookError: The file holds no session.
+    `place` is the key of the parameters that the JourneybookError names where the file holds no session.
     """
     n_head, names = read_head(file)
     settings = "columns = {'line': 'VARCHAR'}, auto_detect = false, header = false, delim = '\\x01', quote = '', "

@@ -10,28 +10,16 @@ from journeybook.tables import store
 
 
 def write_raw(
-    connection: Backend,
-    folder: Path,
-    name: str,
-    table: ibis.Table | pd.DataFrame,
-    *,
-    provenance: str,
-    source: str,
+    connection: Backend, folder: Path, name: str, table: ibis.Table | pd.DataFrame, *, provenance: str, source: str
 ) -> None:
     """Write `raw/<name>.parquet`, with a column `row` from 1 in the order given.
 
-    Args:
-        connection: DuckDB inside the process.
-        folder: The run's folder of tables.
-        name: Canonical table.
-        table: Its rows. A lazy table brings its own `row`, for an engine has no order to go by.
-        provenance: REAL, SIMULATED or YOURS.
-        source: Where the rows come from, in a few words.
+    A lazy table brings its own `row`, for an engine has no order to go by. `provenance` is REAL, SIMULATED, MIXED
+    or YOURS, `source` where the rows come from, in a few words.
     """
     if isinstance(table, pd.DataFrame):
-        numbered = table if "row" in table.columns else table.assign(row=range(1, len(table) + 1))
         # In one piece: the engine reads several side by side, and then the bytes of the file are chance.
-        table = ibis.memtable(connection.to_pyarrow(ibis.memtable(numbered)).combine_chunks())
+        table = ibis.memtable(connection.to_pyarrow(ibis.memtable(_numbered(table))).combine_chunks())
     else:
         table = table.order_by("row")
     table = table.relocate("row", before=table.columns[0])
@@ -42,4 +30,8 @@ def write_raw(
 def write_truth(connection: Backend, folder: Path, name: str, frame: pd.DataFrame) -> None:
     """Write `truth/<name>.parquet`: what a simulation planted, for comparing results with."""
     about = {"provenance": "SIMULATED", "source": "planted by the simulation"}
-    store(connection, ibis.memtable(frame), folder / "truth" / f"{name}.parquet", about=about)
+    store(connection, ibis.memtable(_numbered(frame)), folder / "truth" / f"{name}.parquet", about=about)
+
+
+def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame if "row" in frame.columns else frame.assign(row=range(1, len(frame) + 1))

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from journeybook.plots import COLOURS
-from journeybook.privacy import MembershipAttack, PrivateReleases, title_attack, title_costs, title_releases
+from journeybook.privacy import PrivateReleases
+from journeybook.privacy.findings import title_attack, title_costs, title_releases
 
 
 def plot_releases(released: PrivateReleases, *, currency: str | None) -> Figure:
@@ -34,15 +35,15 @@ def plot_releases(released: PrivateReleases, *, currency: str | None) -> Figure:
 def plot_costs(errors: pd.DataFrame, costs: pd.DataFrame) -> Figure:
     """Draw the error that noise adds by epsilon, and what repeated releases cost together."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2))
-    by_mechanism = errors.groupby("mechanism", sort=True)
-    for (name, rows), marker, colour in zip(by_mechanism, "so", ("orange", "blue"), strict=True):
-        # In units of what one person changes, so that both mechanisms share an axis.
-        scale = rows.closed_form.iloc[0] * rows.epsilon.iloc[0] if name == "Laplace" else 1.0
-        line = {"color": COLOURS[colour]}
-        left.plot(rows.epsilon, rows.closed_form / scale, label=f"{name}, closed form", **line)
-        left.plot(rows.epsilon, rows.mean_error / scale, marker, label=f"{name}, drawn", **line)
+    # In units of what one person changes, so that both mechanisms share an axis.
+    one = errors.laplace.iloc[0] * errors.epsilon.iloc[0]
+    for name, error, style, colour in (
+        ("Laplace", errors.laplace / one, "s-", "orange"),
+        ("geometric", errors.geometric, "o-", "blue"),
+    ):
+        left.plot(errors.epsilon, error, style, label=name, color=COLOURS[colour])
     left.set(xscale="log", yscale="log", xlabel="epsilon", ylabel="mean error, in people or one person's most")
-    _epsilons(left, sorted(errors.epsilon.unique()))
+    _epsilons(left, errors.epsilon)
     advanced = f"advanced composition, delta {costs.delta.iloc[0]:g}"
     right.plot(costs.n_releases, costs.epsilon_sum, "--", color=COLOURS["red"], label="sum, delta 0")
     right.plot(costs.n_releases, costs.epsilon_advanced, color=COLOURS["blue"], label=advanced)
@@ -55,9 +56,9 @@ def plot_costs(errors: pd.DataFrame, costs: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_attack(attack: MembershipAttack) -> Axes:
+def plot_attack(attack: pd.DataFrame) -> Axes:
     """Draw how often a guesser is right about the biggest spender, by epsilon."""
-    ax, found = plt.subplots(figsize=(8.8, 4.4))[1], attack.success
+    ax, found = plt.subplots(figsize=(8.8, 4.4))[1], attack
     ax.plot(found.epsilon, found.edges, "^-", color=COLOURS["purple"], label="histogram edges from the data")
     bars = {"yerr": 2 * found.standard_error, "fmt": "o-", "color": COLOURS["red"]}
     ax.errorbar(found.epsilon, found.from_data, label="noise fitted to the biggest value found", **bars)
@@ -74,7 +75,7 @@ def plot_attack(attack: MembershipAttack) -> Axes:
     return ax
 
 
-def _epsilons(ax: Axes, epsilons: list[float] | pd.Series) -> None:
+def _epsilons(ax: Axes, epsilons: pd.Series) -> None:
     ax.set_xticks(epsilons, [f"{e:g}" for e in epsilons])
     ax.minorticks_off()
 

@@ -3,16 +3,21 @@
 | module | holds |
 |---|---|
 | releases | counts and sums that a mechanism has noised, and what they cost |
-| guarantees | whether the release keeps its promise: audit, each person left out, error, composition |
+| guarantees | whether the release keeps its promise: audit, each person left out, error, composition, checks |
 | attacks | what an outsider can tell without them, or where bounds come from the data |
-| witnesses | figures computed a second time, and held against what is promised |
-| findings | what a manager should know |
-| words | titles and sentences of the page |
+| findings | titles, sentences, and what a manager should know |
 """
 
-from journeybook.privacy.attacks import MembershipAttack, membership_attack, uniqueness
-from journeybook.privacy.findings import find
-from journeybook.privacy.guarantees import audit_release, composition, error_curve, largest_change
+from journeybook.privacy.attacks import membership_attack, uniqueness
+from journeybook.privacy.findings import find, headline_figures, say_releases
+from journeybook.privacy.guarantees import (
+    audit_release,
+    composition,
+    error_curve,
+    largest_change,
+    methods_hold,
+    release_holds,
+)
 from journeybook.privacy.releases import (
     NOT_PRIVATE,
     PrivateReleases,
@@ -22,30 +27,8 @@ from journeybook.privacy.releases import (
     release_figures,
     seed_name,
 )
-from journeybook.privacy.witnesses import methods_hold, release_holds
-from journeybook.privacy.words import headline_figures, say_releases, title_attack, title_costs, title_releases
 
-__all__ = [
-    "NOT_PRIVATE",
-    "MembershipAttack",
-    "PrivateReleases",
-    "audit_release",
-    "check_mode",
-    "composition",
-    "error_curve",
-    "find",
-    "group_people",
-    "headline_figures",
-    "largest_change",
-    "membership_attack",
-    "methods_hold",
-    "people_at_end",
-    "release_figures",
-    "release_holds",
-    "say_releases",
-    "seed_name",
-    "title_attack",
-    "title_costs",
-    "title_releases",
-    "uniqueness",
-]
+__all__ = ["NOT_PRIVATE", "PrivateReleases", "audit_release", "check_mode", "composition", "error_curve", "find",
+           "group_people", "headline_figures", "largest_change", "membership_attack", "methods_hold",
+           "people_at_end", "release_figures", "release_holds", "say_releases", "seed_name",
+           "uniqueness"]  # fmt: skip

@@ -1,15 +1,11 @@
-"""What the page found, for whoever decides."""
-
-from functools import partial
+"""Titles and sentences of page 10 that depend on what was found, and its findings for whoever decides."""
 
 import numpy as np
 import pandas as pd
 
 from journeybook.findings import Finding, say_count, say_share
-from journeybook.privacy.attacks import MembershipAttack
 from journeybook.privacy.guarantees import Audit
-from journeybook.privacy.releases import PrivateReleases
-from journeybook.privacy.words import half_widths, title_releases
+from journeybook.privacy.releases import Grouping, PrivateReleases, clamped_sums
 
 _ALONE, _PUBLISHED = "How anonymous is a table without names?", "What is published, and what does it cost?"
 _HOLDS, _PITFALL = "Does it hold?", "The pitfall: bounds taken from the data"
@@ -17,7 +13,73 @@ _HOLDS, _PITFALL = "Does it hold?", "The pitfall: bounds taken from the data"
 _PROTECTS_FEW = 0.9  # share of right guesses from which on a budget protects hardly anyone
 
 
-def find(alone: pd.DataFrame, released: PrivateReleases, audit: Audit, attack: MembershipAttack) -> list[Finding]:
+def half_widths(released: PrivateReleases) -> pd.Series:
+    """Return how far noise may be off each noised figure, as a share of it; above 1 the figure drowns."""
+    figures = released.noised.set_index(["release", "group"])
+    return (figures.value_high - figures.value_low) / 2 / figures.value.clip(lower=1e-9)
+
+
+def title_releases(released: PrivateReleases) -> str:
+    """Say how much noise blurs, or how many figures drown in it."""
+    off, figures = half_widths(released), released.noised
+    if (off > 1).any():
+        return f"{(off > 1).sum()} of {len(off)} counts and sums drown in the noise that protects them"
+    reach = ((figures.value_high - figures.value_low) / 2)[figures.release == "people"].max()
+    blur = say_share(off["revenue"].max())
+    return f"Noise blurs a group's revenue by up to {blur} and its people by {say_count(reach)}"
+
+
+def say_releases(released: PrivateReleases, people: pd.DataFrame, groups: Grouping) -> str:
+    """Say what noise and clamping do to all revenue together."""
+    off, figures = half_widths(released), released.noised
+    lost = "; ".join(f"{release} of *{group}*" for release, group in off.index[off > 1])
+    total, sums = people.revenue.clip(lower=0).sum(), figures[figures.release == "revenue"]
+    clamped = 1 - clamped_sums(people.revenue, groups).sum() / total
+    # Laplace noise of scale b has standard deviation b times the square root of 2.
+    noise = np.sqrt(2 * ((sums.sensitivity / sums.epsilon) ** 2).sum()) / total
+    # To whole percents: a finer figure could be one person's.
+    said = ["less than 1%" if share < 0.01 else f"{share:.0%}" for share in (noise, clamped)]
+    return (
+        f"Of all revenue together noise blurs {said[0]} (one standard deviation), and clamping takes "
+        f"{said[1]} off for good, which no interval shows; that share is exact, for the house alone."
+        + (f" Drowned: {lost}." if lost else "")
+    )
+
+
+def title_costs(errors: pd.DataFrame, costs: pd.DataFrame) -> str:
+    """Say what a budget buys in accuracy, and what repeating a release costs."""
+    ordered, last = errors.sort_values("epsilon"), costs.iloc[-1]
+    tight, wide = ordered.iloc[0], ordered.iloc[-1]
+    return (
+        f"At epsilon {tight.epsilon:g} a count is off by {tight.geometric:.1f} people, at {wide.epsilon:g} by "
+        f"{wide.geometric:.1f}; {last.n_releases:.0f} releases of {last.epsilon:g} cost {last.epsilon_sum:.1f}, "
+        f"or {last.epsilon_advanced:.1f} if the promise may fail"
+    )
+
+
+def title_attack(attack: pd.DataFrame) -> str:
+    """Say what bounds taken from the data give away at the least budget."""
+    least = attack.iloc[0]
+    beyond = least.from_data > least.ceiling + 3 * least.standard_error
+    return (
+        f"At epsilon {least.epsilon:g} limits from the data tell {say_share(least.from_data)}, "
+        f"{'more than' if beyond else 'not told apart from'} the {say_share(least.ceiling)} that is promised"
+    )
+
+
+def headline_figures(
+    alone: pd.DataFrame, released: PrivateReleases, audit: Audit, attack: pd.DataFrame
+) -> dict[str, float]:
+    """The page's figures for the index, flat."""
+    figures = {"epsilon_spent": released.epsilon, "n_figures_published": len(released.figures)}
+    figures |= {"unique_share": alone.unique_share.iloc[-1], "attack_epsilon": attack.epsilon.iloc[0]}
+    figures |= {"audit_epsilon_proven": audit.proven.epsilon_low.max()}
+    figures |= {"audit_epsilon_claimed": audit.proven.epsilon.max()}
+    shares = attack.iloc[0][["ceiling", "edges", "declared", "from_data"]]
+    return figures | {f"attack_{name}_share": float(share) for name, share in shares.items()}
+
+
+def find(alone: pd.DataFrame, released: PrivateReleases, audit: Audit, attack: pd.DataFrame) -> list[Finding]:
     """Return the page's findings."""
     return [_cost(released, audit), _error(released, audit), _unique(alone), _bounds(attack), _promise(audit)]
 
@@ -30,51 +92,46 @@ def _cost(released: PrivateReleases, audit: Audit) -> Finding:
     action = "Publish such figures with fresh noise; this page's own can be drawn again, and protects nobody."
     if ceiling > _PROTECTS_FEW:
         action = "Lower the budget: it protects hardly anyone."
-    strength = "contradicted" if audit.excess > 0 else "counted"
-    about = partial(Finding, section=_PUBLISHED, value=ceiling, unit="share")
-    return about(text=text, action=action, strength=strength, worth=2)
+    about = {"strength": "contradicted" if audit.excess > 0 else "counted", "section": _PUBLISHED}
+    return Finding(text=text, action=action, worth=2, value=ceiling, unit="share", **about)
 
 
 def _error(released: PrivateReleases, audit: Audit) -> Finding:
     """How wrong the figures are, beside how often the intervals held the exact ones."""
     off = half_widths(released)
-    n_drowned = int((off > 1).sum())
-    held = abs(audit.coverage - 0.95) <= 4 * (0.95 * 0.05 / audit.n_intervals) ** 0.5
     text = f"{title_releases(released)}; {say_share(audit.coverage)} of repeated draws held the exact revenue "
     text += "in their interval, which promises 95.0%."
-    strength = "known answer recovered" if held else "contradicted"
-    about = partial(Finding, text=text, strength=strength, worth=2, section=_PUBLISHED)
-    if n_drowned:
-        return about(action="Ask for wider groups, not for more budget.", value=float(n_drowned), unit="figures")
-    return about(action="Use them with their intervals.", value=float(off["revenue"].max()), unit="share")
+    action, value, unit = "Use them with their intervals.", float(off["revenue"].max()), "share"
+    if (off > 1).any():
+        action, value, unit = "Ask for wider groups, not for more budget.", float((off > 1).sum()), "figures"
+    held = abs(audit.coverage - 0.95) <= audit.coverage_reach
+    about = {"strength": "known answer recovered" if held else "contradicted", "section": _PUBLISHED}
+    return Finding(text=text, action=action, worth=2, value=value, unit=unit, **about)
 
 
 def _unique(alone: pd.DataFrame) -> Finding:
-    last, n = alone.iloc[-1], len(alone)
+    share, n = float(alone.unique_share.iloc[-1]), len(alone)
     text = f"Whoever knows {'one thing' if n == 1 else f'{n} things'} of each person finds "
-    text += f"{say_share(last.unique_share)} of them alone in a table without names."
+    text += f"{say_share(share)} of them alone in a table without names."
     action = "Publish figures with noise, never rows, however few columns they have."
-    about = partial(Finding, section=_ALONE, value=float(last.unique_share), unit="share", figure=None)
-    return about(text=text, action=action, strength="counted", worth=2 if last.n_unique else 3)
+    about = {"strength": "counted", "section": _ALONE, "figure": None}
+    return Finding(text=text, action=action, worth=2 if share else 3, value=share, unit="share", **about)
 
 
-def _bounds(attack: MembershipAttack) -> Finding:
+def _bounds(attack: pd.DataFrame) -> Finding:
     """What bounds taken from the data give away, where they do most beyond the promise."""
-    table = attack.success
-    beyond = (table.from_data - table.ceiling) / table.standard_error
-    worst = table.loc[beyond.idxmax()]
+    beyond = (attack.from_data - attack.ceiling) / attack.standard_error
+    worst = attack.loc[beyond.idxmax()]
     share, promised = say_share(worst.from_data), say_share(worst.ceiling)
-    said, strength, worth = f", not told apart from the {promised} that is promised", "cannot be told", 3
-    if beyond.max() > 3 or worst.edges > worst.ceiling:
-        said = f" by the noise and {say_share(worst.edges)} by the histogram; promised is {promised}"
-        strength, worth = "contradicted", 2
-    text = (
-        f"Limits taken from the data tell whether the biggest customer is there {share} of the time{said} at most."
-    )
+    text = f"Limits taken from the data tell whether the biggest customer is there {share} of the time"
     action = "Declare limits and histogram edges from what the business is, before anyone looks at the data."
     value, reach = float(worst.from_data), float(1.96 * worst.standard_error)
-    about = partial(Finding, section=_PITFALL, value=value, low=value - reach, high=value + reach, unit="share")
-    return about(text=text, action=action, strength=strength, worth=worth)
+    about = {"value": value, "low": value - reach, "high": value + reach, "unit": "share", "section": _PITFALL}
+    if beyond.max() > 3 or worst.edges > worst.ceiling:
+        text += f" by the noise and {say_share(worst.edges)} by the histogram; promised is {promised} at most."
+        return Finding(text=text, action=action, strength="contradicted", worth=2, **about)
+    text += f", not told apart from the {promised} that is promised at most."
+    return Finding(text=text, action=action, strength="cannot be told", worth=3, **about)
 
 
 def _promise(audit: Audit) -> Finding:
@@ -82,13 +139,13 @@ def _promise(audit: Audit) -> Finding:
     told, strength, worth = "No attack of ours broke the promise", "clear", 3
     action = "Keep the claim: half the noise would have been noticed, though no audit proves a promise kept."
     if audit.tightness < 0.5:
-        action = "Draw more often: half the noise could be missing and would not be noticed."
         strength = "cannot be told"
+        action = "Draw more often: half the noise could be missing and would not be noticed."
     if audit.excess > 0:
         row = audit.proven.loc[(audit.proven.epsilon_low - audit.proven.epsilon).idxmax()]
         told, strength, worth = "The promise is broken", "contradicted", 1
         action = "Publish nothing before the mechanism is mended."
     text = f"{told}: repeated draws prove a privacy loss of {say_count(row.epsilon_low)}, where "
     text += f"{say_count(row.epsilon)} is claimed."
-    about = partial(Finding, section=_HOLDS, value=float(row.epsilon_low), figure=None)
-    return about(text=text, action=action, strength=strength, worth=worth)
+    about = {"value": float(row.epsilon_low), "section": _HOLDS, "figure": None}
+    return Finding(text=text, action=action, strength=strength, worth=worth, **about)

@@ -1,14 +1,14 @@
-"""Whether the release keeps its promise, and what it costs: an audit, each person left out, error, composition."""
+"""Whether the release keeps its promise, and what that costs: audit, one left out, error, composition, checks."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from diffprivlib import BudgetAccountant
-from diffprivlib.mechanisms import Geometric, Laplace
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import integrate, special, stats
 
 from journeybook.privacy import releases
 from journeybook.privacy.releases import Grouping, PrivateReleases
@@ -18,6 +18,8 @@ ReleasedBy = Callable[..., PrivateReleases]
 
 # One end of one interval is wrong once in 30,000, as beyond four standard errors.
 _ERROR = float(stats.norm.sf(4))
+_LEFT_OUT = 1000
+_COLUMNS = ["name", "value", "rule", "reference", "tolerance", "source"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,15 +27,13 @@ class Audit:
     """A release drawn many times from two tables, one of which holds some people more in each group.
 
     Attributes:
-        proven: One row a figure (`people`, `revenue`, `both`) and group, or over all groups (`all`): `figure`,
-            `group`, `n_people_more` (in each group), `epsilon` (claimed for so many), `epsilon_low` (that the
-            draws prove at least).
+        proven: One row a `figure` (`people`, `revenue`, `both`) and `group` (or `all`): `n_people_more` in each
+            group, `epsilon` claimed for so many, `epsilon_low` that the draws prove at least.
         excess: Greatest `epsilon_low` over the claim; above 0 the promise is broken.
-        tightness: Least share of the claim (of 4 where it claims more) that is proven over all groups; from 0.5
-            on, half the noise would be noticed.
+        tightness: Least share proven of a claim (of at most 4) over all groups; 0.5 notices half the noise.
         correlation: Greatest correlation of the noise of any two figures, in standard errors.
-        coverage: Share of 95 % intervals of revenue that hold the exact sum.
-        n_intervals: Intervals that were looked at.
+        coverage, coverage_reach: Share of 95 % intervals of revenue that hold; four of its standard errors.
+        gap: How far the release without noise is from a recount, in people or currency.
     """
 
     proven: pd.DataFrame
@@ -41,7 +41,8 @@ class Audit:
     tightness: float
     correlation: float
     coverage: float
-    n_intervals: int
+    coverage_reach: float
+    gap: float
 
 
 def audit_release(
@@ -70,24 +71,22 @@ def audit_release(
         rng: Seeds the noise.
     """
     groups = grouped_by(people)
-    n_draws = max(200, -(-n_draws // len(groups.names)))
+    n_groups = len(groups.names)
+    n_draws = max(200, -(-n_draws // n_groups))
     claimed = released_by(people.revenue, groups, rng=rng).noised.groupby("release").epsilon.max()
     n_more = max(1, int(np.ceil(1 / claimed.min())))
     joined = pd.concat([people, *[_newcomers(people, groups)] * n_more], ignore_index=True)
-    shape = (2, len(groups.names))
     exact = recount(people, groups).reshape(-1)
-    drawn, held = [], 0
+    most = np.concatenate([np.ones(n_groups), groups.max_revenue])
+    scores = []
     for table in (joined, people):
         of_table = grouped_by(table)
-        draws = np.empty((n_draws, exact.size))
-        for i in range(n_draws):
-            rows = released_by(table.revenue, of_table, rng=rng).figures.iloc[: exact.size]
-            draws[i] = rows.value
-            within = (rows.value_low.to_numpy() <= exact) & (exact <= rows.value_high.to_numpy())
-            held += int(within[shape[1] :].sum()) if table is people else 0
-        drawn.append(draws)
-    most = np.concatenate([np.ones(shape[1]), groups.max_revenue])
-    scores = [((draws - exact) / (n_more * most)).reshape(n_draws, *shape) for draws in drawn]
+        drawn = [released_by(table.revenue, of_table, rng=rng).figures for _ in range(n_draws)]
+        value, low, high = (
+            np.array([figures[name].to_numpy()[: exact.size] for figures in drawn])
+            for name in ("value", "value_low", "value_high")
+        )
+        scores.append(((value - exact) / (n_more * most)).reshape(n_draws, 2, n_groups))
     rows = []
     for figure, used in (("people", [0]), ("revenue", [1]), ("both", [0, 1])):
         claim = n_more * (epsilon if figure == "both" else float(claimed[figure]))
@@ -97,13 +96,17 @@ def audit_release(
             rows.append((figure, group, n_more, claim, found))
     proven = pd.DataFrame(rows, columns=["figure", "group", "n_people_more", "epsilon", "epsilon_low"])
     over_all = proven[proven.group == "all"]
+    # Intervals, and noise side by side, of the table as it is.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        alike = np.abs(np.corrcoef(value, rowvar=False))[np.triu_indices(exact.size, k=1)]
     return Audit(
         proven=proven,
         excess=float((proven.epsilon_low - proven.epsilon).max()),
         tightness=float((over_all.epsilon_low / over_all.epsilon.clip(upper=4)).min()),
-        correlation=_correlation(drawn[1]),
-        coverage=held / (n_draws * shape[1]),
-        n_intervals=n_draws * shape[1],
+        correlation=float(alike.max() * np.sqrt(n_draws)),
+        coverage=float(((low <= exact) & (exact <= high))[:, n_groups:].mean()),
+        coverage_reach=4 * (0.95 * 0.05 / (n_draws * n_groups)) ** 0.5,
+        gap=float(np.abs(released_by(people.revenue, groups, epsilon=1e15, rng=rng).noised.value - exact).max()),
     )
 
 
@@ -116,47 +119,22 @@ def recount(people: pd.DataFrame, groups: Grouping) -> NDArray[np.float64]:
     return counted / [[1], [100]]
 
 
-def error_curve(
-    epsilons: Sequence[float], *, sensitivity: float, n_draws: int, rng: np.random.Generator
-) -> pd.DataFrame:
-    """Return the mean absolute error that noise adds, drawn and by closed form; it depends on no data.
+def error_curve(epsilons: Sequence[float], *, sensitivity: float) -> pd.DataFrame:
+    """Return the mean absolute error that noise adds, in closed form; ValueError if a budget is not above 0.
 
-    Expected |noise| is sensitivity / epsilon for the Laplace mechanism and 1 / sinh(epsilon) for the
-    geometric one at sensitivity 1.
-
-    Returns:
-        One row a mechanism and epsilon: `mechanism`, `epsilon`, `mean_error`, `standard_error`,
-        `closed_form`, `deviation` (in standard errors).
-
-    Raises:
-        ValueError: A budget is not above 0, or there are fewer than 1,000 draws.
+    One row an `epsilon`: `geometric` (people, 1 / sinh(epsilon)), `laplace` (sensitivity / epsilon).
     """
-    if n_draws < 1000 or not epsilons or min(epsilons) <= 0:
-        raise ValueError(
-            f"epsilons are {epsilons} and n_draws {n_draws}: needed are values above 0, and 1,000 or more."
-        )
-    rows = []
-    for epsilon in epsilons:
-        for name, expected in (("geometric", 1 / np.sinh(epsilon)), ("Laplace", sensitivity / epsilon)):
-            made, most = (Geometric, 1) if name == "geometric" else (Laplace, sensitivity)
-            mechanism = made(epsilon=epsilon, sensitivity=most, random_state=int(rng.integers(2**31)))
-            errors = np.abs([mechanism.randomise(0) for _ in range(n_draws)])
-            mean, standard_error = errors.mean(), errors.std(ddof=1) / np.sqrt(n_draws)
-            rows.append((name, epsilon, mean, standard_error, expected, (mean - expected) / standard_error))
-    return pd.DataFrame(
-        rows, columns=["mechanism", "epsilon", "mean_error", "standard_error", "closed_form", "deviation"]
-    )
+    if not epsilons or min(epsilons) <= 0:
+        raise ValueError(f"epsilons are {list(epsilons)}: needed are values above 0.")
+    budget = np.asarray(epsilons, dtype=float)
+    return pd.DataFrame({"epsilon": budget, "geometric": 1 / np.sinh(budget), "laplace": sensitivity / budget})
 
 
 def composition(*, epsilon: float, n_releases: Sequence[int], slack: float) -> pd.DataFrame:
-    """Return what repeated releases of one epsilon cost together.
+    """Return what repeated releases of one epsilon cost together; ValueError if `slack` is not between 0 and 1.
 
-    Returns:
-        One row a number: `n_releases`, `epsilon` (of each), `epsilon_sum` (of all, delta 0), and by diffprivlib's
-        accountant, with `slack` for delta (Kairouz, Oh & Viswanath 2017), `epsilon_advanced` and `delta`.
-
-    Raises:
-        ValueError: `slack` is not between 0 and 1.
+    One row a number: `n_releases`, `epsilon` (of each), `epsilon_sum` (of all, delta 0), and by diffprivlib's
+    accountant, with `slack` for delta (Kairouz, Oh & Viswanath 2017), `epsilon_advanced` and `delta`.
     """
     if not 0 < slack < 1:
         raise ValueError(f"slack is {slack}: needed is a probability between 0 and 1.")
@@ -170,24 +148,25 @@ def composition(*, epsilon: float, n_releases: Sequence[int], slack: float) -> p
 def largest_change(people: pd.DataFrame, *, grouped_by: GroupedBy, figures: pd.DataFrame) -> float:
     """Return the most that one person changes what noise is added to, as a share of the stated sensitivity.
 
-    Every person is left out in turn, with all their rows (of more than 5,000 the two extremes and an even spread
+    Every person is left out in turn, with all their rows (of more than 1,000 the two extremes and an even spread
     between them), and people whom no group expects join: the table is grouped, clamped and summed again each time.
     The shares of all groups are added, for a person is in one of them. At most 1, or the figures are not private.
     """
+    used = people[[c for c in ("revenue", "segment") if c in people]]
     stated = figures.sensitivity[figures.mechanism != "computed"].to_numpy().reshape(2, -1)
-    exact = releases.exact_figures(people.revenue, grouped_by(people))
+    exact = releases.exact_figures(used.revenue, grouped_by(used))
 
     def changed(other: pd.DataFrame) -> float:
         change = np.abs(exact - releases.exact_figures(other.revenue, grouped_by(other)))
         return float((change / stated).sum(axis=1).max())
 
     ranked = people.sort_values("revenue", kind="stable").person_id.unique()
-    left_out = ranked[np.unique(np.linspace(0, len(ranked) - 1, min(len(ranked), 5000)).astype(int))]
+    left_out = ranked[np.unique(np.linspace(0, len(ranked) - 1, min(len(ranked), _LEFT_OUT)).astype(int))]
     rows_of = people.groupby("person_id").indices
-    changes = [changed(people.iloc[np.delete(np.arange(len(people)), rows_of[person])]) for person in left_out]
-    joining = _newcomers(people, grouped_by(people))
+    changes = [changed(used.iloc[np.delete(np.arange(len(used)), rows_of[person])]) for person in left_out]
+    joining = _newcomers(used, grouped_by(used))
     joining = pd.concat([joining, joining.assign(revenue=-1e9), joining.assign(revenue=1e9)])
-    changes += [changed(pd.concat([people, joining.iloc[[i]]])) for i in range(len(joining))]
+    changes += [changed(pd.concat([used, joining.iloc[[i]]])) for i in range(len(joining))]
     return round(max(changes), 9)
 
 
@@ -199,26 +178,17 @@ def _newcomers(people: pd.DataFrame, groups: Grouping) -> pd.DataFrame:
     return pd.DataFrame({"revenue": np.append(groups.max_revenue[:-1] - 0.01, beyond[-1])})
 
 
-def _correlation(draws: NDArray[np.float64]) -> float:
-    """Return the greatest correlation of any two figures' noise, in standard errors; nan without noise."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.abs(np.corrcoef(draws, rowvar=False))
-    return float(np.max(found[np.triu_indices_from(found, k=1)]) * np.sqrt(len(draws)))
-
-
 def _proven(draws_with: NDArray[np.float64], draws_without: NDArray[np.float64]) -> float:
     """Return the epsilon that events `score >= t` or `score <= t` prove; shapes (n_draws, n_figures, n_groups)."""
-    scores = [np.moveaxis(d, 1, 2).reshape(-1, d.shape[2], d.shape[1]) for d in (draws_with, draws_without)]
     half = len(draws_with) // 2
     best, proven = -np.inf, -np.inf
     for threshold in np.arange(-1, 2.01, 0.25) - 1e-9:
         for sign in (1, -1):
             # As often with the people more as without: an event and its mirror image, which turns the two around.
-            seen = [(sign * (d - threshold) >= 0).all(axis=2) for d in scores]
-            first, second = (seen[0], seen[1]) if sign == 1 else (seen[1], seen[0])
-            chosen = _log_low(first[:half], second[:half])
+            seen = [(sign * (d - threshold) >= 0).all(axis=1) for d in (draws_with, draws_without)][::sign]
+            chosen, judged = (_log_low(*(s[part] for s in seen)) for part in (slice(half), slice(half, None)))
             if chosen > best:
-                best, proven = chosen, _log_low(first[half:], second[half:])
+                best, proven = chosen, judged
     return proven
 
 
@@ -227,3 +197,69 @@ def _log_low(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     low = special.betaincinv(n_first, first.size - n_first + 1, _ERROR) if n_first else 0.0
     high = special.betainccinv(n_second + 1, second.size - n_second, _ERROR) if n_second < second.size else 1.0
     return float(np.log(low / high)) if low > 0 else -np.inf
+
+
+def release_holds(released: PrivateReleases, audit: Audit, *, largest: float, epsilon: float) -> pd.DataFrame:
+    """Hold the release against what it promises; `largest` is what `largest_change` returns."""
+    spent, error = released.budget.epsilon.sum(), audit.coverage_reach
+    wide = released.figures.pivot(index="group", columns="release", values="value")
+    wide = wide[wide.people >= 1]
+    means = float((wide["mean revenue"] - wide.revenue / wide.people).abs().max()) if len(wide) else 0.0
+    rows = [
+        ("audit: epsilon proven over the claim", audit.excess, "at most", 0, 0, "the promise"),
+        ("audit: share of the claim not proven", 1 - audit.tightness, "at most", 0.5, 0, "half the noise"),
+        ("audit: noise alike, in standard errors", audit.correlation, "at most", 4.5, 0, "drawn apart"),
+        ("audit: intervals that hold", audit.coverage, "within", 0.95, error, "95 %, 4 standard errors"),
+        ("one person's share of a sensitivity", largest, "at most", 1, 0, "each person left out in turn"),
+        ("figures without noise, off", audit.gap, "within", 0, 0.006, "a second road"),
+        ("means off", means, "within", 0, 0.006, "published sums over published counts"),
+        ("epsilon of all releases", spent, "within", epsilon, 1e-9, "the budget"),
+        ("epsilon spent", released.epsilon, "within", epsilon, 1e-9, "diffprivlib's accountant"),
+    ]
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def methods_hold(
+    people: pd.DataFrame,
+    alone: pd.DataFrame,
+    attack: pd.DataFrame,
+    errors: pd.DataFrame,
+    *,
+    twenty: pd.DataFrame,
+    by_hand: Sequence[float],
+    quasi_identifiers: Mapping[str, float],
+) -> pd.DataFrame:
+    """Hold uniqueness and attack against a second road, noise and composition against what is published.
+
+    `twenty` is the `composition` of 20 releases of epsilon 0.05 with slack 0.001; `by_hand` are sizes of Laplace
+    noise, drawn at the first budget of `errors`.
+    """
+    columns = [column for column in quasi_identifiers if column in people]
+    shared = Counter(zip(*([float(v) // quasi_identifiers[c] for v in people[c]] for c in columns), strict=True))
+    few, share = [sum(n for n in shared.values() if n < most) / len(people) for most in (2, 5)], alone.iloc[-1]
+    off = float(np.abs(share[["unique_share", "below_5_share"]].astype(float) - few).max())
+    told = float((attack_gap(attack, people.revenue) / attack.standard_error).max())
+    drawn = float(np.mean(by_hand) / errors.laplace.iloc[0] - 1) * len(by_hand) ** 0.5
+    documented, total = "diffprivlib, documentation of BudgetAccountant", "(1 + total variation) / 2"
+    closed, epsilon = "diffprivlib's Laplace mechanism", twenty.epsilon_advanced.iloc[0]
+    rows = [
+        ("people alone, off", off, "within", 0, 1e-9, "a second road"),
+        ("attack off, in standard errors", told, "at most", 4, 0, total),
+        ("noise by hand: mean error off, in standard errors", drawn, "within", 0, 4, closed),
+        ("20 times 0.05: epsilon", epsilon, "within", 0.7613352285668463, 1e-12, documented),
+    ]
+    return pd.DataFrame(rows, columns=_COLUMNS).assign(kind=["witness"] * 3 + ["constant"])
+
+
+def attack_gap(attack: pd.DataFrame, values: pd.Series) -> pd.Series:
+    """Return how far the attacker's success with noise fitted to the data is from the integral that it estimates.
+
+    The best guess between two densities is right (1 + their total variation) / 2 of the time.
+    """
+    second, biggest = np.sort(values.to_numpy(dtype=float))[-2:]
+    ratio, found = biggest / second, []
+    for epsilon in attack.epsilon:
+        grid = np.union1d(np.linspace(-1, 1, 400_001) * (ratio + 40 * ratio / epsilon), [0.0, ratio])
+        here, gone = stats.laplace(ratio, ratio / epsilon).pdf(grid), stats.laplace(0, 1 / epsilon).pdf(grid)
+        found.append(0.5 + integrate.trapezoid(np.abs(here - gone), grid) / 4)
+    return (attack.from_data - found).abs()

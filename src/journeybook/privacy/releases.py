@@ -21,16 +21,13 @@ class PrivateReleases:
 
     Attributes:
         figures: One row a figure: `row`, `release` (`people`, `revenue`, `mean revenue`), `group`, `value`,
-            `value_low` and `value_high` (95 % interval of the exact figure, from the noise alone; missing for
-            means), `mechanism`, `sensitivity`, `epsilon` (0 for what is computed from other figures), `privacy`
-            (NOT PRIVATE, for the noise is seeded).
+            `value_low`, `value_high` (95 % interval of the exact figure, from the noise alone; missing for
+            means), `mechanism`, `sensitivity`, `epsilon` (0 where computed from other figures), `privacy`.
         epsilon: What all releases cost together, by diffprivlib's accountant.
-        delta: The same for delta.
     """
 
     figures: pd.DataFrame
     epsilon: float
-    delta: float
 
     @property
     def noised(self) -> pd.DataFrame:
@@ -61,10 +58,9 @@ class Grouping:
 
 def check_mode(mode: str) -> None:
     """Raise ValueError unless the mode is `teaching`."""
-    if mode == "release":
-        raise ValueError("mode is 'release': publishing with cryptographic noise comes later, use 'teaching'.")
     if mode != "teaching":
-        raise ValueError(f"mode is {mode!r}: needed is 'teaching'.")
+        later = "; publishing for good, with cryptographic noise, comes later" if mode == "release" else ""
+        raise ValueError(f"mode is {mode!r}: needed is 'teaching'{later}.")
 
 
 def people_at_end(
@@ -86,8 +82,7 @@ def people_at_end(
 def seed_name(people: pd.DataFrame) -> str:
     """Return a name for the noise that changes with `revenue` or `segment` of any person, whatever their order.
 
-    With noise from the seed alone, two weekly runs would carry the same noise, and their difference would be one
-    person's figures.
+    With the seed's noise alone, the difference of two weekly runs would be one person's figures.
     """
     made_of = people[[c for c in ("revenue", "segment") if c in people]]
     rows = np.sort(pd.util.hash_pandas_object(made_of, index=False).to_numpy())
@@ -97,47 +92,22 @@ def seed_name(people: pd.DataFrame) -> str:
 def group_people(
     people: pd.DataFrame, *, segment_names: Sequence[str], band_edges: Sequence[float], max_revenue: float
 ) -> Grouping:
-    """Return people by segment where segments are named (a missing one is `none`), else by bands of revenue."""
+    """Return people by segment where segments are named (a missing one is `none`), else by bands of revenue.
+
+    Raises:
+        ValueError: A segment was not declared, or the edges do not ascend between 0 and `max_revenue`.
+    """
     if segment_names:
-        names = [*segment_names, "none"]
-        return named_groups(people.segment.fillna("none"), names=names, max_revenue=max_revenue)
-    return spend_bands(people.revenue, band_edges=band_edges, max_revenue=max_revenue)
-
-
-def spend_bands(revenue: pd.Series, *, band_edges: Sequence[float], max_revenue: float) -> Grouping:
-    """Return people by bands of revenue whose edges are declared, not taken from the data.
-
-    Raises:
-        ValueError: The edges do not ascend between 0 and `max_revenue`.
-    """
+        names, segment = (*segment_names, "none"), people.segment.fillna("none").astype(str)
+        if unknown := sorted(set(segment) - set(names)):
+            raise ValueError(f"group {unknown[0]!r} was not declared: declared are {', '.join(names)}.")
+        return Grouping(names, pd.Index(names).get_indexer(segment), np.full(len(names), float(max_revenue)))
     if not all(low < high for low, high in pairwise([0.0, *band_edges, max_revenue])):
-        raise ValueError(
-            f"band_edges are {list(band_edges)}: needed are values that ascend between 0 and {max_revenue:g}."
-        )
-    names = [f"{low:,.0f} to {high:,.0f}" for low, high in pairwise(band_edges)]
-    names = [f"under {band_edges[0]:,.0f}", *names, f"{band_edges[-1]:,.0f} and more"] if band_edges else ["all"]
-    return Grouping(
-        names=tuple(names),
-        codes=np.searchsorted(np.asarray(band_edges, dtype=float), revenue.to_numpy(dtype=float), side="right"),
-        max_revenue=np.array([*band_edges, max_revenue], dtype=float),
-    )
-
-
-def named_groups(groups: pd.Series, *, names: Sequence[str], max_revenue: float) -> Grouping:
-    """Return people by groups whose names are declared.
-
-    Raises:
-        ValueError: A person is in a group that was not declared.
-    """
-    position = {name: place for place, name in enumerate(names)}
-    unknown = sorted(set(groups.astype(str)) - set(position))
-    if unknown:
-        raise ValueError(f"group {unknown[0]!r} was not declared: declared are {', '.join(names)}.")
-    return Grouping(
-        names=tuple(names),
-        codes=groups.astype(str).map(position).to_numpy(dtype=int),
-        max_revenue=np.full(len(names), float(max_revenue)),
-    )
+        raise ValueError(f"band_edges are {list(band_edges)}: needed is an ascent between 0 and {max_revenue:g}.")
+    bands = [f"{low:,.0f} to {high:,.0f}" for low, high in pairwise(band_edges)]
+    bands = [f"under {band_edges[0]:,.0f}", *bands, f"{band_edges[-1]:,.0f} and more"] if band_edges else ["all"]
+    codes = np.searchsorted(np.asarray(band_edges, float), people.revenue.to_numpy(dtype=float), side="right")
+    return Grouping(tuple(bands), codes, np.array([*band_edges, max_revenue], dtype=float))
 
 
 def release_figures(
@@ -153,40 +123,32 @@ def release_figures(
     are rounded to cents, which costs nothing either, but pulls figures near 0 upwards.
 
     Args:
-        revenue: Revenue of each person, shape (n_people,).
-        groups: Group of each person.
+        revenue: Of each person, shape (n_people,).
+        groups: Of the same people.
         epsilon: Privacy budget of all figures together, above 0.
         count_share: Part of the budget that goes to the counts, between 0 and 1; the rest goes to the sums.
         rng: Seeds the noise, which can be drawn again and taken off: it teaches, and protects nobody.
 
     Raises:
-        ValueError: `epsilon` or `count_share` is out of range, or people and groups differ in number.
+        ValueError: `epsilon` or `count_share` is out of range.
     """
-    if not epsilon > 0:
-        raise ValueError(f"epsilon is {epsilon}: needed is a number above 0.")
-    if not 0 < count_share < 1:
-        raise ValueError(f"count_share is {count_share}: needed is a share between 0 and 1.")
-    if len(revenue) != len(groups.codes):
-        raise ValueError(f"there are {len(revenue)} people and {len(groups.codes)} groups: needed is one each.")
+    if not (epsilon > 0 and 0 < count_share < 1):
+        raise ValueError(f"epsilon is {epsilon} and count_share {count_share}: needed are above 0, and 0 to 1.")
     for_counts, for_sums = epsilon * count_share, epsilon * (1 - count_share)
     accountant = BudgetAccountant(epsilon=epsilon * (1 + 1e-12), delta=0)  # the parts add up but for rounding
-    exact = exact_figures(revenue, groups)
     accountant.spend(for_counts, 0)
+    accountant.spend(for_sums, 0)
+    exact = exact_figures(revenue, groups)
     counting = Geometric(epsilon=for_counts, sensitivity=1, random_state=_seed(rng))
     people = np.array([counting.randomise(int(n)) for n in exact[0]], dtype=float)
-    accountant.spend(for_sums, 0)
-    totals = np.array(
-        [
-            Laplace(epsilon=for_sums, sensitivity=float(most), random_state=_seed(rng)).randomise(float(total))
-            for total, most in zip(exact[1], groups.max_revenue, strict=True)
-        ]
-    )
-    spent, n_groups = accountant.total(), len(groups.names)
+    adding = [Laplace(epsilon=for_sums, sensitivity=float(m), random_state=_seed(rng)) for m in groups.max_revenue]
+    totals = np.array([add.randomise(float(total)) for add, total in zip(adding, exact[1], strict=True)])
+    n_groups = len(groups.names)
     reach = [np.full(n_groups, geometric_reach(for_counts)), groups.max_revenue / for_sums * np.log(20)]
     value, around = np.concatenate([people, totals]), np.concatenate(reach)
     # Means are made from published figures; missing where the noised count is below 1.
     means = np.where(people >= 1, np.maximum(totals, 0) / np.maximum(people, 1), np.nan)
-    missing, nothing = np.full(n_groups, np.nan), np.zeros(n_groups)
+    missing = np.full(n_groups, np.nan)
     figures = pd.DataFrame(
         {
             "row": np.arange(1, 3 * n_groups + 1),
@@ -196,12 +158,12 @@ def release_figures(
             "value_low": np.concatenate([np.maximum(value - around, 0), missing]).round(2),
             "value_high": np.concatenate([np.maximum(value + around, 0), missing]).round(2),
             "mechanism": np.repeat(["geometric", "Laplace", "computed"], n_groups),
-            "sensitivity": np.concatenate([np.ones(n_groups), groups.max_revenue, nothing]),
+            "sensitivity": np.concatenate([np.ones(n_groups), groups.max_revenue, np.zeros(n_groups)]),
             "epsilon": np.repeat([for_counts, for_sums, 0.0], n_groups),
             "privacy": NOT_PRIVATE,
         }
     )
-    return PrivateReleases(figures, float(spent[0]), float(spent[1]))
+    return PrivateReleases(figures, epsilon=float(accountant.total()[0]))
 
 
 def exact_figures(revenue: pd.Series, groups: Grouping) -> np.ndarray:
@@ -210,19 +172,15 @@ def exact_figures(revenue: pd.Series, groups: Grouping) -> np.ndarray:
 
 
 def clamped_sums(revenue: pd.Series, groups: Grouping) -> np.ndarray:
-    """Return the exact revenue of each group, each person's clamped to between 0 and the group's greatest.
-
-    Cents are added as whole numbers, so that the order of people plays no part. Not for publication.
-    """
+    """Return the exact revenue of each group, each person's clamped to between 0 and the group's greatest."""
+    # Cents are added as whole numbers, so that the order of people plays no part.
     most = np.floor(groups.max_revenue * CENTS + 1e-6)[groups.codes]
     cents = np.clip(np.rint(revenue.to_numpy(dtype=float) * CENTS), 0, most)
     return np.bincount(groups.codes, weights=cents, minlength=len(groups.names)) / CENTS
 
 
 def geometric_reach(epsilon: float) -> int:
-    """Return the least k such that geometric noise exceeds k in size with probability 5 % at most.
-
-    P(|noise| > k) = 2 a^(k+1) / (1 + a) with a = exp(-epsilon).
+    """Return the least k that geometric noise exceeds with probability 5 % at most, 2 a^(k+1) / (1 + a).
 
     >>> geometric_reach(1.0)
     3

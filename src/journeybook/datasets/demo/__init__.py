@@ -6,12 +6,11 @@ What was planted is written to `truth/`, apart from the tables that pages read.
 
     households.py    which households are drawn, what their receipts say, the type each is given
     people.py        one person a household, the accounts they open, what is true of them when
-    records.py       what three systems hold of them, with errors at published rates
-    misspelling.py   the errors of hands, ears and forms
+    records.py       what three systems hold of them, with errors of hands, ears and forms at published rates
     consents.py      who granted what when, withdrew it, renewed it
     third_party.py   what a data vendor says of their postcodes
     contacts.py      e-mail, SMS, push or nothing, at random with known probabilities, and who responded
-    events.py        visits to site and app
+    events.py        visits to site and app, by the law in event_chains.py; their truth is in event_truth.py
     experiments.py   two A/B tests, one still running, and a 2x2 test
     faults.py        what is wrong in the rows of records, events, contacts and third parties
 """
@@ -29,7 +28,7 @@ from journeybook.datasets.demo.experiments import simulate_experiments
 from journeybook.datasets.demo.faults import plant_faults
 from journeybook.datasets.demo.households import describe_households, draw_households
 from journeybook.datasets.demo.people import simulate_people
-from journeybook.datasets.demo.third_party import correlation_found, simulate_third_party, third_party_truth
+from journeybook.datasets.demo.third_party import simulate_third_party, third_party_truth
 from journeybook.datasets.storage import write_raw, write_truth
 from journeybook.tables.schema import MONEY
 
@@ -38,18 +37,10 @@ __all__ = ["build_demo", "draw_households"]
 _SOURCE = "simulated by journeybook from the seed, around the real purchases"
 
 
-def build_demo(connection: Backend, folder: Path, *, seed: int, scale: float, timezone: str) -> None:
-    """Simulate what the study lacks and write it to `raw/` and `truth/`.
-
-    Args:
-        connection: DuckDB inside the process.
-        folder: The run's folder of tables; `raw/transactions` is there, for the households drawn.
-        seed: Seed of everything simulated.
-        scale: Share of the households drawn; who they are is read from `raw/transactions`.
-        timezone: Zone of the naive times, that of the receipts.
-    """
-    path = folder / "raw" / "transactions.parquet"
-    connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW transactions AS SELECT * FROM read_parquet({_quoted(path)})")
+def build_demo(connection: Backend, folder: Path, *, seed: int) -> None:
+    """Simulate what the study lacks, for the households of `raw/transactions`; write it to `raw/` and `truth/`."""
+    path = str(folder / "raw" / "transactions.parquet").replace("'", "''")
+    connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW transactions AS SELECT * FROM read_parquet('{path}')")
     households = describe_households(connection, seed=seed)
     vendor = simulate_third_party(households, seed=seed)
     people = simulate_people(households, home=vendor.home, postcodes=vendor.postcodes, seed=seed)
@@ -59,33 +50,23 @@ def build_demo(connection: Backend, folder: Path, *, seed: int, scale: float, ti
     )
     events = simulate_events(connection, seed=seed, web_accounts=_web_accounts(households, people.accounts))
     experiments = simulate_experiments(connection, seed=seed)
-
     sound = {"customer_records": people.records, "third_party": vendor.table}
     sound |= {"contacts": contacts.contacts, "events": events.events}
     open_ids = _open_ids(consents.ledger, consents.standing)
     faults = plant_faults(sound, open_ids=open_ids, names_swapped=people.names_swapped, seed=seed)
-    raw = {
-        "customer_records": _lazy(faults.tables["customer_records"], birth_date="date"),
-        "consents": consents.ledger,
-        "third_party": faults.tables["third_party"],
-        "contacts": _lazy(faults.tables["contacts"], value=MONEY),
-        "events": faults.tables["events"],
-        "experiment": experiments.experiment,
-        "factorial": experiments.factorial,
-        "ongoing": experiments.ongoing,
-    }
-    for name, table in raw.items():
+
+    tables = {"consents": consents.ledger, **faults.tables, **experiments.tables}
+    tables["customer_records"] = _lazy(faults.tables["customer_records"], birth_date="date")
+    tables["contacts"] = _lazy(faults.tables["contacts"], value=MONEY)
+    for name, table in tables.items():
         # The experiments' covariate is what real households spent.
-        provenance = "MIXED" if name in ("experiment", "factorial", "ongoing") else "SIMULATED"
+        provenance = "MIXED" if name in experiments.tables else "SIMULATED"
         write_raw(connection, folder, name, table, provenance=provenance, source=_SOURCE)
-    areas = third_party_truth(vendor, people.postcodes)
-    found = correlation_found(households, areas)
-    parameters = vendor.parameters | {"third_party_correlation_found": found} | contacts.parameters
+    parameters = {"third_party_correlation": vendor.correlation} | contacts.parameters
     truth = {
-        "people": people.people,
-        "households": households[["customer_id", "customer_type"]],
+        "people": people.accounts[["customer_id", "household_id"]],
         "consents": consents.standing,
-        "third_party": areas,
+        "third_party": third_party_truth(vendor, people.postcodes),
         "contacts": contacts.truth,
         "parameters": pd.DataFrame({"name": list(parameters), "value": list(parameters.values())}),
         **events.truth,
@@ -93,8 +74,7 @@ def build_demo(connection: Backend, folder: Path, *, seed: int, scale: float, ti
         "faults": faults.truth,
     }
     for name, frame in truth.items():
-        numbered = frame if "row" in frame.columns else frame.assign(row=range(1, len(frame) + 1))
-        write_truth(connection, folder, name, numbered)
+        write_truth(connection, folder, name, frame)
 
 
 def _open_ids(ledger: pd.DataFrame, standing: pd.DataFrame) -> pd.Series:
@@ -110,17 +90,8 @@ def _lazy(frame: pd.DataFrame, **dtypes: str) -> ibis.Table:
     return ibis.memtable(frame.assign(row=range(1, len(frame) + 1))).cast(dtypes)
 
 
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
-
-
 def _web_accounts(households: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     """Return every household with its type and its first web account, if it has one."""
     web = accounts[accounts["source"] == "web"].drop_duplicates("household_id").set_index("household_id")
-    return pd.DataFrame(
-        {
-            "household_id": households["customer_id"],
-            "customer_id": households["customer_id"].map(web["customer_id"]),
-            "customer_type": households["customer_type"],
-        }
-    )
+    named = households[["customer_id", "customer_type"]].rename(columns={"customer_id": "household_id"})
+    return named.assign(customer_id=named["household_id"].map(web["customer_id"]))

@@ -37,6 +37,7 @@ RENEWS, RENEWS_LATE = 0.88, 0.04
 RETURNS, LATER_GRANT = 0.20, 0.10
 
 _DAY = 86_400
+_LASTS = np.array(list(LASTS.values())) * _DAY
 # Seconds until a decision is in the ledger, on average, in the order of SOURCES: loyalty, web, call centre.
 _DELAY = np.array([1.2 * _DAY, 20, 7_200])
 _START = np.datetime64("2016-01-01", "s")
@@ -49,64 +50,50 @@ class DemoConsents:
 
     Attributes:
         ledger: `consents`: customer_id, purpose, granted, occurred_at, recorded_at, expires_at.
-        standing: Truth at the end of 2017, one row a customer id and purpose: customer_id, purpose, permits
-            (this id's last word is a grant that has not ended), household_refuses (the last word of some
-            record of the household is no), withdrawn_on_one (one of its records withdrew, another grants).
+        standing: Truth at the end of 2017: customer_id, purpose, permits (its last word is a grant that holds).
     """
 
     ledger: pd.DataFrame
     standing: pd.DataFrame
 
 
-@dataclass(frozen=True, eq=False)
-class _Decisions:
-    """Decisions one by one, and the state they end in; moments are seconds since 2016.
-
-    Attributes:
-        who, what: Account and purpose of each decision.
-        grants: What was decided.
-        at: When.
-        granted, until, withdrew: Last word of each account (row) and purpose (column), when it ends, and
-            whether it is a withdrawal.
-    """
-
-    who: np.ndarray
-    what: np.ndarray
-    grants: np.ndarray
-    at: np.ndarray
-    granted: np.ndarray
-    until: np.ndarray
-    withdrew: np.ndarray
-
-
 def simulate_consents(accounts: pd.DataFrame, *, seed: int) -> DemoConsents:
-    """Draw the ledger.
-
-    Args:
-        accounts: One row a customer_id: customer_id, household_id, source, joined_at.
-        seed: Seed of the data set.
-    """
+    """Draw the ledger of accounts: customer_id, household_id, source, joined_at."""
     rng = stream(seed, "demo consents")
+    made, permits = _decide(accounts, rng)
+    source = accounts["source"].map({name: k for k, name in enumerate(SOURCES)}).to_numpy()
+    made["recorded"] = made["at"] + np.ceil(rng.exponential(_DELAY[source[made["who"]]]))
+    made = made.sort_values(["who", "what", "at"], ignore_index=True)
+    # In the order they were made; and what was decided by the end of 2017 is recorded by then.
+    made["recorded"] = made.groupby(["who", "what"])["recorded"].cummax().clip(upper=_END)
+    made["ends"] = np.where(made["grants"], made["at"] + _LASTS[made["what"]], np.inf)
+    made = made.sort_values(["recorded", "who", "what", "at"], ignore_index=True)
+    names = accounts["customer_id"].to_numpy()
+    ledger = {
+        "customer_id": names[made["who"]],
+        "purpose": np.array(PURPOSES)[made["what"]],
+        "granted": made["grants"].to_numpy(dtype=bool),
+        "occurred_at": _moments(made["at"]),
+        "recorded_at": _moments(made["recorded"]),
+        "expires_at": _moments(made["ends"]),
+    }
+    each = {"customer_id": names.repeat(len(PURPOSES)), "purpose": np.tile(np.array(PURPOSES), len(names))}
+    return DemoConsents(ledger=pd.DataFrame(ledger), standing=pd.DataFrame(each | {"permits": permits.ravel()}))
+
+
+def _decide(accounts: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the decisions (`who`, `what`, `grants`, `at`), and what each account permits at last."""
     household = pd.factorize(accounts["household_id"])[0]
-    decisions = _decide(accounts, household, rng)
-    ledger = _write_down(accounts, decisions, rng)
-    return DemoConsents(ledger=ledger, standing=_standing(accounts, household, decisions))
-
-
-def _decide(accounts: pd.DataFrame, household: np.ndarray, rng: np.random.Generator) -> _Decisions:
-    """Return the decisions of every account on every purpose."""
     shape = len(accounts), len(PURPOSES)
     # The records of a household mostly answer alike at first.
     alike = rng.random((household.max() + 1, shape[1]))[household]
     answer = np.where(rng.random(shape) < SAME_ANSWER, alike, rng.random(shape))
     at_first = answer < np.array(list(FIRST_GRANT.values()))
-    lasts = np.array(list(LASTS.values())) * _DAY
     withdrawn_at = _withdrawals(household, rng)
 
     joined = (accounts["joined_at"].to_numpy().astype("datetime64[s]") - _START).astype(float)
     now, granted = np.repeat(joined[:, None], shape[1], axis=1), at_first.copy()
-    until = np.where(granted, now + lasts, np.inf)
-    withdrew, going = np.zeros(shape, dtype=bool), np.ones(shape, dtype=bool)
+    until, going = np.where(granted, now + _LASTS, np.inf), np.ones(shape, dtype=bool)
     made = [(*(index.ravel() for index in np.indices(shape)), granted.ravel(), now.ravel())]
     # At each turn every account and purpose takes its next decision, until none is left before the end.
     while going.any():
@@ -118,15 +105,14 @@ def _decide(accounts: pd.DataFrame, household: np.ndarray, rng: np.random.Genera
         comeback = np.where(returns, now + _DAY + rng.exponential(90 * _DAY, shape), np.inf)
         grant = np.where(granted, renewal, comeback)
         refusal = np.where(granted & (withdrawn_at > now), withdrawn_at, np.inf)
-        refuses, then = refusal < grant, np.floor(np.minimum(refusal, grant))
+        then = np.floor(np.minimum(refusal, grant))
         going &= (then > now) & (then <= _END)
-        now, granted = np.where(going, then, now), np.where(going, ~refuses, granted)
-        until = np.where(going, np.where(refuses, np.inf, then + lasts), until)
-        withdrew = np.where(going, refuses, withdrew)
+        now, granted = np.where(going, then, now), np.where(going, refusal >= grant, granted)
+        until = np.where(going, np.where(granted, then + _LASTS, np.inf), until)
         who, what = np.nonzero(going)
         made.append((who, what, granted[who, what], now[who, what]))
-    by, on, grants, at = (np.concatenate(part) for part in zip(*made, strict=True))
-    return _Decisions(by, on, grants, at, granted=granted, until=until, withdrew=withdrew)
+    parts = dict(zip(("who", "what", "grants", "at"), map(np.concatenate, zip(*made, strict=True)), strict=True))
+    return pd.DataFrame(parts), granted & (until > _END)
 
 
 def _withdrawals(household: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -147,54 +133,8 @@ def _withdrawals(household: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.where(speaks[:, None], np.floor(at)[household], np.inf)
 
 
-def _write_down(accounts: pd.DataFrame, decisions: _Decisions, rng: np.random.Generator) -> pd.DataFrame:
-    """Return the decisions as rows of the ledger, in the order in which they were recorded."""
-    source = accounts["source"].map({name: k for k, name in enumerate(SOURCES)}).to_numpy()
-    delay = np.ceil(rng.exponential(_DELAY[source[decisions.who]]))
-    made = pd.DataFrame(
-        {"who": decisions.who, "what": decisions.what, "grants": decisions.grants, "at": decisions.at}
-    )
-    made["recorded"] = made["at"] + delay
-    made = made.sort_values(["who", "what", "at"], ignore_index=True)
-    # In the order they were made; and what was decided by the end of 2017 is recorded by then.
-    made["recorded"] = made.groupby(["who", "what"])["recorded"].cummax().clip(upper=_END)
-    lasts = np.array(list(LASTS.values())) * _DAY
-    made["ends"] = np.where(made["grants"], made["at"] + lasts[made["what"]], np.inf)
-    made = made.sort_values(["recorded", "who", "what", "at"], ignore_index=True)
-    return pd.DataFrame(
-        {
-            "customer_id": accounts["customer_id"].to_numpy()[made["who"]],
-            "purpose": np.array(PURPOSES)[made["what"]],
-            "granted": made["grants"].to_numpy(dtype=bool),
-            "occurred_at": _moments(made["at"]),
-            "recorded_at": _moments(made["recorded"]),
-            "expires_at": _moments(made["ends"]),
-        }
-    )
-
-
 def _moments(seconds: pd.Series) -> np.ndarray:
     """Return seconds since 2016 as moments; infinite ones become missing."""
     finite = np.isfinite(seconds.to_numpy())
     moments = _START + np.where(finite, seconds, 0).astype("timedelta64[s]")
     return np.where(finite, moments, np.datetime64("NaT")).astype("datetime64[us]")
-
-
-def _standing(accounts: pd.DataFrame, household: np.ndarray, decisions: _Decisions) -> pd.DataFrame:
-    """Return what every account and purpose comes to at the end of 2017."""
-    n, m = decisions.granted.shape
-
-    def somewhere(flags: np.ndarray) -> np.ndarray:
-        found = np.zeros((household.max() + 1, m), dtype=bool)
-        np.logical_or.at(found, household, flags)
-        return found[household].ravel()
-
-    return pd.DataFrame(
-        {
-            "customer_id": accounts["customer_id"].to_numpy().repeat(m),
-            "purpose": np.tile(np.array(PURPOSES), n),
-            "permits": (decisions.granted & (decisions.until > _END)).ravel(),
-            "household_refuses": somewhere(~decisions.granted),
-            "withdrawn_on_one": somewhere(decisions.withdrew) & somewhere(decisions.granted),
-        }
-    )

@@ -22,9 +22,16 @@ import numpy as np
 import pandas as pd
 from ibis.backends.duckdb import Backend
 
-from journeybook.datasets.demo.contact_plan import plan_contacts
 from journeybook.datasets.demo.households import CUSTOMER_TYPES
 from journeybook.statistics import stream
+
+FIRST_DAY = np.datetime64("2017-03-01", "D")
+N_DAYS = 275
+# Turns of each household; 275 / 32 days apart, so that windows of 7 days do not overlap.
+N_ROUNDS = 32
+# Hours at which messages are sent, and how often: by day and in the evening, less often early and late.
+HOURS = np.arange(8, 22)
+_HOUR_WEIGHTS = np.array([2, 3, 4, 4, 4, 3, 3, 3, 4, 4, 4, 4, 3, 2])
 
 CHANNELS = ("email", "sms", "push", "none")
 MESSAGES = CHANNELS[:3]
@@ -36,6 +43,46 @@ FATIGUE_DAYS = 28
 OPEN_RATES = {"email": (0.72, 0.21), "push": (0.55, 0.07)}
 CLICK_RATES = {"email": (0.80, 0.06), "sms": (0.62, 0.02), "push": (0.80, 0.06)}
 
+# What is known from the receipts strictly before each decision (sums are exact decimals), and what is permitted:
+# a purpose is where the latest decision of every account of the household is a grant that has been recorded and
+# has not ended. An account not yet opened has no say; the loyalty card must have one.
+_KNOWN = """
+WITH behaviour AS (
+    SELECT planned.decision,
+           epoch(any_value(planned.occurred_at)) - epoch(max(baskets.occurred_at)) AS seconds,
+           count(*) FILTER (baskets.occurred_at >= planned.occurred_at - INTERVAL 28 DAY) AS n_baskets,
+           sum(baskets.revenue) FILTER (baskets.occurred_at >= planned.occurred_at - INTERVAL 28 DAY) AS spend,
+           sum(baskets.revenue)::DOUBLE / count(*) AS mean_basket
+    FROM planned JOIN baskets
+      ON baskets.customer_id = planned.customer_id AND baskets.occurred_at < planned.occurred_at
+    GROUP BY planned.decision
+), asked AS (
+    SELECT planned.decision, planned.occurred_at, accounts.customer_id, purposes.purpose,
+           accounts.customer_id = planned.customer_id AS is_card
+    FROM planned JOIN accounts ON accounts.household_id = planned.customer_id
+    CROSS JOIN (SELECT DISTINCT purpose FROM ledger) AS purposes
+), answered AS (
+    SELECT asked.decision, asked.purpose, asked.is_card,
+           ledger.granted AND ledger.recorded_at < asked.occurred_at
+           AND coalesce(ledger.expires_at > asked.occurred_at, true) AS permits
+    FROM asked ASOF JOIN ledger
+      ON ledger.customer_id = asked.customer_id AND ledger.purpose = asked.purpose
+     AND asked.occurred_at > ledger.occurred_at
+), permitted AS (
+    SELECT decision, purpose FROM answered
+    GROUP BY decision, purpose HAVING bool_and(permits) AND bool_or(is_card)
+), permissions AS (
+    SELECT decision, bool_or(purpose = 'marketing_email') AS email, bool_or(purpose = 'marketing_sms') AS sms,
+           bool_or(purpose = 'marketing_push') AS push
+    FROM permitted GROUP BY decision
+    HAVING bool_or(purpose = 'analytics') AND bool_or(purpose = 'personalisation')
+       AND bool_or(purpose LIKE 'marketing_%')
+)
+SELECT decision, seconds / 86400 AS days, n_baskets, coalesce(spend, 0)::DOUBLE AS spend, mean_basket,
+       email, sms, push
+FROM behaviour JOIN permissions USING (decision) ORDER BY decision
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class DemoContacts:
@@ -45,7 +92,7 @@ class DemoContacts:
         contacts: `contacts`, in the order of time.
         truth: One row a contact: contact_id, customer_type, probability (of a response under the channel
             chosen), probability_<channel>, propensity_<channel> (0 where it is not permitted).
-        parameters: What was planted: name to value.
+        parameters: What was planted: name to value, that of behaviour per scaled unit (see `_scaled`).
     """
 
     contacts: pd.DataFrame
@@ -53,79 +100,79 @@ class DemoContacts:
     parameters: dict[str, float]
 
 
-@dataclass(frozen=True, eq=False)
-class _Effects:
-    """What makes people respond, on the logit scale; arrays are by customer type, `taste` by message too."""
-
-    frequency: float
-    recency: float
-    spend: float
-    sure_visitor: float
-    fatigue: float
-    taste: np.ndarray
-    peak_hour: np.ndarray
-    peak_height: np.ndarray
-    weekend: np.ndarray
-    response_rate: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Policy:
-    """Scores of the channels in the logging policy: level, and slopes in frequency and recency."""
-
-    level: np.ndarray
-    frequency: np.ndarray
-    recency: np.ndarray
-
-
 def simulate_contacts(
     connection: Backend, households: pd.DataFrame, *, accounts: pd.DataFrame, ledger: pd.DataFrame, seed: int
 ) -> DemoContacts:
     """Draw the decisions, the channels and the responses.
 
-    Args:
-        connection: DuckDB with the table `baskets` (see `describe_households`).
-        households: One row a household: customer_id, customer_type.
-        accounts: One row a customer_id: customer_id, household_id.
-        ledger: The consents.
-        seed: Seed of the data set.
+    The connection holds the table `baskets` (see `describe_households`); households are customer_id and
+    customer_type, accounts customer_id and household_id.
     """
     effects = _draw_effects(stream(seed, "demo contact effects"))
-    policy = _draw_policy(stream(seed, "demo logging policy"))
-    plan = plan_contacts(connection, households, accounts=accounts, ledger=ledger, seed=seed)
-    propensity = _propensities(plan, policy)
+    planned = _turns(households, stream(seed, "demo contact times"))
+    connection.con.register("planned", planned[["decision", "customer_id", "occurred_at"]])
+    connection.con.register("accounts", accounts[["customer_id", "household_id"]])
+    connection.con.register("ledger", ledger)
+    # Without a receipt before it, or without a channel permitted, there is no decision.
+    plan = planned.merge(connection.con.execute(_KNOWN).df(), on="decision", how="inner")
+    propensity = _propensities(plan, stream(seed, "demo logging policy"))
+    each = np.arange(len(plan))
     lot = stream(seed, "demo channels").random((len(plan), 1))
     chosen = (lot >= np.cumsum(propensity, axis=1)[:, :-1]).sum(axis=1)
-    recent = _recent_messages(plan, chosen != CHANNELS.index("none"))
-    logit = _logits(plan, effects, recent)
-    intercept = _intercept(logit[np.arange(len(plan)), chosen], effects.response_rate)
+    logit = _logits(plan, effects, sent=chosen != CHANNELS.index("none"))
+    intercept = _intercept(logit[each, chosen], effects["response_rate"])
     probability = np.round(1 / (1 + np.exp(-(intercept + logit))), 12)
-    contacts = _as_logged(plan, propensity, chosen, probability, stream(seed, "demo responses"))
-    truth = _truth(contacts["contact_id"], plan, propensity, chosen, probability)
-    return DemoContacts(contacts=contacts, truth=truth, parameters=_parameters(effects, intercept))
+    logged = _as_logged(plan, chosen, probability[each, chosen], stream(seed, "demo responses"))
+    logged["propensity"] = propensity[each, chosen]
+    logged["customer_type"] = np.array(CUSTOMER_TYPES)[plan["customer_type"]]
+    logged["probability"] = probability[each, chosen]
+    logged |= {f"probability_{name}": probability[:, k] for k, name in enumerate(CHANNELS)}
+    logged |= {f"propensity_{name}": propensity[:, k] for k, name in enumerate(CHANNELS)}
+    # In the order of time; of two at one second the first household's comes first.
+    order = np.lexsort((plan["household"].to_numpy(), plan["occurred_at"].to_numpy()))
+    rows = pd.DataFrame(logged).iloc[order].reset_index(drop=True)
+    rows.insert(0, "contact_id", [f"K{k:06d}" for k in range(1, len(rows) + 1)])
+    columns = ["contact_id", "customer_id", "occurred_at", "channel", "propensity", "opened", "clicked"]
+    columns += ["responded", "value"]
+    truth = rows[["contact_id", *rows.columns[rows.columns.get_loc("customer_type") :]]]
+    return DemoContacts(rows[columns], truth, _parameters(effects, intercept))
 
 
-def _draw_effects(rng: np.random.Generator) -> _Effects:
-    n = len(CUSTOMER_TYPES)
-    taste = rng.uniform(0.20, 0.75, (n, len(MESSAGES)))
-    taste[np.arange(n), rng.permutation(len(MESSAGES))] += rng.uniform(0.6, 0.9, n)
-    return _Effects(
-        frequency=rng.uniform(0.40, 0.65),
-        recency=-rng.uniform(0.20, 0.40),
-        spend=rng.uniform(0.10, 0.30),
-        sure_visitor=-rng.uniform(0.20, 0.40),
-        fatigue=-rng.uniform(0.12, 0.22),
-        taste=taste,
-        peak_hour=rng.permutation([9.5, 13.5, 19.0]) + rng.uniform(-1, 1, n),
-        peak_height=rng.uniform(0.8, 1.2, n),
-        weekend=rng.permutation([-0.35, 0.0, 0.35]) + rng.uniform(-0.1, 0.1, n),
-        response_rate=rng.uniform(0.108, 0.122),
+def _turns(households: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Return when each household's turn comes: a day in each round, an hour of that day."""
+    n, step = len(households), N_DAYS / N_ROUNDS
+    day = np.floor(step * (rng.random((n, 1)) + np.arange(N_ROUNDS))).astype("timedelta64[D]")
+    hour = rng.choice(HOURS, size=(n, N_ROUNDS), p=_HOUR_WEIGHTS / _HOUR_WEIGHTS.sum())
+    second = (3600 * hour + rng.integers(3600, size=(n, N_ROUNDS))).astype("timedelta64[s]")
+    kind = pd.Categorical(households["customer_type"], categories=CUSTOMER_TYPES).codes
+    return pd.DataFrame(
+        {
+            "decision": np.arange(n * N_ROUNDS),
+            "household": np.arange(n).repeat(N_ROUNDS),
+            "customer_id": households["customer_id"].to_numpy().repeat(N_ROUNDS),
+            "customer_type": kind.repeat(N_ROUNDS),
+            "occurred_at": (FIRST_DAY + day + second).astype("datetime64[us]").ravel(),
+        }
     )
 
 
-def _draw_policy(rng: np.random.Generator) -> _Policy:
-    level = np.array([0.3, 0.1, 0.1, -0.1]) + rng.uniform(-0.2, 0.2, len(CHANNELS))
-    return _Policy(level, rng.uniform(-0.4, 0.4, len(CHANNELS)), rng.uniform(-0.3, 0.3, len(CHANNELS)))
+def _draw_effects(rng: np.random.Generator) -> dict:
+    """Return what makes people respond, on the logit scale; arrays by customer type, `effect` by message too."""
+    n = len(CUSTOMER_TYPES)
+    effect = rng.uniform(0.20, 0.75, (n, len(MESSAGES)))
+    effect[np.arange(n), rng.permutation(len(MESSAGES))] += rng.uniform(0.6, 0.9, n)
+    return {
+        "frequency": rng.uniform(0.40, 0.65),
+        "recency": -rng.uniform(0.20, 0.40),
+        "spend": rng.uniform(0.10, 0.30),
+        "sure_visitor": -rng.uniform(0.20, 0.40),
+        "fatigue_per_message": -rng.uniform(0.12, 0.22),
+        "effect": effect,
+        "peak_hour": rng.permutation([9.5, 13.5, 19.0]) + rng.uniform(-1, 1, n),
+        "peak_height": rng.uniform(0.8, 1.2, n),
+        "weekend": rng.permutation([-0.35, 0.0, 0.35]) + rng.uniform(-0.1, 0.1, n),
+        "response_rate": rng.uniform(0.108, 0.122),
+    }
 
 
 def _scaled(plan: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -136,11 +183,13 @@ def _scaled(plan: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return frequency, recency, spend
 
 
-def _propensities(plan: pd.DataFrame, policy: _Policy) -> np.ndarray:
-    """Return the probability of choosing each channel, shape (n, 4); rows add up to 1, to nine digits."""
+def _propensities(plan: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
+    """Draw the policy; return the probability of each channel, shape (n, 4); rows add up to 1, to nine digits."""
     frequency, recency, _ = _scaled(plan)
     allowed = np.column_stack([plan[list(MESSAGES)].to_numpy(dtype=bool), np.ones(len(plan), dtype=bool)])
-    score = policy.level + np.outer(frequency, policy.frequency) + np.outer(recency, policy.recency)
+    level = np.array([0.3, 0.1, 0.1, -0.1]) + rng.uniform(-0.2, 0.2, len(CHANNELS))
+    slopes = rng.uniform(-0.4, 0.4, len(CHANNELS)), rng.uniform(-0.3, 0.3, len(CHANNELS))
+    score = level + np.outer(frequency, slopes[0]) + np.outer(recency, slopes[1])
     weight = np.where(allowed, np.exp(score), 0.0)
     share = weight / weight.sum(axis=1, keepdims=True)
     spare = 1 - FLOOR * allowed.sum(axis=1, keepdims=True)
@@ -149,26 +198,21 @@ def _propensities(plan: pd.DataFrame, policy: _Policy) -> np.ndarray:
     return propensity
 
 
-def _recent_messages(plan: pd.DataFrame, sent: np.ndarray) -> np.ndarray:
-    """Return how many messages the household was sent in the 28 days before; rows come household by household."""
-    household, at = plan["household"].to_numpy(), plan["occurred_at"].to_numpy()
-    count = np.zeros(len(plan))
-    for back in range(1, 5):
-        near = at[back:] - at[:-back] <= np.timedelta64(FATIGUE_DAYS, "D")
-        count[back:] += sent[:-back] & near & (household[back:] == household[:-back])
-    return count
-
-
-def _logits(plan: pd.DataFrame, effects: _Effects, recent: np.ndarray) -> np.ndarray:
+def _logits(plan: pd.DataFrame, effects: dict, *, sent: np.ndarray) -> np.ndarray:
     """Return the logit of responding under each channel, but for the intercept, shape (n, 4)."""
     frequency, recency, spend = _scaled(plan)
+    # Messages that the household was sent in the 28 days before; rows come household by household.
+    household, when, recent = plan["household"].to_numpy(), plan["occurred_at"].to_numpy(), np.zeros(len(plan))
+    for back in range(1, 5):
+        near = when[back:] - when[:-back] <= np.timedelta64(FATIGUE_DAYS, "D")
+        recent[back:] += sent[:-back] & near & (household[back:] == household[:-back])
     kind, at = plan["customer_type"].to_numpy(), pd.DatetimeIndex(plan["occurred_at"])
     hour = (at.hour + at.minute / 60).to_numpy()
-    nearness = np.exp(4 * (np.cos(2 * np.pi * (hour - effects.peak_hour[kind]) / 24) - 1))
-    when = effects.peak_height[kind] * (nearness - 0.4) + effects.weekend[kind] * (at.day_of_week >= 5)
-    unasked = effects.frequency * frequency + effects.recency * recency + effects.spend * spend
-    message = effects.sure_visitor * frequency + effects.fatigue * recent + when
-    return np.column_stack([(unasked + message)[:, None] + effects.taste[kind], unasked])
+    nearness = np.exp(4 * (np.cos(2 * np.pi * (hour - effects["peak_hour"][kind]) / 24) - 1))
+    moment = effects["peak_height"][kind] * (nearness - 0.4) + effects["weekend"][kind] * (at.day_of_week >= 5)
+    unasked = effects["frequency"] * frequency + effects["recency"] * recency + effects["spend"] * spend
+    message = effects["sure_visitor"] * frequency + effects["fatigue_per_message"] * recent + moment
+    return np.column_stack([(unasked + message)[:, None] + effects["effect"][kind], unasked])
 
 
 def _intercept(logit: np.ndarray, rate: float) -> float:
@@ -176,89 +220,35 @@ def _intercept(logit: np.ndarray, rate: float) -> float:
     low, high = -15.0, 15.0
     for _ in range(60):
         middle = (low + high) / 2
-        if np.mean(1 / (1 + np.exp(-(middle + logit)))) < rate:
-            low = middle
-        else:
-            high = middle
+        below = np.mean(1 / (1 + np.exp(-(middle + logit)))) < rate
+        low, high = (middle, high) if below else (low, middle)
     return round((low + high) / 2, 9)
 
 
-def _in_time(plan: pd.DataFrame) -> np.ndarray:
-    """Return the order of the decisions in time; of two at one second the first household's comes first."""
-    return np.lexsort((plan["household"].to_numpy(), plan["occurred_at"].to_numpy()))
-
-
 def _as_logged(
-    plan: pd.DataFrame,
-    propensity: np.ndarray,
-    chosen: np.ndarray,
-    probability: np.ndarray,
-    rng: np.random.Generator,
-) -> pd.DataFrame:
-    """Return the rows as they were logged, in the order of time."""
-    n = len(plan)
-    responded = rng.random(n) < probability[np.arange(n), chosen]
-    channel = np.array(CHANNELS)[chosen]
-    opened, clicked = (_happens(rates, channel, responded, rng.random(n)) for rates in (OPEN_RATES, CLICK_RATES))
-    can_open, can_click = np.isin(channel, list(OPEN_RATES)), np.isin(channel, list(CLICK_RATES))
-    clicked &= opened | ~can_open
+    plan: pd.DataFrame, chosen: np.ndarray, probability: np.ndarray, rng: np.random.Generator
+) -> dict[str, np.ndarray | pd.Series]:
+    """Return who was contacted when and how, and what came of it."""
+    n, channel = len(plan), np.array(CHANNELS)[chosen]
+    responded = rng.random(n) < probability
+    happened = {}
+    for name, rates in (("opened", OPEN_RATES), ("clicked", CLICK_RATES)):
+        rate, lot = np.zeros(n), rng.random(n)
+        for one, (if_so, if_not) in rates.items():
+            rate[channel == one] = np.where(responded, if_so, if_not)[channel == one]
+        can = np.isin(channel, list(rates))
+        happened[name] = pd.Series(lot < rate, dtype="boolean").mask(~can)
+    happened["clicked"] = happened["clicked"] & happened["opened"].fillna(True)
     # The mean of the factor is 1, so that a visit is worth the household's mean basket.
     basket = np.maximum(plan["mean_basket"].to_numpy(), 5.0) * rng.lognormal(-0.125, 0.5, n)
-    contacts = pd.DataFrame(
-        {
-            "customer_id": plan["customer_id"],
-            "occurred_at": plan["occurred_at"],
-            "channel": channel,
-            "propensity": propensity[np.arange(n), chosen],
-            "opened": pd.Series(opened, dtype="boolean").mask(~can_open),
-            "clicked": pd.Series(clicked, dtype="boolean").mask(~can_click),
-            "responded": responded,
-            "value": np.where(responded, np.round(basket, 2), 0.0),
-        }
-    )
-    contacts = contacts.iloc[_in_time(plan)].reset_index(drop=True)
-    contacts.insert(0, "contact_id", [f"K{k:06d}" for k in range(1, n + 1)])
-    return contacts
+    known = {"customer_id": plan["customer_id"], "occurred_at": plan["occurred_at"], "channel": channel}
+    return known | happened | {"responded": responded, "value": np.where(responded, np.round(basket, 2), 0.0)}
 
 
-def _happens(
-    rates: dict[str, tuple[float, float]], channel: np.ndarray, responded: np.ndarray, lot: np.ndarray
-) -> np.ndarray:
-    """Return whether a thing happens that those who respond do more often, 0 where the channel has it not."""
-    rate = np.zeros(len(channel))
-    for name, (if_so, if_not) in rates.items():
-        rate[channel == name] = np.where(responded, if_so, if_not)[channel == name]
-    return lot < rate
-
-
-def _truth(
-    contact_id: pd.Series, plan: pd.DataFrame, propensity: np.ndarray, chosen: np.ndarray, probability: np.ndarray
-) -> pd.DataFrame:
-    order = _in_time(plan)
-    truth = {
-        "contact_id": contact_id,
-        "customer_type": np.array(CUSTOMER_TYPES)[plan["customer_type"]][order],
-        "probability": probability[np.arange(len(plan)), chosen][order],
-    }
-    truth |= {f"probability_{name}": probability[order, k] for k, name in enumerate(CHANNELS)}
-    truth |= {f"propensity_{name}": propensity[order, k] for k, name in enumerate(CHANNELS)}
-    return pd.DataFrame(truth)
-
-
-def _parameters(effects: _Effects, intercept: float) -> dict[str, float]:
-    """Return every planted size by name, those of behaviour per scaled unit (see `_scaled`)."""
-    named = {
-        "contacts_intercept": intercept,
-        "contacts_frequency": effects.frequency,
-        "contacts_recency": effects.recency,
-        "contacts_spend": effects.spend,
-        "contacts_sure_visitor": effects.sure_visitor,
-        "contacts_fatigue_per_message": effects.fatigue,
-        "contacts_response_rate": effects.response_rate,
-    }
+def _parameters(effects: dict, intercept: float) -> dict[str, float]:
+    """Return every planted size by name."""
+    named = {"intercept": intercept} | {name: value for name, value in effects.items() if not np.ndim(value)}
     for i, kind in enumerate(CUSTOMER_TYPES):
-        named |= {f"contacts_effect_{name}_{kind}": effects.taste[i, k] for k, name in enumerate(MESSAGES)}
-        named[f"contacts_peak_hour_{kind}"] = effects.peak_hour[i]
-        named[f"contacts_peak_height_{kind}"] = effects.peak_height[i]
-        named[f"contacts_weekend_{kind}"] = effects.weekend[i]
-    return {name: float(value) for name, value in named.items()}
+        named |= {f"effect_{name}_{kind}": effects["effect"][i, k] for k, name in enumerate(MESSAGES)}
+        named |= {f"{name}_{kind}": effects[name][i] for name in ("peak_hour", "peak_height", "weekend")}
+    return {f"contacts_{name}": float(value) for name, value in named.items()}

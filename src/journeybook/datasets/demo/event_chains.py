@@ -12,6 +12,7 @@ import numpy as np
 PURCHASE, EXIT, START = "purchase", "(exit)", "(start)"
 STATES = ("home", "search", "category", "offers", "product", "review", "basket", "delivery_info",
           "checkout", "payment", "account", "help")  # fmt: skip
+TARGETS = (*STATES, PURCHASE, EXIT)
 CHANNELS = ("direct", "organic", "paid_search", "email", "social", "affiliate")
 N_STATES, N_CHANNELS, N_TYPES = len(STATES), len(CHANNELS), 3
 CANDIDATES = (("basket", "checkout"), ("checkout", "payment"), ("payment", PURCHASE))
@@ -58,16 +59,16 @@ _MARGIN = 0.06
 
 @dataclass(frozen=True, eq=False)
 class PlantedLaw:
-    """Everything the simulated journeys are drawn from.
+    """Everything the simulated journeys are drawn from: probabilities.
 
     Attributes:
-        steps: Probabilities within a session, shape (type, page, page + purchase + exit).
+        steps: Within a session, shape (type, page, page + purchase + exit).
         landing: First page by channel, shape (channel, page).
-        arrival: Channel of a journey's first session by type, shape (type, channel).
-        comes_back: Probability that a person comes back after a session without purchase, shape (channel,).
-        next_channel: Channel of the next session by the channel of this one, shape (channel, channel).
-        replaced_by: Without the channel of the row, the probability that the person comes through the channel
-            of the column instead, shape (channel, channel); what is missing from 1 stays away.
+        arrival: Channel of a journey's first session, shape (type, channel).
+        comes_back: Of coming back after a session without purchase, shape (channel,).
+        next_channel: Channel of the next session by that of this one, shape (channel, channel).
+        replaced_by: Without the channel of the row, of coming through that of the column instead, shape (channel,
+            channel); what is missing from 1 stays away.
         app_share: Share of journeys made in the app, shape (type,).
         bottleneck: The step (source, target) whose improvement brings most.
         failure_share: Share of payments in the app that fail while the checkout is at fault.
@@ -84,29 +85,6 @@ class PlantedLaw:
     failure_share: float
 
 
-@dataclass(frozen=True, eq=False)
-class Journeys:
-    """One row a journey, every field of shape (journeys,).
-
-    Attributes:
-        basket: Row of the online basket it ends in, or that lends it household, type and device.
-        customer_type: Number of the type.
-        converts: Whether the last session reaches a purchase, failed ones included.
-        fails: Whether that purchase fails by the fault.
-        in_fault: Whether the journey ends in the app while the checkout is at fault.
-        app: Whether it is made in the app.
-        ends_at: Time of its last event, in seconds since 1970.
-    """
-
-    basket: np.ndarray
-    customer_type: np.ndarray
-    converts: np.ndarray
-    fails: np.ndarray
-    in_fault: np.ndarray
-    app: np.ndarray
-    ends_at: np.ndarray
-
-
 def reach(moves: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Return the probability of ending by `ends`, from each state of a chain that moves by `moves`.
 
@@ -116,14 +94,18 @@ def reach(moves: np.ndarray, ends: np.ndarray) -> np.ndarray:
     return np.linalg.solve(np.eye(len(moves)) - moves, ends)
 
 
+def visits(moves: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return the expected visits to each state of a chain that begins by `start`."""
+    return np.linalg.solve((np.eye(len(moves)) - moves).T, start)
+
+
 def conditioned(moves: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Return the chain given that it ends by `ends` (Doob's transform); the last column is the end.
 
     Each step is weighted by how likely the end is after it, relative to before it, so each row sums to 1.
     """
     chance = reach(moves, ends)
-    safe = np.where(chance > 0, chance, 1.0)
-    return np.column_stack([moves * chance, ends]) / safe[:, None]
+    return np.column_stack([moves * chance, ends]) / np.where(chance > 0, chance, 1.0)[:, None]
 
 
 def sessions_convert(law: PlantedLaw) -> np.ndarray:
@@ -132,20 +114,14 @@ def sessions_convert(law: PlantedLaw) -> np.ndarray:
 
 
 def channel_moves(law: PlantedLaw, converts: np.ndarray) -> np.ndarray:
-    """Return the channel of the next session by the channel of this one, shape (channel, channel).
-
-    Args:
-        law: The planted law.
-        converts: Probability that a session of one customer type ends in purchase, by channel.
-    """
+    """Return the channel of the next session by that of this one, where sessions convert so by channel."""
     return ((1 - converts) * law.comes_back)[:, None] * law.next_channel
 
 
 def journeys_convert(law: PlantedLaw) -> tuple[np.ndarray, np.ndarray]:
     """Return the probability that a session, and that a journey, ends in purchase, by type and channel."""
     converts = sessions_convert(law) @ law.landing.T
-    journeys = np.array([reach(channel_moves(law, row), row) for row in converts])
-    return converts, journeys
+    return converts, np.array([reach(channel_moves(law, row), row) for row in converts])
 
 
 def without_channel(entries: np.ndarray, channel: int, replaced_by: np.ndarray) -> np.ndarray:
@@ -158,21 +134,14 @@ def without_channel(entries: np.ndarray, channel: int, replaced_by: np.ndarray) 
 def elasticities(start: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """Return the relative gain in conversion for a relative gain of each step, the row's other steps rescaled.
 
-    Args:
-        start: First page, shape (page,).
-        steps: Probabilities, shape (page, page + purchase + exit).
-
-    Returns:
-        Shape of `steps`; 0 where a step has probability 0 or 1, and for steps into exit.
+    `start` has shape (page,), `steps` and what is returned (page, page + purchase + exit); that is 0 where a step
+    has probability 0 or 1, and for steps into exit.
     """
     inside = steps[:, :N_STATES]
-    visits = np.linalg.solve((np.eye(N_STATES) - inside).T, start)
     after = np.r_[reach(inside, steps[:, N_STATES]), 1.0, 0.0]
-    total = start @ after[:N_STATES]
     free = (steps > 0) & (steps < 1)
-    rest = np.where(free, 1 - steps, 1.0)
-    others = ((steps @ after)[:, None] - steps * after) / rest
-    gain = visits[:, None] * (after - others) * steps / total
+    others = ((steps @ after)[:, None] - steps * after) / np.where(free, 1 - steps, 1.0)
+    gain = visits(inside, start)[:, None] * (after - others) * steps / (start @ after[:N_STATES])
     gain[:, -1] = 0.0
     return np.where(free, gain, 0.0)
 
@@ -180,31 +149,22 @@ def elasticities(start: np.ndarray, steps: np.ndarray) -> np.ndarray:
 def expected_sessions(law: PlantedLaw) -> np.ndarray:
     """Return the sessions a journey is expected to have through each channel, shape (type, channel)."""
     converts, _ = journeys_convert(law)
-    visits = [
-        np.linalg.solve((np.eye(N_CHANNELS) - channel_moves(law, row)).T, arrival)
-        for row, arrival in zip(converts, law.arrival, strict=True)
-    ]
-    return np.array(visits)
+    return np.array([visits(channel_moves(law, r), a) for r, a in zip(converts, law.arrival, strict=True)])
 
 
 def expected_counts(law: PlantedLaw, journeys: np.ndarray) -> np.ndarray:
-    """Return the transitions expected of so many journeys of each type.
-
-    The shape is (start + page, page + purchase + exit).
-    """
+    """Return the transitions expected of so many journeys of each type, shape (start + page, TARGETS)."""
     counts = np.zeros((N_STATES + 1, N_STATES + 2))
     for n, sessions, steps in zip(journeys, expected_sessions(law), law.steps, strict=True):
         first = n * sessions @ law.landing
-        visits = np.linalg.solve((np.eye(N_STATES) - steps[:, :N_STATES]).T, first)
         counts[0, :N_STATES] += first
-        counts[1:] += visits[:, None] * steps
+        counts[1:] += visits(steps[:, :N_STATES], first)[:, None] * steps
     return counts
 
 
 def mixed(law: PlantedLaw, conversions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return first pages and steps of all sessions together, for so many conversions of each type."""
-    _, journeys = journeys_convert(law)
-    counts = expected_counts(law, conversions / (law.arrival * journeys).sum(axis=1))
+    counts = expected_counts(law, conversions / (law.arrival * journeys_convert(law)[1]).sum(axis=1))
     share = counts / counts.sum(axis=1, keepdims=True)
     return share[0, :N_STATES], share[1:]
 
@@ -212,32 +172,22 @@ def mixed(law: PlantedLaw, conversions: np.ndarray) -> tuple[np.ndarray, np.ndar
 def draw_law(rng: np.random.Generator, *, weights: np.ndarray) -> PlantedLaw:
     """Draw a law whose strongest step, over all types, is the planted bottleneck, clear of the second.
 
-    Args:
-        rng: Random numbers; another seed plants other effects.
-        weights: Conversions of each type, shape (type,); they weigh the mix the bottleneck is judged in.
+    The mix in which it is judged has conversions of each type in proportion to `weights`, shape (type,).
     """
     while True:
         law = _draw(rng)
-        start, steps = mixed(law, weights / weights.sum())
-        gains = elasticities(start, steps)
-        source, target = STATES.index(law.bottleneck[0]), (*STATES, PURCHASE).index(law.bottleneck[1])
-        best = gains[source, target]
-        gains[source, target] = -np.inf
+        gains = elasticities(*mixed(law, weights / weights.sum()))
+        place = STATES.index(law.bottleneck[0]), TARGETS.index(law.bottleneck[1])
+        best, gains[place] = gains[place], -np.inf
         if best > gains.max() + _MARGIN:
             return law
 
 
 def walk(first: np.ndarray, cumulative: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Walk many chains at once until each ends.
+    """Walk many chains from their `first` states until each ends; return walk and state of every visit, in order.
 
-    Args:
-        first: State each walk begins in, shape (n,).
-        cumulative: Cumulated probabilities of the next state; the last column is the end. Several chains of
-            the same states may be stacked as blocks of rows: a walk stays in the block it begins in.
-        rng: Random numbers.
-
-    Returns:
-        Walk and state of every visit, in the order of walks and, within one, of steps.
+    `cumulative` are cumulated probabilities of the next state; the last column is the end. Several chains of the
+    same states may be stacked as blocks of rows: a walk stays in the block it begins in.
     """
     width = cumulative.shape[1] - 1
     walks, states = [np.arange(len(first))], [first]
@@ -266,15 +216,19 @@ def draw_rows(cumulative: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _draw(rng: np.random.Generator) -> PlantedLaw:
     bottleneck = CANDIDATES[rng.integers(len(CANDIDATES))]
-    base = _percent(_STEPS, (*STATES, PURCHASE, EXIT), rows=STATES)
+    base = _percent(_STEPS, TARGETS, rows=STATES)
     base[:, -1] = 1 - base[:, :-1].sum(axis=1)
     # At the bottleneck fewer go on, fewer go back, and more leave.
-    source, target = STATES.index(bottleneck[0]), (*STATES, PURCHASE).index(bottleneck[1])
+    source, target = STATES.index(bottleneck[0]), TARGETS.index(bottleneck[1])
     kept = np.full(N_STATES + 2, 0.6)
     kept[target], kept[-1] = rng.uniform(0.5, 0.65), 1.0
     base[source] *= kept
     base[source, -1] += 1 - base[source].sum()
-    steps = np.array([_dirichlet(rng, _tilted(base, tilts), 400.0) for tilts in _TILTS])
+    odds = np.repeat(base[None], N_TYPES, axis=0)
+    for kind, tilts in enumerate(_TILTS):
+        for (one, other), factor in tilts.items():
+            odds[kind, STATES.index(one), STATES.index(other)] *= factor
+    steps = np.array([_dirichlet(rng, of / of.sum(axis=1, keepdims=True), 400.0) for of in odds])
     elsewhere = rng.dirichlet(np.full(N_CHANNELS, 4.0), size=N_CHANNELS)
     np.fill_diagonal(elsewhere, 0.0)
     stays_away = rng.uniform(0.15, 0.85, size=(N_CHANNELS, 1))
@@ -293,13 +247,6 @@ def _draw(rng: np.random.Generator) -> PlantedLaw:
 
 def _percent(table: dict, columns: tuple[str, ...], *, rows: tuple[str, ...]) -> np.ndarray:
     return np.array([[table[row].get(column, 0) / 100 for column in columns] for row in rows])
-
-
-def _tilted(base: np.ndarray, tilts: dict[tuple[str, str], float]) -> np.ndarray:
-    odds = base.copy()
-    for (source, target), factor in tilts.items():
-        odds[STATES.index(source), STATES.index(target)] *= factor
-    return odds / odds.sum(axis=1, keepdims=True)
 
 
 def _dirichlet(rng: np.random.Generator, means: np.ndarray, concentration: float) -> np.ndarray:

@@ -38,10 +38,6 @@ SPEND_SPREAD = 0.5
 FOLLOW_UP_HOURS = 168.0
 MEAN_MINUTES_TO_EXPOSURE = 6.0
 DEVICES = ("desktop", "mobile")
-COLUMNS = (
-    *("unit_id", "customer_id", "occurred_at", "exposed_at", "stratum", "variant", "pre_spend"),
-    *("converted", "spend", "orders", "hours_to_order"),
-)
 MOBILE_SHARE = 0.6
 
 
@@ -50,97 +46,57 @@ class DemoExperiments:
     """Simulated tests and what was planted in them.
 
     Attributes:
-        experiment: Canonical table `experiment`: `unit_id`, `customer_id` (null for an unknown visitor),
+        tables: `experiment`, `factorial` and `ongoing`: `unit_id`, `customer_id` (null for an unknown visitor),
             `occurred_at` (assignment), `exposed_at`, `stratum` (the device), `variant`, `pre_spend` and `spend`
-            (currency), `converted` (0 or 1), `orders` (count), `hours_to_order` (to the first order, or
-            `FOLLOW_UP_HOURS`).
-        factorial: The same columns for the 2x2 test.
-        ongoing: The same columns for the test that is still running.
+            (currency), `converted` (0 or 1), `orders` (count), `hours_to_order` (or `FOLLOW_UP_HOURS`).
         truth: One row a test, metric, variant and group of units (`all`, or a device): expected mean under the
             variant, and the effect against control; `spend_per_order` is the ratio of two means; rows
             `banner x free_delivery` hold the interaction.
     """
 
-    experiment: pd.DataFrame
-    factorial: pd.DataFrame
-    ongoing: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
     truth: pd.DataFrame
 
 
-@dataclass(frozen=True, eq=False)
-class Effects:
-    """What a seed plants in one test.
-
-    Attributes:
-        base: Log odds of conversion of an average unit under control.
-        slope: Change of the log odds with one standard deviation of x.
-        level: Mean spend of a conversion under control at the mean of `pre_spend`, in currency.
-        weight: Share of that mean that is proportional to `pre_spend`; the rest is the same for all.
-        shift: Change of the log odds, shape (variants,); 0 for control.
-        uplift: Relative change of the mean spend, shape (variants,); 0 for control.
-        tilt: How much more the log odds change on mobile than on desktop, shape (variants,); 0 for control.
-        again: Further orders of a unit that spends `level`.
-    """
-
-    base: float
-    slope: float
-    level: float
-    weight: float
-    shift: np.ndarray
-    uplift: np.ndarray
-    tilt: np.ndarray
-    again: float
-
-
 def simulate_experiments(connection: Backend, *, seed: int) -> DemoExperiments:
-    """Simulate the three tests.
-
-    Args:
-        connection: Holds the real purchases as `transactions`.
-        seed: Seed of the run; another one plants other effects.
-    """
-    frames, truths = {}, []
+    """Simulate the three tests on the real purchases, `transactions`; another seed plants other effects."""
+    tables, truths = {}, []
     for name, variants in VARIANTS.items():
         effects = _draw_effects(len(variants), stream(seed, f"experiments: {name} effects"))
         units = _draw_units(connection, name, stream(seed, f"experiments: {name} units"))
-        frames[name] = _outcomes(units, variants, effects, stream(seed, f"experiments: {name} outcomes"))
-        truths.append(_truth(name, variants, units, effects))
-    return DemoExperiments(**frames, truth=pd.concat(truths, ignore_index=True))
+        chance, spend = _expected(units, effects)
+        rng = stream(seed, f"experiments: {name} outcomes")
+        tables[name] = _outcomes(units, variants, (chance, spend), effects, rng)
+        truths.append(_truth(units["stratum"], variants, (chance, spend), effects).assign(experiment=name))
+    return DemoExperiments(tables=tables, truth=pd.concat(truths, ignore_index=True))
 
 
-def _draw_effects(n_variants: int, rng: np.random.Generator) -> Effects:
+def _draw_effects(n_variants: int, rng: np.random.Generator) -> dict:
+    """Return what is planted, named as above: by variant, 0 for control, where it depends on the variant."""
     shift = np.r_[0.0, rng.uniform(0.10, 0.35, size=n_variants - 1)]
     uplift = np.r_[0.0, rng.uniform(-0.04, 0.08, size=n_variants - 1)]
     if n_variants == 4:
         # Both together: the sum of each alone, and an interaction of either sign.
         shift[3] = shift[1] + shift[2] + rng.choice([-1, 1]) * rng.uniform(0.05, 0.25)
         uplift[3] = uplift[1] + uplift[2]
-    return Effects(
-        base=float(rng.uniform(-1.4, -0.8)),
-        slope=float(rng.uniform(0.5, 0.8)),
-        level=float(rng.uniform(25, 40)),
-        weight=float(rng.uniform(0.6, 0.8)),
-        shift=shift,
-        uplift=uplift,
-        # The A/B tests work better on one kind of device; the 2x2 test on both alike.
-        tilt=np.r_[0.0, rng.choice([-1, 1]) * rng.uniform(0.15, 0.3)] if n_variants == 2 else np.zeros(n_variants),
-        again=float(rng.uniform(0.2, 0.4)),
-    )
+    ranges = {"base": (-1.4, -0.8), "slope": (0.5, 0.8), "level": (25, 40), "weight": (0.6, 0.8)}
+    effects = {name: rng.uniform(*of) for name, of in ranges.items()} | {"shift": shift, "uplift": uplift}
+    # The A/B tests work better on one kind of device; the 2x2 test on both alike.
+    apart = n_variants == 2
+    effects["tilt"] = np.r_[0.0, rng.choice([-1, 1]) * rng.uniform(0.15, 0.3)] if apart else np.zeros(n_variants)
+    return effects | {"again": rng.uniform(0.2, 0.4)}
 
 
 def _draw_units(connection: Backend, name: str, rng: np.random.Generator) -> pd.DataFrame:
     """Draw the units in the order of assignment: every household once, and visitors modelled on households."""
-    lines = connection.table("transactions")
     start = pd.Timestamp(STARTS_ON[name])
-    begins = start - pd.Timedelta(weeks=PRE_WEEKS)
-    before = lines.occurred_at.between(begins.to_pydatetime(), (start - pd.Timedelta("1us")).to_pydatetime())
-    households = (
-        lines.filter(lines.customer_id.notnull())
-        .group_by("customer_id")
-        .aggregate(row=lines.row.min(), pre_spend=before.ifelse(lines.revenue, 0).sum())
-        .order_by("row")
-        .to_pandas()
-    )
+    households = connection.con.execute(
+        """
+        SELECT customer_id, coalesce(sum(revenue) FILTER (occurred_at >= ? AND occurred_at < ?), 0) AS pre_spend
+        FROM transactions WHERE customer_id IS NOT NULL GROUP BY customer_id ORDER BY min(row)
+        """,
+        [(start - pd.Timedelta(weeks=PRE_WEEKS)).to_pydatetime(), start.to_pydatetime()],
+    ).df()
     spent = households["pre_spend"].astype(float).round(2).to_numpy()
     n_visitors = max(N_UNITS[name] - len(households), 0)
     model = np.r_[np.arange(len(households)), rng.integers(len(households), size=n_visitors)]
@@ -163,55 +119,55 @@ def _draw_units(connection: Backend, name: str, rng: np.random.Generator) -> pd.
     )
 
 
-def _expected(units: pd.DataFrame, effects: Effects) -> tuple[np.ndarray, np.ndarray]:
+def _expected(units: pd.DataFrame, effects: dict) -> tuple[np.ndarray, np.ndarray]:
     """Return the probability of conversion and the mean spend of a conversion, shape (variants, units)."""
     pre_spend = units["pre_spend"].to_numpy()
     x = np.log1p(pre_spend)
     x = (x - x.mean()) / x.std()
     side = np.where(units["stratum"] == "mobile", 0.5, -0.5)
-    odds = effects.base + effects.slope * x + effects.shift[:, None] + effects.tilt[:, None] * side
-    share = 1 - effects.weight + effects.weight * pre_spend / pre_spend.mean()
-    return 1 / (1 + np.exp(-odds)), effects.level * share * (1 + effects.uplift[:, None])
+    odds = effects["base"] + effects["slope"] * x + effects["shift"][:, None] + effects["tilt"][:, None] * side
+    share = 1 - effects["weight"] + effects["weight"] * pre_spend / pre_spend.mean()
+    return 1 / (1 + np.exp(-odds)), effects["level"] * share * (1 + effects["uplift"][:, None])
 
 
 def _outcomes(
-    units: pd.DataFrame, variants: tuple[str, ...], effects: Effects, rng: np.random.Generator
+    units: pd.DataFrame,
+    variants: tuple[str, ...],
+    expected: tuple[np.ndarray, np.ndarray],
+    effects: dict,
+    rng: np.random.Generator,
 ) -> pd.DataFrame:
+    chance, mean = expected
     arm, row = rng.integers(len(variants), size=len(units)), np.arange(len(units))
-    chance, mean = _expected(units, effects)
     converted = rng.random(len(units)) < chance[arm, row]
     scatter = np.exp(rng.normal(-(SPEND_SPREAD**2) / 2, SPEND_SPREAD, size=len(units)))
     spend = np.where(converted, np.round(np.maximum(mean[arm, row] * scatter, 0.01), 2), 0.0)
-    orders = np.where(converted, 1 + rng.poisson(effects.again * spend / effects.level), 0)
+    orders = np.where(converted, 1 + rng.poisson(effects["again"] * spend / effects["level"]), 0).astype(np.int64)
     hours = np.where(converted, np.round(FOLLOW_UP_HOURS * rng.random(len(units)) ** 2, 2), FOLLOW_UP_HOURS)
-    return units.assign(
-        variant=np.array(variants, dtype=object)[arm],
-        converted=converted.astype(np.int64),
-        spend=spend,
-        orders=orders.astype(np.int64),
-        hours_to_order=hours,
-    )[list(COLUMNS)]
+    found = {"converted": converted.astype(np.int64), "spend": spend, "orders": orders, "hours_to_order": hours}
+    assigned = units.assign(variant=np.array(variants, dtype=object)[arm])
+    return assigned[[*units.columns[:-1], "variant", units.columns[-1]]].assign(**found)
 
 
-def _truth(name: str, variants: tuple[str, ...], units: pd.DataFrame, effects: Effects) -> pd.DataFrame:
-    chance, mean = _expected(units, effects)
-    spend = chance * mean
+def _truth(
+    stratum: pd.Series, variants: tuple[str, ...], by_unit: tuple[np.ndarray, np.ndarray], effects: dict
+) -> pd.DataFrame:
+    chance, spend = by_unit[0], by_unit[0] * by_unit[1]
     expected = {
         "converted": chance,
         "spend": spend,
-        "orders": chance + effects.again * spend / effects.level,
-        "hours_to_order": FOLLOW_UP_HOURS * (1 - chance * 2 / 3),
+        "orders": chance + effects["again"] * spend / effects["level"],
     }
+    expected["hours_to_order"] = FOLLOW_UP_HOURS * (1 - chance * 2 / 3)
     rows = []
     for group in ("all", *DEVICES):
-        inside = (units["stratum"] == group).to_numpy() | (group == "all")
+        inside = (stratum == group).to_numpy() | (group == "all")
         means = {metric: values[:, inside].mean(axis=1) for metric, values in expected.items()}
         means["spend_per_order"] = means["spend"] / means["orders"]
-        for metric, by_variant in means.items():
-            of = dict(zip(variants, by_variant, strict=True))
-            control = of["control"]
-            rows += [(name, metric, variant, group, value, value - control) for variant, value in of.items()]
+        for metric, mean in means.items():
+            rows += [(metric, v, group, m, m - mean[0]) for v, m in zip(variants, mean, strict=True)]
             if len(variants) == 4:
-                both = of["banner+free_delivery"] - of["banner"] - of["free_delivery"] + control
-                rows.append((name, metric, "banner x free_delivery", group, np.nan, both))
-    return pd.DataFrame(rows, columns=["experiment", "metric", "variant", "group", "mean", "effect"])
+                rows.append(
+                    (metric, "banner x free_delivery", group, np.nan, mean[3] - mean[1] - mean[2] + mean[0])
+                )
+    return pd.DataFrame(rows, columns=["metric", "variant", "group", "mean", "effect"])

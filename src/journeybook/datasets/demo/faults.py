@@ -14,7 +14,7 @@ Cells are filled, and cells exchanged, only in records of those who never refuse
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -29,9 +29,6 @@ RELEASE_HOURS = 30
 # A delivery is late if rows more than so many days younger came before it.
 LATE = np.timedelta64(7, "D")
 NO_REPLY = ("noreply@example.com", "none@none.com", "test@test.com", "no-reply@example.org")
-COLUMNS = ["table", "row", "column", "fault", "found_by", "key"]
-
-_NAMES_SWAPPED = "given name and surname swapped"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,173 +45,166 @@ class DemoFaults:
     truth: pd.DataFrame
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Planted:
-    """One table on its way: its rows, how they are known, and the faults so far."""
+    """One table on its way: its rows, how they are known, the rows and the faults added so far."""
 
     frame: pd.DataFrame
     key: Sequence[str]
-    told: tuple[pd.DataFrame, ...] = ()
+    rng: np.random.Generator
+    added: list[pd.DataFrame] = field(default_factory=list)
+    told: list[pd.DataFrame] = field(default_factory=list)
 
-    def add(self, rows: pd.DataFrame, column: str, fault: str, found_by: str = "01") -> "_Planted":
+    def draw(self, share: float, where: np.ndarray | None = None) -> np.ndarray:
+        """Draw places, where a condition holds: a share of them, and at least a few, in order."""
+        places = np.arange(len(self.frame)) if where is None else np.flatnonzero(where)
+        n = min(len(places), max(LEAST, round(share * len(places))))
+        return np.sort(self.rng.choice(places, n, replace=False))
+
+    def like(self, share: float) -> pd.DataFrame:
+        """Return rows such as some that are there, contacts with ids that nobody has."""
+        rows, first = self.frame.iloc[self.draw(share)], 900_000 + self.n_rows
+        fresh = {"contact_id": [f"K{first + k}" for k in range(len(rows))]} if "contact_id" in rows else {}
+        return rows.assign(**fresh)
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.frame) + sum(map(len, self.added))
+
+    def add(self, rows: pd.DataFrame, column: str, fault: str, found_by: str = "01") -> None:
         """Add rows at the end."""
-        frame = pd.concat([self.frame, rows.astype(self.frame.dtypes)], ignore_index=True)
-        return replace(self, frame=frame).tell(np.arange(len(self.frame), len(frame)), column, fault, found_by)
+        rows = rows.astype(self.frame.dtypes)
+        self.tell(rows, self.n_rows + np.arange(len(rows)), column, fault, found_by)
+        self.added.append(rows)
 
-    def put(self, places: np.ndarray, cells: Mapping[str, object], fault: str) -> "_Planted":
+    def put(self, places: np.ndarray, cells: Mapping[str, object], fault: str) -> None:
         """Write into cells; a value for all of them, or one for each."""
-        frame, planted = self.frame.copy(), self
         for column, values in cells.items():
-            frame.loc[places, column] = values
-            planted = planted.tell(places, column, fault, "02")
-        return replace(planted, frame=frame)
+            self.tell(self.frame.iloc[places], places, column, fault, "02")
+            self.frame.loc[places, column] = values
 
-    def tell(self, places: np.ndarray, column: str, fault: str, found_by: str) -> "_Planted":
+    def tell(self, rows: pd.DataFrame, places: np.ndarray, column: str, fault: str, found_by: str) -> None:
         """Note faults at places."""
-        rows = self.frame.iloc[places]
         key = rows[self.key[0]].astype("str").fillna("")
         for name in self.key[1:]:
             key = key + "/" + rows[name].astype("str")
         told = {"row": places + 1, "column": column, "fault": fault, "found_by": found_by, "key": key}
-        return replace(self, told=(*self.told, pd.DataFrame(told)))
+        self.told.append(pd.DataFrame(told))
+
+    def misdate(self, days: Sequence[str]) -> None:
+        """Add rows of days that no clock has shown, or none yet; those of one day are alike."""
+        for day in days:
+            like = self.like(SHARES["rows"] / 10)
+            self.add(like.assign(occurred_at=pd.Timestamp(day)), "occurred_at", "a date that cannot be")
+
+    def deliver_again(self) -> None:
+        """Add copies of rows, long after the rows or at once."""
+        copies, first = self.frame.iloc[self.draw(SHARES["copies"])], self.n_rows
+        self.add(copies, "delivery", "delivered twice", "02")
+        late = np.flatnonzero(self.frame["occurred_at"].max() - copies["occurred_at"] > LATE)
+        self.tell(copies.iloc[late], first + late, "delivery", "delivered late", "01")
 
 
 def plant_faults(
     tables: Mapping[str, pd.DataFrame], *, open_ids: pd.Series, names_swapped: pd.Series, seed: int
 ) -> DemoFaults:
-    """Plant faults in customer records, events, contacts and third-party attributes.
+    """Plant faults in customer records, events, contacts and third-party attributes, their rows in order.
 
-    Args:
-        tables: The four tables by name, their rows in order.
-        open_ids: Ids of customers who never refused identity resolution, and permit it.
-        names_swapped: Records whose given name and surname were exchanged before: told, and found by nobody.
-        seed: Seed of the data set.
+    `open_ids` are of customers who permit identity resolution and never refused it; of the records `names_swapped`
+    given name and surname were exchanged before, which is told, and found by nobody.
     """
-    rng = stream(seed, "demo faults")
-    records = tables["customer_records"]
+    rng, records = stream(seed, "demo faults"), tables["customer_records"]
     planted = {
         "customer_records": _in_records(records, records["customer_id"].isin(open_ids).to_numpy(), rng),
         "events": _in_events(tables["events"], rng),
-        "contacts": _in_contacts(tables["contacts"], rng),
+        "contacts": _in_contacts(tables["contacts"].astype({"responded": "boolean"}), rng),
         "third_party": _in_third_party(tables["third_party"], rng),
     }
     both = records[["given_name", "surname"]].notna().all(axis=1) & records["record_id"].isin(names_swapped)
-    swapped = planted["customer_records"]
     for column in ("given_name", "surname"):
-        swapped = swapped.tell(np.flatnonzero(both), column, _NAMES_SWAPPED, "")
-    planted["customer_records"] = swapped
+        swapped = records[both], np.flatnonzero(both), column, "given name and surname swapped", ""
+        planted["customer_records"].tell(*swapped)
     truth = pd.concat([told.assign(table=name) for name, one in planted.items() for told in one.told])
-    return DemoFaults({name: one.frame for name, one in planted.items()}, truth[COLUMNS].reset_index(drop=True))
-
-
-def _draw(where: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw places where a condition holds: a share of them, and at least a few, in order."""
-    places = np.flatnonzero(where)
-    n = min(len(places), max(LEAST, round(share * len(places))))
-    return np.sort(rng.choice(places, n, replace=False))
+    truth = truth[["table", "row", "column", "fault", "found_by", "key"]].reset_index(drop=True)
+    made = {name: pd.concat([one.frame, *one.added], ignore_index=True) for name, one in planted.items()}
+    return DemoFaults(made, truth)
 
 
 def _in_records(records: pd.DataFrame, open_: np.ndarray, rng: np.random.Generator) -> _Planted:
-    planted, free = _Planted(records, ["record_id"]), open_.copy()
+    planted, free = _Planted(records.copy(), ["record_id"], rng), open_.copy()
+    known, empty = records.notna(), records.isna()
 
-    def take(where: pd.Series, share: str) -> np.ndarray:
+    def take(where: pd.Series, share: str = "cells") -> np.ndarray:
         # A record has one fault at most.
-        places = _draw(free & where.to_numpy(), SHARES[share], rng)
+        places = planted.draw(SHARES[share], free & where.to_numpy())
         free[places] = False
         return places
 
-    known, empty = records.notna(), records.isna()
-    for one, other, fault in (
-        ("email", "phone", "e-mail and phone exchanged"),
-        ("address", "postcode", "address and postcode exchanged"),
+    plain = records["address"].str.match(r"^\d+ [A-Za-z]{3,}").fillna(False).astype(bool)
+    for one, other, fault, where in (
+        ("email", "phone", "e-mail and phone exchanged", known["email"]),
+        ("address", "postcode", "address and postcode exchanged", plain),
     ):
-        plain = known[one] & known[other]
-        if one == "address":
-            plain &= records["address"].str.match(r"^\d+ [A-Za-z]{3,}").fillna(False).astype(bool)
-        at = take(plain, "records")
+        at = take(where & known[other], "records")
         swapped = {one: records[other].to_numpy()[at], other: records[one].to_numpy()[at]}
-        planted = planted.put(at, swapped, fault)
-    at = take(empty["birth_date"], "cells")
-    planted = planted.put(at, {"birth_date": pd.Timestamp("1900-01-01")}, "born on 1900-01-01")
-    at = take(empty["birth_date"], "cells")
+        planted.put(at, swapped, fault)
+    planted.put(take(empty["birth_date"]), {"birth_date": pd.Timestamp("1900-01-01")}, "born on 1900-01-01")
+    at = take(empty["birth_date"])
     years = pd.to_datetime([f"{year}-05-17" for year in rng.integers(2030, 2098, len(at))])
-    planted = planted.put(at, {"birth_date": years}, "born after the data end")
-    at = take(empty["email"], "cells")
-    planted = planted.put(at, {"email": rng.choice(NO_REPLY, len(at))}, "an address that nobody reads")
-    planted = planted.put(take(empty["address"], "cells"), {"address": "N.A."}, "N.A. in a text")
-    planted = planted.put(take(empty["surname"], "cells"), {"surname": "N.A."}, "N.A. in a text")
-    planted = planted.put(take(empty["phone"], "cells"), {"phone": "999"}, "999 for a phone")
-    like = records.iloc[_draw(open_, SHARES["records"] / 4, rng)]
+    planted.put(at, {"birth_date": years}, "born after the data end")
+    at = take(empty["email"])
+    planted.put(at, {"email": rng.choice(NO_REPLY, len(at))}, "an address that nobody reads")
+    planted.put(take(empty["address"]), {"address": "N.A."}, "N.A. in a text")
+    planted.put(take(empty["surname"]), {"surname": "N.A."}, "N.A. in a text")
+    planted.put(take(empty["phone"]), {"phone": "999"}, "999 for a phone")
+    like = records.iloc[planted.draw(SHARES["records"] / 4, open_)]
     # Numbers above those of `fill_in`, so that no record has another's id.
     numbers = [f"R{1_000_000 + k}" for k in range(2 * len(like))]
-    blank = dict.fromkeys(("phone", "address", "birth_date"), None)
-    test = like.assign(given_name="Test", email="test@example.com", **blank, record_id=numbers[: len(like)])
-    planted = planted.add(test, "record_id", "a test record", "02")
-    lost = like.assign(**blank, customer_id="undefined", record_id=numbers[len(like) :])
-    return planted.add(lost, "customer_id", "a record of no customer")
+    blank = like.assign(**dict.fromkeys(("phone", "address", "birth_date"), None))
+    test = blank.assign(given_name="Test", email="test@example.com", record_id=numbers[: len(like)])
+    planted.add(test, "record_id", "a test record", "02")
+    lost = blank.assign(customer_id="undefined", record_id=numbers[len(like) :])
+    planted.add(lost, "customer_id", "a record of no customer")
+    return planted
 
 
 def _in_events(events: pd.DataFrame, rng: np.random.Generator) -> _Planted:
-    planted, all_ = _Planted(events, ["session_id", "position"]), np.ones(len(events), dtype=bool)
+    planted = _Planted(events, ["session_id", "position"], rng)
     first, last = events["occurred_at"].min(), events["occurred_at"].max()
     released = (first + rng.uniform(0.3, 0.7) * (last - first)).floor("D")
     for column, fault in (
         ("event", "a release that sends no name"),
         ("session_id", "a release with one id for all"),
     ):
-        like = events.iloc[_draw(all_, SHARES["release"], rng)]
+        like = planted.like(SHARES["release"])
         at = released + pd.to_timedelta(np.sort(rng.integers(0, RELEASE_HOURS * 3_600, len(like))), unit="s")
         wrong = like.assign(occurred_at=at, customer_id=None, device="app", **{column: "undefined"})
-        planted = planted.add(wrong, column, fault)
-    planted = _misdated(planted, events, ("1970-01-01", "2038-01-19"), rng)
-    return _delivered_again(planted, events, rng)
-
-
-def _in_contacts(contacts: pd.DataFrame, rng: np.random.Generator) -> _Planted:
-    contacts = contacts.astype({"responded": "boolean"})
-    planted, all_ = _Planted(contacts, ["contact_id"]), np.ones(len(contacts), dtype=bool)
-    for column, fault in (
-        ("propensity", "a percentage for a probability"),
-        ("responded", "whether they responded is empty"),
-    ):
-        like = _newly_numbered(planted, contacts.iloc[_draw(all_, SHARES["rows"], rng)])
-        value = np.maximum(like["propensity"] * 100, 1.5) if column == "propensity" else pd.NA
-        planted = planted.add(like.assign(**{column: value}), column, fault)
-    planted = _misdated(planted, contacts, ("1917-03-01", "2071-07-01"), rng)
-    return _delivered_again(planted, contacts, rng)
-
-
-def _in_third_party(sold: pd.DataFrame, rng: np.random.Generator) -> _Planted:
-    planted, all_ = _Planted(sold, ["postcode", "as_of"]), np.ones(len(sold), dtype=bool)
-    for column in ATTRIBUTES:
-        value = {"median_income": 999_999, "density_per_km2": -999}.get(column, 999)
-        cells = {column: value}
-        planted = planted.put(_draw(sold[column].isna().to_numpy(), 0.5, rng), cells, f"{value} for not known")
-    nowhere = sold.iloc[_draw(all_, SHARES["records"], rng)].assign(postcode=None)
-    planted = planted.add(nowhere, "postcode or customer_id", "a row of no postcode")
-    like = sold.iloc[_draw(all_, SHARES["records"], rng)]
-    return planted.add(like.assign(as_of=pd.Timestamp("2107-07-01")), "as_of", "a date that cannot be")
-
-
-def _newly_numbered(planted: _Planted, rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with contact ids that nobody has."""
-    first = 900_000 + len(planted.frame)
-    return rows.assign(contact_id=[f"K{first + k}" for k in range(len(rows))])
-
-
-def _misdated(planted: _Planted, rows: pd.DataFrame, days: Sequence[str], rng: np.random.Generator) -> _Planted:
-    """Add rows of days that no clock has shown, or none yet; those of one day are alike."""
-    for day in days:
-        like = rows.iloc[_draw(np.ones(len(rows), dtype=bool), SHARES["rows"] / 10, rng)]
-        like = _newly_numbered(planted, like) if "contact_id" in like.columns else like
-        planted = planted.add(like.assign(occurred_at=pd.Timestamp(day)), "occurred_at", "a date that cannot be")
+        planted.add(wrong, column, fault)
+    planted.misdate(("1970-01-01", "2038-01-19"))
+    planted.deliver_again()
     return planted
 
 
-def _delivered_again(planted: _Planted, rows: pd.DataFrame, rng: np.random.Generator) -> _Planted:
-    """Add copies of rows, long after the rows or at once."""
-    copies = rows.iloc[_draw(np.ones(len(rows), dtype=bool), SHARES["copies"], rng)]
-    first = len(planted.frame)
-    planted = planted.add(copies, "delivery", "delivered twice", "02")
-    late = (rows["occurred_at"].max() - copies["occurred_at"] > LATE).to_numpy()
-    return planted.tell(first + np.flatnonzero(late), "delivery", "delivered late", "01")
+def _in_contacts(contacts: pd.DataFrame, rng: np.random.Generator) -> _Planted:
+    planted = _Planted(contacts, ["contact_id"], rng)
+    like = planted.like(SHARES["rows"])
+    percent = like.assign(propensity=np.maximum(like["propensity"] * 100, 1.5))
+    planted.add(percent, "propensity", "a percentage for a probability")
+    silent = planted.like(SHARES["rows"]).assign(responded=pd.NA)
+    planted.add(silent, "responded", "whether they responded is empty")
+    planted.misdate(("1917-03-01", "2071-07-01"))
+    planted.deliver_again()
+    return planted
+
+
+def _in_third_party(sold: pd.DataFrame, rng: np.random.Generator) -> _Planted:
+    planted = _Planted(sold.copy(), ["postcode", "as_of"], rng)
+    for column in ATTRIBUTES:
+        value = {"median_income": 999_999, "density_per_km2": -999}.get(column, 999)
+        planted.put(planted.draw(0.5, sold[column].isna().to_numpy()), {column: value}, f"{value} for not known")
+    # Copies of rows as they were sold.
+    nowhere = sold.iloc[planted.draw(SHARES["records"])].assign(postcode=None)
+    planted.add(nowhere, "postcode or customer_id", "a row of no postcode")
+    like = sold.iloc[planted.draw(SHARES["records"])]
+    planted.add(like.assign(as_of=pd.Timestamp("2107-07-01")), "as_of", "a date that cannot be")
+    return planted

@@ -23,17 +23,11 @@ _PULL = 1.2
 def draw_households(seed: int, scale: float) -> list[str]:
     """Return the customer ids of the households drawn, without replacement; a smaller scale is a subset.
 
-    Args:
-        seed: Seed of the data set.
-        scale: Share of the study's households, above 0 and up to 1.
-
-    Raises:
-        JourneybookError: The scale is not above 0 and up to 1.
+    `scale` is the share of the study's households; JourneybookError where it is not above 0 and up to 1.
     """
-    if scale > 1:
-        raise JourneybookError(f"scale is {scale:g}: a scale above 1 comes later; it must be above 0 and up to 1.")
-    if not scale > 0:
-        raise JourneybookError(f"scale is {scale:g}: it must be above 0 and up to 1.")
+    if not 0 < scale <= 1:
+        later = "a scale above 1 comes later; " if scale > 1 else ""
+        raise JourneybookError(f"scale is {scale:g}: {later}it must be above 0 and up to 1.")
     lines = source_table(ibis.duckdb.connect(), "transactions")
     known = lines.select("household_id").distinct().order_by("household_id").to_pandas()["household_id"].to_numpy()
     drawn = stream(seed, "demo households").permutation(known)[: max(1, round(scale * len(known)))]
@@ -43,15 +37,9 @@ def draw_households(seed: int, scale: float) -> list[str]:
 def describe_households(connection: Backend, *, seed: int) -> pd.DataFrame:
     """Return the households of the view `transactions`, one row each, and give each its type.
 
-    Makes the temporary table `baskets` (customer_id, basket_id, occurred_at, revenue, discount) on the way.
-
-    Args:
-        connection: DuckDB inside the process, with the view `transactions`.
-        seed: Seed of the data set.
-
-    Returns:
-        `customer_id`, `first_at` (first receipt), `spend` (in 2017, in currency) and `customer_type`, in the
-        order of the study's household numbers.
+    Makes the temporary table `baskets` (customer_id, basket_id, occurred_at, revenue, discount) on the way. They
+    are `customer_id`, `first_at` (first receipt), `spend` (in 2017, in currency) and `customer_type`, in the order
+    of the study's household numbers.
     """
     connection.raw_sql(
         """
@@ -64,19 +52,14 @@ def describe_households(connection: Backend, *, seed: int) -> pd.DataFrame:
     )
     households = connection.con.execute(
         """
-        WITH early AS (
-            SELECT customer_id, count(*) AS n,
-                   sum(revenue) / count(*) AS mean_basket,
-                   sum(discount) / nullif(sum(revenue) + sum(discount), 0) AS discount_share,
-                   count(*) FILTER (hour(occurred_at) >= 17) / count(*) AS evening_share
-            FROM baskets WHERE occurred_at < TIMESTAMP '2017-03-01' GROUP BY customer_id
-        )
+        WITH early AS (SELECT *, occurred_at < TIMESTAMP '2017-03-01' AS is_early FROM baskets)
         SELECT customer_id, min(occurred_at) AS first_at, sum(revenue)::DOUBLE AS spend,
-               any_value(n)::DOUBLE AS n, any_value(mean_basket)::DOUBLE AS mean_basket,
-               any_value(discount_share)::DOUBLE AS discount_share,
-               any_value(evening_share)::DOUBLE AS evening_share
-        FROM baskets LEFT JOIN early USING (customer_id)
-        GROUP BY customer_id ORDER BY customer_id::BIGINT
+               nullif(count(*) FILTER (is_early), 0)::DOUBLE AS n,
+               (sum(revenue) FILTER (is_early) / n)::DOUBLE AS mean_basket,
+               (sum(discount) FILTER (is_early)
+                / nullif(sum(revenue + discount) FILTER (is_early), 0))::DOUBLE AS discount_share,
+               count(*) FILTER (is_early AND hour(occurred_at) >= 17) / n AS evening_share
+        FROM early GROUP BY customer_id ORDER BY customer_id::BIGINT
         """
     ).df()
     looks = {

@@ -18,11 +18,14 @@ Published rates:
     errors in a record                     `records.RATES`, by field and source
 """
 
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import pandas as pd
-from faker import Faker
+from faker.providers.person.en_US import Provider
 
 from journeybook.datasets.demo.records import fill_in
 from journeybook.statistics import stream
@@ -45,34 +48,27 @@ class DemoPeople:
 
     Attributes:
         records: `customer_records` as the three systems hold them.
-        people: Truth: customer_id, household_id.
-        accounts: One row a customer_id: customer_id, household_id, source, joined_at (when it was opened).
+        accounts: One row a customer_id: customer_id, household_id (truth), source, joined_at (its opening).
         postcodes: Truth: customer_id of the loyalty card, and the postcode at the end of 2017.
         names_swapped: Truth: ids of the records whose given name and surname were exchanged.
     """
 
     records: pd.DataFrame
-    people: pd.DataFrame
     accounts: pd.DataFrame
     postcodes: pd.DataFrame
     names_swapped: pd.Series
 
 
 def simulate_people(households: pd.DataFrame, *, home: np.ndarray, postcodes: np.ndarray, seed: int) -> DemoPeople:
-    """Draw who the households are and what three systems hold of them.
+    """Draw who the households (customer_id, first_at) are and what three systems hold of them.
 
-    Args:
-        households: One row a household: customer_id, first_at.
-        home: Index into `postcodes` of each household's home.
-        postcodes: The postcodes.
-        seed: Seed of the data set.
+    `home` is the index into `postcodes` of each household's home.
     """
     persons = _draw_persons(postcodes[home], postcodes, stream(seed, "demo persons"))
     accounts = _open_accounts(households, stream(seed, "demo accounts"))
     records = fill_in(accounts, persons, end=_END, rng=stream(seed, "demo records"))
     return DemoPeople(
         records=records.drop(columns="names_swapped"),
-        people=accounts[["customer_id", "household_id"]].copy(),
         accounts=accounts[["customer_id", "household_id", "source", "joined_at"]].copy(),
         postcodes=pd.DataFrame({"customer_id": households["customer_id"], "postcode": persons["postcode"]}),
         names_swapped=records.loc[records["names_swapped"], "record_id"],
@@ -82,25 +78,24 @@ def simulate_people(households: pd.DataFrame, *, home: np.ndarray, postcodes: np
 def _draw_persons(homes: np.ndarray, postcodes: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
     """Return what is true of every household, now and before it moved or changed its number."""
     n = len(homes)
-    fake = Faker("en_US")
-    fake.seed_instance(int(rng.integers(2**31)))
+    names = _names(int(rng.integers(2**31)))
     woman = rng.random(n) < 0.58
     age_days = np.floor(np.clip(rng.normal(48, 15, n), 19, 92) * 365.25)
     persons = pd.DataFrame(
         {
             "woman": woman,
-            "given_name": [fake.first_name_female() if w else fake.first_name_male() for w in woman],
-            "surname": [fake.last_name() for _ in range(n)],
+            "given_name": [names("first_names_female" if w else "first_names_male") for w in woman],
+            "surname": [names("last_names") for _ in range(n)],
             "birth_date": np.datetime64("2017-07-01", "D") - age_days.astype("timedelta64[D]"),
-            "address": _addresses(n, fake, rng),
+            "address": _addresses(n, names, rng),
             "postcode": homes,
         }
     )
     numbers = _phones(2 * n, rng)
     persons["phone"] = numbers[:n]
-    mailboxes = _make_families(persons, fake, rng)
+    mailboxes = _make_families(persons, names, rng)
     moved = rng.random(n) < MOVED_SHARE
-    persons["old_address"] = np.where(moved, _addresses(n, fake, rng), persons["address"])
+    persons["old_address"] = np.where(moved, _addresses(n, names, rng), persons["address"])
     persons["old_postcode"] = np.where(moved, rng.choice(postcodes, n), persons["postcode"])
     persons["moved_at"] = np.where(moved, _moments(n, rng), _START)
     renumbered = rng.random(n) < NEW_PHONE_SHARE
@@ -112,44 +107,49 @@ def _draw_persons(homes: np.ndarray, postcodes: np.ndarray, rng: np.random.Gener
     return persons
 
 
-def _make_families(persons: pd.DataFrame, fake: Faker, rng: np.random.Generator) -> np.ndarray:
+def _names(seed: int) -> Callable[[str], str]:
+    """Return what draws a name from one of Faker's lists, as often as it is borne."""
+    lists = ("first_names_female", "first_names_male", "first_names", "last_names")
+    listed = {name: getattr(Provider, name) for name in lists}
+    among = {name: (tuple(names), list(accumulate(names.values()))) for name, names in listed.items()}
+    drawn = random.Random(seed)
+    return lambda name: drawn.choices(among[name][0], cum_weights=among[name][1])[0]
+
+
+def _make_families(persons: pd.DataFrame, names: Callable[[str], str], rng: np.random.Generator) -> np.ndarray:
     """Make pairs of households families, in place; return whose mailbox each household reads."""
     mailboxes = np.arange(len(persons))
     n_pairs = round(len(persons) * FAMILY_SHARE / 2)
     chosen = rng.permutation(len(persons))[: 2 * n_pairs]
+    of = {name: persons[name].to_numpy(dtype=object).copy() for name in persons}
     for first, second in zip(chosen[:n_pairs], chosen[n_pairs:], strict=True):
-        one = persons.loc[first]
         same = rng.random(4) < (SAME_ADDRESS, SAME_PHONE, SAME_MAILBOX, SAME_GIVEN_NAME)
-        other = {"surname": one["surname"]}
-        if same[0]:
-            other |= {"address": one["address"], "postcode": one["postcode"]}
-        if same[1]:
-            other["phone"] = one["phone"]
+        shared = ["surname", *(["address", "postcode"] if same[0] else []), *(["phone"] if same[1] else [])]
         if same[2]:
             mailboxes[second] = first
         # A grown child, sometimes named after the parent, or a partner or sibling of about the same age.
-        is_child = rng.random() < 0.5 and one["birth_date"] < pd.Timestamp("1977-01-01")
+        born = of["birth_date"][first]
+        is_child = rng.random() < 0.5 and born < pd.Timestamp("1977-01-01")
         years = rng.uniform(20, 34) if is_child else rng.uniform(-6, 6)
-        other["birth_date"] = min(
-            one["birth_date"] + pd.Timedelta(days=int(years * 365.25)), pd.Timestamp("1998-12-31")
-        )
-        given = persons.loc[second, "given_name"]
-        if is_child and same[3] and persons.loc[second, "woman"] == one["woman"]:
-            given = one["given_name"]
+        of["birth_date"][second] = min(born + pd.Timedelta(days=int(years * 365.25)), pd.Timestamp("1998-12-31"))
+        if is_child and same[3] and of["woman"][first] == of["woman"][second]:
+            shared.append("given_name")
         else:
-            while given == one["given_name"]:
-                given = fake.first_name()
-        other["given_name"] = given
-        persons.loc[second, list(other)] = list(other.values())
+            while of["given_name"][second] == of["given_name"][first]:
+                of["given_name"][second] = names("first_names")
+        for name in shared:
+            of[name][second] = of[name][first]
+    for name, values in of.items():
+        persons[name] = pd.Series(values).astype(persons[name].dtype)
     return mailboxes
 
 
-def _addresses(n: int, fake: Faker, rng: np.random.Generator) -> list[str]:
+def _addresses(n: int, names: Callable[[str], str], rng: np.random.Generator) -> list[str]:
     """Return house number, street and, one time in four, a flat."""
     number, street = rng.integers(1, 2000, n), rng.integers(len(_STREETS), size=n)
     flat = np.where(rng.random(n) < 0.25, rng.integers(1, 60, n), 0)
     return [
-        f"{a} {fake.last_name()} {_STREETS[b]}" + (f" Apt {c}" if c else "")
+        f"{a} {names('last_names')} {_STREETS[b]}" + (f" Apt {c}" if c else "")
         for a, b, c in zip(number, street, flat, strict=True)
     ]
 
@@ -165,20 +165,20 @@ def _emails(persons: pd.DataFrame, taken: set[str], rng: np.random.Generator) ->
     """Return a mailbox for each person, none of which is taken yet, and take it."""
     host, style = rng.integers(len(_MAIL_HOSTS), size=len(persons)), rng.integers(5, size=len(persons))
     mailboxes = []
-    for i, (given, surname, born) in enumerate(
-        zip(persons["given_name"].str.lower(), persons["surname"].str.lower(), persons["birth_date"], strict=True)
-    ):
+    born = persons["birth_date"].dt.year.astype(str)
+    each = zip(persons["given_name"].str.lower(), persons["surname"].str.lower(), born, host, style, strict=True)
+    for given, surname, year, at, how in each:
         name = (
             f"{given}.{surname}",
             f"{given[0]}{surname}",
-            f"{given}{surname[0]}{born.year % 100:02d}",
+            f"{given}{surname[0]}{year[2:]}",
             f"{given}_{surname}",
-            f"{surname}{born.year}",
-        )[style[i]]
-        mailbox, n = f"{name}@{_MAIL_HOSTS[host[i]]}", 1
+            f"{surname}{year}",
+        )[how]
+        mailbox, n = f"{name}@{_MAIL_HOSTS[at]}", 1
         while mailbox in taken:
             n += 1
-            mailbox = f"{name}{n}@{_MAIL_HOSTS[host[i]]}"
+            mailbox = f"{name}{n}@{_MAIL_HOSTS[at]}"
         taken.add(mailbox)
         mailboxes.append(mailbox)
     return mailboxes
@@ -199,25 +199,14 @@ def _open_accounts(households: pd.DataFrame, rng: np.random.Generator) -> pd.Dat
     ids = households["customer_id"].to_numpy()
     n = len(ids)
     until = (households["first_at"].to_numpy().astype("datetime64[s]") - _START).astype(float)
-    opened = [
-        pd.DataFrame(
-            {
-                "household": np.arange(n),
-                "source": "loyalty",
-                "customer_id": ids,
-                "at": rng.random(n) ** 0.7 * until,
-            }
-        )
-    ]
+    opened = [(np.arange(n), "loyalty", ids, rng.random(n) ** 0.7 * until)]
     for source, letter, last in (("web", "W", "2017-01-01"), ("call_centre", "C", "2017-11-01")):
         has = np.flatnonzero(rng.random(n) < RECORD_SHARE[source])
         owners = np.concatenate([has, has[rng.random(len(has)) < SECOND_SHARE[source]]])
         numbers = 10_000 + rng.choice(90_000, len(owners), replace=False)
         at = rng.random(len(owners)) * (np.datetime64(last, "s") - _START).astype(float)
-        customer_id = [f"{letter}{number}" for number in numbers]
-        opened.append(pd.DataFrame({"household": owners, "source": source, "customer_id": customer_id, "at": at}))
-    accounts = pd.concat(opened, ignore_index=True)
-    accounts["joined_at"] = (_START + accounts.pop("at").to_numpy().astype("timedelta64[s]")).astype(
-        "datetime64[us]"
-    )
-    return accounts.assign(household_id=ids[accounts["household"]])
+        opened.append((owners, source, [f"{letter}{number}" for number in numbers], at))
+    columns = ("household", "source", "customer_id", "at")
+    accounts = pd.concat([pd.DataFrame(dict(zip(columns, o, strict=True))) for o in opened], ignore_index=True)
+    joined = _START + accounts.pop("at").to_numpy().astype("timedelta64[s]")
+    return accounts.assign(joined_at=joined.astype("datetime64[us]"), household_id=ids[accounts["household"]])

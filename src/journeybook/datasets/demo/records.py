@@ -1,11 +1,13 @@
-"""What three systems hold of a person: what was true at the last update, less what was not asked, with errors."""
+"""What three systems hold of a person: what was true at the last update, less what was not asked, with errors.
 
+The errors are those of hands, ears and forms: typing slips, short forms of names, ways to write a number.
+"""
+
+import re
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-
-from journeybook.datasets.demo.misspelling import NICKNAMES, misdial, misspell, write_phone
 
 SOURCES = ("loyalty", "web", "call_centre")
 
@@ -43,21 +45,43 @@ PHONE_STYLES = {
     "call_centre": (0.10, 0.60, 0.10, 0.15, 0.00, 0.05),
 }
 
+# Neighbours on a QWERTY keyboard.
+_NEIGHBOURS = {
+    key: row[max(i - 1, 0) : i] + row[i + 1 : i + 2]
+    for row in ("qwertyuiop", "asdfghjkl", "zxcvbnm", "1234567890")
+    for i, key in enumerate(row)
+}
+
+# Short forms in common use in the United States, "long short" by pairs.
+_SHORT_FORMS = """
+Alexander Alex, Alexandra Alex, Alexandria Alex, Alexis Lexi, Allison Allie, Amanda Mandy, Andrea Andie,
+Andrew Andy, Anthony Tony, Barbara Barb, Benjamin Ben, Bradley Brad, Calvin Cal, Cassandra Cassie,
+Catherine Cathy, Charles Charlie, Christina Tina, Christine Chris, Christopher Chris, Cynthia Cindy,
+Daniel Dan, David Dave, Deborah Debbie, Dennis Denny, Donald Don, Dorothy Dot, Douglas Doug, Edward Eddie,
+Elizabeth Liz, Eugene Gene, Frances Fran, Frederick Fred, Gabriel Gabe, Gabriella Gabby, Gerald Jerry,
+Gregory Greg, Jacob Jake, Jacqueline Jackie, James Jim, Janet Jan, Jeffery Jeff, Jeffrey Jeff, Jennifer Jen,
+Jessica Jess, John Jack, Jonathan Jon, Joseph Joe, Joshua Josh, Judith Judy, Katherine Kate, Kathleen Kathy,
+Kathryn Katie, Kenneth Ken, Kimberly Kim, Lawrence Larry, Leonard Len, Margaret Peggy, Matthew Matt,
+Megan Meg, Melissa Missy, Michael Mike, Michelle Shelly, Mitchell Mitch, Nancy Nan, Natalie Nat, Nathan Nate,
+Nathaniel Nate, Nicholas Nick, Nicole Nikki, Pamela Pam, Patricia Pat, Patrick Pat, Peter Pete, Philip Phil,
+Phillip Phil, Raymond Ray, Rebecca Becky, Richard Rick, Robert Bob, Ronald Ron, Samantha Sam, Samuel Sam,
+Sandra Sandy, Stephanie Steph, Stephen Steve, Steven Steve, Susan Sue, Teresa Terri, Theresa Terri,
+Theodore Ted, Thomas Tom, Timothy Tim, Valerie Val, Veronica Ronnie, Victoria Vicky, Vincent Vince,
+Virginia Ginny, Walter Walt, William Bill, Zachary Zach
+"""
+NICKNAMES = dict(pair.split() for pair in _SHORT_FORMS.split(","))
+
 _FIELDS = ("given_name", "surname", "email", "phone", "address", "postcode", "birth_date")
 
 
 def fill_in(
     accounts: pd.DataFrame, persons: pd.DataFrame, *, end: np.datetime64, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Return the record behind each account, in the order of their random record ids.
+    """Return the record behind each account, updated by `end`, in the order of their random record ids.
 
-    One column more, `names_swapped`, says whose given name and surname were exchanged; no source has it.
-
-    Args:
-        accounts: One row a customer_id: household (row of `persons`), source, customer_id, joined_at.
-        persons: What is true of each household, with `old_` fields before `moved_at` and `renumbered_at`.
-        end: Last moment of an update.
-        rng: Random numbers.
+    `accounts` are household (row of `persons`), source, customer_id, joined_at; `persons` what is true of each
+    household, with `old_` fields before `moved_at` and `renumbered_at`. Returned are `customer_records` and a
+    column `names_swapped` that no source has: names were exchanged.
     """
     n = len(accounts)
     joined = accounts["joined_at"].to_numpy().astype("datetime64[s]")
@@ -82,7 +106,9 @@ def fill_in(
         }
     )
     _misname(records, wrong, rng)
-    _change(records, "email", wrong["email_typo"], lambda text: _misspell_mailbox(text, rng))
+    # A slip before the @, so that a mailbox stays at its host.
+    name_of = re.compile("^[^@]+")
+    _change(records, "email", wrong["email_typo"], lambda text: name_of.sub(lambda m: misspell(m[0], rng), text))
     _change(records, "phone", wrong["phone_typo"], lambda text: misdial(text, rng))
     styles = [rng.choice(6, p=PHONE_STYLES[name]) for name in records["source"]]
     records["phone"] = [write_phone(number, s) for number, s in zip(records["phone"], styles, strict=True)]
@@ -110,16 +136,8 @@ def _misname(records: pd.DataFrame, wrong: dict[str, np.ndarray], rng: np.random
         _change(records, name, wrong["names_in_capitals"], str.upper)
         _change(records, name, wrong["names_in_small_letters"], str.lower)
         _change(records, name, wrong["names_with_spaces"], lambda text: f" {text}  ")
-    swapped = wrong["names_swapped"]
-    given = records["given_name"].copy()
-    records["given_name"] = given.where(~swapped, records["surname"])
-    records["surname"] = records["surname"].where(~swapped, given)
-
-
-def _misspell_mailbox(mailbox: str, rng: np.random.Generator) -> str:
-    """Return a mailbox with a slip before the @, so that it stays at its host."""
-    name, host = mailbox.split("@")
-    return f"{misspell(name, rng)}@{host}"
+    swapped, names = wrong["names_swapped"], ["given_name", "surname"]
+    records.loc[swapped, names] = records.loc[swapped, names[::-1]].to_numpy()
 
 
 def _misdate(dates: pd.Series, wrong: dict[str, np.ndarray], rng: np.random.Generator) -> pd.Series:
@@ -131,3 +149,48 @@ def _misdate(dates: pd.Series, wrong: dict[str, np.ndarray], rng: np.random.Gene
     # No year that is off is a leap year for certain: 29 February becomes the 28th.
     parts["day"] = parts["day"].mask((parts["month"] == 2) & (parts["day"] == 29) & (off != 0), 28)
     return pd.to_datetime(pd.DataFrame(parts))
+
+
+def misspell(text: str, rng: np.random.Generator) -> str:
+    """Return the text with one slip: a neighbouring key, two signs exchanged, one dropped or one doubled.
+
+    The first sign and everything but letters and digits are left alone; a text without two places for a slip
+    comes back as it is, and so does an exchange of two equal letters.
+    """
+    places = [i for i, sign in enumerate(text) if i and sign.isalnum()]
+    if len(places) < 2:
+        return text
+    i = places[rng.integers(len(places))]
+    slip = rng.integers(4)
+    near = _NEIGHBOURS.get(text[i].lower(), "")
+    if slip == 0 and near:
+        return text[:i] + near[rng.integers(len(near))] + text[i + 1 :]
+    if slip == 1 and text[i + 1 : i + 2].isalnum():
+        return text[:i] + text[i + 1] + text[i] + text[i + 2 :]
+    if slip == 2:
+        return text[:i] + text[i + 1 :]
+    return text[: i + 1] + text[i] + text[i + 1 :]
+
+
+def misdial(number: str, rng: np.random.Generator) -> str:
+    """Return digits with one of the last two replaced by another, so that a fictional number stays one."""
+    i = len(number) - 1 - rng.integers(2)
+    wrong = (int(number[i]) + rng.integers(1, 10)) % 10
+    return f"{number[:i]}{wrong}{number[i + 1 :]}"
+
+
+def write_phone(number: str, style: int) -> str:
+    """Return ten digits in one of six ways to write them; the last leaves the area code out.
+
+    >>> write_phone("2075550123", 0)
+    '(207) 555-0123'
+    """
+    area, exchange, line = number[:3], number[3:6], number[6:]
+    return (
+        f"({area}) {exchange}-{line}",
+        f"{area}-{exchange}-{line}",
+        number,
+        f"{area}.{exchange}.{line}",
+        f"+1 {area} {exchange} {line}",
+        f"{exchange}-{line}",
+    )[style]

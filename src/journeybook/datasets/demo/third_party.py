@@ -25,7 +25,7 @@ MISSING_RATES = (0.08, 0.05)
 ZIP_PLUS_FOUR_RATE = 0.15
 EMPTY_RATE = 0.03
 N_POSTCODES = 120
-N_POSTCODES_WITHOUT_CUSTOMERS = 30
+N_WITHOUT_CUSTOMERS = 30
 N_DISTRICTS = 10
 
 # Attributes, and whether they are whole numbers.
@@ -41,70 +41,36 @@ class DemoThirdParty:
         areas: Every postcode with its true attributes by release, and whether the release lists it.
         postcodes: Postcodes with customers, from the least to the most affluent, shape (120,).
         home: Index into `postcodes` of each household's home, in the order of the households.
-        parameters: What was planted: name to value.
+        correlation: Planted, of how much households spend and how affluent they live.
     """
 
     table: pd.DataFrame
     areas: pd.DataFrame
     postcodes: np.ndarray
     home: np.ndarray
-    parameters: dict[str, float]
+    correlation: float
 
 
 def simulate_third_party(households: pd.DataFrame, *, seed: int) -> DemoThirdParty:
-    """Draw the postcodes, who lives where, and two releases of attributes.
-
-    Args:
-        households: One row a household, with `spend`.
-        seed: Seed of the data set.
-    """
+    """Draw the postcodes, who lives where by what they `spend`, and two releases of attributes."""
     rng = stream(seed, "demo third party")
     correlation = rng.uniform(0.40, 0.60)
-    postcodes = _draw_postcodes(N_POSTCODES + N_POSTCODES_WITHOUT_CUSTOMERS, rng)
-    affluence = np.append(
-        np.sort(rng.standard_normal(N_POSTCODES)), rng.standard_normal(N_POSTCODES_WITHOUT_CUSTOMERS)
-    )
+    postcodes = _draw_postcodes(N_POSTCODES + N_WITHOUT_CUSTOMERS, rng)
+    affluence = np.append(np.sort(rng.standard_normal(N_POSTCODES)), rng.standard_normal(N_WITHOUT_CUSTOMERS))
     areas = _releases(postcodes, affluence, rng)
     table = _as_sold(areas, rng)
     home = _settle(households["spend"].to_numpy(dtype=float), correlation, rng)
-    return DemoThirdParty(
-        table=table,
-        areas=areas,
-        postcodes=postcodes[:N_POSTCODES],
-        home=home,
-        parameters={"third_party_correlation": correlation},
-    )
+    return DemoThirdParty(table, areas, postcodes[:N_POSTCODES], home, correlation)
 
 
 def third_party_truth(vendor: DemoThirdParty, postcodes: pd.DataFrame) -> pd.DataFrame:
-    """Return what a perfect join would find: one row a household and release.
+    """Return what a perfect join would find of where each household lives at the end of 2017.
 
-    Args:
-        vendor: The postcodes and their attributes.
-        postcodes: Where each household lives at the end of 2017: customer_id, postcode.
-
-    Returns:
-        `customer_id`, `as_of`, `listed` (the release has the postcode, in whatever spelling) and the
-        attributes of the postcode, listed or not.
+    One row a `customer_id` and `as_of`: `listed` (the release has the postcode, in whatever spelling), attributes.
     """
     found = postcodes.merge(vendor.areas, on="postcode", how="left", validate="many_to_many")
     found = found.sort_values("as_of", kind="stable", ignore_index=True)
     return found[["customer_id", "as_of", "listed", *ATTRIBUTES]]
-
-
-def correlation_found(households: pd.DataFrame, truth: pd.DataFrame) -> float:
-    """Return the correlation of log spend with log median income of the last release, over households.
-
-    It differs from the one planted by chance, by families that share an address, and by postcodes being few.
-
-    Args:
-        households: One row a household: customer_id, spend.
-        truth: What `third_party_truth` returns.
-    """
-    latest = truth[truth["as_of"] == RELEASES[-1]].set_index("customer_id")["median_income"]
-    income = np.log(latest.reindex(households["customer_id"]).to_numpy(dtype=float))
-    spend = np.log(np.maximum(households["spend"].to_numpy(dtype=float), 1.0))
-    return float(np.round(np.corrcoef(spend, income)[0, 1], 12)) if len(spend) > 1 else float("nan")
 
 
 def _draw_postcodes(n: int, rng: np.random.Generator) -> np.ndarray:
