@@ -40,9 +40,8 @@ def effects_so_far(
         n_looks: Greatest number of looks; fewer are taken where a look would add fewer than 100 units an arm.
 
     Returns:
-        One row a metric, variant and look: metric, variant, until (when the look's last unit was assigned), and
-        the columns of `follow`. No rows where a unit has no time of assignment. Looks with fewer than 100 units in
-        an arm are left out.
+        One row a metric, variant and look with 100 units an arm or more: metric, variant, until (when its last
+        unit was assigned), and the columns of `follow`. No rows where a unit has no time of assignment.
     """
     arms, nothing = arms_of(units, control=control), pd.DataFrame(columns=["metric", "variant"])
     if "occurred_at" not in units.columns or units["occurred_at"].isna().any():

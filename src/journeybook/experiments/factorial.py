@@ -97,7 +97,7 @@ def factorial_effects(
         names: The variants.
         alpha: Accepted rate of false positives; intervals are at 1 - alpha.
         power: Probability with which `detectable_effect` would be detected.
-        minimum_effects: The smallest effect worth having, by metric, whose `power` is told; others have none.
+        minimum_effects: The smallest effect worth having, by metric, whose `power` is told.
 
     Returns:
         One row a metric and term, `p_adjusted` by Holm over all of them; no rows where the names spell no design.

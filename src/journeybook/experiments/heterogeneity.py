@@ -14,19 +14,7 @@ from journeybook.statistics.contrasts import ArmMoments, arm_moments, contrast, 
 from journeybook.statistics.corrections import holm
 
 SEARCHED = ("proportion", "mean", "ratio")
-HETEROGENEITY_COLUMNS = [
-    "metric",
-    "variant",
-    "inside",
-    "share_inside",
-    "effect_inside",
-    "effect_outside",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "p_value",
-    "difference_when_found",
-]
+HETEROGENEITY_COLUMNS = ["metric", "variant", "inside", "share_inside", "effect_inside", "effect_outside", "difference", "difference_low", "difference_high", "p_value", "difference_when_found"]
 # Bands of a number, between which the search may cut.
 N_BANDS = 10
 
@@ -95,9 +83,6 @@ def search_heterogeneity(
             split needs `MIN_UNITS` units of both arms on both sides of both halves.
         alpha: One less the level of the intervals.
         rng: Source of chance, for the halves.
-
-    Raises:
-        ValueError: A column is missing, has one level, or is an outcome.
     """
     outcomes = [column for column in columns if column in measured.outcomes]
     if outcomes:

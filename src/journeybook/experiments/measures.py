@@ -14,19 +14,7 @@ KINDS: dict[str, dict[str, bool]] = {
     "quantile": {"column": True, "level": False},
     "time_to_event": {"column": True, "event": False, "horizon": False},
 }
-NOT_MEASURED = [
-    "row",
-    "unit_id",
-    "customer_id",
-    "person_id",
-    "variant",
-    "occurred_at",
-    "exposed_at",
-    "stratum",
-    "cluster",
-    "unconverted",
-    "withdrew",
-]
+NOT_MEASURED = ["row", "unit_id", "customer_id", "person_id", "variant", "occurred_at", "exposed_at", "stratum", "cluster", "unconverted", "withdrew"]
 COVARIATE_PREFIX = "pre_"
 TIME_PREFIXES = ("hours_to_", "days_to_", "minutes_to_", "seconds_to_", "time_to_")
 
@@ -37,12 +25,11 @@ class Metric:
 
     Attributes:
         name: Name in every table.
-        kind: `proportion`, `mean`, `ratio`, `quantile` or `time_to_event`.
+        kind: One of `KINDS`.
         column: Column of the values; of a ratio the numerator, of a time to event the time observed.
-        second: The denominator of a ratio, or the column that says whether the event was seen (1) or the
-            observation ended without it (0); else empty.
-        level: Level of a quantile, between 0 and 1; else NaN.
-        horizon: Time up to which a time to event is averaged, in its unit; else NaN.
+        second: Denominator of a ratio; of a time 1 where the event was seen and 0 where observation ended before.
+        level: Level of a quantile, between 0 and 1.
+        horizon: Time up to which a time to event is averaged, in its unit.
     """
 
     name: str
@@ -72,11 +59,11 @@ class Metric:
 
 @dataclass(frozen=True, eq=False)
 class Measures:
-    """What is measured on each unit.
+    """What is measured on each unit: metrics, covariates known before assignment, and what each column is taken for.
 
     Attributes:
         metrics: The metrics, in the order of the parameters or of the table.
-        covariates: Columns measured before assignment; CUPED adjusts for them.
+        covariates: Columns that CUPED adjusts for.
         columns: One row a metric, covariate, or column left out: column, role, kind, definition, reason.
     """
 
@@ -102,13 +89,10 @@ def measures(
 
     Args:
         units: One row a unit.
-        metrics: Kind by name (`{"converted": "proportion"}`), or what the kind needs (`{"per_order":
-            {"kind": "ratio", "numerator": "spend", "denominator": "orders"}}`; see `KINDS`; `column` is the
-            metric's name where it is not given), or `auto`: 0/1 columns are proportions, other numbers are
-            means, and text, dates, constants and empty columns are left out with the reason shown.
-        covariates: Columns measured before assignment; `[]` says there are none. None takes the columns whose
-            names begin with `pre_`. With `auto` one or more must be named: a covariate taken for a metric is
-            a wrong result that nothing else would show.
+        metrics: Kind by name, or what the kind needs (`{"per_order": {"kind": "ratio", "numerator": "spend",
+            "denominator": "orders"}}`; see `KINDS`); or `auto`: 0/1 columns are proportions, other numbers means.
+        covariates: Columns measured before assignment; None takes those named `pre_...`. With `auto` one or more
+            must be named: a covariate taken for a metric is a wrong result that nothing else would show.
 
     Raises:
         ValueError: A column is missing, is no number, is infinite or constant, a kind is unknown or lacks what
@@ -160,11 +144,7 @@ def measures(
 
 
 def numbers(units: pd.DataFrame, column: str) -> np.ndarray:
-    """A column as floats, missing as NaN.
-
-    Raises:
-        ValueError: The column is missing, holds text or dates, or an infinite value.
-    """
+    """A column as floats, missing as NaN; an error where it is missing, holds text or dates, or an infinite value."""
     if column not in units.columns:
         raise ValueError(f"Column '{column}' is not in the table, which has {', '.join(map(str, units.columns))}.")
     values = units[column]
@@ -184,11 +164,7 @@ def numbers(units: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def known_values(units: pd.DataFrame, metric: Metric) -> tuple[np.ndarray, np.ndarray]:
-    """The values of a metric's columns, and which units have them all.
-
-    Returns:
-        Values of shape (units, columns of the metric), and a mask of shape (units,).
-    """
+    """The values of a metric's columns, shape (units, columns), and which units have them all."""
     values = np.column_stack([numbers(units, column) for column in metric.columns])
     return values, ~np.isnan(values).any(axis=1)
 

@@ -26,9 +26,8 @@ class Plan:
         power: Probability with which `minimum_effect` should be detected.
         primary: The metric that decides; empty where no plan was given.
         minimum_effect: Smallest effect worth having on the primary metric, in its unit, above 0.
-        direction: The change of the primary metric that is wanted, `increase` or `decrease`.
-        guardrails: Margin by metric, in its unit: below 0 the metric may fall by no more, above 0 it may rise by
-            no more.
+        direction: The change of the primary metric that is wanted, one of `DIRECTIONS`.
+        guardrails: Margin by metric: below 0 it may fall by no more, above 0 it may rise by no more.
         planned_units: Units of all variants at the planned end; 0 where no plan was given.
         planned_end: Last day on which units are to be assigned; None where only their number counts.
         subgroups: Columns by which effects are compared.

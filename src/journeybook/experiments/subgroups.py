@@ -13,20 +13,7 @@ from journeybook.statistics.contrasts import ArmMoments, arm_moments, contrast, 
 from journeybook.statistics.corrections import holm
 from journeybook.statistics.survival import common_horizon, restricted_mean_moments
 
-SUBGROUP_COLUMNS = [
-    "metric",
-    "kind",
-    "variant",
-    "subgroup",
-    "level",
-    "n_control",
-    "n_treatment",
-    "effect",
-    "effect_low",
-    "effect_high",
-    "p_value",
-    "interaction_p_value",
-]
+SUBGROUP_COLUMNS = ["metric", "kind", "variant", "subgroup", "level", "n_control", "n_treatment", "effect", "effect_low", "effect_high", "p_value", "interaction_p_value"]
 # Numbers with more distinct values than this are cut into bands.
 MAX_LEVELS = 8
 # Units that every arm needs in a level; smaller levels are put together.
@@ -50,16 +37,7 @@ class Levels:
 
 
 def levels(units: pd.DataFrame, column: str, *, n_bands: int) -> Levels:
-    """Take a column's values as levels; a number of many values is cut at its quantiles over all units.
-
-    Args:
-        units: One row a unit.
-        column: A column measured before assignment, of any type.
-        n_bands: Bands of a number with more than `MAX_LEVELS` values.
-
-    Raises:
-        ValueError: There is no such column, or it holds one level alone.
-    """
+    """Take a column's values as levels; a number of many values is cut at its quantiles over all units."""
     if column not in units.columns:
         raise ValueError(
             f"subgroups: column '{column}' is not in the table, which has {', '.join(units.columns)}."
@@ -105,9 +83,6 @@ def subgroups(
 
     Returns:
         One row a metric, variant, column and level: `SUBGROUP_COLUMNS` and `interaction_p_adjusted`.
-
-    Raises:
-        ValueError: A planned column is missing, has one level, or is an outcome.
     """
     arms = arms_of(units, control=control)
     n_arms = len(arms.names)
