@@ -29,8 +29,8 @@ class UnitRows:
 
     Attributes:
         units: Lazy table, one row a unit and variant, in no order: `row` and `occurred_at` of its first exposure,
-            `unit_id`, `variant`, `n_exposures`, every further column of the exposures at its first known value, one
-            column an aggregate, and `pre_<name>` for what came before.
+            `unit_id`, `variant`, `n_exposures`, every further column of the exposures at its first known value,
+            one column an aggregate, and `pre_<name>` for what came before.
         n_exposures: Rows of exposures.
         n_outcomes: Rows of outcomes.
         n_unmatched: Outcomes of units that were never exposed.
@@ -151,13 +151,9 @@ def units_from_rows(
 def with_withdrawals(units: ibis.Table, ledger: ibis.Table | None) -> ibis.Table:
     """Mark the units whose person withdrew a consent after the assignment.
 
-    Args:
-        units: One row a unit; those without `person_id` or `occurred_at` cannot be marked.
-        ledger: Consents by `person_id`, with `granted` and `occurred_at`; None where the data have none.
-
     Returns:
-        The units with `withdrew`: 1 or 0, null where the unit is no known person; the table itself where nothing
-        can be marked.
+        The units with `withdrew`: 1 or 0, null where the unit is no known person; the table itself where there is
+        no ledger, or it lacks people or times.
     """
     if ledger is None or not {"person_id", "occurred_at"} <= set(units.columns):
         return units
@@ -170,18 +166,11 @@ def with_withdrawals(units: ibis.Table, ledger: ibis.Table | None) -> ibis.Table
 def by_cluster(units: pd.DataFrame, *, measured: Measures, control: str | None) -> Analysed:
     """One row a cluster or person where these decide the variant, else the units as they are.
 
-    What was drawn at random is the unit of every test and interval (Donner & Klar 2000). Where the column `cluster`
-    decides, a cluster's value is the mean of its units' values, and each cluster counts the same. Where people have
-    several rows, nearly always in one arm, a mean is the ratio of their sums, so that each row counts the same and
-    its error lets the rows of a person depend on each other. Metrics that an arm has no two values of are set aside.
-
-    Args:
-        units: One row a unit.
-        measured: Metrics and covariates of `measures`.
-        control: The variant compared against; None is resolved by `choose_control`.
-
-    Returns:
-        The rows, and the metrics on them; of clusters and people quantiles and times to an event are set aside.
+    What was drawn at random is the unit of every test and interval (Donner & Klar 2000). Where the column
+    `cluster` decides, a cluster's value is the mean of its units' values, and each cluster counts the same. Where
+    people have several rows, nearly always in one arm, a mean is the ratio of their sums: each row counts the
+    same, and the error lets the rows of a person depend on each other. Quantiles and times to an event are then
+    set aside, and in any case metrics that an arm has no two values of.
 
     Raises:
         ValueError: No metric is left.

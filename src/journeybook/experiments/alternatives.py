@@ -39,18 +39,10 @@ def alternatives(
     | fisher_exact | proportion | exact given the margins; of size below alpha |
     | chi_square | proportion, three arms or more | are all arms equal; one row a metric |
     | mann_whitney | mean, quantile | is a unit of one arm likelier to have the larger value |
-    | winsorised | mean | Welch's t after the tails of all arms together are cut |
+    | winsorised | mean | Welch's t after the tails of all arms together are cut, `tail_share` at each end |
     | poisson_bootstrap | proportion, mean, ratio | no formula for the standard error |
     | stratified | proportion, mean; where `stratum` is there | effects within strata, by the strata's shares |
     | clustered | proportion, mean, ratio; where a person has several units | people, not units, are independent |
-
-    Args:
-        units: One row a unit; `stratum` and `person_id` are used where they are there.
-        found: Their comparisons.
-        measured: Metrics of `measures`.
-        alpha: One less the level of the intervals.
-        tail_share: Share of the values that winsorising cuts at each end, from 0 to below 0.5.
-        rng: Source of chance.
 
     Returns:
         One row a metric, variant and method, as `method_row` makes it: the headline's tests, then the others.

@@ -52,10 +52,9 @@ class Experiment:
             covariates first.
         arms: One row a metric and variant: n (units with a value), mean (what is measured), sd of one unit's part
             in it (missing for quantiles).
-        moments: Sufficient statistics by metric, the arms as in `names`, covariates after the metric; no quantiles.
-        names: The variants, the control first.
-        horizon: `fixed_horizon` or `always_valid`: what the headline's intervals and p values promise.
-        alpha: One less the level of the intervals.
+        moments: Sufficient statistics by metric, the arms as in `names`, covariates after the metric; no
+        quantiles. names: The variants, the control first. horizon: `fixed_horizon` or `always_valid`: what the
+        headline's intervals and p values promise. alpha: One less the level of the intervals.
     """
 
     comparisons: pd.DataFrame
@@ -89,12 +88,12 @@ def compare(
     The headline is Welch's t for shares and means and the delta method for ratios, both by CUPED where covariates
     are named; the bootstrap for quantiles; the restricted mean for times to an event. Units without a value of a
     metric are left out of that metric. Where an arm has few units (`exact.is_small`) and this is the one look, a
-    share or mean is compared exactly and without covariates. Where the allocation changed over time the headline is
-    the effect within periods, and whatever pools the periods is named biased.
+    share or mean is compared exactly and without covariates. Where the allocation changed over time the headline
+    is the effect within periods, and whatever pools the periods is named biased.
 
     Args:
         units: One row a unit.
-        measured: Metrics and covariates of `measures`.
+        measured: Metrics and covariates.
         control: The variant compared against; None is resolved by `choose_control`.
         alpha: Accepted rate of false positives; intervals are at 1 - alpha.
         rng: Source of chance, for quantiles and permutations.

@@ -33,12 +33,8 @@ def guardrails(
 
     Only a metric that is shown to be within its margin holds; "no significant harm" is no such showing. Each is
     tested at `alpha` without correction: shipping needs all to hold, so that one false "holds" ships nothing.
-
-    Args:
-        rows: `Experiment.estimates`.
-        margins: Margin by metric: below 0 it may fall by no more, above 0 it may rise by no more.
-        alpha: Level of each one-sided test.
-        planned_n: Planned units of all arms, where the tests must hold at every look; None is one planned look.
+    Below 0 a margin says by how much the metric may fall, above 0 by how much it may rise. With `planned_n`, the
+    planned units of all arms, the tests hold at every look.
 
     Returns:
         Columns `GUARDRAIL_COLUMNS`. `verdict` is `holds`, `harmed` (worse than the margin beyond doubt) or `open`;
@@ -64,13 +60,9 @@ def guardrails(
 
 
 def cautioned(failed: Sequence[str], *, metric: str, variant: str, method: str = "") -> list[str]:
-    """What the page's own cautions say of a variant's effect on a metric, those that a decision must heed.
+    """What failed checks of health say of a variant's effect on a metric, those that a decision must heed.
 
-    Args:
-        failed: Failed health checks, of `health.cautions`.
-        metric: The metric.
-        variant: The variant; a caution that names another one is not of this effect.
-        method: How the effect was tested: an exact test needs no caution of rare outcomes.
+    A caution that names another variant is not of this effect, and an exact test needs none of rare outcomes.
     """
     said = []
     for check in failed:
@@ -101,14 +93,6 @@ def decide(
     What a decision risks is read from the normal posterior of the effect under a flat prior: for shipping the
     probability that there is no gain, for not shipping that the effect is worth having, for keeping running the
     smaller of the two. It is a belief given the data, and no rate of errors: that is what alpha holds.
-
-    Args:
-        estimates: `Experiment.estimates`.
-        guardrails: Columns metric, variant, verdict (`holds`, `harmed` or `open`).
-        plan: The plan; without one nothing is decided.
-        alarms: Failed health checks, of `health.alarms`.
-        over: Whether the planned end is reached.
-        cautions: Failed health checks, of `health.cautions`.
 
     Returns:
         One row a variant; without a plan only variant, decision and reason. `gain_per_thousand` is the effect on a

@@ -17,7 +17,7 @@ MAGNITUDES = ("below small", "small", "medium", "large")
 
 
 def distributions(units: pd.DataFrame, *, measured: Measures, control: str | None) -> pd.DataFrame:
-    """Shares of each arm's units by their value: of means and quantiles their column, of ratios a unit's own ratio.
+    """Shares of each arm's units by their value: of ratios a unit's own ratio.
 
     Zeros stand apart, because most metrics of customers are mostly 0.
 
@@ -58,13 +58,8 @@ def _values(units: pd.DataFrame, metric: Metric, arm: np.ndarray) -> tuple[np.nd
 def effect_sizes(arms: pd.DataFrame, *, kinds: Mapping[str, str], control: str) -> pd.DataFrame:
     """Effect sizes without a unit against the control: Cohen's h of each share, Cohen's d of each mean.
 
-    Args:
-        arms: Of `Experiment`.
-        kinds: Kind by metric; other kinds have no such size and are left out.
-        control: The variant compared against.
-
     Returns:
-        metric, variant, measure, size, magnitude (Cohen's word for it).
+        metric, variant, measure, size, magnitude (Cohen's word for it); other kinds have no such size.
     """
     both = arms[arms["metric"].map(kinds).isin(["proportion", "mean"])]
     both = both[both["variant"] != control].merge(

@@ -40,7 +40,7 @@ _FAILED = {
 }
 # What to do where that is more than to find the cause.
 _CURES = {
-    "sample_ratio": "Name the planned `shares` if they are not equal; else read no effect before the cause is found.",
+    "sample_ratio": "Name the planned `shares` if they are not equal; else find the cause, and run it again.",
     "unit_in_two_arms": "Find the cause; `units_in_two_arms: leave_out` goes on without these units.",
     "left_out": "If the change makes people come again, the effects are biased by it.",
     "counts_for_units": "Give one row a unit: between campaigns these intervals mean little.",
@@ -65,19 +65,7 @@ def find(
 ) -> list[Finding]:
     """Return the page's findings; where a check of health alarms, no effect is among them.
 
-    Args:
-        found: The comparisons.
-        health: Checks of health.
-        decision: The plan's rule applied to each variant.
-        crossed: Main effects and interactions; no rows without a factorial design.
-        grouped: Effects in the planned subgroups; no rows without.
-        searched: The search for whom it works.
-        followed: The effect at the looks that are drawn.
-        plan: The plan.
-        seen: Which look this is.
-        lower: Metrics of which less is better.
-        truth: What was planted, as `hold_against_truth` takes it; None where it is not known.
-        experiment: Table that was analysed.
+    `truth` is what was planted, as `hold_against_truth` takes it, and `lower` the metrics of which less is better.
     """
     said, rows = [*_plan_changed(seen), *_health(health)], found.comparisons
     if alarms(health):
@@ -186,8 +174,12 @@ def _for_whom(
     grouped: pd.DataFrame, searched: pd.DataFrame, metric: str, kind: str, plan: Plan, planted: dict
 ) -> Iterator[Finding]:
     """Return the difference that a plan named, or else that one half of the units found and the other tested."""
-    section, names = "For whom does it work?", {"difference": "effect", "inside": "level"}
-    names |= {f"difference_{end}": f"effect_{end}" for end in ("low", "high")}
+    names = {
+        "difference": "effect",
+        "inside": "level",
+        "difference_low": "effect_low",
+        "difference_high": "effect_high",
+    }
     tests = searched.rename(columns=names)
     if len(grouped):
         p = {"interaction_p_value": "p_value", "interaction_p_adjusted": "p_adjusted"}
@@ -195,8 +187,10 @@ def _for_whom(
     for row in tests[tests["metric"] == metric].sort_values("p_value", kind="stable").head(1).itertuples():
         known, level = None, row.level.partition(" is ")[2]
         if len(grouped):
-            part = tests[(tests["metric"] == metric) & (tests["variant"] == row.variant)]
-            part = part[part["subgroup"] == row.subgroup].sort_values("effect")
+            part = tests[
+                (tests[["metric", "variant", "subgroup"]] == [metric, row.variant, row.subgroup]).all(axis=1)
+            ]
+            part = part.sort_values("effect")
             sides = [(part["effect"].iloc[k], f"for {part['level'].iloc[k]}") for k in (-1, 0)]
         else:
             inside = f"for {level}" if level else f"where {_words(row.level)}"
@@ -206,7 +200,7 @@ def _for_whom(
             }
             if level in groups and len(groups) == 2:
                 known = 2 * groups[level] - sum(groups.values())
-        f = _measured(row, kind, plan, known, section=section)
+        f = _measured(row, kind, plan, known, section="For whom does it work?")
         both = " and ".join(f"by {_said(effect, f.unit)} {where}" for effect, where in sides)
         who, what, told = _words(row.variant), _what(metric, kind), row.p_adjusted < plan.alpha
         text = f"Who gains more from {who} cannot be told: {what} moves {both}."

@@ -13,7 +13,16 @@ from journeybook.statistics.contrasts import arm_moments, contrast
 
 ALARM = 0.001
 # These say how to read an effect; the others, whether there is one to read.
-CAUTIONS = ["rare_outcome", "outliers", "novelty", "cuped_slopes", "few_values", "counts_for_units", "left_out", "spelled_alike"]
+CAUTIONS = [
+    "rare_outcome",
+    "outliers",
+    "novelty",
+    "cuped_slopes",
+    "few_values",
+    "counts_for_units",
+    "left_out",
+    "spelled_alike",
+]
 # These make an effect too uncertain to ship on.
 BLOCKING = ("outliers", "novelty", "few_values", "counts_for_units")
 FEW_OUTCOMES = 10
@@ -46,11 +55,7 @@ class SampleRatio:
 
 
 def sample_ratio(counts: Mapping[str, int], *, shares: Mapping[str, float] | None) -> SampleRatio:
-    """Pearson's chi-square test of the arm counts against planned shares.
-
-    Args:
-        counts: Units by variant.
-        shares: Planned share of each variant, any positive scale; None plans equal shares.
+    """Pearson's chi-square test of the arm counts against planned shares, on any scale; None plans equal ones.
 
     Raises:
         ValueError: The shares do not name the variants found, or one is not above 0.
@@ -88,17 +93,9 @@ def health(
 
     A test alarms at p below 0.001, not 0.05: it is run on every experiment, and an alarm stops the reading.
     Checks need their columns: `unit_id`, `person_id`, `occurred_at` (assigned), `exposed_at`, `withdrew` (0 or 1),
-    covariates.
-
-    Args:
-        units: One row a unit.
-        daily: Their `daily_effects`.
-        measured: Metrics and covariates of `measures`.
-        control: The variant compared against; None is resolved by `choose_control`.
-        shares: Planned share of each variant; None plans equal shares.
-        n_left_out: Units that were in two variants and are left out.
-        n_respelled: Rows whose variant was spelled otherwise.
-        empty: Metrics that a variant has no values of, with the variant.
+    covariates. Beside the units go their `daily_effects`, the planned shares (None is equal ones), and what was
+    noticed before: units in two arms that are left out, rows whose variant was spelled otherwise, and metrics that
+    a variant has no values of, with the variant.
 
     Returns:
         One row a check: check, value, p_value (missing where the check is a count), passed, meaning.
@@ -222,11 +219,7 @@ def daily_effects(units: pd.DataFrame, *, measured: Measures, control: str | Non
 def slopes_differ(values: np.ndarray, covariates: np.ndarray, arm: np.ndarray, *, n_arms: int) -> float:
     """Wald's statistic of equal slopes in all arms, with variances that need no equal spread (White 1980).
 
-    Args:
-        values: The metric's columns, shape (units, 1) or, of a ratio, (units, 2).
-        covariates: Shape (units, covariates).
-        arm: Number of each unit's arm.
-        n_arms: Number of arms.
+    Values have shape (units, 1) or, of a ratio, (units, 2), covariates (units, covariates).
     """
     slopes, precisions = [], []
     for number in range(n_arms):

@@ -97,14 +97,6 @@ def look_at(
     Your own experiment is known by the first units in it, whatever its arms are called and however it grew; one
     whose plan has a name, by that name. The data sets that come with the repository are complete: other rows in
     them are another simulation and no later look.
-
-    Args:
-        units: One row a unit.
-        plan: The plan of the experiment.
-        register: Entries of the register of looks, by experiment.
-        page: Name of the page that looks.
-        experiment: Table of the units; the plan's own name comes before it.
-        dataset: The run's data set.
     """
     digest = fingerprint(units.drop(columns="withdrew", errors="ignore"))
     about, first = f"{page} {plan.name or experiment}", first_units(units)
@@ -133,19 +125,11 @@ def look(
     over: bool,
     plan: str,
 ) -> Look:
-    """Place one look among those before it.
+    """Place one look among those before it; `entry` is what the register holds of them, None at the first.
 
     The interval of a fixed horizon holds for one look at the planned end. So the headline is always-valid where
-    that end is not reached, and where other data with no more units were looked at before. With no plan the first
-    look counts as the planned end.
-
-    Args:
-        entry: What the register holds of the experiment; None at its first look.
-        digest: `fingerprint` of the units.
-        n_units: Units of all arms.
-        planned_units: Planned units of all arms; 0 where no plan says so.
-        over: Whether the planned end is reached; true where there is no plan.
-        plan: Digest of the plan; empty where there is none.
+    that end is not reached, and where other data with no more units were looked at before. With no plan (its units
+    0, its digest empty) the first look counts as the planned end.
     """
     seen = list(entry["looks"]) if entry else []
     first_plan = entry["plan"] if entry else plan

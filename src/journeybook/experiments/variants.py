@@ -98,11 +98,9 @@ def spelled_alike(exposures: ibis.Table) -> tuple[ibis.Table, int]:
 
 
 def units_in_arms(units: pd.DataFrame, *, units_in_two_arms: str) -> tuple[pd.DataFrame, int]:
-    """Leave out the units that were in more than one variant, where that is asked for.
+    """Leave out the units that were in more than one variant, where `units_in_two_arms` is `leave_out`.
 
-    Args:
-        units: One row a unit and variant.
-        units_in_two_arms: One of `IN_TWO_ARMS`; `refuse` keeps them, for `health` to count and `compare` to refuse.
+    `refuse` keeps them, for `health` to count and `compare` to refuse.
 
     Returns:
         The units that are left, and how many were left out.

@@ -31,15 +31,6 @@ def witnesses(
 ) -> pd.DataFrame:
     """Recompute counts, effects, standard errors, p values and intervals, arms taken by their names.
 
-    Args:
-        units: One row a unit.
-        found: The comparisons of these units.
-        measured: Metrics and covariates.
-        health: The health checks, for the sample ratio.
-        shares: Planned share by variant; None is equal shares.
-        alpha: One less the level of the intervals.
-        period: Period of each unit, as `compare` took it.
-
     Returns:
         One row a witness, as `results.checks_of` reads it.
     """
@@ -87,16 +78,7 @@ def witnesses(
 
 
 def procedure_witnesses(seen: Look, *, n_units: int, plan: str) -> pd.DataFrame:
-    """The correction, the register and the theory of looks, on cases whose answers are known.
-
-    Args:
-        seen: This look.
-        n_units: Its units.
-        plan: Digest of the plan.
-
-    Returns:
-        One row a witness, as `results.checks_of` reads it.
-    """
+    """The correction, the register and the theory of looks, on cases whose answers are known."""
     # 0.01 x 4; then 0.011 x 3, 0.016 x 2 and 0.02 x 1, none of them below the one before.
     adjusted = corrections.adjust([0.01, 0.016, 0.02, 0.011], method="holm")
     source = "Holm 1979, by hand: running maximum"
@@ -121,15 +103,8 @@ def hold_against_truth(
 ) -> pd.DataFrame:
     """Headline effects and interactions beside those a simulation planted, where four standard errors can tell.
 
-    Args:
-        truth: Columns experiment, metric, variant (a 2x2 interaction is `a x b`), group, effect; None where it is
-            not known.
-        found: The comparisons.
-        crossed: Main effects and interactions.
-        experiment: Table that was analysed.
-
-    Returns:
-        One row a check, as `results.checks_of` reads it; no rows where the truth is not known.
+    The truth has the columns experiment, metric, variant (a 2x2 interaction is `a x b`), group and effect; no rows
+    where it is not known.
     """
     if truth is None:
         return pd.DataFrame(columns=["name"])

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from journeybook.experiments.comparisons import WITHIN, Experiment
-from journeybook.experiments.factorial import cells_that_differ
 from journeybook.experiments.measures import amount
 from journeybook.findings import say_p, say_share
 from journeybook.plots import COLOURS, shortened
@@ -119,34 +118,6 @@ def plot_distributions(shares: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_survival(curves: pd.DataFrame) -> Figure:
-    """Share of units to which it has not happened yet, an arm a line with its interval, a panel a metric.
-
-    Args:
-        curves: Rows of `survival_curves`, one or more.
-    """
-    metrics = list(dict.fromkeys(curves["metric"]))
-    figure, axes = _panels(len(metrics), height=3.2)
-    for ax, metric in zip(axes, metrics, strict=False):
-        part, told = curves[curves["metric"] == metric], []
-        horizon = part["horizon"].iloc[0]
-        for (variant, own), (colour, _) in zip(part.groupby("variant", sort=False), _styles(part), strict=True):
-            look = {"step": "post", "color": COLOURS[colour], "alpha": 0.15}
-            ax.step(own["time"], own["survival"], where="post", color=COLOURS[colour], label=_short(variant))
-            ax.fill_between(own["time"], own["low"], own["high"], **look)
-            reached = 1 - own.loc[own["time"] <= horizon, "survival"].iloc[-1]
-            told.append(reached)
-        ax.axvline(horizon, color="black", linewidth=1, linestyle=":", label="horizon of the headline")
-        ax.set_ylim(0, 1)
-        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-        ax.set_xlabel(metric.replace("_", " "))
-        ax.set_ylabel("units still without it")
-        least, most = say_share(min(told)), say_share(max(told))
-        ax.set_title(f"By {horizon:g} it has happened to {least} to {most} of an arm's units")
-        ax.legend(loc="lower left")
-    return figure
-
-
 def plot_methods(methods: pd.DataFrame, found: Experiment) -> Figure:
     """The effect of the clearest variant by each method that estimates it, a panel a metric (the first four).
 
@@ -210,36 +181,6 @@ def plot_posteriors(table: pd.DataFrame) -> Figure:
     title = f"{_short(best['variant'])} is best on {_short(metrics[0])} with a probability of {sure}"
     _entitle(figure, title)
     return figure
-
-
-def plot_cells(found: Experiment, crossed: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Mean in the four cells of a 2x2 design with 95 % intervals; parallel lines mean no interaction.
-
-    Args:
-        found: The comparisons.
-        crossed: Of `factorial_effects`.
-        ax: Where to draw; None makes a figure.
-    """
-    ax = ax or plt.subplots(figsize=(8.5, 3.6))[1]
-    metric, (neither, first, second, both) = cells_that_differ(crossed, names=found.names)
-    part = found.arms[found.arms["metric"] == metric].set_index("variant")
-    scale = 100 if found.comparisons.set_index("metric")["kind"][[metric]].iloc[0] == "proportion" else 1
-    margin = 1.96 * part["sd"] / part["n"] ** 0.5
-    pairs = (((neither, first), "grey", "o--", "without"), ((second, both), "blue", "s-", "with"))
-    for shift, (names, colour, line, label) in zip((-0.02, 0.02), pairs, strict=True):
-        mean, ends = part.loc[list(names), "mean"] * scale, margin[list(names)] * scale
-        label = f"{label} {_short(second)}"
-        ax.errorbar([shift, 1 + shift], mean, yerr=ends, fmt=line, capsize=3, color=COLOURS[colour], label=label)
-    ax.set_xticks([0, 1], [f"without {_short(first)}", f"with {_short(first)}"])
-    ax.set_xlim(-0.3, 1.3)
-    ax.set_ylabel(f"{_short(metric)}, %" if scale == 100 else f"mean of {_short(metric)}")
-    joint = crossed[(crossed["metric"] == metric) & (crossed["order"] == 2)].iloc[0]
-    told = "more or less than their sum" if joint["p_adjusted"] < found.alpha else "about what they do one by one"
-    title = f"{_short(both)} do {told} to {_short(metric)}"
-    ax.set_title(title[:1].upper() + title[1:])
-    ax.margins(y=0.25)
-    ax.legend(loc="upper left", ncols=2)
-    return ax
 
 
 def plot_subgroups(subgroups: pd.DataFrame, *, alpha: float, ax: Axes | None = None) -> Axes:
