@@ -50,15 +50,13 @@ def spread(
     """
     if not 0 < baseline < 1:
         raise ValueError(f"baseline: found {baseline:g}, needed a share between 0 and 1.")
-    if units.empty:
-        sd = float(share_deviation(baseline))
-        row = {"metric": "conversion", "kind": "share", "n": 0, "mean": baseline, "deviation": sd}
-        return pd.DataFrame([row | {"explained_share": 0.0}])
+    named = metrics is not None
     if covariates is None:
         covariates = [column for column in units.columns if column.startswith(BEFORE)]
-    named = metrics is not None
+    if metrics is None:
+        metrics = _numbers(units, covariates)
     rows = []
-    for metric in metrics if metrics is not None else _numbers(units, covariates):
+    for metric in metrics:
         own = metric.split("/")
         columns = [_values(units, column) for column in (*own, *covariates)]
         known = ~np.isnan(sum(columns[: len(own)]))
@@ -77,6 +75,10 @@ def spread(
         kind = "ratio" if len(own) > 1 else "share" if share else "mean"
         row = {"metric": metric, "kind": kind, "n": int(known.sum()), "mean": mean}
         rows.append(row | {"deviation": float(within[0, 0] ** 0.5), "explained_share": float(explained)})
+    if not rows:
+        sd = float(share_deviation(baseline))
+        row = {"metric": "conversion", "kind": "share", "n": 0, "mean": baseline, "deviation": sd}
+        rows = [row | {"explained_share": 0.0}]
     return pd.DataFrame(rows)
 
 

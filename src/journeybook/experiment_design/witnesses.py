@@ -33,7 +33,8 @@ def sizes_hold(
     z2 = (stats.norm.isf(alpha / 2 / (len(planned) - 1)) + stats.norm.ppf(power)) ** 2
     before = [c for c in units.columns if c.startswith("pre_")] if covariates is None else [*covariates]
     rows = []
-    for row in known.itertuples() if len(units) else ():
+    measured = len(known) > 0 and known["n"].max() > 0
+    for row in known.itertuples() if measured else ():
         source = "least squares on the arms"
         for name, value, by_hand in zip(
             ("mean", "spread"), (row.mean, row.deviation), _residual(units, row.metric, before=[]), strict=True
@@ -41,7 +42,7 @@ def sizes_hold(
             rows.append(_row(f"{name} of {row.metric}", value, by_hand, 1e-6 * abs(by_hand), source))
     for row in needed.itertuples():
         mean, sd = (baseline, (baseline * (1 - baseline)) ** 0.5)
-        if len(units):
+        if measured:
             mean, sd = _residual(units, row.metric, before=before if row.method != "plain" else [])
         n = z2 * sd**2 / (lift * mean) ** 2 * (1 / control + 1 / treatment)
         # Student's t needs z^2 / 4 units an arm more than the normal, and each arm is rounded up.

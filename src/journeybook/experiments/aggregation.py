@@ -234,7 +234,7 @@ def _with_values(units: pd.DataFrame, measured: Measures, arms: Arms, *, share: 
         n = np.bincount(arms.number[known], minlength=len(arms.names))
         total = np.bincount(arms.number[known], weights=values[known, -1], minlength=len(arms.names))
         lacking = (n < 2) | ((metric.kind == "ratio") & (total <= 0))
-        if lacking.any() and n.sum() > 3:
+        if lacking.any():
             empty[metric.name] = arms.names[int(lacking.argmax())]
     metrics = [metric for metric in measured.metrics if metric.name not in empty]
     if not metrics:

@@ -38,9 +38,10 @@ _FAILED = {
     "counts_for_units": "Each row of {name} looks like counts of many units, not like one unit.",
     "cuped_slopes": "The effect on {name} differs with what was known of units before.",
 }
+_ALARM = "Read no effect of this test: find the cause, and run it again."
 # What to do where that is more than to find the cause.
 _CURES = {
-    "sample_ratio": "Name the planned `shares` if they are not equal; else find the cause, and run it again.",
+    "sample_ratio": "Read no effect of this test: name `shares` if arms were not meant equal, or find the cause.",
     "unit_in_two_arms": "Find the cause; `units_in_two_arms: leave_out` goes on without these units.",
     "left_out": "If the change makes people come again, the effects are biased by it.",
     "counts_for_units": "Give one row a unit: between campaigns these intervals mean little.",
@@ -102,8 +103,10 @@ def _health(health: pd.DataFrame) -> Iterator[Finding]:
             name=_words(name.split(",")[0]), n=say_count(row.value), points=_said(row.value, "points"),
             share=say_share(row.value),
         )  # fmt: skip
+        if check == "sample_ratio" and "`shares`" not in row.meaning:
+            action = _ALARM
         stops = row.check in alarms(health)
-        action = _CURES.get(check, "Read no effect of this test: find the cause, and run it again.")
+        action = _CURES.get(check, _ALARM)
         if stops:
             yield Finding(text=text, action=action, strength="contradicted", worth=1, **about)
         else:
