@@ -10,6 +10,7 @@ from experiment_units import checked, simulated
 from journeybook import experiments
 from journeybook.experiments.variants import IN_TWO_ARMS, arms_of, check_one_row_a_unit, spelled_alike
 from journeybook.statistics import stream
+from journeybook.statistics.bayes import posteriors
 
 
 def table(units: pd.DataFrame) -> ibis.Table:
@@ -127,6 +128,10 @@ def test_a_metric_that_an_arm_lacks_is_set_aside_with_an_alarm_and_the_others_go
     given = {"measured": found.measured, "control": None, "daily": pd.DataFrame(columns=["metric", "variant"])}
     health = experiments.health(units, shares=None, empty=found.empty, **given)
     assert experiments.alarms(health) == ["nothing_in_an_arm: each, new"]
+    broken = units.assign(spend=units["spend"].where(units["variant"] == "control", 0.0))
+    compared = experiments.compare(broken, measured=found.measured, control=None, alpha=0.05, rng=stream(1, "q"))
+    believed = posteriors(compared.arms, kinds={"spend": "mean"}, control="control", level=0.95)
+    assert believed["probability_best"].tolist() == pytest.approx([1, 0], abs=1e-9)
     counts = pd.DataFrame({"variant": ["control", "new"], "n": [9_000.0, 9_100.0], "k": [90.0, 120.0]})
     rate = {"rate": {"kind": "ratio", "numerator": "k", "denominator": "n"}}
     measured = experiments.measures(counts, metrics=rate, covariates=[])

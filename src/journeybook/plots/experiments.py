@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from journeybook.experiments.comparisons import WITHIN, Experiment
+from journeybook.experiments.comparisons import Experiment
 from journeybook.experiments.measures import amount
 from journeybook.findings import say_p, say_share
 from journeybook.plots import COLOURS, shortened
@@ -19,8 +19,6 @@ MAX_PANELS = 6
 VARIANTS = [("grey", "o"), ("blue", "s"), ("orange", "^"), ("green", "D"), ("purple", "v"), ("sky", "P")]
 # What is a difference of a metric, or its error, in the tables that are drawn.
 DIFFERENCES = ("effect", "standard_error", "trend", "always_valid", "group_")
-# The headline's own rows are drawn in another colour than the methods beside it.
-HEADLINES = ["welch", "cuped", "delta", "delta_cuped", "bootstrap", "restricted_mean"]
 
 
 def plot_effects(found: Experiment) -> Figure:
@@ -55,13 +53,7 @@ def plot_effects(found: Experiment) -> Figure:
 
 
 def plot_daily_effects(daily: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axes | None = None) -> Axes:
-    """Effect on the units assigned each day with 95 % intervals, of the metric whose trend is clearest.
-
-    Args:
-        daily: Rows of `daily_effects`, one or more.
-        kinds: Kind of each metric.
-        ax: Where to draw; None makes a figure.
-    """
+    """Effect on the units assigned each day with 95 % intervals, of the metric whose trend is clearest."""
     ax = ax or plt.subplots(figsize=(8.5, 3.4))[1]
     shown = daily.loc[daily["trend_p_value"].idxmin()]
     part = daily[(daily["metric"] == shown["metric"]) & (daily["variant"] == shown["variant"])]
@@ -91,11 +83,7 @@ def plot_daily_effects(daily: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axe
 
 
 def plot_distributions(shares: pd.DataFrame) -> Figure:
-    """Units of each arm by their value, zeros apart, a panel a metric (the first four).
-
-    Args:
-        shares: Rows of `distributions`, one or more.
-    """
+    """Units of each arm by their value, zeros apart, a panel a metric (the first four)."""
     metrics = list(dict.fromkeys(shares["metric"]))[:4]
     figure, axes = _panels(len(metrics), height=2.6)
     for ax, metric in zip(axes, metrics, strict=False):
@@ -118,42 +106,8 @@ def plot_distributions(shares: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_methods(methods: pd.DataFrame, found: Experiment) -> Figure:
-    """The effect of the clearest variant by each method that estimates it, a panel a metric (the first four).
-
-    Args:
-        methods: Of `alternatives`.
-        found: The comparisons beside which they stand.
-    """
-    kinds = dict(zip(found.comparisons["metric"], found.comparisons["kind"], strict=True))
-    variant = found.comparisons.loc[found.comparisons["p_value"].idxmin(), "variant"]
-    claims = methods[methods["variant"].isin(found.names)].assign(claims=methods["p_value"] < found.alpha)
-    agreed = claims.groupby(["metric", "variant"])["claims"].nunique() == 1
-    rows = methods[(methods["variant"] == variant) & (methods["estimand"] == "difference")]
-    rows, several = _in_points(rows, kinds), rows.groupby("metric", sort=False)["method"].count()
-    metrics = several[several > 1].index.tolist()[:4] or several.index.tolist()[:1]
-    figure, axes = _panels(len(metrics), height=0.9 + 0.28 * int(several[metrics].max()))
-    own = [*HEADLINES, WITHIN] if rows["method"].str.endswith("_biased").any() else HEADLINES
-    for ax, metric in zip(axes, metrics, strict=False):
-        part = rows[rows["metric"] == metric].reset_index(drop=True)
-        for headline, colour, marker in ((True, "blue", "o"), (False, "grey", "s")):
-            shown = part[part["method"].isin(own) == headline]
-            _interval(ax, shown, shown.index, colour=colour, label="", marker=marker)
-        _names(ax, part["method"].str.replace("_", " "))
-        ax.axvline(0, color="black", linewidth=1)
-        ax.set_xlabel(_effect_on(metric, kinds))
-        ax.locator_params(axis="x", nbins=5)
-    title = f"The methods agree on {agreed.sum()} of {len(agreed)} comparisons ({_short(variant)}; blue: headline)"
-    _entitle(figure, title)
-    return figure
-
-
 def plot_posteriors(table: pd.DataFrame) -> Figure:
-    """Posterior interval of each variant, and the probability that it is the best, by metric.
-
-    Args:
-        table: Of `posteriors`.
-    """
+    """Posterior interval of each variant, and the probability that it is the best, by metric."""
     metrics = list(dict.fromkeys(table["metric"]))
     height = len(metrics) * (0.9 + 0.3 * table["variant"].nunique())
     figure, axes = plt.subplots(len(metrics), 2, figsize=(8.8, height + 0.4), squeeze=False, sharey="row")
@@ -184,13 +138,7 @@ def plot_posteriors(table: pd.DataFrame) -> Figure:
 
 
 def plot_subgroups(subgroups: pd.DataFrame, *, alpha: float, ax: Axes | None = None) -> Axes:
-    """Effects of each variant in the levels of the planned subgroups, of the metric that differs most clearly.
-
-    Args:
-        subgroups: Of `subgroups`, one row or more.
-        alpha: Level of the interaction tests.
-        ax: Where to draw; None makes a figure.
-    """
+    """Effects of each variant in the levels of the planned subgroups, of the metric that differs most clearly."""
     clear = subgroups.sort_values("interaction_p_value", kind="stable").iloc[0]
     metric, kinds = clear["metric"], dict(zip(subgroups["metric"], subgroups["kind"], strict=True))
     rows = _in_points(subgroups[subgroups["metric"] == metric], kinds)
@@ -223,13 +171,7 @@ def plot_subgroups(subgroups: pd.DataFrame, *, alpha: float, ax: Axes | None = N
 
 
 def plot_followed(rows: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axes | None = None) -> Axes:
-    """One effect at each look with its naive interval, and the always-valid band around it.
-
-    Args:
-        rows: Rows of `effects_so_far` of one metric and variant.
-        kinds: Kind of each metric.
-        ax: Where to draw; None makes a figure.
-    """
+    """One effect at each look with its naive interval, and the always-valid band around it."""
     first, told = rows.iloc[0], []
     for rule, column in (("naive", "crossed_naive"), ("always-valid", "crossed_always_valid")):
         crossed = rows.loc[rows[column].astype(bool), "look"]
