@@ -37,12 +37,11 @@ def test_shares_are_met_and_a_growing_treatment_gives_no_unit_back():
 
 
 def test_p_values_of_the_checks_are_uniform_over_salts():
-    ids = IDS[:2000]
-    found = [assignment_checks(ids, salt=f"s{n}", other_salt=f"o{n}", shares=EVEN) for n in range(120)]
-    assert [list(table["check"]) for table in found] == [list(found[0]["check"])] * 120
-    for check in ("hash_buckets", "hash_uniformity"):
-        p = [table.set_index("check")["p_value"][check] for table in found]
-        assert stats.kstest(p, "uniform").pvalue > 1e-3, check
+    ids = IDS[:300]
+    found = [assignment_checks(ids, salt=f"s{n}", other_salt=f"o{n}", shares=EVEN) for n in range(80)]
+    assert [list(table["check"]) for table in found] == [list(found[0]["check"])] * 80
+    p = [table.set_index("check")["p_value"]["hash_uniformity"] for table in found]
+    assert stats.kstest(p, "uniform").pvalue > 1e-3
     alarms = np.mean([~table["passed"] for table in found])
     assert alarms < 0.01
 
@@ -57,14 +56,7 @@ def test_a_salt_used_twice_and_a_bad_hash_are_seen(monkeypatch):
         lambda ids, *, salt: np.linspace(0, 0.999, len(ids)) ** 1.1,
     )
     bad = assignment_checks(IDS, salt="a", other_salt="b", shares=EVEN).set_index("check")["passed"]
-    assert not bad[["hash_shares", "hash_buckets", "hash_uniformity"]].any()
-
-
-def test_few_units_fill_fewer_buckets():
-    found = [assignment_checks(IDS[:40], salt=f"s{n}", other_salt="o", shares=EVEN) for n in range(200)]
-    p = [table.set_index("check")["p_value"]["hash_buckets"] for table in found]
-    assert "of 4 equal buckets" in found[0]["meaning"][1]
-    assert np.mean(np.array(p) < 0.05) < 0.12
+    assert not bad[["hash_shares", "hash_uniformity"]].any()
 
 
 def test_a_unit_with_several_rows_counts_once():

@@ -387,6 +387,5 @@ def test_the_sentences_follow_the_figures():
     assert f"save this share of the variance: {saved:.0%} on spend" in say_effects(found, alpha=0.05)
     assert "no factorial design" in say_factorial(
         experiments.factorial_effects(found.moments, names=found.names, alpha=0.05, power=0.8, minimum_effects={}),
-        alpha=0.05,
         power=0.8,
     )

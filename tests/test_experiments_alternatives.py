@@ -10,7 +10,6 @@ from statsmodels.stats.proportion import proportions_ztest
 from journeybook.experiments.alternatives import alternatives
 from journeybook.experiments.comparisons import compare
 from journeybook.experiments.measures import measures
-from journeybook.experiments.words import say_methods
 from journeybook.statistics import stream
 from journeybook.statistics.two_samples import clustered, mann_whitney, stratified
 
@@ -69,7 +68,6 @@ def test_each_kind_is_asked_by_the_methods_that_fit_it():
         "spend": {"mann_whitney", "winsorised", "poisson_bootstrap", "clustered", "stratified"},
         "per_order": {"poisson_bootstrap", "clustered"},
         "middle": {"mann_whitney"},
-        "wait": {"log_rank"},
     }
     assert found.groupby(["metric", "variant", "method"]).size().max() == 1
     plain = asked(drawn().drop(columns=["stratum", "person_id"]))
@@ -153,12 +151,3 @@ def test_strata_too_thin_to_compare_are_counted_with_the_largest():
 def test_a_tail_share_out_of_range_is_an_error():
     with pytest.raises(ValueError, match=r"tail_share: found 0\.5"):
         asked(drawn(), tail_share=0.5)
-
-
-def test_the_sentence_names_the_methods_that_differ():
-    rows = pd.DataFrame(
-        [["spend", "new", "welch", 0.03], ["spend", "new", "mann_whitney", 0.2], ["bought", "new", "welch", 0.5]],
-        columns=["metric", "variant", "method", "p_value"],
-    )
-    assert say_methods(rows, alpha=0.05) == "On spend of new, p is not below 0.05 by mann whitney. "
-    assert say_methods(rows.iloc[[0, 2]], alpha=0.05) == ""

@@ -10,10 +10,10 @@ import pytest
 from journeybook.statistics import stream
 from journeybook.statistics.contrasts import ArmMoments, contrast, cumulated, effect_of, ratio_moments
 from journeybook.statistics.corrections import dunnett
-from journeybook.statistics.resampling import poisson_bootstrap, quantile_effect
+from journeybook.statistics.resampling import quantile_effect
 from journeybook.statistics.sequential import always_valid
 from journeybook.statistics.survival import restricted_mean_moments
-from journeybook.statistics.two_samples import clustered, mann_whitney, stratified, two_proportion_z
+from journeybook.statistics.two_samples import clustered, stratified, two_proportion_z
 
 ALPHA = 0.05
 QUICK, SLOW = 500, 10_000
@@ -80,9 +80,6 @@ def one_interval(method: str, rng: np.random.Generator) -> bool:
         arms = restricted_mean_moments(np.minimum(time, end), time <= end, treated, n_arms=2, horizon=10.0)
         found = effect_of(contrast(arms, weights=(-1, 1)), method=method, alpha=ALPHA)
         truth = 12 * -np.expm1(-10 / 12) - 10 * -np.expm1(-1)
-    elif method == "poisson_bootstrap":
-        sides = rng.poisson(2.0, n) * 1.0, rng.poisson(2.3, n) * 1.0
-        found, truth = poisson_bootstrap(*sides, alpha=ALPHA, n_draws=1_000, rng=rng), 0.3
     elif method == "two_proportion_z":
         sides = (rng.random(n) < 0.3) * 1.0, (rng.random(n) < 0.36) * 1.0
         found, truth = two_proportion_z(*sides, alpha=ALPHA), 0.06
@@ -90,33 +87,17 @@ def one_interval(method: str, rng: np.random.Generator) -> bool:
         stratum = rng.integers(4, size=n)
         # Effects 0, 1, 2, 3 by stratum, so 1.5 over all.
         found, truth = stratified(rng.gamma(2, 1, n) + stratum * (1 + treated), treated, stratum, alpha=ALPHA), 1.5
-    elif method == "clustered":
+    else:
         person = rng.integers(120, size=n)
         arm = rng.integers(2, size=120)
         spend = rng.gamma(2, 1, 120)[person] + rng.gamma(1, 1, n) + arm[person]
         found, truth = clustered(spend[:, None], arm[person], person, alpha=ALPHA), 1.0
-    else:
-        a, b = rng.normal(size=n), rng.normal(0.5, 1.5, n)
-        # P(b > a) of two normals is that of a normal of variance 1 + 1.5 squared above -0.5.
-        found, truth = mann_whitney(a, b, alpha=ALPHA), 0.10923846
     return bool(found.low <= truth <= found.high)
 
 
-@pytest.mark.parametrize("n_simulations", SIZES)
-@pytest.mark.parametrize(
-    "method",
-    [
-        "quantile",
-        "restricted_mean",
-        "poisson_bootstrap",
-        "two_proportion_z",
-        "stratified",
-        "clustered",
-        "mann_whitney",
-    ],
-)
-def test_intervals_of_other_methods_cover(method, n_simulations):
-    rng = stream(16, f"coverage: {method}")
+@pytest.mark.parametrize("method", ["quantile", "restricted_mean", "two_proportion_z", "stratified", "clustered"])
+def test_intervals_of_other_methods_cover(method):
+    rng, n_simulations = stream(16, f"coverage: {method}"), 400
     rate = np.mean([one_interval(method, rng) for _ in range(n_simulations)])
     assert 0.94 - slack(n_simulations) <= rate <= 0.96 + slack(n_simulations)
 
@@ -147,7 +128,7 @@ def test_adjusted_intervals_cover_all_at_once(n_simulations):
         dunnett(
             effects[k], standard_errors=errors[k], df=df[k], control_variance=float(control[k]), alpha=ALPHA
         ).critical.min()
-        for k in range(20)
+        for k in range(4)
     ]
     critical = np.median(criticals)
     assert np.ptp(criticals) < 0.05

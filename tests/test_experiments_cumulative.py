@@ -33,7 +33,7 @@ def units(n: int = 6000) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def followed(table: pd.DataFrame, *, covariates: list[str], planned_units: int = 0, n_looks: int = 20):
+def followed(table: pd.DataFrame, *, covariates: list[str], planned_units: int = 0, n_looks: int = 10):
     measured = measures(table, metrics=METRICS, covariates=covariates)
     return effects_so_far(
         table, measured=measured, control="control", alpha=0.05,
@@ -44,10 +44,10 @@ def followed(table: pd.DataFrame, *, covariates: list[str], planned_units: int =
 def test_a_look_is_welch_s_test_of_the_units_up_to_it():
     table = units()
     rows = followed(table, covariates=[]).query("metric == 'spend'").reset_index(drop=True)
-    assert len(rows) == 20
+    assert len(rows) == 10
     ordered = table.sort_values("occurred_at", kind="stable")
-    for look in (0, 7, 19):
-        seen = ordered.iloc[: 300 * (look + 1)]
+    for look in (0, 3, 9):
+        seen = ordered.iloc[: 600 * (look + 1)]
         assert rows["until"][look] == str(seen["occurred_at"].max())
         new, control = (seen.loc[seen["variant"] == v, "spend"].dropna() for v in ("new", "control"))
         theirs = stats.ttest_ind(new, control, equal_var=False)
@@ -81,7 +81,7 @@ def test_the_order_of_the_rows_plays_no_part():
 
 
 def test_an_experiment_that_is_still_running_has_spent_less():
-    rows = followed(units(), covariates=[], planned_units=12_000).query("metric == 'bought'")
+    rows = followed(units(), covariates=[], planned_units=12_000, n_looks=20).query("metric == 'bought'")
     assert rows["fraction"].iloc[-1] == pytest.approx(0.5)
     assert rows["bound"].iloc[-1] == pytest.approx(rows["bound"].iloc[0] * np.sqrt(0.025 / 0.5), rel=1e-9)
 

@@ -7,8 +7,6 @@ from statsmodels.stats.proportion import proportion_effectsize
 
 from journeybook import experiments
 from journeybook.experiments.distributions import N_BINS
-from journeybook.statistics import stream
-from journeybook.statistics.survival import survival_curve
 
 UNITS = pd.DataFrame(
     {
@@ -48,21 +46,6 @@ def test_a_ratio_shows_each_unit_s_own_and_leaves_out_those_without():
 def test_a_column_is_shown_once():
     both = {"spend": "mean", "high": {"kind": "quantile", "column": "spend", "level": 0.9}}
     assert shares(both)["metric"].unique().tolist() == ["spend"]
-
-
-def test_curves_of_the_arms_begin_at_1_with_the_control_first():
-    rng = stream(1, "times")
-    time, end = rng.exponential(10, 200), rng.uniform(2, 30, 200)
-    time, happened = np.minimum(time, end), time <= end
-    units = pd.DataFrame({"variant": np.repeat(["new", "control"], 100), "days": time, "bought": happened * 1.0})
-    wait = {"days": {"kind": "time_to_event", "event": "bought", "horizon": 10.0}}
-    measured = experiments.measures(units, metrics=wait, covariates=[])
-    curves = experiments.survival_curves(units, measured=measured, control=None, alpha=0.05)
-    assert curves["variant"].unique().tolist() == ["control", "new"]
-    first = curves.groupby("variant", sort=False).head(1)
-    assert first[["time", "survival", "at_risk"]].to_numpy().tolist() == [[0, 1, 100]] * 2
-    alone = survival_curve(time[100:], happened[100:], alpha=0.05)
-    assert curves.loc[curves["variant"] == "control", "survival"].tolist()[1:] == alone["survival"].tolist()
 
 
 def test_effect_sizes_by_metric_in_cohen_s_words():

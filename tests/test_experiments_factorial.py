@@ -90,7 +90,7 @@ def test_a_half_fraction_tells_what_it_cannot_tell_apart():
     by_hand = (means["a+b"] + means["a+c"] - means["control"] - means["b+c"]) / 2
     large = effects(cube(4_000, cells=["control", "a+b", "a+c", "b+c"], seed=2)).set_index("term")
     assert large.loc["a", "effect"] == pytest.approx(by_hand, abs=0.2)
-    told = say_factorial(half.reset_index(), alpha=0.05, power=0.8)
+    told = say_factorial(half.reset_index(), power=0.8)
     assert "cannot tell a from interaction b+c" in told
 
 

@@ -73,7 +73,7 @@ def test_where_a_check_alarms_no_effect_is_told():
     assert (said[0].strength, said[0].worth, said[0].action[:14]) == ("contradicted", 1, "Read no effect")
     careful = told(0.1, fails=["rare_outcome: converted"])
     assert {f.strength for f in careful if f.section.startswith("Is the")} == {"suggestive"}
-    assert careful[0].section == "Is the experiment healthy?"
+    assert careful[1].section == "Is the experiment healthy?"
 
 
 def test_a_changed_plan_comes_first_and_an_early_look_is_said():
@@ -81,7 +81,7 @@ def test_a_changed_plan_comes_first_and_an_early_look_is_said():
     object.__setattr__(seen, "plan_changed", True)
     said = told(0.1, seen=seen)
     assert said[0].text.startswith("The plan of this test was changed") and said[0].strength == "contradicted"
-    assert "This is look 2, at 600 of 1,000 units; its wider intervals" in said[2].text
+    assert any("This is look 2, at 600 of 1,000 units; its wider intervals" in f.text for f in said)
 
 
 def test_two_changes_and_two_groups_are_not_told_apart_by_chance():

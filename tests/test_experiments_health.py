@@ -10,7 +10,6 @@ from scipy import stats
 
 from journeybook import experiments
 from journeybook.experiments.health import cautions, slopes_differ
-from journeybook.experiments.words import say_health
 from journeybook.statistics import stream
 
 
@@ -108,7 +107,7 @@ def test_an_effect_that_fades_is_found_and_its_trend_is_weighted_least_squares()
     novelty = [found.set_index("check")["passed"]["novelty: spend, new"] for found in checks]
     assert novelty == [False, True]
     without = experiments.daily_effects(units.drop(columns="occurred_at"), measured=measured, control="control")
-    assert without.empty and "Effects by day need times" in say_health(checks[0], without)
+    assert without.empty
 
 
 def test_cuped_slopes_are_least_squares_with_robust_variances():
@@ -125,11 +124,11 @@ def test_cuped_slopes_are_least_squares_with_robust_variances():
 
 def test_cuped_slopes_alarm_as_often_as_they_say_where_money_spreads_with_its_size():
     rng, p_values = stream(5, "spread"), []
-    for _ in range(800):
+    for _ in range(200):
         x = rng.gamma(1, 5, 1_000)
         y, arm = x * rng.lognormal(0, 0.7, 1_000), rng.integers(2, size=1_000)
         p_values.append(stats.chi2.sf(slopes_differ(y[:, None], x[:, None], arm, n_arms=2), 1))
-    assert np.mean(np.array(p_values) < 0.05) == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / 800))
+    assert stats.kstest(p_values, "uniform").pvalue > 1e-3
 
 
 def test_cuped_checks_find_an_effect_that_varies_with_the_covariate():

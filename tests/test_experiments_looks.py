@@ -111,14 +111,25 @@ def test_your_experiment_grows_under_one_name_and_a_simulation_has_its_own():
         return look_at(table, plan, register={}, page="11", experiment="x", dataset=dataset).key
 
     first, more = units(50), units(60)
-    assert key(first, dataset="files") == key(more, dataset="files")
     assert key(first, dataset="journey_demo") != key(more, dataset="journey_demo")
-    other = first.assign(variant=first["variant"].replace("b", "c"))
-    assert key(first.iloc[::-1], dataset="files") == key(first, dataset="files") != key(other, dataset="files")
+    assert key(first.iloc[::-1], dataset="files") == key(first, dataset="files")
     about = {"page": "11", "experiment": "x", "dataset": "files"}
     seen = look_at(first, Plan(alpha=0.05, power=0.8), register={}, **about)
     later = look_at(more, Plan(alpha=0.05, power=0.8), register={seen.key: seen.entry}, **about)
     assert (later.number, later.valid_at(0.5), seen.valid_at(0.5)) == (2, 25, None)
+    assert later.key == seen.key
+    # One that withdrew changes nothing; another test with the same arms and ids is its own.
+    register = {seen.key: seen.entry}
+    assert look_at(more.drop(index=3), Plan(alpha=0.05, power=0.8), register=register, **about).number == 2
+    days = pd.Timedelta("30D")
+    other = more.assign(occurred_at=more["occurred_at"] + days, variant=more["variant"].to_numpy()[::-1])
+    assert look_at(other, Plan(alpha=0.05, power=0.8), register=register, **about).number == 1
+    # Without ids or times a test is known by what was measured on its first rows.
+    bare = more.drop(columns=["unit_id", "occurred_at"])
+    again = look_at(bare.head(50), Plan(alpha=0.05, power=0.8), register={}, **about)
+    assert look_at(bare, Plan(alpha=0.05, power=0.8), register={again.key: again.entry}, **about).number == 2
+    # A byte a unit says of nobody whether they were in it.
+    assert len(seen.entry["first"]) == 2 * 50
 
 
 def test_the_entry_says_nothing_of_a_person_and_survives_its_file():

@@ -29,7 +29,7 @@ def test_without_a_plan_there_is_a_level_and_a_power_alone():
         0,
         {},
     )
-    assert experiments.plan_table(plan)["planned"].tolist() == ["none given", "0.1", "0.9"]
+    assert experiments.plan_table(None, plan)["planned"].tolist() == ["none given", "0.1", "0.9"]
     assert experiments.is_over(plan, simulated(10))
 
 
@@ -38,9 +38,8 @@ def test_a_plan_decides_level_and_power():
     plan = read(PLAN | more | {"direction": "decrease", "subgroups": ["pre_spend"]})
     assert (plan.alpha, plan.power, plan.sign, plan.planned_end) == (0.05, 0.8, -1, date(2026, 1, 31))
     assert plan.guardrails == {"spend": -2.0} and plan.minimum_effects == {"converted": 0.02}
-    shown = experiments.plan_table(plan).set_index("item")["planned"]
-    assert shown["guardrail spend"] == "may fall by no more than 2"
-    assert shown["primary metric"] == "converted, to decrease"
+    shown = experiments.plan_table(PLAN | more, plan).set_index("item")["planned"]
+    assert (shown["guardrails"], shown["primary"]) == ("{'spend': -2}", "converted")
     assert shown["sha256"] == plan.sha256 == plan_sha256(PLAN | more | {
         "subgroups": ["pre_spend"], "direction": "decrease"
     })  # fmt: skip

@@ -8,17 +8,17 @@ from statsmodels.stats.oneway import anova_oneway
 
 from journeybook.experiments import heterogeneity
 from journeybook.experiments.heterogeneity import Heterogeneity, candidate_splits, search_heterogeneity
-from journeybook.experiments.measures import measures
+from journeybook.experiments.measures import Measures, measures
 from journeybook.experiments.subgroups import MIN_UNITS, SUBGROUP_COLUMNS, levels, subgroups
 from journeybook.experiments.words import say_whom
 from journeybook.statistics import stream
 from journeybook.statistics.contrasts import equal_effects
 
+NONE = Measures([], [], pd.DataFrame())
 METRICS = {
     "bought": "proportion",
     "spend": "mean",
     "per_order": {"kind": "ratio", "numerator": "spend", "denominator": "orders"},
-    "wait": {"kind": "time_to_event", "column": "days", "event": "seen", "horizon": 4.0},
 }
 
 
@@ -37,8 +37,6 @@ def drawn(n: int = 6_000, *, planted: float = 0.0) -> pd.DataFrame:
             "orders": orders,
             "bought": (rng.random(n) < 0.4).astype(int),
             "spend": before + rng.normal(0, 5, n) + treated * (2 + planted * (device == "phone")),
-            "days": rng.exponential(5, n),
-            "seen": 1,
         }
     )
 
@@ -61,15 +59,15 @@ def test_equal_effects_of_means_is_welchs_analysis_of_variance():
 
 def test_levels_are_values_or_bands_and_missing_is_one():
     units = pd.DataFrame({"x": [*np.arange(100.0), np.nan], "city": ["b", "a", None] * 33 + ["a", "a"]})
-    bands = levels(units, "x", n_bands=4)
+    bands = levels(units, "x", measured=NONE, n_bands=4)
     assert bands.labels == ["up to 24.75", "24.75 to 49.5", "49.5 to 74.25", "above 74.25", "(missing)"]
     assert np.bincount(bands.codes).tolist() == [25, 25, 25, 25, 1]
-    named = levels(units, "city", n_bands=4)
+    named = levels(units, "city", measured=NONE, n_bands=4)
     assert named.labels == ["a", "b", "(missing)"] and np.bincount(named.codes).tolist() == [35, 33, 33]
     # Above each cut, then the missing alone; each value.
     assert candidate_splits(bands).tolist() == [[0, 1, 1, 1, 0], [0, 0, 1, 1, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]
     assert candidate_splits(named).tolist() == np.eye(3).tolist()
-    two = levels(pd.DataFrame({"x": ["u", "v", "v"]}), "x", n_bands=4)
+    two = levels(pd.DataFrame({"x": ["u", "v", "v"]}), "x", measured=NONE, n_bands=4)
     assert candidate_splits(two).tolist() == [[1, 0]]
 
 
@@ -97,35 +95,18 @@ def test_a_planted_interaction_is_found_and_no_other():
     # The ratio's numerator is the same spend.
     assert tests[tests < 0.05].index.tolist() == [("spend", "device"), ("per_order", "device")]
     nothing = Heterogeneity(pd.DataFrame(), 0, 0, 0)
-    assert "2 of 8 planned interactions" in say_whom(found, nothing, alpha=0.05, kinds={})
+    assert "2 of 6 planned interactions" in say_whom(found, nothing, alpha=0.05)
     calm = drawn()
     calm = subgroups(calm, measured=measured(calm), control=None, planned=["device"], alpha=0.05)
-    assert "0 of 4 planned interactions" in say_whom(calm, nothing, alpha=0.05, kinds={})
+    assert "0 of 3 planned interactions" in say_whom(calm, nothing, alpha=0.05)
 
 
-def test_small_levels_are_put_together_and_left_out_if_still_small():
+def test_small_levels_are_left_out_and_tiny_data_make_no_rows():
     units = drawn(2_000)
-    rare = np.arange(2_000) % 50
-    units = units.assign(device=np.where(rare < 2, rare.astype(str), units["device"]))
+    units = units.assign(device=np.where(np.arange(2_000) % 50 < 1, "watch", units["device"]))
     spend = measured(units, {"spend": "mean"})
-    together = subgroups(units, measured=spend, control=None, planned=["device"], alpha=0.05)
-    assert together["level"].tolist()[-1] == "(other)" and together["n_control"].min() >= MIN_UNITS
-    few = subgroups(
-        units.assign(device=np.where(rare < 1, "0", units["device"].replace(["0", "1"], "phone"))),
-        measured=spend, control=None, planned=["device"], alpha=0.05,
-    )  # fmt: skip
-    assert "0" not in few["level"].tolist() and "(other)" not in few["level"].tolist()
-
-
-def test_levels_seen_for_a_shorter_time_shorten_the_horizon_and_tiny_data_make_no_rows():
-    units = drawn(2_000)
-    short = units["device"] == "phone"
-    units = units.assign(
-        days=np.where(short, units["days"].clip(upper=3.0), units["days"]), seen=units["days"] < 3
-    )
-    wait = measured(units, {"wait": METRICS["wait"]})
-    found = subgroups(units, measured=wait, control=None, planned=["device"], alpha=0.05)
-    assert found["level"].tolist() == ["desktop", "phone", "tablet"] and found["effect"].notna().all()
+    found = subgroups(units, measured=spend, control=None, planned=["device"], alpha=0.05)
+    assert found["level"].tolist() == ["desktop", "phone", "tablet"] and found["n_control"].min() >= MIN_UNITS
     few = drawn(40)
     none = subgroups(few, measured=measured(few, {"spend": "mean"}), control=None, planned=["device"], alpha=0.05)
     assert none.empty and [*none.columns] == [*SUBGROUP_COLUMNS, "interaction_p_adjusted"]
@@ -159,8 +140,9 @@ def test_the_search_finds_a_planted_split_and_estimates_it_without_the_winners_c
         1 / 3, abs=0.02
     )
     assert (found.n_splits, found.n_searched, found.n_tested) == (3 + 9, 10_000, 10_000)
-    said = say_whom(pd.DataFrame(), found, alpha=0.05, kinds=measured(drawn(10)).kinds)
-    assert "where device is phone" in said
+    assert "1 of 3 hold" in say_whom(pd.DataFrame(), found, alpha=0.05) or "2 of 3 hold" in say_whom(
+        pd.DataFrame(), found, alpha=0.05
+    )
 
 
 def test_the_tested_half_alone_gives_the_estimate():
@@ -182,5 +164,5 @@ def test_the_tested_half_alone_gives_the_estimate():
 
 def test_with_too_few_units_nothing_is_searched():
     found = searched(drawn(6 * MIN_UNITS))
-    assert found.found.empty and "none was searched" in say_whom(pd.DataFrame(), found, alpha=0.05, kinds={})
+    assert found.found.empty and "none was searched" in say_whom(pd.DataFrame(), found, alpha=0.05)
     assert [*found.found.columns] == [*heterogeneity.HETEROGENEITY_COLUMNS, "p_adjusted"]

@@ -10,8 +10,6 @@ from scipy import stats
 
 # A test alarms below this p value: it is run for every experiment.
 ALARM = 0.001
-# Equal parts of the line that are counted: enough to see a gap, each with units enough for a chi-square test.
-MAX_BUCKETS, UNITS_A_BUCKET = 100, 10
 
 
 def positions(unit_ids: Iterable[object], *, salt: str) -> NDArray[np.float64]:
@@ -29,16 +27,10 @@ def positions(unit_ids: Iterable[object], *, salt: str) -> NDArray[np.float64]:
 
 
 def assign(unit_ids: Iterable[object], *, salt: str, shares: Mapping[str, float]) -> NDArray[np.object_]:
-    """The variant of each unit.
+    """The variant of each unit: its place between 0 and 1 is fixed by its id and the salt alone.
 
-    A unit's place between 0 and 1 is fixed by its id and the salt alone; the variants take up their shares of
-    that line in the order given. So a growing treatment takes units from the control and gives none back, and
-    another salt deals anew.
-
-    Args:
-        unit_ids: Id of each unit, text or a number.
-        salt: Name of the experiment; never the same for two experiments.
-        shares: Share of each variant, any scale above 0.
+    The variants take up their shares of that line in the order given, on any scale. So a growing treatment takes
+    units from the control and gives none back, and another salt, the name of another experiment, deals anew.
 
     Raises:
         ValueError: The salt is empty, no share is given, or one is not above 0.
@@ -66,20 +58,11 @@ def assignment_checks(
 ) -> pd.DataFrame:
     """Whether the salted hash deals these very ids evenly, and independently of another experiment's salt.
 
-    Args:
-        unit_ids: Id of each unit.
-        salt: Name of the experiment.
-        other_salt: Name of an experiment that runs on the same units.
-        shares: Share of each variant.
-
     Returns:
         One row a check: check, value, p_value, passed (not below 0.001), meaning.
     """
     ids = list(dict.fromkeys(unit_ids))
     place = positions(ids, salt=salt)
-    n_buckets = int(np.clip(len(ids) // UNITS_A_BUCKET, 2, MAX_BUCKETS))
-    counts = np.bincount((place * n_buckets).astype(int), minlength=n_buckets)
-    even = stats.chisquare(counts)
     smooth = stats.kstest(place, "uniform")
     variants = [assign(ids, salt=name, shares=shares) for name in (salt, other_salt)]
     crossed = pd.crosstab(*variants).to_numpy()
@@ -89,15 +72,8 @@ def assignment_checks(
     found = pd.Series(variants[0]).value_counts().reindex([str(name) for name in shares], fill_value=0).to_numpy()
     ratio = stats.chisquare(found, planned / planned.sum() * len(ids))
     gap = float(np.abs(found / len(ids) - planned / planned.sum()).max())
-    fullest = float(counts.max() / counts.mean() - 1)
     rows = [
         ("hash_shares", gap, ratio.pvalue, "largest distance of a variant's share from the planned one"),
-        (
-            "hash_buckets",
-            fullest,
-            even.pvalue,
-            f"excess of the fullest of {n_buckets} equal buckets over their mean",
-        ),
         ("hash_uniformity", smooth.statistic, smooth.pvalue, "Kolmogorov-Smirnov distance from uniform"),
         ("hash_independence", association, joint.pvalue, "Cramér's V with the assignment by another salt"),
     ]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 POLICIES = ("fixed_split", "thompson", "epsilon_greedy")
-ESTIMATORS = ("naive", "aipw", "adaptively_weighted")
+ESTIMATORS = ("naive", "adaptively_weighted")
 # Draws from the posterior that the probabilities of Thompson sampling are counted from.
 _POSTERIOR_DRAWS = 100
 
@@ -22,7 +22,7 @@ class BanditStudy:
         policies: One row a policy: policy, regret (conversions lost to never choosing a worse arm, a whole
             experiment), regret_error (Monte Carlo standard error), best_share (of the units, to a best arm).
         estimates: One row a policy, estimator and quantity (`mean of <arm>`, `effect of <arm>`): truth, bias,
-            bias_error, spread (standard deviation of the estimates), coverage of the interval, coverage_error.
+            bias_error, coverage of the interval, coverage_error.
         path: Mean regret so far by policy and n (units so far).
         rates: True conversion rate by arm, the control first.
         n_simulations: Simulated experiments.
@@ -64,12 +64,7 @@ class History:
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """Estimates of the arms' rates; leading axes are simulations.
-
-    Attributes:
-        mean: Shape (..., arms).
-        covariance: Shape (..., arms, arms).
-    """
+    """Estimates of the arms' rates, shape (simulations, arms), and their covariance, (simulations, arms, arms)."""
 
     mean: NDArray[np.float64]
     covariance: NDArray[np.float64]
@@ -80,11 +75,7 @@ def planned_rates(
 ) -> dict[str, float]:
     """Rates of the arms as they are planned: the first share's mean, with the lift in the first variant.
 
-    Args:
-        needed: Of `sizes`.
-        shares: Share of each variant, the control first.
-        baseline: The rate where no metric is a share.
-        lift: Smallest effect worth having, as a share of the rate.
+    Where no metric of `sizes` is a share, the rate is `baseline`.
     """
     share = needed.loc[needed["kind"] == "share", "mean"]
     rate = float(share.iloc[0]) if len(share) else baseline
@@ -103,14 +94,8 @@ def bandit_study(
 ) -> BanditStudy:
     """Run each policy many times, and estimate the rates from what it saw.
 
-    Args:
-        rates: True conversion rate by arm, the control first; two arms or more.
-        n_units: Units of one experiment.
-        n_batches: Batches they come in; probabilities change between batches only, the first is split evenly.
-        epsilon: Share of the units that both bandits give to random arms, above 0.
-        alpha: One less the level of the intervals.
-        n_simulations: Experiments a policy.
-        rng: Source of chance.
+    Probabilities change between batches only; the first is split evenly. Both bandits give the share `epsilon` of
+    the units to random arms.
 
     Raises:
         ValueError: There is one arm, a rate is not from 0 to 1, a batch would hold fewer than two units an
@@ -165,14 +150,6 @@ def simulate(
     Thompson sampling (Thompson 1933) gives the others to each arm with the probability that it is best, under
     Beta(1, 1) posteriors; it keeps the share epsilon too, for where a probability falls to 0 nothing can be
     corrected afterwards.
-
-    Args:
-        rates: True rates, shape (arms,).
-        sizes: Units of each batch.
-        policy: One of `POLICIES`.
-        epsilon: Share of the units that goes to random arms.
-        n_simulations: Experiments.
-        rng: Source of chance.
     """
     n_arms = len(rates)
     even = np.full((n_simulations, n_arms), 1 / n_arms)
@@ -201,16 +178,11 @@ def simulate(
 
 
 def estimate(seen: History, *, estimator: str) -> Estimate:
-    """The arms' rates from an adaptive assignment.
+    """The arms' rates from an adaptive assignment, by one of `ESTIMATORS`.
 
-    `naive` takes the share of each arm as if the split had been fixed. `aipw` weighs each unit by the inverse
-    of its probability, augmented by the mean so far: unbiased, but not normal where probabilities fall towards 0.
-    `adaptively_weighted` is the same with weights sqrt(probability), which hold the variance of its parts level
-    and give a normal estimate (Hadad, Hirshberg, Zhan, Wager & Athey 2021).
-
-    Args:
-        seen: What was assigned and seen.
-        estimator: One of `ESTIMATORS`.
+    `naive` takes the share of each arm as if the split had been fixed. `adaptively_weighted` weighs each unit by
+    the inverse of its probability, augmented by the mean so far, and batches by sqrt(probability), which holds the
+    variance of its parts level and gives a normal estimate (Hadad, Hirshberg, Zhan, Wager & Athey 2021).
     """
     n, k = seen.units.astype(float), seen.successes.astype(float)
     if estimator == "naive":
@@ -232,7 +204,7 @@ def estimate(seen: History, *, estimator: str) -> Estimate:
     products += elsewhere * m[..., :, None] * m[..., None, :]
     arms = np.arange(n.shape[-1])
     products[..., arms, arms] = squares
-    h = np.sqrt(e) if estimator == "adaptively_weighted" else np.ones_like(e)
+    h = np.sqrt(e)
     weight = (h * size).sum(axis=0)
     mean = (h * scores).sum(axis=0) / weight
     centred = (
@@ -263,7 +235,6 @@ def _judged(found: Estimate, names: list[str], truth: NDArray[np.float64], alpha
                 "truth": target,
                 "bias": float(value.mean() - target),
                 "bias_error": spread / float(np.sqrt(n)),
-                "spread": spread,
                 "coverage": coverage,
                 "coverage_error": float(np.sqrt(coverage * (1 - coverage) / n)),
             }

@@ -19,16 +19,7 @@ def find(
     *,
     lift: float,
 ) -> list[Finding]:
-    """Return the page's findings.
-
-    Args:
-        needed: Of `sizes`.
-        assigned: Of `assignment_checks`.
-        rules: Rules of stopping.
-        earned: Bandits on arms with the planned lift.
-        none: Bandits on arms without any difference.
-        lift: Smallest effect worth having, as a share of the mean.
-    """
+    """Return the page's findings: of sizes, of an assignment that fails, of rules of stopping, of bandits."""
     return [*_sizes(needed, lift), *_assignment(assigned), _looks(rules), _bandits(earned, none)]
 
 

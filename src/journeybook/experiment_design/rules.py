@@ -30,15 +30,10 @@ class Rules:
 
 
 def compare_rules(*, n_looks: int, alpha: float, power: float) -> Rules:
-    """Compare rules of stopping by numerical integration over the looks (Armitage, McPherson & Rowe 1969).
+    """Compare rules of stopping by numerical integration over equally spaced looks (Armitage et al. 1969).
 
     The naive rule stops at the first p below alpha. The group sequential rules promise alpha over the planned
-    looks, the always-valid one over looks without end.
-
-    Args:
-        n_looks: Looks at equally many units, two or more.
-        alpha: Level of each rule.
-        power: Probability to find the effect, for the costs.
+    looks, the always-valid one over looks without end. Costs are of finding the effect with probability `power`.
 
     Raises:
         ValueError: There are fewer than two looks.

@@ -39,13 +39,8 @@ def spread(
     """What is known of the units before the next test: mean and spread within arms, and what covariates explain.
 
     No effect that was found plays a part: power at the effect found says nothing that its p value does not (Hoenig
-    & Heisey 2001).
-
-    Args:
-        units: One row a unit of the last experiment; no rows where there was none.
-        metrics: Columns; a ratio is written `spend/orders`. None is every number that varies and no covariate.
-        covariates: Columns measured before assignment; None is those named `pre_...`.
-        baseline: Share that converts, of which is planned where there are no units.
+    & Heisey 2001). A ratio is written `spend/orders`; without metrics every number that varies and is no covariate
+    is taken, without units a share of `baseline`.
 
     Returns:
         One row a metric: metric, kind (share, mean or ratio), n, mean, deviation of a unit, explained_share.
@@ -55,15 +50,13 @@ def spread(
     """
     if not 0 < baseline < 1:
         raise ValueError(f"baseline: found {baseline:g}, needed a share between 0 and 1.")
-    if units.empty:
-        sd = float(share_deviation(baseline))
-        row = {"metric": "conversion", "kind": "share", "n": 0, "mean": baseline, "deviation": sd}
-        return pd.DataFrame([row | {"explained_share": 0.0}])
+    named = metrics is not None
     if covariates is None:
         covariates = [column for column in units.columns if column.startswith(BEFORE)]
-    named = metrics is not None
+    if metrics is None:
+        metrics = _numbers(units, covariates)
     rows = []
-    for metric in metrics if metrics is not None else _numbers(units, covariates):
+    for metric in metrics:
         own = metric.split("/")
         columns = [_values(units, column) for column in (*own, *covariates)]
         known = ~np.isnan(sum(columns[: len(own)]))
@@ -71,7 +64,8 @@ def spread(
         filled += [np.where(np.isnan(x), np.nanmean(x), x)[known] for x in columns[len(own) :]]
         codes = pd.factorize(units["variant"].astype(str)[known])[0]
         arms = arm_moments(filled, codes, n_arms=int(codes.max()) + 1)
-        mean, within = _pooled(ratio_moments(_together(arms)) if len(own) > 1 else _together(arms))
+        pooled = ratio_moments(_together(arms)) if len(own) > 1 else _together(arms)
+        mean, within = float(pooled.mean[0, 0]), pooled.covariance[0]
         if not within[0, 0] > 0:
             if named:
                 raise ValueError(f"metrics: '{metric}' does not vary within the arms, so no size can be told.")
@@ -81,6 +75,10 @@ def spread(
         kind = "ratio" if len(own) > 1 else "share" if share else "mean"
         row = {"metric": metric, "kind": kind, "n": int(known.sum()), "mean": mean}
         rows.append(row | {"deviation": float(within[0, 0] ** 0.5), "explained_share": float(explained)})
+    if not rows:
+        sd = float(share_deviation(baseline))
+        row = {"metric": "conversion", "kind": "share", "n": 0, "mean": baseline, "deviation": sd}
+        rows = [row | {"explained_share": 0.0}]
     return pd.DataFrame(rows)
 
 
@@ -95,13 +93,8 @@ def sizes(
 ) -> pd.DataFrame:
     """Units and days that the lift worth having needs, without covariates and with them.
 
-    Args:
-        known: Of `spread`; metrics whose mean is 0 have no lift and are left out.
-        lift: Smallest effect worth having as a share of the metric's mean, above 0.
-        shares: Share of each variant, the control first, any scale; each variant is tested against it.
-        alpha: Probability that any of the variants is wrongly claimed (Bonferroni).
-        power: Probability to find the lift, between alpha and 1.
-        units_per_day: Units that enter all arms a day; None where nothing is known of it.
+    The lift is a share of a metric's mean; metrics whose mean is 0 have none and are left out. Shares are of the
+    variants, the control first, on any scale; each variant is tested against it at alpha over their number.
 
     Returns:
         One row a metric and method (`plain`, `with covariates`): metric, kind, method, mean, effect, deviation,
@@ -148,13 +141,7 @@ def sizes(
 
 
 def detectable(needed: pd.DataFrame, *, shares: Mapping[str, float], alpha: float, power: float) -> pd.DataFrame:
-    """The lift that a number of units finds, for the first metric of `sizes`.
-
-    Args:
-        needed: Of `sizes`.
-        shares: As `sizes` took them.
-        alpha: As `sizes` took it.
-        power: As `sizes` took it.
+    """The lift that a number of units finds, for the first metric of `sizes` and by the same shares and levels.
 
     Returns:
         metric, method, n_units (from a tenth to four times what is needed), detectable_share.
@@ -167,13 +154,8 @@ def detectable(needed: pd.DataFrame, *, shares: Mapping[str, float], alpha: floa
     for row in first.itertuples():
         level = alpha / (len(planned) - 1)
         least = minimum_detectable_effect(**arms, sd_control=row.deviation, alpha=level, power=power)
-        curve = {
-            "metric": row.metric,
-            "method": row.method,
-            "n_units": n,
-            "detectable_share": least / abs(row.mean),
-        }
-        curves.append(pd.DataFrame(curve))
+        curve = {"metric": row.metric, "method": row.method, "n_units": n}
+        curves.append(pd.DataFrame(curve | {"detectable_share": least / abs(row.mean)}))
     return pd.concat(curves, ignore_index=True)
 
 
@@ -191,10 +173,6 @@ def _together(arms: ArmMoments) -> ArmMoments:
     within = np.where(n[:, None, None] > 1, (n - 1)[:, None, None] * arms.covariance, 0).sum(axis=0)
     mean = (n[:, None] * arms.mean).sum(axis=0) / n.sum()
     return ArmMoments(np.array([n.sum()]), mean[None], within[None] / (n - 1).clip(0).sum())
-
-
-def _pooled(arms: ArmMoments) -> tuple[float, np.ndarray]:
-    return float(arms.mean[0, 0]), arms.covariance[0]
 
 
 def _numbers(units: pd.DataFrame, covariates: Sequence[str]) -> list[str]:

@@ -27,54 +27,35 @@ def sizes_hold(
     pace: float | None,
     covariates: Sequence[str] | None,
 ) -> pd.DataFrame:
-    """Sizes by the normal formula on spreads that least squares gives, days by division; Cohen's table.
-
-    Args:
-        units: Units of the last experiment; no rows where there was none.
-        needed: Of `sizes`.
-        known: Of `spread`.
-        lift: As `sizes` took it.
-        baseline: As `spread` took it.
-        shares: As `sizes` took them.
-        alpha: As `sizes` took it.
-        power: As `sizes` took it.
-        pace: Units a day.
-        covariates: As `spread` took them.
-
-    Returns:
-        One row a check, as `results.checks_of` reads it.
-    """
+    """Sizes by the normal formula on spreads that least squares gives, days by division; Cohen's table."""
     planned = np.array([*shares.values()], dtype=float) / sum(shares.values())
     control, treatment = planned[0], planned[1:].min()
     z2 = (stats.norm.isf(alpha / 2 / (len(planned) - 1)) + stats.norm.ppf(power)) ** 2
     before = [c for c in units.columns if c.startswith("pre_")] if covariates is None else [*covariates]
     rows = []
-    for row in known.itertuples() if len(units) else ():
-        mean, sd = _residual(units, row.metric, before=[])
-        for name, value, by_hand in (("mean", row.mean, mean), ("spread", row.deviation, sd)):
-            rows.append(
-                _row(f"{name} of {row.metric}", value, by_hand, 1e-6 * abs(by_hand), "least squares on the arms")
-            )
+    measured = len(known) > 0 and known["n"].max() > 0
+    for row in known.itertuples() if measured else ():
+        source = "least squares on the arms"
+        for name, value, by_hand in zip(
+            ("mean", "spread"), (row.mean, row.deviation), _residual(units, row.metric, before=[]), strict=True
+        ):
+            rows.append(_row(f"{name} of {row.metric}", value, by_hand, 1e-6 * abs(by_hand), source))
     for row in needed.itertuples():
         mean, sd = (baseline, (baseline * (1 - baseline)) ** 0.5)
-        if len(units):
+        if measured:
             mean, sd = _residual(units, row.metric, before=before if row.method != "plain" else [])
         n = z2 * sd**2 / (lift * mean) ** 2 * (1 / control + 1 / treatment)
-        name, source = (
-            f"units for {row.metric}, {row.method}",
-            "normal formula, spread by least squares; Student's t",
-        )
         # Student's t needs z^2 / 4 units an arm more than the normal, and each arm is rounded up.
-        rows.append(_row(name, row.n_units, n, (z2 / 2 + 3) / min(control, treatment) + 1e-6 * n, source))
+        name, near = f"{row.metric}, {row.method}", (z2 / 2 + 3) / min(control, treatment) + 1e-6 * n
+        rows.append(_row(f"units for {name}", row.n_units, n, near, "normal formula, spread by least squares"))
         if pace is not None:
             weeks = np.ceil(row.n_units / pace / 7)
-            rows.append(
-                _row(f"weeks for {row.metric}, {row.method}", row.days / 7, weeks, 0, "division, rounded up")
-            )
-    cohen = sizing.sample_size(0.5, sd_control=1.0, alpha=0.05, power=0.8).n_control
-    rows.append(
-        _row("units an arm for d = 0.5, power 80 %", float(cohen), 64, 0, "Cohen 1988, table 2.4.1", "constant")
+            rows.append(_row(f"weeks for {name}", row.days / 7, weeks, 0, "division, rounded up"))
+    cohen, source = (
+        sizing.sample_size(0.5, sd_control=1.0, alpha=0.05, power=0.8).n_control,
+        "Cohen 1988, table 2.4.1",
     )
+    rows.append(_row("units an arm for d = 0.5, power 80 %", float(cohen), 64, 0, source, "constant"))
     return pd.DataFrame(rows)
 
 
@@ -90,28 +71,19 @@ def assignment_holds(unit_ids: list[str], *, salt: str, shares: Mapping[str, flo
 
 
 def rules_hold(rules: Rules, *, n_simulations: int, rng: np.random.Generator) -> pd.DataFrame:
-    """False positives of each rule by simulated walks; bounds and naive looks as published.
-
-    Args:
-        rules: Rules of stopping.
-        n_simulations: Simulated experiments without effect.
-        rng: Source of chance.
-    """
+    """False positives of each rule by simulated walks; bounds and naive looks as published."""
     looks = np.arange(1, len(rules.bounds) + 1)
     walk = rng.standard_normal((n_simulations, len(looks))).cumsum(axis=1) / np.sqrt(looks)
     last, rows = rules.errors.groupby("rule")["false_positive_share"].last(), []
     reached = rules.errors.set_index(["rule", "looks"])["false_positive_share"]["naive"]
     for rule, bound in rules.bounds.items():
-        rate = float((np.abs(walk) >= bound.to_numpy()).any(axis=1).mean())
+        name, rate = rule.replace("_", " "), float((np.abs(walk) >= bound.to_numpy()).any(axis=1).mean())
         error = 4 * (max(last[rule] * (1 - last[rule]), 1 / n_simulations) / n_simulations) ** 0.5
         source = f"{n_simulations:,} simulated walks; four Monte Carlo errors"
-        rows.append(_row(f"false positives, {rule.replace('_', ' ')}", last[rule], rate, error, source))
+        rows.append(_row(f"false positives, {name}", last[rule], rate, error, source))
         if rule != "naive":
-            source = "the rule's promise"
-            rows.append(
-                _row(f"level of {rule.replace('_', ' ')}", last[rule], rules.alpha + 1e-6, 0, source)
-                | {"rule": "at most"}
-            )
+            promised = _row(f"level of {name}", last[rule], rules.alpha + 1e-6, 0, "the rule's promise")
+            rows.append(promised | {"rule": "at most"})
     if rules.alpha == 0.05 and 5 in reached.index:
         source = "Armitage, McPherson & Rowe 1969"
         rows.append(_row("false positives of five looks at 5 %", reached[5], 0.142, 5e-4, source, "constant"))
@@ -122,21 +94,19 @@ def rules_hold(rules: Rules, *, n_simulations: int, rng: np.random.Generator) ->
 
 
 def bandits_hold(earned: BanditStudy, none: BanditStudy, *, n_units: int) -> pd.DataFrame:
-    """Regret of the fixed split in closed form, and the coverage that the adaptive weights promise."""
+    """Regret of the fixed split in closed form, and the bias and coverage that the adaptive weights promise."""
     fixed = earned.policies.set_index("policy").loc["fixed_split"]
     rates = np.array([*earned.rates.values()])
     lost, error = n_units * (rates.max() - rates.mean()), 4 * fixed["regret_error"]
     rows = [_row("conversions lost by the fixed split", fixed["regret"], lost, error, "closed form; four errors")]
     effects = none.estimates[none.estimates["quantity"].str.startswith("effect of ")]
-    for estimator, name in (("adaptively_weighted", "adaptively weighted"), ("aipw", "inverse probability")):
-        own = effects[(effects["estimator"] == estimator) & (effects["policy"] != "fixed_split")]
-        biased = own.loc[(own["bias"].abs() / own["bias_error"]).idxmax()]
-        worst = own.loc[own["coverage"].idxmin()]
-        source = "simulation without a difference; five Monte Carlo errors"
-        rows.append(_row(f"bias of the effect, {name}", biased["bias"], 0, 5 * biased["bias_error"], source))
-        if estimator == "adaptively_weighted":
-            near, source = 0.01 + 4 * worst["coverage_error"], "simulation; one point and four Monte Carlo errors"
-            rows.append(_row(f"coverage of the effect, {name}", worst["coverage"], 1 - none.alpha, near, source))
+    own = effects[(effects["estimator"] == "adaptively_weighted") & (effects["policy"] != "fixed_split")]
+    biased = own.loc[(own["bias"].abs() / own["bias_error"]).idxmax()]
+    source = "simulation without a difference; five Monte Carlo errors"
+    rows.append(_row("bias of the effect, weighted", biased["bias"], 0, 5 * biased["bias_error"], source))
+    worst = own.loc[own["coverage"].idxmin()]
+    near, source = 0.01 + 4 * worst["coverage_error"], "simulation; one point and four Monte Carlo errors"
+    rows.append(_row("coverage of the effect, weighted", worst["coverage"], 1 - none.alpha, near, source))
     return pd.DataFrame(rows)
 
 

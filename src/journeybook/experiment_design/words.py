@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from journeybook.experiment_design.bandits import BanditStudy
-from journeybook.experiment_design.rules import Rules
 from journeybook.findings import say_count, say_share
 
 RULES = {
@@ -13,11 +12,7 @@ RULES = {
     "pocock": "Pocock's bounds",
     "obrien_fleming": "O'Brien and Fleming's bounds",
 }
-ESTIMATORS = {
-    "naive": "naive",
-    "aipw": "inverse probability",
-    "adaptively_weighted": "adaptively weighted",
-}
+ESTIMATORS = {"naive": "naive", "adaptively_weighted": "adaptively weighted"}
 
 
 def say_basis(known: pd.DataFrame, *, pace: float | None) -> str:
@@ -50,15 +45,6 @@ def say_assignment(checks: pd.DataFrame, *, salt: str) -> str:
     if failed:
         return f"Under the salt '{salt}' {', '.join(failed)} fail: are ids unique? Change the salt."
     return f"Under the salt '{salt}' the ids are dealt evenly and independently of another salt."
-
-
-def say_rules(rules: Rules) -> str:
-    """What each rule that holds its level costs."""
-    told = [
-        f"{row.size_ratio:.0%} planned and {row.expected_ratio:.0%} used on average by {RULES[row.rule]}"
-        for row in rules.costs.itertuples()
-    ]
-    return f"Units for the same power, in per cent of one look's, where the effect is there: {'; '.join(told)}."
 
 
 def say_bandits(none: BanditStudy) -> str:

@@ -21,21 +21,23 @@ from journeybook.experiments.alternatives import alternatives
 from journeybook.experiments.comparisons import compare
 from journeybook.experiments.cumulative import clearest, effects_so_far
 from journeybook.experiments.decision import decide, guardrails
-from journeybook.experiments.distributions import distributions, effect_sizes, survival_curves
+from journeybook.experiments.distributions import distributions, effect_sizes
 from journeybook.experiments.factorial import factorial_effects
 from journeybook.experiments.findings import find, headline_figures
-from journeybook.experiments.health import alarms, daily_effects, health, moved_periods
+from journeybook.experiments.health import alarms, cautions, daily_effects, health, moved_periods
 from journeybook.experiments.heterogeneity import search_heterogeneity
 from journeybook.experiments.looks import look_at
 from journeybook.experiments.measures import known_before, measures
 from journeybook.experiments.plan import is_over, lower_is_better, plan_table, read_plan
 from journeybook.experiments.subgroups import subgroups
+from journeybook.experiments.variants import units_in_arms
 from journeybook.experiments.witnesses import hold_against_truth, procedure_witnesses, witnesses
 
 __all__ = [
     "alarms",
     "alternatives",
     "by_cluster",
+    "cautions",
     "clearest",
     "compare",
     "daily_effects",
@@ -60,8 +62,8 @@ __all__ = [
     "read_plan",
     "search_heterogeneity",
     "subgroups",
-    "survival_curves",
     "units_from_rows",
+    "units_in_arms",
     "witnesses",
     "with_withdrawals",
 ]

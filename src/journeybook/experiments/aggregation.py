@@ -1,14 +1,14 @@
 """From rows to one row a unit or cluster: exposures and outcomes in the engine, and who withdrew a consent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.experiments.measures import Measures, numbers
-from journeybook.experiments.variants import arms_of
+from journeybook.experiments.measures import Measures, known_values, numbers
+from journeybook.experiments.variants import Arms, arms_of, spelled_alike
 
 MEASURED_BY_CLUSTER = ("proportion", "mean", "ratio")
 HOW = ("any", "count", "hours_to_first", "max", "mean", "min", "sum")
@@ -19,6 +19,8 @@ _OWN = ("row", "unit_id", "variant", "occurred_at")
 _EXACT = "decimal(38, 6)"
 # Microseconds.
 _HOUR, _DAY = 3.6e9, 8.64e10
+# Share of the people that must have several rows before people, and not rows, are taken for what was assigned.
+MIN_REPEATED = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,22 +28,24 @@ class UnitRows:
     """Units made from rows.
 
     Attributes:
-        units: Lazy table, one row a unit and variant, in no order: `row` (of its first exposure), `unit_id`,
-            `variant`, `occurred_at` (its first exposure), `n_exposures`, every further column of the exposures
-            at its first known value, one column an aggregate, and `pre_<name>` for what came before.
+        units: Lazy table, one row a unit and variant, in no order: `row` and `occurred_at` of its first exposure,
+            `unit_id`, `variant`, `n_exposures`, every further column of the exposures at its first known value,
+            one column an aggregate, and `pre_<name>` for what came before.
         n_exposures: Rows of exposures.
         n_outcomes: Rows of outcomes.
         n_unmatched: Outcomes of units that were never exposed.
         n_outside: Outcomes of exposed units outside the windows before and after the exposure.
         n_unfinished: Units left out because the data end before their window does.
+        n_respelled: Rows whose variant was spelled with other capitals or spaces than most.
     """
 
     units: ibis.Table
-    n_exposures: int
-    n_outcomes: int
-    n_unmatched: int
-    n_outside: int
-    n_unfinished: int
+    n_exposures: int = 0
+    n_outcomes: int = 0
+    n_unmatched: int = 0
+    n_outside: int = 0
+    n_unfinished: int = 0
+    n_respelled: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,14 +53,18 @@ class Analysed:
     """What effects are measured on.
 
     Attributes:
-        units: One row a unit, or a cluster of units where clusters were assigned.
+        units: One row a unit, or a cluster or person where these were assigned whole.
         measured: The metrics on these rows.
-        share: Rows for each unit: 1 but for clusters.
+        share: Rows for each unit: 1 but for clusters and people.
+        by: What a row is: `unit`, `cluster` or `person`.
+        empty: Metrics that an arm has no two values of, by name, with the arm; they are set aside.
     """
 
     units: pd.DataFrame
     measured: Measures
-    share: float
+    share: float = 1.0
+    by: str = "unit"
+    empty: dict[str, str] = field(default_factory=dict)
 
 
 def units_from_rows(
@@ -70,9 +78,8 @@ def units_from_rows(
     """Aggregate exposures and outcomes to one row a unit and variant; without aggregates a row is a unit already.
 
     An outcome counts from the unit's first exposure to any variant, for `window_days`, the same for every unit;
-    one at the very moment of the exposure counts as after it. A unit exposed to two variants keeps a row in
-    each, which the health checks report and the comparison refuses. Sums are of decimals with six places, so
-    that the order of rows plays no part.
+    one at the very moment of the exposure counts as after it, and without times every outcome does. A unit exposed
+    to two variants keeps a row in each. Sums are of decimals, so that the order of rows plays no part.
 
     Args:
         exposures: `row`, `unit_id`, `variant`; optional `occurred_at` and further columns.
@@ -87,8 +94,9 @@ def units_from_rows(
         ValueError: A column is missing, a unit has no id, an aggregate is unknown, or a window needs times that
             are not there.
     """
+    exposures, n_respelled = spelled_alike(exposures)
     if not aggregates:
-        return UnitRows(exposures, 0, 0, 0, 0, 0)
+        return UnitRows(exposures, n_respelled=n_respelled)
     outcomes = exposures if outcomes is None else outcomes
     _check(exposures, outcomes, aggregates=aggregates, window_days=window_days, pre_days=pre_days)
     timed = "occurred_at" in exposures.columns and "occurred_at" in outcomes.columns
@@ -103,7 +111,8 @@ def units_from_rows(
     entered = exposures.group_by("unit_id").aggregate(entered_at=exposures.occurred_at.min() if timed else 0)
     facts = outcomes.select("unit_id", *(["occurred_at"] if timed else []), *_columns(aggregates))
     joined = facts.inner_join(entered, "unit_id")
-    after, before = ibis.literal(True), ibis.literal(False)
+    # Of a column, so that they are one truth a row also where there are no times.
+    after, before = joined.unit_id.notnull(), joined.unit_id.isnull()
     if timed:
         joined = joined.mutate(gap=joined.occurred_at.delta(joined.entered_at, unit="microsecond"))
         after, before = joined.gap >= 0, (joined.gap < 0) & (joined.gap >= -(pre_days or 0) * _DAY)
@@ -135,16 +144,12 @@ def units_from_rows(
         n_unmatched=n_outcomes - n_joined,
         n_outside=n_joined - int(joined.filter(after | before).count().execute()),
         n_unfinished=n_unfinished,
+        n_respelled=n_respelled,
     )
 
 
 def with_withdrawals(units: ibis.Table, ledger: ibis.Table | None) -> ibis.Table:
     """Mark the units whose person withdrew a consent after the assignment.
-
-    Args:
-        units: One row a unit; those without `person_id` or `occurred_at` cannot be marked.
-        ledger: Consents of the people whose rows may be read: `person_id`, `granted`, `occurred_at`; None where
-            the data have none.
 
     Returns:
         The units with `withdrew`: 1 or 0, null where the unit is no known person; the table itself where there is
@@ -159,47 +164,86 @@ def with_withdrawals(units: ibis.Table, ledger: ibis.Table | None) -> ibis.Table
 
 
 def by_cluster(units: pd.DataFrame, *, measured: Measures, control: str | None) -> Analysed:
-    """One row a cluster where the column `cluster` decides the variant, else the units as they are.
+    """One row a cluster or person where these decide the variant, else the units as they are.
 
-    What was drawn at random is then the cluster, so that it is the unit of every test and interval (Donner & Klar
-    2000). A cluster's value is the mean of its units' values, and each cluster counts the same.
-
-    Args:
-        units: One row a unit.
-        measured: Metrics and covariates of `measures`.
-        control: The variant compared against; None is resolved by `choose_control`.
-
-    Returns:
-        The rows, and the metrics on them: a share becomes a mean of shares; quantiles and times to an event are
-        set aside.
+    What was drawn at random is the unit of every test and interval (Donner & Klar 2000). Where the column
+    `cluster` decides, a cluster's value is the mean of its units' values, and each cluster counts the same. Where
+    people have several rows, nearly always in one arm, a mean is the ratio of their sums: each row counts the
+    same, and the error lets the rows of a person depend on each other. Quantiles and times to an event are then
+    set aside, and in any case metrics that an arm has no two values of.
 
     Raises:
         ValueError: No metric is left.
     """
-    if "cluster" not in units.columns or units["cluster"].isna().all():
-        return Analysed(units, measured, 1.0)
     arms = arms_of(units, control=control)
-    name = (
-        units["cluster"].astype("string").fillna("none " + pd.Series(units.index, index=units.index).astype(str))
-    )
-    groups = units.assign(_arm=arms.number).groupby(name.to_numpy(dtype=str), sort=True)
-    if groups.ngroups == len(units) or (groups["_arm"].nunique() > 1).any():
-        return Analysed(units, measured, 1.0)
     kept = [metric for metric in measured.metrics if metric.kind in MEASURED_BY_CLUSTER]
-    if not kept:
+    clusters = _clusters(units, arms.number)
+    if clusters is not None and not kept:
         raise ValueError("metrics: variants are assigned by cluster, and so a share, mean or ratio is needed.")
-    averaged = [*(column for metric in kept for column in metric.columns), *measured.covariates]
-    others = [column for column in units.columns if column not in (*averaged, "unit_id", "row", "occurred_at")]
-    alike = [column for column in others if (groups[column].nunique(dropna=False) <= 1).all()]
-    found = groups[[column for column in alike if column != "cluster"]].first()
-    for column in averaged:
-        found[column] = pd.Series(numbers(units, column)).groupby(name).mean()
-    if "occurred_at" in units.columns:
-        found["occurred_at"] = groups["occurred_at"].min()
-    found = found.rename_axis("unit_id").reset_index()
-    found.insert(0, "row", np.arange(1, len(found) + 1))
-    metrics = [replace(metric, kind="mean") if metric.kind == "proportion" else metric for metric in kept]
-    return Analysed(found, replace(measured, metrics=metrics), len(found) / len(units))
+    if clusters is not None:
+        by, name = clusters
+        averaged = [*(column for metric in kept for column in metric.columns), *measured.covariates]
+        values = pd.DataFrame({column: numbers(units, column) for column in dict.fromkeys(averaged)})
+        groups, rows = units.groupby(name, sort=True), values.groupby(name, sort=True)
+        others = [c for c in units.columns if c not in (*averaged, "unit_id", "row", "occurred_at", "cluster")]
+        alike = [column for column in others if (groups[column].nunique(dropna=False) <= 1).all()]
+        sums, n = rows.sum(), rows.count()
+        found = pd.concat([groups[alike].first(), sums / n.where(n > 0)], axis=1)
+        metrics = [replace(metric, kind="mean") if metric.kind == "proportion" else metric for metric in kept]
+        if by == "person":
+            metrics = [
+                m if m.kind == "ratio" else replace(m, kind="ratio", second=f"rows of {m.column}") for m in kept
+            ]
+            for metric in metrics:
+                counted = n[metric.column] if metric.second not in sums else sums[metric.second]
+                found[metric.column], found[metric.second] = sums[metric.column], counted
+        if "occurred_at" in units.columns:
+            found["occurred_at"] = groups["occurred_at"].min()
+        found = found.rename_axis("unit_id").reset_index()
+        found.insert(0, "row", np.arange(1, len(found) + 1))
+        share = len(found) / len(units)
+        units, measured, arms = found, replace(measured, metrics=metrics), arms_of(found, control=control)
+    return _with_values(units, measured, arms, share=share if clusters else 1.0, by=by if clusters else "unit")
+
+
+def _clusters(units: pd.DataFrame, arm: np.ndarray) -> tuple[str, np.ndarray] | None:
+    """What was assigned whole, and the name of each unit's; None where units were assigned."""
+    for by, column in (("cluster", "cluster"), ("person", "person_id")):
+        if column not in units.columns or units[column].isna().all():
+            continue
+        alone = "none " + pd.Series(units.index, index=units.index).astype(str)
+        name = units[column].astype("string").fillna(alone).to_numpy(dtype=str)
+        sizes = pd.crosstab(name, arm)
+        several, n = sizes[sizes.sum(axis=1) > 1], sizes.sum(axis=1)
+        across = int((several > 0).sum(axis=1).gt(1).sum())
+        if by == "cluster" and len(sizes) < len(units) and not across:
+            return by, name
+        # Were rows assigned one by one, as many people would have rows in several arms.
+        share = np.bincount(arm) / len(arm)
+        expected = sum(1 - (share**size).sum() for size in n[n > 1])
+        if by == "person" and len(several) > MIN_REPEATED * len(sizes) and across < expected / 2:
+            return by, np.array([f"{who} {number}" for who, number in zip(name, arm, strict=True)])
+    return None
+
+
+def _with_values(units: pd.DataFrame, measured: Measures, arms: Arms, *, share: float, by: str) -> Analysed:
+    """The metrics of which every arm has two values, and of a ratio a denominator; the others are set aside."""
+    empty = {}
+    for metric in measured.metrics:
+        values, known = known_values(units, metric)
+        n = np.bincount(arms.number[known], minlength=len(arms.names))
+        total = np.bincount(arms.number[known], weights=values[known, -1], minlength=len(arms.names))
+        lacking = (n < 2) | ((metric.kind == "ratio") & (total <= 0))
+        if lacking.any():
+            empty[metric.name] = arms.names[int(lacking.argmax())]
+    metrics = [metric for metric in measured.metrics if metric.name not in empty]
+    if not metrics:
+        name, arm = next(iter(empty.items()))
+        raise ValueError(
+            f"metrics: variant '{arm}' has no two units with a value of '{name}'. Where rows are counts of many "
+            "units, one row a unit is needed; where empty means none, map it to 0."
+        )
+    return Analysed(units, replace(measured, metrics=metrics), share, by, empty)
 
 
 def _columns(aggregates: Mapping[str, Mapping[str, str]]) -> list[str]:

@@ -1,17 +1,13 @@
 """Other methods beside the headline: the same question asked in other ways, never a choice after the fact."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
-from journeybook.experiments.comparisons import WITHIN, Experiment, method_row
-from journeybook.experiments.health import periods
+from journeybook.experiments.comparisons import Experiment, method_row
 from journeybook.experiments.measures import Measures, Metric, known_values
 from journeybook.experiments.variants import arms_of
 from journeybook.statistics.contrasts import Effect
 from journeybook.statistics.resampling import poisson_bootstrap
-from journeybook.statistics.survival import log_rank
 from journeybook.statistics.two_samples import (
     chi_square,
     clustered,
@@ -23,7 +19,7 @@ from journeybook.statistics.two_samples import (
 )
 
 ALL_ARMS = "all arms"
-BOOTSTRAP_DRAWS = 2000
+BOOTSTRAP_DRAWS = 1000
 
 
 def alternatives(
@@ -43,33 +39,18 @@ def alternatives(
     | fisher_exact | proportion | exact given the margins; of size below alpha |
     | chi_square | proportion, three arms or more | are all arms equal; one row a metric |
     | mann_whitney | mean, quantile | is a unit of one arm likelier to have the larger value |
-    | winsorised | mean | Welch's t after the tails of all arms together are cut |
+    | winsorised | mean | Welch's t after the tails of all arms together are cut, `tail_share` at each end |
     | poisson_bootstrap | proportion, mean, ratio | no formula for the standard error |
     | stratified | proportion, mean; where `stratum` is there | effects within strata, by the strata's shares |
     | clustered | proportion, mean, ratio; where a person has several units | people, not units, are independent |
-    | post_stratified_by_period | proportion, mean; with times | effects within days, or twentieths of all days |
-    | log_rank | time_to_event | weighs all times alike where hazards are proportional |
-
-    Args:
-        units: One row a unit; `stratum` and `person_id` are used where they are there.
-        found: Their comparisons.
-        measured: Metrics of `measures`.
-        alpha: One less the level of the intervals.
-        tail_share: Share of the values that winsorising cuts at each end, from 0 to below 0.5.
-        rng: Source of chance.
 
     Returns:
         One row a metric, variant and method, as `method_row` makes it: the headline's tests, then the others.
-
-    Raises:
-        ValueError: `tail_share` is out of range.
     """
     if not 0 <= tail_share < 0.5:
         raise ValueError(f"tail_share: found {tail_share:g}, needed a number from 0 to below 0.5.")
     arms = arms_of(units, control=found.control)
     groups = {name: _codes(units, name) for name in ("stratum", "person_id")}
-    timed = "occurred_at" in units.columns and units["occurred_at"].notna().any()
-    period = periods(units["occurred_at"]) if timed else None
     rows = []
     for metric in measured.metrics:
         values, known = known_values(units, metric)
@@ -93,9 +74,6 @@ def alternatives(
                     others.append(clustered(values[pair], treated, people, alpha=alpha))
             if metric.kind in ("proportion", "mean") and stratum is not None:
                 others.append(stratified(values[pair, 0], treated, stratum, alpha=alpha))
-            if metric.kind in ("proportion", "mean") and period is not None and np.ptp(period) > 0:
-                within = stratified(values[pair, 0], treated, period[known][pair], alpha=alpha)
-                others.append(replace(within, method=WITHIN))
             rows += [method_row(effect, metric=metric.name, variant=name) for effect in others]
     methods = pd.concat([found.methods, pd.DataFrame(rows, columns=found.methods.columns)], ignore_index=True)
     return methods.drop_duplicates(["metric", "variant", "method"], ignore_index=True)
@@ -109,9 +87,6 @@ def _two_arms(metric: Metric, control: np.ndarray, treatment: np.ndarray, *, alp
             return [two_proportion_z(*pair, alpha=alpha), fisher_exact(*pair)]
         case "mean" | "quantile":
             return [mann_whitney(control[:, 0], treatment[:, 0], alpha=alpha)]
-        case "time_to_event":
-            arms = (control, treatment)
-            return [log_rank([side[:, 0] for side in arms], [side[:, 1] > 0 for side in arms], alpha=alpha)]
     return []
 
 

@@ -46,18 +46,15 @@ class Experiment:
     Attributes:
         comparisons: One headline row a metric and variant. `control` and `treatment` are what is measured in the
             arms (adjusted to equal covariates where `method` is a cuped), `effect` their difference, `relative`
-            their ratio less 1; the relative columns are missing where the control is not clearly above 0.
-            `p_adjusted` is over all rows.
+            their ratio less 1, missing where the control is not clearly above 0; `p_adjusted` is over all rows.
         estimates: The same rows with `standard_error` and `df` of the effect beside them.
         methods: One row a test, as `method_row` makes it: the headline's at a fixed horizon, and the same without
             covariates first.
-        arms: One row a metric and variant: n (units with a value), mean (of a ratio, quantile or time what is
-            measured), sd of one unit's part in it (missing for quantiles).
-        moments: Sufficient statistics by metric, the arms in the order of `names`, covariates after the
-            metric; not of quantiles.
-        names: The variants, the control first.
-        horizon: `fixed_horizon` or `always_valid`: what the headline's intervals and p values promise.
-        alpha: One less the level of the intervals.
+        arms: One row a metric and variant: n (units with a value), mean (what is measured), sd of one unit's part
+            in it (missing for quantiles).
+        moments: Sufficient statistics by metric, the arms as in `names`, covariates after the metric; no
+        quantiles. names: The variants, the control first. horizon: `fixed_horizon` or `always_valid`: what the
+        headline's intervals and p values promise. alpha: One less the level of the intervals.
     """
 
     comparisons: pd.DataFrame
@@ -90,16 +87,13 @@ def compare(
 
     The headline is Welch's t for shares and means and the delta method for ratios, both by CUPED where covariates
     are named; the bootstrap for quantiles; the restricted mean for times to an event. Units without a value of a
-    metric are left out of that metric (`health` tests whether the arms lose them alike). A missing covariate takes
-    the mean of its column over all arms, which is known before assignment and so cannot favour an arm.
-
-    Where an arm has few units (`exact.is_small`) and this is the one look, the headline of a share or mean is
-    exact and without covariates. Where the allocation changed over time it is the effect within periods, and
-    whatever pools the periods is named biased.
+    metric are left out of that metric. Where an arm has few units (`exact.is_small`) and this is the one look, a
+    share or mean is compared exactly and without covariates. Where the allocation changed over time the headline
+    is the effect within periods, and whatever pools the periods is named biased.
 
     Args:
         units: One row a unit.
-        measured: Metrics and covariates of `measures`.
+        measured: Metrics and covariates.
         control: The variant compared against; None is resolved by `choose_control`.
         alpha: Accepted rate of false positives; intervals are at 1 - alpha.
         rng: Source of chance, for quantiles and permutations.
@@ -168,28 +162,17 @@ def compare(
 
 def method_row(found: Effect, *, metric: str, variant: str, saved: float = np.nan) -> dict[str, Any]:
     """A row of the table `methods`; `saved` is the share of the plain method's variance that covariates save."""
-    row: dict[str, Any] = {
-        "metric": metric,
-        "variant": variant,
-        "method": found.method,
-        "estimand": found.estimand,
-    }
-    return row | _numbers(found, ["effect", "low", "high", "standard_error", "df", "p_value"]) | {SAVED: saved}
+    about = {"metric": metric, "variant": variant, "method": found.method, "estimand": found.estimand}
+    return about | _figures(found, "effect low high standard_error df p_value") | {SAVED: saved}
 
 
-def _numbers(found: Effect, names: list[str]) -> dict[str, float]:
-    """Figures of an effect, by the names of columns."""
+def _figures(found: Effect, names: str) -> dict[str, float]:
     columns = {"low": "effect_low", "high": "effect_high"}
-    return {columns.get(name, name): float(getattr(found, name)) for name in names}
+    return {columns.get(name, name): float(getattr(found, name)) for name in names.split()}
 
 
 def dunnett_over_rows(rows: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
-    """Dunnett's p values of headline rows: over the variants within each metric, times the number of metrics.
-
-    Args:
-        rows: Headline rows, with `standard_error` and `df`.
-        arms: Their arms, as of `Experiment`.
-    """
+    """Dunnett's p values of headline rows: over the variants within each metric, times the number of metrics."""
     part = (arms["sd"] ** 2 / arms["n"]).set_axis(pd.MultiIndex.from_frame(arms[["metric", "variant"]]))
     control = part.reindex(pd.MultiIndex.from_frame(rows[["metric", "control_name"]])).to_numpy()
     treatment = part.reindex(pd.MultiIndex.from_frame(rows[["metric", "variant"]])).to_numpy()
@@ -321,23 +304,12 @@ def _arm_rows(metric: Metric, data: _Data) -> list[dict]:
 
 
 def _headline(metric: Metric, variant: str, control: str, found: Effect, n: np.ndarray) -> dict[str, Any]:
-    sizes = [
-        "control",
-        "treatment",
-        "effect",
-        "low",
-        "high",
-        "relative",
-        "relative_low",
-        "relative_high",
-        "p_value",
-    ]
     return {
         "metric": metric.name,
         "kind": metric.kind,
         "variant": variant,
         "control_name": control,
-        **_numbers(found, sizes),
+        **_figures(found, "control treatment effect low high relative relative_low relative_high p_value"),
         "method": found.method,
         "n_control": int(n[0]),
         "n_treatment": int(n[1]),

@@ -28,21 +28,13 @@ def effects_so_far(
     """Each effect at looks that are equally many units apart, in the order of assignment.
 
     Means, proportions and ratios are followed, with CUPED where covariates are named. The outcomes are those
-    known at the end: what a look saw of a unit that had just been assigned is not recorded.
-
-    Args:
-        units: One row a unit.
-        measured: Metrics and covariates of `measures`.
-        control: The variant compared against; None is resolved by `choose_control`.
-        alpha: Accepted rate of false positives.
-        planned_units: Units of all arms at the planned end; 0 takes the units that are there.
-        spending: Group sequential rule, one of `sequential.SPENDING`.
-        n_looks: Greatest number of looks; fewer are taken where a look would add fewer than 100 units an arm.
+    known at the end: what a look saw of a unit that had just been assigned is not recorded. Without
+    `planned_units` (0) the units that are there were planned; fewer looks than `n_looks` are taken where one would
+    add fewer than 100 units an arm.
 
     Returns:
-        One row a metric, variant and look: metric, variant, until (when the look's last unit was assigned), and
-        the columns of `follow`. No rows where a unit has no time of assignment. Looks with fewer than 100 units in
-        an arm are left out.
+        One row a metric, variant and look with 100 units an arm or more: metric, variant, until (when its last
+        unit was assigned), and the columns of `follow`. No rows where a unit has no time of assignment.
     """
     arms, nothing = arms_of(units, control=control), pd.DataFrame(columns=["metric", "variant"])
     if "occurred_at" not in units.columns or units["occurred_at"].isna().any():

@@ -6,14 +6,24 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from journeybook.experiments.health import BLOCKING
 from journeybook.experiments.measures import amount
 from journeybook.experiments.plan import Plan
 from journeybook.statistics.corrections import adjust
 from journeybook.statistics.equivalence import non_inferiority
+from journeybook.statistics.exact import SUFFIX
 from journeybook.statistics.sequential import always_valid
 
 SHIP, STOP, WAIT, UNPLANNED = "ship", "do not ship", "keep running", "no plan"
 GUARDRAIL_COLUMNS = ["metric", "variant", "margin", "effect", "effect_low", "effect_high", "p_value", "verdict"]
+# What a caution says of a metric on which a decision would rest.
+CAUTIONED = {
+    "outliers": "a few extreme values decide the effect on {}",
+    "novelty": "the effect on {} changes with the day of assignment",
+    "few_values": "most units have no value of {}",
+    "counts_for_units": "the rows of {} look like counts of many units",
+    "rare_outcome": "too few units have the rarer outcome of {}",
+}
 
 
 def guardrails(
@@ -21,16 +31,10 @@ def guardrails(
 ) -> pd.DataFrame:
     """Whether each guardrail metric is shown to be no worse than its margin.
 
-    Only a metric that is shown to be within its margin holds; "no significant harm" is no such showing. Each
-    guardrail is tested at `alpha` without correction: shipping needs all of them to hold, so that one false
-    "holds" alone ships nothing.
-
-    Args:
-        rows: One row a metric and variant: metric, variant, effect, standard_error, df (missing is normal),
-            n_control, n_treatment.
-        margins: Margin by metric: below 0 it may fall by no more, above 0 it may rise by no more.
-        alpha: Level of each one-sided test.
-        planned_n: Planned units of all arms, where the tests must hold at every look; None is one planned look.
+    Only a metric that is shown to be within its margin holds; "no significant harm" is no such showing. Each is
+    tested at `alpha` without correction: shipping needs all to hold, so that one false "holds" ships nothing.
+    Below 0 a margin says by how much the metric may fall, above 0 by how much it may rise. With `planned_n`, the
+    planned units of all arms, the tests hold at every look.
 
     Returns:
         Columns `GUARDRAIL_COLUMNS`. `verdict` is `holds`, `harmed` (worse than the margin beyond doubt) or `open`;
@@ -55,28 +59,40 @@ def guardrails(
     return pd.DataFrame(found, columns=GUARDRAIL_COLUMNS)
 
 
+def cautioned(failed: Sequence[str], *, metric: str, variant: str, method: str = "") -> list[str]:
+    """What failed checks of health say of a variant's effect on a metric, those that a decision must heed.
+
+    A caution that names another variant is not of this effect, and an exact test needs none of rare outcomes.
+    """
+    said = []
+    for check in failed:
+        kind, _, about = check.partition(": ")
+        heeded = kind in BLOCKING or (kind == "rare_outcome" and not method.endswith(SUFFIX))
+        if heeded and about in (metric, f"{metric}, {variant}"):
+            said.append(CAUTIONED[kind].format(metric))
+    return said
+
+
 def decide(
-    estimates: pd.DataFrame, *, guardrails: pd.DataFrame, plan: Plan, alarms: Sequence[str], over: bool
+    estimates: pd.DataFrame,
+    *,
+    guardrails: pd.DataFrame,
+    plan: Plan,
+    alarms: Sequence[str],
+    over: bool,
+    cautions: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Apply the plan's rule to each variant.
 
     The rule, in this order. A health alarm: do not ship. A guardrail harmed beyond its margin: do not ship. The
     interval of the primary effect excludes the smallest effect worth having: do not ship. The effect is shown in
     the wanted direction (p below alpha, by Holm over the variants), no value of its interval is below the smallest
-    effect worth having, and every guardrail is shown to hold: ship. Else keep running until the planned end, and
-    do not ship there.
+    effect worth having, every guardrail is shown to hold, and no caution is of these metrics: ship. Else keep
+    running until the planned end, and do not ship there.
 
     What a decision risks is read from the normal posterior of the effect under a flat prior: for shipping the
-    probability that there is no gain, for not shipping that the effect is worth having. A decision to keep
-    running has the smaller of the two, the risk of the better decision today. It is a belief given the data, and
-    no rate of errors: that is what alpha holds.
-
-    Args:
-        estimates: `Experiment.estimates`.
-        guardrails: Columns metric, variant, verdict (`holds`, `harmed` or `open`).
-        plan: The plan; without one nothing is decided.
-        alarms: Failed health checks, of `health.alarms`.
-        over: Whether the planned end is reached.
+    probability that there is no gain, for not shipping that the effect is worth having, for keeping running the
+    smaller of the two. It is a belief given the data, and no rate of errors: that is what alpha holds.
 
     Returns:
         One row a variant; without a plan only variant, decision and reason. `gain_per_thousand` is the effect on a
@@ -86,6 +102,10 @@ def decide(
         reason = "the parameters hold no plan, and so no rule"
         return pd.DataFrame({"variant": estimates["variant"].unique(), "decision": UNPLANNED, "reason": reason})
     primary = estimates[estimates["metric"] == plan.primary].reset_index(drop=True)
+    if primary.empty:
+        reason = f"a variant has no values of {plan.primary}"
+        made = pd.DataFrame({"variant": estimates["variant"].unique(), "decision": STOP, "reason": reason})
+        return made.assign(probability_wrong=np.nan)
     adjusted = adjust(primary["p_value"], method="holm")
     rows = []
     for row, p_value in zip(primary.itertuples(), adjusted, strict=True):
@@ -93,7 +113,11 @@ def decide(
         ends = sorted((plan.sign * row.effect_low, plan.sign * row.effect_high))
         gain = plan.sign * row.effect
         shown = float(p_value) < plan.alpha and gain > 0
-        decision, reason = _rule(shown, ends, verdicts, plan=plan, kind=row.kind, alarms=alarms, over=over)
+        careful = cautioned(cautions, metric=plan.primary, variant=row.variant, method=row.method)
+        for metric in verdicts.index:
+            careful += cautioned(cautions, metric=metric, variant=row.variant)
+        told = {"plan": plan, "kind": row.kind, "alarms": alarms, "careful": careful, "over": over}
+        decision, reason = _rule(shown, ends, verdicts, **told)
         no_gain = float(stats.norm.cdf(-gain / row.standard_error))
         worth = float(stats.norm.cdf((gain - plan.minimum_effect) / row.standard_error))
         per_thousand = 1000.0 if row.kind in ("proportion", "mean") else np.nan
@@ -126,6 +150,7 @@ def _rule(
     plan: Plan,
     kind: str,
     alarms: Sequence[str],
+    careful: Sequence[str],
     over: bool,
 ) -> tuple[str, str]:
     """The decision, and the reason in words."""
@@ -140,13 +165,15 @@ def _rule(
         return STOP, f"an effect of {wanted} on {plan.primary}, the smallest worth having, is excluded"
     if not shown:
         lacking = f"no effect on {plan.primary} is shown"
-    elif ends[0] < plan.minimum_effect:
+    elif not ends[0] >= plan.minimum_effect:
         lacking = (
             f"an effect on {plan.primary} is shown, but not that it is worth having: the interval begins at "
             f"{amount(ends[0], kind)}, below {wanted}"
         )
     elif unproven:
         lacking = f"{unproven[0]} is not shown to be within its margin"
+    elif careful:
+        lacking = careful[0]
     else:
         return SHIP, f"an effect of {wanted} or more on {plan.primary} is shown, and every guardrail holds"
     return (STOP, f"the planned end is reached, and {lacking}") if over else (WAIT, lacking)

@@ -1,4 +1,4 @@
-"""How values and times are spread in each arm: what a mean cannot show."""
+"""How values are spread in each arm, and effects without a unit: what a mean cannot show."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,6 @@ import pandas as pd
 from journeybook.experiments.measures import Measures, Metric, known_values
 from journeybook.experiments.variants import arms_of
 from journeybook.statistics.equivalence import cohen_d, cohen_h
-from journeybook.statistics.survival import survival_curve
 
 N_BINS = 24
 # Beyond this quantile of all units' values the last bin is open.
@@ -18,15 +17,9 @@ MAGNITUDES = ("below small", "small", "medium", "large")
 
 
 def distributions(units: pd.DataFrame, *, measured: Measures, control: str | None) -> pd.DataFrame:
-    """Shares of each arm's units by their value.
+    """Shares of each arm's units by their value: of ratios a unit's own ratio.
 
-    Means and quantiles show their column, ratios each unit's own ratio; shares and times to an event have other
-    figures. Zeros stand apart, because most metrics of customers are mostly 0.
-
-    Args:
-        units: One row a unit.
-        measured: Metrics and covariates of `measures`.
-        control: The variant compared against.
+    Zeros stand apart, because most metrics of customers are mostly 0.
 
     Returns:
         One row a metric, variant and bin: metric, variant, low, high (infinite for the last), share (of the arm's
@@ -65,13 +58,8 @@ def _values(units: pd.DataFrame, metric: Metric, arm: np.ndarray) -> tuple[np.nd
 def effect_sizes(arms: pd.DataFrame, *, kinds: Mapping[str, str], control: str) -> pd.DataFrame:
     """Effect sizes without a unit against the control: Cohen's h of each share, Cohen's d of each mean.
 
-    Args:
-        arms: One row a metric and variant: metric, variant, n, mean, sd.
-        kinds: Kind by metric; other kinds have no such size and are left out.
-        control: The variant compared against.
-
     Returns:
-        metric, variant, measure, size, magnitude (Cohen's word for it).
+        metric, variant, measure, size, magnitude (Cohen's word for it); other kinds have no such size.
     """
     both = arms[arms["metric"].map(kinds).isin(["proportion", "mean"])]
     both = both[both["variant"] != control].merge(
@@ -86,28 +74,3 @@ def effect_sizes(arms: pd.DataFrame, *, kinds: Mapping[str, str], control: str) 
     measure, size = np.where(share, "cohen_h", "cohen_d"), np.where(share, h, d)
     magnitude = np.array(MAGNITUDES)[np.searchsorted([0.2, 0.5, 0.8], np.abs(size), side="right")]
     return both[["metric", "variant"]].assign(measure=measure, size=size, magnitude=magnitude)
-
-
-def survival_curves(units: pd.DataFrame, *, measured: Measures, control: str | None, alpha: float) -> pd.DataFrame:
-    """The survival curve of each arm for each time to an event, from 1 at time 0.
-
-    Args:
-        units: One row a unit; those without a value are left out.
-        measured: Metrics of `measures`.
-        control: The variant that comes first; None is resolved by `choose_control`.
-        alpha: One less the level of the pointwise intervals.
-
-    Returns:
-        metric, horizon (of the headline), variant, then the columns of `survival.survival_curve`; no rows without
-        a time to an event.
-    """
-    arms, curves = arms_of(units, control=control), [pd.DataFrame(columns=["metric", "variant"])]
-    for metric in [metric for metric in measured.metrics if metric.kind == "time_to_event"]:
-        values, known = known_values(units, metric)
-        for number, name in enumerate(arms.names):
-            here = known & (arms.number == number)
-            about = {"metric": metric.name, "horizon": metric.horizon, "variant": name}
-            start = {"time": 0.0, "at_risk": here.sum(), "events": 0, "survival": 1.0, "low": 1.0, "high": 1.0}
-            curve = survival_curve(values[here, 0], values[here, 1] > 0, alpha=alpha)
-            curves.append(pd.concat([pd.DataFrame([start]), curve]).assign(**about))
-    return pd.concat(curves[1:] or curves, ignore_index=True)

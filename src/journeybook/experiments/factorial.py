@@ -90,14 +90,8 @@ def factorial_effects(
     """Main effects and interactions of each metric, with what they could detect and what they are aliased with.
 
     A main effect averages a change's effect over the presence and absence of the others, and so uses every
-    unit; an interaction of m changes has 2^(m-1) times its standard error.
-
-    Args:
-        arms: Sufficient statistics by metric, the variants in the order of `names`.
-        names: The variants.
-        alpha: Accepted rate of false positives; intervals are at 1 - alpha.
-        power: Probability with which `detectable_effect` would be detected.
-        minimum_effects: The smallest effect worth having, by metric, whose `power` is told; others have none.
+    unit; an interaction of m changes has 2^(m-1) times its standard error. `detectable_effect` is found with
+    probability `power`; the column `power` is that of the metric's smallest effect worth having.
 
     Returns:
         One row a metric and term, `p_adjusted` by Holm over all of them; no rows where the names spell no design.
@@ -134,24 +128,6 @@ def factorial_effects(
             )
     table = pd.DataFrame(rows)
     return table.assign(p_adjusted=holm(table["p_value"].to_numpy(dtype=float)))
-
-
-def cells_that_differ(crossed: pd.DataFrame, *, names: Sequence[str]) -> tuple[str, list[str]]:
-    """What to draw of a 2x2 design: the metric with the clearest effect, its stronger change along the axis.
-
-    Args:
-        crossed: Effects of `factorial_effects`.
-        names: The four variants.
-    """
-    found = design(names)
-    if found is None:
-        raise ValueError(f"variants: {', '.join(names)} are no factorial design.")
-    metric = str(crossed.loc[crossed["p_value"].idxmin(), "metric"])
-    neither, first, second, both = found.cells
-    alone = crossed[(crossed["metric"] == metric) & (crossed["order"] == 1)]
-    if len(alone) and alone.loc[alone["p_value"].idxmin(), "term"] == second:
-        first, second = second, first
-    return metric, [neither, first, second, both]
 
 
 def _named(term: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from journeybook.experiments.comparisons import Experiment
-from journeybook.experiments.decision import SHIP, STOP
+from journeybook.experiments.decision import SHIP, STOP, cautioned
 from journeybook.experiments.health import alarms, cautions
 from journeybook.experiments.heterogeneity import Heterogeneity
 from journeybook.experiments.looks import Look
@@ -20,6 +20,9 @@ _FAILED = {
     "sample_ratio": "The arms are off their planned sizes by {points}.",
     "unit_twice": "{n} units are in the data more than once.",
     "unit_in_two_arms": "{n} units were in more than one arm.",
+    "left_out": "{n} units were in more than one arm and are left out.",
+    "spelled_alike": "{n} rows spelled their arm with other capitals or spaces, and were taken for it.",
+    "nothing_in_an_arm": "An arm has no values of {name}, so it is not compared.",
     "person_in_two_arms": "{n} people were in more than one arm.",
     "exposed_before_assignment": "{n} units met the change before they were assigned.",
     "allocation_over_time": "The arms' shares moved during the test, by up to {points}.",
@@ -31,7 +34,18 @@ _FAILED = {
     "rare_outcome": "In one arm only {n} units had the rarer outcome of {name}.",
     "outliers": "A few extreme values decide the effect on {name}.",
     "novelty": "The effect on {name} changes with the day of assignment.",
+    "few_values": "Only {share} of the units have a value of {name}: its effect is among these alone.",
+    "counts_for_units": "Each row of {name} looks like counts of many units, not like one unit.",
     "cuped_slopes": "The effect on {name} differs with what was known of units before.",
+}
+_ALARM = "Read no effect of this test: find the cause, and run it again."
+# What to do where that is more than to find the cause.
+_CURES = {
+    "sample_ratio": "Read no effect of this test: name `shares` if arms were not meant equal, or find the cause.",
+    "unit_in_two_arms": "Find the cause; `units_in_two_arms: leave_out` goes on without these units.",
+    "left_out": "If the change makes people come again, the effects are biased by it.",
+    "counts_for_units": "Give one row a unit: between campaigns these intervals mean little.",
+    "few_values": "Map empty to 0 where it means none; else read no effect a unit from it.",
 }
 
 
@@ -52,19 +66,7 @@ def find(
 ) -> list[Finding]:
     """Return the page's findings; where a check of health alarms, no effect is among them.
 
-    Args:
-        found: The comparisons.
-        health: Checks of health.
-        decision: The plan's rule applied to each variant.
-        crossed: Main effects and interactions; no rows without a factorial design.
-        grouped: Effects in the planned subgroups; no rows without.
-        searched: The search for whom it works.
-        followed: The effect at the looks that are drawn.
-        plan: The plan.
-        seen: Which look this is.
-        lower: Metrics of which less is better.
-        truth: What was planted, as `beside_truth` takes it; None where it is not known.
-        experiment: Table that was analysed.
+    `truth` is what was planted, as `hold_against_truth` takes it, and `lower` the metrics of which less is better.
     """
     said, rows = [*_plan_changed(seen), *_health(health)], found.comparisons
     if alarms(health):
@@ -76,7 +78,10 @@ def find(
         mine = truth[(truth["experiment"] == experiment) & (truth["metric"] == metric)]
         planted = mine.set_index(["variant", "group"])["effect"].to_dict()
     made = {row.variant: row for row in decision.itertuples()}
-    said += [_effect(row, plan, made[row.variant], planted, fewer=metric in lower) for row in rows.itertuples()]
+    said = [f for f in said if f.strength == "contradicted"] + [
+        _effect(row, plan, made[row.variant], planted, cautions(health), fewer=metric in lower)
+        for row in rows.itertuples()
+    ] + [f for f in said if f.strength != "contradicted"]  # fmt: skip
     said += _together(crossed[crossed["metric"] == metric], kind, plan, planted)
     said += _for_whom(grouped, searched.found, metric, kind, plan, planted)
     return [*said, _looks(seen, plan, followed)]
@@ -98,15 +103,18 @@ def _health(health: pd.DataFrame) -> Iterator[Finding]:
             name=_words(name.split(",")[0]), n=say_count(row.value), points=_said(row.value, "points"),
             share=say_share(row.value),
         )  # fmt: skip
+        if check == "sample_ratio" and "`shares`" not in row.meaning:
+            action = _ALARM
         stops = row.check in alarms(health)
-        action = "Read no effect of this test: find the cause, and run it again."
+        action = _CURES.get(check, _ALARM)
         if stops:
             yield Finding(text=text, action=action, strength="contradicted", worth=1, **about)
         else:
-            yield Finding(text=text, action="Read it with care.", strength="suggestive", worth=2, **about)
+            action = _CURES.get(check, "Read it with care.")
+            yield Finding(text=text, action=action, strength="suggestive", worth=2, **about)
 
 
-def _effect(row: Any, plan: Plan, made: Any, planted: dict, *, fewer: bool) -> Finding:
+def _effect(row: Any, plan: Plan, made: Any, planted: dict, failed: list[str], *, fewer: bool) -> Finding:
     # What a plan named beforehand is corrected over the variants only, as by its rule.
     row = row._replace(p_adjusted=made.p_value) if plan.given else row
     f = _measured(row, row.kind, plan, planted.get((row.variant, "all")), section="Did it work?")
@@ -125,6 +133,13 @@ def _effect(row: Any, plan: Plan, made: Any, planted: dict, *, fewer: bool) -> F
         action = "Do not ship on this: no effect is shown, nor that there is none."
     else:
         action = f"Decide whether {_said(least, f.unit)}, the weaker end, would pay: no plan says so."
+    careful = cautioned(failed, metric=row.metric, variant=row.variant, method=row.method)
+    if careful and shown:
+        text = f"{text[:-1]}; but {careful[0]}."
+        action = (
+            action if plan.given and made.decision != SHIP else "Do not decide on it before that is understood."
+        )
+        f = replace(f, strength="suggestive")
     harms = shown and sign * row.effect < 0
     if harms:
         action = "Do not ship it: it makes things worse."
@@ -138,10 +153,8 @@ def _by_plan(made: Any, least: float, most: float, plan: Plan, unit: str) -> str
     needed = f"the {_said(plan.minimum_effect, unit)} worth having"
     if made.decision == SHIP:
         return f"Ship it: even the weaker end of the interval reaches {needed}."
-    why = "no effect is shown"
-    if "margin" in made.reason:
-        why = _words(made.reason)
-    elif least < plan.minimum_effect:
+    why = _words(made.reason.removeprefix("the planned end is reached, and "))
+    if "margin" not in made.reason and least < plan.minimum_effect:
         why = f"the {'better' if most < plan.minimum_effect else 'weaker'} end of the interval is below {needed}"
     return f"{'Do not ship it' if made.decision == STOP else 'Keep running to the planned end'}: {why}."
 
@@ -164,8 +177,12 @@ def _for_whom(
     grouped: pd.DataFrame, searched: pd.DataFrame, metric: str, kind: str, plan: Plan, planted: dict
 ) -> Iterator[Finding]:
     """Return the difference that a plan named, or else that one half of the units found and the other tested."""
-    section, names = "For whom does it work?", {"difference": "effect", "inside": "level"}
-    names |= {f"difference_{end}": f"effect_{end}" for end in ("low", "high")}
+    names = {
+        "difference": "effect",
+        "inside": "level",
+        "difference_low": "effect_low",
+        "difference_high": "effect_high",
+    }
     tests = searched.rename(columns=names)
     if len(grouped):
         p = {"interaction_p_value": "p_value", "interaction_p_adjusted": "p_adjusted"}
@@ -173,8 +190,10 @@ def _for_whom(
     for row in tests[tests["metric"] == metric].sort_values("p_value", kind="stable").head(1).itertuples():
         known, level = None, row.level.partition(" is ")[2]
         if len(grouped):
-            part = tests[(tests["metric"] == metric) & (tests["variant"] == row.variant)]
-            part = part[part["subgroup"] == row.subgroup].sort_values("effect")
+            part = tests[
+                (tests[["metric", "variant", "subgroup"]] == [metric, row.variant, row.subgroup]).all(axis=1)
+            ]
+            part = part.sort_values("effect")
             sides = [(part["effect"].iloc[k], f"for {part['level'].iloc[k]}") for k in (-1, 0)]
         else:
             inside = f"for {level}" if level else f"where {_words(row.level)}"
@@ -184,7 +203,7 @@ def _for_whom(
             }
             if level in groups and len(groups) == 2:
                 known = 2 * groups[level] - sum(groups.values())
-        f = _measured(row, kind, plan, known, section=section)
+        f = _measured(row, kind, plan, known, section="For whom does it work?")
         both = " and ".join(f"by {_said(effect, f.unit)} {where}" for effect, where in sides)
         who, what, told = _words(row.variant), _what(metric, kind), row.p_adjusted < plan.alpha
         text = f"Who gains more from {who} cannot be told: {what} moves {both}."

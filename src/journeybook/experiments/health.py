@@ -13,13 +13,28 @@ from journeybook.statistics.contrasts import arm_moments, contrast
 
 ALARM = 0.001
 # These say how to read an effect; the others, whether there is one to read.
-CAUTIONS = ("rare_outcome", "outliers", "novelty", "cuped_slopes")
+CAUTIONS = [
+    "rare_outcome",
+    "outliers",
+    "novelty",
+    "cuped_slopes",
+    "few_values",
+    "counts_for_units",
+    "left_out",
+    "spelled_alike",
+]
+# These make an effect too uncertain to ship on.
+BLOCKING = ("outliers", "novelty", "few_values", "counts_for_units")
 FEW_OUTCOMES = 10
 # One record linked to the wrong person is no broken assignment; one unit in a thousand is.
 MAX_SHARED_SHARE = 0.001
 # Values on each side that count as outliers, and standard errors by which they may move an effect: a single value
 # that makes the whole effect moves it by one.
 OUTLIER_SHARE, MAX_PULL = 0.001, 0.5
+# A metric that most units lack says little of a unit.
+MIN_KNOWN_SHARE = 0.5
+# A row of so many is hardly one person, where there are few rows.
+MANY, FEW_ROWS = 50, 1_000
 # Days with fewer units in an arm have no effect of their own, and with fewer days there is no trend.
 MIN_UNITS_A_DAY, MIN_DAYS = 30, 4
 
@@ -40,11 +55,7 @@ class SampleRatio:
 
 
 def sample_ratio(counts: Mapping[str, int], *, shares: Mapping[str, float] | None) -> SampleRatio:
-    """Pearson's chi-square test of the arm counts against planned shares.
-
-    Args:
-        counts: Units by variant.
-        shares: Planned share of each variant, any positive scale; None plans equal shares.
+    """Pearson's chi-square test of the arm counts against planned shares, on any scale; None plans equal ones.
 
     Raises:
         ValueError: The shares do not name the variants found, or one is not above 0.
@@ -74,34 +85,35 @@ def health(
     measured: Measures,
     control: str | None,
     shares: Mapping[str, float] | None,
+    n_left_out: int = 0,
+    n_respelled: int = 0,
+    empty: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Check the experiment before its effects are read.
 
     A test alarms at p below 0.001, not 0.05: it is run on every experiment, and an alarm stops the reading.
     Checks need their columns: `unit_id`, `person_id`, `occurred_at` (assigned), `exposed_at`, `withdrew` (0 or 1),
-    covariates.
-
-    Args:
-        units: One row a unit.
-        daily: Their `daily_effects`.
-        measured: Metrics and covariates of `measures`.
-        control: The variant compared against; None is resolved by `choose_control`.
-        shares: Planned share of each variant; None plans equal shares.
+    covariates. Beside the units go their `daily_effects`, the planned shares (None is equal ones), and what was
+    noticed before: units in two arms that are left out, rows whose variant was spelled otherwise, and metrics that
+    a variant has no values of, with the variant.
 
     Returns:
         One row a check: check, value, p_value (missing where the check is a count), passed, meaning.
     """
     arms = arms_of(units, control=control)
     ratio = sample_ratio(arms.counts, shares=shares)
-    plan = "equal shares" if shares is None else "the planned shares"
-    rows = [
-        _tested(
-            "sample_ratio",
-            ratio.largest_gap_share,
-            ratio.p_value,
-            f"largest distance of an arm's share from {plan}; an alarm means that assignment or logging is broken",
+    plan = "equal shares (name others in `shares`)" if shares is None else "the planned shares"
+    meaning = f"largest distance of an arm's share from {plan}; an alarm: assignment or logging is broken"
+    rows = [_tested("sample_ratio", ratio.largest_gap_share, ratio.p_value, meaning)]
+    if n_left_out:
+        meaning = "units in two arms, left out; if the change makes units come again, effects are biased by it"
+        rows.append(_counted("left_out", n_left_out, 0, meaning))
+    if n_respelled:
+        rows.append(_counted("spelled_alike", n_respelled, 0, "rows whose variant had other capitals or spaces"))
+    for metric, variant in (empty or {}).items():
+        rows.append(
+            _row(f"nothing_in_an_arm: {metric}, {variant}", 0, np.nan, False, "no values, so not compared")
         )
-    ]
     rows += _identities(units, arms)
     rows += _allocation(units, arms)
     if "withdrew" in units.columns:
@@ -109,19 +121,28 @@ def health(
         known = ~np.isnan(withdrew)
         meaning = "share of the known people who withdrew a consent after the assignment, tested between arms"
         rows.append(_between_arms("withdrew_consent", withdrew[known] == 1, arms.number[known], arms, meaning))
+    lacking = "share of units without a value, tested between arms"
     for metric in measured.metrics:
         values, known = known_values(units, metric)
-        meaning = "share of units without a value, tested between arms"
-        rows.append(_between_arms(f"missing_outcome: {metric.name}", ~known, arms.number, arms, meaning))
+        rows.append(_between_arms(f"missing_outcome: {metric.name}", ~known, arms.number, arms, lacking))
+        if known.mean() < MIN_KNOWN_SHARE:
+            meaning = "share of units with a value: effects are among these alone, who may differ between arms"
+            rows.append(_row(f"few_values: {metric.name}", known.mean(), np.nan, False, meaning))
         if metric.kind == "proportion":
             rows.append(_rare(metric, values[known, 0], arms.number[known], arms))
         if metric.kind == "mean" and known.any():
             rows.append(_outliers(metric, values[known, 0], arms.number[known], arms))
+        if metric.kind == "ratio" and _are_counts(values[known]):
+            meaning = (
+                "median of a row's denominator: rows look like counts of many units, so intervals mean little"
+            )
+            rows.append(
+                _row(f"counts_for_units: {metric.name}", np.median(values[known, 1]), np.nan, False, meaning)
+            )
     for column in measured.covariates:
         values = numbers(units, column)
         known = ~np.isnan(values)
-        meaning = "share of units without a value, tested between arms"
-        rows.append(_between_arms(f"missing_covariate: {column}", ~known, arms.number, arms, meaning))
+        rows.append(_between_arms(f"missing_covariate: {column}", ~known, arms.number, arms, lacking))
         groups = [values[known & (arms.number == number)] for number in range(len(arms.names))]
         if min(map(len, groups)) >= 2:
             means = np.array([group.mean() for group in groups])
@@ -152,17 +173,17 @@ def cautions(health: pd.DataFrame) -> list[str]:
     return [check for check in failed if check.split(":")[0] in CAUTIONS]
 
 
+def _are_counts(values: np.ndarray) -> bool:
+    """Whether a ratio's rows are successes of many units each, such as a campaign's clicks of its recipients."""
+    whole = (values == values.round()).all() and (values[:, 0] <= values[:, 1]).all()
+    return bool(whole and len(values) < FEW_ROWS and np.median(values[:, 1]) >= MANY)
+
+
 def daily_effects(units: pd.DataFrame, *, measured: Measures, control: str | None) -> pd.DataFrame:
     """Effect on the units assigned on each day, and whether it fades or grows with the days.
 
-    A novelty wears off, a habit has to be learnt: then late units answer differently from early ones, and the mean
-    over all days says little of the days to come. The trend is the slope of the daily effects, each weighted by
-    its precision.
-
-    Args:
-        units: One row a unit, assigned at `occurred_at`.
-        measured: Metrics and covariates of `measures`; proportions and means are looked at.
-        control: The variant compared against.
+    A novelty wears off, a habit has to be learnt: then late units answer differently from early ones. The trend is
+    the slope of the daily effects, each weighted by its precision; shares and means are looked at.
 
     Returns:
         One row a metric, variant and day with `MIN_UNITS_A_DAY` units in both arms: metric, variant, day (from 0),
@@ -198,11 +219,7 @@ def daily_effects(units: pd.DataFrame, *, measured: Measures, control: str | Non
 def slopes_differ(values: np.ndarray, covariates: np.ndarray, arm: np.ndarray, *, n_arms: int) -> float:
     """Wald's statistic of equal slopes in all arms, with variances that need no equal spread (White 1980).
 
-    Args:
-        values: The metric's columns, shape (units, 1) or, of a ratio, (units, 2).
-        covariates: Shape (units, covariates).
-        arm: Number of each unit's arm.
-        n_arms: Number of arms.
+    Values have shape (units, 1) or, of a ratio, (units, 2), covariates (units, covariates).
     """
     slopes, precisions = [], []
     for number in range(n_arms):
@@ -232,11 +249,7 @@ def _trend(about: dict, effect: np.ndarray, error: np.ndarray) -> pd.DataFrame:
 
 
 def _slopes(units: pd.DataFrame, measured: Measures, arms: Arms) -> list[dict]:
-    """Whether CUPED's one slope fits all arms, for each metric that it adjusts.
-
-    Where the slopes differ the effect differs with the covariates: the adjustment is still without bias in large
-    samples, but one mean effect then hides for whom it works.
-    """
+    """Whether CUPED's one slope fits all arms: where it does not, one mean effect hides for whom it works."""
     covariates = filled_covariates(units, measured)
     adjusted = [metric for metric in measured.metrics if metric.kind in ("proportion", "mean", "ratio")]
     meaning = "chi-square of the covariates' slopes between arms; a fail means an effect that varies with them"
@@ -300,12 +313,7 @@ def periods(occurred_at: pd.Series) -> np.ndarray:
 
 
 def moved_periods(units: pd.DataFrame, *, health: pd.DataFrame) -> np.ndarray | None:
-    """The period of each unit where the allocation changed between periods; None where it did not.
-
-    Args:
-        units: One row a unit.
-        health: The health checks of these units.
-    """
+    """The period of each unit where `health` found that the allocation changed between periods; else None."""
     check = health[health["check"] == "allocation_over_time"]
     return periods(units["occurred_at"]) if len(check) and not check["passed"].iloc[0] else None
 
@@ -327,8 +335,7 @@ def _outliers(metric: Metric, values: np.ndarray, arm: np.ndarray, arms: Arms) -
         if plain.standard_error > 0:
             moves.append(abs(float((plain.effect - pulled.effect) / plain.standard_error)))
     meaning = (
-        f"standard errors by which an effect moves when the outer {OUTLIER_SHARE:.1%} of values on each side are "
-        f"pulled in; above {MAX_PULL:g} a few units decide"
+        f"standard errors by which an effect moves when the outer {OUTLIER_SHARE:.1%} of values are pulled in"
     )
     return _row(f"outliers: {metric.name}", max(moves), np.nan, max(moves) <= MAX_PULL, meaning)
 
@@ -351,10 +358,5 @@ def _counted(check: str, value: float, allowed: float, meaning: str) -> dict:
 
 
 def _row(check: str, value: float, p_value: float, passed: bool, meaning: str) -> dict:
-    return {
-        "check": check,
-        "value": float(value),
-        "p_value": float(p_value),
-        "passed": bool(passed),
-        "meaning": meaning,
-    }
+    found = {"check": check, "value": float(value), "p_value": float(p_value), "passed": bool(passed)}
+    return found | {"meaning": meaning}

@@ -8,24 +8,14 @@ import pandas as pd
 from scipy import stats
 
 from journeybook.experiments.measures import Measures, filled_covariates, known_values
-from journeybook.experiments.subgroups import MIN_UNITS, MISSING, Levels, levels
+from journeybook.experiments.subgroups import DIVIDED, MIN_UNITS, MISSING, Levels, levels
 from journeybook.experiments.variants import arms_of
 from journeybook.statistics.contrasts import ArmMoments, arm_moments, contrast, merged, ratio_moments
 from journeybook.statistics.corrections import holm
 
-SEARCHED = ("proportion", "mean", "ratio")
 HETEROGENEITY_COLUMNS = [
-    "metric",
-    "variant",
-    "inside",
-    "share_inside",
-    "effect_inside",
-    "effect_outside",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "p_value",
-    "difference_when_found",
+    *("metric", "variant", "inside", "share_inside", "effect_inside", "effect_outside", "difference"),
+    *("difference_low", "difference_high", "p_value", "difference_when_found"),
 ]
 # Bands of a number, between which the search may cut.
 N_BANDS = 10
@@ -85,58 +75,44 @@ def search_heterogeneity(
     """Look for the split of the units between whose sides the effect differs most, and test it honestly.
 
     One random half chooses the split, the other estimates and tests it (Athey & Imbens 2016), so that however
-    many splits were tried, the test is one test. The price is half the units.
-
-    Args:
-        units: One row a unit.
-        measured: Metrics and covariates of `measures`; proportions, means and ratios are searched.
-        control: The variant compared against; None is resolved by `choose_control`.
-        columns: Columns known before assignment: numbers are cut at deciles, other columns at each value. A
-            split needs `MIN_UNITS` units of both arms on both sides of both halves.
-        alpha: One less the level of the intervals.
-        rng: Source of chance, for the halves.
-
-    Raises:
-        ValueError: A column is missing, has one level, or is an outcome.
+    many splits were tried, the test is one test. The price is half the units. The columns are known before
+    assignment: numbers are cut at deciles, other columns at each value. A split needs `MIN_UNITS` units of both
+    arms on both sides of both halves.
     """
-    outcomes = [column for column in columns if column in measured.outcomes]
-    if outcomes:
-        raise ValueError(f"subgroups: '{outcomes[0]}' is an outcome; a column known before assignment is needed.")
     arms = arms_of(units, control=control)
-    grouped = [levels(units, column, n_bands=N_BANDS) for column in columns]
+    grouped = [levels(units, column, measured=measured, n_bands=N_BANDS) for column in columns]
     members = [candidate_splits(group) for group in grouped]
     half = rng.permutation(len(units)) % 2
-    covariates = filled_covariates(units, measured)
+    covariates, n_arms = filled_covariates(units, measured), len(arms.names)
     rows = []
-    for metric in (metric for metric in measured.metrics if metric.kind in SEARCHED):
+    for metric in (metric for metric in measured.metrics if metric.kind in DIVIDED):
         values, known = known_values(units, metric)
-        data = [x[known] for x in (*values.T, *covariates)]
-        parts = [
-            _parts(data, group.codes[known], half[known], arms.number[known], len(group.labels), len(arms.names))
-            for group in grouped
-        ]
+        data, ratio = [x[known] for x in (*values.T, *covariates)], metric.kind == "ratio"
+        parts = []
+        for group in grouped:
+            shape = (2, len(group.labels), n_arms)
+            cell = np.ravel_multi_index((half, group.codes, arms.number), shape)[known]
+            parts.append(arm_moments(data, cell, n_arms=int(np.prod(shape))).shaped(*shape))
         for number, name in enumerate(arms.names[1:], start=1):
-            pairs = [part.pick(range(len(data)), arms=[0, number]) for part in parts]
             best, strength = None, -1.0
-            for column, group, split, pair in zip(columns, grouped, members, pairs, strict=True):
+            for column, group, split, part in zip(columns, grouped, members, parts, strict=True):
+                pair = part.pick(range(len(data)), arms=[0, number])
                 inside = split[_large_enough(pair, split)]
-                if len(inside):
-                    searched, tested = (
-                        split_effects(pair.at(side), inside, ratio=metric.kind == "ratio") for side in (0, 1)
+                if not len(inside):
+                    continue
+                searched, tested = (split_effects(pair.at(side), inside, ratio=ratio) for side in (0, 1))
+                chosen = int(strongest(searched))
+                if abs(searched.z[chosen]) > strength:
+                    strength, by_level = abs(searched.z[chosen]), pair.n.sum(axis=(0, 2))
+                    shown = (
+                        _words(column, group, inside[chosen]),
+                        float(inside[chosen] @ by_level / by_level.sum()),
                     )
-                    chosen = int(strongest(searched))
-                    if abs(searched.z[chosen]) > strength:
-                        strength = abs(searched.z[chosen])
-                        shown = (_words(column, group, inside[chosen]), _share(pair, inside[chosen]))
-                        best = (metric.name, name, *shown, *_tested(searched, tested, chosen, alpha))
+                    best = (metric.name, name, *shown, *_tested(searched, tested, chosen, alpha))
             rows += [best] if best else []
     table = pd.DataFrame(rows, columns=HETEROGENEITY_COLUMNS)
-    return Heterogeneity(
-        found=table.assign(p_adjusted=holm(table["p_value"].to_numpy(dtype=float))),
-        n_splits=sum(map(len, members)),
-        n_searched=int((half == 0).sum()),
-        n_tested=int((half == 1).sum()),
-    )
+    adjusted = table.assign(p_adjusted=holm(table["p_value"].to_numpy(dtype=float)))
+    return Heterogeneity(adjusted, sum(map(len, members)), int((half == 0).sum()), int((half == 1).sum()))
 
 
 def candidate_splits(grouped: Levels) -> np.ndarray:
@@ -144,17 +120,17 @@ def candidate_splits(grouped: Levels) -> np.ndarray:
     n_levels = len(grouped.labels)
     if len(grouped.edges):
         n_bands = len(grouped.edges) + 1
-        above = np.tri(n_bands, n_levels)[: n_bands - 1]
-        above = np.where(np.arange(n_levels) < n_bands, 1 - above, 0)
+        level = np.arange(n_levels)
+        above = (level > np.arange(n_bands - 1)[:, None]) & (level < n_bands)
         return np.vstack([above, np.eye(n_levels)[n_bands:]])
     return np.eye(n_levels)[: 1 if n_levels == 2 else None]
 
 
 def split_effects(parts: ArmMoments, members: np.ndarray, *, ratio: bool) -> Splits:
-    """Effects inside and outside of splits, from the statistics of the levels.
+    """Effects inside and outside of splits, from the statistics of the levels (first axis) of two arms.
 
     Args:
-        parts: Statistics by level (first axis) of two arms, control first.
+        parts: Statistics by level, control first.
         members: Levels inside each split, shape (splits, levels).
         ratio: Whether the first two columns are a ratio's numerator and denominator.
     """
@@ -174,24 +150,9 @@ def strongest(searched: Splits) -> np.ndarray:
     return np.abs(searched.z).argmax(axis=0)
 
 
-def _parts(
-    data: Sequence[np.ndarray], codes: np.ndarray, half: np.ndarray, arm: np.ndarray, n_levels: int, n_arms: int
-) -> ArmMoments:
-    """Statistics by half, level and arm."""
-    found = arm_moments(data, (half * n_levels + codes) * n_arms + arm, n_arms=2 * n_levels * n_arms)
-    return found.shaped(2, n_levels, n_arms)
-
-
 def _large_enough(parts: ArmMoments, members: np.ndarray) -> np.ndarray:
-    """Whether a split has units enough of every arm on both sides of both halves."""
     sizes = [np.einsum("sl,hla->sha", side, parts.n) for side in (members, 1 - members)]
     return (np.minimum(*sizes) >= MIN_UNITS).all(axis=(1, 2))
-
-
-def _share(parts: ArmMoments, inside: np.ndarray) -> float:
-    """Share of the units inside a split."""
-    by_level = parts.n.sum(axis=(0, 2))
-    return float(inside @ by_level / by_level.sum())
 
 
 def _tested(searched: Splits, tested: Splits, chosen: int, alpha: float) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ The register is a plain dictionary, one entry an experiment, kept in a file besi
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,8 @@ from journeybook.experiments.plan import Plan, is_over
 
 # Columns that are made anew with another key or another order of rows, and say nothing of the outcome.
 _NOT_DATA = ("row", "person_id", "customer_id")
+# First units by which a test is known again, and the share of them that must still be there.
+MOST_FIRST, MIN_SAME = 100, 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,27 +65,46 @@ def _is_plain(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values)
 
 
+def first_units(units: pd.DataFrame) -> str:
+    """The units that were assigned first, a byte each: enough to know a test again, too little to find a person.
+
+    A byte is of the unit's id, variant and time; of a unit without an id, of all that was measured on it.
+    """
+    named = "unit_id" in units.columns and units["unit_id"].notna().all()
+    timed = ["occurred_at"] if "occurred_at" in units.columns else []
+    order = [*timed, *(["unit_id"] if named and timed else []), *(["row"] if "row" in units.columns else [])]
+    first = units.sort_values(order, kind="stable").head(MOST_FIRST) if order else units.head(MOST_FIRST)
+    kept = (
+        ["unit_id", "variant", *timed]
+        if named
+        else [c for c in first.columns if c not in (*_NOT_DATA, "withdrew")]
+    )
+    digests = pd.util.hash_pandas_object(first[kept].astype(str), index=False).to_numpy()
+    return (digests & np.uint64(255)).astype(np.uint8).tobytes().hex()
+
+
+def is_same_test(first: str, seen: str) -> bool:
+    """Whether the first units of an earlier look are nearly all among the first of this one, in any order."""
+    before, now = (Counter(bytes.fromhex(text)) for text in (first, seen))
+    return (before & now).total() >= MIN_SAME * before.total()
+
+
 def look_at(
     units: pd.DataFrame, plan: Plan, *, register: Mapping[str, Any], page: str, experiment: str, dataset: str
 ) -> Look:
     """Place a look at these units among those that the register knows of their experiment.
 
-    The data sets that come with the repository are complete: other rows in them are another simulation and no
-    later look, so the data are part of an experiment's name. Your own experiment grows under one name, and one
-    with other variants is another.
-
-    Args:
-        units: One row a unit.
-        plan: The plan of the experiment.
-        register: Entries of the register of looks, by experiment.
-        page: Name of the page that looks.
-        experiment: Table of the units; the plan's own name comes before it.
-        dataset: The run's data set.
+    Your own experiment is known by the first units in it, whatever its arms are called and however it grew; one
+    whose plan has a name, by that name. The data sets that come with the repository are complete: other rows in
+    them are another simulation and no later look.
     """
     digest = fingerprint(units.drop(columns="withdrew", errors="ignore"))
-    variants = " | ".join(sorted(units["variant"].astype(str).unique()))
-    key = f"{page} {plan.name or experiment}: {variants}"
-    key = key if dataset == "files" else f"{key}: {dataset} {digest[:12]}"
+    about, first = f"{page} {plan.name or experiment}", first_units(units)
+    key = f"{about}: {dataset} {digest[:12]}"
+    if dataset == "files":
+        mine = {name: entry["first"] for name, entry in register.items() if name.startswith(f"{about}: ")}
+        same = (name for name, earlier in mine.items() if plan.name or is_same_test(earlier, first))
+        key = next(same, f"{about}: {first[:12]}")
     found = look(
         register.get(key),
         digest=digest,
@@ -91,7 +113,7 @@ def look_at(
         over=is_over(plan, units),
         plan=plan.sha256,
     )
-    return replace(found, key=key)
+    return replace(found, key=key, entry=found.entry | {"first": register.get(key, {}).get("first", first)})
 
 
 def look(
@@ -103,19 +125,11 @@ def look(
     over: bool,
     plan: str,
 ) -> Look:
-    """Place one look among those before it.
+    """Place one look among those before it; `entry` is what the register holds of them, None at the first.
 
     The interval of a fixed horizon holds for one look at the planned end. So the headline is always-valid where
-    that end is not reached, and where other data with no more units were looked at before: an early look, or an
-    experiment that went on. With no plan the first look counts as the planned end.
-
-    Args:
-        entry: What the register holds of the experiment; None at its first look.
-        digest: `fingerprint` of the units.
-        n_units: Units of all arms.
-        planned_units: Planned units of all arms; 0 where no plan says so.
-        over: Whether the planned end is reached; true where there is no plan.
-        plan: Digest of the plan; empty where there is none.
+    that end is not reached, and where other data with no more units were looked at before. With no plan (its units
+    0, its digest empty) the first look counts as the planned end.
     """
     seen = list(entry["looks"]) if entry else []
     first_plan = entry["plan"] if entry else plan

@@ -15,17 +15,8 @@ KINDS: dict[str, dict[str, bool]] = {
     "time_to_event": {"column": True, "event": False, "horizon": False},
 }
 NOT_MEASURED = [
-    "row",
-    "unit_id",
-    "customer_id",
-    "person_id",
-    "variant",
-    "occurred_at",
-    "exposed_at",
-    "stratum",
-    "cluster",
-    "unconverted",
-    "withdrew",
+    *("row", "unit_id", "customer_id", "person_id", "variant", "occurred_at", "exposed_at", "stratum", "cluster"),
+    *("unconverted", "withdrew"),
 ]
 COVARIATE_PREFIX = "pre_"
 TIME_PREFIXES = ("hours_to_", "days_to_", "minutes_to_", "seconds_to_", "time_to_")
@@ -37,12 +28,11 @@ class Metric:
 
     Attributes:
         name: Name in every table.
-        kind: `proportion`, `mean`, `ratio`, `quantile` or `time_to_event`.
+        kind: One of `KINDS`.
         column: Column of the values; of a ratio the numerator, of a time to event the time observed.
-        second: The denominator of a ratio, or the column that says whether the event was seen (1) or the
-            observation ended without it (0); else empty.
-        level: Level of a quantile, between 0 and 1; else NaN.
-        horizon: Time up to which a time to event is averaged, in its unit; else NaN.
+        second: Denominator of a ratio; of a time, 1 where the event was seen and 0 where observation ended before.
+        level: Level of a quantile, between 0 and 1.
+        horizon: Time up to which a time to event is averaged, in its unit.
     """
 
     name: str
@@ -72,7 +62,7 @@ class Metric:
 
 @dataclass(frozen=True, eq=False)
 class Measures:
-    """What is measured on each unit.
+    """What is measured on each unit, and what each column is taken for.
 
     Attributes:
         metrics: The metrics, in the order of the parameters or of the table.
@@ -102,13 +92,10 @@ def measures(
 
     Args:
         units: One row a unit.
-        metrics: Kind by name (`{"converted": "proportion"}`), or what the kind needs (`{"per_order":
-            {"kind": "ratio", "numerator": "spend", "denominator": "orders"}}`; see `KINDS`; `column` is the
-            metric's name where it is not given), or `auto`: 0/1 columns are proportions, other numbers are
-            means, and text, dates, constants and empty columns are left out with the reason shown.
-        covariates: Columns measured before assignment; `[]` says there are none. None takes the columns whose
-            names begin with `pre_`. With `auto` one or more must be named: a covariate taken for a metric is
-            a wrong result that nothing else would show.
+        metrics: Kind by name, or what the kind needs (`{"per_order": {"kind": "ratio", "numerator": "spend",
+            "denominator": "orders"}}`; see `KINDS`); or `auto`: 0/1 columns are proportions, other numbers means.
+        covariates: Columns measured before assignment; None takes those named `pre_...`. With `auto` one or more
+            must be named: a covariate taken for a metric is a wrong result that nothing else would show.
 
     Raises:
         ValueError: A column is missing, is no number, is infinite or constant, a kind is unknown or lacks what
@@ -117,7 +104,7 @@ def measures(
     if units.empty:
         raise ValueError("The experiment has no units; one row a unit is needed.")
     candidates = [str(column) for column in units.columns if column not in NOT_MEASURED]
-    named = covariates
+    listed, named = ", ".join(candidates) or "none", covariates
     if covariates is None:
         covariates = [column for column in candidates if column.startswith(COVARIATE_PREFIX)]
     reasons: dict[str, str] = {}
@@ -128,8 +115,7 @@ def measures(
             found = "found none named pre_..." if named is None else "found []"
             raise ValueError(
                 f"covariates: {found}, but with metrics: auto the columns measured before assignment must be "
-                "named (without any, give each metric its kind); the columns are "
-                f"{', '.join(candidates) or 'none'}."
+                f"named (without any, give each metric its kind); the columns are {listed}."
             )
         taken, reasons = _inferred(units, [c for c in candidates if c not in covariates])
     else:
@@ -137,26 +123,21 @@ def measures(
         taken = [metric for metric in declared if not _alike(units, metric)] or declared
         reasons = {metric.name: "the same value for every unit" for metric in declared if metric not in taken}
     if not taken:
-        raise ValueError(f"metrics: none found among the columns {', '.join(candidates) or 'none'}.")
+        raise ValueError(f"metrics: none found among the columns {listed}.")
     for metric in taken:
         _check_metric(units, metric)
     used = [column for metric in taken for column in metric.columns]
-    both = sorted(set(used) & set(covariates))
-    if both:
-        raise ValueError(f"covariates: '{both[0]}' is named both as a metric and as a covariate.")
     for column in covariates:
-        values = numbers(units, column)
-        if _constant(values[~np.isnan(values)]):
+        if column in used:
+            raise ValueError(f"covariates: '{column}' is named both as a metric and as a covariate.")
+        if _constant(_known(units, column)):
             raise ValueError(f"covariates: column '{column}' has fewer than two values, so it adjusts nothing.")
     rows = [(metric.name, "metric", metric.kind, metric.definition, "") for metric in taken]
     rows += [(column, "covariate", "", "", "") for column in covariates]
     left_out = [column for column in candidates if column not in used and column not in covariates]
     rows += [(column, "left out", "", "", reasons.get(column, "not named")) for column in left_out]
-    return Measures(
-        metrics=taken,
-        covariates=list(covariates),
-        columns=pd.DataFrame(rows, columns=["column", "role", "kind", "definition", "reason"]),
-    )
+    columns = pd.DataFrame(rows, columns=["column", "role", "kind", "definition", "reason"])
+    return Measures(metrics=taken, covariates=list(covariates), columns=columns)
 
 
 def numbers(units: pd.DataFrame, column: str) -> np.ndarray:
@@ -177,18 +158,13 @@ def numbers(units: pd.DataFrame, column: str) -> np.ndarray:
         array = values.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
     # A sum that is finite shows at once that every value is.
     if not np.isfinite(array.sum()) and np.isinf(array).any():
-        raise ValueError(
-            f"Column '{column}' holds {int(np.isinf(array).sum())} infinite values; numbers are needed."
-        )
+        n = int(np.isinf(array).sum())
+        raise ValueError(f"Column '{column}' holds {n} infinite values; numbers are needed.")
     return array
 
 
 def known_values(units: pd.DataFrame, metric: Metric) -> tuple[np.ndarray, np.ndarray]:
-    """The values of a metric's columns, and which units have them all.
-
-    Returns:
-        Values of shape (units, columns of the metric), and a mask of shape (units,).
-    """
+    """The values of a metric's columns, shape (units, columns), and which units have them all."""
     values = np.column_stack([numbers(units, column) for column in metric.columns])
     return values, ~np.isnan(values).any(axis=1)
 
@@ -224,8 +200,7 @@ def _alike(units: pd.DataFrame, metric: Metric) -> bool:
     """Whether a share or mean is the same for every unit that has one."""
     if metric.kind not in ("proportion", "mean") or metric.column in NOT_MEASURED:
         return False
-    values = numbers(units, metric.column)
-    known = values[~np.isnan(values)]
+    known = _known(units, metric.column)
     return len(known) > 0 and _constant(known)
 
 
@@ -242,20 +217,18 @@ def _declared(name: str, given: str | Mapping) -> Metric:
     for key, optional in keys.items():
         if key not in block and not optional:
             raise ValueError(f"metrics: '{name}' is a {kind} and lacks '{key}'; it takes {', '.join(keys)}.")
+        if key in ("level", "horizon") and (
+            isinstance(block[key], bool) or not isinstance(block[key], int | float)
+        ):
+            raise ValueError(f"metrics: {key} of '{name}' is '{block[key]}'; a number is needed.")
     return Metric(
         name=str(name),
         kind=kind,
         column=str(block.get("numerator", block.get("column", name))),
         second=str(block.get("denominator", block.get("event", ""))),
-        level=_number(block.get("level", np.nan), f"metrics: level of '{name}'"),
-        horizon=_number(block.get("horizon", np.nan), f"metrics: horizon of '{name}'"),
+        level=float(block.get("level", np.nan)),
+        horizon=float(block.get("horizon", np.nan)),
     )
-
-
-def _number(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{where} is '{value}'; a number is needed.")
-    return float(value)
 
 
 def _is_text(values: pd.Series) -> bool:
@@ -267,13 +240,9 @@ def _is_text(values: pd.Series) -> bool:
 
 def _inferred(units: pd.DataFrame, columns: Sequence[str]) -> tuple[list[Metric], dict[str, str]]:
     """The metrics that `auto` takes, and why it left other columns out."""
-    taken, reasons = [], {}
-    for column in columns:
-        if _is_text(units[column]):
-            reasons[column] = "not a number"
-            continue
-        values = numbers(units, column)
-        known = values[~np.isnan(values)]
+    taken, reasons = [], {column: "not a number" for column in columns if _is_text(units[column])}
+    for column in (c for c in columns if c not in reasons):
+        known = _known(units, column)
         if _constant(known):
             reasons[column] = "the same value for every unit" if len(known) else "no values"
         elif event := _event_of(units, column, columns):
@@ -285,16 +254,13 @@ def _inferred(units: pd.DataFrame, columns: Sequence[str]) -> tuple[list[Metric]
 
 def _event_of(units: pd.DataFrame, column: str, columns: Sequence[str]) -> str:
     """The 0/1 column that is 0 only where a time to an event has its longest value; empty where there is none."""
-    if not is_time(column):
-        return ""
-    time = numbers(units, column)
-    for other in columns:
-        if other == column or _is_text(units[other]):
-            continue
-        happened = numbers(units, other)
-        without = time[happened == 0]
-        if not len(_not_zero_one(happened)) and len(without) and (without == np.nanmax(time)).all():
-            return other
+    if is_time(column):
+        time = numbers(units, column)
+        for other in (c for c in columns if c != column and not _is_text(units[c])):
+            happened = numbers(units, other)
+            without = time[happened == 0]
+            if not len(_not_zero_one(happened)) and len(without) and (without == np.nanmax(time)).all():
+                return other
     return ""
 
 
@@ -304,7 +270,7 @@ def _check_metric(units: pd.DataFrame, metric: Metric) -> None:
         if column in NOT_MEASURED:
             raise ValueError(f"metrics: '{column}' names the unit or its assignment and is no metric.")
     values, known = known_values(units, metric)
-    first = values[known, 0]
+    first, second = values[known, 0], values[known, -1]
     if metric.kind == "proportion":
         _only_zero_one(first, f"{where} is a proportion but")
     if _constant(first):
@@ -312,15 +278,13 @@ def _check_metric(units: pd.DataFrame, metric: Metric) -> None:
         raise ValueError(f"{where} holds {found}, so no effect on it can be measured.")
     if metric.kind == "quantile" and not 0 < metric.level < 1:
         raise ValueError(f"{where} is a quantile at {metric.level:g}; a level between 0 and 1 is needed.")
-    if metric.kind == "ratio":
-        second = values[known, 1]
-        if second.min() < 0 or second.max() == 0:
-            raise ValueError(
-                f"{where} is a ratio whose denominator '{metric.second}' runs from {second.min():g} to "
-                f"{second.max():g}; values from 0 up, not all 0, are needed."
-            )
+    if metric.kind == "ratio" and (second.min() < 0 or second.max() == 0):
+        raise ValueError(
+            f"{where} is a ratio whose denominator '{metric.second}' runs from {second.min():g} to "
+            f"{second.max():g}; values from 0 up, not all 0, are needed."
+        )
     if metric.kind == "time_to_event":
-        _only_zero_one(values[known, 1], f"{where}: its event '{metric.second}'")
+        _only_zero_one(second, f"{where}: its event '{metric.second}'")
         if first.min() < 0:
             raise ValueError(f"{where} holds the time {first.min():g}; times from 0 up are needed.")
         if not 0 < metric.horizon <= first.max():
@@ -328,6 +292,11 @@ def _check_metric(units: pd.DataFrame, metric: Metric) -> None:
                 f"{where} is averaged up to {metric.horizon:g}; a horizon above 0 and at most {first.max():g}, "
                 "the longest time observed, is needed."
             )
+
+
+def _known(units: pd.DataFrame, column: str) -> np.ndarray:
+    values = numbers(units, column)
+    return values[~np.isnan(values)]
 
 
 def _only_zero_one(values: np.ndarray, where: str) -> None:
@@ -341,5 +310,4 @@ def _not_zero_one(values: np.ndarray) -> np.ndarray:
 
 
 def _constant(values: np.ndarray) -> bool:
-    """Whether there are fewer than two values."""
     return len(values) == 0 or bool(values.min() == values.max())

@@ -26,9 +26,8 @@ class Plan:
         power: Probability with which `minimum_effect` should be detected.
         primary: The metric that decides; empty where no plan was given.
         minimum_effect: Smallest effect worth having on the primary metric, in its unit, above 0.
-        direction: The change of the primary metric that is wanted, `increase` or `decrease`.
-        guardrails: Margin by metric, in its unit: below 0 the metric may fall by no more, above 0 it may rise by
-            no more.
+        direction: The change of the primary metric that is wanted, one of `DIRECTIONS`.
+        guardrails: Margin by metric: below 0 it may fall by no more, above 0 it may rise by no more.
         planned_units: Units of all variants at the planned end; 0 where no plan was given.
         planned_end: Last day on which units are to be assigned; None where only their number counts.
         subgroups: Columns by which effects are compared.
@@ -69,14 +68,7 @@ class Plan:
 def read_plan(
     block: Mapping[str, Any] | None, *, measured: Measures, units: pd.DataFrame, alpha: float, power: float
 ) -> Plan:
-    """The plan as the parameters hold it, checked against what was measured.
-
-    Args:
-        block: Keys `NEEDED` and any of `OPTIONAL`; None is no plan.
-        measured: Metrics and covariates of `measures`.
-        units: One row a unit; the plan's subgroups are among its columns.
-        alpha: Level where there is no plan.
-        power: Power where there is no plan.
+    """The plan as the parameters hold it, checked against what was measured; without a block a level and a power.
 
     Raises:
         ValueError: A key is unknown, missing or out of its range, or names a metric or column that is not there.
@@ -134,23 +126,11 @@ def plan_sha256(block: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(block, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-def plan_table(plan: Plan) -> pd.DataFrame:
+def plan_table(block: Mapping[str, Any] | None, plan: Plan) -> pd.DataFrame:
     """The plan as a table to show and keep: one row an item, values as text."""
-    if not plan.given:
-        rows = [("level of the tests (alpha)", f"{plan.alpha:g}"), ("power", f"{plan.power:g}")]
-        return pd.DataFrame([("plan", "none given"), *rows], columns=["item", "planned"])
-    items = [*((f"hypothesis {number}", text) for number, text in enumerate(plan.hypotheses, 1))]
-    items += [("primary metric", f"{plan.primary}, to {plan.direction}")]
-    items += [("smallest effect worth having", f"{plan.minimum_effect:g}")]
-    items += [
-        (f"guardrail {metric}", f"may {'fall' if margin < 0 else 'rise'} by no more than {abs(margin):g}")
-        for metric, margin in plan.guardrails.items()
-    ]
-    items += [("level of the tests (alpha)", f"{plan.alpha:g}"), ("power", f"{plan.power:g}")]
-    items += [("units at the end", f"{plan.planned_units:,}")]
-    items += [("last day", str(plan.planned_end))] if plan.planned_end else []
-    items += [("subgroups", ", ".join(plan.subgroups))] if plan.subgroups else []
-    return pd.DataFrame([*items, ("sha256", plan.sha256)], columns=["item", "planned"])
+    items = dict(block or {"plan": "none given", "alpha": plan.alpha, "power": plan.power})
+    items |= {"sha256": plan.sha256} if plan.given else {}
+    return pd.DataFrame([(key, str(value)) for key, value in items.items()], columns=["item", "planned"])
 
 
 def is_over(plan: Plan, units: pd.DataFrame) -> bool:

@@ -11,27 +11,17 @@ from journeybook.experiments.measures import Measures, Metric, filled_covariates
 from journeybook.experiments.variants import arms_of
 from journeybook.statistics.contrasts import ArmMoments, arm_moments, contrast, equal_effects, ratio_moments
 from journeybook.statistics.corrections import holm
-from journeybook.statistics.survival import common_horizon, restricted_mean_moments
 
+DIVIDED = ("proportion", "mean", "ratio")
 SUBGROUP_COLUMNS = [
-    "metric",
-    "kind",
-    "variant",
-    "subgroup",
-    "level",
-    "n_control",
-    "n_treatment",
-    "effect",
-    "effect_low",
-    "effect_high",
-    "p_value",
-    "interaction_p_value",
+    *("metric", "kind", "variant", "subgroup", "level", "n_control", "n_treatment", "effect", "effect_low"),
+    *("effect_high", "p_value", "interaction_p_value"),
 ]
 # Numbers with more distinct values than this are cut into bands.
 MAX_LEVELS = 8
-# Units that every arm needs in a level; smaller levels are put together.
+# Units that every arm needs in a level; smaller levels are left out.
 MIN_UNITS = 30
-OTHER, MISSING = "(other)", "(missing)"
+MISSING = "(missing)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,41 +39,41 @@ class Levels:
     edges: np.ndarray
 
 
-def levels(units: pd.DataFrame, column: str, *, n_bands: int) -> Levels:
+def levels(units: pd.DataFrame, column: str, *, measured: Measures, n_bands: int) -> Levels:
     """Take a column's values as levels; a number of many values is cut at its quantiles over all units.
 
-    Args:
-        units: One row a unit.
-        column: A column measured before assignment, of any type.
-        n_bands: Bands of a number with more than `MAX_LEVELS` values.
-
     Raises:
-        ValueError: There is no such column, or it holds one level alone.
+        ValueError: The column is missing, has one level, or is an outcome.
     """
     if column not in units.columns:
         raise ValueError(
             f"subgroups: column '{column}' is not in the table, which has {', '.join(units.columns)}."
         )
-    values = units[column]
+    if column in measured.outcomes:
+        raise ValueError(f"subgroups: '{column}' is an outcome; a column known before assignment is needed.")
+    values, edges = units[column], np.empty(0)
     if values.nunique(dropna=False) < 2:
         raise ValueError(f"subgroups: column '{column}' is the same for every unit, so it makes no subgroups.")
-    missing = values.isna().to_numpy()
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > MAX_LEVELS:
         known = numbers(units, column)
         edges = np.unique(np.nanquantile(known, np.arange(1, n_bands) / n_bands))
         edges = edges[edges < np.nanmax(known)]
         codes = np.searchsorted(edges, known, side="left")
-        labels = [f"up to {edges[0]:.4g}"]
-        labels += [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
-        labels.append(f"above {edges[-1]:.4g}")
+        between = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
+        labels = [f"up to {edges[0]:.4g}", *between, f"above {edges[-1]:.4g}"]
     else:
-        edges = np.empty(0)
         codes, found = pd.factorize(values, sort=True)
         labels = [str(label) for label in found]
+    missing = values.isna().to_numpy()
     if missing.any():
-        codes = np.where(missing, len(labels), codes)
-        labels = [*labels, MISSING]
+        codes, labels = np.where(missing, len(labels), codes), [*labels, MISSING]
     return Levels(codes=codes, labels=labels, edges=edges)
+
+
+def divided(metric: Metric, data: Sequence[np.ndarray], cell: np.ndarray, shape: tuple[int, ...]) -> ArmMoments:
+    """Statistics of a metric's columns and the covariates by cell, laid out as `shape`, arms last."""
+    found = arm_moments(data, cell, n_arms=int(np.prod(shape)))
+    return (ratio_moments(found) if metric.kind == "ratio" else found).shaped(*shape)
 
 
 def subgroups(
@@ -92,43 +82,28 @@ def subgroups(
     """Each variant's effect in each level of the planned columns, and whether the levels' effects differ.
 
     An effect that is clear in one level and not in another is no difference of effects; the interaction test is.
-    It is Welch's (1951) F of the levels' effects, which for two levels is the t test of their difference. Its
-    Holm correction is over all interaction tests of the table; the levels' own intervals are not corrected.
-
-    Args:
-        units: One row a unit.
-        measured: Metrics and covariates of `measures`; quantiles are left out.
-        control: The variant compared against; None is resolved by `choose_control`.
-        planned: Columns known before assignment, named in the plan. Numbers of many values are cut into quarters;
-            levels with fewer than `MIN_UNITS` units in an arm are put together, and left out if still fewer.
-        alpha: One less the level of the intervals.
+    It is Welch's (1951) F of the levels' effects, which for two levels is the t test of their difference, with
+    Holm's correction over all of the table; the levels' own intervals are not corrected. Shares, means and ratios
+    are divided. Numbers of many values are cut into quarters; levels with fewer than `MIN_UNITS` units in an arm
+    are left out.
 
     Returns:
         One row a metric, variant, column and level: `SUBGROUP_COLUMNS` and `interaction_p_adjusted`.
-
-    Raises:
-        ValueError: A planned column is missing, has one level, or is an outcome.
     """
-    arms = arms_of(units, control=control)
-    n_arms = len(arms.names)
+    arms, rows = arms_of(units, control=control), []
     covariates = filled_covariates(units, measured)
-    rows = []
     for column in planned:
-        if column in measured.outcomes:
-            raise ValueError(f"subgroups: '{column}' is an outcome; a column known before assignment is needed.")
-        grouped = levels(units, column, n_bands=4)
-        for metric in (metric for metric in measured.metrics if metric.kind != "quantile"):
+        grouped = levels(units, column, measured=measured, n_bands=4)
+        shape = (len(grouped.labels), len(arms.names))
+        for metric in (metric for metric in measured.metrics if metric.kind in DIVIDED):
             values, known = known_values(units, metric)
-            codes, labels = _large_levels(grouped, arms.number, known, n_arms=n_arms)
-            if not labels:
-                continue
-            kept = known & (codes >= 0)
-            parts = [x[kept] for x in (*values.T, *covariates)]
-            code = codes[kept] * n_arms + arms.number[kept]
-            found = metric_parts(metric, parts, code, n_parts=len(labels), n_arms=n_arms)
-            for number, name in enumerate(arms.names[1:], start=1):
-                pair = found.pick(range(found.mean.shape[-1]), arms=[0, number])
-                rows += _rows(metric, name, column, labels, pair, alpha)
+            cell = (grouped.codes * shape[1] + arms.number)[known]
+            parts = divided(metric, [x[known] for x in (*values.T, *covariates)], cell, shape)
+            large = np.flatnonzero((parts.n >= MIN_UNITS).all(axis=1))
+            for number, name in enumerate(arms.names[1:] if len(large) else (), start=1):
+                pair = parts.at(large).pick(range(parts.mean.shape[-1]), arms=[0, number])
+                labels = [grouped.labels[at] for at in large]
+                rows += _rows((metric.name, metric.kind, name, column), labels, pair, alpha)
     tests = pd.DataFrame(rows, columns=SUBGROUP_COLUMNS)
     test = tests.groupby(["metric", "variant", "subgroup"], sort=False).ngroup().to_numpy()
     first = np.unique(test, return_index=True)[1]
@@ -136,61 +111,14 @@ def subgroups(
     return tests.assign(interaction_p_adjusted=adjusted[test])
 
 
-def metric_parts(
-    metric: Metric, columns: Sequence[np.ndarray], code: np.ndarray, *, n_parts: int, n_arms: int
-) -> ArmMoments:
-    """A metric's statistics in parts of the units, ready for `contrast`, shape (parts, arms).
-
-    A time to an event is averaged up to its horizon, or to the longest time that every part was observed for.
-
-    Args:
-        metric: A metric of any kind but quantile.
-        columns: Its columns, then the covariates, without missing values.
-        code: Number of the part times `n_arms`, plus the number of the arm.
-        n_parts: Number of parts.
-        n_arms: Number of arms.
-    """
-    n = n_parts * n_arms
-    if metric.kind == "time_to_event":
-        time, happened = columns[:2]
-        horizon = min(metric.horizon, common_horizon(time, code, n_arms=n))
-        found = restricted_mean_moments(time, happened > 0, code, n_arms=n, horizon=horizon)
-    else:
-        found = arm_moments(columns, code, n_arms=n)
-        found = ratio_moments(found) if metric.kind == "ratio" else found
-    return found.shaped(n_parts, n_arms)
-
-
-def _large_levels(
-    grouped: Levels, arm: np.ndarray, known: np.ndarray, *, n_arms: int
-) -> tuple[np.ndarray, list[str]]:
-    """Levels with enough known units in every arm; the others together, or -1 where these are too few as well."""
-    n = np.zeros((len(grouped.labels), n_arms), dtype=int)
-    np.add.at(n, (grouped.codes[known], arm[known]), 1)
-    large = np.all(n >= MIN_UNITS, axis=1)
-    labels = [label for label, kept in zip(grouped.labels, large, strict=True) if kept]
-    together = -1
-    if (n[~large].sum(axis=0) >= MIN_UNITS).all():
-        together, labels = len(labels), [*labels, OTHER]
-    renumbered = np.where(large, np.cumsum(large) - 1, together)
-    return renumbered[grouped.codes], labels
-
-
-def _rows(
-    metric: Metric, variant: str, column: str, labels: Sequence[str], arms: ArmMoments, alpha: float
-) -> list[tuple]:
+def _rows(about: tuple[str, ...], labels: Sequence[str], arms: ArmMoments, alpha: float) -> list[tuple]:
     found = contrast(arms, weights=(-1, 1))
-    margin, p = found.margin(alpha=alpha), found.p_value
-    varies = found.standard_error > 0
-    interaction = 1.0
+    margin, p, varies, interaction = found.margin(alpha=alpha), found.p_value, found.standard_error > 0, 1.0
     if varies.sum() > 1:
         interaction = equal_effects(found.effect[varies], found.standard_error[varies], found.df[varies])
     rows = []
     for at, label in enumerate(labels):
         effect, half = float(found.effect[at]), float(margin[at])
-        low, high, p_value = (effect - half, effect + half, float(p[at])) if varies[at] else (np.nan,) * 3
-        n = arms.n[at].astype(int).tolist()
-        rows.append(
-            (metric.name, metric.kind, variant, column, label, *n, effect, low, high, p_value, interaction)
-        )
+        ends = (effect - half, effect + half, float(p[at])) if varies[at] else (np.nan,) * 3
+        rows.append((*about, label, *arms.n[at].astype(int).tolist(), effect, *ends, interaction))
     return rows

@@ -1,14 +1,16 @@
-"""Which variant a unit is in, and which variant the others are compared against."""
+"""Which variant a unit is in, which one the others are compared against, and units that were in two of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import ibis
 import numpy as np
 import pandas as pd
 
 from journeybook.experiments.factorial import design
 
 CONTROL_NAMES = ("baseline", "control", "holdout", "no treatment", "none", "placebo")
+IN_TWO_ARMS = ("refuse", "leave_out")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,18 +38,18 @@ def choose_control(variants: Sequence[str], *, control: str | None) -> str:
     `CONTROL_NAMES`), of a factorial design the cell that has none of the changes.
 
     Raises:
-        ValueError: There are fewer than two variants, or the control is unknown or not clear; the message
-            lists them.
+        ValueError: There are fewer than two variants, or the control is unknown or not clear; it lists them.
     """
     names = sorted({str(name) for name in variants})
     listed = ", ".join(f"'{name}'" for name in names) or "none"
     if len(names) < 2:
         raise ValueError(f"variant: a comparison needs two variants or more; found {listed}.")
     if control is not None:
-        if str(control) not in names:
+        alike = [name for name in names if _plain(name) == _plain(str(control))]
+        if str(control) not in names and len(alike) != 1:
             raise ValueError(f"control: '{control}' is not a variant; the variants are {listed}.")
-        return str(control)
-    named = [name for name in names if name.strip().lower() in CONTROL_NAMES]
+        return str(control) if str(control) in names else alike[0]
+    named = [name for name in names if _plain(name) in CONTROL_NAMES]
     if len(names) == 2 and len(named) == 1:
         return named[0]
     crossed = design(names)
@@ -58,10 +60,6 @@ def choose_control(variants: Sequence[str], *, control: str | None) -> str:
 
 def arms_of(units: pd.DataFrame, *, control: str | None) -> Arms:
     """The variant of each unit as a number, the control 0.
-
-    Args:
-        units: One row a unit.
-        control: The variant compared against; None is resolved by `choose_control`.
 
     Raises:
         ValueError: There is no column `variant`, no unit, a unit without a variant, or no clear control.
@@ -81,20 +79,62 @@ def arms_of(units: pd.DataFrame, *, control: str | None) -> Arms:
     return Arms(names=names, number=pd.Index(names).get_indexer(labels)[codes])
 
 
-def check_one_row_a_unit(units: pd.DataFrame, arms: Arms) -> None:
-    """Raise unless every unit that has an id has one row.
+def spelled_alike(exposures: ibis.Table) -> tuple[ibis.Table, int]:
+    """Variants that differ in case or outer spaces alone are one, under their most frequent spelling.
 
-    Raises:
-        ValueError: A unit id occurs twice; the message says how many do, and how many of them in two variants.
+    Returns:
+        The table, and the rows that were spelled in another way.
     """
+    if "variant" not in exposures.columns or not exposures.variant.type().is_string():
+        return exposures, 0
+    counts = exposures.variant.value_counts(name="n").to_pandas().dropna()
+    counts = counts.sort_values(["n", "variant"], ascending=[False, True])
+    usual = counts.groupby(counts["variant"].map(_plain))["variant"].transform("first")
+    other = counts["variant"] != usual
+    if not other.any():
+        return exposures, 0
+    spelling = dict(zip(counts["variant"][other], usual[other], strict=True))
+    return exposures.mutate(variant=exposures.variant.substitute(spelling)), int(counts["n"][other].sum())
+
+
+def units_in_arms(units: pd.DataFrame, *, units_in_two_arms: str) -> tuple[pd.DataFrame, int]:
+    """Leave out the units that were in more than one variant, where `units_in_two_arms` is `leave_out`.
+
+    `refuse` keeps them, for `health` to count and `compare` to refuse.
+
+    Returns:
+        The units that are left, and how many were left out.
+    """
+    if units_in_two_arms not in IN_TWO_ARMS:
+        raise ValueError(
+            f"units_in_two_arms: found '{units_in_two_arms}', needed one of {', '.join(IN_TWO_ARMS)}."
+        )
+    if units_in_two_arms == "refuse" or "unit_id" not in units.columns:
+        return units, 0
+    known = units["unit_id"].notna()
+    both = known & (units.groupby("unit_id")["variant"].transform("nunique") > 1)
+    return units[~both].reset_index(drop=True), int(units.loc[both, "unit_id"].nunique())
+
+
+def check_one_row_a_unit(units: pd.DataFrame, arms: Arms) -> None:
+    """Raise, with the cure, unless every unit that has an id has one row."""
     if "unit_id" not in units.columns:
         return
     ids = units["unit_id"]
     repeated = ids.notna() & ids.duplicated(keep=False)
-    if repeated.any():
-        rows = pd.DataFrame({"id": ids, "arm": arms.number})[repeated]
-        in_arms = rows.groupby("id")["arm"].nunique()
-        raise ValueError(
-            f"unit_id: {len(in_arms)} units have more than one row ({int((in_arms > 1).sum())} of them in two "
-            "variants); one row a unit is needed."
-        )
+    if not repeated.any():
+        return
+    in_arms = pd.DataFrame({"id": ids, "arm": arms.number})[repeated].groupby("id")["arm"].nunique()
+    n, across = len(in_arms), int((in_arms > 1).sum())
+    found = f"unit_id: {n} units have more than one row ({across} of them in two variants)"
+    if across == ids.nunique():
+        cure = "every id is in more than one arm, so rows look like counts a campaign; one row a unit is needed"
+    elif int(repeated.sum()) == 2 * across:
+        cure = "one row a unit is needed; units_in_two_arms: leave_out goes on without those in two"
+    else:
+        cure = "one row a unit is needed; `aggregates` makes it, also of a row a unit and metric"
+    raise ValueError(f"{found}; {cure}.")
+
+
+def _plain(name: str) -> str:
+    return " ".join(str(name).casefold().split())

@@ -1,32 +1,32 @@
 """What page 11 says of an experiment beyond its figures' titles, computed from its results."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
 from journeybook.experiments.aggregation import Analysed, UnitRows
-from journeybook.experiments.alternatives import ALL_ARMS
 from journeybook.experiments.comparisons import POOLED, Experiment
 from journeybook.experiments.decision import SHIP, STOP, UNPLANNED, WAIT
 from journeybook.experiments.health import alarms, cautions
 from journeybook.experiments.heterogeneity import Heterogeneity
 from journeybook.experiments.looks import Look
-from journeybook.experiments.measures import Measures, amount
+from journeybook.experiments.measures import Measures
 from journeybook.experiments.plan import Plan
-from journeybook.findings import say_p, say_share
+from journeybook.findings import say_share
 from journeybook.statistics.exact import SUFFIX
 
 
-def say_rows(made: UnitRows) -> str:
+def say_rows(made: UnitRows, *, n_left_out: int) -> str:
     """What was made of the rows; empty where a row was a unit already."""
-    if not made.n_exposures:
-        return ""
-    return (
-        f"{made.n_exposures:,} exposures and {made.n_outcomes:,} outcomes became units. {made.n_unmatched:,} "
-        f"outcomes are of units never exposed, {made.n_outside:,} lie outside the windows; {made.n_unfinished:,} "
-        "units are left out because the data end before their window does."
-    )
+    text = ""
+    if made.n_exposures:
+        text = (
+            f"{made.n_exposures:,} exposures and {made.n_outcomes:,} outcomes became units. {made.n_unmatched:,} "
+            f"outcomes are of units never exposed, {made.n_outside:,} lie outside the windows; "
+            f"{made.n_unfinished:,} units are left out because the data end before their window does. "
+        )
+    if n_left_out:
+        text += f"{n_left_out:,} units that were in two arms are left out."
+    return text.strip()
 
 
 def say_plan(plan: Plan, seen: Look, *, n_units: int) -> str:
@@ -49,103 +49,52 @@ def say_plan(plan: Plan, seen: Look, *, n_units: int) -> str:
     )
 
 
-def say_cluster(given: Measures, analysed: Analysed) -> str:
-    """What was made of clusters that were assigned whole; empty where units were assigned."""
-    if analysed.share == 1:
-        return ""
-    gone = ", ".join(name for name in given.kinds if name not in analysed.measured.kinds)
-    return (
-        f"**Variants are assigned by cluster.** A row is now one of {len(analysed.units):,} clusters, the mean of "
-        "its units; intervals by unit would be too narrow."
-        + (f" Not measured by cluster: {gone}." if gone else "")
-    )
-
-
-def say_health(health: pd.DataFrame, daily: pd.DataFrame) -> str:
-    """What the checks of data quality found."""
+def say_health(health: pd.DataFrame, given: Measures, analysed: Analysed) -> str:
+    """What the checks of data quality found, and on which rows effects are measured."""
     broken, careful = alarms(health), cautions(health)
-    text = f"{int(health['passed'].sum())} of {len(health)} checks pass."
+    text = ""
+    if analysed.by != "unit":
+        gone = ", ".join(name for name in given.kinds if name not in analysed.measured.kinds)
+        text = f"**Variants are assigned by {analysed.by}**, so a row is now one of {len(analysed.units):,}. "
+        text += f"Not measured so: {gone}. " if gone else ""
+    text += f"{int(health['passed'].sum())} of {len(health)} checks pass."
     if broken:
         text += f" **Alarm: {', '.join(broken)}.** Find the cause before reading an effect."
     if "allocation_over_time" in broken:
-        text += (
-            " The arms' shares moved, so the headline is within periods. Subgroups, the search and looks below "
-            "pool the periods and are biased; beliefs and effect sizes are left out."
-        )
-    if careful:
-        text += f" Read with care: {', '.join(careful)}."
-    return text + ("" if len(daily) else " Effects by day need times, and enough days and units a day.")
+        text += " The arms' shares moved, so the headline is within periods; subgroups and looks below are biased."
+    return text + (f" Read with care: {', '.join(careful)}." if careful else "")
 
 
 def say_effects(found: Experiment, *, alpha: float) -> str:
-    """What correction, small arms, moved shares and covariates did to the headline."""
+    """What small arms, moved shares and covariates did to the headline."""
     rows, text = found.comparisons, ""
-    single = rows[(rows["p_value"] < alpha) & (rows["p_adjusted"] >= alpha)]
-    if len(single):
-        names = ", ".join(f"{row.metric} of {row.variant}" for row in single.itertuples())
-        text += f"Below {alpha:g} alone but not among {len(rows)} comparisons: {names}. "
     if rows["method"].str.endswith(SUFFIX).any():
         text += "The arms are small, so intervals and p values are exact. "
     pooled = found.methods[found.methods["method"].str.endswith(POOLED)].drop_duplicates(["metric", "variant"])
     if len(pooled):
-        kinds = dict(zip(rows["metric"], rows["kind"], strict=True))
-        said = (
-            f"{amount(row.effect, kinds[row.metric], sign=True)} on {row.metric}" for row in pooled.itertuples()
-        )
+        said = (f"{row.effect:+.3g} on {row.metric}" for row in pooled.itertuples())
         text += f"Pooled over periods, and biased, effects would be {', '.join(said)}. "
-    saved = found.methods.dropna(subset="variance_saved_share").groupby("metric", sort=False)[
-        "variance_saved_share"
-    ]
-    if saved.ngroups:
-        said = (f"{max(share, 0):.0%} on {metric}" for metric, share in saved.mean().items())
+    saved = found.methods.dropna(subset="variance_saved_share")
+    if len(saved):
+        means = saved.groupby("metric", sort=False)["variance_saved_share"].mean()
+        said = (f"{max(share, 0):.0%} on {metric}" for metric, share in means.items())
         text += f"The covariates save this share of the variance: {', '.join(said)}."
     return text
 
 
-def say_methods(methods: pd.DataFrame, *, alpha: float) -> str:
-    """On which comparisons the methods differ; empty where they agree."""
-    rows, text = methods[methods["variant"] != ALL_ARMS], ""
-    for (metric, variant), part in rows.groupby(["metric", "variant"], sort=False):
-        claims = part["p_value"] < alpha
-        if claims.nunique() > 1:
-            above = ", ".join(part.loc[~claims, "method"])
-            text += f"On {metric} of {variant}, p is not below {alpha:g} by {above}. "
-    for row in methods[methods["variant"] == ALL_ARMS].itertuples():
-        verdict = "are not all the same" if row.p_value < alpha else "may all be the same"
-        text += f"The arms' shares of {row.metric} {verdict} (chi-square, {say_p(row.p_value)}). "
-    return text.replace("_", " ")
-
-
-def say_beliefs(
-    believed: pd.DataFrame, guarded: pd.DataFrame, *, lower: list[str], kinds: Mapping[str, str]
-) -> str:
-    """What a wrong choice costs under which prior, and which guardrails are shown to hold."""
-    text = "No posterior: that needs a share or mean, and an allocation that did not move."
-    if len(believed):
-        best = believed.loc[believed.groupby("metric", sort=False)["probability_best"].idxmax()]
-        cost = (f"{amount(row.expected_loss, kinds[row.metric])} on {row.metric}" for row in best.itertuples())
-        text = f"Choosing the likeliest best costs, on average, {', '.join(cost)}."
-    text += f" Less is taken for better of: {', '.join(dict.fromkeys(lower)) or 'none'}."
-    words = {"holds": "shown within the margin", "harmed": "worse than the margin", "open": "open"}
-    told = [f"{row.metric} of {row.variant} {words[row.verdict]}" for row in guarded.itertuples()]
-    return f"{text} Guardrails: {'; '.join(told) or 'none planned, so none is shown to be harmless'}."
-
-
-def say_factorial(crossed: pd.DataFrame, *, alpha: float, power: float) -> str:
-    """Which effects of a factorial design hold, or that there is none."""
+def say_factorial(crossed: pd.DataFrame, *, power: float) -> str:
+    """What a factorial design could detect and cannot tell apart, or that there is none."""
     if crossed.empty:
         return "This experiment is no factorial design with variants named x, a, b and a+b."
-    held = crossed[crossed["p_adjusted"] < alpha]
-    named = ", ".join(f"{row.term} on {row.metric}" for row in held.itertuples()) or "none"
-    text = f"After Holm's correction over {len(crossed)} effects these hold: {named}."
+    text = f"A smaller effect than `detectable_effect` is found with less than {power:.0%} probability."
     aliased = crossed[crossed["aliased_with"] != ""]
     if len(aliased):
         text += f" These cells cannot tell {aliased['term'].iloc[0]} from {aliased['aliased_with'].iloc[0]}."
-    return f"{text} A smaller effect than `detectable_effect` is found with less than {power:.0%} probability."
+    return text
 
 
-def say_whom(grouped: pd.DataFrame, searched: Heterogeneity, *, alpha: float, kinds: Mapping[str, str]) -> str:
-    """Whether the effect differs between planned subgroups, and what an honest search for others found."""
+def say_whom(grouped: pd.DataFrame, searched: Heterogeneity, *, alpha: float) -> str:
+    """How many planned interactions hold, and what an honest search for others found."""
     text = "No subgroups were planned. "
     if len(grouped):
         tests = grouped.drop_duplicates(["metric", "variant", "subgroup"])["interaction_p_adjusted"]
@@ -153,28 +102,12 @@ def say_whom(grouped: pd.DataFrame, searched: Heterogeneity, *, alpha: float, ki
     rows = searched.found
     if rows.empty:
         return f"{text}No split leaves enough units on both sides of both halves, so none was searched."
-    held = rows[rows["p_adjusted"] < alpha]
-    text += f"Of {searched.n_splits} splits searched on one half of the units, the best of each comparison was "
-    text += f"tested on the other: {len(held)} of {len(rows)} hold."
-    for row in held.itertuples():
-        inside, outside = (
-            amount(e, kinds[row.metric], sign=True) for e in (row.effect_inside, row.effect_outside)
-        )
-        text += f" {row.variant} moves {row.metric} by {inside} where {row.inside}, else by {outside}."
     left = np.sign(rows["difference_when_found"]) * rows["difference"] / rows["difference_when_found"].abs()
-    return f"{text} Of the difference that made a split the best, {max(left.median(), 0):.0%} was left (median)."
-
-
-def say_followed(one: pd.DataFrame) -> str:
-    """How much wider the intervals are that may be looked at."""
-    if one.empty:
-        return "Units carry no time of assignment, or are too few, so the effect cannot be followed over time."
-    last = one.iloc[-1]
-    naive = last["effect_high"] - last["effect_low"]
+    held = f"{(rows['p_adjusted'] < alpha).sum()} of {len(rows)}"
     return (
-        f"At the last look the always-valid interval is "
-        f"{(last['always_valid_high'] - last['always_valid_low']) / naive:.2f} times as wide as the naive one, "
-        f"the group sequential one {(last['group_high'] - last['group_low']) / naive:.2f} times."
+        f"{text}Of {searched.n_splits} splits searched on one half, the best of each comparison was tested on the "
+        f"other: {held} hold. Of the difference that made a split the best, {max(left.median(), 0):.0%} was left "
+        "(median)."
     )
 
 
@@ -189,8 +122,10 @@ def say_decision(decision: pd.DataFrame) -> str:
     for row in decision.to_dict("records"):
         if row["decision"] == UNPLANNED:
             return "No decision: no plan says which metric decides and which effect is worth having."
-        text += f"**{row['variant']}: {row['decision']}**, because {row['reason']}. Probability that "
-        text += f"{wrong[row['decision']]}: {say_share(row['probability_wrong'])}. "
+        text += f"**{row['variant']}: {row['decision']}**, because {row['reason']}. "
+        if row["probability_wrong"] == row["probability_wrong"]:
+            risk = say_share(row["probability_wrong"])
+            text += f"Probability that {wrong[row['decision']]}: {risk}. "
     return text
 
 

@@ -28,26 +28,15 @@ POLICIES = {
 
 
 def plot_sizes(curves: pd.DataFrame, needed: pd.DataFrame, *, lift: float, ax: Axes | None = None) -> Axes:
-    """The lift that a number of units finds, a line a method, with the planned one.
-
-    Args:
-        curves: Of `detectable`.
-        needed: Of `sizes`.
-        lift: Smallest effect worth having, as a share of the mean.
-        ax: Where to draw; None makes a figure.
-    """
+    """The lift that a number of units finds, a line a method, with the planned one."""
     ax = ax or plt.subplots(figsize=(8.5, 3.6))[1]
     metric = curves["metric"].iloc[0]
     for row in needed[needed["metric"] == metric].itertuples():
         colour, line = METHODS[row.method]
         part = curves[curves["method"] == row.method]
         look = {"color": COLOURS[colour], "linestyle": line}
-        ax.plot(
-            part["n_units"],
-            part["detectable_share"],
-            label=row.method.replace("plain", "without covariates"),
-            **look,
-        )
+        label = row.method.replace("plain", "without covariates")
+        ax.plot(part["n_units"], part["detectable_share"], label=label, **look)
         ax.plot([row.n_units] * 2, [0, lift], linewidth=1, **look)
     ax.axhline(lift, color="black", linewidth=0.8)
     ax.set_xscale("log")
@@ -64,22 +53,12 @@ def plot_sizes(curves: pd.DataFrame, needed: pd.DataFrame, *, lift: float, ax: A
 
 
 def plot_rules(rules: Rules) -> Figure:
-    """False positives by the number of looks, and units planned and used, by the rule of stopping.
-
-    Args:
-        rules: Of `compare_rules`.
-    """
+    """False positives by the number of looks, and units planned and used, by the rule of stopping."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.9), width_ratios=(3, 2))
     for rule, (colour, line) in LINES.items():
         part = rules.errors[rules.errors["rule"] == rule]
-        left.plot(
-            part["looks"],
-            part["false_positive_share"],
-            line,
-            markersize=4,
-            color=COLOURS[colour],
-            label=RULES[rule],
-        )
+        look = {"markersize": 4, "color": COLOURS[colour], "label": RULES[rule]}
+        left.plot(part["looks"], part["false_positive_share"], line, **look)
     left.axhline(rules.alpha, color="black", linewidth=0.8)
     left.set_ylim(0, 1.6 * rules.errors["false_positive_share"].max())
     left.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
@@ -88,10 +67,8 @@ def plot_rules(rules: Rules) -> Figure:
     left.set_ylabel("false positives")
     left.legend(loc="upper left", fontsize=8)
     costs, at = rules.costs, np.arange(len(rules.costs))
-    bars = [
-        ("size_ratio", "planned", "sky", "black", -0.2),
-        ("expected_ratio", "used on average", "blue", "white", 0.2),
-    ]
+    bars = [("size_ratio", "planned", "sky", "black", -0.2)]
+    bars += [("expected_ratio", "used on average", "blue", "white", 0.2)]
     for column, label, colour, ink, shift in bars:
         right.barh(at + shift, costs[column], height=0.36, color=COLOURS[colour], label=label)
         for y, ratio in zip(at + shift, costs[column], strict=True):
@@ -105,20 +82,13 @@ def plot_rules(rules: Rules) -> Figure:
     right.set_xlabel("units, where one look needs 1")
     right.legend(loc="upper left", ncols=2, fontsize=8)
     naive = rules.errors.loc[rules.errors["rule"] == "naive", "false_positive_share"].iloc[-1]
-    title = (
-        f"{len(rules.bounds)} naive looks err in {say_share(naive)}; rules made for looking hold {rules.alpha:.0%}"
-    )
+    title = f"{len(rules.bounds)} naive looks err in {say_share(naive)}; rules made for it hold {rules.alpha:.0%}"
     figure.suptitle(title, x=0.01, ha="left", fontsize=12)
     return figure
 
 
 def plot_bandits(earned: BanditStudy, *, none: BanditStudy) -> Figure:
-    """Regret over the units by policy; bias and coverage of each estimator where the arms do not differ.
-
-    Args:
-        earned: Arms with the planned lift.
-        none: Arms of equal rates.
-    """
+    """Regret over the units by policy; bias and coverage of each estimator where the arms do not differ."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 4.1))
     worst, estimators = none.worst(), list(ESTIMATORS)
     for shift, (policy, (colour, marker, label)) in zip((-0.22, 0, 0.22), POLICIES.items(), strict=True):

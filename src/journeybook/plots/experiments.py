@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from journeybook.experiments.comparisons import WITHIN, Experiment
-from journeybook.experiments.factorial import cells_that_differ
+from journeybook.experiments.comparisons import Experiment
 from journeybook.experiments.measures import amount
 from journeybook.findings import say_p, say_share
 from journeybook.plots import COLOURS, shortened
@@ -20,8 +19,6 @@ MAX_PANELS = 6
 VARIANTS = [("grey", "o"), ("blue", "s"), ("orange", "^"), ("green", "D"), ("purple", "v"), ("sky", "P")]
 # What is a difference of a metric, or its error, in the tables that are drawn.
 DIFFERENCES = ("effect", "standard_error", "trend", "always_valid", "group_")
-# The headline's own rows are drawn in another colour than the methods beside it.
-HEADLINES = ["welch", "cuped", "delta", "delta_cuped", "bootstrap", "restricted_mean"]
 
 
 def plot_effects(found: Experiment) -> Figure:
@@ -56,13 +53,7 @@ def plot_effects(found: Experiment) -> Figure:
 
 
 def plot_daily_effects(daily: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axes | None = None) -> Axes:
-    """Effect on the units assigned each day with 95 % intervals, of the metric whose trend is clearest.
-
-    Args:
-        daily: Rows of `daily_effects`, one or more.
-        kinds: Kind of each metric.
-        ax: Where to draw; None makes a figure.
-    """
+    """Effect on the units assigned each day with 95 % intervals, of the metric whose trend is clearest."""
     ax = ax or plt.subplots(figsize=(8.5, 3.4))[1]
     shown = daily.loc[daily["trend_p_value"].idxmin()]
     part = daily[(daily["metric"] == shown["metric"]) & (daily["variant"] == shown["variant"])]
@@ -92,11 +83,7 @@ def plot_daily_effects(daily: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axe
 
 
 def plot_distributions(shares: pd.DataFrame) -> Figure:
-    """Units of each arm by their value, zeros apart, a panel a metric (the first four).
-
-    Args:
-        shares: Rows of `distributions`, one or more.
-    """
+    """Units of each arm by their value, zeros apart, a panel a metric (the first four)."""
     metrics = list(dict.fromkeys(shares["metric"]))[:4]
     figure, axes = _panels(len(metrics), height=2.6)
     for ax, metric in zip(axes, metrics, strict=False):
@@ -119,70 +106,8 @@ def plot_distributions(shares: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_survival(curves: pd.DataFrame) -> Figure:
-    """Share of units to which it has not happened yet, an arm a line with its interval, a panel a metric.
-
-    Args:
-        curves: Rows of `survival_curves`, one or more.
-    """
-    metrics = list(dict.fromkeys(curves["metric"]))
-    figure, axes = _panels(len(metrics), height=3.2)
-    for ax, metric in zip(axes, metrics, strict=False):
-        part, told = curves[curves["metric"] == metric], []
-        horizon = part["horizon"].iloc[0]
-        for (variant, own), (colour, _) in zip(part.groupby("variant", sort=False), _styles(part), strict=True):
-            look = {"step": "post", "color": COLOURS[colour], "alpha": 0.15}
-            ax.step(own["time"], own["survival"], where="post", color=COLOURS[colour], label=_short(variant))
-            ax.fill_between(own["time"], own["low"], own["high"], **look)
-            reached = 1 - own.loc[own["time"] <= horizon, "survival"].iloc[-1]
-            told.append(reached)
-        ax.axvline(horizon, color="black", linewidth=1, linestyle=":", label="horizon of the headline")
-        ax.set_ylim(0, 1)
-        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-        ax.set_xlabel(metric.replace("_", " "))
-        ax.set_ylabel("units still without it")
-        least, most = say_share(min(told)), say_share(max(told))
-        ax.set_title(f"By {horizon:g} it has happened to {least} to {most} of an arm's units")
-        ax.legend(loc="lower left")
-    return figure
-
-
-def plot_methods(methods: pd.DataFrame, found: Experiment) -> Figure:
-    """The effect of the clearest variant by each method that estimates it, a panel a metric (the first four).
-
-    Args:
-        methods: Of `alternatives`.
-        found: The comparisons beside which they stand.
-    """
-    kinds = dict(zip(found.comparisons["metric"], found.comparisons["kind"], strict=True))
-    variant = found.comparisons.loc[found.comparisons["p_value"].idxmin(), "variant"]
-    claims = methods[methods["variant"].isin(found.names)].assign(claims=methods["p_value"] < found.alpha)
-    agreed = claims.groupby(["metric", "variant"])["claims"].nunique() == 1
-    rows = methods[(methods["variant"] == variant) & (methods["estimand"] == "difference")]
-    rows, several = _in_points(rows, kinds), rows.groupby("metric", sort=False)["method"].count()
-    metrics = several[several > 1].index.tolist()[:4] or several.index.tolist()[:1]
-    figure, axes = _panels(len(metrics), height=0.9 + 0.28 * int(several[metrics].max()))
-    own = [*HEADLINES, WITHIN] if rows["method"].str.endswith("_biased").any() else HEADLINES
-    for ax, metric in zip(axes, metrics, strict=False):
-        part = rows[rows["metric"] == metric].reset_index(drop=True)
-        for headline, colour, marker in ((True, "blue", "o"), (False, "grey", "s")):
-            shown = part[part["method"].isin(own) == headline]
-            _interval(ax, shown, shown.index, colour=colour, label="", marker=marker)
-        _names(ax, part["method"].str.replace("_", " "))
-        ax.axvline(0, color="black", linewidth=1)
-        ax.set_xlabel(_effect_on(metric, kinds))
-        ax.locator_params(axis="x", nbins=5)
-    title = f"The methods agree on {agreed.sum()} of {len(agreed)} comparisons ({_short(variant)}; blue: headline)"
-    _entitle(figure, title)
-    return figure
-
-
 def plot_posteriors(table: pd.DataFrame) -> Figure:
-    """Posterior interval of each variant, and the probability that it is the best, by metric.
-
-    Args:
-        table: Of `posteriors`.
-    """
+    """Posterior interval of each variant, and the probability that it is the best, by metric."""
     metrics = list(dict.fromkeys(table["metric"]))
     height = len(metrics) * (0.9 + 0.3 * table["variant"].nunique())
     figure, axes = plt.subplots(len(metrics), 2, figsize=(8.8, height + 0.4), squeeze=False, sharey="row")
@@ -212,44 +137,8 @@ def plot_posteriors(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_cells(found: Experiment, crossed: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Mean in the four cells of a 2x2 design with 95 % intervals; parallel lines mean no interaction.
-
-    Args:
-        found: The comparisons.
-        crossed: Of `factorial_effects`.
-        ax: Where to draw; None makes a figure.
-    """
-    ax = ax or plt.subplots(figsize=(8.5, 3.6))[1]
-    metric, (neither, first, second, both) = cells_that_differ(crossed, names=found.names)
-    part = found.arms[found.arms["metric"] == metric].set_index("variant")
-    scale = 100 if found.comparisons.set_index("metric")["kind"][[metric]].iloc[0] == "proportion" else 1
-    margin = 1.96 * part["sd"] / part["n"] ** 0.5
-    pairs = (((neither, first), "grey", "o--", "without"), ((second, both), "blue", "s-", "with"))
-    for shift, (names, colour, line, label) in zip((-0.02, 0.02), pairs, strict=True):
-        mean, ends = part.loc[list(names), "mean"] * scale, margin[list(names)] * scale
-        label = f"{label} {_short(second)}"
-        ax.errorbar([shift, 1 + shift], mean, yerr=ends, fmt=line, capsize=3, color=COLOURS[colour], label=label)
-    ax.set_xticks([0, 1], [f"without {_short(first)}", f"with {_short(first)}"])
-    ax.set_xlim(-0.3, 1.3)
-    ax.set_ylabel(f"{_short(metric)}, %" if scale == 100 else f"mean of {_short(metric)}")
-    joint = crossed[(crossed["metric"] == metric) & (crossed["order"] == 2)].iloc[0]
-    told = "more or less than their sum" if joint["p_adjusted"] < found.alpha else "about what they do one by one"
-    title = f"{_short(both)} do {told} to {_short(metric)}"
-    ax.set_title(title[:1].upper() + title[1:])
-    ax.margins(y=0.25)
-    ax.legend(loc="upper left", ncols=2)
-    return ax
-
-
 def plot_subgroups(subgroups: pd.DataFrame, *, alpha: float, ax: Axes | None = None) -> Axes:
-    """Effects of each variant in the levels of the planned subgroups, of the metric that differs most clearly.
-
-    Args:
-        subgroups: Of `subgroups`, one row or more.
-        alpha: Level of the interaction tests.
-        ax: Where to draw; None makes a figure.
-    """
+    """Effects of each variant in the levels of the planned subgroups, of the metric that differs most clearly."""
     clear = subgroups.sort_values("interaction_p_value", kind="stable").iloc[0]
     metric, kinds = clear["metric"], dict(zip(subgroups["metric"], subgroups["kind"], strict=True))
     rows = _in_points(subgroups[subgroups["metric"] == metric], kinds)
@@ -282,13 +171,7 @@ def plot_subgroups(subgroups: pd.DataFrame, *, alpha: float, ax: Axes | None = N
 
 
 def plot_followed(rows: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axes | None = None) -> Axes:
-    """One effect at each look with its naive interval, and the always-valid band around it.
-
-    Args:
-        rows: Rows of `effects_so_far` of one metric and variant.
-        kinds: Kind of each metric.
-        ax: Where to draw; None makes a figure.
-    """
+    """One effect at each look with its naive interval, and the always-valid band around it."""
     first, told = rows.iloc[0], []
     for rule, column in (("naive", "crossed_naive"), ("always-valid", "crossed_always_valid")):
         crossed = rows.loc[rows[column].astype(bool), "look"]

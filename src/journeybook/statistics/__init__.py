@@ -11,7 +11,7 @@
 | two_samples | z, Fisher, Mann-Whitney, winsorised, stratified and clustered comparisons of two arms |
 | exact | exact tests and intervals for arms of few units |
 | resampling | the bootstrap of clusters, quantiles, means and ratios |
-| survival | Kaplan-Meier curves, the restricted mean, the log-rank test |
+| survival | Kaplan and Meier's restricted mean |
 | corrections | many tests: Holm, Benjamini-Hochberg, Benjamini-Yekutieli, Dunnett |
 | sequential | intervals that hold at every look; group sequential boundaries |
 | bayes | the chance to be best, and what a wrong choice costs |

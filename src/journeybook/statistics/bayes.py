@@ -144,9 +144,11 @@ def _posteriors(part: pd.DataFrame, kind: str) -> tuple[list[stats.rv_continuous
     if kind == "proportion":
         return [stats.beta(1 + k, 1 + m - k) for k, m in zip(n * mean, n, strict=True)], "Beta(1, 1)"
     centre = float(n @ mean / n.sum())
-    inside = float((n - 1) @ part["sd"].to_numpy(dtype=float) ** 2)
+    sd = part["sd"].to_numpy(dtype=float)
+    inside = float((n - 1) @ sd**2)
     spread = np.sqrt((inside + n @ (mean - centre) ** 2) / (n.sum() - 1))
-    data = n / part["sd"].to_numpy(dtype=float) ** 2
+    # An arm of one value alone tells no spread of its own.
+    data = n / np.where(sd > 0, sd, spread) ** 2
     precision = data + 1 / spread**2
     middle = (data * mean + centre / spread**2) / precision
     normal = [stats.norm(m, s) for m, s in zip(middle, precision**-0.5, strict=True)]

@@ -3,34 +3,9 @@
 The headline is the mean time up to a horizon: a difference in days, true whether or not hazards are proportional.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
-import pandas as pd
-from scipy import stats
 
-from journeybook.statistics.contrasts import ArmMoments, Effect
-
-
-def survival_curve(time: np.ndarray, happened: np.ndarray, *, alpha: float) -> pd.DataFrame:
-    """Share of units to which it has not yet happened (Kaplan & Meier 1958).
-
-    Args:
-        time: Time until the event or the end of observation, shape (units,), 0 or more.
-        happened: Whether the event was seen; where not, the unit was still without it at `time`.
-        alpha: One less the level of the pointwise interval (Greenwood 1926, on the scale of log minus log).
-
-    Returns:
-        One row an event time: time, at_risk, events, survival, low, high.
-    """
-    at, at_risk, events, survival = _steps(time, happened)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        greenwood = np.cumsum(events / (at_risk * (at_risk - events)))
-        margin = stats.norm.isf(alpha / 2) * np.sqrt(greenwood) / np.abs(np.log(survival))
-        low, high = survival ** np.exp(margin), survival ** np.exp(-margin)
-    return pd.DataFrame(
-        {"time": at, "at_risk": at_risk, "events": events, "survival": survival, "low": low, "high": high}
-    )
+from journeybook.statistics.contrasts import ArmMoments
 
 
 def _steps(time: np.ndarray, happened: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -39,13 +14,6 @@ def _steps(time: np.ndarray, happened: np.ndarray) -> tuple[np.ndarray, np.ndarr
     at, events = np.unique(seen, return_counts=True)
     at_risk = len(time) - np.searchsorted(np.sort(time), at, side="left")
     return at, at_risk, events, np.cumprod(1 - events / at_risk)
-
-
-def common_horizon(time: np.ndarray, arm: np.ndarray, *, n_arms: int) -> float:
-    """The longest time that units of every arm were observed for."""
-    longest = np.full(n_arms, -np.inf)
-    np.maximum.at(longest, arm, time)
-    return float(longest.min())
 
 
 def restricted_mean_moments(
@@ -67,7 +35,7 @@ def restricted_mean_moments(
     Raises:
         ValueError: The horizon is not in that range, or a time is negative.
     """
-    longest = common_horizon(time, arm, n_arms=n_arms)
+    longest = min(time[arm == number].max(initial=-np.inf) for number in range(n_arms))
     if not 0 < horizon <= longest:
         raise ValueError(
             f"horizon: found {horizon:g}; it must be above 0 and at most {longest:g}, the longest time that every "
@@ -88,39 +56,3 @@ def restricted_mean_moments(
         mean[number] = left[0]
         variance[number] = (left[1:] ** 2 * term).sum() * n[number] / (n[number] - 1)
     return ArmMoments(n=n, mean=mean[:, None], covariance=(n * variance)[:, None, None])
-
-
-def log_rank(times: Sequence[np.ndarray], happened: Sequence[np.ndarray], *, alpha: float) -> Effect:
-    """Log-rank test of two arms, control first, with the one-step log hazard ratio (Peto et al. 1977).
-
-    The effect is the logarithm of the ratio of hazards, treatment over control: negative where it happens later
-    or to fewer. It is near the truth where hazards are proportional and their ratio is not far from 1.
-
-    Args:
-        times: Time until the event or the end of observation, an array an arm.
-        happened: Whether the event was seen, an array an arm.
-        alpha: One less the level of the interval.
-    """
-    at = np.unique(np.concatenate([time[seen] for time, seen in zip(times, happened, strict=True)]))
-    at_risk, events = [], []
-    for time, seen in zip(times, happened, strict=True):
-        at_risk.append(len(time) - np.searchsorted(np.sort(time), at, side="left"))
-        events.append(np.bincount(np.searchsorted(at, time[seen]), minlength=len(at)))
-    risk, died = at_risk[0] + at_risk[1], events[0] + events[1]
-    share = at_risk[1] / risk
-    observed_less_expected = (events[1] - died * share).sum()
-    several = risk > 1
-    variance = (died * share * (1 - share) * (risk - died))[several] / (risk - 1)[several]
-    information = variance.sum()
-    effect, se = observed_less_expected / information, information**-0.5
-    margin = stats.norm.isf(alpha / 2) * se
-    return Effect(
-        method="log_rank",
-        p_value=float(2 * stats.norm.sf(abs(effect) / se)),
-        effect=float(effect),
-        low=float(effect - margin),
-        high=float(effect + margin),
-        standard_error=float(se),
-        df=np.inf,
-        estimand="log hazard ratio",
-    )
