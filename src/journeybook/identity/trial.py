@@ -13,7 +13,7 @@ from journeybook.identity.model import fit_linkage
 from journeybook.identity.quality import PairQuality, pair_quality
 
 # Thresholds that the curve is drawn for, beside the page's own.
-THRESHOLDS = (0.1, 0.5, 0.9, 0.99, 0.999)
+THRESHOLDS = (0.1, 0.5, 0.9, 0.99)
 LETTERS, DIGITS = np.array(list("abcdefghijklmnopqrstuvwxyz")), np.array(list("0123456789"))
 
 
