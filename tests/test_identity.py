@@ -431,6 +431,7 @@ def test_copies_without_errors_are_the_originals():
 FEBRL = {
     1: ("637acf9db993a77cc49d479c7c53b739a748615f272a050ff973e8038b1b9cb6", 500, 0.9980),
     2: ("0c86efe0910769fbb13fb8c6fa01a7eedcd9a53a8ab8965b2946f87dcd7c4195", 1934, 0.9974),
+    3: ("0e667330458ae88dd3d6b9cab39af4e7629a2fef98a810d0ea5f15e48220bdbf", 6538, 0.9963),
 }
 FEBRL_FIELDS = (
     Field("given_name", "name", personal=True),
@@ -446,7 +447,7 @@ FEBRL_BLOCKING = ["soc_sec_id", "birth_date", "given_name + surname", "surname +
 
 
 @pytest.mark.parametrize(
-    "number", [1, pytest.param(2, marks=pytest.mark.slow)]
+    "number", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
 )
 def test_febrl_is_linked_at_least_as_well_as_by_splink(number):
     folder = os.environ.get("JOURNEYBOOK_DATA")
