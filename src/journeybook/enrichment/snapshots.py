@@ -117,7 +117,7 @@ def feature_snapshots(
 
     Args:
         transactions: Clean receipt lines with `person_id`; guests are left out.
-        as_of_dates: Midnights; a snapshot uses the rows strictly before its date.
+        as_of_dates: Midnights, one or more; a snapshot uses the rows strictly before its date.
         products: Clean products for `groups`, or None.
         groups: Column name to department or category, from `largest_groups`.
         hours: Receipts bear a time of day, so that habits by hour can be told.
@@ -130,15 +130,7 @@ def feature_snapshots(
         `weekend_share` of the baskets; where the columns allow it `morning_share` (before 12), `evening_share`
         (from 17 on), `discount_share` (of what would have been paid), `n_products`, `n_stores` (distinct), and
         a share of revenue for each group. Revenue is net of returns; shares are missing where it is not above 0.
-
-    Raises:
-        ValueError: There are no dates, or one is not a midnight.
     """
-    if not as_of_dates:
-        raise ValueError("as_of_dates is empty: at least one snapshot is needed.")
-    for date in as_of_dates:
-        if date != datetime(date.year, date.month, date.day):
-            raise ValueError(f"as_of_dates holds {date}: a snapshot is taken at midnight.")
     lines = transactions.filter(transactions.person_id.notnull())
     days = sorted(set(as_of_dates))
     dates = ibis.memtable({"place": range(len(days)), "as_of": days}, schema=DATES)

@@ -57,10 +57,7 @@ def truth_holds(found: MatchTruth) -> pd.DataFrame:
     """Hold the join against the truth: what it can miss is planted, and the rest is sampling error.
 
     Whoever moved may be on record at the old place, and only then has wrong attributes. Of those, attributes are
-    missing where a release leaves out the one place and not the other.
-
-    Returns:
-        `name`, `value`, `reference`, `rule`, `source`; nothing where nobody is known.
+    missing where a release leaves out the one place and not the other. Nothing where nobody is known.
     """
     moved = f"planted: {MOVED:.0%} moved, and may be on record where they lived"
     silent = f"planted: {MOVED:.0%} moved, {UNLISTED:.0%} of places are not in a release"
