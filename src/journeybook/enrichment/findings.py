@@ -25,12 +25,21 @@ def find(
     n_all: int,
     currency: str | None,
 ) -> list[Finding]:
-    """Return the page's findings.
-
-    `n_all` counts people with receipts before any limit; the frames are those of the functions of like name.
-    """
+    """Return the page's findings; `n_all` counts people with receipts before any limit."""
     outside = [*_right(joined), *_outside(known_of, currency)]
-    return [*outside, *_known(by_date, totals, n_all), _leak(leak)]
+    return [*outside, *(_known(by_date, totals, n_all) if len(by_date) else _nobody(n_all)), _leak(leak)]
+
+
+def _nobody(n_all: int) -> Iterator[Finding]:
+    text = "No receipt names a customer, so that nobody can be described."
+    action = "Map the column that says who bought, if there is one."
+    if n_all:
+        text = f"None of {say_count(n_all)} customers is described: all their amounts are negative or empty lines."
+        action = "If purchases are written as debits, map revenue with a minus sign."
+    section = "What is known of each person at the start of each month?"
+    yield Finding(
+        text=text, action=action, section=section, strength="counted", worth=1, value=0, unit="people", figure=None
+    )
 
 
 def _known(by_date: pd.DataFrame, totals: pd.DataFrame, n_all: int) -> Iterator[Finding]:

@@ -74,10 +74,7 @@ class LeakTrial:
 def leak_examples(
     transactions: ibis.Table, *, contacts: ibis.Table | None, dates: Sequence[datetime], first_at: datetime
 ) -> LeakExamples:
-    """Return who redeems a coupon where `contacts` tell enough of it, else who buys next.
-
-    The last of the `dates` of the snapshots is the end of what is known.
-    """
+    """Return who redeems a coupon where `contacts` tell enough of it, else who buys before the last of `dates`."""
     end = dates[-1]
     if contacts is not None:
         examples = coupon_examples(transactions, contacts, first_at=first_at, end=end)
@@ -120,10 +117,7 @@ def next_purchase_examples(transactions: ibis.Table, *, asked_on: datetime, end:
 
 
 def leak_trial(examples: LeakExamples, *, n_draws: int, rng: np.random.Generator) -> LeakTrial:
-    """Rank the outcomes by logistic regression on both sets of features, across folds of whole people.
-
-    The interval is that of `n_draws` bootstrap samples of people.
-    """
+    """Rank the outcomes by logistic regression on both sets of features, across folds of whole people."""
     names = ["features", "roc_auc", "roc_auc_low", "roc_auc_high"]
     if not examples.enough:
         return LeakTrial(examples.question, pd.DataFrame(columns=names))
@@ -181,11 +175,7 @@ def leak_holds(
     """Count the features of `n_rows` questions again from the person's own lines, as of the day of the question.
 
     The day is read from the contact itself. People with a line on that very day come first, for whom a day too
-    much shows.
-
-    Returns:
-        `name`, `value` (relative where a feature is above 1), `reference`, `tolerance`, `source`; nothing where
-        nothing was asked.
+    much shows. Nothing where nothing was asked.
     """
     asked, names = examples.rows.reset_index(drop=True), list(examples.feature_names)
     if contacts is not None and examples.question == COUPON_QUESTION:

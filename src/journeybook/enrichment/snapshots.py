@@ -48,11 +48,7 @@ def first_receipt(transactions: ibis.Table) -> datetime:
 
 
 def last_date(run_as_of: datetime, *, as_of: str | None) -> datetime:
-    """Return the date of the last snapshot: the one asked for, or the first midnight after the data.
-
-    Raises:
-        ValueError: The date asked for cannot be read or lies after the data.
-    """
+    """Return the date of the last snapshot: the one asked for, or the first midnight after the data."""
     if as_of is None:
         return run_as_of
     try:
@@ -75,8 +71,7 @@ def largest_groups(
 ) -> dict[str, str]:
     """Return the `n_groups` departments (without them, categories) with most revenue before the first snapshot.
 
-    Chosen before it, they are the same whatever comes later. Column name to group name, in the order of revenue;
-    empty without products.
+    Column name to group name, in the order of revenue; empty without products.
     """
     if products is None or n_groups < 1 or "product_id" not in transactions.columns or not group_column(products):
         return {}
@@ -154,9 +149,8 @@ def feature_snapshots(
 def features_by_date(features: ibis.Table, *, first_at: datetime) -> pd.DataFrame:
     """Return quartiles of recent behaviour by snapshot, and whether its windows were full.
 
-    Returns:
-        `as_of`, `n_people`, `window_full` (the data, from `first_at` on, reach back over the longest window), and
-        the quartiles `revenue_low`, `revenue_median`, `revenue_high`, `baskets_low`, ... over the longest window.
+    `as_of`, `n_people`, `window_full` (the data, from `first_at` on, reach back over the longest window), and the
+    quartiles `revenue_low`, `revenue_median`, `revenue_high`, `baskets_low`, ... over that window.
     """
     days = max(RECENT_DAYS)
     asked = {"n_people": features.count()}

@@ -41,7 +41,7 @@ def headline_figures(
     """The page's figures for the index, flat; what cannot be computed is left out."""
     names = ("leak_auc_as_of_date", "leak_auc_as_of_end", "leak_auc_difference")
     return dict(zip(names, leak.figures.roc_auc, strict=False)) | {
-        "n_people": by_date.n_people.iloc[-1],
+        "n_people": by_date.n_people.iloc[-1] if len(by_date) else 0,
         "n_snapshots": len(by_date),
         "n_guest_lines": n_guest_lines,
         "revenue_of_people": totals.people.iloc[-1],

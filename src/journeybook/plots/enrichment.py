@@ -10,8 +10,10 @@ from journeybook.enrichment import LeakTrial, title_coverage, title_leak, title_
 from journeybook.plots import COLOURS
 
 
-def plot_snapshots(by_date: pd.DataFrame, *, currency: str | None) -> Figure:
-    """Draw recent revenue and baskets of the middle half of the people, snapshot by snapshot."""
+def plot_snapshots(by_date: pd.DataFrame, *, currency: str | None) -> Figure | None:
+    """Draw recent revenue and baskets of the middle half of the people by snapshot; None without people."""
+    if by_date.empty:
+        return None
     figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharex=True)
     labels = (("revenue", f"revenue in 91 days, {currency or 'currency'}"), ("baskets", "baskets in 91 days"))
     short = by_date[~by_date.window_full]
