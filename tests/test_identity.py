@@ -102,6 +102,20 @@ def test_equal_things_are_spelled_alike():
     assert frame.birth_date[0] == "19800203"
 
 
+@pytest.mark.parametrize(
+    ("name", "spelled"),
+    [
+        ("Иванова", "иванова"),
+        ("山田", "山田"),
+        ("محمد", "محمد"),
+        ("O'Neill-Ørsted", "o neill ørsted"),
+        ("प्रिया", "प्रिया"),
+    ],
+)
+def test_a_name_of_another_script_stays_a_name(name, spelled):
+    assert identity.normalise(table(surname=[name])).surname.to_pandas().tolist() == [spelled]
+
+
 # --- pairs ------------------------------------------------------------------------------------------------
 
 
@@ -125,6 +139,18 @@ def levels(**columns) -> dict[str, int]:
         ("surname", ("smith", None), -1),
         ("phone", ("5550100", "5550010"), 1),  # neighbours exchanged are one edit
         ("phone", ("5550100", "5559900"), 0),
+        ("phone", ("442079460123", "02079460123"), 1),
+        ("phone", ("00442079460123", "442079460123"), 1),
+        ("phone", ("5215512345678", "525512345678"), 1),  # Mexico before 2019, and since
+        ("phone", ("5491112345678", "01115 12345678"), 1),  # Argentina from abroad, and at home
+        ("phone", ("2075550123", "3075550123"), 1),  # one edit
+        ("phone", ("2065550123", "3175550123"), 0),
+        ("surname", ("lopez garcia", "garcia"), 2),
+        ("surname", ("van der berg", "berg"), 2),
+        ("surname", ("del carmen lopez garcia", "lopez garcia"), 2),
+        ("surname", ("bergen", "berg"), 2),  # Jaro-Winkler 0.933
+        ("surname", ("rosenberg", "berg"), 0),
+        ("email", ("ann.lee@example.org", "annlee@example.org"), 1),
         ("birth_date", ("19800203", "19800302"), 1),  # day and month
         ("birth_date", ("19800203", "19820203"), 1),
         ("birth_date", ("19800203", "19820301"), 0),
@@ -184,7 +210,9 @@ def test_nothing_to_compare_is_no_error():
 def test_em_recovers_planted_probabilities():
     """Patterns drawn from a known mixture of matches, households and strangers, u known from random pairs."""
     rng = stream(4, "planted")
-    fields = tuple(Field(name, "code", personal=name in ("one", "two")) for name in ("one", "two", "three", "four"))
+    fields = tuple(
+        Field(name, "code", personal=name in ("one", "two")) for name in ("one", "two", "three", "four")
+    )
     chance, alike = np.array([0.9, 0.06, 0.04]), np.array([0.15, 0.1, 0.75])
     m = {"one": [0.05, 0.1, 0.85], "two": [0.1, 0.1, 0.8], "three": [0.2, 0.1, 0.7], "four": [0.02, 0.08, 0.9]}
     n = 40_000

@@ -9,15 +9,18 @@ import pandas as pd
 
 from journeybook.identity.records import CUSTOMER_FIELDS, Field, usable_fields
 
-_ALIKE = ("different", "similar (Jaro-Winkler ≥ 0.80)", "close (Jaro-Winkler ≥ 0.92)", "equal")
+_SIMILAR = "similar (Jaro-Winkler ≥ 0.80)"
 # Levels of agreement by kind; level -1 is that a value is missing on either side.
 LEVEL_LABELS = {
-    "name": _ALIKE,
-    "text": _ALIKE,
+    "name": ("different", _SIMILAR, "close (Jaro-Winkler ≥ 0.92), or one has all the other's words", "equal"),
+    "text": ("different", _SIMILAR, "close (Jaro-Winkler ≥ 0.92)", "equal"),
     "code": ("different", "one edit apart", "equal"),
+    "phone": ("different", "one edit apart, or longer by a prefix", "equal"),
     "date": ("different", "one edit apart, or day and month swapped", "equal"),
     "email": ("different", "same name before the @, or two edits apart", "equal"),
 }
+# Digits of a telephone number that are the same in each of its forms.
+PHONE_END = 8
 TOP_LEVEL = {kind: len(labels) - 1 for kind, labels in LEVEL_LABELS.items()}
 
 
@@ -207,17 +210,34 @@ def _names_in_better_order(wide: ibis.Table) -> ibis.Table:
 def _level(left: ibis.Column, right: ibis.Column, kind: str) -> ibis.expr.types.IntegerValue:
     if kind in ("name", "text"):
         likeness = _jaro_winkler(left, right)
-        cases = [(left == right, 3), (likeness >= 0.92, 2), (likeness >= 0.80, 1)]
+        close = likeness >= 0.92
+        if kind == "name":
+            # One surname of two, or a name without its particle: Lopez, and del Carmen Lopez Garcia.
+            close = close | _holds(left, right) | _holds(right, left)
+        cases = [(left == right, 3), (close, 2), (likeness >= 0.80, 1)]
     elif kind == "email":
         same_name = left.split("@")[0] == right.split("@")[0]
         cases = [(left == right, 2), (same_name | (_edits(left, right) <= 2), 1)]
     else:
         near = _edits(left, right) <= 1
+        if kind == "phone":
+            # +44 20 ..., 0044 20 ... and 020 ...; Mexico's old +52 1; Argentina's 9 abroad and 15 at home.
+            near = near | ((left.length() != right.length()) & _same_end(left, right))
         if kind == "date":
             near = near | (left.substr(0, 4) + left.substr(6, 2) + left.substr(4, 2) == right)
         cases = [(left == right, 2), (near, 1)]
     missing = left.isnull() | right.isnull()
     return ibis.cases((missing, -1), *cases, else_=0).cast("int64")
+
+
+def _holds(whole: ibis.Column, part: ibis.Column) -> ibis.expr.types.BooleanValue:
+    return (" " + whole + " ").contains(" " + part + " ")
+
+
+def _same_end(left: ibis.Column, right: ibis.Column) -> ibis.expr.types.BooleanValue:
+    return (ibis.least(left.length(), right.length()) >= PHONE_END) & (
+        left.right(PHONE_END) == right.right(PHONE_END)
+    )
 
 
 def _decoded(counts: pd.DataFrame, fields: tuple[Field, ...]) -> pd.DataFrame:

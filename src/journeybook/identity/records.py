@@ -14,8 +14,8 @@ class Field:
 
     Attributes:
         name: Column of the records.
-        kind: `name` or `text` (Jaro-Winkler similarity), `code` (edit distance of letters and digits), `date`
-            (the same, and day and month may be swapped) or `email`.
+        kind: `name` or `text` (Jaro-Winkler similarity), `code` (edit distance of letters and digits), `phone` and
+            `date` (the same, and forms of a number may differ, day and month be swapped) or `email`.
         personal: Whether two people of one household agree on it by chance only, as on a given name.
     """
 
@@ -28,7 +28,7 @@ CUSTOMER_FIELDS = (
     Field("given_name", "name", personal=True),
     Field("surname", "name"),
     Field("email", "email"),
-    Field("phone", "code"),
+    Field("phone", "phone"),
     Field("address", "text"),
     Field("postcode", "code"),
     Field("birth_date", "date", personal=True),
@@ -50,7 +50,6 @@ def normalise(records: ibis.Table, *, fields: Sequence[Field] = CUSTOMER_FIELDS)
     Returns:
         `row`, `customer_id` and one text column a field that the records have, lazily.
     """
-    usable = usable_fields(records, fields=fields)
-    return records.select(
-        "row", "customer_id", **{field.name: spelled(records[field.name], field.kind) for field in usable}
-    )
+    fields = usable_fields(records, fields=fields)
+    kinds = {field.name: "code" if field.kind == "phone" else field.kind for field in fields}
+    return records.select("row", "customer_id", **{name: spelled(records[name], k) for name, k in kinds.items()})

@@ -129,14 +129,15 @@ def movement_holds(found: Segmentation, moves: Movement, *, since: pd.Timestamp,
     due, told = (t.reindex(index=names, columns=names).fillna(0) for t in (table, told))
     stays = steps["segment"] == steps["segment_then"]
     by_person = stays.groupby(steps["person_id"]).agg(["sum", "size"]).to_numpy(dtype=float)
-    share, n = stays.mean(), len(by_person)
+    share, n = stays.mean(), max(len(by_person), 2)
     error = np.sqrt(((by_person[:, 0] - share * by_person[:, 1]) ** 2).sum() * n / (n - 1)) / by_person[:, 1].sum()
-    width = (moves.stay_high - moves.stay_low) / (2 * norm.ppf((1 + level) / 2) * error)
     rows = [
         ("steps counted otherwise", np.abs(due - told).to_numpy().sum(), 0, 0, "a crosstab in pandas"),
         ("share of steps that stay", moves.stay_share, share, 1e-9, "a crosstab in pandas"),
-        ("width of the interval of staying", width, 1, WIDTH_APART, "delta method over whole people"),
     ]
+    if error > 0:
+        width = (moves.stay_high - moves.stay_low) / (2 * norm.ppf((1 + level) / 2) * error)
+        rows.append(("width of the interval of staying", width, 1, WIDTH_APART, "delta method over whole people"))
     return pd.DataFrame(rows, columns=FIGURES)
 
 
