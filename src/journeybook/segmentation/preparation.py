@@ -49,20 +49,10 @@ def last_snapshot(features: pd.DataFrame) -> pd.DataFrame:
     """The rows of the last `as_of`, in the order of `row`.
 
     Raises:
-        ValueError: A key column is missing, there are no rows, or a person has two rows in one snapshot.
+        ValueError: There are no rows.
     """
-    missing = [key for key in KEYS if key not in features.columns]
-    if missing:
-        raise ValueError(
-            f"Column '{missing[0]}' is not in the features, which have {', '.join(features.columns)}."
-        )
     if features.empty:
-        raise ValueError("The features have no rows; one row a person and snapshot is needed.")
-    twice = int(features.duplicated(["person_id", "as_of"]).sum())
-    if twice:
-        raise ValueError(
-            f"The features hold {twice} rows whose person and snapshot stand twice; one row is needed."
-        )
+        raise ValueError("features have no row: nobody is described on page 04, so that nobody can be segmented.")
     last = features[features["as_of"] == features["as_of"].max()]
     return last.sort_values("row").reset_index(drop=True)
 
@@ -125,14 +115,13 @@ def matrix(rows: pd.DataFrame, *, preparation: Preparation) -> np.ndarray:
 
 
 def first_full_snapshot(features: pd.DataFrame, *, preparation: Preparation) -> pd.Timestamp:
-    """The first snapshot whose windows (columns named ..._91d) lie wholly inside the data.
+    """The first snapshot whose windows (columns named ..._91d) lie wholly inside the data, or the last of all.
 
     Before it a window holds fewer days than its name says, and everyone seems to rise as it fills. How far the
-    data reach back is read from the largest `tenure_days`; without that column every snapshot counts. Where no
-    window is ever full it is the last snapshot.
+    data reach back is read from the largest `tenure_days`.
     """
     windows = [int(days) for c in preparation.columns for days in re.findall(r"_(\d+)d$", c)]
-    if not windows or "tenure_days" not in features.columns:
+    if not windows:
         return features["as_of"].min()
     reach = features.groupby("as_of")["tenure_days"].max()
     full = reach.index[reach >= max(windows)]

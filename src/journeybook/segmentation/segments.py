@@ -154,14 +154,8 @@ def rfm_scores(features: pd.DataFrame, *, found: Segmentation, n_quantiles: int)
     """Score people by quantiles of recency, frequency and revenue (Hughes 1994), beside their segments.
 
     People with equal values get equal scores, so that the quantiles are only as even as the values allow.
-
-    Raises:
-        ValueError: One of the three columns is missing.
     """
     last = last_snapshot(features)
-    missing = [column for column in RFM if column not in last.columns]
-    if missing:
-        raise ValueError(f"Column '{missing[0]}' is not in the features; RFM scores need {', '.join(RFM)}.")
     scores = pd.DataFrame({"person_id": last["person_id"]})
     for name, column in zip(SCORES, RFM, strict=True):
         values = last[column].astype("Float64").to_numpy(dtype=float, na_value=np.nan)

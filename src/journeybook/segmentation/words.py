@@ -63,18 +63,6 @@ def title_profile(found: Segmentation) -> str:
     return f"{first[0].upper()}{first[1:]} of revenue{of_days}; {last}"
 
 
-def say_dated(dated: pd.DataFrame, found: Segmentation) -> str:
-    """Say how the segments of each date differ from those of the last model."""
-    past = (dated["as_of"] < dated["as_of"].max()).to_numpy()
-    if not past.any():
-        return "There is one snapshot, so that no segment is of a past date."
-    differs = (dated["segment"].to_numpy() != found.assignments["segment"].to_numpy())[past].mean()
-    text = f"Fitted on their own date, {differs:.0%} of past segments have another name than in hindsight."
-    if n_later := dated.loc[dated["retrospective"], "as_of"].nunique():
-        text += f" Too little was known on {n_later} of the dates: their rows are marked `retrospective`."
-    return text
-
-
 def say_nothing(found: Segmentation, nothing: np.ndarray, scores: RfmScores) -> str:
     """Say how well the segments do beside clusters of structureless clouds, and beside RFM scores."""
     low, high = say_share(nothing.min()), say_share(nothing.max())
