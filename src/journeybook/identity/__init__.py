@@ -28,7 +28,7 @@ from journeybook.identity.quality import keys_alone, people_quality, who_is_who
 from journeybook.identity.records import normalise
 from journeybook.identity.trial import simulate_copies, try_linkage
 from journeybook.identity.witnesses import copies_hold, refusals_hold, rows_hold
-from journeybook.identity.words import metrics, say_exact, say_fit, say_people, say_refusals
+from journeybook.identity.words import metrics, say_exact, say_fit, say_people
 
 __all__ = [
     "LinkageModel",
@@ -53,7 +53,6 @@ __all__ = [
     "say_exact",
     "say_fit",
     "say_people",
-    "say_refusals",
     "simulate_copies",
     "try_linkage",
     "who_is_who",

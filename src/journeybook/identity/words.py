@@ -41,19 +41,6 @@ def say_people(found: Resolution, exact: Resolution, linked: pd.DataFrame) -> st
     )
 
 
-def say_refusals(reach: pd.DataFrame, carried: CarriedRefusals) -> str:
-    """Say how far refusals on single records reach."""
-    if not reach.n_refusing_ids.sum():
-        return "Nobody's refusal is on record, so there is nothing to carry."
-    most = reach.loc[reach.n_carried_ids.idxmax()]
-    return (
-        f"Refusals reach furthest for {most.purpose.replace('_', ' ')}: {most.n_refusing_ids:,} ids refuse, and "
-        f"{most.n_carried_ids:,} further ids of the same people are silenced. {carried.n_recognised:,} customers "
-        f"who refuse to be recognised share an exact key with {len(carried.set_apart):,} ids, which stand alone "
-        f"again: the page ends with **{carried.people.person_id.nunique():,} people**."
-    )
-
-
 def metrics(
     found: Resolution,
     exact: Resolution,
