@@ -41,11 +41,7 @@ class Resolution:
 
 
 def pairs_above(pairs: ComparedPairs, model: LinkageModel, *, threshold: float) -> pd.DataFrame:
-    """Return the compared pairs with at least a probability: `left`, `right`, `probability`, in order.
-
-    Raises:
-        ValueError: `threshold` is not from 0 to 1.
-    """
+    """Return the compared pairs with at least a probability: `left`, `right`, `probability`, in order."""
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold is {threshold}: a probability from 0 to 1 is needed.")
     chosen = model.patterns.loc[model.patterns.probability >= threshold, ["pattern", "probability"]]
@@ -68,21 +64,13 @@ def resolve(
 ) -> Resolution:
     """Link records into people: by id, by exact keys, then by probability.
 
-    Linked records are connected components. A chain (a is like b, b is like c, but a is not like c) can
-    join strangers, so a component in which two records lie more than `max_diameter` links apart is
-    taken apart by dropping its weakest links, weakest first, until every part is compact.
-
-    Args:
-        records: Normalised records.
-        threshold: Probability from which a compared pair is linked, 0 to 1; low joins strangers, high
-            leaves one person in pieces.
-        max_diameter: Greatest number of links between two records of one person, 1 or more; 1 asks that
-            each record be linked to every other one.
-        pairs: Compared pairs; None links by id and exact keys alone.
-        model: The model of those pairs.
+    Linked records are connected components. A chain (a is like b, b is like c, but a is not like c) can join
+    strangers, so a component in which two records lie more than `max_diameter` links apart is taken apart by
+    dropping its weakest links, weakest first, until every part is compact. Without `pairs` and their `model`, ids and
+    exact keys link alone.
 
     Raises:
-        ValueError: `threshold` or `max_diameter` is out of range.
+        ValueError: `threshold` is not from 0 to 1, or `max_diameter` below 1.
     """
     if max_diameter < 1:
         raise ValueError(f"max_diameter is {max_diameter}: needed is 1 or more.")

@@ -52,9 +52,6 @@ class ComparedPairs:
 def blocking_rules(texts: Sequence[str], *, columns: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """Return the rules that the columns at hand allow, as tuples of columns.
 
-    Raises:
-        ValueError: A rule names something that is neither a column nor a field of customer records.
-
     >>> blocking_rules(["email", "surname + postcode"], columns=["surname", "postcode"])
     (('surname', 'postcode'),)
     """
@@ -62,9 +59,7 @@ def blocking_rules(texts: Sequence[str], *, columns: Sequence[str]) -> tuple[tup
     allowed = set(columns) | {field.name for field in CUSTOMER_FIELDS}
     for text, rule in zip(texts, rules, strict=True):
         if not set(rule) <= allowed:
-            raise ValueError(
-                f"blocking rule {text!r} names an unknown field: known are {', '.join(sorted(allowed))}."
-            )
+            raise ValueError(f"blocking: {text!r} names an unknown field: known are {', '.join(sorted(allowed))}.")
     return tuple(rule for rule in rules if set(rule) <= set(columns))
 
 
@@ -81,11 +76,10 @@ def compare(
 
     Pairs and comparisons stay in the engine; what leaves it are counts of agreement patterns, which do not
     depend on the order in which the engine works. Given name and surname are compared in whichever order
-    agrees better, in matches and random pairs alike, so that swapped names cost nothing. Where no field or no rule
-    applies, no pair is compared.
+    agrees better, in matches and random pairs alike, so that swapped names cost nothing.
 
     Args:
-        records: Normalised records (`normalise`), `row` unique.
+        records: Normalised records, `row` unique.
         blocking: Rules such as `"surname + postcode"`: a pair is compared if it agrees on any of them.
         max_block: A value shared by more records than this is not used for blocking (2 or more).
         n_random_pairs: Pairs drawn to learn how often records agree by chance; all are taken if fewer.
@@ -136,10 +130,7 @@ def equal_pairs(records: ibis.Table, *, rules: Sequence[str]) -> pd.DataFrame:
 
 
 def kept_in_engine(table: ibis.Table) -> ibis.Table:
-    """Return a lazy table computed once, as a temporary table of its own engine.
-
-    `Table.cache()` would do, but its finaliser fails loudly when the process ends (ibis 12).
-    """
+    """Return a lazy table computed once; the finaliser of `Table.cache()` fails at the process's end (ibis 12)."""
     return table.get_backend().create_table(ibis.util.gen_name("identity"), table, temp=True)
 
 

@@ -18,9 +18,8 @@ class LinkageModel:
     """What agreement and disagreement on each field says about two records being one person.
 
     Attributes:
-        weights: One row a field and level: `field`, `level`, `label`, `m_probability` (share of matches at
-            this level), `u_probability` (share of strangers), `household_probability` (share of different
-            people of one household), `weight_bits` (log2 of m / u).
+        weights: One row a field and level: `field`, `level`, `label`, `m_probability`, `u_probability` and
+            `household_probability` (shares of matches, strangers and households here), `weight_bits` (log2 of m / u).
         passes: One row a blocking rule: `rule`, `n_pairs`, `n_matches` and `n_household` (expected),
             `n_iterations`, `converged`.
         prior: Probability that two records drawn at random are one person.
@@ -63,11 +62,9 @@ def fit_linkage(pairs: ComparedPairs, *, max_iterations: int) -> LinkageModel:
     at_random = {field.name: _counts(pairs.random_patterns, field) for field in pairs.fields}
     n_random = max(int(pairs.random_patterns.n.sum()), 1)
     priors = np.zeros(2)
-    levels: dict[str, np.ndarray] = {name: np.zeros((3, len(counts))) for name, counts in at_random.items()}
+    levels = {name: np.zeros((3, len(counts))) for name, counts in at_random.items()}
     for _ in range(3):  # u needs the matches among random pairs, which need m, which needs u.
-        chance = {
-            name: _by_chance(counts, levels[name][:2], priors, n_random) for name, counts in at_random.items()
-        }
+        chance = {f: _by_chance(counts, levels[f][:2], priors, n_random) for f, counts in at_random.items()}
         passes, levels = _all_passes(pairs, chance, max_iterations)
         priors = _priors(passes, levels, pairs)
     patterns = _scored(pairs, levels, priors)

@@ -14,7 +14,7 @@ class CarriedRefusals:
     """People once the refusals of identity resolution hold for all of a person's records.
 
     Attributes:
-        people: As `people_of` returns them, but ids of people who refuse by any record stand alone.
+        people: As of `people_of`, but ids of people who refuse by any record stand alone.
         links: Whose refusals hold for whom: `customer_id`, `person_id`, `row` (1, 2, ...); each pair once.
         set_apart: Customer ids that stand alone for this reason, in the order of `people`.
         n_recognised: Number of refusing customers who were recognised.
@@ -59,14 +59,10 @@ def golden_profiles(records: ibis.Table, people: pd.DataFrame) -> pd.DataFrame:
     if "updated_at" in frame:
         frame = frame.sort_values(["updated_at", "row"], na_position="first")
     by_person = frame.groupby("person_id")
-    profile = {
-        "n_records": by_person.size(),
-        "n_sources": by_person.source.nunique(),
-        "n_customer_ids": by_person.customer_id.nunique(),
-    }
-    for column in ("postcode", "birth_decade", "updated_at"):
-        if column in frame:
-            profile[column] = by_person[column].last()  # the last value that is not missing
+    profile = {"n_records": by_person.size(), "n_sources": by_person.source.nunique()}
+    profile["n_customer_ids"] = by_person.customer_id.nunique()
+    for column in frame.columns.intersection(["postcode", "birth_decade", "updated_at"], sort=False):
+        profile[column] = by_person[column].last()  # the last value that is not missing
     found = pd.DataFrame(profile).loc[order].reset_index()
     if "birth_decade" in found:
         found["birth_decade"] = found.birth_decade.astype("Int64")

@@ -50,10 +50,10 @@ def simulate_copies(
     Args:
         records: Normalised records, one a person: `row`, `customer_id` and fields.
         n_people: Originals drawn, 1 or more; all if there are fewer.
-        copy_share: Share of the originals that get a copy, 0 to 1.
-        error_rate: Probability of a typing error in each field of a copy that has a value, 0 to 1.
-        missing_rate: Probability that a field of a copy has no value, 0 to 1.
-        relative_share: Share of the originals that get a relative, 0 to 1.
+        copy_share: Share of the originals that get a copy.
+        error_rate: Probability of a typing error in each field of a copy that has a value.
+        missing_rate: Probability that a field of a copy has no value.
+        relative_share: Share of the originals that get a relative.
         rng: Draws all of it.
     """
     fields = [column for column in records.columns if column not in ("row", "customer_id")]
