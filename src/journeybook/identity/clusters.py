@@ -66,8 +66,8 @@ def resolve(
 
     Linked records are connected components. A chain (a is like b, b is like c, but a is not like c) can join
     strangers, so a component in which two records lie more than `max_diameter` links apart is taken apart by
-    dropping its weakest links, weakest first, until every part is compact. Without `pairs` and their `model`, ids and
-    exact keys link alone.
+    dropping its weakest links, weakest first, until every part is compact. Without `pairs` and their `model`, ids
+    and exact keys link alone.
 
     Raises:
         ValueError: `threshold` is not from 0 to 1, or `max_diameter` below 1.

@@ -213,7 +213,7 @@ def _level(left: ibis.Column, right: ibis.Column, kind: str) -> ibis.expr.types.
         near = _edits(left, right) <= 1
         if kind == "phone":
             # +44 20 ..., 0044 20 ... and 020 ...; Mexico's old +52 1; Argentina's 9 abroad and 15 at home.
-            near = near | ((left.length() != right.length()) & _same_end(left, right))
+            near = near | _same_end(left, right)
         if kind == "date":
             near = near | (left.substr(0, 4) + left.substr(6, 2) + left.substr(4, 2) == right)
         cases = [(left == right, 2), (near, 1)]
@@ -226,9 +226,10 @@ def _holds(whole: ibis.Column, part: ibis.Column) -> ibis.expr.types.BooleanValu
 
 
 def _same_end(left: ibis.Column, right: ibis.Column) -> ibis.expr.types.BooleanValue:
-    return (ibis.least(left.length(), right.length()) >= PHONE_END) & (
-        left.right(PHONE_END) == right.right(PHONE_END)
-    )
+    # In one form, at home or abroad, another area is another number.
+    other_form = (left.length() != right.length()) | left.startswith("0") | right.startswith("0")
+    long = ibis.least(left.length(), right.length()) >= PHONE_END
+    return other_form & long & (left.right(PHONE_END) == right.right(PHONE_END))
 
 
 def _decoded(counts: pd.DataFrame, fields: tuple[Field, ...]) -> pd.DataFrame:

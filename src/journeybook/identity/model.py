@@ -19,7 +19,7 @@ class LinkageModel:
 
     Attributes:
         weights: One row a field and level: `field`, `level`, `label`, `m_probability`, `u_probability` and
-            `household_probability` (shares of matches, strangers and households here), `weight_bits` (log2 of m / u).
+            `household_probability` (shares of matches, strangers, households), `weight_bits` (log2 of m / u).
         passes: One row a blocking rule: `rule`, `n_pairs`, `n_matches` and `n_household` (expected),
             `n_iterations`, `converged`.
         prior: Probability that two records drawn at random are one person.
