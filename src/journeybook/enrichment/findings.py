@@ -92,11 +92,11 @@ def _right(joined: MatchTruth) -> Iterator[Finding]:
 
 
 def _leak(leak: LeakTrial) -> Finding:
-    about = partial(Finding, section="The pitfall: features that know what came after")
+    about = partial(Finding, section="The pitfall: features that know what came after", figure=None)
     action = "Use no figure from after the question: nobody has it on the day."
     if leak.figures.empty:
         text = "Too few outcomes show what figures from after the question would seem to gain."
-        return about(text=text, action=action, strength="cannot be told", worth=3, figure=None)
+        return about(text=text, action=action, strength="cannot be told", worth=3)
     (honest, later, gain), apart = leak.figures.roc_auc, leak.figures.iloc[-1]
     low, high = float(apart.roc_auc_low), float(apart.roc_auc_high)
     told, strength, worth = ": too close to tell.", "cannot be told", 3

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -93,7 +94,7 @@ def coupon_examples(
     Contacts sent before the first receipt, or whose outcome the end cuts off, are left out.
     """
     at = contacts.occurred_at
-    asked = contacts.filter(contacts.person_id.notnull(), at >= ibis.literal(first_at), at < ibis.literal(end))
+    asked = contacts.filter(contacts.person_id.notnull(), at >= first_at, at < end)
     if "cut_off" in asked.columns:
         asked = asked.filter(~asked.cut_off)
     asked = asked.select("row", "person_id", outcome=asked.responded, as_of=asked.occurred_at.truncate("D"))
@@ -103,13 +104,11 @@ def coupon_examples(
 def next_purchase_examples(transactions: ibis.Table, *, asked_on: datetime, end: datetime) -> LeakExamples:
     """Return who buys between two midnights, of those who had bought before, with features as of either."""
     at = transactions.occurred_at
-    lines = transactions.filter(
-        transactions.person_id.notnull(), at < ibis.literal(end), is_purchase(transactions)
-    )
+    lines = transactions.filter(transactions.person_id.notnull(), at < end, is_purchase(transactions))
     people = lines.group_by("person_id").aggregate(
         row=lines.row.min(),
-        before=(lines.occurred_at < ibis.literal(asked_on)).any(),
-        outcome=(lines.occurred_at >= ibis.literal(asked_on)).any(),
+        before=(lines.occurred_at < asked_on).any(),
+        outcome=(lines.occurred_at >= asked_on).any(),
     )
     asked = people.filter(people.before).select("row", "person_id", "outcome", as_of=ibis.literal(asked_on))
     question = f"who buys from {asked_on:%d %B %Y} to the end"
@@ -137,12 +136,8 @@ def leak_trial(examples: LeakExamples, *, n_draws: int, rng: np.random.Generator
 def _score(features: np.ndarray, outcome: np.ndarray, people: np.ndarray) -> np.ndarray:
     """Return the probability of each row from a model that has seen none of its person's rows."""
     logs = np.sign(features) * np.log1p(np.abs(features))
-    score = np.zeros(len(outcome))
-    for fold in range(_FOLDS):
-        held_out = people % _FOLDS == fold
-        model = make_pipeline(StandardScaler(), LogisticRegression()).fit(logs[~held_out], outcome[~held_out])
-        score[held_out] = model.predict_proba(logs[held_out])[:, 1]
-    return score
+    model, folds = make_pipeline(StandardScaler(), LogisticRegression()), PredefinedSplit(people % _FOLDS)
+    return cross_val_predict(model, logs, outcome, cv=folds, method="predict_proba")[:, 1]
 
 
 def _examples(
@@ -155,17 +150,14 @@ def _examples(
     snapshots = feature_snapshots(slim, as_of_dates=dates, products=None, groups={}, hours=False)
     there = [name for name in names if name in snapshots.columns]
     known = snapshots.select("person_id", "as_of", *there).to_pandas()
-    honest = rows.merge(known, on=["person_id", "as_of"], how="left", validate="many_to_one")
-    at_end = known[known.as_of == pd.Timestamp(end)].drop(columns="as_of")
-    leaking = rows.merge(at_end, on="person_id", how="left", validate="many_to_one")
+    later = rows.assign(as_of=pd.Series(end, rows.index, dtype=rows.as_of.dtype))
+    features = (
+        one.merge(known, on=["person_id", "as_of"], how="left", validate="many_to_one") for one in (rows, later)
+    )
+    honest, leaking = (one[there].fillna(0).to_numpy(dtype=float) for one in features)
+    outcome, people = rows.outcome.to_numpy(dtype=bool), pd.factorize(rows.person_id)[0]
     return LeakExamples(
-        question=question,
-        outcome=rows.outcome.to_numpy(dtype=bool),
-        people=pd.factorize(rows.person_id)[0],
-        as_of=honest[there].fillna(0).to_numpy(dtype=float),
-        later=leaking[there].fillna(0).to_numpy(dtype=float),
-        feature_names=tuple(there),
-        rows=rows[["row", "person_id", "as_of"]],
+        question, outcome, people, honest, leaking, tuple(there), rows[["row", "person_id", "as_of"]]
     )
 
 

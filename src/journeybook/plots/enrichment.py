@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from journeybook.enrichment import LeakTrial, title_coverage, title_leak, title_snapshots
+from journeybook.enrichment import title_coverage, title_snapshots
 from journeybook.plots import COLOURS
 
 
@@ -47,24 +47,6 @@ def plot_coverage(known_of: pd.DataFrame, *, currency: str | None) -> Axes | Non
     ax.set(ylim=(0, known_of.n_people.max() * 1.12), ylabel="people")
     ax.set_title(title_coverage(known_of, currency=currency).replace("; ", ";\n"), fontsize=11, loc="left")
     _months(ax)
-    return ax
-
-
-def plot_leak(trial: LeakTrial) -> Axes | None:
-    """Draw the AUC with honest and with leaking features, with 95 % intervals; None where outcomes are too few."""
-    if trial.figures.empty:
-        return None
-    ax = plt.subplots(figsize=(8.8, 2.4))[1]
-    shown = trial.figures.iloc[1::-1].reset_index(drop=True)
-    for place, row in shown.iterrows():
-        colour = COLOURS["red"] if row.features == "as of the end" else COLOURS["blue"]
-        reach = [[row.roc_auc - row.roc_auc_low], [row.roc_auc_high - row.roc_auc]]
-        ax.errorbar(row.roc_auc, place, xerr=reach, fmt="o", markersize=8, capsize=4, color=colour)
-        told = {"textcoords": "offset points", "xytext": (0, 9), "ha": "center"}
-        ax.annotate(f"{row.roc_auc:.3f}", (row.roc_auc, place), **told)
-    ax.set_yticks(shown.index, [f"features {name}" for name in shown.features])
-    ax.set(ylim=(-0.5, len(shown) - 0.3), xlabel=f"AUC of a model that tells {trial.question}, 95 % interval")
-    ax.set_title(title_leak(trial), fontsize=12, loc="left")
     return ax
 
 
