@@ -24,7 +24,7 @@ from journeybook.enrichment.snapshots import (
 from journeybook.enrichment.third_party import coverage, join_third_party
 from journeybook.enrichment.truth import match_truth, truth_holds
 from journeybook.enrichment.witnesses import snapshots_hold, totals_by_date
-from journeybook.enrichment.words import headline_figures, title_coverage, title_snapshots
+from journeybook.enrichment.words import headline_figures, title_snapshots
 
 __all__ = [
     "LeakTrial",
@@ -45,7 +45,6 @@ __all__ = [
     "snapshot_dates",
     "snapshots_hold",
     "tells_hours",
-    "title_coverage",
     "title_snapshots",
     "totals_by_date",
     "truth_holds",

@@ -75,7 +75,7 @@ def _outside(known_of: pd.DataFrame, currency: str | None) -> Iterator[Finding]:
         more = "more" if last.median_revenue_known > last.median_revenue_unknown else "less"
         action = f"Keep people without them in every model and report: dropping them keeps those who spend {more}."
         worth = 2
-    about = partial(Finding, section="Whom are third-party attributes known of?", unit="share")
+    about = partial(Finding, section="Whom are third-party attributes known of?", unit="share", figure=None)
     text = f"{title_coverage(known_of, currency=currency)}."
     yield about(text=text, action=action, strength=strength, worth=worth, value=float(last.known_share))
 

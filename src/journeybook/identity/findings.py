@@ -90,5 +90,6 @@ def _keys(keys: pd.DataFrame, *, is_known: bool) -> Iterator[Finding]:
     text += f"{say_count(worst.n_wrong)} pairs of different people, {say_share(worst.wrong_share)} of all it joins"
     text += "." if is_known else ", as far as this page can tell."
     action = "Ask for a given name or a birth date beside anything that a household shares."
-    about = partial(Finding, section="The pitfall: one key is enough", value=worst.wrong_share, unit="share")
-    yield about(text=text, action=action, strength="counted" if is_known else "suggestive", worth=3)
+    strength, section = "counted" if is_known else "suggestive", "The pitfall: one key is enough"
+    about = partial(Finding, section=section, value=worst.wrong_share, unit="share", figure=None)
+    yield about(text=text, action=action, strength=strength, worth=3)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from journeybook.enrichment import title_coverage, title_snapshots
+from journeybook.enrichment import title_snapshots
 from journeybook.plots import COLOURS
 
 
@@ -31,23 +31,6 @@ def plot_snapshots(by_date: pd.DataFrame, *, currency: str | None) -> Figure | N
         _months(ax)
     figure.suptitle(title_snapshots(by_date), x=0.01, ha="left", fontsize=12)
     return figure
-
-
-def plot_coverage(known_of: pd.DataFrame, *, currency: str | None) -> Axes | None:
-    """Draw how many people the attributes are known of, snapshot by snapshot; None without attributes."""
-    if known_of.empty:
-        return None
-    ax = plt.subplots(figsize=(8.8, 3.8))[1]
-    ax.plot(known_of.as_of, known_of.n_people, "o-", color=COLOURS["grey"], label="people with a purchase")
-    if known_of.n_with_postcode.any():
-        label = "with a postcode, and consent"
-        ax.plot(known_of.as_of, known_of.n_with_postcode, "s--", color=COLOURS["sky"], label=label)
-    ax.plot(known_of.as_of, known_of.n_known, "v-", color=COLOURS["blue"], label="attributes known")
-    ax.legend(loc="lower right")
-    ax.set(ylim=(0, known_of.n_people.max() * 1.12), ylabel="people")
-    ax.set_title(title_coverage(known_of, currency=currency).replace("; ", ";\n"), fontsize=11, loc="left")
-    _months(ax)
-    return ax
 
 
 def _months(ax: Axes) -> None:

@@ -52,25 +52,5 @@ def plot_curve(curve: pd.DataFrame, threshold: float, ax: Axes | None = None) ->
     return ax
 
 
-def plot_keys(keys: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw what each key alone would put together: right pairs and wrong ones."""
-    if ax is None:
-        _, ax = plt.subplots(figsize=(8.5, 0.55 * len(keys) + 1.3))
-    place = np.arange(len(keys))[::-1]
-    right = keys.n_pairs - keys.n_wrong
-    ax.barh(place, right, color=COLOURS["blue"], label="one person")
-    ax.barh(place, keys.n_wrong, left=right, color=COLOURS["red"], label="different people")
-    for y, row in zip(place, keys.itertuples(), strict=True):
-        ax.annotate(f" {row.wrong_share:.0%} wrong, {row.missed_share:.0%} missed", (row.n_pairs, y), va="center")
-    ax.set_yticks(place, [_said(key) for key in keys.key])
-    ax.set_xlim(0, 1.45 * max(1, keys.n_pairs.max()))
-    ax.set_xlabel("pairs of customer ids put together")
-    worst = keys.loc[keys.n_wrong.idxmax()]
-    ax.set_title(f"By {_said(worst.key)} alone, {worst.wrong_share:.0%} of the pairs joined are wrong")
-    ax.grid(axis="y", visible=False)
-    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return ax
-
-
 def _said(field: str) -> str:
     return field.replace(" + ", " and ").replace("_", " ")
