@@ -14,7 +14,6 @@ from journeybook.datasets.complete_journey import coupon_contacts, transactions
 from journeybook.enrichment.leak import LeakExamples, coupon_examples
 from journeybook.enrichment.truth import MatchTruth
 from journeybook.enrichment.witnesses import differences, misplaced_snapshots, wrong_attributes
-from journeybook.errors import JourneybookError
 from journeybook.statistics import stream
 
 MONEY = "decimal(18, 4)"
@@ -260,7 +259,7 @@ def test_people_beyond_the_limit_are_drawn_by_a_hash_and_guests_stay():
     without = enrichment.limit_people(lines.filter(lines.person_id.fill_null("") != left), max_people=10)
     assert set(without.to_pandas().person_id.dropna()) == people - {left}
     assert enrichment.limit_people(lines, max_people=1000) is lines
-    with pytest.raises(JourneybookError, match="sample of 0"):
+    with pytest.raises(ValueError, match="max_people is 0: it must be at least 1"):
         enrichment.limit_people(lines, max_people=0)
 
 

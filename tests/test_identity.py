@@ -444,6 +444,8 @@ def test_copies_without_errors_are_the_originals():
         known.records[fields][:5].reset_index(drop=True), known.records[fields][5:].reset_index(drop=True)
     )
     assert known.truth.tolist() == [0, 1, 2, 3, 4] * 2
+    with pytest.raises(ValueError, match="n_known_people is 0"):
+        identity.simulate_copies(household(1, 5), n_people=0, **shares, rng=stream(1, "copies"))
 
 
 # --- published figures ------------------------------------------------------------------------------------

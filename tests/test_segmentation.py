@@ -328,6 +328,8 @@ def test_steps_by_hand():
 def test_one_snapshot_has_no_movement():
     found = moved(segmented(grouped(n_months=1)).assignments)
     assert found.n_steps == 0 and np.isnan(found.stay_share) and found.transitions.empty
+    with pytest.raises(ValueError, match="n_draws: found 0"):
+        segmentation.movement(found.sizes, since=MONTHS[0], n_draws=0, level=0.95, rng=stream(1, "m"))
     assert "the data are too short" in segmentation.title_movement(found)
 
 

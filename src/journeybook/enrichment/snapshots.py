@@ -90,6 +90,8 @@ def largest_groups(
 
 def limit_people(transactions: ibis.Table, *, max_people: int) -> ibis.Table:
     """Keep the receipts of about `max_people` people, drawn by a keyed hash of each, and of all guests."""
+    if max_people < 1:
+        raise ValueError(f"max_people is {max_people}: it must be at least 1.")
     n_people = int(transactions.person_id.nunique().execute())
     share = sample_share(n_people, at_most=max_people)
     if share == 1:

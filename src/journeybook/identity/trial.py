@@ -56,6 +56,8 @@ def simulate_copies(
         relative_share: Share of the originals that get a relative.
         rng: Draws all of it.
     """
+    if n_people < 1:
+        raise ValueError(f"n_known_people is {n_people}: needed is 1 or more.")
     fields = [column for column in records.columns if column not in ("row", "customer_id")]
     chosen = np.sort(rng.permutation(len(records))[:n_people])
     originals = records.sort_values("row")[fields].astype(object).iloc[chosen].reset_index(drop=True)

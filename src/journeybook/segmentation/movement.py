@@ -44,6 +44,8 @@ def movement(
     A person's steps are alike, so that steps counted as if independent would give intervals that are too narrow.
     `assignments` hold person_id, as_of, segment, row; those from the snapshot `since` on are used.
     """
+    if n_draws < 2:
+        raise ValueError(f"n_draws: found {n_draws}, needed 2 or more.")
     assignments = assignments[assignments["as_of"] >= since]
     names = sorted(assignments["segment"].unique())
     shares = pd.crosstab(assignments["as_of"], assignments["segment"], normalize="index")

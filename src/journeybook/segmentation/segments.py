@@ -155,6 +155,8 @@ def rfm_scores(features: pd.DataFrame, *, found: Segmentation, n_quantiles: int)
 
     People with equal values get equal scores, so that the quantiles are only as even as the values allow.
     """
+    if n_quantiles < 2:
+        raise ValueError(f"n_quantiles: found {n_quantiles}, needed 2 or more.")
     last = last_snapshot(features)
     scores = pd.DataFrame({"person_id": last["person_id"]})
     for name, column in zip(SCORES, RFM, strict=True):
