@@ -448,6 +448,18 @@ def test_copies_without_errors_are_the_originals():
         identity.simulate_copies(household(1, 5), n_people=0, **shares, rng=stream(1, "copies"))
 
 
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_handful_of_records_is_linked_and_judged(n):
+    shares = {"copy_share": 0.3, "error_rate": 0.1, "missing_rate": 0.1, "relative_share": 0.1}
+    known = identity.simulate_copies(household(1, n), n_people=9, **shares, rng=stream(1, "copies"))
+    how = {"blocking": BLOCKING, "max_block": 9, "n_random_pairs": 99, "max_iterations": 99, "max_diameter": 2}
+    trial = identity.try_linkage(known, threshold=0.9, **how, rng=stream(1, "random"))
+    assert trial.curve.threshold.tolist() == [0.1, 0.5, 0.9, 0.99]
+    linked = pd.DataFrame({"probability": []})
+    holds = identity.copies_hold(trial, None, linked=linked, n_overruled=0)
+    assert holds["name"].tolist() == ["people permitted despite a refusal", "copies: pairs rightly linked"]
+
+
 # --- published figures ------------------------------------------------------------------------------------
 
 # FEBRL, and what Splink 4 reaches at a threshold of 0.5.

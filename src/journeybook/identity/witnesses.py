@@ -16,6 +16,8 @@ from journeybook.identity.trial import LinkageTrial
 _COLUMNS = ["name", "value", "reference", "tolerance", "source", "kind"]
 # Standard errors allowed where a share is compared with another.
 _ERRORS = 4
+# Matches from which on a model can be asked how many there are.
+_ENOUGH = 100
 
 
 def rows_hold(
@@ -61,14 +63,14 @@ def copies_hold(
 ) -> pd.DataFrame:
     """Hold copies of known truth against what the model expects, the planted truth (if any) against the copies."""
     copies, source = trial.quality, "copies of known truth, four standard errors"
-    n = max(copies.n_true, 1)
     rows = [
         ("people permitted despite a refusal", n_overruled, 0, 0, "the ledger", "witness"),
         ("copies: pairs rightly linked", copies.precision, expected_precision(linked),
          _ERRORS * _error(copies.precision, copies.n_found), source, "witness"),
-        ("copies: matches the model expects, per true one", trial.expected_matches / n, 1,
-         min(_ERRORS / n**0.5, 0.05), source, "witness"),
     ]  # fmt: skip
+    n, name = copies.n_true, "copies: matches the model expects, per true one"
+    if n >= _ENOUGH:
+        rows.append((name, trial.expected_matches / n, 1, min(_ERRORS / n**0.5, 0.05), source, "witness"))
     if quality is None:
         return pd.DataFrame(rows, columns=_COLUMNS)
     rows += [
