@@ -12,13 +12,8 @@ import pytest
 from journeybook import enrichment
 from journeybook.datasets.complete_journey import coupon_contacts, transactions
 from journeybook.enrichment.leak import LeakExamples, coupon_examples
-from journeybook.enrichment.witnesses import (
-    differences,
-    greatest_difference,
-    misplaced_snapshots,
-    wrong_attributes,
-)
-from journeybook.errors import JourneybookError
+from journeybook.enrichment.truth import MatchTruth
+from journeybook.enrichment.witnesses import differences, misplaced_snapshots, wrong_attributes
 from journeybook.statistics import stream
 
 MONEY = "decimal(18, 4)"
@@ -163,9 +158,9 @@ def test_a_window_holds_its_first_moment_and_nothing_before():
 def test_a_second_count_in_pandas_agrees():
     lines = shoppers()
     features = snapshots(lines, DATES)
-    found = differences(lines, features, n_people=40, n_dates=3, groups={})
+    found = differences(lines, features, n_people=20, n_dates=2, groups={})
     n_people, n_dates = found.index.levshape
-    assert n_people >= 30 and n_dates == 3 and found.size > 1000
+    assert n_people >= 15 and n_dates == 2 and found.size > 500
     assert found.max(axis=None) < 1e-9
 
 
@@ -187,11 +182,10 @@ def test_a_missing_a_doubled_and_an_early_snapshot_are_counted():
 
 def test_a_snapshot_is_the_same_without_the_future():
     lines = shoppers()
-    features = snapshots(lines, DATES)
-    remade = snapshots(lines.filter(lines.occurred_at < DATES[1]), [DATES[1]])
-    assert greatest_difference(features, remade) < 1e-12
-    assert greatest_difference(features, remade.mutate(revenue=ibis._.revenue + 1)) == pytest.approx(1)
-    assert greatest_difference(features, remade.filter(ibis._.row > 1)) == np.inf
+    features = collected(snapshots(lines, DATES))
+    remade = collected(snapshots(lines.filter(lines.occurred_at < DATES[1]), [DATES[1]]))
+    there = features[features.as_of == DATES[1]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(there.drop(columns="row"), remade.drop(columns="row"))
 
 
 def test_no_figure_depends_on_the_values_of_ids():
@@ -226,14 +220,6 @@ def test_the_least_data_has_the_least_features():
     assert "morning_share" not in frame and "discount_share" not in frame and "n_products" not in frame
     # Two lines at one moment are one basket, and a gift is a visit.
     assert (frame.n_baskets.item(), frame.revenue.item()) == (2, 10.0)
-
-
-def test_dates_must_be_midnights():
-    lines = receipts([("ann", "2026-01-10", 5)])
-    with pytest.raises(ValueError, match="as_of_dates is empty"):
-        snapshots(lines, [])
-    with pytest.raises(ValueError, match="taken at midnight"):
-        snapshots(lines, [datetime(2026, 2, 1, 8)])
 
 
 def test_shares_of_departments_are_those_of_the_revenue_and_chosen_before_the_first_date():
@@ -273,7 +259,7 @@ def test_people_beyond_the_limit_are_drawn_by_a_hash_and_guests_stay():
     without = enrichment.limit_people(lines.filter(lines.person_id.fill_null("") != left), max_people=10)
     assert set(without.to_pandas().person_id.dropna()) == people - {left}
     assert enrichment.limit_people(lines, max_people=1000) is lines
-    with pytest.raises(JourneybookError, match="sample of 0"):
+    with pytest.raises(ValueError, match="max_people is 0: it must be at least 1"):
         enrichment.limit_people(lines, max_people=0)
 
 
@@ -367,25 +353,40 @@ def test_the_truth_of_the_join_is_told_per_person():
         {
             "person_id": list("abcda"),
             "as_of": pd.to_datetime(["2026-01-01"] * 4 + ["2026-06-01"]),
-            "listed": [True, True, True, False, True],
             "income": [1.0, 2.0, 3.0, 4.0, 9.0],
         }
     )
-    places = ibis.memtable(pd.DataFrame({"person_id": list("abde"), "known_from": pd.Timestamp("2026-01-05")}))
     features = ibis.memtable(features)
-    found = enrichment.match_truth(features, truth, places=places)
-    # c is on record nowhere, and d is not listed.
-    assert (found.n_known, found.n_listed) == (3, 2)
-    # a is right, b is wrong, d has no income to be wrong about.
-    assert found.right_share == pytest.approx(2 / 3)
-    assert found.found_share == 1
-    holds = enrichment.truth_holds(dataclasses.replace(found, n_known=100, n_listed=100)).set_index("name")
+    found = enrichment.match_truth(features, truth)
+    # a is right, b is wrong, d has no income to be wrong about; of c nothing is known.
+    assert (found.n_known, found.right_share) == (3, pytest.approx(2 / 3))
+    holds = enrichment.truth_holds(dataclasses.replace(found, n_known=100)).set_index("name")
     assert holds.loc["people with the right attributes", "reference"] == pytest.approx(0.88 - 4 * 0.0325, abs=1e-3)
-    assert holds["value"].ge(holds["reference"]).tolist() == [False, True] and set(holds["rule"]) == {"at least"}
-    for lacking in ({"truth": None}, {"places": None}, {"features": features.drop("third_party_known")}):
-        asked = {"features": features, "truth": truth, "places": places} | lacking
-        nothing = enrichment.match_truth(asked["features"], asked["truth"], places=asked["places"])
+    for nothing in (
+        enrichment.match_truth(features, None),
+        enrichment.match_truth(features.drop("third_party_known"), truth),
+    ):
         assert nothing.n_known == 0 and enrichment.truth_holds(nothing).empty
+
+
+def test_where_nobody_bought_nobody_is_described():
+    lines = receipts([("ann", "2026-01-10", -5), (None, "2026-01-10", 5)])
+    features = snapshots(lines, DATES)
+    totals = enrichment.totals_by_date(lines, features, as_of_dates=DATES)
+    holds = enrichment.snapshots_hold(
+        lines, features, totals, products=None, groups={}, third_party=None, places=None
+    )
+    assert holds["value"].tolist() == [0, 0]
+    by_date = enrichment.features_by_date(features, first_at=DATES[0])
+    leak = enrichment.leak_trial(
+        enrichment.leak_examples(lines, contacts=None, dates=DATES, first_at=DATES[0]),
+        n_draws=5,
+        rng=stream(1, "leak"),
+    )
+    assert enrichment.headline_figures(by_date, totals, pd.DataFrame(), leak, n_guest_lines=1)["n_people"] == 0
+    for n_all, said in ((1, "all their amounts are negative"), (0, "No receipt names a customer")):
+        told = enrichment.find(by_date, totals, pd.DataFrame(), leak, MatchTruth(), n_all=n_all, currency=None)
+        assert said in told[0].text and told[0].worth == 1
 
 
 def test_windows_that_are_not_full_are_told():
@@ -407,7 +408,6 @@ def test_features_of_the_end_know_who_bought():
     assert auc["as of the end"] > 0.95
     assert 0.35 < auc["as of the date"] < 0.65
     assert auc["difference"] == pytest.approx(auc["as of the end"] - auc["as of the date"])
-    assert enrichment.title_leak(trial).startswith(f"AUC {auc['as of the end']:.3f} with the future, ")
 
 
 def test_too_few_outcomes_are_said_to_be_too_few():
@@ -417,8 +417,8 @@ def test_too_few_outcomes_are_said_to_be_too_few():
     )
     assert not examples.enough
     trial = enrichment.leak_trial(examples, n_draws=50, rng=stream(1, "leak"))
-    assert (trial.n_rows, trial.outcome_share) == (1, 1.0) and trial.figures.empty
-    assert enrichment.leak_holds(examples, lines, contacts=None)["value"].tolist() == [0, 0]
+    assert trial.figures.empty
+    assert enrichment.leak_holds(examples, lines, contacts=None)["value"].tolist() == [0]
 
 
 def test_features_of_a_question_are_counted_again_from_the_persons_lines():
@@ -428,9 +428,9 @@ def test_features_of_a_question_are_counted_again_from_the_persons_lines():
     dates = [datetime(2026, 2, 1), datetime(2026, 3, 1), datetime(2026, 3, 20)]
     examples = enrichment.leak_examples(lines, contacts=None, dates=dates, first_at=datetime(2026, 1, 1))
     holds = enrichment.leak_holds(examples, lines, contacts=None)
-    assert holds["value"].max() < 1e-9 and holds["name"].str.contains("as of the day|as of the end").all()
+    assert holds["value"].item() < 1e-9
     wrong = dataclasses.replace(examples, as_of=examples.later)
-    assert enrichment.leak_holds(wrong, lines, contacts=None)["value"].gt(0.1).tolist() == [True, False]
+    assert enrichment.leak_holds(wrong, lines, contacts=None)["value"].item() > 0.1
 
 
 def test_coupon_redemption_leaks_as_published():
@@ -459,12 +459,11 @@ def test_coupon_redemption_leaks_as_published():
         np.column_stack([x[:, 0], x[:, 1] * x[:, 0] / (1 - x[:, 1])]) for x in (examples.as_of, examples.later)
     )
     amounts = LeakExamples(
-        examples.question, examples.outcome, examples.people, as_of, later, ("revenue", "discount"), examples.rows,
-        examples.end,
+        examples.question, examples.outcome, examples.people, as_of, later, ("revenue", "discount"), examples.rows
     )  # fmt: skip
     trial = enrichment.leak_trial(amounts, n_draws=20, rng=stream(1, "leak"))
     found = trial.figures.set_index("features").roc_auc
-    assert len(examples.outcome) == 5_657 and trial.outcome_share == pytest.approx(0.1319, abs=5e-4)
+    assert len(examples.outcome) == 5_657 and examples.outcome.mean() == pytest.approx(0.1319, abs=5e-4)
     # The published model's split and scaling are not stated.
     assert found["as of the date"] == pytest.approx(0.756, abs=0.01)
     assert found["as of the end"] == pytest.approx(0.803, abs=0.01)

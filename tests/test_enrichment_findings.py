@@ -17,8 +17,8 @@ def find(*, full=(False, True), guests=0.0, n_known=60, median=1241.05, joined=N
     low, high = interval or (0.0, 0.0)
     figures = pd.DataFrame({"roc_auc": [0.67, 0.69, 0.02], "roc_auc_low": low, "roc_auc_high": high})
     question = "who buys from 01 December 2017 to the end"
-    leak = enrichment.LeakTrial(question, figures if interval else figures.head(0), 100, 50, 0.5)
-    truth = MatchTruth() if joined is None else MatchTruth(60, 80, joined, 0.75)
+    leak = enrichment.LeakTrial(question, figures if interval else figures.head(0))
+    truth = MatchTruth() if joined is None else MatchTruth(60, joined)
     known_of = known_of if third else known_of.head(0)
     findings = enrichment.find(by_date, totals, known_of, leak, truth, n_all=99, currency="USD")
     return told(findings, "04_enrichment")

@@ -16,7 +16,7 @@ WRONG = RIGHT.assign(household_id=range(1, 7))
 
 def find(*, truth=None, likely=1.0, carried=4, recognised=3, overruled=0, wrong=39, n_found=90):
     none = pd.DataFrame()
-    found = Resolution(PEOPLE, none, none, threshold=0.9, n_people=3, n_cut=0)
+    found = Resolution(PEOPLE, none, threshold=0.9, n_people=3, n_cut=0)
     refusals = CarriedRefusals(PEOPLE, none, pd.Series([], dtype="str"), recognised)
     reach = pd.DataFrame({"purpose": ["analytics", "marketing_email"], "n_carried_ids": [0, carried]})
     keys = pd.DataFrame({"key": ["given_name + surname"], "n_wrong": wrong, "wrong_share": 0.185})

@@ -9,7 +9,6 @@ from finding_rules import told
 
 from journeybook import segmentation
 from journeybook.segmentation.movement import Refitted
-from journeybook.segmentation.references import Structureless, Unscaled
 
 NAN = float("nan")
 POWER = pd.DataFrame(
@@ -17,16 +16,16 @@ POWER = pd.DataFrame(
 )
 
 
-def find(*, n_groups=1, k=3, stay=(0.79, 0.78, 0.80), matched=0.79, n_steps=99, alone=0.96, by="revenue_91d"):
+def find(*, n_groups=1, k=3, stay=(0.79, 0.78, 0.80), matched=0.79, n_steps=99, by="revenue_91d", ks=(1, 2)):
     none, prepared = pd.DataFrame(), SimpleNamespace(columns=list("abcdefghijklmnopq"))
     profile = pd.DataFrame({"share": [0.5, 0.3, 0.2], "n_people": [50, 30, 20], "revenue_91d": [90.0, 10, 0]})
     profile = profile.assign(a=-1.0, segment=["1 frequent", "2 average", "3 lapsing"])
     found = segmentation.Segmentation(none, profile, none, np.zeros((k, 17)), prepared, 0.28, by)
-    count = segmentation.GroupCount(none, n_groups, n_slices=3, n_people=100)
-    nothing = Structureless(np.array([0.25, 0.27]), np.array([0.9, 0.9]))
+    count = segmentation.GroupCount(pd.DataFrame({"k": ks}), n_groups, n_slices=3)
+    nothing = np.array([0.25, 0.27])
     moves = segmentation.Movement(none, none, *stay, n_steps)
-    ways = Refitted(stay[0], 0.33, matched), Unscaled("revenue_91d", 0.87, alone, 0.16)
-    return told(segmentation.find(found, count, nothing, moves, *ways, power=POWER), "05_segmentation")
+    refitted = Refitted(0.33, matched)
+    return told(segmentation.find(found, count, nothing, moves, refitted, power=POWER), "05_segmentation")
 
 
 @pytest.mark.parametrize(
@@ -44,17 +43,11 @@ def find(*, n_groups=1, k=3, stay=(0.79, 0.78, 0.80), matched=0.79, n_steps=99, 
             "2 clear: From one snapshot to the next, 79.0% of people stay in their segment; segments made anew",
         ),
         ({}, 3, "3 cannot be told: Groups of customers that differ in 3 or fewer of 17 measures"),
-        ({}, 4, "3 counted: In their own units, one of 17 measures would hold 87.0% of all variation and decide"),
-        (
-            {"alone": 0.5},
-            4,
-            "3 counted: In their own units, one of 17 measures would hold 87.0% of all variation.",
-        ),
         ({"n_groups": 3}, 0, "2 suggestive: There are 3 groups of customers; they explain 28.0% of the"),
-        ({"n_groups": 3}, 3, "3 counted: In their own units"),
         ({"n_groups": 4}, 0, "2 contradicted: The segments made are 3, but the data hold 4 groups;"),
         ({"k": 1}, 0, "2 cannot be told: The customers are one cloud; no groups were found."),
         ({"k": 1}, 1, "3 cannot be told: Groups of customers that differ"),
+        ({"k": 1, "ks": [1]}, 0, "2 cannot be told: There are too few different customers to tell groups"),
         ({"by": "a"}, 1, "2 clear: From one snapshot"),
         ({"matched": 0.7}, 2, "2 suggestive: From one snapshot"),
         ({"stay": (1, 1, 1), "matched": 1}, 2, "2 counted: From one snapshot to the next, 100% of people stay"),

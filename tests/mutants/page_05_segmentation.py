@@ -78,7 +78,7 @@ def _means_of_all(segment):
 
 def _always_most(count):
     def wrong(values, **how):
-        return replace(count(values, **how), n_groups=1, n_slices=how["max_groups"])
+        return replace(count(values, **how), n_groups=1, n_slices=how["max_segments"])
 
     return wrong
 

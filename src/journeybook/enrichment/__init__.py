@@ -1,14 +1,12 @@
-"""Enrichment: what is known of each person, as of a date (page 04).
+"""04 Enrichment: what is known of each person, as of a date.
 
-| module | holds |
-|---|---|
-| snapshots | features from receipts strictly before each date, lazily |
-| third_party | what others say of people or postcodes, joined as of a date |
-| leak | the pitfall: features that know what came after |
-| truth | the join, held against what was planted |
-| witnesses | totals to the cent, a second count in pandas, a snapshot without the future |
-| findings | what a manager should know |
-| words | titles of the page |
+snapshots.py    features from receipts strictly before each date, lazily
+third_party.py  what others say of people or postcodes, joined as of a date
+leak.py         the pitfall: features that know what came after
+truth.py        the join, held against what was planted
+findings.py     what a manager should know
+witnesses.py    totals to the cent, a second count in pandas
+words.py        titles of the page
 """
 
 from journeybook.enrichment.findings import find
@@ -25,8 +23,8 @@ from journeybook.enrichment.snapshots import (
 )
 from journeybook.enrichment.third_party import coverage, join_third_party
 from journeybook.enrichment.truth import match_truth, truth_holds
-from journeybook.enrichment.witnesses import snapshots_hold, study_holds, totals_by_date
-from journeybook.enrichment.words import headline_figures, title_coverage, title_leak, title_snapshots
+from journeybook.enrichment.witnesses import snapshots_hold, totals_by_date
+from journeybook.enrichment.words import headline_figures, title_snapshots
 
 __all__ = [
     "LeakTrial",
@@ -46,10 +44,7 @@ __all__ = [
     "match_truth",
     "snapshot_dates",
     "snapshots_hold",
-    "study_holds",
     "tells_hours",
-    "title_coverage",
-    "title_leak",
     "title_snapshots",
     "totals_by_date",
     "truth_holds",

@@ -25,12 +25,21 @@ def find(
     n_all: int,
     currency: str | None,
 ) -> list[Finding]:
-    """Return the page's findings.
-
-    `n_all` counts people with receipts before any limit; the frames are those of the functions of like name.
-    """
+    """Return the page's findings; `n_all` counts people with receipts before any limit."""
     outside = [*_right(joined), *_outside(known_of, currency)]
-    return [*outside, *_known(by_date, totals, n_all), _leak(leak)]
+    return [*outside, *(_known(by_date, totals, n_all) if len(by_date) else _nobody(n_all)), _leak(leak)]
+
+
+def _nobody(n_all: int) -> Iterator[Finding]:
+    text = "No receipt names a customer, so that nobody can be described."
+    action = "Map the column that says who bought, if there is one."
+    if n_all:
+        text = f"None of {say_count(n_all)} customers is described: all their amounts are negative or empty lines."
+        action = "If purchases are written as debits, map revenue with a minus sign."
+    section = "What is known of each person at the start of each month?"
+    yield Finding(
+        text=text, action=action, section=section, strength="counted", worth=1, value=0, unit="people", figure=None
+    )
 
 
 def _known(by_date: pd.DataFrame, totals: pd.DataFrame, n_all: int) -> Iterator[Finding]:
@@ -66,7 +75,7 @@ def _outside(known_of: pd.DataFrame, currency: str | None) -> Iterator[Finding]:
         more = "more" if last.median_revenue_known > last.median_revenue_unknown else "less"
         action = f"Keep people without them in every model and report: dropping them keeps those who spend {more}."
         worth = 2
-    about = partial(Finding, section="Whom are third-party attributes known of?", unit="share")
+    about = partial(Finding, section="Whom are third-party attributes known of?", unit="share", figure=None)
     text = f"{title_coverage(known_of, currency=currency)}."
     yield about(text=text, action=action, strength=strength, worth=worth, value=float(last.known_share))
 
@@ -83,11 +92,11 @@ def _right(joined: MatchTruth) -> Iterator[Finding]:
 
 
 def _leak(leak: LeakTrial) -> Finding:
-    about = partial(Finding, section="The pitfall: features that know what came after")
+    about = partial(Finding, section="The pitfall: features that know what came after", figure=None)
     action = "Use no figure from after the question: nobody has it on the day."
     if leak.figures.empty:
         text = "Too few outcomes show what figures from after the question would seem to gain."
-        return about(text=text, action=action, strength="cannot be told", worth=3, figure=None)
+        return about(text=text, action=action, strength="cannot be told", worth=3)
     (honest, later, gain), apart = leak.figures.roc_auc, leak.figures.iloc[-1]
     low, high = float(apart.roc_auc_low), float(apart.roc_auc_high)
     told, strength, worth = ": too close to tell.", "cannot be told", 3

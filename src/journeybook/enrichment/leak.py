@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from journeybook.enrichment.snapshots import feature_snapshots, is_purchase
 from journeybook.enrichment.witnesses import bought, lines_of, recount
-from journeybook.statistics import cluster_bootstrap
+from journeybook.statistics import cluster_weights
+from journeybook.statistics.quality import quality
 
 # Two features each, so that nothing but their date can tell the models apart.
 COUPON_FEATURES = ("revenue", "discount_share")
@@ -40,7 +41,6 @@ class LeakExamples:
         later: The same features as of the end of the data, shape (n, k).
         feature_names: Names of the k features.
         rows: `row` (of the contact, or the first of the person's lines), `person_id` and `as_of` of each question.
-        end: End of what is known.
     """
 
     question: str
@@ -50,7 +50,6 @@ class LeakExamples:
     later: NDArray[np.float64]
     feature_names: tuple[str, ...]
     rows: pd.DataFrame
-    end: datetime
 
     @property
     def enough(self) -> bool:
@@ -67,25 +66,16 @@ class LeakTrial:
         question: What was predicted, in a few words.
         figures: `features` (`as of the date`, `as of the end`, `difference`), `roc_auc`, `roc_auc_low`,
             `roc_auc_high`: 95 % intervals, people drawn whole. No rows where outcomes or people are too few.
-        n_rows: Questions.
-        n_people: People asked about.
-        outcome_share: Share of the questions answered yes.
     """
 
     question: str
     figures: pd.DataFrame
-    n_rows: int
-    n_people: int
-    outcome_share: float
 
 
 def leak_examples(
     transactions: ibis.Table, *, contacts: ibis.Table | None, dates: Sequence[datetime], first_at: datetime
 ) -> LeakExamples:
-    """Return who redeems a coupon where `contacts` tell enough of it, else who buys next.
-
-    The last of the `dates` of the snapshots is the end of what is known.
-    """
+    """Return who redeems a coupon where `contacts` tell enough of it, else who buys before the last of `dates`."""
     end = dates[-1]
     if contacts is not None:
         examples = coupon_examples(transactions, contacts, first_at=first_at, end=end)
@@ -104,7 +94,7 @@ def coupon_examples(
     Contacts sent before the first receipt, or whose outcome the end cuts off, are left out.
     """
     at = contacts.occurred_at
-    asked = contacts.filter(contacts.person_id.notnull(), at >= ibis.literal(first_at), at < ibis.literal(end))
+    asked = contacts.filter(contacts.person_id.notnull(), at >= first_at, at < end)
     if "cut_off" in asked.columns:
         asked = asked.filter(~asked.cut_off)
     asked = asked.select("row", "person_id", outcome=asked.responded, as_of=asked.occurred_at.truncate("D"))
@@ -114,13 +104,11 @@ def coupon_examples(
 def next_purchase_examples(transactions: ibis.Table, *, asked_on: datetime, end: datetime) -> LeakExamples:
     """Return who buys between two midnights, of those who had bought before, with features as of either."""
     at = transactions.occurred_at
-    lines = transactions.filter(
-        transactions.person_id.notnull(), at < ibis.literal(end), is_purchase(transactions)
-    )
+    lines = transactions.filter(transactions.person_id.notnull(), at < end, is_purchase(transactions))
     people = lines.group_by("person_id").aggregate(
         row=lines.row.min(),
-        before=(lines.occurred_at < ibis.literal(asked_on)).any(),
-        outcome=(lines.occurred_at >= ibis.literal(asked_on)).any(),
+        before=(lines.occurred_at < asked_on).any(),
+        outcome=(lines.occurred_at >= asked_on).any(),
     )
     asked = people.filter(people.before).select("row", "person_id", "outcome", as_of=ibis.literal(asked_on))
     question = f"who buys from {asked_on:%d %B %Y} to the end"
@@ -128,108 +116,74 @@ def next_purchase_examples(transactions: ibis.Table, *, asked_on: datetime, end:
 
 
 def leak_trial(examples: LeakExamples, *, n_draws: int, rng: np.random.Generator) -> LeakTrial:
-    """Rank the outcomes by logistic regression on both sets of features, across folds of whole people.
-
-    The interval is that of `n_draws` bootstrap samples of people.
-    """
-    outcome = examples.outcome
-    about = len(outcome), len(np.unique(examples.people)), float(outcome.sum() / max(len(outcome), 1))
+    """Rank the outcomes by logistic regression on both sets of features, across folds of whole people."""
+    names = ["features", "roc_auc", "roc_auc_low", "roc_auc_high"]
     if not examples.enough:
-        nothing = pd.DataFrame(columns=["features", "roc_auc", "roc_auc_low", "roc_auc_high"])
-        return LeakTrial(examples.question, nothing, *about)
-    honest, leaking = (_score(features, outcome, examples.people) for features in (examples.as_of, examples.later))
-
-    def aucs(weights: np.ndarray | None) -> np.ndarray:
-        two = [float(roc_auc_score(outcome, score, sample_weight=weights)) for score in (honest, leaking)]
-        return np.array([*two, two[1] - two[0]])
-
-    interval = cluster_bootstrap(examples.people, aucs, n_draws=n_draws, rng=rng)
-    figures = pd.DataFrame(
-        {
-            "features": ["as of the date", "as of the end", "difference"],
-            "roc_auc": aucs(None),
-            "roc_auc_low": interval.low,
-            "roc_auc_high": interval.high,
-        }
+        return LeakTrial(examples.question, pd.DataFrame(columns=names))
+    weights = cluster_weights(examples.people, n_draws=n_draws, rng=rng)
+    honest, leaking = (
+        quality(_score(features, examples.outcome, examples.people), examples.outcome, weights)
+        for features in (examples.as_of, examples.later)
     )
-    return LeakTrial(examples.question, figures, *about)
+    aucs = np.array([honest.estimate[0], leaking.estimate[0]])
+    drawn = np.column_stack([honest.draws[:, 0], leaking.draws[:, 0]])
+    aucs, drawn = np.append(aucs, aucs[1] - aucs[0]), np.column_stack([drawn, drawn[:, 1] - drawn[:, 0]])
+    low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0)
+    told = (["as of the date", "as of the end", "difference"], aucs, low, high)
+    return LeakTrial(examples.question, pd.DataFrame(dict(zip(names, told, strict=True))))
 
 
 def _score(features: np.ndarray, outcome: np.ndarray, people: np.ndarray) -> np.ndarray:
     """Return the probability of each row from a model that has seen none of its person's rows."""
     logs = np.sign(features) * np.log1p(np.abs(features))
-    score = np.zeros(len(outcome))
-    for fold in range(_FOLDS):
-        held_out = people % _FOLDS == fold
-        model = make_pipeline(StandardScaler(), LogisticRegression()).fit(logs[~held_out], outcome[~held_out])
-        score[held_out] = model.predict_proba(logs[held_out])[:, 1]
-    return score
+    model, folds = make_pipeline(StandardScaler(), LogisticRegression()), PredefinedSplit(people % _FOLDS)
+    return cross_val_predict(model, logs, outcome, cv=folds, method="predict_proba")[:, 1]
 
 
 def _examples(
     question: str, transactions: ibis.Table, asked: ibis.Table, end: datetime, names: Sequence[str]
 ) -> LeakExamples:
     """Join the features of both dates; whoever had not bought yet has none, which is 0 here."""
+    slim = transactions.drop(*({"product_id", "store_id"} & set(transactions.columns)))
     rows = asked.mutate(as_of=asked.as_of.cast("timestamp(6)")).order_by("row").to_pandas()
     dates = sorted({date.to_pydatetime() for date in rows.as_of} | {end})
-    snapshots = feature_snapshots(_slim(transactions), as_of_dates=dates, products=None, groups={}, hours=False)
+    snapshots = feature_snapshots(slim, as_of_dates=dates, products=None, groups={}, hours=False)
     there = [name for name in names if name in snapshots.columns]
     known = snapshots.select("person_id", "as_of", *there).to_pandas()
-    honest = rows.merge(known, on=["person_id", "as_of"], how="left", validate="many_to_one")
-    at_end = known[known.as_of == pd.Timestamp(end)].drop(columns="as_of")
-    leaking = rows.merge(at_end, on="person_id", how="left", validate="many_to_one")
+    later = rows.assign(as_of=pd.Series(end, rows.index, dtype=rows.as_of.dtype))
+    features = (
+        one.merge(known, on=["person_id", "as_of"], how="left", validate="many_to_one") for one in (rows, later)
+    )
+    honest, leaking = (one[there].fillna(0).to_numpy(dtype=float) for one in features)
+    outcome, people = rows.outcome.to_numpy(dtype=bool), pd.factorize(rows.person_id)[0]
     return LeakExamples(
-        question=question,
-        outcome=rows.outcome.to_numpy(dtype=bool),
-        people=pd.factorize(rows.person_id)[0],
-        as_of=honest[there].fillna(0).to_numpy(dtype=float),
-        later=leaking[there].fillna(0).to_numpy(dtype=float),
-        feature_names=tuple(there),
-        rows=rows[["row", "person_id", "as_of"]],
-        end=end,
+        question, outcome, people, honest, leaking, tuple(there), rows[["row", "person_id", "as_of"]]
     )
 
 
-def _slim(transactions: ibis.Table) -> ibis.Table:
-    """What the features of a question are made of."""
-    return transactions.drop(*({"product_id", "store_id"} & set(transactions.columns)))
-
-
 def leak_holds(
-    examples: LeakExamples, transactions: ibis.Table, *, contacts: ibis.Table | None, n_rows: int = 60
+    examples: LeakExamples, transactions: ibis.Table, *, contacts: ibis.Table | None, n_rows: int = 20
 ) -> pd.DataFrame:
     """Count the features of `n_rows` questions again from the person's own lines, as of the day of the question.
 
     The day is read from the contact itself. People with a line on that very day come first, for whom a day too
-    much shows.
-
-    Returns:
-        `name`, `value`, `reference`, `tolerance`, `source`; the values are differences, relative where a feature
-        is above 1. Nothing where nothing was asked.
+    much shows. Nothing where nothing was asked.
     """
-    asked = examples.rows.reset_index(drop=True)
+    asked, names = examples.rows.reset_index(drop=True), list(examples.feature_names)
     if contacts is not None and examples.question == COUPON_QUESTION:
         days = contacts.select("row", day=contacts.occurred_at.truncate("D")).to_pandas().set_index("row").day
         asked["as_of"] = asked.row.map(days).to_numpy()
     same = transactions.select("person_id", as_of=transactions.occurred_at.truncate("D")).distinct().to_pandas()
     first = asked.merge(same.assign(first=True), on=["person_id", "as_of"], how="left")["first"].eq(True)
     chosen = np.argsort(~first.to_numpy(), kind="stable")[:n_rows]
-    lines = lines_of(_slim(transactions), asked.person_id[chosen].unique().tolist())
-    own = dict(list(lines.groupby("person_id")))
-    rows = []
-    for name, stored in (("the day", examples.as_of), ("the end", examples.later)):
-        dates = asked.as_of if name == "the day" else pd.Series(examples.end, asked.index)
-        again = [_recounted(own.get(asked.person_id[n]), dates[n], examples.feature_names) for n in chosen]
-        apart = [np.abs(stored[n] - a) / np.maximum(1.0, np.abs(a)) for n, a in zip(chosen, again, strict=True)]
-        if apart:
-            rows.append((f"worst difference of the features as of {name}", float(np.max(apart))))
+    lines = lines_of(transactions, asked.person_id[chosen].unique().tolist())
+    worst = []
+    for n in chosen:
+        past = lines[(lines.person_id == asked.person_id[n]) & (lines.occurred_at < asked.as_of[n])]
+        due = np.zeros(len(names))
+        if bought(past).any():
+            due = recount(past, as_of=asked.as_of[n], groups={})[names].fillna(0).to_numpy(dtype=float)
+        worst.append((np.abs(examples.as_of[n] - due) / np.maximum(1.0, np.abs(due))).max())
     source = f"a second count in pandas, {len(chosen)} questions"
-    return pd.DataFrame(rows, columns=["name", "value"]).assign(reference=0, tolerance=1e-9, source=source)
-
-
-def _recounted(lines: pd.DataFrame | None, date: datetime, names: Sequence[str]) -> NDArray[np.float64]:
-    """The features of one person as of a date, from the person's lines; 0 where there are none yet."""
-    past = pd.DataFrame() if lines is None else lines[lines.occurred_at < date]
-    if past.empty or not bought(past).any():
-        return np.zeros(len(names))
-    return recount(past, as_of=date, groups={})[list(names)].fillna(0).to_numpy(dtype=float)
+    row = ("worst difference of the features of a question", max(worst, default=0.0), 0, 1e-9, source)
+    return pd.DataFrame([row][: len(chosen)], columns=["name", "value", "reference", "tolerance", "source"])

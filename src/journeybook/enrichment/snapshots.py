@@ -48,11 +48,7 @@ def first_receipt(transactions: ibis.Table) -> datetime:
 
 
 def last_date(run_as_of: datetime, *, as_of: str | None) -> datetime:
-    """Return the date of the last snapshot: the one asked for, or the first midnight after the data.
-
-    Raises:
-        ValueError: The date asked for cannot be read or lies after the data.
-    """
+    """Return the date of the last snapshot: the one asked for, or the first midnight after the data."""
     if as_of is None:
         return run_as_of
     try:
@@ -75,8 +71,7 @@ def largest_groups(
 ) -> dict[str, str]:
     """Return the `n_groups` departments (without them, categories) with most revenue before the first snapshot.
 
-    Chosen before it, they are the same whatever comes later. Column name to group name, in the order of revenue;
-    empty without products.
+    Column name to group name, in the order of revenue; empty without products.
     """
     if products is None or n_groups < 1 or "product_id" not in transactions.columns or not group_column(products):
         return {}
@@ -95,6 +90,8 @@ def largest_groups(
 
 def limit_people(transactions: ibis.Table, *, max_people: int) -> ibis.Table:
     """Keep the receipts of about `max_people` people, drawn by a keyed hash of each, and of all guests."""
+    if max_people < 1:
+        raise ValueError(f"max_people is {max_people}: it must be at least 1.")
     n_people = int(transactions.person_id.nunique().execute())
     share = sample_share(n_people, at_most=max_people)
     if share == 1:
@@ -117,7 +114,7 @@ def feature_snapshots(
 
     Args:
         transactions: Clean receipt lines with `person_id`; guests are left out.
-        as_of_dates: Midnights; a snapshot uses the rows strictly before its date.
+        as_of_dates: Midnights, one or more; a snapshot uses the rows strictly before its date.
         products: Clean products for `groups`, or None.
         groups: Column name to department or category, from `largest_groups`.
         hours: Receipts bear a time of day, so that habits by hour can be told.
@@ -130,15 +127,7 @@ def feature_snapshots(
         `weekend_share` of the baskets; where the columns allow it `morning_share` (before 12), `evening_share`
         (from 17 on), `discount_share` (of what would have been paid), `n_products`, `n_stores` (distinct), and
         a share of revenue for each group. Revenue is net of returns; shares are missing where it is not above 0.
-
-    Raises:
-        ValueError: There are no dates, or one is not a midnight.
     """
-    if not as_of_dates:
-        raise ValueError("as_of_dates is empty: at least one snapshot is needed.")
-    for date in as_of_dates:
-        if date != datetime(date.year, date.month, date.day):
-            raise ValueError(f"as_of_dates holds {date}: a snapshot is taken at midnight.")
     lines = transactions.filter(transactions.person_id.notnull())
     days = sorted(set(as_of_dates))
     dates = ibis.memtable({"place": range(len(days)), "as_of": days}, schema=DATES)
@@ -162,9 +151,8 @@ def feature_snapshots(
 def features_by_date(features: ibis.Table, *, first_at: datetime) -> pd.DataFrame:
     """Return quartiles of recent behaviour by snapshot, and whether its windows were full.
 
-    Returns:
-        `as_of`, `n_people`, `window_full` (the data, from `first_at` on, reach back over the longest window), and
-        the quartiles `revenue_low`, `revenue_median`, `revenue_high`, `baskets_low`, ... over the longest window.
+    `as_of`, `n_people`, `window_full` (the data, from `first_at` on, reach back over the longest window), and the
+    quartiles `revenue_low`, `revenue_median`, `revenue_high`, `baskets_low`, ... over that window.
     """
     days = max(RECENT_DAYS)
     asked = {"n_people": features.count()}

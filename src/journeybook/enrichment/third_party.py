@@ -65,12 +65,7 @@ def attributes_of(features: ibis.Table, third_party: ibis.Table | None) -> dict[
 
 
 def coverage(features: ibis.Table, *, places: ibis.Table | None) -> pd.DataFrame:
-    """Count, snapshot by snapshot, how many people the attributes are known of.
-
-    Returns:
-        `as_of`, `n_people`, `n_with_postcode`, `n_known`, `known_share` of the people, `median_revenue_known`,
-        `median_revenue_unknown`. Empty where no attributes were joined.
-    """
+    """Count, snapshot by snapshot, how many people the attributes are known of; empty where none were joined."""
     if "third_party_known" not in features.columns:
         return pd.DataFrame()
     placed = features.mutate(postcode=ibis.null("string")) if places is None else _with_postcode(features, places)

@@ -28,20 +28,13 @@ def title_coverage(known_of: pd.DataFrame, *, currency: str | None) -> str:
     return f"{told}; the median revenue of those is {known}, of the others {others}"
 
 
-def title_leak(trial: LeakTrial) -> str:
-    """Say what features from the future pretend."""
-    honest, later, apart = trial.figures.roc_auc
-    low, high = trial.figures[["roc_auc_low", "roc_auc_high"]].iloc[-1]
-    return f"AUC {later:.3f} with the future, {honest:.3f} without: {apart:+.3f} ({low:+.3f} to {high:+.3f})"
-
-
 def headline_figures(
     by_date: pd.DataFrame, totals: pd.DataFrame, known_of: pd.DataFrame, leak: LeakTrial, *, n_guest_lines: int
 ) -> dict[str, float]:
     """The page's figures for the index, flat; what cannot be computed is left out."""
     names = ("leak_auc_as_of_date", "leak_auc_as_of_end", "leak_auc_difference")
     return dict(zip(names, leak.figures.roc_auc, strict=False)) | {
-        "n_people": by_date.n_people.iloc[-1],
+        "n_people": by_date.n_people.iloc[-1] if len(by_date) else 0,
         "n_snapshots": len(by_date),
         "n_guest_lines": n_guest_lines,
         "revenue_of_people": totals.people.iloc[-1],

@@ -6,17 +6,16 @@ model.py       what an agreement tells: Fellegi and Sunter, by EM
 clusters.py    from pairs to people, with a guard against chains
 people.py      people, golden profiles, postcodes since when, refusals carried to the person
 quality.py     a linkage against the truth
-simulation.py  records with known truth, made from the page's own
-trial.py       the linkage tried on those, beside the tempting shortcuts
+trial.py       the linkage tried on records of known truth, made from the page's own
 findings.py    what a manager should know
 witnesses.py   the page's steps once more by another road; copies and planted truth
 words.py       sentences and headline figures
 """
 
-from journeybook.identity.clusters import cluster_sizes, pairs_above, resolve
+from journeybook.identity.clusters import pairs_above, resolve
 from journeybook.identity.comparison import compare
 from journeybook.identity.findings import find
-from journeybook.identity.model import LinkageModel, fit_linkage, weight_histogram
+from journeybook.identity.model import LinkageModel, fit_linkage
 from journeybook.identity.people import (
     carry_refusals,
     count_overruled,
@@ -26,21 +25,18 @@ from journeybook.identity.people import (
     refusal_reach,
 )
 from journeybook.identity.quality import keys_alone, people_quality, who_is_who
-from journeybook.identity.records import fill_rates, normalise
-from journeybook.identity.simulation import simulate_copies
-from journeybook.identity.trial import try_linkage
+from journeybook.identity.records import normalise
+from journeybook.identity.trial import simulate_copies, try_linkage
 from journeybook.identity.witnesses import copies_hold, refusals_hold, rows_hold
-from journeybook.identity.words import metrics, say_exact, say_fit, say_keys, say_people, say_refusals
+from journeybook.identity.words import metrics, say_exact, say_fit, say_people
 
 __all__ = [
     "LinkageModel",
     "carry_refusals",
-    "cluster_sizes",
     "compare",
     "copies_hold",
     "count_overruled",
     "find",
-    "fill_rates",
     "fit_linkage",
     "golden_profiles",
     "keys_alone",
@@ -56,11 +52,8 @@ __all__ = [
     "rows_hold",
     "say_exact",
     "say_fit",
-    "say_keys",
     "say_people",
-    "say_refusals",
     "simulate_copies",
     "try_linkage",
-    "weight_histogram",
     "who_is_who",
 ]

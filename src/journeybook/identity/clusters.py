@@ -28,8 +28,6 @@ class Resolution:
             of the first record).
         links: Links found: `left`, `right`, `probability` (1 where exact), `via` (`same id`, `exact keys`,
             `probability`), `kept` (False where the guard cut it).
-        clusters: One row a cluster of two records or more: `cluster`, `n_records`, `n_links`, `diameter` (links
-            between its two farthest records), `weakest_probability`.
         threshold: Probability from which a pair is linked.
         n_people: Number of clusters.
         n_cut: Number of groups of connected records that the guard took apart.
@@ -37,18 +35,13 @@ class Resolution:
 
     records: pd.DataFrame
     links: pd.DataFrame
-    clusters: pd.DataFrame
     threshold: float
     n_people: int
     n_cut: int
 
 
 def pairs_above(pairs: ComparedPairs, model: LinkageModel, *, threshold: float) -> pd.DataFrame:
-    """Return the compared pairs with at least a probability: `left`, `right`, `probability`, in order.
-
-    Raises:
-        ValueError: `threshold` is not from 0 to 1.
-    """
+    """Return the compared pairs with at least a probability: `left`, `right`, `probability`, in order."""
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold is {threshold}: a probability from 0 to 1 is needed.")
     chosen = model.patterns.loc[model.patterns.probability >= threshold, ["pattern", "probability"]]
@@ -71,21 +64,13 @@ def resolve(
 ) -> Resolution:
     """Link records into people: by id, by exact keys, then by probability.
 
-    Linked records are connected components. A chain (a is like b, b is like c, but a is not like c) can
-    join strangers, so a component in which two records lie more than `max_diameter` links apart is
-    taken apart by dropping its weakest links, weakest first, until every part is compact.
-
-    Args:
-        records: Normalised records.
-        threshold: Probability from which a compared pair is linked, 0 to 1; low joins strangers, high
-            leaves one person in pieces.
-        max_diameter: Greatest number of links between two records of one person, 1 or more; 1 asks that
-            each record be linked to every other one.
-        pairs: Compared pairs; None links by id and exact keys alone.
-        model: The model of those pairs.
+    Linked records are connected components. A chain (a is like b, b is like c, but a is not like c) can join
+    strangers, so a component in which two records lie more than `max_diameter` links apart is taken apart by
+    dropping its weakest links, weakest first, until every part is compact. Without `pairs` and their `model`, ids
+    and exact keys link alone.
 
     Raises:
-        ValueError: `threshold` or `max_diameter` is out of range.
+        ValueError: `threshold` is not from 0 to 1, or `max_diameter` below 1.
     """
     if max_diameter < 1:
         raise ValueError(f"max_diameter is {max_diameter}: needed is 1 or more.")
@@ -102,22 +87,10 @@ def resolve(
     return Resolution(
         records=people.assign(cluster=cluster),
         links=together.assign(kept=kept),
-        clusters=_described(cluster, ends[kept], together.probability.to_numpy(dtype=float)[kept]),
         threshold=threshold,
         n_people=len(np.unique(cluster)),
         n_cut=n_cut,
     )
-
-
-def cluster_sizes(resolution: Resolution) -> pd.DataFrame:
-    """Return how many people have how many records, how far apart, and how weakly linked.
-
-    Returns:
-        One row a size and diameter of two records or more: `n_records`, `diameter`, `n_people`,
-        `weakest_probability`.
-    """
-    by_size = resolution.clusters.groupby(["n_records", "diameter"], as_index=False)
-    return by_size.agg(n_people=("cluster", "size"), weakest_probability=("weakest_probability", "min"))
 
 
 def components(n: int, ends: np.ndarray) -> np.ndarray:
@@ -165,13 +138,3 @@ def _compact(n: int, ends: np.ndarray, strength: np.ndarray, max_diameter: int) 
             waiting += [rest[inner] for inner in _split(components(n, ends[rest])[ends[rest, 0]])]
         n_cut += was_cut
     return kept, n_cut
-
-
-def _described(cluster: np.ndarray, ends: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
-    n_records = np.bincount(cluster) if len(cluster) else np.zeros(0)
-    rows = []
-    for part in _split(cluster[ends[:, 0]]):
-        label = int(cluster[ends[part[0], 0]])
-        diameter = 1 if len(part) == 1 else _diameter(ends[part])
-        rows.append((label, int(n_records[label]), len(part), diameter, float(probability[part].min())))
-    return pd.DataFrame(rows, columns=["cluster", "n_records", "n_links", "diameter", "weakest_probability"])

@@ -9,15 +9,19 @@ import pandas as pd
 
 from journeybook.identity.records import CUSTOMER_FIELDS, Field, usable_fields
 
-# Greatest level of agreement by kind; 0 is disagreement, -1 that a value is missing on either side.
-TOP_LEVEL = {"name": 3, "text": 3, "code": 2, "date": 2, "email": 2}
+_SIMILAR = "similar (Jaro-Winkler ≥ 0.80)"
+# Levels of agreement by kind; level -1 is that a value is missing on either side.
 LEVEL_LABELS = {
-    "name": ("different", "similar (Jaro-Winkler ≥ 0.80)", "close (Jaro-Winkler ≥ 0.92)", "equal"),
-    "text": ("different", "similar (Jaro-Winkler ≥ 0.80)", "close (Jaro-Winkler ≥ 0.92)", "equal"),
+    "name": ("different", _SIMILAR, "close (Jaro-Winkler ≥ 0.92), or one has all the other's words", "equal"),
+    "text": ("different", _SIMILAR, "close (Jaro-Winkler ≥ 0.92)", "equal"),
     "code": ("different", "one edit apart", "equal"),
+    "phone": ("different", "one edit apart, or longer by a prefix", "equal"),
     "date": ("different", "one edit apart, or day and month swapped", "equal"),
     "email": ("different", "same name before the @, or two edits apart", "equal"),
 }
+# Digits of a telephone number that are the same in each of its forms.
+PHONE_END = 8
+TOP_LEVEL = {kind: len(labels) - 1 for kind, labels in LEVEL_LABELS.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +31,9 @@ class ComparedPairs:
     Attributes:
         fields: The fields compared, in the order of the patterns' columns.
         blocking: Rules that brought the pairs; a rule is a tuple of columns that must be equal.
-        n_records: Number of records.
         n_possible: Number of pairs that records could form, n (n - 1) / 2.
         n_pairs: Number of pairs compared.
-        skipped: Values shared by more than `max_block` records, by rule: `rule`, `n_values`, `n_records`.
+        n_skipped: Uses of values that more than `max_block` records share, over all rules.
         pairs: Lazy: `left`, `right` (values of `row`, left < right), `pattern`, `rules` (bit i: rule i).
         patterns: Counts: `pattern`, `rules`, `n`, then one column a field with its level (-1 missing).
         random_patterns: The same without `rules`, for pairs drawn at random.
@@ -38,10 +41,9 @@ class ComparedPairs:
 
     fields: tuple[Field, ...]
     blocking: tuple[tuple[str, ...], ...]
-    n_records: int
     n_possible: int
     n_pairs: int
-    skipped: pd.DataFrame
+    n_skipped: int
     pairs: ibis.Table
     patterns: pd.DataFrame
     random_patterns: pd.DataFrame
@@ -50,13 +52,6 @@ class ComparedPairs:
 def blocking_rules(texts: Sequence[str], *, columns: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """Return the rules that the columns at hand allow, as tuples of columns.
 
-    Args:
-        texts: Rules such as `"surname + postcode"`.
-        columns: Columns of the records; a rule that needs a field they lack is left out.
-
-    Raises:
-        ValueError: A rule names something that is neither a column nor a field of customer records.
-
     >>> blocking_rules(["email", "surname + postcode"], columns=["surname", "postcode"])
     (('surname', 'postcode'),)
     """
@@ -64,9 +59,7 @@ def blocking_rules(texts: Sequence[str], *, columns: Sequence[str]) -> tuple[tup
     allowed = set(columns) | {field.name for field in CUSTOMER_FIELDS}
     for text, rule in zip(texts, rules, strict=True):
         if not set(rule) <= allowed:
-            raise ValueError(
-                f"blocking rule {text!r} names an unknown field: known are {', '.join(sorted(allowed))}."
-            )
+            raise ValueError(f"blocking: {text!r} names an unknown field: known are {', '.join(sorted(allowed))}.")
     return tuple(rule for rule in rules if set(rule) <= set(columns))
 
 
@@ -83,11 +76,10 @@ def compare(
 
     Pairs and comparisons stay in the engine; what leaves it are counts of agreement patterns, which do not
     depend on the order in which the engine works. Given name and surname are compared in whichever order
-    agrees better, in matches and random pairs alike, so that swapped names cost nothing. Where no field or no rule
-    applies, no pair is compared.
+    agrees better, in matches and random pairs alike, so that swapped names cost nothing.
 
     Args:
-        records: Normalised records (`normalise`), `row` unique.
+        records: Normalised records, `row` unique.
         blocking: Rules such as `"surname + postcode"`: a pair is compared if it agrees on any of them.
         max_block: A value shared by more records than this is not used for blocking (2 or more).
         n_random_pairs: Pairs drawn to learn how often records agree by chance; all are taken if fewer.
@@ -95,8 +87,7 @@ def compare(
         fields: Fields compared; None is the canonical ones that `records` has.
 
     Raises:
-        ValueError: A rule names an unknown field, `row` is not unique, or `max_block` or `n_random_pairs` is
-            below its range.
+        ValueError: A rule names an unknown field, or `max_block` or `n_random_pairs` is below its range.
     """
     compared = usable_fields(records) if fields is None else usable_fields(records, fields=fields)
     rules = blocking_rules(blocking, columns=records.columns)
@@ -106,9 +97,7 @@ def compare(
         )
     records = kept_in_engine(records)
     rows = records.order_by("row").row.to_pandas().to_numpy()
-    if len(np.unique(rows)) < len(rows):
-        raise ValueError("records hold a value of `row` more than once: it must be unique.")
-    candidates, skipped = _candidates(records, rules, max_block)
+    candidates, n_skipped = _candidates(records, rules, max_block)
     pairs = kept_in_engine(_with_patterns(candidates, records, compared))
     random = _with_patterns(ibis.memtable(_random_pairs(rows, n_random_pairs, rng)), records, compared)
     patterns = (
@@ -118,10 +107,9 @@ def compare(
     return ComparedPairs(
         fields=compared,
         blocking=rules,
-        n_records=len(rows),
         n_possible=len(rows) * (len(rows) - 1) // 2,
         n_pairs=int(patterns.n.sum()),
-        skipped=skipped,
+        n_skipped=n_skipped,
         pairs=pairs,
         patterns=_decoded(patterns, compared),
         random_patterns=_decoded(by_chance, compared),
@@ -129,11 +117,7 @@ def compare(
 
 
 def equal_pairs(records: ibis.Table, *, rules: Sequence[str]) -> pd.DataFrame:
-    """Return the pairs of records that are equal on all columns of any rule.
-
-    Args:
-        records: Normalised records.
-        rules: Rules such as `"phone + birth_date"`; those with a column that is missing are passed over.
+    """Return the pairs of normalised records that are equal on all columns of any rule whose columns are there.
 
     Returns:
         `left`, `right` (values of `row`, left < right), in their order, each pair once.
@@ -146,10 +130,7 @@ def equal_pairs(records: ibis.Table, *, rules: Sequence[str]) -> pd.DataFrame:
 
 
 def kept_in_engine(table: ibis.Table) -> ibis.Table:
-    """Return a lazy table computed once, as a temporary table of its own engine.
-
-    `Table.cache()` would do, but its finaliser fails loudly when the process ends (ibis 12).
-    """
+    """Return a lazy table computed once; the finaliser of `Table.cache()` fails at the process's end (ibis 12)."""
     return table.get_backend().create_table(ibis.util.gen_name("identity"), table, temp=True)
 
 
@@ -166,16 +147,12 @@ def _sharing(keyed: ibis.Table) -> ibis.Table:
     return joined.select(left="row", right="row_right")
 
 
-def _candidates(
-    records: ibis.Table, rules: tuple[tuple[str, ...], ...], max_block: int
-) -> tuple[ibis.Table, pd.DataFrame]:
-    found, skipped = [], []
+def _candidates(records: ibis.Table, rules: tuple[tuple[str, ...], ...], max_block: int) -> tuple[ibis.Table, int]:
+    """Return the pairs that share a key, and how many uses of keys that too many share were left out."""
+    found, n_skipped = [], 0
     for position, rule in enumerate(rules):
         keyed = _keyed(records, rule).mutate(n_sharing=ibis._.count().over(group_by="key"))
-        crowded = keyed.filter(ibis._.n_sharing > max_block)
-        counts = crowded.aggregate(n_values=crowded.key.nunique(), n_records=crowded.count()).to_pandas().iloc[0]
-        if counts.n_records:
-            skipped.append((" + ".join(rule), int(counts.n_values), int(counts.n_records)))
+        n_skipped += int(keyed.count(where=keyed.n_sharing > max_block).to_pandas())
         kept = keyed.filter(ibis._.n_sharing <= max_block).select("row", "key")
         found.append(_sharing(kept).mutate(rule=ibis.literal(2**position, "int64")))
     if not found:
@@ -183,7 +160,7 @@ def _candidates(
         found = [nobody.select(left="row", right="row", rule=ibis.literal(0, "int64"))]
     together = ibis.union(*found) if len(found) > 1 else found[0]
     pairs = together.group_by("left", "right").aggregate(rules=together.rule.bit_or())
-    return pairs, pd.DataFrame(skipped, columns=["rule", "n_values", "n_records"])
+    return pairs, n_skipped
 
 
 def _random_pairs(rows: np.ndarray, n_wanted: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -224,17 +201,35 @@ def _names_in_better_order(wide: ibis.Table) -> ibis.Table:
 def _level(left: ibis.Column, right: ibis.Column, kind: str) -> ibis.expr.types.IntegerValue:
     if kind in ("name", "text"):
         likeness = _jaro_winkler(left, right)
-        cases = [(left == right, 3), (likeness >= 0.92, 2), (likeness >= 0.80, 1)]
+        close = likeness >= 0.92
+        if kind == "name":
+            # One surname of two, or a name without its particle: Lopez, and del Carmen Lopez Garcia.
+            close = close | _holds(left, right) | _holds(right, left)
+        cases = [(left == right, 3), (close, 2), (likeness >= 0.80, 1)]
     elif kind == "email":
         same_name = left.split("@")[0] == right.split("@")[0]
         cases = [(left == right, 2), (same_name | (_edits(left, right) <= 2), 1)]
     else:
         near = _edits(left, right) <= 1
+        if kind == "phone":
+            # +44 20 ..., 0044 20 ... and 020 ...; Mexico's old +52 1; Argentina's 9 abroad and 15 at home.
+            near = near | _same_end(left, right)
         if kind == "date":
             near = near | (left.substr(0, 4) + left.substr(6, 2) + left.substr(4, 2) == right)
         cases = [(left == right, 2), (near, 1)]
     missing = left.isnull() | right.isnull()
     return ibis.cases((missing, -1), *cases, else_=0).cast("int64")
+
+
+def _holds(whole: ibis.Column, part: ibis.Column) -> ibis.expr.types.BooleanValue:
+    return (" " + whole + " ").contains(" " + part + " ")
+
+
+def _same_end(left: ibis.Column, right: ibis.Column) -> ibis.expr.types.BooleanValue:
+    # In one form, at home or abroad, another area is another number.
+    other_form = (left.length() != right.length()) | left.startswith("0") | right.startswith("0")
+    long = ibis.least(left.length(), right.length()) >= PHONE_END
+    return other_form & long & (left.right(PHONE_END) == right.right(PHONE_END))
 
 
 def _decoded(counts: pd.DataFrame, fields: tuple[Field, ...]) -> pd.DataFrame:

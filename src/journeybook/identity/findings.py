@@ -15,19 +15,7 @@ def find(
     found: Resolution, linked: pd.DataFrame, carried: CarriedRefusals, reach: pd.DataFrame, keys: pd.DataFrame,
     *, quality: PairQuality | None, copies: PairQuality, n_overruled: int, truth: pd.DataFrame | None,
 ) -> list[Finding]:  # fmt: skip
-    """Return the page's findings.
-
-    Args:
-        found: Records linked into people.
-        linked: Pairs from the threshold on, with their `probability`.
-        carried: Refusals carried to people.
-        reach: As `refusal_reach` counts it.
-        keys: As `keys_alone` judges them.
-        quality: The linkage against the truth; None where it is not known.
-        copies: That of copies.
-        n_overruled: People permitted despite a refusal.
-        truth: The person in truth, as `people_quality` takes it; None where it is not known.
-    """
+    """Return the page's findings; `quality` is against the `truth` (both None where it is not known)."""
     n_true = expected = None
     if truth is not None:
         n_true = in_truth(truth[truth.person_id.isin(carried.people.person_id)]).nunique()
@@ -71,7 +59,7 @@ def _people(found: Resolution, n_true: int | None) -> Finding:
         off = say_count(abs(n - n_true))
         action = f"Take no number of people as exact: this one is off by {off}"
         action += ", and counting by number would be further off." if nearer else "."
-    about = partial(Finding, section="Which pairs are one person?", value=n, unit="people")
+    about = partial(Finding, section="Which pairs are one person?", value=n, unit="people", figure=None)
     return about(text=text, action=action, strength=strength, worth=worth)
 
 
@@ -102,5 +90,6 @@ def _keys(keys: pd.DataFrame, *, is_known: bool) -> Iterator[Finding]:
     text += f"{say_count(worst.n_wrong)} pairs of different people, {say_share(worst.wrong_share)} of all it joins"
     text += "." if is_known else ", as far as this page can tell."
     action = "Ask for a given name or a birth date beside anything that a household shares."
-    about = partial(Finding, section="The pitfall: one key is enough", value=worst.wrong_share, unit="share")
-    yield about(text=text, action=action, strength="counted" if is_known else "suggestive", worth=3)
+    strength, section = "counted" if is_known else "suggestive", "The pitfall: one key is enough"
+    about = partial(Finding, section=section, value=worst.wrong_share, unit="share", figure=None)
+    yield about(text=text, action=action, strength=strength, worth=3)

@@ -9,7 +9,8 @@ import pandas as pd
 from journeybook.identity.comparison import LEVEL_LABELS, TOP_LEVEL, ComparedPairs
 from journeybook.identity.records import Field
 
-CLASSES = ("match", "household", "strangers")
+# EM stops when no probability changes by more than this.
+TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,9 +18,8 @@ class LinkageModel:
     """What agreement and disagreement on each field says about two records being one person.
 
     Attributes:
-        weights: One row a field and level: `field`, `level`, `label`, `m_probability` (share of matches at
-            this level), `u_probability` (share of strangers), `household_probability` (share of different
-            people of one household), `weight_bits` (log2 of m / u).
+        weights: One row a field and level: `field`, `level`, `label`, `m_probability`, `u_probability` and
+            `household_probability` (shares of matches, strangers, households), `weight_bits` (log2 of m / u).
         passes: One row a blocking rule: `rule`, `n_pairs`, `n_matches` and `n_household` (expected),
             `n_iterations`, `converged`.
         prior: Probability that two records drawn at random are one person.
@@ -39,9 +39,7 @@ class LinkageModel:
     converged: bool
 
 
-def fit_linkage(
-    pairs: ComparedPairs, *, max_iterations: int, tolerance: float = 1e-6, households: bool = True
-) -> LinkageModel:
+def fit_linkage(pairs: ComparedPairs, *, max_iterations: int) -> LinkageModel:
     """Estimate how much each field's agreement tells, without labels.
 
     A pair is a match, two people of one household, or two strangers (three latent classes, Winkler 1993:
@@ -54,11 +52,7 @@ def fit_linkage(
     Within a class, fields count as independent, which related fields (surname and e-mail) are not:
     probabilities near 0 and 1 are too sure.
 
-    Args:
-        pairs: Compared pairs.
-        max_iterations: Limit of EM for each rule; a pass that reaches it is reported as not converged.
-        tolerance: EM stops when no probability changes by more than this.
-        households: Whether there is a class for households; without it the model is Fellegi and Sunter's.
+    A pass of EM that reaches `max_iterations` is reported as not converged.
 
     Raises:
         ValueError: `max_iterations` is below 1.
@@ -68,12 +62,10 @@ def fit_linkage(
     at_random = {field.name: _counts(pairs.random_patterns, field) for field in pairs.fields}
     n_random = max(int(pairs.random_patterns.n.sum()), 1)
     priors = np.zeros(2)
-    levels: dict[str, np.ndarray] = {name: np.zeros((3, len(counts))) for name, counts in at_random.items()}
+    levels = {name: np.zeros((3, len(counts))) for name, counts in at_random.items()}
     for _ in range(3):  # u needs the matches among random pairs, which need m, which needs u.
-        chance = {
-            name: _by_chance(counts, levels[name][:2], priors, n_random) for name, counts in at_random.items()
-        }
-        passes, levels = _all_passes(pairs, chance, max_iterations, tolerance, households)
+        chance = {f: _by_chance(counts, levels[f][:2], priors, n_random) for f, counts in at_random.items()}
+        passes, levels = _all_passes(pairs, chance, max_iterations)
         priors = _priors(passes, levels, pairs)
     patterns = _scored(pairs, levels, priors)
     # There are at least as many matches as were found.
@@ -90,32 +82,6 @@ def fit_linkage(
     )
 
 
-def weight_histogram(model: LinkageModel, *, width_bits: float) -> pd.DataFrame:
-    """Return the compared pairs by the log odds of a match.
-
-    Args:
-        model: A fitted model.
-        width_bits: Width of a bin, above 0.
-
-    Returns:
-        One row a bin that holds pairs: `low_bits`, `n_pairs`, `n_matches` (expected).
-
-    Raises:
-        ValueError: `width_bits` is not above 0.
-    """
-    if width_bits <= 0:
-        raise ValueError(f"width_bits is {width_bits}: needed is a width above 0.")
-    patterns = model.patterns
-    binned = pd.DataFrame(
-        {
-            "low_bits": np.floor(patterns.weight_bits / width_bits) * width_bits,
-            "n_pairs": patterns.n,
-            "n_matches": patterns.n * patterns.probability,
-        }
-    )
-    return binned.groupby("low_bits", as_index=False).sum()
-
-
 def _counts(patterns: pd.DataFrame, field: Field) -> np.ndarray:
     known = patterns[patterns[field.name] >= 0]
     return np.bincount(known[field.name], weights=known.n, minlength=TOP_LEVEL[field.kind] + 1)
@@ -130,7 +96,7 @@ def _by_chance(counts: np.ndarray, related: np.ndarray, priors: np.ndarray, n_ra
 
 
 def _all_passes(
-    pairs: ComparedPairs, chance: dict[str, np.ndarray], max_iterations: int, tolerance: float, households: bool
+    pairs: ComparedPairs, chance: dict[str, np.ndarray], max_iterations: int
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     rows, learnt = [], {name: np.zeros((2, len(values))) for name, values in chance.items()}
     for position, rule in enumerate(pairs.blocking):
@@ -138,7 +104,7 @@ def _all_passes(
         free = [field for field in pairs.fields if field.name not in rule]
         if mine.empty or not free:
             continue
-        shares, levels, n_iterations, converged = _em(mine, free, chance, max_iterations, tolerance, households)
+        shares, levels, n_iterations, converged = _em(mine, free, chance, max_iterations)
         expected = shares[:2] * mine.n.sum()
         rows.append((rule, int(mine.n.sum()), *expected, n_iterations, converged))
         for field in free:
@@ -153,12 +119,7 @@ def _all_passes(
 
 
 def _em(
-    patterns: pd.DataFrame,
-    fields: Sequence[Field],
-    chance: dict[str, np.ndarray],
-    max_iterations: int,
-    tolerance: float,
-    households: bool,
+    patterns: pd.DataFrame, fields: Sequence[Field], chance: dict[str, np.ndarray], max_iterations: int
 ) -> tuple[np.ndarray, dict[str, np.ndarray], int, bool]:
     """Return the shares of the classes, of the levels by class, the iterations, and whether it converged."""
     n = patterns.n.to_numpy(dtype=float)
@@ -168,7 +129,7 @@ def _em(
         by_chance = chance[field.name]
         agrees = _agreeing(len(by_chance))  # a start on the right side: matches mostly agree
         levels[field.name] = np.stack([agrees, by_chance if field.personal else agrees, by_chance])
-    shares = np.array([0.4, 0.2, 0.4]) if households else np.array([0.5, 0.0, 0.5])
+    shares = np.array([0.4, 0.2, 0.4])
     converged, iteration = False, 0
     while iteration < max_iterations and not converged:
         iteration += 1
@@ -179,15 +140,11 @@ def _em(
         for field in fields:
             known = seen[field.name] >= 0
             for position in (0,) if field.personal else (0, 1):
-                counts = np.bincount(
-                    seen[field.name][known],
-                    weights=expected[position, known],
-                    minlength=levels[field.name].shape[1],
-                )
-                updated = _shares(counts)
+                of_level, size = seen[field.name][known], levels[field.name].shape[1]
+                updated = _shares(np.bincount(of_level, weights=expected[position, known], minlength=size))
                 change = max(change, float(np.abs(updated - levels[field.name][position]).max()))
                 levels[field.name][position] = updated
-        converged = change <= tolerance
+        converged = change <= TOLERANCE
     return shares, levels, iteration, converged
 
 

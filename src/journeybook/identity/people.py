@@ -14,7 +14,7 @@ class CarriedRefusals:
     """People once the refusals of identity resolution hold for all of a person's records.
 
     Attributes:
-        people: As `people_of` returns them, but ids of people who refuse by any record stand alone.
+        people: As of `people_of`, but ids of people who refuse by any record stand alone.
         links: Whose refusals hold for whom: `customer_id`, `person_id`, `row` (1, 2, ...); each pair once.
         set_apart: Customer ids that stand alone for this reason, in the order of `people`.
         n_recognised: Number of refusing customers who were recognised.
@@ -27,12 +27,9 @@ class CarriedRefusals:
 
 
 def people_of(resolution: Resolution, *, names: pd.Series) -> pd.DataFrame:
-    """Return which person each customer id belongs to.
+    """Return which person each customer id belongs to: `customer_id`, `person_id`, `row` (1, 2, ...).
 
     A person is named by the keyed pseudonym of the customer id on the first of their records.
-
-    Returns:
-        `customer_id` (each once), `person_id`, `row` (1, 2, ... by first record).
     """
     firsts = resolution.records.drop_duplicates("customer_id").reset_index(drop=True)
     heads = resolution.records.drop_duplicates("cluster").set_index("cluster").customer_id
@@ -48,11 +45,6 @@ def golden_profiles(records: ibis.Table, people: pd.DataFrame) -> pd.DataFrame:
     Survivorship, field by field: the value on the most recently updated record that has one; of two records
     of one moment, the one on the later row. Without `updated_at` the last row counts as the most recent.
 
-    Args:
-        records: Customer records: `row`, `customer_id`, `source`, optionally `postcode`, `birth_date`,
-            `updated_at`.
-        people: Which person each customer id belongs to (`people_of`).
-
     Returns:
         `person_id`, `row` (1, 2, ... by first record), `n_records`, `n_sources`, `n_customer_ids`, and where
         the records have them `postcode`, `birth_decade` (its first year) and `updated_at` (the latest).
@@ -67,14 +59,10 @@ def golden_profiles(records: ibis.Table, people: pd.DataFrame) -> pd.DataFrame:
     if "updated_at" in frame:
         frame = frame.sort_values(["updated_at", "row"], na_position="first")
     by_person = frame.groupby("person_id")
-    profile = {
-        "n_records": by_person.size(),
-        "n_sources": by_person.source.nunique(),
-        "n_customer_ids": by_person.customer_id.nunique(),
-    }
-    for column in ("postcode", "birth_decade", "updated_at"):
-        if column in frame:
-            profile[column] = by_person[column].last()  # the last value that is not missing
+    profile = {"n_records": by_person.size(), "n_sources": by_person.source.nunique()}
+    profile["n_customer_ids"] = by_person.customer_id.nunique()
+    for column in frame.columns.intersection(["postcode", "birth_decade", "updated_at"], sort=False):
+        profile[column] = by_person[column].last()  # the last value that is not missing
     found = pd.DataFrame(profile).loc[order].reset_index()
     if "birth_decade" in found:
         found["birth_decade"] = found.birth_decade.astype("Int64")
@@ -88,11 +76,7 @@ def postcode_history(records: ibis.Table, people: pd.DataFrame, *, data_end: dat
     A record without a date may have been written on any day of the data, so it counts from the last day on, and
     only where no dated record of the person gives a postcode.
 
-    Args:
-        records: Customer records: `row`, `customer_id`, optionally `postcode`, `updated_at`.
-        people: Which person each customer id belongs to (`people_of`).
-        data_end: First midnight after the data; None where no table has times, which leaves out
-            undated records.
+    `data_end` is the first midnight after the data; None, where no table has times, leaves out undated records.
 
     Returns:
         `person_id`, `postcode`, `known_from`, `row` (1, 2, ... by person and moment). Of two records of one person
@@ -129,9 +113,9 @@ def carry_refusals(
 
     Args:
         people: Which person each permitted customer id belongs to (`people_of`).
-        refused: Codes of those who refuse identity resolution: `row`, `customer_id`, `code`.
+        refused: Codes of those who refuse identity resolution.
         codes: Codes of the records of those who permit it (`tables.match_codes`).
-        names: The pseudonym of each customer id, by id (`tables.pseudonyms`).
+        names: The pseudonym of each customer id, by id.
     """
     theirs = refused.select("customer_id", "code", "row").to_pandas()
     ours = codes.select("code", permitted_id="customer_id", permitted_row="row").to_pandas()
@@ -155,12 +139,7 @@ def carry_refusals(
 
 
 def refusal_reach(people: pd.DataFrame, links: pd.DataFrame, refused: dict[str, pd.Series]) -> pd.DataFrame:
-    """Return how far the refusals on single records reach once they hold for the person.
-
-    Args:
-        people: `customer_id`, `person_id` of those who permit identity resolution.
-        links: Whose refusals hold for whom besides (`carry_refusals`).
-        refused: Customer ids that refuse, by purpose.
+    """Return how far the refusals on single records (customer ids by purpose) reach once they hold for the person.
 
     Returns:
         One row a purpose: `purpose`, `n_refusing_ids` (of people found here), `n_refusing_people` (any of whose

@@ -35,14 +35,9 @@ class PairQuality:
 def pair_quality(found: Sequence | np.ndarray, truth: Sequence | np.ndarray) -> PairQuality:
     """Compare two groupings of the same things, in the same order, by the pairs they put together.
 
-    Raises:
-        ValueError: The two differ in length.
-
     >>> pair_quality(["a", "a", "b"], [1, 1, 1])
     PairQuality(n_true=3, n_found=1, n_right=1, precision=1.0, recall=0.3333333333333333, f1=0.5)
     """
-    if len(found) != len(truth):
-        raise ValueError(f"{len(found)} groups are compared with {len(truth)} in truth: needed is one each.")
     groups = pd.DataFrame({"found": np.asarray(found), "truth": np.asarray(truth)})
     n_true, n_found = _n_pairs(groups, ["truth"]), _n_pairs(groups, ["found"])
     n_right = _n_pairs(groups, ["found", "truth"])
@@ -59,10 +54,8 @@ def pair_quality(found: Sequence | np.ndarray, truth: Sequence | np.ndarray) -> 
 def people_quality(people: pd.DataFrame, truth: pd.DataFrame | None) -> PairQuality | None:
     """Compare people found with people in truth, by the pairs of customer ids put together; None without truth.
 
-    Args:
-        people: `customer_id`, `person_id` as found.
-        truth: One row a customer id: `person_id` as found, and one column more, the person in truth. Ids of
-            those who are not among the people found are passed over.
+    `truth` has one row a customer id: `person_id` as found, and one column more, the person in truth. Ids of those
+    who are not among the people found are passed over.
     """
     if truth is None:
         return None
@@ -71,15 +64,10 @@ def people_quality(people: pd.DataFrame, truth: pd.DataFrame | None) -> PairQual
 
 
 def who_is_who(people: pd.DataFrame, truth: pd.DataFrame | None) -> pd.Series:
-    """Return the person behind each customer id as best known: in truth where it is known, else as found.
+    """Return the person by customer id as best known: in truth (as in `people_quality`), else as found.
 
-    Args:
-        people: `customer_id`, `person_id` as found.
-        truth: As in `people_quality`, or None. Where a person found holds two in truth, the first stands for
-            both, so that few errors are laid to what is judged by it, rather than many.
-
-    Returns:
-        Person by `customer_id`.
+    Where a person found holds two in truth, the first stands for both, so that few errors are laid to what is
+    judged by it, rather than many.
     """
     person = people.set_index("customer_id").person_id
     if truth is None:
@@ -94,11 +82,11 @@ def keys_alone(records: ibis.Table, truth: pd.Series, *, rules: Sequence[str]) -
     Args:
         records: Normalised records.
         truth: Person by `customer_id` (the index), as known or as best found; other ids are passed over.
-        rules: Keys such as `"email"` or `"given_name + surname"`; those with a missing column are passed over.
+        rules: Keys such as `"given_name + surname"`; those with a missing column are passed over.
 
     Returns:
         One row a key: `key`, `n_pairs` (of customer ids, put together), `n_wrong` (different people),
-        `wrong_share`, `missed_share` (of the pairs that are one person), `largest_group` (customer ids).
+        `wrong_share`, `missed_share` (of the pairs that are one person).
     """
     ids = records.select("row", "customer_id").order_by("row").to_pandas()
     known = ids.drop_duplicates("customer_id").customer_id.isin(truth.index)
@@ -113,12 +101,9 @@ def keys_alone(records: ibis.Table, truth: pd.Series, *, rules: Sequence[str]) -
         ends = np.column_stack([of_row.loc[pairs.left], of_row.loc[pairs.right]])
         group = components(len(number), ends)[number.loc[firsts.customer_id]]
         quality = pair_quality(group, truth.loc[firsts.customer_id])
-        largest = int(np.unique(group, return_counts=True)[1].max(initial=0))
         n_wrong = quality.n_found - quality.n_right
-        rows.append((rule, quality.n_found, n_wrong, 1 - quality.precision, 1 - quality.recall, largest))
-    return pd.DataFrame(
-        rows, columns=["key", "n_pairs", "n_wrong", "wrong_share", "missed_share", "largest_group"]
-    )
+        rows.append((rule, quality.n_found, n_wrong, 1 - quality.precision, 1 - quality.recall))
+    return pd.DataFrame(rows, columns=["key", "n_pairs", "n_wrong", "wrong_share", "missed_share"])
 
 
 def in_truth(truth: pd.DataFrame) -> pd.Series:

@@ -1,8 +1,7 @@
-"""A linkage tried on records of known truth, beside the tempting shortcuts."""
+"""A linkage tried on records of known truth, made from the page's own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import ibis
 import numpy as np
@@ -12,13 +11,71 @@ from journeybook.identity.clusters import resolve
 from journeybook.identity.comparison import compare
 from journeybook.identity.model import fit_linkage
 from journeybook.identity.quality import PairQuality, pair_quality
-from journeybook.identity.simulation import KnownRecords
 
-# Thresholds that the curve is drawn for.
-THRESHOLDS = (0.01, 0.1, 0.5, 0.8, 0.9, 0.99, 0.999)
+# Thresholds that the curve is drawn for, beside the page's own.
+THRESHOLDS = (0.1, 0.5, 0.9, 0.99)
+LETTERS, DIGITS = np.array(list("abcdefghijklmnopqrstuvwxyz")), np.array(list("0123456789"))
 
-# No cluster is as wide as this.
-WITHOUT_GUARD = 10**6
+
+@dataclass(frozen=True, eq=False)
+class KnownRecords:
+    """Records of which it is known who is who.
+
+    Attributes:
+        records: `row`, `customer_id` (one a record) and the fields, normalised.
+        truth: Person of each record, in the order of `row`.
+    """
+
+    records: pd.DataFrame
+    truth: np.ndarray
+
+
+def simulate_copies(
+    records: pd.DataFrame,
+    *,
+    n_people: int,
+    copy_share: float,
+    error_rate: float,
+    missing_rate: float,
+    relative_share: float,
+    rng: np.random.Generator,
+) -> KnownRecords:
+    """Make records of known truth: originals, faulty copies of some, and relatives who share a household.
+
+    An original is one record of a person already found, so that no two are the same person. A copy has,
+    field by field, one typing error (a character replaced, dropped or exchanged with the next) or no value. A
+    relative has the surname, phone, address and postcode of an original, in half the cases the e-mail
+    address too, and a given name and birth date of someone else.
+
+    Args:
+        records: Normalised records, one a person: `row`, `customer_id` and fields.
+        n_people: Originals drawn, 1 or more; all if there are fewer.
+        copy_share: Share of the originals that get a copy.
+        error_rate: Probability of a typing error in each field of a copy that has a value.
+        missing_rate: Probability that a field of a copy has no value.
+        relative_share: Share of the originals that get a relative.
+        rng: Draws all of it.
+    """
+    if n_people < 1:
+        raise ValueError(f"n_known_people is {n_people}: needed is 1 or more.")
+    fields = [column for column in records.columns if column not in ("row", "customer_id")]
+    chosen = np.sort(rng.permutation(len(records))[:n_people])
+    originals = records.sort_values("row")[fields].astype(object).iloc[chosen].reset_index(drop=True)
+    n = len(originals)
+    copied = np.sort(rng.permutation(n)[: round(copy_share * n)])
+    copies = originals.iloc[copied].map(lambda value: _mistyped(value, error_rate, missing_rate, rng))
+    related = np.sort(rng.permutation(n)[: round(relative_share * n)])
+    relatives = originals.iloc[related].copy()
+    for field in ("given_name", "birth_date"):
+        if field in fields:
+            relatives[field] = originals[field].to_numpy()[rng.permutation(n)[: len(related)]]
+    if "email" in fields:
+        relatives["email"] = relatives.email.where(rng.random(len(related)) < 0.5, None)
+    together = pd.concat([originals, copies, relatives], ignore_index=True)
+    together = together.where(together.notna(), None)
+    together.insert(0, "row", range(1, len(together) + 1))
+    together.insert(1, "customer_id", [f"known {row}" for row in together.row])
+    return KnownRecords(together, np.concatenate([np.arange(n), copied, n + np.arange(len(related))]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,17 +84,13 @@ class LinkageTrial:
 
     Attributes:
         quality: Pairs at the page's threshold.
-        without_households: The same with two classes, matches and strangers.
         expected_matches: Number of matches that the model expects among the pairs compared.
-        curve: One row a threshold: `threshold`, `precision`, `recall`, `f1`, `n_wrong`, `n_missed` (pairs).
-        ways: One row a way of linking: `way`, `precision`, `recall`, `f1`, `n_wrong`, `n_missed` (pairs).
+        curve: One row a threshold: `threshold`, `precision`, `recall`, `n_wrong`, `n_missed` (pairs).
     """
 
     quality: PairQuality
-    without_households: PairQuality
     expected_matches: float
     curve: pd.DataFrame
-    ways: pd.DataFrame
 
 
 def try_linkage(
@@ -51,35 +104,30 @@ def try_linkage(
     max_iterations: int,
     rng: np.random.Generator,
 ) -> LinkageTrial:
-    """Link records of known truth as the page does (`compare`, `fit_linkage`, `resolve`), and by shortcuts."""
+    """Link records of known truth as the page does, at several thresholds."""
     records = ibis.memtable(known.records)
     pairs = compare(records, blocking=blocking, max_block=max_block, n_random_pairs=n_random_pairs, rng=rng)
     model = fit_linkage(pairs, max_iterations=max_iterations)
-    two_classes = fit_linkage(pairs, max_iterations=max_iterations, households=False)
-    fitted: dict[str, Any] = {"max_diameter": max_diameter, "pairs": pairs, "model": model}
-    ways: dict[str, dict[str, Any]] = {
-        "this page": fitted | {"threshold": threshold},
-        "exact keys only": {"threshold": threshold, "max_diameter": max_diameter},
-        "no class for households": fitted | {"threshold": threshold, "model": two_classes},
-        "no guard, any plausible link": fitted | {"threshold": THRESHOLDS[0], "max_diameter": WITHOUT_GUARD},
+    linking = {"max_diameter": max_diameter, "pairs": pairs, "model": model}
+    found = {
+        at: pair_quality(resolve(records, threshold=at, **linking).records.cluster, known.truth)
+        for at in sorted({threshold, *THRESHOLDS})
     }
-
-    def quality(asked: dict[str, Any]) -> PairQuality:
-        return pair_quality(resolve(records, **asked).records.cluster, known.truth)
-
-    qualities = {way: quality(asked) for way, asked in ways.items()}
-    return LinkageTrial(
-        quality=qualities["this page"],
-        without_households=qualities["no class for households"],
-        expected_matches=model.n_matches,
-        curve=_listed("threshold", {t: quality(fitted | {"threshold": t}) for t in THRESHOLDS}),
-        ways=_listed("way", qualities),
-    )
+    rows = [(at, q.precision, q.recall, q.n_found - q.n_right, q.n_true - q.n_right) for at, q in found.items()]
+    curve = pd.DataFrame(rows, columns=["threshold", "precision", "recall", "n_wrong", "n_missed"])
+    return LinkageTrial(found[threshold], model.n_matches, curve)
 
 
-def _listed(name: str, qualities: Mapping[Any, PairQuality]) -> pd.DataFrame:
-    rows = [
-        (what, got.precision, got.recall, got.f1, got.n_found - got.n_right, got.n_true - got.n_right)
-        for what, got in qualities.items()
-    ]
-    return pd.DataFrame(rows, columns=[name, "precision", "recall", "f1", "n_wrong", "n_missed"])
+def _mistyped(value: object, error_rate: float, missing_rate: float, rng: np.random.Generator) -> object:
+    lost, mistaken = rng.random(2) < (missing_rate, error_rate)
+    if pd.isna(value) or lost:
+        return None
+    text = str(value)
+    if not mistaken or len(text) < 2:
+        return text
+    place, kind = int(rng.integers(len(text) - 1)), int(rng.integers(3))
+    if kind == 0:
+        return text[:place] + str(rng.choice(DIGITS if text[place].isdigit() else LETTERS)) + text[place + 1 :]
+    if kind == 1:
+        return text[:place] + text[place + 1 :]
+    return text[:place] + text[place + 1] + text[place] + text[place + 2 :]

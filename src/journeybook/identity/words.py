@@ -15,7 +15,7 @@ def say_exact(exact: Resolution) -> str:
     n_ids = exact.records.customer_id.nunique()
     return (
         f"{len(exact.records):,} records of {n_ids:,} customer ids are {exact.n_people:,} people by exact keys "
-        f"({'; '.join(EXACT_RULES)}). Whoever changed or misspelled one part of a key stays in pieces."
+        f"({'; '.join(EXACT_RULES)})."
     )
 
 
@@ -24,9 +24,8 @@ def say_fit(pairs: ComparedPairs, model: LinkageModel) -> str:
     if not pairs.n_pairs:
         return "No two records share a blocking key: there is **nothing to compare**, and exact keys decide alone."
     told = f"{pairs.n_pairs:,} of {pairs.n_possible:,} possible pairs were compared."
-    if len(pairs.skipped):
-        n_skipped = int(pairs.skipped.n_records.sum())
-        told += f" Blocking left out {n_skipped:,} uses of values that too many records share."
+    if pairs.n_skipped:
+        told += f" Blocking left out {pairs.n_skipped:,} uses of values that too many records share."
     if model.converged:
         return told
     unfinished = model.passes.rule[~model.passes.converged.astype(bool)]
@@ -39,30 +38,6 @@ def say_people(found: Resolution, exact: Resolution, linked: pd.DataFrame) -> st
     return (
         f"The records are {found.n_people:,} people, {exact.n_people - found.n_people:,} fewer than by exact "
         f"keys; {cut}. The model expects {expected_precision(linked):.1%} of the links to be right."
-    )
-
-
-def say_refusals(reach: pd.DataFrame, carried: CarriedRefusals) -> str:
-    """Say how far refusals on single records reach."""
-    if not reach.n_refusing_ids.sum():
-        return "Nobody's refusal is on record, so there is nothing to carry."
-    most = reach.loc[reach.n_carried_ids.idxmax()]
-    return (
-        f"Refusals reach furthest for {most.purpose.replace('_', ' ')}: {most.n_refusing_ids:,} ids refuse, and "
-        f"{most.n_carried_ids:,} further ids of the same people are silenced. {carried.n_recognised:,} customers "
-        f"who refuse to be recognised share an exact key with {len(carried.set_apart):,} ids, which stand alone "
-        f"again: the page ends with **{carried.people.person_id.nunique():,} people**."
-    )
-
-
-def say_keys(keys: pd.DataFrame, *, is_known: bool) -> str:
-    """Say what the worst key puts together wrongly, and by whose judgement; empty without a key."""
-    if keys.empty:
-        return ""
-    worst, judge = keys.loc[keys.n_wrong.idxmax()], "planted truth" if is_known else "people found on this page"
-    return (
-        f"By the {judge}, *{worst.key}* alone joins {worst.n_wrong:,} pairs of different people, and still misses "
-        f"{worst.missed_share:.0%} of the pairs that are one; its largest group holds {worst.largest_group:,} ids."
     )
 
 
@@ -87,7 +62,6 @@ def metrics(
         "expected_precision": expected_precision(linked),
         "n_chains_cut": found.n_cut,
         "copies_f1": trial.quality.f1,
-        "copies_f1_without_household_class": trial.without_households.f1,
         "n_refusing_ids_recognised": carried.n_recognised,
         "n_ids_set_apart": len(carried.set_apart),
     }

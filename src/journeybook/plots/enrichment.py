@@ -6,12 +6,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from journeybook.enrichment import LeakTrial, title_coverage, title_leak, title_snapshots
+from journeybook.enrichment import title_snapshots
 from journeybook.plots import COLOURS
 
 
-def plot_snapshots(by_date: pd.DataFrame, *, currency: str | None) -> Figure:
-    """Draw recent revenue and baskets of the middle half of the people, snapshot by snapshot."""
+def plot_snapshots(by_date: pd.DataFrame, *, currency: str | None) -> Figure | None:
+    """Draw recent revenue and baskets of the middle half of the people by snapshot; None without people."""
+    if by_date.empty:
+        return None
     figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharex=True)
     labels = (("revenue", f"revenue in 91 days, {currency or 'currency'}"), ("baskets", "baskets in 91 days"))
     short = by_date[~by_date.window_full]
@@ -29,41 +31,6 @@ def plot_snapshots(by_date: pd.DataFrame, *, currency: str | None) -> Figure:
         _months(ax)
     figure.suptitle(title_snapshots(by_date), x=0.01, ha="left", fontsize=12)
     return figure
-
-
-def plot_coverage(known_of: pd.DataFrame, *, currency: str | None) -> Axes | None:
-    """Draw how many people the attributes are known of, snapshot by snapshot; None without attributes."""
-    if known_of.empty:
-        return None
-    ax = plt.subplots(figsize=(8.8, 3.8))[1]
-    ax.plot(known_of.as_of, known_of.n_people, "o-", color=COLOURS["grey"], label="people with a purchase")
-    if known_of.n_with_postcode.any():
-        label = "with a postcode, and consent"
-        ax.plot(known_of.as_of, known_of.n_with_postcode, "s--", color=COLOURS["sky"], label=label)
-    ax.plot(known_of.as_of, known_of.n_known, "v-", color=COLOURS["blue"], label="attributes known")
-    ax.legend(loc="lower right")
-    ax.set(ylim=(0, known_of.n_people.max() * 1.12), ylabel="people")
-    ax.set_title(title_coverage(known_of, currency=currency).replace("; ", ";\n"), fontsize=11, loc="left")
-    _months(ax)
-    return ax
-
-
-def plot_leak(trial: LeakTrial) -> Axes | None:
-    """Draw the AUC with honest and with leaking features, with 95 % intervals; None where outcomes are too few."""
-    if trial.figures.empty:
-        return None
-    ax = plt.subplots(figsize=(8.8, 2.4))[1]
-    shown = trial.figures.iloc[1::-1].reset_index(drop=True)
-    for place, row in shown.iterrows():
-        colour = COLOURS["red"] if row.features == "as of the end" else COLOURS["blue"]
-        reach = [[row.roc_auc - row.roc_auc_low], [row.roc_auc_high - row.roc_auc]]
-        ax.errorbar(row.roc_auc, place, xerr=reach, fmt="o", markersize=8, capsize=4, color=colour)
-        told = {"textcoords": "offset points", "xytext": (0, 9), "ha": "center"}
-        ax.annotate(f"{row.roc_auc:.3f}", (row.roc_auc, place), **told)
-    ax.set_yticks(shown.index, [f"features {name}" for name in shown.features])
-    ax.set(ylim=(-0.5, len(shown) - 0.3), xlabel=f"AUC of a model that tells {trial.question}, 95 % interval")
-    ax.set_title(title_leak(trial), fontsize=12, loc="left")
-    return ax
 
 
 def _months(ax: Axes) -> None:

@@ -30,28 +30,6 @@ def plot_weights(model: LinkageModel, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_pairs(histogram: pd.DataFrame, threshold: float, ax: Axes | None = None) -> Axes:
-    """Draw the compared pairs by their log odds, those expected to be matches apart, with the threshold."""
-    if ax is None:
-        _, ax = plt.subplots()
-    width = float(np.diff(np.sort(histogram.low_bits)).min()) if len(histogram) > 1 else 1.0
-    centre = histogram.low_bits + width / 2
-    others = histogram.n_pairs - histogram.n_matches
-    ax.bar(centre, others.where(others >= 0.5), width * 0.45, color=COLOURS["red"], label="different people")
-    matches = histogram.n_matches.where(histogram.n_matches >= 0.5)
-    ax.bar(centre + width * 0.45, matches, width * 0.45, color=COLOURS["blue"], label="one person")
-    if 0 < threshold < 1:
-        ax.axvline(np.log2(threshold / (1 - threshold)), color="black", linestyle="--", linewidth=1)
-    n, of = histogram.n_matches.sum(), histogram.n_pairs.sum()
-    ax.set_title(f"{n:,.0f} of {of:,.0f} compared pairs are one person (linked from {threshold:g}, dashed)")
-    if len(histogram):
-        ax.set_yscale("log")
-    ax.set_xlabel("log2 of the odds that a pair is one person")
-    ax.set_ylabel("expected number of pairs")
-    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return ax
-
-
 def plot_curve(curve: pd.DataFrame, threshold: float, ax: Axes | None = None) -> Axes:
     """Draw precision and recall by threshold, on the log-odds scale."""
     if ax is None:
@@ -71,26 +49,6 @@ def plot_curve(curve: pd.DataFrame, threshold: float, ax: Axes | None = None) ->
         f"Copies of known truth: {here.precision:.1%} of the links are right, {here.recall:.1%} of the pairs found"
     )
     ax.legend(loc="lower center")
-    return ax
-
-
-def plot_keys(keys: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw what each key alone would put together: right pairs and wrong ones."""
-    if ax is None:
-        _, ax = plt.subplots(figsize=(8.5, 0.55 * len(keys) + 1.3))
-    place = np.arange(len(keys))[::-1]
-    right = keys.n_pairs - keys.n_wrong
-    ax.barh(place, right, color=COLOURS["blue"], label="one person")
-    ax.barh(place, keys.n_wrong, left=right, color=COLOURS["red"], label="different people")
-    for y, row in zip(place, keys.itertuples(), strict=True):
-        ax.annotate(f" {row.wrong_share:.0%} wrong, {row.missed_share:.0%} missed", (row.n_pairs, y), va="center")
-    ax.set_yticks(place, [_said(key) for key in keys.key])
-    ax.set_xlim(0, 1.45 * max(1, keys.n_pairs.max()))
-    ax.set_xlabel("pairs of customer ids put together")
-    worst = keys.loc[keys.n_wrong.idxmax()]
-    ax.set_title(f"By {_said(worst.key)} alone, {worst.wrong_share:.0%} of the pairs joined are wrong")
-    ax.grid(axis="y", visible=False)
-    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return ax
 
 

@@ -21,11 +21,13 @@ from journeybook.segmentation import (
 MAX_FEATURES = 20
 
 
-def plot_evidence(count: GroupCount, *, n_segments: int) -> Figure:
-    """Gap statistic, prediction strength with stability, and valleys, by the number of clusters."""
-    evidence = count.evidence
+def plot_evidence(count: GroupCount, *, n_segments: int) -> Figure | None:
+    """Gap statistic, prediction strength with stability, and valleys, by the number of clusters; None of one."""
+    evidence, k = count.evidence, count.evidence["k"]
+    if len(k) < 2:
+        return None
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 3.7))
-    k, line = evidence["k"], {"fmt": "o-", "capsize": 3, "color": COLOURS["blue"]}
+    line = {"fmt": "o-", "capsize": 3, "color": COLOURS["blue"]}
     left.errorbar(k, evidence["gap"], yerr=evidence["gap_se"], **line)
     left.set(title="Tighter than a box?", ylabel="gap statistic ± one standard error")
     error = evidence["prediction_strength_se"]
@@ -36,9 +38,8 @@ def plot_evidence(count: GroupCount, *, n_segments: int) -> Figure:
     middle.legend(fontsize=9, loc="lower left")
     right.plot(k, evidence["valley"], "v-", color=COLOURS["blue"])
     right.axhspan(0, DEEP, color=COLOURS["green"], alpha=0.15)
-    right.text(k.iloc[-1], DEEP / 2, "a valley: groups", ha="right", va="center", fontsize=9)
     top = max(1.2, 1.1 * float(evidence["valley"].max()))
-    right.set(title="A valley between them?", ylabel="people midway for one at a centre", ylim=(0, top))
+    right.set(title="A valley (green) between?", ylabel="people midway for one at a centre", ylim=(0, top))
     for ax in (left, middle, right):
         ax.title.set_fontsize(11)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -85,15 +86,11 @@ def plot_movement(moves: Movement) -> Figure:
     right.set(title="Where people go", xlabel="one snapshot later", ylabel="from")
     right.grid(visible=False)
     if moves.n_steps:
-        share, low, high = (
-            moves.transitions.pivot(index="source", columns="target", values=value).to_numpy()
-            for value in ("share", "low", "high")
-        )
+        share = moves.transitions.pivot(index="source", columns="target", values="share").to_numpy()
         right.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for (y, x), value in np.ndenumerate(share):
             if np.isfinite(value):
-                ends = f"\n{low[y, x]:.1%} to {high[y, x]:.1%}" if len(names) <= 3 else ""
-                right.text(x, y, f"{value:.1%}{ends}", ha="center", va="center", fontsize=8, color=_ink(value))
+                right.text(x, y, f"{value:.1%}", ha="center", va="center", fontsize=8, color=_ink(value))
         right.set_xticks(range(len(names)), names, rotation=0 if len(names) <= 3 else 40)
         right.set_yticks(range(len(names)), names)
     figure.suptitle(title_movement(moves), x=0.01, ha="left", fontsize=12)

@@ -7,21 +7,19 @@ import numpy as np
 import pandas as pd
 
 from journeybook.findings import Finding, say_share
-from journeybook.segmentation.groups import STRONG, GroupCount
+from journeybook.segmentation.groups import GroupCount
 from journeybook.segmentation.movement import Movement, Refitted
-from journeybook.segmentation.references import Structureless, Unscaled
 from journeybook.segmentation.segments import Segmentation
 from journeybook.segmentation.words import missed, money_shares, title_profile
 
 
 def find(
-    found: Segmentation, count: GroupCount, nothing: Structureless, moves: Movement, refitted: Refitted,
-    plain: Unscaled, *, power: pd.DataFrame,
+    found: Segmentation, count: GroupCount, nothing: np.ndarray, moves: Movement, refitted: Refitted,
+    *, power: pd.DataFrame,
 ) -> list[Finding]:  # fmt: skip
     """Return the page's findings; the frame `power` is that of `detection`."""
-    groups = list(_groups(found, count, float(np.mean(nothing.explained_share)), power))
-    several = [*_value(found), _moves(moves, refitted)] if found.n_segments > 1 else []
-    return [*groups, *several, *_unscaled(plain, n=len(found.preparation.columns))]
+    groups = list(_groups(found, count, float(nothing.mean()), power))
+    return [*groups, *_value(found), _moves(moves, refitted)] if found.n_segments > 1 else groups
 
 
 def _groups(found: Segmentation, count: GroupCount, chance: float, power: pd.DataFrame) -> Iterator[Finding]:
@@ -39,6 +37,9 @@ def _groups(found: Segmentation, count: GroupCount, chance: float, power: pd.Dat
         action = "Plan by them, and test whether treating them differently pays."
     if n == k == 1:
         text, strength = "The customers are one cloud; no groups were found.", "cannot be told"
+        if len(count.evidence) < 2:
+            text = "There are too few different customers to tell groups among them: ten a group are needed."
+            action = "Wait for more customers."
     yield about(text=text, action=action, strength=strength, worth=2, value=explained, unit="share")
     if n == 1 and len(blind := missed(power)):
         text = f"Groups of customers that differ in {blind.n_features.max()} or fewer of {power.n_features.max()} "
@@ -70,14 +71,3 @@ def _moves(moves: Movement, refitted: Refitted) -> Finding:
     action = "Use one model for all dates, and plan for the flow, not for today's label."
     about = partial(about, value=moves.stay_share, low=low, high=high, unit="share")
     return about(text=f"{text}.", action=action, strength=strength, worth=2)
-
-
-def _unscaled(plain: Unscaled, *, n: int) -> Iterator[Finding]:
-    if n == 1 or plain.variance_share <= 1 / 2:
-        return
-    text = f"In their own units, one of {n} measures would hold {say_share(plain.variance_share)} of all variation"
-    text += " and decide the segments alone." if plain.agreement_with_column >= STRONG else "."
-    action = "Bring measures to one scale before any segmentation, as here."
-    section = "The pitfall: clusters made anew, and features in their own units"
-    about = partial(Finding, section=section, value=plain.variance_share, unit="share", figure=None)
-    yield about(text=text, action=action, strength="counted", worth=3)

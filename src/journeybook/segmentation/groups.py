@@ -13,18 +13,29 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import ThreadpoolController
 
 # People used to choose the number of groups; all are assigned to a segment afterwards.
 MAX_PEOPLE = 4_000
-MAX_SILHOUETTE = 1_500
 STRONG = 0.8
 # Midway between two groups there are at most half as many people as at the thinner of their centres.
 DEEP = 0.5
+# Different people needed for each group that is tried.
+PEOPLE_A_GROUP = 10
 # People midway or at a centre: those within this share of the way from centre to centre.
 BAND = 0.15
 
+EVIDENCE = [
+    "k",
+    "explained_share",
+    "gap",
+    "gap_se",
+    "prediction_strength",
+    "prediction_strength_se",
+    "valley",
+    "stability",
+]
 _THREADS = ThreadpoolController()
 
 
@@ -35,17 +46,16 @@ class GroupCount:
     Attributes:
         evidence: One row a k from 1: `explained_share` of the variance, `gap` and `gap_se`, `prediction_strength`
             and `prediction_strength_se`, `valley` (people midway to the nearest cluster for one at the thinner
-            centre, the largest over clusters), `stability` (mean adjusted Rand index of two halves), `silhouette`.
+            centre, the largest over clusters), `stability` (mean adjusted Rand index of two halves).
         n_groups: Groups that the data support: the largest k that the gap statistic's choice does not exceed,
             that is predicted with strength 0.8 and has a valley of 0.5 or deeper round each. 1 is one cloud.
-        n_slices: The k up to which two halves agree on all borders (stability 0.8); 2 where they do on none.
-        n_people: People it was computed on.
+        n_slices: The k up to which two halves agree on all borders (stability 0.8); 2 where they do on none, and 1
+            where there are too few people for two.
     """
 
     evidence: pd.DataFrame
     n_groups: int
     n_slices: int
-    n_people: int
 
 
 def fit_kmeans(values: np.ndarray, *, n_clusters: int, n_starts: int, rng: np.random.Generator) -> KMeans:
@@ -61,75 +71,67 @@ def nearest(values: np.ndarray, *, centres: np.ndarray) -> np.ndarray:
 
 
 def count_groups(
-    values: np.ndarray, *, max_groups: int, n_references: int, n_splits: int, rng: np.random.Generator
+    values: np.ndarray, *, max_segments: int, n_references: int, n_splits: int, rng: np.random.Generator
 ) -> GroupCount:
-    """Weigh the evidence for 1 to `max_groups` groups.
+    """Weigh the evidence for 1 to `max_segments` groups, or as many as ten different people each allow.
 
     Args:
         values: People on comparable scales, shape (people, features); a sample of 4,000 is used of more.
-        max_groups: Largest number tried, 2 or more.
-        n_references: Boxes without groups the gap is measured against.
-        n_splits: Random splits into halves.
+        max_segments: Largest number tried, 2 or more.
+        n_references: Boxes without groups the gap is measured against, 2 or more.
+        n_splits: Random splits into halves, 2 or more.
         rng: Source of chance.
 
     Raises:
-        ValueError: There are too few different people for `max_groups`, or a count is below 2.
+        ValueError: A count is below 2.
     """
-    for name, count in (("max_groups", max_groups), ("n_references", n_references), ("n_splits", n_splits)):
+    for name, count in (("max_segments", max_segments), ("n_references", n_references), ("n_splits", n_splits)):
         if count < 2:
             raise ValueError(f"{name}: found {count}, needed 2 or more.")
     if len(values) > MAX_PEOPLE:
         values = values[np.sort(rng.choice(len(values), MAX_PEOPLE, replace=False))]
-    different = len(np.unique(values, axis=0))
-    if different < 10 * max_groups:
-        raise ValueError(
-            f"max_groups: {max_groups} groups cannot be told apart among {different} different people; "
-            f"{10 * max_groups} are needed, so choose {max(different // 10, 2)} or fewer groups."
-        )
-    fits = _fits(values, max_groups, 3, rng)
-    evidence = _evidence(values, fits, n_references, n_splits, rng)
-    some = values[np.sort(rng.choice(len(values), min(len(values), MAX_SILHOUETTE), replace=False))]
-    labels = [nearest(some, centres=fit.cluster_centers_) for fit in fits]
-    evidence["silhouette"] = [np.nan, *(float(silhouette_score(some, found)) for found in labels)]
+    max_segments = min(max_segments, len(np.unique(values, axis=0)) // PEOPLE_A_GROUP)
+    if max_segments < 2:
+        return GroupCount(pd.DataFrame({"k": [1]}).reindex(columns=EVIDENCE), n_groups=1, n_slices=1)
+    evidence = _evidence(values, _fits(values, max_segments, 3, rng), n_references, n_splits, rng)
     steady = (evidence["stability"] >= STRONG).cummin()
     n_slices = max(int(evidence.loc[steady, "k"].max()), 2)
-    return GroupCount(evidence, _choose(evidence), n_slices, len(values))
+    return GroupCount(evidence, _choose(evidence), n_slices)
 
 
 def has_groups(
-    values: np.ndarray, *, max_groups: int, n_references: int, n_splits: int, rng: np.random.Generator
+    values: np.ndarray, *, max_segments: int, n_references: int, n_splits: int, rng: np.random.Generator
 ) -> bool:
     """Return whether more than one group is found, as `count_groups` finds it; without a valley none is sought."""
-    fits = _fits(values, max_groups, 3, rng)
+    fits = _fits(values, max_segments, 3, rng)
     if min(valley(values, centres=fit.cluster_centers_) for fit in fits) > DEEP:
         return False
     return _choose(_evidence(values, fits, n_references, n_splits, rng)) > 1
 
 
-def _fits(values: np.ndarray, max_groups: int, n_starts: int, rng: np.random.Generator) -> list[KMeans]:
-    return [fit_kmeans(values, n_clusters=k, n_starts=n_starts, rng=rng) for k in range(2, max_groups + 1)]
+def _fits(values: np.ndarray, max_segments: int, n_starts: int, rng: np.random.Generator) -> list[KMeans]:
+    return [fit_kmeans(values, n_clusters=k, n_starts=n_starts, rng=rng) for k in range(2, max_segments + 1)]
 
 
 def _evidence(
     values: np.ndarray, fits: list[KMeans], n_references: int, n_splits: int, rng: np.random.Generator
 ) -> pd.DataFrame:
-    max_groups = len(fits) + 1
+    max_segments = len(fits) + 1
     within, box = _within(values, fits), _box(values)
     drawn = (box(rng) for _ in range(n_references))
-    references = np.log([_within(cloud, _fits(cloud, max_groups, 1, rng)) for cloud in drawn])
-    strengths, agreements = _halves(values, max_groups, n_splits, rng)
-    return pd.DataFrame(
-        {
-            "k": np.arange(1, max_groups + 1),
-            "explained_share": 1 - within / within[0],
-            "gap": references.mean(axis=0) - np.log(within),
-            "gap_se": references.std(axis=0) * np.sqrt(1 + 1 / n_references),
-            "prediction_strength": strengths.mean(axis=0),
-            "prediction_strength_se": strengths.std(axis=0, ddof=1) / np.sqrt(n_splits),
-            "valley": [np.nan, *(valley(values, centres=fit.cluster_centers_) for fit in fits)],
-            "stability": agreements.mean(axis=0),
-        }
-    )
+    references = np.log([_within(cloud, _fits(cloud, max_segments, 1, rng)) for cloud in drawn])
+    strengths, agreements = _halves(values, max_segments, n_splits, rng)
+    columns = [
+        np.arange(1, max_segments + 1),
+        1 - within / within[0],
+        references.mean(axis=0) - np.log(within),
+        references.std(axis=0) * np.sqrt(1 + 1 / n_references),
+        strengths.mean(axis=0),
+        strengths.std(axis=0, ddof=1) / np.sqrt(n_splits),
+        [np.nan, *(valley(values, centres=fit.cluster_centers_) for fit in fits)],
+        agreements.mean(axis=0),
+    ]
+    return pd.DataFrame(dict(zip(EVIDENCE, columns, strict=True)))
 
 
 def _choose(evidence: pd.DataFrame) -> int:
@@ -178,15 +180,15 @@ def _box(values: np.ndarray):
 
 
 def _halves(
-    values: np.ndarray, max_groups: int, n_splits: int, rng: np.random.Generator
+    values: np.ndarray, max_segments: int, n_splits: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Prediction strength and agreement of the borders that two halves draw, shape (n_splits, max_groups) each."""
-    strengths, agreements = np.ones((n_splits, max_groups)), np.ones((n_splits, max_groups))
+    """Prediction strength and agreement of the borders of two halves, shape (n_splits, max_segments) each."""
+    strengths, agreements = np.ones((n_splits, max_segments)), np.ones((n_splits, max_segments))
     for split in range(n_splits):
         order = rng.permutation(len(values))
         half = len(values) // 2
         parts = (order[:half], order[half : 2 * half])
-        for k in range(2, max_groups + 1):
+        for k in range(2, max_segments + 1):
             fits = [fit_kmeans(values[part], n_clusters=k, n_starts=3, rng=rng) for part in parts]
             labels = [nearest(values, centres=fit.cluster_centers_) for fit in fits]
             strengths[split, k - 1] = np.mean(

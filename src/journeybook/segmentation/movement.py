@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
-from journeybook.segmentation.groups import fit_kmeans, nearest
+from journeybook.segmentation.groups import fit_kmeans
 from journeybook.segmentation.preparation import matrix
 from journeybook.segmentation.segments import Segmentation
 from journeybook.statistics import cluster_weights
@@ -22,8 +22,8 @@ class Movement:
     Attributes:
         transitions: One row a pair of segments: source, target, n (steps), share of those from source, low, high.
         sizes: Share of the people of each snapshot by segment: as_of, segment, share.
-        stay_share: Share of all steps that stay, with its interval `stay_low` to `stay_high`.
-        stay_low: Lower end.
+        stay_share: Share of all steps that stay.
+        stay_low: Lower end of its interval.
         stay_high: Upper end.
         n_steps: Number of steps.
     """
@@ -44,6 +44,8 @@ def movement(
     A person's steps are alike, so that steps counted as if independent would give intervals that are too narrow.
     `assignments` hold person_id, as_of, segment, row; those from the snapshot `since` on are used.
     """
+    if n_draws < 2:
+        raise ValueError(f"n_draws: found {n_draws}, needed 2 or more.")
     assignments = assignments[assignments["as_of"] >= since]
     names = sorted(assignments["segment"].unique())
     shares = pd.crosstab(assignments["as_of"], assignments["segment"], normalize="index")
@@ -56,12 +58,9 @@ def movement(
     people, person = np.unique(steps["person"], return_inverse=True)
     counts = np.zeros((len(people), k * k))
     np.add.at(counts, (person, steps["source"].to_numpy() * k + steps["target"].to_numpy()), 1)
-    drawn = np.concatenate(
-        [
-            cluster_weights(np.arange(len(people)), n_draws=min(DRAWS_AT_ONCE, n_draws - start), rng=rng) @ counts
-            for start in range(0, n_draws, DRAWS_AT_ONCE)
-        ]
-    ).reshape(-1, k, k)
+    sizes_drawn = [min(DRAWS_AT_ONCE, n_draws - start) for start in range(0, n_draws, DRAWS_AT_ONCE)]
+    drawn = [cluster_weights(np.arange(len(people)), n_draws=n, rng=rng) @ counts for n in sizes_drawn]
+    drawn = np.concatenate(drawn).reshape(-1, k, k)
     total = counts.sum(axis=0).reshape(k, k)
     ends = [(1 - level) / 2, (1 + level) / 2]
     with np.errstate(invalid="ignore"):
@@ -75,17 +74,15 @@ def movement(
     return Movement(table, sizes, stay, stay_low, stay_high, int(total.sum()))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Refitted:
-    """Share of steps that stay in their segment, by how the segments of each snapshot were made.
+    """Shares of steps that seem to stay where every snapshot is clustered anew.
 
     Attributes:
-        one_model: One model for all snapshots.
-        refitted: A model a snapshot, segments numbered as the algorithm gave them.
-        matched: A model a snapshot, segments renamed to overlap most with the snapshot before.
+        refitted: With the numbers each clustering gives its segments.
+        matched: With segments renamed by overlap with those before.
     """
 
-    one_model: float
     refitted: float
     matched: float
 
@@ -94,51 +91,39 @@ def refit_each_snapshot(
     features: pd.DataFrame, *, found: Segmentation, since: pd.Timestamp, rng: np.random.Generator
 ) -> Refitted:
     """The tempting wrong way: cluster every snapshot from `since` on anew and compare the labels."""
-    ordered = features[features["as_of"] >= since].sort_values("row", kind="stable")
-    values = matrix(ordered, preparation=found.preparation)
-    raw = np.zeros(len(ordered), dtype=int)
-    for as_of in sorted(ordered["as_of"].unique()):
-        here = (ordered["as_of"] == as_of).to_numpy()
+    rows = features[features["as_of"] >= since].sort_values("row", kind="stable")
+    values = matrix(rows, preparation=found.preparation)
+    raw = np.zeros(len(rows), dtype=int)
+    for as_of in sorted(rows["as_of"].unique()):
+        here = (rows["as_of"] == as_of).to_numpy()
         k = min(found.n_segments, len(np.unique(values[here], axis=0)))
-        fit = fit_kmeans(values[here], n_clusters=k, n_starts=5, rng=rng)
-        raw[here] = nearest(values[here], centres=fit.cluster_centers_)
-    kept = found.assignments[found.assignments["as_of"] >= since]
-    labelled = ((kept["segment"].to_numpy(), kept), (raw, ordered), (_matched(raw, ordered), ordered))
-    return Refitted(*(_stay_share(labels, rows) for labels, rows in labelled))
+        raw[here] = fit_kmeans(values[here], n_clusters=k, n_starts=5, rng=rng).labels_
+    both = [_paired(labels, rows) for labels in (raw, _matched(raw, rows))]
+    return Refitted(*(float((one["source"] == one["target"]).mean()) for one in both))
 
 
 def _steps(assignments: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """One row a person and pair of neighbouring snapshots: person (number by first row), source, target."""
-    code = pd.Index(names).get_indexer(pd.Index(assignments["segment"]))
-    return _paired(code, assignments)
+    return _paired(pd.Index(names).get_indexer(pd.Index(assignments["segment"])), assignments)
 
 
 def _paired(code: np.ndarray, rows: pd.DataFrame) -> pd.DataFrame:
-    moment = np.searchsorted(np.sort(rows["as_of"].unique()), rows["as_of"].to_numpy())
-    frame = pd.DataFrame({"person": pd.factorize(rows["person_id"])[0], "at": moment, "code": code}).sort_values(
-        ["person", "at"], kind="stable"
-    )
+    """One row a person and pair of neighbouring snapshots: person (number by first row), source, target."""
+    moment = rows["as_of"].rank(method="dense").to_numpy()
+    frame = pd.DataFrame({"person": pd.factorize(rows["person_id"])[0], "at": moment, "source": code})
+    frame = frame.sort_values(["person", "at"], kind="stable")
     after = frame.shift(-1)
     joined = (frame["person"] == after["person"]) & (frame["at"] + 1 == after["at"])
-    steps = pd.DataFrame({"person": frame["person"], "source": frame["code"], "target": after["code"]})[joined]
-    return steps.astype(int)
-
-
-def _stay_share(labels: np.ndarray, rows: pd.DataFrame) -> float:
-    steps = _paired(pd.factorize(labels)[0], rows)
-    return float((steps["source"] == steps["target"]).mean()) if len(steps) else float("nan")
+    return frame.assign(target=after["source"])[joined].drop(columns="at").astype(int)
 
 
 def _matched(raw: np.ndarray, rows: pd.DataFrame) -> np.ndarray:
     """Labels renamed, snapshot by snapshot, so that as many people as possible keep theirs."""
     labels, k = raw.copy(), int(raw.max()) + 1
-    moments = np.sort(rows["as_of"].unique())
-    for before, now in pairwise(moments):
+    for before, now in pairwise(np.sort(rows["as_of"].unique())):
         two = rows["as_of"].isin([before, now]).to_numpy()
         steps = _paired(labels[two], rows[two])
         overlap = np.zeros((k, k))
         np.add.at(overlap, (steps["target"].to_numpy(), steps["source"].to_numpy()), 1)
-        renamed = linear_sum_assignment(-overlap)[1]
         here = (rows["as_of"] == now).to_numpy()
-        labels[here] = renamed[labels[here]]
+        labels[here] = linear_sum_assignment(-overlap)[1][labels[here]]
     return labels

@@ -49,20 +49,10 @@ def last_snapshot(features: pd.DataFrame) -> pd.DataFrame:
     """The rows of the last `as_of`, in the order of `row`.
 
     Raises:
-        ValueError: A key column is missing, there are no rows, or a person has two rows in one snapshot.
+        ValueError: There are no rows.
     """
-    missing = [key for key in KEYS if key not in features.columns]
-    if missing:
-        raise ValueError(
-            f"Column '{missing[0]}' is not in the features, which have {', '.join(features.columns)}."
-        )
     if features.empty:
-        raise ValueError("The features have no rows; one row a person and snapshot is needed.")
-    twice = int(features.duplicated(["person_id", "as_of"]).sum())
-    if twice:
-        raise ValueError(
-            f"The features hold {twice} rows whose person and snapshot stand twice; one row is needed."
-        )
+        raise ValueError("features have no row: nobody is described on page 04, so that nobody can be segmented.")
     last = features[features["as_of"] == features["as_of"].max()]
     return last.sort_values("row").reset_index(drop=True)
 
@@ -75,10 +65,10 @@ def prepare(features: pd.DataFrame, *, columns: Sequence[str] | None) -> Prepara
     find that value and call it a group), and running totals: a column that falls in fewer than one in twenty of
     its changes measures how long we have watched, and would turn the passing of time into movement. So are
     attributes, such as a postcode's, that change for hardly anyone in most steps. Where fewer than three columns
-    are left, recency, number of baskets and revenue are used all the same.
+    are left, recency, number of baskets and revenue are used all the same, even if all people are alike.
 
     Raises:
-        ValueError: A column is not there or is no number, or no column is left.
+        ValueError: A column asked for is not there or is no number, or no column is left.
     """
     last = last_snapshot(features)
     if columns is not None:
@@ -96,7 +86,7 @@ def prepare(features: pd.DataFrame, *, columns: Sequence[str] | None) -> Prepara
     rows = [(column, "left out" if reason else "used", reason) for column, reason in reasons.items()]
     if columns is None and sum(role == "used" for _, role, _ in rows) < FEWEST_COLUMNS:
         kept = "kept, for few columns can be compared"
-        rows = [(c, "used", kept) if c in RFM and _varies(last[c]) else (c, role, why) for c, role, why in rows]
+        rows = [(c, "used", kept) if c in RFM else (c, role, why) for c, role, why in rows]
     roles = pd.DataFrame(rows, columns=["column", "role", "reason"])
     used = roles.loc[roles["role"] == "used", "column"].tolist()
     if columns is not None and len(used) < len(set(columns)):
@@ -105,12 +95,15 @@ def prepare(features: pd.DataFrame, *, columns: Sequence[str] | None) -> Prepara
     if not used:
         raise ValueError("No feature is left to cluster on; a number that differs between people is needed.")
     raw = last[used].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-    skewness = stats.skew(raw, axis=0, nan_policy="omit")
-    logged = (np.nanmin(raw, axis=0) >= 0) & (np.asarray(skewness) > LOG_SKEWNESS)
+    varies, skewness = np.nanstd(raw, axis=0) > 0, np.zeros(len(used))
+    skewness[varies] = stats.skew(raw[:, varies], axis=0, nan_policy="omit")
+    logged = (np.nanmin(raw, axis=0) >= 0) & (skewness > LOG_SKEWNESS)
     values = np.where(logged, np.log1p(np.where(logged, np.maximum(raw, 0), 0)), raw)
     filling = np.nanmedian(values, axis=0)
     values = np.where(np.isnan(values), filling, values)
-    return Preparation(used, logged, filling, values.mean(axis=0), values.std(axis=0), roles)
+    spread = values.std(axis=0)
+    scale = np.where(spread > 0, spread, 1.0)
+    return Preparation(used, logged, filling, values.mean(axis=0), scale, roles)
 
 
 def matrix(rows: pd.DataFrame, *, preparation: Preparation) -> np.ndarray:
@@ -122,14 +115,13 @@ def matrix(rows: pd.DataFrame, *, preparation: Preparation) -> np.ndarray:
 
 
 def first_full_snapshot(features: pd.DataFrame, *, preparation: Preparation) -> pd.Timestamp:
-    """The first snapshot whose windows (columns named ..._91d) lie wholly inside the data.
+    """The first snapshot whose windows (columns named ..._91d) lie wholly inside the data, or the last of all.
 
     Before it a window holds fewer days than its name says, and everyone seems to rise as it fills. How far the
-    data reach back is read from the largest `tenure_days`; without that column every snapshot counts. Where no
-    window is ever full it is the last snapshot.
+    data reach back is read from the largest `tenure_days`.
     """
     windows = [int(days) for c in preparation.columns for days in re.findall(r"_(\d+)d$", c)]
-    if not windows or "tenure_days" not in features.columns:
+    if not windows:
         return features["as_of"].min()
     reach = features.groupby("as_of")["tenure_days"].max()
     full = reach.index[reach >= max(windows)]
@@ -159,10 +151,6 @@ def _unfit(values: pd.Series, *, chosen: bool) -> str:
         return f"{missing:.0%} missing"
     same = float(values.value_counts(normalize=True).iloc[0])
     return f"one value for {same:.0%} of the people" if same > MAX_SAME_SHARE else ""
-
-
-def _varies(values: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(values) and values.nunique() > 1
 
 
 def _how_they_move(features: pd.DataFrame, columns: list[str]) -> dict[str, str]:

@@ -43,12 +43,10 @@ class Segmentation:
 
     @property
     def n_segments(self) -> int:
-        """Number of segments."""
         return len(self.centres)
 
     @property
     def names(self) -> list[str]:
-        """Names of the segments, in order."""
         return self.profile["segment"].tolist()
 
     @property
@@ -83,6 +81,7 @@ def segment(
     standardised = pd.DataFrame(values, columns=columns).groupby(labels).mean()
     names = np.array(name_segments(standardised), dtype=object)
     inside = last[columns].astype("Float64").groupby(labels).mean().astype(float)
+    scatter = ((values - values.mean(axis=0)) ** 2).sum()
     sizes = np.bincount(labels, minlength=n_segments)
     told = pd.DataFrame({"segment": names, "n_people": sizes, "share": sizes / len(last)})
     ordered = features.sort_values("row", kind="stable", ignore_index=True)
@@ -93,9 +92,7 @@ def segment(
         standardised=standardised.set_axis(pd.Index(names, name="segment")),
         centres=centres,
         preparation=preparation,
-        explained_share=float(
-            1 - ((values - centres[labels]) ** 2).sum() / ((values - values.mean(axis=0)) ** 2).sum()
-        ),
+        explained_share=float(1 - ((values - centres[labels]) ** 2).sum() / scatter) if scatter else 0.0,
         ordered_by=ordered_by,
     )
 
@@ -105,9 +102,8 @@ def segments_of_each_date(
 ) -> pd.DataFrame:
     """Give every snapshot the segments that could have been made on its date.
 
-    Columns, scale and centres are learned from the rows up to the date; segments are numbered by revenue, so that
-    their numbers mean alike without looking ahead. Their count and the words are those of `found`, of the last
-    snapshot.
+    Columns, scale and centres are learned from the rows up to the date, and segments are numbered by revenue.
+    Their count and the words are those of `found`, of the last snapshot.
 
     Returns:
         `person_id`, `as_of`, `segment`, `fitted_as_of` (date whose data the model saw), `retrospective` (the model
@@ -158,14 +154,10 @@ def rfm_scores(features: pd.DataFrame, *, found: Segmentation, n_quantiles: int)
     """Score people by quantiles of recency, frequency and revenue (Hughes 1994), beside their segments.
 
     People with equal values get equal scores, so that the quantiles are only as even as the values allow.
-
-    Raises:
-        ValueError: One of the three columns is missing.
     """
+    if n_quantiles < 2:
+        raise ValueError(f"n_quantiles: found {n_quantiles}, needed 2 or more.")
     last = last_snapshot(features)
-    missing = [column for column in RFM if column not in last.columns]
-    if missing:
-        raise ValueError(f"Column '{missing[0]}' is not in the features; RFM scores need {', '.join(RFM)}.")
     scores = pd.DataFrame({"person_id": last["person_id"]})
     for name, column in zip(SCORES, RFM, strict=True):
         values = last[column].astype("Float64").to_numpy(dtype=float, na_value=np.nan)

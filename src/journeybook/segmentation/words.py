@@ -8,11 +8,7 @@ import pandas as pd
 from journeybook.findings import say_group, say_share
 from journeybook.segmentation.groups import DEEP, GroupCount
 from journeybook.segmentation.movement import Movement, Refitted
-from journeybook.segmentation.references import Structureless, Unscaled
 from journeybook.segmentation.segments import RfmScores, Segmentation
-
-# Kaufman & Rousseeuw 1990, table 4: up to 0.25 no substantial structure has been found.
-NO_STRUCTURE = 0.25
 
 
 def title_count(count: GroupCount, *, n_segments: int) -> str:
@@ -21,16 +17,17 @@ def title_count(count: GroupCount, *, n_segments: int) -> str:
     return said if count.n_groups == n_segments else f"{said}: cut into {n_segments} slices"
 
 
-def say_count(count: GroupCount, power: pd.DataFrame, *, n_segments: int) -> str:
+def say_count(count: GroupCount, power: pd.DataFrame) -> str:
     """Say what speaks for the groups, and which planted ones the same questions find."""
     rows, n = count.evidence.set_index("k").astype(float), max(count.n_groups, 2)
+    if len(rows) < 2:
+        return "There are **too few different people** to ask for groups: ten a group are needed, and two groups."
     said = (
         f"Midway between {n} clusters stand {rows.loc[n, 'valley']:.2f} people for one at a centre; groups need "
     )
     said += f"{DEEP} or fewer."
-    if rows["silhouette"].get(n_segments, np.nan) <= NO_STRUCTURE:
-        said += f" The {n_segments} segments overlap: silhouette {rows.loc[n_segments, 'silhouette']:.2f}, where "
-        said += f"{NO_STRUCTURE} or less is no substantial structure (Kaufman & Rousseeuw 1990)."
+    if power.empty:
+        return f"{said} There are too few different people to plant groups among."
     n_all, found = power["n_features"].max(), []
     for row in power[power["distance"] > 0].itertuples():
         where = "every measure" if row.n_features == n_all else f"{row.n_features} of {n_all} measures"
@@ -66,25 +63,13 @@ def title_profile(found: Segmentation) -> str:
     return f"{first[0].upper()}{first[1:]} of revenue{of_days}; {last}"
 
 
-def say_dated(dated: pd.DataFrame, found: Segmentation) -> str:
-    """Say how the segments of each date differ from those of the last model."""
-    past = (dated["as_of"] < dated["as_of"].max()).to_numpy()
-    if not past.any():
-        return "There is one snapshot, so that no segment is of a past date."
-    differs = (dated["segment"].to_numpy() != found.assignments["segment"].to_numpy())[past].mean()
-    text = f"Fitted on their own date, {differs:.0%} of past segments have another name than in hindsight."
-    if n_later := dated.loc[dated["retrospective"], "as_of"].nunique():
-        text += f" Too little was known on {n_later} of the dates: their rows are marked `retrospective`."
-    return text
-
-
-def say_nothing(found: Segmentation, nothing: Structureless, scores: RfmScores) -> str:
+def say_nothing(found: Segmentation, nothing: np.ndarray, scores: RfmScores) -> str:
     """Say how well the segments do beside clusters of structureless clouds, and beside RFM scores."""
-    low, high = (say_share(end(nothing.explained_share)) for end in (np.min, np.max))
+    low, high = say_share(nothing.min()), say_share(nothing.max())
     return (
         f"The segments explain {say_share(found.explained_share)} of the variance; {low} to {high} in "
-        f"{len(nothing.stability)} clouds without groups, whose halves agree on borders all the same (adjusted "
-        f"Rand index {np.mean(nothing.stability):.2f}). With RFM scores they agree by {scores.agreement:.2f}."
+        f"{len(nothing)} clouds without groups. With RFM scores they agree by {scores.agreement:.2f} "
+        f"(adjusted Rand index)."
     )
 
 
@@ -101,27 +86,16 @@ def title_movement(moves: Movement) -> str:
     return f"{said}; of the {source}, {say_share(most['share'])} become {target}"
 
 
-def say_pitfall(refitted: Refitted, plain: Unscaled) -> str:
-    """Say the two tempting wrong ways with their sizes."""
-    said = (
-        f"Unscaled clusters agree with `{plain.column}` alone by {plain.agreement_with_column:.2f} (adjusted Rand "
-    )
-    said += f"index), with the segments by {plain.agreement_with_segments:.2f}."
+def say_pitfall(refitted: Refitted, moves: Movement) -> str:
+    """Say how much movement is made up by segments made anew; empty without two snapshots."""
     if not np.isfinite(refitted.refitted):
-        return said
-    anew, matched, one = (
-        say_share(1 - stay) for stay in (refitted.refitted, refitted.matched, refitted.one_model)
-    )
-    return f"Segments made anew see {anew} of steps move, matched by overlap {matched}, one model {one}. {said}"
+        return ""
+    anew, matched, one = (say_share(1 - stay) for stay in (refitted.refitted, refitted.matched, moves.stay_share))
+    return f"Segments made anew see {anew} of steps move, matched by overlap {matched}, one model {one}."
 
 
 def headline_figures(
-    count: GroupCount,
-    found: Segmentation,
-    nothing: Structureless,
-    moves: Movement,
-    refitted: Refitted,
-    plain: Unscaled,
+    count: GroupCount, found: Segmentation, nothing: np.ndarray, moves: Movement, refitted: Refitted
 ) -> dict[str, float]:
     """The page's figures for the index, flat; what cannot be computed is left out."""
     figures = {
@@ -129,15 +103,13 @@ def headline_figures(
         "n_segments": found.n_segments,
         "n_people": int(found.profile["n_people"].sum()),
         "explained_share": found.explained_share,
-        "explained_share_of_nothing": float(np.mean(nothing.explained_share)),
+        "explained_share_of_nothing": float(nothing.mean()),
         "stay_share": moves.stay_share,
         "stay_share_low": moves.stay_low,
         "stay_share_high": moves.stay_high,
         "stay_share_refitted": refitted.refitted,
         "stay_share_refitted_and_matched": refitted.matched,
-        "unscaled_agreement_with_segments": plain.agreement_with_segments,
-        "unscaled_agreement_with_one_feature": plain.agreement_with_column,
     }
     made = count.evidence.set_index("k").reindex([found.n_segments]).iloc[0]
-    figures |= {name: float(made[name]) for name in ("stability", "prediction_strength", "silhouette")}
+    figures |= {name: float(made[name]) for name in ("stability", "prediction_strength")}
     return {name: value for name, value in figures.items() if np.isfinite(value)}

@@ -61,11 +61,12 @@ def spelled(column: ibis.Column, kind: str) -> ibis.expr.types.StringValue:
         column = column.strftime("%Y%m%d")
     text = column.cast("string").lower().strip()
     if kind in ("code", "date"):
-        text = text.re_replace(r"[^0-9a-z]", "")
+        text = text.re_replace(r"[^\p{L}\p{N}]", "")
     elif kind == "email":
         text = text.re_replace(r"\s", "").re_replace(r"\+[^@]*@", "@")
     else:
-        text = _without_accents(text).re_replace(r"[^0-9a-z ]", " ").re_replace(r" +", " ").strip()
+        # Letters and marks of any script: a name in another one is a name.
+        text = _without_accents(text).re_replace(r"[^\p{L}\p{M}\p{N} ]", " ").re_replace(r" +", " ").strip()
     return text.nullif("")
 
 
