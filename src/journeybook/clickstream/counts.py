@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from journeybook.journeys.links import check_ends, path_steps
+from journeybook.journeys.links import check_ends, links, path_separator, path_steps
 from journeybook.journeys.sessions import (
     AFTER,
     CONVERSION,
@@ -15,6 +15,7 @@ from journeybook.journeys.sessions import (
     KEPT,
     MACHINE,
     SHORT,
+    START,
     Log,
     Lot,
     check_labels,
@@ -33,39 +34,39 @@ class StepCounts:
         counts: Columns `group`, `source`, `target`, `n`; every session begins at `(start)` and ends in
             `(conversion)` or `(exit)`.
         conversion: Event that counts as conversion; None where every session ends in exit.
-        n_events: Events read.
-        n_sessions: Sessions, or walks of aggregated paths.
+        n_events: Events read, or aggregated paths.
+        n_sessions: Sessions, or walks of aggregated paths; a fraction where their numbers are.
         n_conversions: Sessions that convert.
-        n_people: People with an id; 0 where there are none.
         n_clusters: People, and sessions of unknown visitors; what the bootstrap draws.
-        n_groups: Groups they were put into; as many as clusters unless there are more than 4,096.
+        aggregated: Whether the input were paths with their numbers; people are then unknown.
+        n_people: People with an id.
+        n_tied: Events that only the order of the rows puts after the one before them in their session.
         n_after_conversion: Events after the first conversion of their session, set aside.
-        n_one_event: Sessions of one event; they are kept unless `least_events` says otherwise.
         n_machine_sessions: Sessions taken for a machine's, set aside.
-        n_machine_events: Their events.
         n_short_sessions: Sessions of fewer than `least_events` events, set aside.
         n_unplaced: Events with neither session nor customer, or without a time where others have one, set aside.
         n_cut_by_log: Sessions without conversion within one gap of the log's first or last event, which may
-            have begun before it or gone on after it; None where there are no times.
-        aggregated: Whether the input were paths with their numbers; people are then unknown.
+            have begun before it or gone on after it; 0 where there are no times.
+        n_empty_steps: Empty steps of aggregated paths, left out.
+        separator: What stands between the steps of aggregated paths, as a regular expression.
     """
 
     counts: pd.DataFrame
     conversion: str | None
     n_events: int
-    n_sessions: int
-    n_conversions: int
-    n_people: int
-    n_clusters: int
-    n_groups: int
-    n_after_conversion: int
-    n_one_event: int
-    n_machine_sessions: int
-    n_machine_events: int
-    n_short_sessions: int
-    n_unplaced: int
-    n_cut_by_log: int | None
+    n_sessions: float
+    n_conversions: float
+    n_clusters: float
     aggregated: bool
+    n_people: int = 0
+    n_tied: int = 0
+    n_after_conversion: int = 0
+    n_machine_sessions: int = 0
+    n_short_sessions: int = 0
+    n_unplaced: int = 0
+    n_cut_by_log: int = 0
+    n_empty_steps: int = 0
+    separator: str = ""
 
 
 def count_steps(
@@ -126,17 +127,15 @@ def count_steps(
         n_events=log.n_events,
         n_sessions=int(sessions[KEPT]),
         n_conversions=int(counts.loc[counts["target"] == CONVERSION, "n"].sum()),
-        n_people=int(sizes["n_people"]),
         n_clusters=int(sizes["n"]),
-        n_groups=counts["group"].nunique(),
+        aggregated=False,
+        n_people=int(sizes["n_people"]),
+        n_tied=sum(tally.n_tied for tally in tallies),
         n_after_conversion=int(events[AFTER]),
-        n_one_event=sum(tally.n_one_event for tally in tallies),
         n_machine_sessions=int(sessions[MACHINE]),
-        n_machine_events=int(events[MACHINE]),
         n_short_sessions=int(sessions[SHORT]),
         n_unplaced=log.n_events - int(events.sum()),
-        n_cut_by_log=sum(tally.n_cut_by_log for tally in tallies) if log.begins is not None else None,
-        aggregated=False,
+        n_cut_by_log=sum(tally.n_cut_by_log for tally in tallies) if log.begins is not None else 0,
     )
 
 
@@ -147,7 +146,7 @@ class _Tally:
     counts: pd.DataFrame
     events: NDArray[np.int64]
     sessions: NDArray[np.int64]
-    n_one_event: int
+    n_tied: int
     n_cut_by_log: int
 
 
@@ -166,43 +165,29 @@ def _tally(lot: Lot, log: Log) -> _Tally:
         counts=pd.DataFrame({"group": key // size**2} | columns),
         events=np.bincount(lot.fate, minlength=len(_FATES)),
         sessions=np.bincount(lot.fate[lot.opens], minlength=len(_FATES)),
-        n_one_event=int((lot.opens & lot.final).sum()),
+        n_tied=int(lot.tied.sum()),
         n_cut_by_log=int(lot.by_edge[leaves].sum()),
     )
 
 
 def _count_paths(paths: ibis.Table) -> StepCounts:
     """Count the steps of canonical `paths`; they end in conversion or exit in the numbers given."""
-    totals = (
-        paths.aggregate(n=paths.count(), conversions=paths.conversions.sum(), nulls=paths.nulls.sum())
-        .to_pandas()
-        .iloc[0]
-    )
     steps = path_steps(paths)
     check_labels(sorted(steps.select(steps.label).distinct().to_pandas()["label"]), "a step of a path")
-    walked = steps.conversions + steps.nulls
-    inner = steps.select(source=steps.previous, target=steps.label, n=walked)
-    ends = steps.filter(steps.last)
-    won = ends.select(source=ends.label, target=ibis.literal(CONVERSION), n=ends.conversions)
-    lost = ends.select(source=ends.label, target=ibis.literal(EXIT), n=ends.nulls)
-    counts = inner.union(won).union(lost).group_by("source", "target").aggregate(n=ibis._.n.sum())
-    found = counts.filter(counts.n > 0).order_by("source", "target").to_pandas().astype({"n": "int64"})
-    n_conversions, n_nulls = int(totals["conversions"] or 0), int(totals["nulls"] or 0)
+    counts = links(steps).group_by("source", "target").aggregate(n=ibis._.n.sum())
+    found = counts.order_by("source", "target").to_pandas().astype({"n": float})
+    ends = found.groupby("target")["n"].sum()
+    n_conversions, n_walks = ends.get(CONVERSION, 0), found.loc[found["source"] == START, "n"].sum()
+    separator = path_separator(paths)
+    n_parts = paths.path.re_split(separator).length().sum().execute() or 0
     return StepCounts(
         counts=found.assign(group="all")[["group", "source", "target", "n"]],
         conversion=CONVERSION if n_conversions else None,
-        n_events=int(totals["n"]),
-        n_sessions=n_conversions + n_nulls,
+        n_events=int(paths.count().execute()),
+        n_sessions=n_walks,
         n_conversions=n_conversions,
-        n_people=0,
-        n_clusters=n_conversions + n_nulls,
-        n_groups=1,
-        n_after_conversion=0,
-        n_one_event=0,
-        n_machine_sessions=0,
-        n_machine_events=0,
-        n_short_sessions=0,
-        n_unplaced=0,
-        n_cut_by_log=None,
+        n_clusters=n_walks,
         aggregated=True,
+        n_empty_steps=int(n_parts) - int(steps.count().execute()),
+        separator=separator,
     )

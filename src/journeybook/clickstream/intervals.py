@@ -53,11 +53,6 @@ class ChainDraws:
         )
 
     @property
-    def counts(self) -> Array:
-        """Counts as a matrix, shape (s, s + 2), conversion and exit last."""
-        return dense(self.model, self.model.n)
-
-    @property
     def probabilities(self) -> Array:
         """The chain of each draw, shape (d, s, s + 2); a state that no draw visits leads to exit."""
         chain = dense(self.model, self.drawn_steps)
@@ -136,7 +131,12 @@ def steps_of_model(model: TransitionModel) -> pd.DataFrame:
     """Return every step of a model by name: `source`, `target`, `n`, `probability`."""
     names = np.array([*model.states, CONVERSION, EXIT], dtype=object)
     ends = {"source": names[model.source], "target": names[model.target]}
-    return pd.DataFrame(ends | {"n": model.n.astype(np.int64), "probability": model.steps})
+    return pd.DataFrame(ends | {"n": whole(model.n), "probability": model.steps})
+
+
+def whole(values: Array) -> NDArray:
+    """Return counts as whole numbers, where they are; the numbers of aggregated paths may be fractions."""
+    return values.astype(np.int64) if (values == np.round(values)).all() else values
 
 
 def transition_table(chain: ChainDraws) -> pd.DataFrame:
@@ -170,7 +170,7 @@ def state_table(chain: ChainDraws) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "state": model.states,
-            "visits": visits.astype(np.int64),
+            "visits": whole(visits),
             **_with_ends(chain, "conversion_probability", chance, np.where(seen, drawn.chance, np.nan)),
             "expected_steps": model.expected_steps,
             **_with_ends(chain, "drop_off", exits / visits, leaves),

@@ -21,6 +21,8 @@ RESERVED = (START, CONVERSION, EXIT)
 PACED = 10
 # What becomes of an event: kept, or set aside for what its session is or for coming after its conversion.
 KEPT, MACHINE, SHORT, AFTER = range(4)
+# Kinds of event, at most: beyond, the draws behind the intervals ask for more memory than a page has.
+MOST_KINDS = 1_000
 # Events read at a time, at most.
 _LOT = 1_000_000
 _SECOND = np.timedelta64(1, "s")
@@ -76,13 +78,14 @@ class Lot:
     """Events of some visitors, all that each has, in their order; arrays of one entry an event.
 
     Attributes:
-        row: Row of the event; empty where rows were not asked for.
+        row: Row of the event.
         group: Group of its visitor; where several share a session, of one of them.
         label: Code of the event, or of `(conversion)`.
         previous: Code of what came before it in its session; of `(start)` for the first.
         number: Which session of its visitor it belongs to, from 1.
         step: Its place in the session, from 0.
         opens: Whether it is the first of its session.
+        tied: Whether only the order of the rows says that it comes after the event before it in its session.
         final: Whether it is the last of its session, before any cut.
         converts: Whether it is the conversion.
         fate: `KEPT`, `MACHINE`, `SHORT` or `AFTER`.
@@ -96,6 +99,7 @@ class Lot:
     number: NDArray[np.integer]
     step: NDArray[np.integer]
     opens: NDArray[np.bool_]
+    tied: NDArray[np.bool_]
     final: NDArray[np.bool_]
     converts: NDArray[np.bool_]
     fate: NDArray[np.int8]
@@ -114,8 +118,8 @@ def session_steps(
     """Return the events that are kept, one row each, with where they stand in their session.
 
     A session that the data name is kept as it is; otherwise a longer pause of a customer begins the next. Events
-    of one session are ordered by time, then position, then name of the event. A session is cut at its first
-    conversion.
+    of one session are ordered by time, then position, then as the file has them. A session is cut at its first
+    conversion. Who is known at any event of a session is known at all of them.
 
     Args:
         events: Canonical `events`, with `person_id` where people are known. If some have a time, those that have
@@ -145,7 +149,6 @@ def session_steps(
             least_events=least_events,
             most_events=most_events,
             least_pause_seconds=least_pause_seconds,
-            rows=True,
         )
         kept = pa.Table.from_batches((_kept(lot, log.names) for lot in lots), schema=_STEPS)
     found = log.events.drop("line", "splits").join(ibis.memtable(kept), "row")
@@ -167,9 +170,9 @@ def open_log(events: ibis.Table) -> Iterator[Log]:
     found = events.group_by("event").aggregate(n=events.count(), **times).to_pandas()
     check_labels(sorted(found["event"]))
     # Of all events, as the names are: some may be borne only by events that are left out.
-    reserved = ibis.array([*RESERVED]).unnest().name("event").as_table()
-    named = events.select("event").union(reserved, distinct=True)
-    codes = named.select("event", code=ibis.row_number().over(order_by=named.event).cast("int32"))
+    names = np.array(sorted([*found["event"], *RESERVED]), dtype=object)
+    listed = ibis.array(names.tolist()).unnest().name("event").as_table()
+    codes = listed.select("event", code=ibis.row_number().over(order_by=listed.event).cast("int32"))
     common = found.sort_values(["n", "event"], ascending=[False, True])["event"].head(8)
     if timed:
         timed = bool(found["begins"].notna().any())
@@ -181,7 +184,7 @@ def open_log(events: ibis.Table) -> Iterator[Log]:
             clusters=clusters,
             lines=lines,
             codes=codes,
-            names=np.array(sorted([*found["event"], *RESERVED]), dtype=object),
+            names=names,
             frequent=tuple(common),
             n_events=int(found["n"].sum()),
             begins=found["begins"].min().to_datetime64() if timed else None,
@@ -197,12 +200,8 @@ def walk(
     least_events: int,
     most_events: int | None,
     least_pause_seconds: float,
-    rows: bool = False,
 ) -> Iterator[Lot]:
-    """Walk through a log; the arguments are those of `session_steps`.
-
-    A lot holds whole groups. Rows, which only decide between events that are the same in time, position and name,
-    are read if `rows`.
+    """Walk through a log, in lots of whole groups; the arguments are those of `session_steps`.
 
     Raises:
         ValueError: A number is out of its range.
@@ -211,7 +210,7 @@ def walk(
     gap = round(session_gap_minutes * 60) * _SECOND
     converting = log.code(conversion) if conversion is not None and conversion in log.names else -1
     groups = log.lines.order_by("place")["group"].to_pandas().to_numpy()
-    tables = _whole_groups(_in_order(log, rows), groups)
+    tables = _whole_groups(_in_order(log), groups)
     return (
         _lot(
             table,
@@ -242,11 +241,11 @@ def _held(table: ibis.Table) -> Iterator[ibis.Table]:
         held.get_backend().raw_sql(f"DROP TABLE {held.get_name()}")
 
 
-def _in_order(log: Log, rows: bool) -> pa.RecordBatchReader:
+def _in_order(log: Log) -> pa.RecordBatchReader:
     """Return place of the line, code and time of every event, as the engine puts them in order."""
     events = log.events.join(log.lines.drop("group"), "line").join(log.codes, "event")
-    order = ["place", *_named(events, "occurred_at", "position"), "code", *["row"] * rows]
-    found = events.select("splits", *order).order_by(order)
+    order = ["place", *_named(events, "occurred_at", "position"), "row"]
+    found = events.select("splits", "code", *order).order_by(order)
     # Read as it comes: `to_pyarrow_batches` of ibis 12 asks DuckDB 2 for a method that it no longer has.
     backend = found.get_backend()
     return backend.con.sql(backend.compile(found)).to_arrow_reader(_LOT)
@@ -284,6 +283,9 @@ def _lot(
     pause = np.diff(times, prepend=times[:1])
     new_line = np.diff(place, prepend=-1) != 0
     opens = new_line | (column["splits"] & (pause > gap))
+    # Positions that are not there are alike: NaN, or one number for all.
+    position = np.nan_to_num(column.get("position", np.zeros(n)).astype(float), nan=-1.0)
+    tied = ~opens & (pause == np.timedelta64(0)) & (np.diff(position, prepend=-1.0) == 0)
     starts, length = _runs(opens)
     first, n_of_line = _runs(new_line)
     number = np.cumsum(opens)
@@ -299,13 +301,14 @@ def _lot(
     if log.begins is not None and log.ends is not None:
         near = (ends_at >= log.ends - gap) | (opened_at <= log.begins + gap)
     return Lot(
-        row=column.get("row", np.empty(0, "int64")),
+        row=column["row"],
         group=groups[place],
         label=np.where(converts, log.code(CONVERSION), code),
         previous=np.where(opens, log.code(START), np.roll(code, 1)),
         number=number - np.repeat(number[first] - 1, n_of_line),
         step=np.arange(n) - np.repeat(starts, length),
         opens=opens,
+        tied=tied,
         # The first event of a lot opens a session, so that rolled round it closes the last.
         final=np.roll(opens, -1),
         converts=converts,
@@ -340,14 +343,20 @@ def _session_names(found: ibis.Table) -> ibis.Value:
 
 
 def check_labels(labels: list[str], kind: str = "an event") -> None:
-    """Refuse what bears a reserved name.
+    """Refuse what bears a reserved name, and more kinds than a chain is solved of.
 
     Raises:
-        ValueError: One does.
+        ValueError: A name is reserved, or there are more than `MOST_KINDS` names.
     """
     taken = [label for label in labels if label in RESERVED]
     if taken:
         raise ValueError(f"{kind} is named {taken[0]!r}: the names {', '.join(RESERVED)} are reserved.")
+    if len(labels) > MOST_KINDS:
+        raise ValueError(
+            f"there are {len(labels):,} kinds of {kind.split()[-1]}, such as {labels[0]!r} and {labels[-1]!r}: a "
+            f"chain is made of at most {MOST_KINDS:,}. Group them in the mapping of the column, for example by "
+            "split_part(url, '?', 1) or regexp_replace(url, '[0-9]+', '#', 'g')."
+        )
 
 
 def _check_rules(

@@ -15,7 +15,7 @@ from journeybook.plots.clickstream.movement import (
     plot_survival,
 )
 from journeybook.plots.clickstream.structure import plot_fault, plot_groups, plot_orders, plot_types
-from journeybook.plots.clickstream.ways import plot_funnel, plot_moments, plot_prefixes, plot_sequences
+from journeybook.plots.clickstream.ways import plot_funnel, plot_moments, plot_sequences
 
 __all__ = [
     "plot_bottlenecks",
@@ -26,7 +26,6 @@ __all__ = [
     "plot_groups",
     "plot_moments",
     "plot_orders",
-    "plot_prefixes",
     "plot_sequences",
     "plot_steps",
     "plot_survival",

@@ -1,6 +1,7 @@
 """Figures of what lies behind one chain for all: memory, groups, faults, types of visitor."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -62,14 +63,14 @@ def plot_groups(found: GroupDifferences, ax: Axes | None = None, *, most: int = 
     table = found.table.set_index(["state", "grouping"])
     columns = list(found.compared)
     drawn = table[table.index.isin(rows, level="state")]
-    for (state, grouping), cell in drawn.iterrows():
-        at = (columns.index(grouping), rows.index(state))
-        differs = bool(cell["differs"])
-        face = plt.get_cmap("Blues")(min(0.25 + 6 * cell["cramers_v"], 0.85)) if differs else "#F1F1F1"
+    for row in drawn.reset_index().itertuples():
+        at = (columns.index(row.grouping), rows.index(row.state))
+        face = plt.get_cmap("Blues")(min(0.25 + 6 * row.cramers_v, 0.85)) if row.differs else "#F1F1F1"
         ax.add_patch(plt.Rectangle((at[0] - 0.48, at[1] - 0.46), 0.96, 0.92, color=face, linewidth=0))
-        strong = differs and cell["cramers_v"] > 0.06
-        ax.text(*at, f"{cell['cramers_v']:.3f}", ha="center", va="center", fontsize=9,
-                color="white" if strong else "black" if differs else COLOURS["grey"])  # fmt: skip
+        colour = "grey" if not row.differs else "white" if row.cramers_v > 0.06 else "black"
+        ax.text(
+            *at, f"{row.cramers_v:.3f}", ha="center", va="center", fontsize=9, color=COLOURS.get(colour, colour)
+        )
     ax.set_xlim(-0.5, len(columns) - 0.5)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xticks(range(len(columns)), columns)
@@ -101,13 +102,9 @@ def plot_fault(scan: FaultScan, planted: pd.DataFrame | None = None, ax: Axes | 
                label="a day, its area the visits")  # fmt: skip
     colour = COLOURS["red"] if top["fault"] else COLOURS["blue"]
     ax.axvspan(top["starts_at"], top["ends_at"], color=colour, alpha=0.15, linewidth=0)
-    ax.hlines(
-        top["probability"], top["starts_at"], top["ends_at"], color=colour, linewidth=2.5, label="in the drop"
-    )
-    outside = top["probability_outside"]
-    ax.hlines(
-        outside, daily["day"].iloc[0], daily["day"].iloc[-1], color="black", linewidth=1, label="on other days"
-    )
+    span, whole = (top["starts_at"], top["ends_at"]), (daily["day"].iloc[0], daily["day"].iloc[-1])
+    ax.hlines(top["probability"], *span, color=colour, linewidth=2.5, label="in the drop")
+    ax.hlines(top["probability_outside"], *whole, color="black", linewidth=1, label="on other days")
     if planted is not None:
         for day, label in zip(planted[["starts_at", "ends_at"]].iloc[0], ("planted", None), strict=True):
             ax.axvline(day, color=COLOURS["purple"], linestyle="--", linewidth=1.5, label=label)
@@ -128,30 +125,25 @@ def plot_types(types: TypeMixture, *, most: int = 4) -> Figure | None:
     """
     if types.note is not None:
         return None
-    if len(types.profile) == 1:
-        figure, ax = plt.subplots(figsize=(5.0, 3.4))
-        _how_many(types, ax)
-        headed(figure, say_types(types))
-        return figure
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.9, 4.6), width_ratios=[1, 1.7])
-    _how_many(types, left)
+    choice = types.choice
+    left.plot(choice["n_types"], choice["bic"] - choice["bic"].min(), "o-", color=COLOURS["blue"])
+    left.plot(choice.loc[choice["chosen"], "n_types"], [0.0], "o", color=COLOURS["orange"], markersize=10)
+    left.set_xticks(choice["n_types"])
+    left.yaxis.set_major_formatter("{x:,.0f}")
+    left.set(xlabel="types (orange: chosen)", ylabel="BIC above the least")
     written = in_words(types.transitions["source"].tolist() + types.transitions["target"].tolist(), longest=16)
     names, at = [], 0
     palette = [COLOURS[name] for name in ("blue", "orange", "green", "red", "purple", "sky")]
-    right.plot([], [], "|", color="black", markersize=10, markeredgewidth=2, label="everybody")
-    for k in types.profile["type"]:
+    for k, share in types.profile.set_index("type")["share"].items():
         own = types.transitions[types.transitions["type"] == k].nlargest(most, "evidence")
-        colour = palette[(k - 1) % len(palette)]
-        share = types.profile.loc[types.profile["type"] == k, "share"].iloc[0]
-        right.plot([], [], "o", color=colour, label=f"type {k}, {share:.0%} of {types.unit}")
-        for _, link in own.iterrows():
-            right.plot([link["probability_overall"], link["probability"]], [at, at], color=colour, linewidth=2)
-            right.plot(link["probability"], at, "o", color=colour)
-            right.plot(link["probability_overall"], at, "|", color="black", markersize=10, markeredgewidth=2)
-            names.append(f"{written[link['source']]} → {written[link['target']]}")
-            at += 1
-        at += 1
-        names.append("")
+        colour, rows = palette[(k - 1) % len(palette)], np.arange(at, at + len(own))
+        everybody = right.scatter(own["probability_overall"], rows, marker="|", color="black", s=90, linewidth=2)
+        right.hlines(rows, own["probability_overall"], own["probability"], color=colour, linewidth=2)
+        right.plot(own["probability"], rows, "o", color=colour, label=f"type {k}, {share:.0%} of {types.unit}")
+        names += [f"{written[a]} → {written[b]}" for a, b in zip(own["source"], own["target"], strict=True)] + [""]
+        at += len(own) + 1
+    everybody.set_label("everybody")
     right.set_yticks(range(len(names)), names)
     right.set_ylim(len(names) - 1.2, -0.8)
     right.set_xlim(left=0)
@@ -162,13 +154,3 @@ def plot_types(types: TypeMixture, *, most: int = 4) -> Figure | None:
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower left", ncols=4, fontsize=9)
     headed(figure, say_types(types))
     return figure
-
-
-def _how_many(types: TypeMixture, ax: Axes) -> None:
-    choice = types.choice
-    ax.plot(choice["n_types"], choice["bic"] - choice["bic"].min(), "o-", color=COLOURS["blue"])
-    ax.plot(choice.loc[choice["chosen"], "n_types"], [0.0], "o", color=COLOURS["orange"], markersize=10)
-    ax.set_xticks(choice["n_types"])
-    ax.yaxis.set_major_formatter("{x:,.0f}")
-    ax.set_xlabel("types (orange: chosen)")
-    ax.set_ylabel("BIC above the least")

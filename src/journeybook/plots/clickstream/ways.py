@@ -1,13 +1,12 @@
 """Figures of page 08: ways, the funnel, moments for an offer."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from journeybook.clickstream.words import say_funnel, say_moments, say_prefixes, say_ways
+from journeybook.clickstream.words import say_funnel, say_moments, say_ways
 from journeybook.plots import COLOURS, headed, in_words, part_of, say_nothing
 
 _MEANINGS = {"loose": "loose: in this order, detours allowed", "strict": "strict: one right after the other"}
@@ -69,7 +68,7 @@ def plot_funnel(table: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
 
 
 def plot_moments(moments: pd.DataFrame, ax: Axes | None = None, *, most: int = 12) -> Axes | None:
-    """What the one offer of a session brings if it is made now, and if it waits for a better moment.
+    """What the one offer of a session brings if it is made here, and if it is kept for a better page.
 
     Args:
         moments: What `best_moments` returns; where no offer can help nothing is drawn.
@@ -81,48 +80,18 @@ def plot_moments(moments: pd.DataFrame, ax: Axes | None = None, *, most: int = 1
         return None
     ax = ax or plt.subplots(figsize=(8.6, 1.6 + 0.32 * len(shown)))[1]
     headed(ax, say_moments(moments) + part_of(len(shown), len(moments), "pages"))
+    gains = 100 * shown[["gain_now", "gain_now_low", "gain_now_high", "gain_best"]].astype(float)
+    ax.hlines(shown.index, gains["gain_now"], gains["gain_best"], color=COLOURS["grey"], linewidth=1, alpha=0.6)
+    ax.hlines(shown.index, gains["gain_now_low"], gains["gain_now_high"], color=COLOURS["blue"])
+    ax.plot(gains["gain_now"], shown.index, "o", color=COLOURS["blue"], label="made here (95 % interval)")
+    ax.plot(gains["gain_best"], shown.index, "D", markerfacecolor="white", color=COLOURS["orange"],
+            label="kept for the page where it is worth most")  # fmt: skip
     written = in_words(shown["state"])
-    value, low, high = (100 * shown[f"gain_now{end}"].astype(float) for end in ("", "_low", "_high"))
-    later = 100 * shown["gain_waiting"]
-    ax.hlines(shown.index, value, later, color=COLOURS["grey"], linewidth=1, alpha=0.6)
-    ax.errorbar(value, shown.index, xerr=[value - low, high - value], fmt="o", color=COLOURS["blue"], capsize=3,
-                label="made now (95 % interval)")  # fmt: skip
-    ax.plot(later, shown.index, "D", markerfacecolor="white", color=COLOURS["orange"],
-            label="kept for the best later moment")  # fmt: skip
-    ax.set_yticks(
-        shown.index, [f"{written[row.state]}  ({row.conversion_probability:.0%})" for row in shown.itertuples()]
-    )
+    chances = zip(shown["state"], shown["conversion_probability"], strict=True)
+    ax.set_yticks(shown.index, [f"{written[state]}  ({chance:.0%})" for state, chance in chances])
     ax.set_xlim(left=0)
     ax.set_xlabel("conversions brought, of 100 sessions on this page (its chance of conversion in brackets)")
     _legend_below(ax)
-    return ax
-
-
-def plot_prefixes(calibration: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
-    """Chance of conversion given to live sessions beside what became of them, by how far they had come.
-
-    Args:
-        calibration: What `prefix_calibration` returns; of none nothing is drawn.
-        ax: Axes to draw on.
-    """
-    if calibration.empty:
-        return None
-    ax = ax or plt.subplots(figsize=(7.6, 3.2))[1]
-    at = np.arange(len(calibration))
-    seen, low, high = (calibration[f"observed{end}"] for end in ("", "_low", "_high"))
-    ax.errorbar(
-        at, seen, yerr=[seen - low, high - seen], fmt="o", color=COLOURS["blue"], capsize=3, label="observed"
-    )
-    ax.plot(
-        at, calibration["predicted"], "_", color=COLOURS["red"], markersize=22, markeredgewidth=2, label="chain"
-    )
-    ax.set_xticks(at, calibration["events_so_far"])
-    ax.set_ylim(bottom=0)
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_xlabel("events of the session so far")
-    ax.set_ylabel("sessions that convert")
-    headed(ax, say_prefixes(calibration))
-    ax.legend(loc="lower right")
     return ax
 
 
@@ -137,9 +106,8 @@ def _beside_usual(part: pd.DataFrame, ax: Axes) -> None:
         say_nothing(ax, "none is frequent enough" if part.empty else "nobody does")
         return
     shown = part.iloc[::-1].reset_index(drop=True)
-    rate, low, high = (shown[f"rate{end}"].astype(float) for end in ("", "_low", "_high"))
-    ax.errorbar(rate, shown.index, xerr=[rate - low, high - rate], fmt="o", color=COLOURS["blue"], capsize=3,
-                label="after this sequence")  # fmt: skip
+    ax.hlines(shown.index, shown["rate_low"], shown["rate_high"], color=COLOURS["blue"])
+    ax.plot(shown["rate"], shown.index, "o", color=COLOURS["blue"], label="after this sequence")
     ax.plot(shown["usual"], shown.index, "|", color=COLOURS["red"], markersize=13, markeredgewidth=2,
             label="otherwise on this page")  # fmt: skip
     ways = [way.split(" > ") for way in shown["sequence"]]
