@@ -73,12 +73,11 @@ def test_the_fault_in_one_day_is_seen_only_where_one_day_is_looked_at():
 
 
 def test_score_and_ends_by_brute_force():
-    """Every span of the scan by the formula of a share in a sample without replacement; the ends by likelihood."""
+    """Every span of the scan by the formula of a share in a sample without replacement."""
     counts = day_counts(np.random.default_rng(4), n_days=40, broken=range(10, 15))
     days = faults._by_day(counts)
     lengths = faults._grid(2, 12)
-    found = faults._deepest(days, days.took, [(n, faults._weights(days, n)) for n in lengths])
-    start, length = faults._located(days, range(2, 13))
+    found, start, length = faults._deepest(days, days.took, [(n, faults._weights(days, n)) for n in lengths])
     for step in range(len(days.names)):
         k, n = days.took[step], days.visits[step]
         share = k.sum() / n.sum()
@@ -87,20 +86,16 @@ def test_score_and_ends_by_brute_force():
         weeks = [(k[at : at + 7].sum(), n[at : at + 7].sum()) for at in range(0, 40, 7)]
         by_week = np.median([(ki - ni * share) ** 2 / (ni * share * (1 - share)) for ki, ni in weeks]) / 0.4549364
         dispersion = max(squares.sum() / (seen.sum() - 1), by_week, 1)
-        scores, likelihoods = [0.0], {}
-        for width in range(2, 13):
+        scores = {(0, lengths[0]): 0.0}
+        for width in lengths:
             for at in range(40 - width + 1):
                 inside = slice(at, at + width)
                 ki, ni = k[inside].sum(), n[inside].sum()
-                ko, no = k.sum() - ki, n.sum() - ni
-                if width in lengths and min(ni * share, ni * (1 - share)) >= 5:
+                if min(ni * share, ni * (1 - share)) >= 5:
                     error = np.sqrt(share * (1 - share) * ni * (1 - ni / n.sum()) * dispersion)
-                    scores.append((ni * share - ki) / error)
-                if ki / ni < ko / no:
-                    parts = [(ki, ni), (ni - ki, ni), (ko, no), (no - ko, no)]
-                    likelihoods[at, width] = sum(x * np.log(x / m) for x, m in parts if x > 0)
-        assert found[step] == pytest.approx(max(scores), rel=1e-6)
-        assert (start[step], length[step]) == max(likelihoods, key=likelihoods.get)
+                    scores[at, width] = (ni * share - ki) / error
+        assert found[step] == pytest.approx(max(scores.values()), rel=1e-6)
+        assert scores[start[step], length[step]] == pytest.approx(found[step], rel=1e-6)
 
 
 def test_all_together_is_the_sum_of_the_devices():
@@ -121,7 +116,7 @@ def test_what_was_lost_is_what_the_other_days_would_have_brought():
     found = scan(day_counts(np.random.default_rng(2), broken=range(50, 62)))
     row = found.table.iloc[0]
     assert row["lost"] == pytest.approx(row["n"] * (row["probability_outside"] - row["probability"]))
-    assert row["probability_low"] < row["probability"] < row["probability_high"] < row["probability_outside"]
+    assert row["probability"] < row["probability_outside"]
     inside = found.daily["day"].between(row["starts_at"], row["ends_at"], inclusive="left")
     assert found.daily.loc[inside, "n"].sum() == row["n"]
     assert found.daily.loc[inside, "k"].sum() == round(row["n"] * row["probability"])
@@ -175,8 +170,7 @@ def test_days_are_counted_from_the_steps(site):
 def test_the_scan_says_what_it_looked_at_and_is_the_same_twice(site):
     first, again = find(site), find(site)
     pd.testing.assert_frame_equal(first.table, again.table)
-    assert first.n_days == 60
-    assert first.n_simulations == 19
+    assert len(first.daily) == 60
     assert not first.table.duplicated(["source", "target"]).any()
     assert first.table["p_value"].between(0.05, 1).all()
 
@@ -184,9 +178,9 @@ def test_the_scan_says_what_it_looked_at_and_is_the_same_twice(site):
 def test_without_times_or_days_nothing_is_scanned(site):
     rng = np.random.default_rng(1)
     untimed = steps([walk(LAW, rng) for _ in range(20)])
-    assert find(untimed).note == "the data have no times"
+    assert find(untimed).note.endswith("the data have no times")
     short = steps([walk(LAW, rng) for _ in range(20)], day=[0] * 20)
-    assert find(short).note.startswith("1 days with")
+    assert "1 days with" in find(short).note
     assert find(short).table.empty
 
 

@@ -8,7 +8,7 @@ import ibis
 import pandas as pd
 
 from journeybook.attribution.rules import RULES, credits
-from journeybook.journeys.links import hashed
+from journeybook.journeys.links import NUMBER, hashed
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, check_labels, computed
 from journeybook.journeys.visitors import MOST_GROUPS
 
@@ -127,7 +127,12 @@ def _steps(states: ibis.Table) -> pd.DataFrame:
     inner = states.select("group", source=states.previous, target=states.state, n=states.walked)
     ends = states.filter(states.last)
     won = ends.select("group", source=ends.state, target=ibis.literal(CONVERSION), n=ends.weight)
-    lost = ends.select("group", source=ends.state, target=ibis.literal(EXIT), n=ends.walked - ends.weight)
+    lost = ends.select(
+        "group",
+        source=ends.state,
+        target=ibis.literal(EXIT),
+        n=(ends.walked - ends.weight).cast(ends.walked.type()),
+    )
     steps = inner.union(won).union(lost)
     counts = steps.filter(steps.n > 0).group_by("group", "source", "target").aggregate(n=ibis._.n.sum())
     return counts.order_by("group", "source", "target").to_pandas().astype({"n": float})
@@ -139,8 +144,8 @@ def _aggregated(steps: ibis.Table, orders: Sequence[int]) -> ChannelPaths:
         path=steps.row,
         touch=steps.step,
         n_touches=steps.step.max().over(group_by=steps.row) + 1,
-        weight=steps.conversions,
-        walked=steps.conversions + steps.nulls,
+        weight=steps.conversions.cast(NUMBER),
+        walked=(steps.conversions + steps.nulls).cast(NUMBER),
         group=steps.row,
     )
     asked = {"half_life_days": None, "aggregated": True, "timed": False}

@@ -19,7 +19,7 @@
 | words | titles and sentences of the page |
 """
 
-from journeybook.clickstream.counts import count_steps
+from journeybook.clickstream.counts import walk_sessions
 from journeybook.clickstream.faults import find_faults
 from journeybook.clickstream.findings import find
 from journeybook.clickstream.funnels import funnel
@@ -57,7 +57,6 @@ __all__ = [
     "chain_holds",
     "choose_order",
     "compare_groups",
-    "count_steps",
     "draw_chains",
     "find",
     "find_faults",
@@ -83,5 +82,6 @@ __all__ = [
     "step_flow",
     "time_to_conversion",
     "transition_table",
+    "walk_sessions",
     "without_exits",
 ]

@@ -1,10 +1,12 @@
 """From sessions to counts of steps by group of people, lot by lot."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from journeybook.journeys.links import check_ends, links, path_separator, path_steps
@@ -19,7 +21,10 @@ from journeybook.journeys.sessions import (
     Log,
     Lot,
     check_labels,
+    computed,
+    kept_of,
     open_log,
+    steps_of_lots,
     walk,
 )
 
@@ -69,24 +74,34 @@ class StepCounts:
     separator: str = ""
 
 
-def count_steps(
-    table: ibis.Table,
-    *,
-    conversion: str | None,
-    session_gap_minutes: float,
-    least_events: int = 1,
-    most_events: int | None = None,
-    least_pause_seconds: float = 0.0,
-) -> StepCounts:
+@dataclass(frozen=True, eq=False)
+class Walked:
+    """Sessions walked once: their steps counted, and kept one by one as `steps_of` returns them."""
+
+    counts: StepCounts
+    steps: ibis.Table
+
+
+def walk_sessions(table: ibis.Table, *, conversion: str | None, **rules: Any) -> Walked:
+    """Count the steps of events or of aggregated paths, and keep each for what is asked next.
+
+    The arguments and the errors are those of `count_steps`.
+    """
+    if "path" in table.columns:
+        return Walked(count_steps(table, conversion=conversion), path_steps(table))
+    kept: list[pa.RecordBatch] = []
+    with open_log(table) as log:
+        counts = _count(log, kept, conversion=conversion, **rules)
+        return Walked(counts, computed(steps_of_lots(log, kept)))
+
+
+def count_steps(table: ibis.Table, *, conversion: str | None, **rules: Any) -> StepCounts:
     """Count the steps of events or of aggregated paths.
 
     Args:
         table: Canonical `events`, with `person_id` where people are known, or canonical `paths`.
         conversion: Event at which a session is cut; None if every session ends in exit.
-        session_gap_minutes: As `session_steps` takes it, like the three that follow.
-        least_events: Sessions of fewer events are set aside.
-        most_events: Sessions of more events are set aside, as a machine's.
-        least_pause_seconds: Longer sessions that go faster are set aside, as a machine's.
+        rules: The other arguments of `sessions.walk`, of no use for paths.
 
     Raises:
         ValueError: `session_steps` refuses the events, `conversion` never happens, no session is left, or a path
@@ -96,30 +111,31 @@ def count_steps(
         check_ends(conversion)
         return _count_paths(table)
     with open_log(table) as log:
-        if conversion is not None and conversion not in log.names:
-            raise ValueError(
-                f"conversion is {conversion!r}, which never happens; the most frequent events are "
-                f"{', '.join(log.frequent)}."
-            )
-        lots = walk(
-            log,
-            conversion=conversion,
-            session_gap_minutes=session_gap_minutes,
-            least_events=least_events,
-            most_events=most_events,
-            least_pause_seconds=least_pause_seconds,
+        return _count(log, None, conversion=conversion, **rules)
+
+
+def _count(log: Log, kept: list[pa.RecordBatch] | None, *, conversion: str | None, **rules: Any) -> StepCounts:
+    """Walk through a log and count; the kept events are added to `kept`, where it is a list."""
+    if conversion is not None and conversion not in log.names:
+        raise ValueError(
+            f"conversion is {conversion!r}, which never happens; the most frequent events are "
+            f"{', '.join(log.frequent)}."
         )
-        tallies = [_tally(lot, log) for lot in lots]
-        clusters = log.clusters.aggregate(n=log.clusters.count(), n_people=log.clusters.known.sum())
-        sizes = clusters.to_pandas().fillna(0).iloc[0]
+    tallies = []
+    for lot in walk(log, conversion=conversion, **rules):
+        tallies.append(_tally(lot, log))
+        if kept is not None:
+            kept.append(kept_of(lot, log))
+    clusters = log.clusters.aggregate(n=log.clusters.count(), n_people=log.clusters.known.sum())
+    sizes = clusters.to_pandas().fillna(0).iloc[0]
     # Groups are whole in a lot, so that what was counted in one needs no adding up with another.
     counts = pd.concat([tally.counts for tally in tallies], ignore_index=True)
     events, sessions = (sum(getattr(tally, name) for tally in tallies) for name in ("events", "sessions"))
     if not sessions[KEPT]:
         raise ValueError(
             f"no session is left: of {sessions.sum():,}, {sessions[SHORT]:,} have fewer events than least_events, "
-            f"{least_events}, and {sessions[MACHINE]:,} are taken for machines' by most_events and "
-            "least_pause_seconds."
+            f"{rules.get('least_events', 1)}, and {sessions[MACHINE]:,} are taken for machines' by most_events "
+            "and least_pause_seconds."
         )
     return StepCounts(
         counts=counts,

@@ -6,6 +6,9 @@ import ibis
 
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, computed, session_steps
 
+NUMBER = "decimal(24, 6)"
+"""Walks of a path, which may be fractions; sums of decimals do not depend on their order."""
+
 USUAL_CONVERSION = "purchase"
 """The event that counts as conversion where none is named."""
 
@@ -87,8 +90,9 @@ def links(steps: ibis.Table, *columns: str, memory: int = 1) -> ibis.Table:
     earlier = {_source(k): steps.previous.lag(k - 1).over(**within).fill_null(START) for k in range(2, memory + 1)}
     told = steps.mutate(source=steps.previous, **earlier)
     if aggregated:
-        inside = told.conversions + told.nulls
-        leaving = [(CONVERSION, told.conversions), (EXIT, told.nulls)]
+        won, lost = (told[name].cast(NUMBER) for name in ("conversions", "nulls"))
+        inside = (won + lost).cast(NUMBER)
+        leaving = [(CONVERSION, won), (EXIT, lost)]
         ends = told.last
     else:
         inside = ibis.literal(1, "int64")

@@ -7,6 +7,7 @@ visitors. Windows in the engine sort twice, to find the pauses and again to numb
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import ibis
 import numpy as np
@@ -106,15 +107,7 @@ class Lot:
     by_edge: NDArray[np.bool_]
 
 
-def session_steps(
-    events: ibis.Table,
-    *,
-    conversion: str | None,
-    session_gap_minutes: float,
-    least_events: int = 1,
-    most_events: int | None = None,
-    least_pause_seconds: float = 0.0,
-) -> ibis.Table:
+def session_steps(events: ibis.Table, **rules: Any) -> ibis.Table:
     """Return the events that are kept, one row each, with where they stand in their session.
 
     A session that the data name is kept as it is; otherwise a longer pause of a customer begins the next. Events
@@ -124,13 +117,7 @@ def session_steps(
     Args:
         events: Canonical `events`, with `person_id` where people are known. If some have a time, those that have
             none are left out.
-        conversion: Event at which a session is cut; None if every session ends in exit, as they all do where it
-            is not among the events: a part of a log may have none.
-        session_gap_minutes: A pause strictly longer begins a new session, where no session is given.
-        least_events: Sessions of fewer events are left out; 1 keeps those of one event, visits that ended at once.
-        most_events: Sessions of more events are taken for a machine's and left out; None for no limit.
-        least_pause_seconds: Sessions of 10 events or more whose pauses are shorter on average are taken for a
-            machine's and left out; 0 for no limit. A session whose events all bear one time has no pace.
+        rules: The arguments of `walk`.
 
     Returns:
         Columns `session`, `cluster` (the person, or the session of an unknown visitor), `known` (whether it is a
@@ -139,19 +126,25 @@ def session_steps(
         0), `step` (from 0), `previous` (`(start)` for the first) and `last`.
 
     Raises:
-        ValueError: A number is out of its range, or an event bears a reserved name.
+        ValueError: `open_log` or `walk` refuses the events or the rules.
     """
     with open_log(events) as log:
-        lots = walk(
-            log,
-            conversion=conversion,
-            session_gap_minutes=session_gap_minutes,
-            least_events=least_events,
-            most_events=most_events,
-            least_pause_seconds=least_pause_seconds,
-        )
-        kept = pa.Table.from_batches((_kept(lot, log.names) for lot in lots), schema=_STEPS)
-    found = log.events.drop("line", "splits").join(ibis.memtable(kept), "row")
+        return steps_of_lots(log, [kept_of(lot, log) for lot in walk(log, **rules)])
+
+
+def kept_of(lot: Lot, log: Log) -> pa.RecordBatch:
+    """Return where the kept events of a lot stand in their session."""
+    kept = lot.fate == KEPT
+    columns = [lot.row, lot.number, lot.converts, lot.step, lot.previous, lot.final | lot.converts]
+    arrays = [pa.array(values[kept]) for values in columns]
+    arrays[4] = pa.DictionaryArray.from_arrays(arrays[4].cast("int32"), pa.array(log.names.tolist()))
+    cast = [array.cast(field.type) for array, field in zip(arrays, _STEPS, strict=True)]
+    return pa.RecordBatch.from_arrays(cast, schema=_STEPS)
+
+
+def steps_of_lots(log: Log, kept: list[pa.RecordBatch]) -> ibis.Table:
+    """Join where events stand in their session to the events; see `session_steps`."""
+    found = log.events.drop("line", "splits").join(ibis.memtable(pa.Table.from_batches(kept, _STEPS)), "row")
     label = ibis.ifelse(found.converts == 1, CONVERSION, found.event)
     found = found.mutate(session=_session_names(found), label=label)
     first = ["session", "cluster", "known", "label", *_named(found, "occurred_at", "position"), "row"]
@@ -197,33 +190,37 @@ def walk(
     *,
     conversion: str | None,
     session_gap_minutes: float,
-    least_events: int,
-    most_events: int | None,
-    least_pause_seconds: float,
+    least_events: int = 1,
+    most_events: int | None = None,
+    least_pause_seconds: float = 0.0,
 ) -> Iterator[Lot]:
-    """Walk through a log, in lots of whole groups; the arguments are those of `session_steps`.
+    """Walk through a log, in lots of whole groups.
+
+    Args:
+        log: What `open_log` gives.
+        conversion: Event at which a session is cut; None if every session ends in exit, as they all do where it
+            is not among the events: a part of a log may have none.
+        session_gap_minutes: A pause strictly longer begins a new session, where no session is given.
+        least_events: Sessions of fewer events are left out; 1 keeps those of one event, visits that ended at once.
+        most_events: Sessions of more events are taken for a machine's and left out; None for no limit.
+        least_pause_seconds: Sessions of 10 events or more whose pauses are shorter on average are taken for a
+            machine's and left out; 0 for no limit. A session whose events all bear one time has no pace.
 
     Raises:
         ValueError: A number is out of its range.
     """
-    _check_rules(session_gap_minutes, least_events, most_events, least_pause_seconds)
-    gap = round(session_gap_minutes * 60) * _SECOND
-    converting = log.code(conversion) if conversion is not None and conversion in log.names else -1
+    if not session_gap_minutes > 0:
+        raise ValueError(f"session_gap_minutes is {session_gap_minutes}: it must be above 0.")
+    if least_events < 1:
+        raise ValueError(f"least_events is {least_events}: it must be 1 or more.")
+    if most_events is not None and most_events < least_events:
+        raise ValueError(f"most_events is {most_events}: it must be at least least_events, {least_events}.")
+    if not least_pause_seconds >= 0:
+        raise ValueError(f"least_pause_seconds is {least_pause_seconds}: it must be 0 or more.")
     groups = log.lines.order_by("place")["group"].to_pandas().to_numpy()
-    tables = _whole_groups(_in_order(log), groups)
-    return (
-        _lot(
-            table,
-            log,
-            groups,
-            converting=converting,
-            gap=gap,
-            least_events=least_events,
-            most_events=most_events,
-            least_pause_seconds=least_pause_seconds,
-        )
-        for table in tables
-    )
+    rules: dict[str, Any] = {"gap": round(session_gap_minutes * 60) * _SECOND, "conversion": conversion}
+    rules |= {"least_events": least_events, "most_events": most_events, "least_pause_seconds": least_pause_seconds}
+    return (_lot(table, log, groups, **rules) for table in _whole_groups(_in_order(log), groups))
 
 
 def computed(table: ibis.Table) -> ibis.Table:
@@ -269,7 +266,7 @@ def _lot(
     log: Log,
     groups: NDArray[np.integer],
     *,
-    converting: int,
+    conversion: str | None,
     gap: np.timedelta64,
     least_events: int,
     most_events: int | None,
@@ -289,7 +286,7 @@ def _lot(
     starts, length = _runs(opens)
     first, n_of_line = _runs(new_line)
     number = np.cumsum(opens)
-    converts = code == converting
+    converts = code == (log.code(conversion) if conversion in log.names else -1)
     sold = np.cumsum(converts) - converts
     ends_at, opened_at = times[starts + length - 1], times[starts]
     took = (ends_at - opened_at) / _SECOND
@@ -323,13 +320,6 @@ def _runs(begins: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]
     return starts, np.diff(starts, append=len(begins))
 
 
-def _kept(lot: Lot, names: NDArray[np.object_]) -> pa.RecordBatch:
-    kept = lot.fate == KEPT
-    columns = [lot.row, lot.number, lot.converts, lot.step, names[lot.previous], lot.final | lot.converts]
-    arrays = [pa.array(values[kept], type=field.type) for values, field in zip(columns, _STEPS, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=_STEPS)
-
-
 def _session_names(found: ibis.Table) -> ibis.Value:
     """Return the id of a session: its own, or its person and its number among the person's."""
     if "person_id" not in found.columns:
@@ -357,19 +347,6 @@ def check_labels(labels: list[str], kind: str = "an event") -> None:
             f"chain is made of at most {MOST_KINDS:,}. Group them in the mapping of the column, for example by "
             "split_part(url, '?', 1) or regexp_replace(url, '[0-9]+', '#', 'g')."
         )
-
-
-def _check_rules(
-    session_gap_minutes: float, least_events: int, most_events: int | None, least_pause_seconds: float
-) -> None:
-    if not session_gap_minutes > 0:
-        raise ValueError(f"session_gap_minutes is {session_gap_minutes}: it must be above 0.")
-    if least_events < 1:
-        raise ValueError(f"least_events is {least_events}: it must be 1 or more.")
-    if most_events is not None and most_events < least_events:
-        raise ValueError(f"most_events is {most_events}: it must be at least least_events, {least_events}.")
-    if not least_pause_seconds >= 0:
-        raise ValueError(f"least_pause_seconds is {least_pause_seconds}: it must be 0 or more.")
 
 
 def _named(table: ibis.Table, *names: str) -> list[str]:
