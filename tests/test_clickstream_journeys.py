@@ -156,7 +156,6 @@ def test_the_best_page_for_an_offer_is_that_of_the_greatest_gain_and_chance_of_c
         model=shop,
         drawn=np.random.default_rng(1).standard_gamma(shop.n, size=(50, len(shop.n))),
         clustered=False,
-        level=0.95,
     )
     few, many = best_moments(drawn, kept_share=0.1), best_moments(drawn, kept_share=0.5)
     assert few["best_state"].tolist() == many["best_state"].tolist()
@@ -202,10 +201,10 @@ def test_live_sessions_are_those_of_the_last_minutes():
     stranger = kept(["home buy", "item"], people=["a", None])
     assert live_sessions(stranger, moments, session_gap_minutes=30, **asked).empty
     assert len(live_sessions(stranger, moments, session_gap_minutes=30, **asked | {"known_only": False})) == 1
-    told = moments.assign(best_state=["item", "item"])
-    assert say_when(told, near, has_ledger=True) == (
-        "With one offer a session it is best made at once at item. 1 sessions of people who permit "
-        "personalisation are open at the end of the log."
+    told = moments.assign(best_state=["item", "item"], gain_now_low=0.005, gain_now_high=0.03)
+    assert (
+        "It is best made at once at item; elsewhere another page is worth the wait. 1 sessions of people"
+        in say_when(told, near, has_ledger=True)
     )
     assert "No offer can bring" in say_when(told.assign(gain_now=0.0), near[:0], has_ledger=False)
 

@@ -98,7 +98,7 @@ def attribute(paths: ChannelPaths, *, n_draws: int, rng: np.random.Generator, le
         found = _rows(channels, method, effect, drawn, tail)
         tables.append(found.assign(removal_effect=effect, removal_effect_low=low, removal_effect_high=high))
     for rule in RULES:
-        credit = _by_group(paths.credits, groups, channels, rule)
+        credit = paths.credits.pivot(index="group", columns="channel", values=rule).fillna(0.0).to_numpy()
         tables.append(
             _rows(channels, rule, credit.sum(axis=0), _credit_draws(credit, weights, n_draws, rng), tail)
         )
@@ -181,14 +181,6 @@ def _count_draws(
             yield rng.standard_gamma(np.broadcast_to(total, (size, *total.shape)))
         else:
             yield (weights[begin : begin + size] @ table).reshape(size, *total.shape)
-
-
-def _by_group(credits: pd.DataFrame, groups: list, channels: list[str], rule: str) -> Array:
-    """Credit by one rule, shape (groups, channels)."""
-    found = np.zeros((len(groups), len(channels)))
-    row = pd.Index(groups).get_indexer(credits["group"])
-    found[row, pd.Index(channels).get_indexer(credits["channel"])] = credits[rule]
-    return found
 
 
 def _credit_draws(

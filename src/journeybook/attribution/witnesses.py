@@ -35,14 +35,6 @@ def recount(
 ) -> pd.DataFrame:
     """Put the sessions in a row again, in plain pandas, and credit them again.
 
-    Args:
-        rows: Canonical `events` or `paths`, as read.
-        paths: The page's paths.
-        found: The page's attribution.
-        rules: The rules of a session, as `session_steps` takes them.
-        path_gap_days: Days without a session after which a new path begins.
-        half_life_days: Days in which a touch loses half its weight.
-
     Returns:
         One row a check: `name`, `value`, `reference`, `tolerance`, `source`. None where nothing is attributed, nor
         of more than `MOST_RECOUNTED` events.
@@ -85,10 +77,6 @@ def with_planted(found: Attribution, truth: pd.DataFrame) -> pd.DataFrame:
 def beside_planted(found: Attribution, truth: pd.DataFrame) -> pd.DataFrame:
     """Return each method's distance from the planted shares.
 
-    Args:
-        found: The page's attribution.
-        truth: What `known_shares` returns.
-
     Returns:
         One row a method, the nearest first: `method`, `mean_distance` and `greatest_distance` of its shares from
         the planted ones (0 to 1), and `n_inside`, how many of the planted shares its intervals hold. No rows where
@@ -104,10 +92,6 @@ def beside_planted(found: Attribution, truth: pd.DataFrame) -> pd.DataFrame:
 
 def hold_against_truth(beside: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """Ask that some method's intervals hold all planted shares but one: no method is known to.
-
-    Args:
-        beside: What `beside_planted` returns.
-        truth: What `known_shares` returns.
 
     Returns:
         `name`, `value`, `reference`, `rule`, `kind`, `source`; no rows where nothing was planted.

@@ -208,13 +208,7 @@ def _weights(days: _Days, length: int) -> Array:
 
 
 def _deepest(days: _Days, took: Array, grid: list[tuple[int, Array]]) -> tuple[Array, Numbers, Numbers]:
-    """Return the highest score of each step over the spans of the grid, and the span's first day and length.
-
-    Args:
-        days: Visits.
-        took: Steps, those of `days` or simulated ones.
-        grid: Lengths and the weights of their spans.
-    """
+    """Return the highest score of each step over the spans of the grid, and the span's first day and length."""
     missing = np.pad(np.cumsum(_missing(took, days.visits), axis=1), ((0, 0), (1, 0)))
     steps = np.arange(len(took))
     best, start, span = np.zeros(len(took)), np.zeros_like(steps), np.full_like(steps, grid[0][0])

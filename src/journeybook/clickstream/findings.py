@@ -30,18 +30,7 @@ def find(
     improvement: float,
     truths: Truths,
 ) -> list[Finding]:
-    """Return the page's findings.
-
-    Args:
-        counts: What was read.
-        states: Pages, those where leaving costs most first.
-        bottlenecks: Steps, those on which conversion hangs most first.
-        order: How far back visitors remember; above 1, conclusions of the first order are less sure.
-        differences: Tests of groups.
-        faults: Scan for broken steps.
-        improvement: Improvement of a step whose effect is worked out.
-        truths: What was planted, as `known_truth` returns it.
-    """
+    """Return the page's findings."""
     sure = not counts.aggregated and order.chosen <= 1
     return [
         *_faults(faults, truths.get("event_faults")),

@@ -231,22 +231,29 @@ def _test(counts: pd.DataFrame) -> dict[str, object]:
 
 def _by_block(counts: pd.DataFrame) -> tuple[NDArray[np.float64], list[str], list[str]]:
     """Return counts of shape (blocks, levels, targets), rare targets put together, and the names."""
-    levels, targets = (counts[name].cat.remove_unused_categories() for name in ("level", "target"))
-    block, blocks = pd.factorize(counts["block"].cat.codes, sort=True)
+    (level, levels), (target, targets), (block, blocks) = (
+        _used(counts[name]) for name in ("level", "target", "block")
+    )
     n = counts["n"].to_numpy()
-    by_level, by_target = np.bincount(levels.cat.codes, n), np.bincount(targets.cat.codes, n)
+    by_level, by_target = np.bincount(level, n), np.bincount(target, n)
     least = by_level.min() / by_level.sum() if len(by_level) else 0.0
     common = np.argsort(-by_target, kind="stable")[:_MOST_TARGETS]
     common = common[by_target[common] * least >= _LEAST_EXPECTED]
     place = np.full(len(by_target), len(common))
     place[common] = np.arange(len(common))
-    table = np.zeros((len(blocks), len(by_level), len(common) + 1))
-    np.add.at(table, (block, levels.cat.codes.to_numpy(), place[targets.cat.codes]), n)
-    names = [*targets.cat.categories[common], OTHER]
+    shape = (len(blocks), len(levels), len(common) + 1)
+    cell = np.ravel_multi_index((block, level, place[target]), shape)
+    table, names = np.bincount(cell, n, minlength=np.prod(shape)).reshape(shape), [*targets[common], OTHER]
     # What is put together is left out where it is itself too rare to test.
     if table[..., -1].sum() * least < _LEAST_EXPECTED:
         table, names = table[..., :-1], names[:-1]
-    return table, [*levels.cat.categories], names
+    return table, [*levels], names
+
+
+def _used(column: pd.Series) -> tuple[NDArray[np.int64], pd.Index]:
+    """Return the codes of a categorical among the categories it uses, and those."""
+    codes, kept = pd.factorize(column.cat.codes, sort=True)
+    return codes, column.cat.categories[kept]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from journeybook.clickstream.elasticity import MOST_DENSE
-from journeybook.clickstream.intervals import OTHERS, ChainDraws, pool_rare, whole
+from journeybook.clickstream.intervals import OTHERS, ChainDraws, ends_of, pool_rare, whole
 from journeybook.journeys.links import person_of
 from journeybook.journeys.sessions import START
 from journeybook.statistics.chains import TransitionModel, fundamental
@@ -23,11 +23,7 @@ def best_moments(chain: ChainDraws, *, kept_share: float) -> pd.DataFrame:
     others. With p_e the chance of leaving and h that of conversion, it brings g = kept_share p_e h / (1 - p_e)
     conversions. From state i it is best made at the state j of the greatest g_j times the chance of coming there,
     N_ij / N_jj; which one that is does not depend on `kept_share`. Of very many states the `MOST_DENSE` visited
-    most are told apart, and the others are one.
-
-    Args:
-        chain: The chain and its draws.
-        kept_share: Share of those about to leave whom an offer keeps, above 0 to 1.
+    most are told apart, and the others are one. `kept_share` is above 0 and at most 1.
 
     Returns:
         One row a state but `(start)`, most to gain first: `state`, `visits`, `conversion_probability`, `gain_now`
@@ -47,7 +43,7 @@ def best_moments(chain: ChainDraws, *, kept_share: float) -> pd.DataFrame:
     gain, drawn = kept_share * offer_values(p), kept_share * offer_values(chain.probabilities)
     reach = reach_probabilities(p)
     each, best = np.arange(len(states)), (reach * gain).argmax(axis=1)
-    low, high = chain.interval(drawn)
+    low, high = ends_of(drawn)
     frame = pd.DataFrame(
         {
             "state": states,

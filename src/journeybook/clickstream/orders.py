@@ -58,10 +58,6 @@ def choose_order(steps: ibis.Table, *, max_order: int) -> OrderChoice:
     who it is; what memory is worth is seen on people held out. There, steps not seen in a context borrow from the
     context one shorter (Witten & Bell 1991).
 
-    Args:
-        steps: What `session_steps` or `path_steps` returns.
-        max_order: Highest order, 1 to 4.
-
     Raises:
         ValueError: `max_order` is out of range.
     """

@@ -25,12 +25,7 @@ def session_survival(
 ) -> pd.DataFrame:
     """Return the share of sessions still going after 0, 1, 2, ... events, and of those that ended either way.
 
-    Args:
-        steps: Kept events of `session_steps`; of paths nothing is told, here as below.
-        model: Their chain.
-        longest: Events up to which the share is told; 1 or more.
-        n_draws: Draws of people behind the intervals.
-        rng: Random numbers.
+    It is told up to `longest` events, 1 or more; of paths nothing is, here as below. Intervals draw people.
 
     Returns:
         One row a number of events, from 0: `events`, `n` (sessions with more events than that), `share` of all
@@ -97,12 +92,10 @@ def survival_by_chain(model: TransitionModel, *, longest: int) -> Array:
 
 
 def step_flow(steps: ibis.Table, *, n_steps: int, most: int) -> pd.DataFrame:
-    """Count the sessions that go from one state to another at each of the first steps.
+    """Count the sessions that go from one state to another at each of the first `n_steps` steps, 1 or more.
 
-    Args:
-        steps: Kept events of `session_steps`.
-        n_steps: Steps followed, 1 or more; the first leads from `(start)` to the first event.
-        most: States that keep their names, those visited most within these steps; the others are `(other)`.
+    The first leads from `(start)` to the first event. The `most` states visited most within these steps keep their
+    names, the others are `(other)`.
 
     Returns:
         One row a step and pair: `step` (from 0), `source`, `target`, `n`. `(conversion)` and `(exit)` are targets.
@@ -136,11 +129,6 @@ def time_to_conversion(steps: ibis.Table, *, n_draws: int, rng: np.random.Genera
     """Return how long sessions that convert take, in events and in minutes.
 
     Whoever does not convert is not in these figures, so they say nothing of how long one must wait for the others.
-
-    Args:
-        steps: Kept events of `session_steps`.
-        n_draws: Draws of people behind the intervals.
-        rng: Random numbers.
 
     Returns:
         One row a measure and quartile: `measure` (events, minutes), `share` (0.25, 0.5, 0.75), `value`,

@@ -11,7 +11,7 @@ from journeybook.clickstream.counts import StepCounts
 from journeybook.clickstream.faults import ALL
 from journeybook.clickstream.faults import UNKNOWN as UNSAID
 from journeybook.clickstream.groups import OTHER
-from journeybook.clickstream.intervals import ChainDraws, steps_of_model
+from journeybook.clickstream.intervals import ChainDraws, transition_table
 from journeybook.clickstream.mixture import TypeMixture
 from journeybook.clickstream.ways import ARROW
 from journeybook.journeys.by_hand import (
@@ -53,20 +53,16 @@ def _width(chain: ChainDraws, counts: StepCounts) -> float:
 
     Of the steps taken, and not taken, 20 times or more by 20 groups of people or more, 20 are tried.
     """
-    model, frame = chain.model, counts.counts
-    steps = steps_of_model(model)
-    rest = model.n / np.where(model.steps > 0, model.steps, 1) - model.n
-    often = np.flatnonzero((model.n >= _OFTEN) & (rest >= _OFTEN))
-    low, high = chain.interval(chain.drawn_steps)
-    ratios = []
-    for k in often[np.unique(np.linspace(0, len(often) - 1, min(len(often), _TOP), dtype=int))]:
-        here, p = frame[frame["source"] == steps["source"][k]], model.steps[k]
+    frame, steps, ratios = counts.counts, transition_table(chain), []
+    often = steps[(steps["n"] >= _OFTEN) & (steps["n"] * (1 / steps["probability"] - 1) >= _OFTEN)]
+    for row in often.iloc[:: max(len(often) // _TOP, 1)].itertuples():
+        here, p = frame[frame["source"] == row.source], row.probability
         visits = here.groupby("group")["n"].sum()
-        taken = here[here["target"] == steps["target"][k]].groupby("group")["n"].sum()
+        taken = here[here["target"] == row.target].groupby("group")["n"].sum()
         moves = taken.reindex(visits.index, fill_value=0) - p * visits
         variance = (moves**2).sum() / visits.sum() ** 2 if chain.clustered else p * (1 - p) / (visits.sum() + 1)
         if len(visits) >= _OFTEN or not chain.clustered:
-            ratios.append((high[k] - low[k]) / (2 * 1.96 * np.sqrt(variance)))
+            ratios.append((row.probability_high - row.probability_low) / (2 * 1.96 * np.sqrt(variance)))
     return float(np.mean(ratios)) if ratios else 1.0
 
 
@@ -81,16 +77,6 @@ def recount(
     improvement: float,
 ) -> pd.DataFrame:
     """Count the page's public figures again and return how far they are off.
-
-    Args:
-        rows: Canonical `events` or `paths`, as read.
-        steps: What `steps_of` returns of them.
-        tables: The page's tables by name: `transitions`, `states`, `bottlenecks`, `groups`, `funnel`, `journeys`,
-            `survival`, `faults`.
-        counts: The page's counts of steps.
-        types: The page's types of visitor.
-        rules: The rules of a session, as `session_steps` takes them.
-        improvement: Share by which a step is improved.
 
     Returns:
         One row a check: `name`, `value` (the greatest difference), `reference` 0, `tolerance` and `source`. No

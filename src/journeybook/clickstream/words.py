@@ -110,12 +110,12 @@ def say_times(times: pd.DataFrame) -> str:
 
 
 def say_orders(order: OrderChoice) -> str:
-    """Return how far back visitors remember, as a title."""
+    """Say how far back visitors remember."""
     text = f"BIC chooses a chain of order {order.chosen}"
     if order.held_out_chosen is None:
-        return f"{text}; nobody can be held out"
+        return f"{text}; nobody can be held out."
     best = "the same" if order.held_out_chosen == order.chosen else f"order {order.held_out_chosen}"
-    return f"{text}; {best} predicts {'visitors' if order.people_known else 'sessions'} held out best"
+    return f"{text}; {best} predicts {'visitors' if order.people_known else 'sessions'} held out best."
 
 
 def first_order_mark(order: OrderChoice) -> str:
@@ -180,16 +180,13 @@ def say_faults(scan: FaultScan) -> str:
 
 
 def say_types(types: TypeMixture) -> str:
-    """Return how many types of visitor there are, as a title."""
-    n = len(types.profile)
+    """Say how many types of visitor there are, and warn where EM did not come to rest; nothing without any."""
+    if types.note is not None:
+        return ""
+    n, rested = len(types.profile), types.choice.loc[types.choice["chosen"], "converged"].all()
     text = f"BIC finds {n} type{'s' * (n > 1)} of visitor among {say_count(len(types.members))} {types.unit}"
-    return text if n == 1 else f"{text}, each given its type with {types.certainty:.0%} certainty"
-
-
-def say_unrested(types: TypeMixture) -> str:
-    """Warn where EM did not come to rest; otherwise say nothing."""
-    rested = types.note is not None or types.choice.loc[types.choice["chosen"], "converged"].all()
-    return "" if rested else "**EM stopped before it came to rest: the types are not final.**"
+    text += f", each given its type with {types.certainty:.0%} certainty." if n > 1 else "."
+    return text if rested else f"{text} **EM stopped before it came to rest: the types are not final.**"
 
 
 def say_ways(found: pd.DataFrame) -> str:
@@ -218,25 +215,18 @@ def say_funnel(table: pd.DataFrame) -> str:
     )
 
 
-def say_moments(moments: pd.DataFrame) -> str:
-    """Return when the one offer of a session is best made, as a title."""
-    top = moments.iloc[0]
-    ends = f"{100 * top['gain_now_low']:.2g} to {100 * top['gain_now_high']:.2g}"
-    return (
-        f"An offer changes most at {said(top['state'])}: {100 * top['gain_now']:.2g} conversions for a hundred "
-        f"sessions ({ends})"
-    )
-
-
 def say_when(moments: pd.DataFrame, live: pd.DataFrame, *, has_ledger: bool) -> str:
-    """Say where the offer is best made at once, and to how many sessions it can be made."""
+    """Say where the offer of a session changes most, and to how many sessions it can be made."""
     if moments.empty or moments["gain_now"].max() == 0:
         return "No offer can bring a conversion here, so no moment is better than another."
+    top = moments.iloc[0]
+    ends = f"{100 * top['gain_now_low']:.2g} to {100 * top['gain_now_high']:.2g}"
     now = [said(state) for state in moments.loc[moments["best_state"] == moments["state"], "state"]]
     whose = " of people who permit personalisation" * has_ledger
     return (
-        f"With one offer a session it is best made at once at {_listed(now)}. {len(live):,} sessions{whose} are "
-        "open at the end of the log."
+        f"An offer changes most at {said(top['state'])}: {100 * top['gain_now']:.2g} conversions for a hundred "
+        f"sessions ({ends}). It is best made at once at {_listed(now)}; elsewhere another page is worth the wait. "
+        f"{len(live):,} sessions{whose} are open at the end of the log."
     )
 
 

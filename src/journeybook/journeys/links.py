@@ -75,10 +75,7 @@ def path_steps(paths: ibis.Table) -> ibis.Table:
 def links(steps: ibis.Table, *columns: str, memory: int = 1) -> ibis.Table:
     """Return one row a link, the last of each walk into `(conversion)` or `(exit)`.
 
-    Args:
-        steps: What `session_steps` or `path_steps` returns.
-        columns: Columns of `steps` to keep.
-        memory: How many steps back a link remembers.
+    `columns` of the steps are kept; a link remembers `memory` steps back.
 
     Returns:
         The columns asked for, `source`, `source_2` ... `source_<memory>` (further and further back, `(start)`

@@ -63,10 +63,6 @@ def cluster_groups(events: ibis.Table) -> ibis.Table:
 def line_groups(events: ibis.Table, clusters: ibis.Table) -> ibis.Table:
     """Number the lines of events, group by group; a session that several people share is in the group of one.
 
-    Args:
-        events: What `with_lines` returns.
-        clusters: What `cluster_groups` returns of them.
-
     Returns:
         Columns `line`, `group`, `place` (from 0).
     """

@@ -20,13 +20,7 @@ _STYLES = {
 
 
 def plot_attribution(found: Attribution, truth: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
-    """Share of the conversions credited to each channel by each method, with intervals, and the true one.
-
-    Args:
-        found: The attribution; of none nothing is drawn.
-        truth: `channel`, `share`; empty where the truth is not known.
-        ax: Axes to draw on.
-    """
+    """Share of the conversions credited to each channel by each method, with intervals, and the true one."""
     if found.note is not None:
         return None
     ax = ax or plt.subplots(figsize=(8.8, 5.4))[1]
@@ -59,13 +53,7 @@ def plot_attribution(found: Attribution, truth: pd.DataFrame, ax: Axes | None = 
 
 
 def plot_removed(found: Attribution, truth: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
-    """Share of the conversions lost without each channel: by the chain, and in truth.
-
-    Args:
-        found: The attribution.
-        truth: `channel`, `removal_effect`; nothing is drawn where it is empty.
-        ax: Axes to draw on.
-    """
+    """Share of the conversions lost without each channel: by the chain, and in truth."""
     if found.note is not None or truth.empty:
         return None
     ax = ax or plt.subplots(figsize=(8.4, 3.6))[1]

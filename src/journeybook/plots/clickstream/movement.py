@@ -19,13 +19,7 @@ _PAGES = [*(COLOURS[name] for name in ("blue", "orange", "red", "purple", "sky",
 
 
 def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int = 16) -> Axes:
-    """Probability of every step, sources in rows; the states visited most are drawn.
-
-    Args:
-        transitions: Table of steps, sources in the order of their visits.
-        ax: Axes to draw on.
-        most: States drawn.
-    """
+    """Probability of every step, sources in rows; the states visited most are drawn."""
     ax = ax or plt.subplots(figsize=(8.8, 6.0))[1]
     rows = list(dict.fromkeys(transitions["source"]))[:most]
     columns = [name for name in rows if name != START] + [CONVERSION, EXIT]
@@ -50,12 +44,7 @@ def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int =
 
 
 def plot_flow(flow: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
-    """Where sessions go step by step, bands as wide as the sessions in them (a Sankey diagram).
-
-    Args:
-        flow: Table of `step_flow`; of none nothing is drawn.
-        ax: Axes to draw on.
-    """
+    """Where sessions go step by step, bands as wide as the sessions in them (a Sankey diagram)."""
     if flow.empty:
         return None
     ax = ax or plt.subplots(figsize=(9.0, 5.6))[1]
@@ -99,12 +88,7 @@ def plot_flow(flow: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
 
 
 def plot_survival(table: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
-    """Share of sessions still going after so many events, and what became of the others.
-
-    Args:
-        table: What `session_survival` returns; of no sessions nothing is drawn.
-        ax: Axes to draw on.
-    """
+    """Share of sessions still going after so many events, and what became of the others."""
     if table.empty:
         return None
     ax = ax or plt.subplots(figsize=(8.6, 4.2))[1]
@@ -129,13 +113,7 @@ def plot_survival(table: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
 
 
 def plot_drop_off(states: pd.DataFrame, ax: Axes | None = None, *, most: int = 12) -> Axes:
-    """Conversions lost where sessions end, with intervals and the share that leaves; exits where nothing converts.
-
-    Args:
-        states: Table of states, those that lose most first.
-        ax: Axes to draw on.
-        most: States drawn.
-    """
+    """Conversions lost where sessions end, with intervals and the share that leaves; exits if nothing converts."""
     ax = ax or plt.subplots(figsize=(8.6, 4.6))[1]
     pages = states[states["state"] != START]
     converts = bool(pages["lost_conversions"].any())
@@ -161,13 +139,7 @@ def plot_drop_off(states: pd.DataFrame, ax: Axes | None = None, *, most: int = 1
 
 
 def plot_bottlenecks(bottlenecks: pd.DataFrame, ax: Axes | None = None, *, most: int = 10) -> Axes | None:
-    """Elasticity of the steps that would bring most, with intervals.
-
-    Args:
-        bottlenecks: Table of steps, the first by elasticity first; of none nothing is drawn.
-        ax: Axes to draw on.
-        most: Steps drawn.
-    """
+    """Elasticity of the steps that would bring most, with intervals."""
     if bottlenecks.empty:
         return None
     ax = ax or plt.subplots(figsize=(8.6, 4.4))[1]

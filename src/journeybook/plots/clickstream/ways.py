@@ -1,4 +1,4 @@
-"""Figures of page 08: ways, the funnel, moments for an offer."""
+"""Figures of page 08: ways and the funnel."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -6,19 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from journeybook.clickstream.words import say_funnel, say_moments, say_ways
-from journeybook.plots import COLOURS, headed, in_words, part_of, say_nothing
+from journeybook.clickstream.words import say_funnel, say_ways
+from journeybook.plots import COLOURS, headed, in_words, say_nothing
 
 _MEANINGS = {"loose": "loose: in this order, detours allowed", "strict": "strict: one right after the other"}
 
 
 def plot_sequences(found: pd.DataFrame, *, most: int = 8) -> Figure | None:
-    """Loops and conversion after them, and sequences before leaving, each beside what is usual at that page.
-
-    Args:
-        found: What `journeys` returns; of none nothing is drawn.
-        most: Sequences drawn of each kind.
-    """
+    """Loops and conversion after them, and sequences before leaving, each beside what is usual at that page."""
     if found.empty:
         return None
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 4.2))
@@ -36,12 +31,7 @@ def plot_sequences(found: pd.DataFrame, *, most: int = 8) -> Figure | None:
 
 
 def plot_funnel(table: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
-    """Sessions that come to each stage, by the loose and by the strict definition.
-
-    Args:
-        table: What `funnel` returns; of none nothing is drawn.
-        ax: Axes to draw on.
-    """
+    """Sessions that come to each stage, by the loose and by the strict definition."""
     if table.empty:
         return None
     stages = table[table["definition"] == table["definition"].iloc[0]]["stage"].tolist()
@@ -63,42 +53,10 @@ def plot_funnel(table: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
     ax.set_xlabel("share of all sessions")
     ax.grid(visible=False, axis="y")
     headed(ax, say_funnel(table))
-    _legend_below(ax)
-    return ax
-
-
-def plot_moments(moments: pd.DataFrame, ax: Axes | None = None, *, most: int = 12) -> Axes | None:
-    """What the one offer of a session brings if it is made here, and if it is kept for a better page.
-
-    Args:
-        moments: What `best_moments` returns; where no offer can help nothing is drawn.
-        ax: Axes to draw on.
-        most: States drawn.
-    """
-    shown = moments.head(most).iloc[::-1].reset_index(drop=True)
-    if shown.empty or shown["gain_now"].max() == 0:
-        return None
-    ax = ax or plt.subplots(figsize=(8.6, 1.6 + 0.32 * len(shown)))[1]
-    headed(ax, say_moments(moments) + part_of(len(shown), len(moments), "pages"))
-    gains = 100 * shown[["gain_now", "gain_now_low", "gain_now_high", "gain_best"]].astype(float)
-    ax.hlines(shown.index, gains["gain_now"], gains["gain_best"], color=COLOURS["grey"], linewidth=1, alpha=0.6)
-    ax.hlines(shown.index, gains["gain_now_low"], gains["gain_now_high"], color=COLOURS["blue"])
-    ax.plot(gains["gain_now"], shown.index, "o", color=COLOURS["blue"], label="made here (95 % interval)")
-    ax.plot(gains["gain_best"], shown.index, "D", markerfacecolor="white", color=COLOURS["orange"],
-            label="kept for the page where it is worth most")  # fmt: skip
-    written = in_words(shown["state"])
-    chances = zip(shown["state"], shown["conversion_probability"], strict=True)
-    ax.set_yticks(shown.index, [f"{written[state]}  ({chance:.0%})" for state, chance in chances])
-    ax.set_xlim(left=0)
-    ax.set_xlabel("conversions brought, of 100 sessions on this page (its chance of conversion in brackets)")
-    _legend_below(ax)
-    return ax
-
-
-def _legend_below(ax: Axes) -> None:
     figure = ax.get_figure(root=True)
     assert figure is not None
     figure.legend(*ax.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=9)
+    return ax
 
 
 def _beside_usual(part: pd.DataFrame, ax: Axes) -> None:
