@@ -73,11 +73,12 @@ def test_the_fault_in_one_day_is_seen_only_where_one_day_is_looked_at():
 
 
 def test_score_and_ends_by_brute_force():
-    """Every span of the scan by the formula of a share in a sample without replacement."""
+    """Every span of the scan by the formula of a share in a sample without replacement; the ends by likelihood."""
     counts = day_counts(np.random.default_rng(4), n_days=40, broken=range(10, 15))
     days = faults._by_day(counts)
     lengths = faults._grid(2, 12)
-    found, start, length = faults._deepest(days, days.took, [(n, faults._weights(days, n)) for n in lengths])
+    found = faults._deepest(days, days.took, [(n, faults._weights(days, n)) for n in lengths])
+    start, length = faults._located(days, range(2, 13))
     for step in range(len(days.names)):
         k, n = days.took[step], days.visits[step]
         share = k.sum() / n.sum()
@@ -86,16 +87,20 @@ def test_score_and_ends_by_brute_force():
         weeks = [(k[at : at + 7].sum(), n[at : at + 7].sum()) for at in range(0, 40, 7)]
         by_week = np.median([(ki - ni * share) ** 2 / (ni * share * (1 - share)) for ki, ni in weeks]) / 0.4549364
         dispersion = max(squares.sum() / (seen.sum() - 1), by_week, 1)
-        scores = {(0, lengths[0]): 0.0}
-        for width in lengths:
+        scores, likelihoods = [0.0], {}
+        for width in range(2, 13):
             for at in range(40 - width + 1):
                 inside = slice(at, at + width)
                 ki, ni = k[inside].sum(), n[inside].sum()
-                if min(ni * share, ni * (1 - share)) >= 5:
+                ko, no = k.sum() - ki, n.sum() - ni
+                if width in lengths and min(ni * share, ni * (1 - share)) >= 5:
                     error = np.sqrt(share * (1 - share) * ni * (1 - ni / n.sum()) * dispersion)
-                    scores[at, width] = (ni * share - ki) / error
-        assert found[step] == pytest.approx(max(scores.values()), rel=1e-6)
-        assert scores[start[step], length[step]] == pytest.approx(found[step], rel=1e-6)
+                    scores.append((ni * share - ki) / error)
+                if ki / ni < ko / no:
+                    parts = [(ki, ni), (ni - ki, ni), (ko, no), (no - ko, no)]
+                    likelihoods[at, width] = sum(x * np.log(x / m) for x, m in parts if x > 0)
+        assert found[step] == pytest.approx(max(scores), rel=1e-6)
+        assert (start[step], length[step]) == max(likelihoods, key=likelihoods.get)
 
 
 def test_all_together_is_the_sum_of_the_devices():

@@ -66,7 +66,7 @@ def test_a_broken_step_is_real_false_or_missed(made, device, strengths):
     said = find(**made | {"faults": BROKEN, "truths": planted if device else {}})
     broken = [f for f in said if f.section == "Was a step ever broken?"]
     assert [f.strength for f in broken] == strengths
-    assert "from one to a on the app, 20 February to 3 March 2026, was taken on" in broken[-1].text
+    assert "from one to a on the app, 19 February to 3 March 2026, was taken on" in broken[-1].text
     assert ("false alarm" in broken[-1].action) == (device == "web")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.special import xlogy
 
 from journeybook.journeys.links import links
 from journeybook.journeys.sessions import EXIT, START
@@ -72,9 +73,10 @@ def find_faults(
     scatter more than chance, it is as much larger. A step's drop is its span of the highest score. Looking at so
     many steps and spans finds a drop in any log. So sound logs are simulated, in which every step keeps its
     share on every day with the visits there were, and scanned alike: a drop is a fault where at most `alpha` of
-    the simulated logs hold, anywhere, a higher score. Steps into exit are not scanned (another step is then
-    missing), nor where visits begin. Days are taken for independent but for their scatter: other visitors for
-    weeks on end make the scan find more than it states.
+    the simulated logs hold, anywhere, a higher score. The ends of a drop are those of the greatest likelihood,
+    over spans of every length. Steps into exit are not scanned (another step is then missing), nor where visits
+    begin. Days are taken for independent but for their scatter: other visitors for weeks on end make the scan find
+    more than it states.
 
     Args:
         steps: What `session_steps` returns; without times nothing can be scanned.
@@ -137,15 +139,15 @@ class _Days:
 def _scan(days: _Days, lengths: range, *, alpha: float, n_simulations: int, rng: np.random.Generator) -> FaultScan:
     """Scan the days and as many simulated ones for spans of these lengths."""
     grid = [(length, _weights(days, length)) for length in _grid(lengths[0], lengths[-1])]
-    score, start, length = _deepest(days, days.took, grid)
+    score = _deepest(days, days.took, grid)
     drawn = (rng.binomial(days.cell_visits, days.cell_share) for _ in range(n_simulations))
-    greatest = np.array([_deepest(days, days.parts @ cells.astype(float), grid)[0].max() for cells in drawn])
-    table = _table(days, start, length).assign(score=score)
+    greatest = np.array([_deepest(days, days.parts @ cells.astype(float), grid).max() for cells in drawn])
+    table = _table(days, *_located(days, lengths)).assign(score=score)
     table["p_value"] = (1 + (greatest[:, None] >= score).sum(axis=0)) / (1 + n_simulations)
     table["fault"] = table["p_value"] <= alpha
-    table = table.sort_values("score", ascending=False, kind="stable")
-    # A broken device shows on all together too: of one step the deepest drop is kept.
-    table = table.drop_duplicates(["source", "target"])
+    # A broken device shows on all together too: of one step the likeliest drop is kept.
+    table = table.sort_values(["fault", "evidence"], ascending=False, kind="stable")
+    table = table.drop_duplicates(["source", "target"]).sort_values("score", ascending=False, kind="stable")
     n, k = (counts[table.index[0]].astype(np.int64) for counts in (days.visits, days.took))
     daily = pd.DataFrame({"day": days.first + np.arange(days.n_days) * DAY, "n": n, "k": k})
     return FaultScan(table=table[_COLUMNS].reset_index(drop=True), daily=daily, note=None)
@@ -207,19 +209,40 @@ def _weights(days: _Days, length: int) -> Array:
     return np.where(looked_at, 1 / np.sqrt(np.where(looked_at, variance, 1.0)), 0.0)
 
 
-def _deepest(days: _Days, took: Array, grid: list[tuple[int, Array]]) -> tuple[Array, Numbers, Numbers]:
-    """Return the highest score of each step over the spans of the grid, and the span's first day and length."""
+def _deepest(days: _Days, took: Array, grid: list[tuple[int, Array]]) -> Array:
+    """Return the highest score of each step, those of `days` or simulated ones, over the spans of the grid."""
     missing = np.pad(np.cumsum(_missing(took, days.visits), axis=1), ((0, 0), (1, 0)))
-    steps = np.arange(len(took))
-    best, start, span = np.zeros(len(took)), np.zeros_like(steps), np.full_like(steps, grid[0][0])
+    best = np.zeros(len(took))
     for length, weights in grid:
         score = (missing[:, length:] - missing[:, :-length]) * weights
-        at = score.argmax(axis=1)
-        better = score[steps, at] > best
-        best, start, span = (
-            np.where(better, new, old) for new, old in ((score[steps, at], best), (at, start), (length, span))
-        )
-    return best, start, span
+        np.maximum(best, score.max(axis=1), out=best)
+    return best
+
+
+def _located(days: _Days, lengths: range) -> tuple[Numbers, Numbers]:
+    """Return the first day and the length of each step's likeliest span of a lower share than elsewhere."""
+    steps = np.arange(len(days.names))
+    took, visits = (np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0))) for counts in (days.took, days.visits))
+    best, start, span = np.full(len(steps), -np.inf), np.zeros_like(steps), np.ones_like(steps)
+    for length in lengths:
+        k, n = (counts[:, length:] - counts[:, :-length] for counts in (took, visits))
+        gained = _evidence(k, n, took[:, -1:], visits[:, -1:])
+        at = gained.argmax(axis=1)
+        better = gained[steps, at] > best
+        best, start = np.where(better, gained[steps, at], best), np.where(better, at, start)
+        span = np.where(better, length, span)
+    return start, span
+
+
+def _evidence(k: Array, n: Array, all_k: Array, all_n: Array) -> Array:
+    """Return the log-likelihood of a share of their own of k of n, minus infinity where it is not the lower."""
+    found = _log_likelihood(k, n) + _log_likelihood(all_k - k, all_n - n)
+    return np.where(k * (all_n - n) < (all_k - k) * n, found, -np.inf)
+
+
+def _log_likelihood(k: Array, n: Array) -> Array:
+    """Return the log-likelihood of k of n at the share k / n."""
+    return xlogy(k, k) + xlogy(n - k, n - k) - xlogy(n, n)
 
 
 def _missing(took: Array, visits: Array) -> Array:
@@ -269,6 +292,7 @@ def _table(days: _Days, start: Numbers, length: Numbers) -> pd.DataFrame:
         probability=share,
         probability_outside=outside,
         lost=n * outside - k,
+        evidence=_evidence(k, n, all_k, all_n) - _log_likelihood(all_k, all_n),
     )
 
 
