@@ -80,6 +80,12 @@ def test_where_nothing_converts_that_is_said(made, shop):  # noqa: F811
     assert [f.text[:7] for f in told(made, **none) if f.worth < 3] == ["None of"]
 
 
+def test_many_events_of_one_time_are_said(made):
+    many = replace(made["counts"], n_tied=made["counts"].n_events // 2)
+    assert any(f.text.endswith("the order of the file decides which came first.") for f in told(made, counts=many))
+    assert not any("order of the file" in f.text for f in told(made))
+
+
 def test_of_paths_with_numbers_no_interval_is_told(made):
     rows = events([("a > b", 30, 50), ("b", 10, 20)], "path", "conversions", "nulls")
     counts = count_steps(rows, conversion=None, session_gap_minutes=30)
