@@ -86,7 +86,7 @@ def compare_groups(
 
     `period` cuts the days of the log into equal parts. `visitor` is new in a person's first session of the log and
     returning after it; unknown visitors are left out, and so they are of `segment`, which is the one of the last
-    snapshot before the step, so that no purchase made later plays a part.
+    snapshot before the session, so that no purchase made later plays a part.
 
     Args:
         steps: What `session_steps` returns; of aggregated paths nothing can be compared.
@@ -144,18 +144,9 @@ def _counted(
     levelled = steps
     if "period" in compared:
         levelled = levelled.mutate(period=_period(steps, n_periods))
-    if "visitor" in compared:
-        sessions = _new_or_returning(steps)
+    if {"visitor", "segment"} & set(compared):
+        sessions = _of_sessions(steps, segments)
         levelled = levelled.left_join(sessions, levelled.session == sessions.opened).drop("opened")
-    if "segment" in compared and segments is not None:
-        person = ibis.ifelse(levelled.known, person_of(levelled.cluster), ibis.null("string"))
-        levelled, snapshots = levelled.mutate(person=person), _snapshots(segments)
-        when = [
-            levelled.person == snapshots.person_id,
-            levelled.occurred_at >= snapshots.as_of,
-            levelled.occurred_at < snapshots.until,
-        ]
-        levelled = levelled.left_join(snapshots, when)
     ranks = first_ranks(steps)
     many = ranks.count().execute() > MOST_GROUPS
     found = links(levelled, "cluster", *compared).join(ranks, "cluster")
@@ -188,12 +179,23 @@ def _period(steps: ibis.Table, n_periods: int) -> ibis.Value:
     return ibis.cases(*[(steps.occurred_at >= day, f"from {day:%Y-%m-%d}") for day in reversed(opens)])
 
 
-def _new_or_returning(steps: ibis.Table) -> ibis.Table:
-    """Return `opened`, the session, and `visitor`: new in a known person's first session, returning after it."""
+def _of_sessions(steps: ibis.Table, segments: ibis.Table | None) -> ibis.Table:
+    """Return `opened`, a known person's session, `visitor` (new in the first, else returning) and `segment`."""
     known = steps.filter(steps.known)
-    sessions = known.group_by("cluster", "session").aggregate(opens=known.occurred_at.min(), row=known.row.min())
-    place = ibis.row_number().over(group_by=sessions.cluster, order_by=[sessions.opens, sessions.row])
-    return sessions.select(opened=sessions.session, visitor=ibis.ifelse(place == 0, "new", "returning"))
+    sessions = known.group_by(opened=known.session).aggregate(
+        person=person_of(known.cluster.min()), opens=known.occurred_at.min(), row=known.row.min()
+    )
+    place = ibis.row_number().over(group_by=sessions.person, order_by=[sessions.opens, sessions.row])
+    sessions = sessions.mutate(visitor=ibis.ifelse(place == 0, "new", "returning"))
+    if segments is None:
+        return sessions.select("opened", "visitor")
+    snapshots = _snapshots(segments)
+    when = [
+        sessions.person == snapshots.person_id,
+        sessions.opens >= snapshots.as_of,
+        sessions.opens < snapshots.until,
+    ]
+    return sessions.left_join(snapshots, when).select("opened", "visitor", "segment")
 
 
 def _snapshots(segments: ibis.Table) -> ibis.Table:
