@@ -286,7 +286,8 @@ def _lot(
     starts, length = _runs(opens)
     first, n_of_line = _runs(new_line)
     number = np.cumsum(opens)
-    converts = code == (log.code(conversion) if conversion in log.names else -1)
+    converting = log.code(conversion) if conversion is not None and conversion in log.names else -1
+    converts = code == converting
     sold = np.cumsum(converts) - converts
     ends_at, opened_at = times[starts + length - 1], times[starts]
     took = (ends_at - opened_at) / _SECOND
