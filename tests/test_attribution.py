@@ -203,7 +203,7 @@ def test_a_path_ends_with_a_conversion_or_a_long_pause():
     ]
     table = events(rows, "session_id", "person_id", "event", "minute", "channel")
     paths = channel_paths(table, **RULES)
-    assert (paths.n_paths, paths.n_conversions, paths.known_only) == (3, 1, True)
+    assert (paths.n_paths, paths.n_conversions, paths.n_unknown) == (4, 2, 1)
     assert steps(paths) == {
         "(start)>email": 2,
         "email>search": 1,
@@ -211,7 +211,33 @@ def test_a_path_ends_with_a_conversion_or_a_long_pause():
         "(start)>direct": 1,
         "direct>(exit)": 1,
         "email>(exit)": 1,
+        "(start)>social": 1,
+        "social>(conversion)": 1,
     }
+
+
+def test_a_channel_that_only_a_later_event_bears_is_the_session_s():
+    rows = [("s", "a", "home", 0, ""), ("s", "a", "item", 1, "email"), ("s", "a", "buy", 2, "search"),
+            ("t", "b", "home", 0, None)]  # fmt: skip
+    paths = channel_paths(events(rows, "session_id", "person_id", "event", "minute", "channel"), **RULES)
+    assert steps(paths) == {
+        "(start)>email": 1,
+        "email>(conversion)": 1,
+        "(start)>(unknown)": 1,
+        "(unknown)>(exit)": 1,
+    }
+
+
+def test_fractions_of_conversions_are_credited():
+    found = attributed(walked([("A > B", 2.5, 4), ("A", 0.5, 6), ("B|A > B", 1.2, 2)]))
+    assert credit(found, "last_touch").to_dict() == pytest.approx({"A": 0.5, "B": 3.7, "B|A": 0.0})
+    assert found.table["share_low"].notna().all()
+
+
+def test_a_chain_of_more_states_than_are_solved_is_refused(monkeypatch):
+    monkeypatch.setattr("journeybook.attribution.methods.MOST_STATES", 3)
+    with pytest.raises(ValueError, match="channel_orders holds 1, whose chain has 4 states: at most 3 are solved"):
+        attributed(walked(WALKED))
 
 
 def test_intervals_widen_when_people_repeat_themselves(visits):

@@ -121,7 +121,7 @@ def test_what_was_lost_is_what_the_other_days_would_have_brought():
     found = scan(day_counts(np.random.default_rng(2), broken=range(50, 62)))
     row = found.table.iloc[0]
     assert row["lost"] == pytest.approx(row["n"] * (row["probability_outside"] - row["probability"]))
-    assert row["probability_low"] < row["probability"] < row["probability_high"] < row["probability_outside"]
+    assert row["probability"] < row["probability_outside"]
     inside = found.daily["day"].between(row["starts_at"], row["ends_at"], inclusive="left")
     assert found.daily.loc[inside, "n"].sum() == row["n"]
     assert found.daily.loc[inside, "k"].sum() == round(row["n"] * row["probability"])
@@ -175,8 +175,7 @@ def test_days_are_counted_from_the_steps(site):
 def test_the_scan_says_what_it_looked_at_and_is_the_same_twice(site):
     first, again = find(site), find(site)
     pd.testing.assert_frame_equal(first.table, again.table)
-    assert first.n_days == 60
-    assert first.n_simulations == 19
+    assert len(first.daily) == 60
     assert not first.table.duplicated(["source", "target"]).any()
     assert first.table["p_value"].between(0.05, 1).all()
 
@@ -184,9 +183,9 @@ def test_the_scan_says_what_it_looked_at_and_is_the_same_twice(site):
 def test_without_times_or_days_nothing_is_scanned(site):
     rng = np.random.default_rng(1)
     untimed = steps([walk(LAW, rng) for _ in range(20)])
-    assert find(untimed).note == "the data have no times"
+    assert find(untimed).note.endswith("the data have no times")
     short = steps([walk(LAW, rng) for _ in range(20)], day=[0] * 20)
-    assert find(short).note.startswith("1 days with")
+    assert "1 days with" in find(short).note
     assert find(short).table.empty
 
 

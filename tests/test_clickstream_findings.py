@@ -26,12 +26,11 @@ DAYS = {"starts_at": FIRST + pd.Timedelta(days=50), "ends_at": FIRST + pd.Timede
 def made(found):  # noqa: F811
     """What `find` asks for, of the toy shop: one order, no fault, channels compared."""
     _, steps, tables, others = found
-    rng = np.random.default_rng(1)
     return {
         "counts": others["counts"],
         "states": tables["states"],
         "bottlenecks": tables["bottlenecks"].assign(first_share=1.0),
-        "order": choose_order(steps, max_order=1, rng=rng),
+        "order": choose_order(steps, max_order=1),
         "differences": compare_groups(steps, group_by=["channel"], n_periods=2, alpha=0.05),
         "faults": replace(BROKEN, table=BROKEN.table.assign(fault=False)),
         "improvement": 0.1,
@@ -79,6 +78,12 @@ def test_where_nothing_converts_that_is_said(made, shop):  # noqa: F811
         "bottlenecks": bottleneck_table(chain, improvement=0.1),
     }
     assert [f.text[:7] for f in told(made, **none) if f.worth < 3] == ["None of"]
+
+
+def test_many_events_of_one_time_are_said(made):
+    many = replace(made["counts"], n_tied=made["counts"].n_events // 2)
+    assert any(f.text.endswith("the order of the file decides which came first.") for f in told(made, counts=many))
+    assert not any("order of the file" in f.text for f in told(made))
 
 
 def test_of_paths_with_numbers_no_interval_is_told(made):

@@ -42,7 +42,6 @@ def test_the_statistic_is_pearson_s_and_with_independent_links_so_is_the_p_value
     found, expected = rao_scott(entries), plain(entries)
     assert found.statistic == pytest.approx(expected.statistic, rel=1e-12)
     assert found.df == expected.dof
-    assert found.design_effect == pytest.approx(1, abs=0.05)
     assert found.p_value == pytest.approx(expected.pvalue, abs=0.02)
 
 
@@ -61,7 +60,6 @@ def test_saying_everything_twice_changes_no_p_value():
     once, twice = rao_scott(counts), rao_scott(2 * counts)
     assert twice.statistic == pytest.approx(2 * once.statistic)
     assert twice.p_value == pytest.approx(once.p_value, rel=1e-9)
-    assert twice.design_effect == pytest.approx(2 * once.design_effect)
     assert plain(2 * counts).pvalue < plain(counts).pvalue
 
 
@@ -197,7 +195,7 @@ def test_one_visit_a_group_is_not_tested():
     rng = np.random.default_rng(1)
     found = compare(steps([walk(LAW, rng) for _ in range(10)], device=["app", "web"] * 5))
     assert found.table.empty
-    assert found.n_untested > 0
+    assert "device: too few visitors" in found.note
 
 
 @pytest.mark.parametrize(

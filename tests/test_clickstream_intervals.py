@@ -39,9 +39,7 @@ def step_counts(by_person):
     starts = pd.DataFrame({"group": range(len(by_person)), "source": START, "target": "home", "n": 1})
     return StepCounts(
         counts=pd.concat([starts, frame], ignore_index=True), conversion="buy", n_events=0, n_sessions=0,
-        n_conversions=0, n_people=len(by_person), n_clusters=len(by_person), n_groups=len(by_person),
-        n_after_conversion=0, n_one_event=0, n_machine_sessions=0, n_machine_events=0, n_short_sessions=0,
-        n_unplaced=0, n_cut_by_log=None, aggregated=False,
+        n_conversions=0, n_clusters=len(by_person), aggregated=False,
     )  # fmt: skip
 
 

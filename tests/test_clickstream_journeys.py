@@ -1,7 +1,5 @@
 """Page 08, ways and moments: sequences and funnels by hand, offers against every policy, rates by simulation."""
 
-from itertools import product
-
 import ibis
 import numpy as np
 import pandas as pd
@@ -14,9 +12,7 @@ from journeybook.clickstream.moments import (
     best_moments,
     live_sessions,
     offer_values,
-    prefix_calibration,
     reach_probabilities,
-    waiting_values,
 )
 from journeybook.clickstream.ways import journeys
 from journeybook.clickstream.words import say_when
@@ -155,32 +151,23 @@ def test_an_offer_brings_those_kept_with_the_chance_of_those_who_go_on(shop):
         assert offer_values(p)[k] == pytest.approx(leaves * others, abs=1e-12)
 
 
-def test_waiting_is_the_best_of_all_policies(shop):
-    """Every set of states at which the offer is made as soon as one of them is reached after the present one."""
-    p, s = shop.probabilities, len(shop.states)
-    gain = offer_values(p)
-    best = np.zeros(s)
-    for chosen in product([False, True], repeat=s):
-        stop = np.array(chosen)
-        going = np.where(stop[:, None], 0.0, p[:, :s])
-        value = np.linalg.solve(np.eye(s) - going, np.where(stop, gain, 0.0))
-        best = np.maximum(best, p[:, :s] @ value)
-    assert_allclose(waiting_values(p, gain), best, atol=1e-10)
-
-
-def test_best_moments_do_not_depend_on_how_many_an_offer_keeps(shop):
+def test_the_best_page_for_an_offer_is_that_of_the_greatest_gain_and_chance_of_coming_there(shop):
     drawn = ChainDraws(
         model=shop,
         drawn=np.random.default_rng(1).standard_gamma(shop.n, size=(50, len(shop.n))),
         clustered=False,
-        level=0.95,
     )
     few, many = best_moments(drawn, kept_share=0.1), best_moments(drawn, kept_share=0.5)
-    assert few["offer"].tolist() == many["offer"].tolist()
-    assert set(few["offer"]) == {"now", "wait"}
+    assert few["best_state"].tolist() == many["best_state"].tolist()
     assert_allclose(5 * few["gain_now"], many["gain_now"])
     assert (few["gain_now_low"] < few["gain_now"]).all()
     assert (few["gain_now"] < few["gain_now_high"]).all()
+    gain = few.set_index("state")["gain_now"]
+    reach = pd.DataFrame(reach_probabilities(shop.probabilities), shop.states, shop.states)
+    for row in few.itertuples():
+        worth = reach.loc[row.state, gain.index] * gain
+        assert (row.best_state, row.gain_best) == (worth.idxmax(), pytest.approx(worth.max()))
+    assert set(few["best_state"]) < set(few["state"])
     with pytest.raises(ValueError, match="kept_share is 0: it must be above 0"):
         best_moments(drawn, kept_share=0)
 
@@ -198,31 +185,11 @@ def test_the_chance_of_coming_to_a_state_is_that_of_walks(shop):
     assert_allclose(np.diagonal(reach), 1)
 
 
-def test_prefixes_are_held_against_what_became_of_them(shop):
-    """Sessions drawn from the chain itself: predictions lie within the intervals; of a wrong chain they do not."""
-    rng = np.random.default_rng(3)
-    names = [*shop.states, "buy", None]
-    sessions = []
-    for _ in range(3000):
-        at, words = shop.at(START), []
-        while names[at] not in ("buy", None):
-            at = rng.choice(len(names), p=shop.probabilities[at])
-            words += [names[at]] if names[at] else []
-        sessions.append(" ".join(words))
-    found = prefix_calibration(kept(sessions), shop)
-    assert found["n"].sum() == sum(word != "buy" for session in sessions for word in session.split())
-    assert (found["observed_low"] <= found["predicted"]).all()
-    assert (found["predicted"] <= found["observed_high"]).all()
-    swapped = chain([(START, "home", 1), ("home", "item", 1), ("item", "cart", 1), ("cart", CONVERSION, 1)])
-    assert (prefix_calibration(kept(sessions), swapped)["predicted"] > found["observed_high"]).all()
-    assert prefix_calibration(kept(["buy", "buy"]), shop).empty
-
-
 def test_live_sessions_are_those_of_the_last_minutes():
     steps = kept(["home", "home item", "home buy"], people=["a", "b", None])
     moments = pd.DataFrame(
         {"state": ["home", "item"], "conversion_probability": [0.1, 0.2], "gain_now": [0.01, 0.02]}
-    ).assign(offer="now", best_state="item")
+    ).assign(reach_probability=1.0, best_state="item")
     model = chain([(START, "item", 5), ("item", CONVERSION, 1), ("item", EXIT, 4), ("home", EXIT, 1)])
     asked = {"model": model, "known_only": True}
     assert live_sessions(steps, moments, session_gap_minutes=30, **asked).empty  # the last session has converted
@@ -234,23 +201,12 @@ def test_live_sessions_are_those_of_the_last_minutes():
     stranger = kept(["home buy", "item"], people=["a", None])
     assert live_sessions(stranger, moments, session_gap_minutes=30, **asked).empty
     assert len(live_sessions(stranger, moments, session_gap_minutes=30, **asked | {"known_only": False})) == 1
-    assert " 1 sessions of people who permit personalisation are open" in say_when(
-        UNSETTLED, near, has_ledger=True
-    )
-
-
-UNSETTLED = pd.DataFrame(
-    {"state": [f"page_{k}" for k in range(10)], "offer": ["now"] * 9 + ["wait"], "gain_now": 0.02}
-).assign(now_share=[1.0] * 8 + [0.5, 0.0])
-
-
-def test_moments_in_words_name_a_few_and_what_is_not_settled():
-    said = say_when(UNSETTLED, UNSETTLED[:0], has_ledger=False)
+    told = moments.assign(best_state=["item", "item"], gain_now_low=0.005, gain_now_high=0.03)
     assert (
-        "best made at once at page 0, page 1, page 2, page 3, page 4, page 5 and 2 more, and not settled" in said
+        "It is best made at once at item; elsewhere another page is worth the wait. 1 sessions of people"
+        in say_when(told, near, has_ledger=True)
     )
-    assert "settled at page 8. 0 sessions are open" in said
-    assert "No offer can bring" in say_when(UNSETTLED.assign(gain_now=0.0), UNSETTLED[:0], has_ledger=False)
+    assert "No offer can bring" in say_when(told.assign(gain_now=0.0), near[:0], has_ledger=False)
 
 
 def test_rates_by_group_by_hand():

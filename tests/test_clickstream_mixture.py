@@ -49,7 +49,7 @@ def found(people):
 def test_planted_types_are_found_and_counted(found, people, chains):
     assert found.choice.loc[found.choice["chosen"], "n_types"].tolist() == [2]
     assert found.choice["converged"].all()
-    assert (found.unit, found.n_units, found.n_left_out) == ("people", 150, 0)
+    assert (found.unit, len(found.members)) == ("people", 150)
     agreement, ceiling, n_planted = type_agreement(found, {"event_customers": people[1], "event_chains": chains})
     both = found.members.merge(people[1], on="person_id")
     assert n_planted == 2
@@ -144,7 +144,7 @@ def test_alike_people_are_one_type():
 def test_with_few_people_sessions_are_grouped(people, chains):
     rng = np.random.default_rng(6)
     found = fit(steps([walk(LAW, rng) for _ in range(150)], [f"{n % 20}" for n in range(150)]), max_types=2)
-    assert (found.unit, found.n_units) == ("sessions", 150)
+    assert (found.unit, len(found.members)) == ("sessions", 150)
     assert found.members.columns.tolist() == ["session", "type", "certainty"]
     truths = {"event_customers": people[1], "event_chains": chains}
     assert hold_against_truth(truths, {}, faults=None, types=found).empty
@@ -153,7 +153,7 @@ def test_with_few_people_sessions_are_grouped(people, chains):
 def test_of_many_units_some_are_drawn_without_looking_at_names(people, monkeypatch):
     monkeypatch.setattr(mixture, "MOST_PEOPLE", 110)
     found = fit(people[0], max_types=2)
-    assert (found.n_units, found.n_left_out) == (110, 40)
+    assert len(found.members) == 110
     drawn = found.members["person_id"].astype(int)
     assert drawn.max() > 120
     assert drawn.min() < 30

@@ -12,8 +12,8 @@ from mutants.planted import Mutant
 PARAMETERS = {"n_draws": 200, "max_types": 3, "max_order": 2, "group_by": ["device"]}
 
 
-def half_the_gap(sound: Callable) -> Callable:
-    return lambda log, **rules: sound(log, **(rules | {"session_gap_minutes": rules["session_gap_minutes"] / 2}))
+def goes_on(sound: Callable) -> Callable:
+    return lambda log, **rules: sound(log, **(rules | {"conversion": None}))
 
 
 def transposed(sound: Callable) -> Callable:
@@ -39,8 +39,8 @@ def exits_forgotten(sound: Callable) -> Callable:
 
 
 def half_the_width(sound: Callable) -> Callable:
-    def wrong(level: float, drawn: Any) -> Any:
-        low, high = sound(level, drawn)
+    def wrong(drawn: Any) -> Any:
+        low, high = sound(drawn)
         middle = (low + high) / 2
         return (low + middle) / 2, (high + middle) / 2
 
@@ -83,11 +83,11 @@ def _mutant(name: str, error: str, target: str, wrong: Callable) -> Mutant:
 
 
 MUTANTS = [
-    _mutant("half_the_gap", "sessions are cut at half the gap", "journeys.sessions:walk", half_the_gap),
+    _mutant("goes_on", "sessions are not cut at their conversion", "clickstream.counts:walk", goes_on),
     _mutant("transposed", "probabilities of steps are transposed", "clickstream:transition_table", transposed),
-    _mutant("exits_forgotten", "one exit a page is counted, the others are not", "clickstream:count_steps",
+    _mutant("exits_forgotten", "one exit a page is counted, the others are not", "clickstream.counts:_count",
             exits_forgotten),
-    _mutant("half_the_width", "intervals are half as wide", "clickstream.intervals:_ends", half_the_width),
+    _mutant("half_the_width", "intervals are half as wide", "clickstream.intervals:ends_of", half_the_width),
     _mutant("flat_funnel", "every stage of the funnel has all sessions", "clickstream:funnel", any_order),
     _mutant("every_exit_is_lost", "every exit counts as a lost conversion", "clickstream:state_table",
             every_exit_is_lost),

@@ -15,13 +15,7 @@ PITFALL = "The pitfall: a removal effect read as what a channel brings"
 
 
 def find(found: Attribution, beside: pd.DataFrame, truth: pd.DataFrame) -> list[Finding]:
-    """Return the page's findings.
-
-    Args:
-        found: Conversions credited to channels.
-        beside: What `beside_planted` returns.
-        truth: What `known_shares` returns.
-    """
+    """Return the page's findings."""
     if found.note is not None:
         text = f"No channel can be given credit: {found.note}."
         action = "Record the channel of every visit, and the event that counts as conversion."

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +15,8 @@ from journeybook.statistics.chains import count_matrix, fundamental
 
 Array = NDArray[np.floating]
 
-MOST_STATES_DRAWN = 300
-"""A chain of channels with more states is solved, but not drawn again: its removal effects have no intervals."""
+MOST_STATES, MOST_STATES_DRAWN = 3_000, 300
+"""A chain of more states is refused; of more than the second it is solved, but its effects have no intervals."""
 
 _COLUMNS = [
     "channel",
@@ -69,36 +68,40 @@ def attribute(paths: ChannelPaths, *, n_draws: int, rng: np.random.Generator, le
         rng: Random numbers; people are drawn. Of aggregated paths the steps are, and for the rules the paths, as
             by a Dirichlet posterior.
         level: Probability that an interval holds its target.
+
+    Raises:
+        ValueError: The chain of an order has more than `MOST_STATES` states.
     """
     if paths.note is not None:
         return Attribution(table=pd.DataFrame(columns=_COLUMNS), conversion_probability=0.0, note=paths.note)
     channels, groups = (sorted(paths.credits[name].unique()) for name in ("channel", "group"))
-    tail = [(1 - level) / 2, (1 + level) / 2]
-    weights = None
+    tail, weights = [(1 - level) / 2, (1 + level) / 2], None
     if not paths.aggregated:
         weights = rng.multinomial(len(groups), np.full(len(groups), 1 / len(groups)), size=n_draws)
     tables, chance = [], 0.0
     for order, counts in paths.counts.items():
+        n_states = counts["source"].nunique()
+        if n_states > MOST_STATES:
+            raise ValueError(
+                f"channel_orders holds {order}, whose chain has {n_states:,} states: at most {MOST_STATES:,} are "
+                "solved; leave it out."
+            )
         states, total = count_matrix(counts, conversion=CONVERSION, exit=EXIT)
-        start, owner = states.index(START), owners(states, channels)
-        effect, chances = removal_effects(total, start=start, owner=owner, n_channels=len(channels))
-        chance = float(chances)
-        drawn = np.full((2, len(channels)), np.nan)
+        about = {"start": states.index(START), "owner": owners(states, channels), "n_channels": len(channels)}
+        effect, chances = removal_effects(total, **about)
+        chance, drawn = float(chances), np.full((2, len(channels)), np.nan)
         if len(states) <= MOST_STATES_DRAWN:
             stacks = _count_draws(counts, groups, states, total, weights, n_draws, rng)
-            about: dict[str, Any] = {"start": start, "owner": owner, "n_channels": len(channels)}
             drawn = np.concatenate([removal_effects(stack, **about)[0] for stack in stacks])
-        shares = drawn / drawn.sum(axis=-1, keepdims=True)
+        method = "markov_removal" if order == 1 else f"markov_removal_{order}"
         low, high = _ends(drawn, tail)
-        found = _rows(
-            channels, "markov_removal" if order == 1 else f"markov_removal_{order}", effect, shares, tail
-        )
+        found = _rows(channels, method, effect, drawn, tail)
         tables.append(found.assign(removal_effect=effect, removal_effect_low=low, removal_effect_high=high))
     for rule in RULES:
-        credit = _by_group(paths.credits, groups, channels, rule)
-        drawn = _credit_draws(credit, weights, n_draws, rng)
-        drawn = drawn / drawn.sum(axis=1, keepdims=True)
-        tables.append(_rows(channels, rule, credit.sum(axis=0), drawn, tail))
+        credit = paths.credits.pivot(index="group", columns="channel", values=rule).fillna(0.0).to_numpy()
+        tables.append(
+            _rows(channels, rule, credit.sum(axis=0), _credit_draws(credit, weights, n_draws, rng), tail)
+        )
     table = pd.concat(tables, ignore_index=True)
     rank = tables[0].sort_values(["share", "channel"], ascending=[False, True])["channel"].tolist()
     table = table.assign(credit=table["share"] * paths.n_conversions, rank=table["channel"].map(rank.index))
@@ -145,8 +148,8 @@ def removal_effects(
 
 
 def _rows(channels: list[str], method: str, worth: Array, drawn: Array, tail: list[float]) -> pd.DataFrame:
-    """One method's rows: shares of what each channel is worth, and their intervals from drawn shares."""
-    low, high = _ends(drawn, tail)
+    """One method's rows: shares of what each channel is worth, and their intervals from drawn worth."""
+    low, high = _ends(drawn / drawn.sum(axis=1, keepdims=True), tail)
     shares = {"share": worth / worth.sum(), "share_low": low, "share_high": high}
     return pd.DataFrame({"channel": channels, "method": method, **shares}).reindex(columns=_COLUMNS)
 
@@ -180,21 +183,13 @@ def _count_draws(
             yield (weights[begin : begin + size] @ table).reshape(size, *total.shape)
 
 
-def _by_group(credits: pd.DataFrame, groups: list, channels: list[str], rule: str) -> Array:
-    """Credit by one rule, shape (groups, channels)."""
-    found = np.zeros((len(groups), len(channels)))
-    row = pd.Index(groups).get_indexer(credits["group"])
-    found[row, pd.Index(channels).get_indexer(credits["channel"])] = credits[rule]
-    return found
-
-
 def _credit_draws(
     credit: Array, weights: NDArray[np.int64] | None, n_draws: int, rng: np.random.Generator
 ) -> Array:
     """Credit of resampled people, or of paths whose conversions are drawn again, shape (n_draws, channels)."""
     if weights is not None:
         return weights @ credit
-    conversions = np.round(credit.sum(axis=1))
+    conversions = credit.sum(axis=1)
     walked = conversions > 0
     share, conversions = credit[walked] / conversions[walked, None], conversions[walked]
     return np.array([rng.standard_gamma(conversions) @ share for _ in range(n_draws)])

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import ibis
 import pandas as pd
 
 from journeybook.attribution.rules import RULES, credits
-from journeybook.journeys.links import hashed
-from journeybook.journeys.sessions import CONVERSION, EXIT, START, check_labels
+from journeybook.journeys.links import NUMBER, hashed
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, check_labels, computed
 from journeybook.journeys.visitors import MOST_GROUPS
 
 UNKNOWN = "(unknown)"
@@ -26,9 +27,9 @@ class ChannelPaths:
         counts: Steps by order of the chain: `group`, `source`, `target`, `n`, from `(start)` to `(conversion)` or
             `(exit)`. A state of order k is the last k channels, joined by `MARK`.
         credits: Conversions credited by each rule of thumb: `group`, `channel`, and a column a rule.
-        n_paths: Paths.
+        n_paths: Paths; a fraction where the numbers of aggregated paths are.
         n_conversions: Paths that end in conversion.
-        known_only: Whether sessions of unknown visitors were left out, since nothing joins them.
+        n_unknown: Sessions of unknown visitors, each a path by itself.
         aggregated: Whether the input were paths with their numbers; `group` of `credits` is then the path.
         timed: Whether time decay is by days; otherwise every touch further back counts half.
         note: Why nothing can be attributed; None where something can.
@@ -36,12 +37,12 @@ class ChannelPaths:
 
     counts: dict[int, pd.DataFrame]
     credits: pd.DataFrame
-    n_paths: int
-    n_conversions: int
-    known_only: bool
-    aggregated: bool
-    timed: bool
-    note: str | None
+    n_paths: float = 0
+    n_conversions: float = 0
+    n_unknown: int = 0
+    aggregated: bool = False
+    timed: bool = False
+    note: str | None = None
 
 
 def channel_paths(
@@ -49,9 +50,8 @@ def channel_paths(
 ) -> ChannelPaths:
     """Put the sessions of each person in a row, count the steps between their channels, and credit by rule.
 
-    A session's channel is that of its first event. A path ends with a conversion, or when the person stays away
-    longer than `path_gap_days`. Where people are known, unknown visitors are left out; where nobody is, every
-    session is a path.
+    A session's channel is the first that any of its events bears. A path ends with a conversion, or when the
+    person stays away longer than `path_gap_days`. Each session of an unknown visitor is a path.
 
     Args:
         steps: What `steps_of` returns: events with `channel`, or the steps of paths, which are the channels.
@@ -72,22 +72,20 @@ def channel_paths(
     if "channel" not in steps.columns:
         return _no_paths("the events name no channel")
     _check_names(steps.channel.nullif(""))
-    known_only = bool(steps.known.any().execute())
-    touches = _touches(steps.filter(steps.known) if known_only else steps, path_gap_days)
-    if not touches.won.max().execute():
-        return _no_paths("no path ends in a conversion")
-    touches = touches.mutate(weight=touches.won, walked=ibis.literal(1, "int64"))
-    credit = credits(touches, half_life_days=half_life_days)
-    counts = {order: _steps(_states(touches, order)) for order in orders}
-    return _channel_paths(counts, credit, known_only=known_only, timed="ends_at" in touches.columns)
+    touches = _touches(steps, path_gap_days).mutate(walked=ibis.literal(1, "int64"))
+    touches = computed(touches.mutate(weight=touches.won))
+    n_unknown = steps.filter(~steps.known).session.nunique().execute()
+    asked = {"half_life_days": half_life_days, "n_unknown": int(n_unknown)}
+    return _channel_paths(touches, touches, orders, timed="ends_at" in touches.columns, **asked)
 
 
 def _touches(kept: ibis.Table, path_gap_days: float) -> ibis.Table:
     """One row a session: `path`, `touch` (from 0), `n_touches`, `label`, `group`, `won` (whether the path is)."""
-    times = {"occurred_at": kept.occurred_at.min(), "left_at": kept.occurred_at.max()} if _timed(kept) else {}
+    timed = "occurred_at" in kept.columns
+    times = {"occurred_at": kept.occurred_at.min(), "left_at": kept.occurred_at.max()} if timed else {}
     sessions = kept.group_by("session").aggregate(
         cluster=kept.cluster.min(),
-        label=kept.channel.max(where=kept.step == 0).fill_null(UNKNOWN),
+        label=kept.channel.argmin(kept.step, where=kept.channel != "").fill_null(UNKNOWN),
         converts=kept.converts.cast("int64").max(),
         row=kept.row.min(),
         **times,
@@ -129,10 +127,15 @@ def _steps(states: ibis.Table) -> pd.DataFrame:
     inner = states.select("group", source=states.previous, target=states.state, n=states.walked)
     ends = states.filter(states.last)
     won = ends.select("group", source=ends.state, target=ibis.literal(CONVERSION), n=ends.weight)
-    lost = ends.select("group", source=ends.state, target=ibis.literal(EXIT), n=ends.walked - ends.weight)
+    lost = ends.select(
+        "group",
+        source=ends.state,
+        target=ibis.literal(EXIT),
+        n=(ends.walked - ends.weight).cast(ends.walked.type()),
+    )
     steps = inner.union(won).union(lost)
     counts = steps.filter(steps.n > 0).group_by("group", "source", "target").aggregate(n=ibis._.n.sum())
-    return counts.order_by("group", "source", "target").to_pandas().astype({"n": "int64"})
+    return counts.order_by("group", "source", "target").to_pandas().astype({"n": float})
 
 
 def _aggregated(steps: ibis.Table, orders: Sequence[int]) -> ChannelPaths:
@@ -141,45 +144,38 @@ def _aggregated(steps: ibis.Table, orders: Sequence[int]) -> ChannelPaths:
         path=steps.row,
         touch=steps.step,
         n_touches=steps.step.max().over(group_by=steps.row) + 1,
-        weight=steps.conversions,
-        walked=steps.conversions + steps.nulls,
+        weight=steps.conversions.cast(NUMBER),
+        walked=(steps.conversions + steps.nulls).cast(NUMBER),
+        group=steps.row,
     )
-    credit = credits(touches.mutate(group=touches.row), half_life_days=None)
-    counts = {order: _steps(_states(touches.mutate(group=ibis.literal("all")), order)) for order in orders}
-    return _channel_paths(counts, credit, known_only=False, aggregated=True, timed=False)
+    asked = {"half_life_days": None, "aggregated": True, "timed": False}
+    return _channel_paths(touches, touches.mutate(group=ibis.literal("all")), orders, **asked)
 
 
 def _channel_paths(
-    counts: dict[int, pd.DataFrame], credit: ibis.Table, *, known_only: bool, timed: bool, aggregated: bool = False
+    credited: ibis.Table, counted: ibis.Table, orders: Sequence[int], *, half_life_days: float | None, **about: Any
 ) -> ChannelPaths:
-    reached = next(iter(counts.values())).groupby("target")["n"].sum()
-    n_conversions, n_exits = int(reached.get(CONVERSION, 0)), int(reached.get(EXIT, 0))
+    counts = {order: _steps(_states(counted, order)) for order in orders}
+    reached = counts[orders[0]].groupby("target")["n"].sum()
+    n_conversions, n_exits = reached.get(CONVERSION, 0), reached.get(EXIT, 0)
     if not n_conversions:
         return _no_paths("no path ends in a conversion")
     return ChannelPaths(
         counts=counts,
-        credits=credit.order_by("group", "channel").to_pandas(),
+        credits=credits(credited, half_life_days=half_life_days).order_by("group", "channel").to_pandas(),
         n_paths=n_conversions + n_exits,
         n_conversions=n_conversions,
-        known_only=known_only,
-        aggregated=aggregated,
-        timed=timed,
-        note=None,
+        **about,
     )
 
 
 def _no_paths(note: str) -> ChannelPaths:
-    credit = pd.DataFrame(columns=["group", "channel", *RULES])
-    return ChannelPaths({}, credit, 0, 0, known_only=False, aggregated=False, timed=False, note=note)
+    return ChannelPaths({}, pd.DataFrame(columns=["group", "channel", *RULES]), note=note)
 
 
 def _check_names(names: ibis.Value) -> None:
     found = names.name("channel").as_table().distinct().to_pandas()["channel"].dropna()
     check_labels(sorted(found), "a channel")
-
-
-def _timed(table: ibis.Table) -> bool:
-    return "occurred_at" in table.columns
 
 
 def _order(table: ibis.Table) -> list:

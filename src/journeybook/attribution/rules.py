@@ -52,6 +52,6 @@ def credits(touches: ibis.Table, *, half_life_days: float | None) -> ibis.Table:
     }
     shared = marked.mutate(**{rule: share[rule].cast(_EXACT) for rule in RULES})
     summed = shared.group_by("group", channel=shared.label).aggregate(
-        **{rule: (shared[rule] * shared.weight.cast("int64")).sum() for rule in RULES}
+        **{rule: (shared[rule] * shared.weight.cast("decimal(18, 6)")).sum() for rule in RULES}
     )
     return summed.mutate(**{rule: summed[rule].cast("float64") for rule in RULES})

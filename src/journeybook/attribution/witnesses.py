@@ -13,10 +13,11 @@ from journeybook.journeys.by_hand import (
     MOST_RECOUNTED,
     checks_of,
     crossed,
+    parts_by_hand,
     sessions_by_hand,
     solved,
 )
-from journeybook.journeys.links import USUAL_CONVERSION
+from journeybook.journeys.links import USUAL_CONVERSION, path_separator
 from journeybook.journeys.sessions import CONVERSION, START
 
 # The width of an interval of 500 draws has a standard error of some 6 %; four of them.
@@ -34,14 +35,6 @@ def recount(
 ) -> pd.DataFrame:
     """Put the sessions in a row again, in plain pandas, and credit them again.
 
-    Args:
-        rows: Canonical `events` or `paths`, as read.
-        paths: The page's paths.
-        found: The page's attribution.
-        rules: The rules of a session, as `session_steps` takes them.
-        path_gap_days: Days without a session after which a new path begins.
-        half_life_days: Days in which a touch loses half its weight.
-
     Returns:
         One row a check: `name`, `value`, `reference`, `tolerance`, `source`. None where nothing is attributed, nor
         of more than `MOST_RECOUNTED` events.
@@ -49,14 +42,12 @@ def recount(
     if found.note is not None or rows.count().execute() > MOST_RECOUNTED:
         return checks_of({})
     events = rows.order_by("row").to_pandas()
-    off: dict[str, float] = {}
     if paths.aggregated:
-        touches = _touches_of_paths(events)
+        touches = _touches_of_paths(events, path_separator(rows))
     else:
-        mine = sessions_by_hand(events, **rules)
-        touches = _touches(mine, paths.known_only, path_gap_days, half_life_days)
-    table = found.table.pivot(index="channel", columns="method", values="credit")
-    shares = _shares(touches)
+        touches = _touches(sessions_by_hand(events, **rules), path_gap_days, half_life_days)
+    table, shares = found.table.pivot(index="channel", columns="method", values="credit"), _shares(touches)
+    off: dict[str, float] = {}
     for rule, share in shares.items():
         own = (share * touches["won"]).groupby(touches["channel"]).sum().reindex(table.index, fill_value=0)
         off[f"credit by {rule.replace('_', ' ')}, greatest difference"] = (table[rule] - own).abs().max()
@@ -86,10 +77,6 @@ def with_planted(found: Attribution, truth: pd.DataFrame) -> pd.DataFrame:
 def beside_planted(found: Attribution, truth: pd.DataFrame) -> pd.DataFrame:
     """Return each method's distance from the planted shares.
 
-    Args:
-        found: The page's attribution.
-        truth: What `known_shares` returns.
-
     Returns:
         One row a method, the nearest first: `method`, `mean_distance` and `greatest_distance` of its shares from
         the planted ones (0 to 1), and `n_inside`, how many of the planted shares its intervals hold. No rows where
@@ -106,10 +93,6 @@ def beside_planted(found: Attribution, truth: pd.DataFrame) -> pd.DataFrame:
 def hold_against_truth(beside: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """Ask that some method's intervals hold all planted shares but one: no method is known to.
 
-    Args:
-        beside: What `beside_planted` returns.
-        truth: What `known_shares` returns.
-
     Returns:
         `name`, `value`, `reference`, `rule`, `kind`, `source`; no rows where nothing was planted.
     """
@@ -120,20 +103,22 @@ def hold_against_truth(beside: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFram
     return pd.DataFrame([row] if len(beside) else [], columns=columns).assign(source=source)
 
 
-def _touches(mine: pd.DataFrame, known_only: bool, path_gap_days: float, half_life_days: float) -> pd.DataFrame:
+def _touches(mine: pd.DataFrame, path_gap_days: float, half_life_days: float) -> pd.DataFrame:
     """One row a session, person by person: `path`, `channel`, `who`, `won`, `walked`, `age` in half-lives."""
-    mine = mine[mine["person"].notna()] if known_only else mine
-    first, by_session = mine.drop_duplicates("session").set_index("session"), mine.groupby("session")
-    visits = pd.DataFrame(
-        {
-            "who": first["person"] if known_only else first["line"],
-            "channel": first["channel"].replace("", None).fillna(UNKNOWN),
-            "opens": first["occurred_at"],
-            "row": by_session["row"].min(),
-            "left": by_session["occurred_at"].max(),
-            "sold": by_session["label"].last().eq(CONVERSION),
-        }
-    ).sort_values(["who", "opens", "row"])
+    by_session = mine.assign(channel=mine["channel"].replace("", None)).groupby("session")
+    visits = by_session.agg(
+        who=("person", "first"),
+        line=("line", "first"),
+        channel=("channel", "first"),
+        opens=("occurred_at", "min"),
+        left=("occurred_at", "max"),
+        row=("row", "min"),
+        sold=("label", lambda labels: labels.iloc[-1] == CONVERSION),
+    )
+    visits = visits.assign(
+        who=visits["who"].fillna(visits["line"].astype(str)), channel=visits["channel"].fillna(UNKNOWN)
+    )
+    visits = visits.sort_values(["who", "opens", "row"])
     again = visits["who"].eq(visits["who"].shift())
     away = (visits["opens"] - visits["left"].shift()).dt.total_seconds() > path_gap_days * 86_400
     visits["path"] = (~again | away | visits["sold"].shift(fill_value=False)).cumsum()
@@ -144,11 +129,13 @@ def _touches(mine: pd.DataFrame, known_only: bool, path_gap_days: float, half_li
     return visits.assign(won=by_path["sold"].transform("last").astype(int), walked=1, age=age)
 
 
-def _touches_of_paths(rows: pd.DataFrame) -> pd.DataFrame:
-    told = rows.assign(channel=rows["path"].str.split(">")).explode("channel", ignore_index=True)
-    told = told.assign(path=told["row"], channel=told["channel"].str.strip(), who=told["row"])
+def _touches_of_paths(rows: pd.DataFrame, separator: str) -> pd.DataFrame:
+    told = rows.assign(channel=[parts_by_hand(path, separator) for path in rows["path"]], path=rows["row"])
+    told = told.explode("channel", ignore_index=True).astype({"conversions": float, "nulls": float})
     age = told.groupby("path").cumcount(ascending=False)
-    return told.assign(won=told["conversions"], walked=told["conversions"] + told["nulls"], age=age)
+    return told.assign(
+        who=told["row"], won=told["conversions"], walked=told["conversions"] + told["nulls"], age=age
+    )
 
 
 def _shares(touches: pd.DataFrame) -> dict[str, pd.Series]:

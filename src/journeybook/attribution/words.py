@@ -51,8 +51,9 @@ def say_paths(paths: ChannelPaths) -> str:
     """Say what was counted, or why nothing can be."""
     if paths.note is not None:
         return f"Nothing can be attributed: {paths.note}."
-    who = " of known people" if paths.known_only else ""
-    text = f"{say_count(paths.n_paths)} paths{who}, of which {say_count(paths.n_conversions)} convert."
+    text = f"{say_count(paths.n_paths)} paths, of which {say_count(paths.n_conversions)} convert."
+    if paths.n_unknown:
+        text += f" {say_count(paths.n_unknown)} are sessions of unknown visitors, which nothing joins to others."
     if paths.aggregated:
         text += " People are not known, so every path counts as a new person's, and intervals are too narrow."
     return text if paths.timed else f"{text} Without times, time decay halves with each touch further back."

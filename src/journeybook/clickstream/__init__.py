@@ -14,12 +14,12 @@
 | funnels | the loose and the strict funnel |
 | moments | when an offer changes most; sessions that are open |
 | truth | what was planted, and how near the page comes to it |
-| witnesses | print, brute force, plain pandas from the events |
+| witnesses | the delta method, plain pandas from the events |
 | findings | what a manager should know |
 | words | titles and sentences of the page |
 """
 
-from journeybook.clickstream.counts import count_steps
+from journeybook.clickstream.counts import walk_sessions
 from journeybook.clickstream.faults import find_faults
 from journeybook.clickstream.findings import find
 from journeybook.clickstream.funnels import funnel
@@ -33,8 +33,8 @@ from journeybook.clickstream.intervals import (
     without_exits,
 )
 from journeybook.clickstream.mixture import fit_types
-from journeybook.clickstream.moments import best_moments, live_sessions, prefix_calibration
-from journeybook.clickstream.orders import choose_order, memory_within_types
+from journeybook.clickstream.moments import best_moments, live_sessions
+from journeybook.clickstream.orders import choose_order
 from journeybook.clickstream.survival import session_survival, step_flow, time_to_conversion
 from journeybook.clickstream.truth import hold_against_truth, known_truth
 from journeybook.clickstream.ways import journeys
@@ -44,11 +44,10 @@ from journeybook.clickstream.words import (
     headline,
     say_counts,
     say_if_none,
-    say_memory,
-    say_plain,
-    say_starts,
+    say_note,
+    say_orders,
     say_times,
-    say_unscanned,
+    say_types,
     say_when,
     say_without_exits,
 )
@@ -59,7 +58,6 @@ __all__ = [
     "chain_holds",
     "choose_order",
     "compare_groups",
-    "count_steps",
     "draw_chains",
     "find",
     "find_faults",
@@ -71,17 +69,14 @@ __all__ = [
     "journeys",
     "known_truth",
     "live_sessions",
-    "memory_within_types",
     "pool_rare",
-    "prefix_calibration",
     "recount",
     "say_counts",
     "say_if_none",
-    "say_memory",
-    "say_plain",
-    "say_starts",
+    "say_note",
+    "say_orders",
     "say_times",
-    "say_unscanned",
+    "say_types",
     "say_when",
     "say_without_exits",
     "session_survival",
@@ -89,5 +84,6 @@ __all__ = [
     "step_flow",
     "time_to_conversion",
     "transition_table",
+    "walk_sessions",
     "without_exits",
 ]

@@ -38,13 +38,10 @@ class Solved:
 
 
 def solve_chains(model: TransitionModel, steps: Array, *, start: int, asked: Numbers) -> Solved:
-    """Solve chains that share the states and steps of a model.
+    """Solve chains that share the states and steps of a model, by the probabilities of the steps, shape (d, m).
 
-    Args:
-        model: Says which steps there are.
-        steps: Their probabilities, shape (d, m); a row that is 0 throughout leads to exit.
-        start: Number of the state every journey begins in.
-        asked: Numbers of the steps for `back` and `own`, shape (k,).
+    A row that is 0 throughout leads to exit. `start` is the state every journey begins in, `asked` the numbers of
+    the steps for `back` and `own`, shape (k,).
     """
     d, s, k = len(steps), len(model.states), len(asked)
     found = Solved(steps, np.empty((d, s)), np.empty((d, s)), np.zeros((d, k)), np.empty((d, k)))

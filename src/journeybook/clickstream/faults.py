@@ -1,6 +1,5 @@
 """Was a step broken for some days: a scan over steps, devices and spans of days, held against sound logs."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import ibis
@@ -12,7 +11,6 @@ from scipy.special import xlogy
 
 from journeybook.journeys.links import links
 from journeybook.journeys.sessions import EXIT, START
-from journeybook.statistics import proportion_interval
 
 ALL, UNKNOWN = "(all)", "(unknown)"
 DAY = pd.Timedelta(days=1)
@@ -22,8 +20,23 @@ _LEAST_EXPECTED = 5.0
 _GROWTH = 4 / 3
 # Median of chi-square with one degree of freedom.
 _MEDIAN_SQUARE = stats.chi2.median(1)
+_COLUMNS = [
+    "source",
+    "target",
+    "device",
+    "starts_at",
+    "ends_at",
+    "n",
+    "probability",
+    "probability_outside",
+    "lost",
+    "score",
+    "p_value",
+    "fault",
+]
 
 Array = NDArray[np.float64]
+Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,26 +45,15 @@ class FaultScan:
 
     Attributes:
         table: One row a step, the deepest drop first: `source`, `target`, `device`, `starts_at` and `ends_at` (the
-            first midnight after), `n` (visits of the source meanwhile), `probability` of the step meanwhile with
-            `probability_low` and `probability_high`, `probability_outside`, `lost` (steps that did not happen),
-            `score` (standard errors below, at most, over the spans scanned), `p_value` (family-wise) and `fault`
-            (`p_value` at most `alpha`). The interval is as narrow as if the span had been named beforehand.
+            first midnight after), `n` (visits of the source meanwhile), `probability` of the step meanwhile,
+            `probability_outside`, `lost` (steps that did not happen), `score` (standard errors below, at most,
+            over the spans scanned), `p_value` (family-wise) and `fault` (`p_value` at most `alpha`).
         daily: Visits and steps of the first row's source, step and device: `day`, `n`, `k`.
-        n_steps: Steps scanned, each device apart.
-        n_days: Days of the log.
-        threshold: Score that a sound log exceeds with chance `alpha`.
-        alpha: Chance that a sound log shows any fault.
-        n_simulations: Sound logs it was held against.
         note: Why nothing can be scanned; None where something can.
     """
 
     table: pd.DataFrame
     daily: pd.DataFrame
-    n_steps: int
-    n_days: int
-    threshold: float
-    alpha: float
-    n_simulations: int
     note: str | None
 
 
@@ -98,31 +100,13 @@ def find_faults(
             f"n_simulations is {n_simulations}: at alpha {alpha} at least {1 / alpha - 1:.0f} are needed."
         )
     if "session" not in steps.columns or "occurred_at" not in steps.columns:
-        return _nothing(alpha, "the data have no times")
+        return _nothing("the data have no times")
     days = _by_day(_day_counts(steps))
     longest = min(longest_days, days.n_days // 2)
     if longest < shortest_days or not len(days.names):
-        return _nothing(alpha, f"{days.n_days} days with {len(days.names)} busy steps are too little")
+        return _nothing(f"{days.n_days} days with {len(days.names)} busy steps are too little")
     lengths = range(shortest_days, longest + 1)
     return _scan(days, lengths, alpha=alpha, n_simulations=n_simulations, rng=rng)
-
-
-_COLUMNS = (
-    "source",
-    "target",
-    "device",
-    "starts_at",
-    "ends_at",
-    "n",
-    "probability",
-    "probability_low",
-    "probability_high",
-    "probability_outside",
-    "lost",
-    "score",
-    "p_value",
-    "fault",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,25 +141,16 @@ def _scan(days: _Days, lengths: range, *, alpha: float, n_simulations: int, rng:
     grid = [(length, _weights(days, length)) for length in _grid(lengths[0], lengths[-1])]
     score = _deepest(days, days.took, grid)
     drawn = (rng.binomial(days.cell_visits, days.cell_share) for _ in range(n_simulations))
-    logs = (days.parts @ cells.astype(float) for cells in drawn)
-    greatest = np.array([_deepest(days, took, grid).max() for took in logs])
-    table = _table(days, *_located(days, lengths))
-    table["score"] = score
+    greatest = np.array([_deepest(days, days.parts @ cells.astype(float), grid).max() for cells in drawn])
+    table = _table(days, *_located(days, lengths)).assign(score=score)
     table["p_value"] = (1 + (greatest[:, None] >= score).sum(axis=0)) / (1 + n_simulations)
     table["fault"] = table["p_value"] <= alpha
     # A broken device shows on all together too: of one step the likeliest drop is kept.
     table = table.sort_values(["fault", "evidence"], ascending=False, kind="stable")
     table = table.drop_duplicates(["source", "target"]).sort_values("score", ascending=False, kind="stable")
-    return FaultScan(
-        table=table[[*_COLUMNS]].reset_index(drop=True),
-        daily=_daily(days, int(table.index[0])),
-        n_steps=len(days.names),
-        n_days=days.n_days,
-        threshold=float(np.sort(greatest)[::-1][int(alpha * (n_simulations + 1)) - 1]),
-        alpha=alpha,
-        n_simulations=n_simulations,
-        note=None,
-    )
+    n, k = (counts[table.index[0]].astype(np.int64) for counts in (days.visits, days.took))
+    daily = pd.DataFrame({"day": days.first + np.arange(days.n_days) * DAY, "n": n, "k": k})
+    return FaultScan(table=table[_COLUMNS].reset_index(drop=True), daily=daily, note=None)
 
 
 def _day_counts(steps: ibis.Table) -> pd.DataFrame:
@@ -235,38 +210,34 @@ def _weights(days: _Days, length: int) -> Array:
 
 
 def _deepest(days: _Days, took: Array, grid: list[tuple[int, Array]]) -> Array:
-    """Return the highest score of each step, over the spans of the lengths of the grid.
-
-    Args:
-        days: Visits.
-        took: Steps, those of `days` or simulated ones.
-        grid: Lengths and the weights of their spans.
-    """
+    """Return the highest score of each step, those of `days` or simulated ones, over the spans of the grid."""
     missing = np.pad(np.cumsum(_missing(took, days.visits), axis=1), ((0, 0), (1, 0)))
     best = np.zeros(len(took))
     for length, weights in grid:
-        score = missing[:, length:] - missing[:, :-length]
-        score *= weights
+        score = (missing[:, length:] - missing[:, :-length]) * weights
         np.maximum(best, score.max(axis=1), out=best)
     return best
 
 
-def _located(days: _Days, lengths: Iterable[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _located(days: _Days, lengths: range) -> tuple[Numbers, Numbers]:
     """Return the first day and the length of each step's likeliest span of a lower share than elsewhere."""
     steps = np.arange(len(days.names))
     took, visits = (np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0))) for counts in (days.took, days.visits))
     best, start, span = np.full(len(steps), -np.inf), np.zeros_like(steps), np.ones_like(steps)
     for length in lengths:
         k, n = (counts[:, length:] - counts[:, :-length] for counts in (took, visits))
-        rest_k, rest_n = took[:, -1:] - k, visits[:, -1:] - n
-        likelihood = _log_likelihood(k, n) + _log_likelihood(rest_k, rest_n)
-        likelihood[k * rest_n >= rest_k * n] = -np.inf
-        at = likelihood.argmax(axis=1)
-        here = likelihood[steps, at]
-        better = here > best
-        best = np.maximum(best, here)
-        start, span = np.where(better, at, start), np.where(better, length, span)
+        gained = _evidence(k, n, took[:, -1:], visits[:, -1:])
+        at = gained.argmax(axis=1)
+        better = gained[steps, at] > best
+        best, start = np.where(better, gained[steps, at], best), np.where(better, at, start)
+        span = np.where(better, length, span)
     return start, span
+
+
+def _evidence(k: Array, n: Array, all_k: Array, all_n: Array) -> Array:
+    """Return the log-likelihood of a share of their own of k of n, minus infinity where it is not the lower."""
+    found = _log_likelihood(k, n) + _log_likelihood(all_k - k, all_n - n)
+    return np.where(k * (all_n - n) < (all_k - k) * n, found, -np.inf)
 
 
 def _log_likelihood(k: Array, n: Array) -> Array:
@@ -305,36 +276,28 @@ def _grid(shortest: int, longest: int) -> list[int]:
     return lengths
 
 
-def _table(days: _Days, start: NDArray[np.int64], length: NDArray[np.int64]) -> pd.DataFrame:
+def _table(days: _Days, start: Numbers, length: Numbers) -> pd.DataFrame:
     """Return what happened in the deepest drop of each step and outside it."""
     day = np.arange(days.n_days)
     inside = (day >= start[:, None]) & (day < (start + length)[:, None])
-    n, k = (days.visits * inside).sum(axis=1), (days.took * inside).sum(axis=1)
-    all_k, all_n = days.took.sum(axis=1), days.visits.sum(axis=1)
-    outside = (all_k - k) / (all_n - n)
-    evidence = _log_likelihood(k, n) + _log_likelihood(all_k - k, all_n - n) - _log_likelihood(all_k, all_n)
-    ends = proportion_interval(k, n)
+    n, k = ((counts * inside).sum(axis=1) for counts in (days.visits, days.took))
+    all_n, all_k = (counts.sum(axis=1) for counts in (days.visits, days.took))
+    share, outside = (
+        np.divide(a, b, out=np.zeros_like(a), where=b > 0) for a, b in ((k, n), (all_k - k, all_n - n))
+    )
     return days.names.assign(
         starts_at=days.first + start * DAY,
         ends_at=days.first + (start + length) * DAY,
         n=n.astype(np.int64),
-        probability=k / n,
-        probability_low=ends.low,
-        probability_high=ends.high,
+        probability=share,
         probability_outside=outside,
         lost=n * outside - k,
-        evidence=evidence,
+        evidence=_evidence(k, n, all_k, all_n) - _log_likelihood(all_k, all_n),
     )
 
 
-def _daily(days: _Days, step: int) -> pd.DataFrame:
-    """Return the counts of one step: `day`, `n` visits of its source, `k` steps."""
-    n, k = (counts[step].astype(np.int64) for counts in (days.visits, days.took))
-    return pd.DataFrame({"day": days.first + np.arange(days.n_days) * DAY, "n": n, "k": k})
-
-
-def _nothing(alpha: float, note: str) -> FaultScan:
+def _nothing(note: str) -> FaultScan:
+    note = f"nothing can be scanned for faults: {note}"
     return FaultScan(
-        table=pd.DataFrame(columns=[*_COLUMNS]), daily=pd.DataFrame(columns=["day", "n", "k"]), n_steps=0,
-        n_days=0, threshold=np.nan, alpha=alpha, n_simulations=0, note=note,
-    )  # fmt: skip
+        table=pd.DataFrame(columns=_COLUMNS), daily=pd.DataFrame(columns=["day", "n", "k"]), note=note
+    )

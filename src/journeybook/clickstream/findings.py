@@ -16,6 +16,7 @@ from journeybook.findings import Finding, say_count, say_group, say_share
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, said
 
 _SURE = 0.95  # of the draws, in which a step or page must rank first to be named for sure
+_MANY_TIES = 0.01  # of the events, above which it is said that the order of the rows decides
 _WHO = {"device": "on the {}", "channel": "from {}", "visitor": "of {} visitors", "segment": "of {} customers"}
 
 
@@ -30,18 +31,7 @@ def find(
     improvement: float,
     truths: Truths,
 ) -> list[Finding]:
-    """Return the page's findings.
-
-    Args:
-        counts: What was read.
-        states: Pages, those where leaving costs most first.
-        bottlenecks: Steps, those on which conversion hangs most first.
-        order: How far back visitors remember; above 1, conclusions of the first order are less sure.
-        differences: Tests of groups.
-        faults: Scan for broken steps.
-        improvement: Improvement of a step whose effect is worked out.
-        truths: What was planted, as `known_truth` returns it.
-    """
+    """Return the page's findings."""
     sure = not counts.aggregated and order.chosen <= 1
     return [
         *_faults(faults, truths.get("event_faults")),
@@ -49,6 +39,7 @@ def find(
         *_leaving(counts, states.iloc[0], sure=sure),
         *_groups(differences, faults),
         *_converts(counts),
+        *_ties(counts),
     ]
 
 
@@ -151,6 +142,18 @@ def _converts(counts: StepCounts) -> Iterator[Finding]:
     )
     about: dict[str, Any] = {"section": "How do people move?", "value": share, "unit": "share"}
     yield Finding(text=text, action=action, strength="counted", worth=3 if n else 2, **about)
+
+
+def _ties(counts: StepCounts) -> Iterator[Finding]:
+    if counts.n_tied <= _MANY_TIES * counts.n_events:
+        return
+    text = (
+        f"{say_share(counts.n_tied / counts.n_events)} of the events bear the time of the one before in their "
+        "session; the order of the file decides which came first."
+    )
+    action = "Map a position within the session, or finer times, if the file is not in the order of the events."
+    about: dict[str, Any] = {"section": "How do people move?", "value": float(counts.n_tied), "unit": "events"}
+    yield Finding(text=text, action=action, strength="counted", worth=2, **about)
 
 
 def _sized(row: pd.Series, name: str, unit: str, counts: StepCounts) -> dict[str, Any]:

@@ -12,16 +12,8 @@ from journeybook.statistics.chains import TransitionModel
 from journeybook.statistics.rates import clustered_rates
 
 STRICT, LOOSE = "strict", "loose"
-_COLUMNS = [
-    "definition",
-    "number",
-    "stage",
-    "n_sessions",
-    "share",
-    "of_previous",
-    "of_previous_low",
-    "of_previous_high",
-]
+_RATES = {"rate": "of_previous", "rate_low": "of_previous_low", "rate_high": "of_previous_high"}
+_COLUMNS = ["definition", "number", "stage", "n_sessions", "share", *_RATES.values()]
 
 
 def likeliest_path(model: TransitionModel) -> tuple[str, ...]:
@@ -50,7 +42,6 @@ def funnel(
     *,
     stages: Sequence[str] | None = None,
     conversion: str | None = None,
-    level: float = 0.95,
 ) -> pd.DataFrame:
     """Count the sessions that come to each stage.
 
@@ -62,7 +53,6 @@ def funnel(
         model: Their chain.
         stages: Two events or more, in order; None is the likeliest way to conversion.
         conversion: Event that counts as conversion.
-        level: Probability that an interval holds its share.
 
     Returns:
         One row a definition (loose, strict) and stage: `definition`, `number` (from 1), `stage`, `n_sessions` that
@@ -82,18 +72,12 @@ def funnel(
     missing = [stage for stage in stages if stage not in known]
     if missing:
         raise ValueError(f"funnel names {missing[0]!r}, which never happens; the events are {_listed(known)}.")
-    found = clustered_rates(
-        _attempts(_reached(steps, stages), len(stages)), by=["definition", "number"], hit="come", level=level
-    )
+    attempts = _attempts(_reached(steps, stages), len(stages))
+    found = clustered_rates(attempts, by=["definition", "number"], hit="come")
     n_sessions = int(found["n"].max())  # all of them may come to the first stage
-    table = found.assign(
-        stage=[stages[number - 1] for number in found["number"]], share=found["n_hits"] / n_sessions
-    )
-    table = table.rename(
-        columns={"n_hits": "n_sessions", "rate": "of_previous", "rate_low": "of_previous_low"}
-        | {"rate_high": "of_previous_high"}
-    )
-    return table[_COLUMNS]
+    found["stage"] = [stages[number - 1] for number in found["number"]]
+    found["share"] = found["n_hits"] / n_sessions
+    return found.rename(columns={"n_hits": "n_sessions"} | _RATES)[_COLUMNS]
 
 
 def _reached(steps: ibis.Table, stages: Sequence[str]) -> ibis.Table:

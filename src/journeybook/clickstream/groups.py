@@ -16,8 +16,6 @@ from journeybook.statistics import holm
 
 GROUPINGS = ("device", "channel", "period", "visitor", "segment")
 OTHER = "(other)"
-# Known visitors alone have these; they are then the blocks.
-_OF_KNOWN = ("visitor", "segment")
 # Groups and next steps kept apart in a test; rarer ones are put together.
 _MOST_LEVELS, _MOST_TARGETS = 8, 30
 # Links expected in each cell, at least; rarer next steps are put together.
@@ -26,6 +24,21 @@ _LEAST_EXPECTED = 5.0
 _FEWEST_CLUSTERS = 20
 # Most periods a log is cut into.
 MOST_PERIODS = 12
+_COLUMNS = [
+    "grouping",
+    "state",
+    "n",
+    "statistic",
+    "df",
+    "p_value",
+    "p_adjusted",
+    "differs",
+    "cramers_v",
+    "level",
+    "target",
+    "probability",
+    "probability_elsewhere",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,22 +47,26 @@ class GroupDifferences:
 
     Attributes:
         table: One row a grouping and state, by grouping and p value: `grouping`, `state`, `n` (links),
-            `n_levels`, `statistic` (Pearson's chi-square), `df`, `design_effect` (how many times larger the
-            statistic is by chance than if every link were a new visitor's), `p_value` (visitors resampled in
-            thought), `p_plain` (by the plain chi-square), `p_adjusted` (Holm, over all rows), `differs`
+            `statistic` (Pearson's chi-square), `df`, `p_value`, `p_adjusted` (Holm, over all rows), `differs`
             (`p_adjusted` at most `alpha`), `cramers_v` (0 to 1), and where the difference is clearest: `level`,
             `target`, `probability` (of the step in the group) and `probability_elsewhere`.
         compared: Groupings that were compared.
         left_out: Why others were not, by grouping.
-        n_untested: States and groupings with too little to test.
         alpha: Chance of any false difference in the table.
     """
 
     table: pd.DataFrame
     compared: tuple[str, ...]
     left_out: dict[str, str]
-    n_untested: int
     alpha: float
+
+    @property
+    def note(self) -> str | None:
+        """Why nothing is compared; None where something is."""
+        reasons = [f"{name}: {why}" for name, why in self.left_out.items()]
+        reasons += [f"{name}: too few visitors" for name in self.compared]
+        told = f" ({'; '.join(reasons)})" if reasons else ""
+        return None if len(self.table) else f"no groups can be compared{told}"
 
 
 def compare_groups(
@@ -69,7 +86,7 @@ def compare_groups(
 
     `period` cuts the days of the log into equal parts. `visitor` is new in a person's first session of the log and
     returning after it; unknown visitors are left out, and so they are of `segment`, which is the one of the last
-    snapshot before the step, so that no purchase made later plays a part.
+    snapshot before the session, so that no purchase made later plays a part.
 
     Args:
         steps: What `session_steps` returns; of aggregated paths nothing can be compared.
@@ -95,45 +112,14 @@ def compare_groups(
         name, why = next(iter(left_out.items()))
         raise ValueError(f"group_by names {name!r}, but {why}.")
     compared = tuple(name for name in wanted if name not in left_out)
-    found = []
-    for known in (False, True):
-        names = [name for name in compared if (name in _OF_KNOWN) == known]
-        if names:
-            counted = _counted(steps.filter(steps.known) if known else steps, names, n_periods, segments)
-            found += [_compare(counted, name) for name in names]
-    tested = [row for rows in found for row in rows if row is not None]
-    table = pd.DataFrame(tested, columns=[*_COLUMNS])
+    counted = _counted(steps, compared, n_periods, segments) if compared else pd.DataFrame()
+    found = [row for name in compared for row in _compare(counted, name)]
+    table = pd.DataFrame(found, columns=_COLUMNS)
     table["p_adjusted"] = holm(table["p_value"].to_numpy(dtype=float))
     table["differs"] = table["p_adjusted"] <= alpha
-    table["order"] = table["grouping"].map(wanted.index)
-    table = table.sort_values(["order", "p_value", "state"], ignore_index=True).drop(columns="order")
-    return GroupDifferences(
-        table=table,
-        compared=compared,
-        left_out=left_out,
-        n_untested=sum(row is None for rows in found for row in rows),
-        alpha=alpha,
-    )
-
-
-_COLUMNS = (
-    "grouping",
-    "state",
-    "n",
-    "n_levels",
-    "statistic",
-    "df",
-    "design_effect",
-    "p_value",
-    "p_plain",
-    "p_adjusted",
-    "differs",
-    "cramers_v",
-    "level",
-    "target",
-    "probability",
-    "probability_elsewhere",
-)
+    place = table["grouping"].map(wanted.index)
+    table = table.assign(place=place).sort_values(["place", "p_value", "state"], ignore_index=True)
+    return GroupDifferences(table=table[_COLUMNS], compared=compared, left_out=left_out, alpha=alpha)
 
 
 def _lacking(steps: ibis.Table, grouping: str, segments: ibis.Table | None) -> str | None:
@@ -154,21 +140,13 @@ def _lacking(steps: ibis.Table, grouping: str, segments: ibis.Table | None) -> s
 def _counted(
     steps: ibis.Table, compared: Sequence[str], n_periods: int, segments: ibis.Table | None
 ) -> pd.DataFrame:
-    """Count links by block of visitors, source, target and level of every grouping, once for all of them."""
+    """Count links by block of visitors, source, target and level of every grouping; a level may be null."""
     levelled = steps
     if "period" in compared:
         levelled = levelled.mutate(period=_period(steps, n_periods))
-    if "visitor" in compared:
-        sessions = _new_or_returning(steps)
+    if {"visitor", "segment"} & set(compared):
+        sessions = _of_sessions(steps, segments)
         levelled = levelled.left_join(sessions, levelled.session == sessions.opened).drop("opened")
-    if "segment" in compared and segments is not None:
-        levelled, snapshots = levelled.mutate(person=person_of(levelled.cluster)), _snapshots(segments)
-        when = [
-            levelled.person == snapshots.person_id,
-            levelled.occurred_at >= snapshots.as_of,
-            levelled.occurred_at < snapshots.until,
-        ]
-        levelled = levelled.left_join(snapshots, when)
     ranks = first_ranks(steps)
     many = ranks.count().execute() > MOST_GROUPS
     found = links(levelled, "cluster", *compared).join(ranks, "cluster")
@@ -181,14 +159,15 @@ def _counted(
     return pd.DataFrame(named).assign(n=counts["n"].to_numpy())
 
 
-def _compare(counted: pd.DataFrame, grouping: str) -> list[dict[str, object] | None]:
-    """Test every state for one grouping; None for a state with too little to test."""
+def _compare(counted: pd.DataFrame, grouping: str) -> list[dict[str, object]]:
+    """Test every state for one grouping; a state with too little to test is left out."""
     frame = counted[["block", "source", "target", "n"]].assign(level=counted[grouping])
     frame = frame[frame["level"].notna()]
     by_level = frame.groupby("level", observed=True)["n"].sum().sort_values(ascending=False, kind="stable")
     kept = {level: level if place < _MOST_LEVELS else OTHER for place, level in enumerate(by_level.index)}
     frame["level"] = frame["level"].cat.remove_unused_categories().map(kept).astype("category")
-    return [_test(grouping, str(state), part) for state, part in frame.groupby("source", observed=True)]
+    tested = (_test(part) | {"state": str(state)} for state, part in frame.groupby("source", observed=True))
+    return [{"grouping": grouping, **row} for row in tested if len(row) > 1]
 
 
 def _period(steps: ibis.Table, n_periods: int) -> ibis.Value:
@@ -200,11 +179,23 @@ def _period(steps: ibis.Table, n_periods: int) -> ibis.Value:
     return ibis.cases(*[(steps.occurred_at >= day, f"from {day:%Y-%m-%d}") for day in reversed(opens)])
 
 
-def _new_or_returning(steps: ibis.Table) -> ibis.Table:
-    """Return `opened`, the session, and `visitor`: new in a known person's first session, returning after it."""
-    sessions = steps.group_by("cluster", "session").aggregate(opens=steps.occurred_at.min(), row=steps.row.min())
-    place = ibis.row_number().over(group_by=sessions.cluster, order_by=[sessions.opens, sessions.row])
-    return sessions.select(opened=sessions.session, visitor=ibis.ifelse(place == 0, "new", "returning"))
+def _of_sessions(steps: ibis.Table, segments: ibis.Table | None) -> ibis.Table:
+    """Return `opened`, a known person's session, `visitor` (new in the first, else returning) and `segment`."""
+    known = steps.filter(steps.known)
+    sessions = known.group_by(opened=known.session).aggregate(
+        person=person_of(known.cluster.min()), opens=known.occurred_at.min(), row=known.row.min()
+    )
+    place = ibis.row_number().over(group_by=sessions.person, order_by=[sessions.opens, sessions.row])
+    sessions = sessions.mutate(visitor=ibis.ifelse(place == 0, "new", "returning"))
+    if segments is None:
+        return sessions.select("opened", "visitor")
+    snapshots = _snapshots(segments)
+    when = [
+        sessions.person == snapshots.person_id,
+        sessions.opens >= snapshots.as_of,
+        sessions.opens < snapshots.until,
+    ]
+    return sessions.left_join(snapshots, when).select("opened", "visitor", "segment")
 
 
 def _snapshots(segments: ibis.Table) -> ibis.Table:
@@ -216,28 +207,23 @@ def _snapshots(segments: ibis.Table) -> ibis.Table:
     return snapshots.mutate(until=until.fill_null(pd.Timestamp.max.floor("D").to_pydatetime()))
 
 
-def _test(grouping: str, state: str, counts: pd.DataFrame) -> dict[str, object] | None:
-    """Test one state: `block`, `level`, `target`, `n`."""
+def _test(counts: pd.DataFrame) -> dict[str, object]:
+    """Test one state: `block`, `level`, `target`, `n`; nothing where there is too little."""
     table, levels, targets = _by_block(counts)
     seen = table.sum(axis=0)
     if len(levels) < 2 or len(targets) < 2 or len(table) < _FEWEST_CLUSTERS:
-        return None
+        return {}
     tested = rao_scott(table)
-    away = tested.residual[:, [k for k, name in enumerate(targets) if name != OTHER]]
-    g, column = np.unravel_index(np.abs(away).argmax(), away.shape)
-    j = [k for k, name in enumerate(targets) if name != OTHER][column]
-    elsewhere = seen.sum(axis=0) - seen[g]
+    named = np.flatnonzero([name != OTHER for name in targets])
+    away = np.abs(tested.residual[:, named])
+    g, column = np.unravel_index(away.argmax(), away.shape)
+    j, elsewhere = named[column], seen.sum(axis=0) - seen[g]
     return {
-        "grouping": grouping,
-        "state": state,
         "n": int(seen.sum()),
-        "n_levels": len(levels),
         "statistic": tested.statistic,
         "df": tested.df,
-        "design_effect": tested.design_effect,
         "p_value": tested.p_value,
-        "p_plain": float(stats.chi2.sf(tested.statistic, tested.df)),
-        "cramers_v": float(np.sqrt(tested.statistic / seen.sum() / min(len(levels) - 1, len(targets) - 1))),
+        "cramers_v": float(np.sqrt(tested.statistic / seen.sum() / (min(len(levels), len(targets)) - 1))),
         "level": levels[g],
         "target": targets[j],
         "probability": seen[g, j] / seen[g].sum(),
@@ -247,22 +233,29 @@ def _test(grouping: str, state: str, counts: pd.DataFrame) -> dict[str, object] 
 
 def _by_block(counts: pd.DataFrame) -> tuple[NDArray[np.float64], list[str], list[str]]:
     """Return counts of shape (blocks, levels, targets), rare targets put together, and the names."""
-    levels, targets = (counts[name].cat.remove_unused_categories() for name in ("level", "target"))
-    block, blocks = pd.factorize(counts["block"].cat.codes, sort=True)
+    (level, levels), (target, targets), (block, blocks) = (
+        _used(counts[name]) for name in ("level", "target", "block")
+    )
     n = counts["n"].to_numpy()
-    by_level, by_target = np.bincount(levels.cat.codes, n), np.bincount(targets.cat.codes, n)
+    by_level, by_target = np.bincount(level, n), np.bincount(target, n)
     least = by_level.min() / by_level.sum() if len(by_level) else 0.0
     common = np.argsort(-by_target, kind="stable")[:_MOST_TARGETS]
     common = common[by_target[common] * least >= _LEAST_EXPECTED]
     place = np.full(len(by_target), len(common))
     place[common] = np.arange(len(common))
-    table = np.zeros((len(blocks), len(by_level), len(common) + 1))
-    np.add.at(table, (block, levels.cat.codes.to_numpy(), place[targets.cat.codes]), n)
-    names = [*targets.cat.categories[common], OTHER]
+    shape = (len(blocks), len(levels), len(common) + 1)
+    cell = np.ravel_multi_index((block, level, place[target]), shape)
+    table, names = np.bincount(cell, n, minlength=np.prod(shape)).reshape(shape), [*targets[common], OTHER]
     # What is put together is left out where it is itself too rare to test.
     if table[..., -1].sum() * least < _LEAST_EXPECTED:
         table, names = table[..., :-1], names[:-1]
-    return table, [*levels.cat.categories], names
+    return table, [*levels], names
+
+
+def _used(column: pd.Series) -> tuple[NDArray[np.int64], pd.Index]:
+    """Return the codes of a categorical among the categories it uses, and those."""
+    codes, kept = pd.factorize(column.cat.codes, sort=True)
+    return codes, column.cat.categories[kept]
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,14 +265,12 @@ class ClusteredTest:
     Attributes:
         statistic: Pearson's chi-square.
         df: Its degrees of freedom.
-        design_effect: How many times larger it is by chance than with independent entries.
         p_value: By the second-order correction.
         residual: How many standard errors each count is from its expectation, shape (levels, targets).
     """
 
     statistic: float
     df: int
-    design_effect: float
     p_value: float
     residual: NDArray[np.float64]
 
@@ -314,4 +305,4 @@ def rao_scott(counts: NDArray[np.floating]) -> ClusteredTest:
     p_value = float(stats.f.sf(statistic / trace, fitted_df, fitted_df * (m - 1)))
     error = np.sqrt(np.diag(weights) * expected.ravel()).reshape(observed.shape)
     residual = np.divide(observed - expected, error, out=np.zeros_like(error), where=error > 0)
-    return ClusteredTest(statistic, df, float(trace / df), p_value, residual)
+    return ClusteredTest(statistic, df, p_value, residual)

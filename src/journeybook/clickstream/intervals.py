@@ -1,4 +1,4 @@
-"""The chain again and again on resampled people, and the tables of the page."""
+"""The chain again and again on resampled people, and the tables of the page; intervals are of 95 %."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -27,17 +27,20 @@ class ChainDraws:
     """The chain of the data and of resampled data. `m` steps of `s` states, `d` draws.
 
     Attributes:
-        model: The chain of the data.
         drawn: Counts of each draw, by step, shape (d, m).
         clustered: Whether whole people were drawn; False for aggregated paths, whose steps are taken for
             independent (Dirichlet).
-        level: Probability that an interval holds its target.
     """
 
     model: TransitionModel
     drawn: Array
     clustered: bool
-    level: float
+
+    @property
+    def drawn_visits(self) -> Array:
+        """Visits to each state of each draw, shape (d, s)."""
+        first = np.searchsorted(self.model.source, range(len(self.model.states)))
+        return np.add.reduceat(self.drawn, first, axis=1)
 
     @property
     def drawn_steps(self) -> Array:
@@ -46,40 +49,19 @@ class ChainDraws:
         return self.drawn / np.where(totals > 0, totals, 1.0)
 
     @property
-    def drawn_visits(self) -> Array:
-        """Visits to each state of each draw, shape (d, s)."""
-        return np.add.reduceat(
-            self.drawn, np.searchsorted(self.model.source, range(len(self.model.states))), axis=1
-        )
-
-    @property
-    def counts(self) -> Array:
-        """Counts as a matrix, shape (s, s + 2), conversion and exit last."""
-        return dense(self.model, self.model.n)
-
-    @property
     def probabilities(self) -> Array:
         """The chain of each draw, shape (d, s, s + 2); a state that no draw visits leads to exit."""
         chain = dense(self.model, self.drawn_steps)
         chain[..., -1] = np.where(chain.sum(axis=-1) > 0, chain[..., -1], 1.0)
         return chain
 
-    def interval(self, drawn: Array) -> tuple[Array, Array]:
-        """Return both ends of the interval of each column of drawn values; NaN where a column holds none."""
-        return _ends(self.level, drawn)
-
 
 def draw_chains(
-    counts: StepCounts, *, n_draws: int, rng: np.random.Generator, independent: bool = False, level: float = 0.95
+    counts: StepCounts, *, n_draws: int, rng: np.random.Generator, independent: bool = False
 ) -> ChainDraws:
-    """Solve the chain and draw it again from resampled people.
+    """Solve the chain and draw it again, 2 times or more, from resampled people.
 
-    Args:
-        counts: Steps by group of people.
-        n_draws: Number of draws, 2 or more.
-        rng: Random numbers.
-        independent: Take every step for a new person's, as a Dirichlet posterior does; to compare with.
-        level: Probability that an interval holds its target.
+    `independent` takes every step for a new person's, as a Dirichlet posterior does; to compare with.
 
     Raises:
         ValueError: There are fewer than two draws, or `transition_model` refuses the counts.
@@ -88,27 +70,21 @@ def draw_chains(
         raise ValueError(f"n_draws is {n_draws}: at least 2 are needed.")
     frame = counts.counts
     model = transition_model(frame, conversion=CONVERSION, exit=EXIT)
-    number = pd.Series(range(len(model.states) + 2), index=[*model.states, CONVERSION, EXIT])
-    key = model.source * len(number) + model.target
-    step = np.searchsorted(
-        key, number[frame["source"]].to_numpy() * len(number) + number[frame["target"]].to_numpy()
-    )
     clustered = not (counts.aggregated or independent)
     if clustered:
         group, names = pd.factorize(frame["group"], sort=True)
         weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_draws)
-        drawn = weights @ sparse.csr_array((frame["n"], (group, step)), shape=(len(names), len(key)))
+        by_group = sparse.csr_array((frame["n"], (group, _steps(model, frame))), shape=(len(names), len(model.n)))
+        drawn = weights @ by_group
     else:
-        drawn = rng.standard_gamma(np.broadcast_to(model.n, (n_draws, len(key))))
-    return ChainDraws(model=model, drawn=drawn, clustered=clustered, level=level)
+        drawn = rng.standard_gamma(np.broadcast_to(model.n, (n_draws, len(model.n))))
+    return ChainDraws(model=model, drawn=drawn, clustered=clustered)
 
 
 def pool_rare(chain: ChainDraws, *, least_visits: int) -> ChainDraws:
     """Return the chain with its rare states made one, for display only: no conclusion is drawn from it.
 
-    Args:
-        chain: The chain and its draws.
-        least_visits: States of fewer visits become `OTHERS`; `(start)` never does, nor does a single state.
+    States of fewer than `least_visits` visits become `OTHERS`; `(start)` never does, nor does a single state.
 
     Raises:
         ValueError: `least_visits` is below 1.
@@ -117,34 +93,54 @@ def pool_rare(chain: ChainDraws, *, least_visits: int) -> ChainDraws:
         raise ValueError(f"least_visits is {least_visits}: it must be 1 or more.")
     model = chain.model
     rare = np.bincount(model.source, weights=model.n) < least_visits
-    if START in model.states:
-        rare[model.at(START)] = False
+    rare &= np.array(model.states, dtype=object) != START
     if rare.sum() < 2:
         return chain
     pooling = dict.fromkeys(np.array(model.states, dtype=object)[rare], OTHERS)
     frame = steps_of_model(model).replace({"source": pooling, "target": pooling})
     pooled = transition_model(frame, conversion=CONVERSION, exit=EXIT)
-    number = pd.Series(range(len(pooled.states) + 2), index=[*pooled.states, CONVERSION, EXIT])
-    width = len(number)
-    key = number[frame["source"]].to_numpy() * width + number[frame["target"]].to_numpy()
-    step = np.searchsorted(pooled.source * width + pooled.target, key)
-    add_up = sparse.csr_array((np.ones(len(step)), (np.arange(len(step)), step)), shape=(len(step), len(pooled.n)))
+    places = np.arange(len(frame)), _steps(pooled, frame)
+    add_up = sparse.csr_array((np.ones(len(frame)), places), shape=(len(frame), len(pooled.n)))
     return replace(chain, model=pooled, drawn=chain.drawn @ add_up)
+
+
+def _steps(model: TransitionModel, frame: pd.DataFrame) -> NDArray[np.intp]:
+    """Return the number of each row's step, by its `source` and `target`."""
+    number = pd.Series(range(len(model.states) + 2), index=[*model.states, CONVERSION, EXIT])
+    width, (source, target) = len(number), (number[frame[end]].to_numpy() for end in ("source", "target"))
+    return np.searchsorted(model.source * width + model.target, source * width + target)
 
 
 def steps_of_model(model: TransitionModel) -> pd.DataFrame:
     """Return every step of a model by name: `source`, `target`, `n`, `probability`."""
     names = np.array([*model.states, CONVERSION, EXIT], dtype=object)
     ends = {"source": names[model.source], "target": names[model.target]}
-    return pd.DataFrame(ends | {"n": model.n.astype(np.int64), "probability": model.steps})
+    return pd.DataFrame(ends | {"n": whole(model.n), "probability": model.steps})
+
+
+def whole(values: Array) -> NDArray:
+    """Return counts as whole numbers, where they are; the numbers of aggregated paths may be fractions."""
+    return values.astype(np.int64) if (values == np.round(values)).all() else values
+
+
+def ends_of(drawn: Array) -> tuple[Array, Array]:
+    """Return both ends of the interval of each column of drawn values; NaN where a column holds none."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0)
+    return low, high
 
 
 def transition_table(chain: ChainDraws) -> pd.DataFrame:
     """Return every step seen: source, target, n, probability and its interval."""
     model, visited = chain.model, chain.drawn_visits[:, chain.model.source] > 0
-    low, high = chain.interval(np.where(visited, chain.drawn_steps, np.nan))
+    low, high = ends_of(np.where(visited, chain.drawn_steps, np.nan))
     frame = steps_of_model(model).assign(probability_low=low, probability_high=high)
-    return _by_source(frame[frame["n"] > 0])
+    # By how often the source is visited, `(start)` first, then by how often the step is taken.
+    frame["visits"] = frame.groupby("source")["n"].transform("sum").where(frame["source"] != START, np.inf)
+    order = ["visits", "source", "n", "target"]
+    frame = frame[frame["n"] > 0].sort_values(order, ascending=[False, True, False, True], ignore_index=True)
+    return frame.drop(columns="visits")
 
 
 def state_table(chain: ChainDraws) -> pd.DataFrame:
@@ -170,11 +166,11 @@ def state_table(chain: ChainDraws) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "state": model.states,
-            "visits": visits.astype(np.int64),
-            **_with_ends(chain, "conversion_probability", chance, np.where(seen, drawn.chance, np.nan)),
+            "visits": whole(visits),
+            **_with_ends("conversion_probability", chance, np.where(seen, drawn.chance, np.nan)),
             "expected_steps": model.expected_steps,
-            **_with_ends(chain, "drop_off", exits / visits, leaves),
-            **_with_ends(chain, "lost_conversions", _lost(exits, exits / visits, chance), lost),
+            **_with_ends("drop_off", exits / visits, leaves),
+            **_with_ends("lost_conversions", _lost(exits, exits / visits, chance), lost),
             "first_share": first,
         }
     )
@@ -184,9 +180,7 @@ def state_table(chain: ChainDraws) -> pd.DataFrame:
 def bottleneck_table(chain: ChainDraws, *, improvement: float) -> pd.DataFrame:
     """Return the steps ranked by elasticity, with what an improvement of each would bring.
 
-    Args:
-        chain: The chain and its draws.
-        improvement: Share by which a step is improved, such as 0.1; the step is capped at 1.
+    `improvement` is the share by which a step is improved, such as 0.1; the step is capped at 1.
 
     Returns:
         `source`, `target`, `n`, `probability`, `elasticity` with its interval, `gain` (relative growth of
@@ -216,8 +210,8 @@ def bottleneck_table(chain: ChainDraws, *, improvement: float) -> pd.DataFrame:
         .iloc[asked]
         .reset_index(drop=True)
         .assign(
-            **_with_ends(chain, "elasticity", elastic[asked], drawn),
-            **_with_ends(chain, "gain", gain, drawn_gain),
+            **_with_ends("elasticity", elastic[asked], drawn),
+            **_with_ends("gain", gain, drawn_gain),
             extra_conversions=gain * model.n[model.target == len(model.states)].sum(),
             first_share=np.bincount(np.nanargmax(ranked, axis=1), minlength=len(asked)) / max(len(ranked), 1),
         )
@@ -262,27 +256,10 @@ def _lost(exits: Array, drop_off: Array, chance: Array) -> Array:
     return exits * chance / np.where(drop_off < 1, 1 - drop_off, 1.0)
 
 
-def _with_ends(chain: ChainDraws, name: str, value: Array, drawn: Array) -> dict[str, Array]:
+def _with_ends(name: str, value: Array, drawn: Array) -> dict[str, Array]:
     """Return a column and the two ends of its interval, by name."""
-    low, high = chain.interval(drawn)
+    low, high = ends_of(drawn)
     return {name: value, f"{name}_low": low, f"{name}_high": high}
-
-
-def _ends(level: float, drawn: Array) -> tuple[Array, Array]:
-    tail = (1 - level) / 2
-    with warnings.catch_warnings():
-        # A column without a single number has no interval.
-        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        low, high = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
-    return low, high
-
-
-def _by_source(frame: pd.DataFrame) -> pd.DataFrame:
-    """Order steps by how often their source is visited, `(start)` first, then by how often they are taken."""
-    visits = frame.groupby("source")["n"].transform("sum").where(frame["source"] != START, np.inf)
-    keys = frame.assign(visits=visits)
-    order = keys.sort_values(["visits", "source", "n", "target"], ascending=[False, True, False, True]).index
-    return frame.loc[order].reset_index(drop=True)
 
 
 def _converts_in_the_end(source: NDArray, target: NDArray, spread: Array, s: int) -> Array:

@@ -1,6 +1,6 @@
 """Types of visitor: a mixture of Markov chains, fitted by EM to what each person, or each session, did."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import ibis
 import numpy as np
@@ -21,8 +21,6 @@ MOST_PEOPLE, MOST_SESSIONS = 20_000, 5_000
 _LEAN = 1.0
 # EM stops when an iteration gains less than this, in nats a unit, or after so many iterations.
 _GAIN, _MOST_ITERATIONS = 1e-6, 500
-# Starts whose likelihoods differ by less, in nats, have found the same answer.
-_SAME = 0.5
 
 Array = NDArray[np.float64]
 
@@ -33,8 +31,7 @@ class TypeMixture:
 
     Attributes:
         choice: One row a number of types: `n_types`, `n_parameters`, `log_likelihood`, `bic`, `converged` (whether
-            EM came to rest from the best start), `n_iterations`, `n_same` (starts that found the best likelihood),
-            `n_starts` and `chosen` (least BIC).
+            EM came to rest from the best start) and `chosen` (least BIC).
         profile: One row a type, the largest first: `type`, `share` (of the units), `conversion_probability` and
             `pages` (expected, of a session, before its end), and what it does most unlike everybody: `source`,
             `target`, `probability` and `probability_overall`.
@@ -43,8 +40,6 @@ class TypeMixture:
         members: One row a unit: `person_id` (or `session`), `type`, `certainty` (probability of that type).
         counts: Links of each unit: `person_id` (or `session`), `source`, `target`, `n`.
         unit: What was grouped, people or sessions.
-        n_units: Units fitted to.
-        n_left_out: Units beyond the most that are fitted to.
         certainty: Mean probability of the type a unit is given.
         note: Why nothing can be grouped; None where something can.
     """
@@ -55,8 +50,6 @@ class TypeMixture:
     members: pd.DataFrame
     counts: pd.DataFrame
     unit: str
-    n_units: int
-    n_left_out: int
     certainty: float
     note: str | None
 
@@ -67,7 +60,7 @@ def fit_types(steps: ibis.Table, *, max_types: int, n_starts: int, rng: np.rando
     Every unit belongs to one type and walks by its chain (Cadez et al. 2003). A unit is a person with all
     sessions where at least 100 are known, for one session says little of who walks; otherwise a session. BIC
     counts units, not links, and once it has risen twice no more types are tried. A start takes the chains of units
-    drawn at random, those of many links rather; the best start is reported, with how many found the same.
+    drawn at random, those of many links rather; the best start is reported.
 
     Args:
         steps: What `session_steps` returns; of aggregated paths nothing can be grouped.
@@ -83,9 +76,9 @@ def fit_types(steps: ibis.Table, *, max_types: int, n_starts: int, rng: np.rando
     if n_starts < 1:
         raise ValueError(f"n_starts is {n_starts}: at least 1 is needed.")
     if "session" not in steps.columns:
-        return _nothing("aggregated paths do not say what one visitor did")
+        return _nothing("nobody can be grouped: aggregated paths do not say what one visitor did")
     by_person = bool(steps.filter(steps.known).cluster.nunique().execute() >= _FEWEST_PEOPLE)
-    counts, n_all = _unit_counts(steps, by_person=by_person)
+    counts = _unit_counts(steps, by_person=by_person)
     walked = _walked(counts)
     fits, rows = [], []
     for n_types in range(1, min(max_types, len(walked.units)) + 1):
@@ -106,8 +99,6 @@ def fit_types(steps: ibis.Table, *, max_types: int, n_starts: int, rng: np.rando
         members=members,
         counts=counts,
         unit="people" if by_person else "sessions",
-        n_units=len(members),
-        n_left_out=n_all - len(members),
         certainty=float(members["certainty"].mean()),
         note=None,
     )
@@ -136,9 +127,7 @@ class _Walked:
     def chains(self, counts: Array) -> Array:
         """Return counts of shape (chains, cells) as probabilities, leaning on everybody's."""
         leaning = counts + _LEAN * self.overall
-        totals = np.zeros((len(counts), self.row.max() + 1))
-        np.add.at(totals.T, self.row, leaning.T)
-        return leaning / totals[:, self.row]
+        return leaning / np.add.reduceat(leaning, np.unique(self.row, return_index=True)[1], axis=1)[:, self.row]
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,29 +139,20 @@ class _Fit:
     members: Array
     log_likelihood: float
     objective: float
-    n_iterations: int
     converged: bool
-    n_same: int = 1
-    n_starts: int = 1
 
 
-def _unit_counts(steps: ibis.Table, *, by_person: bool) -> tuple[pd.DataFrame, int]:
-    """Count the links of each person or session, of so many at most, and how many there are in all."""
-    if by_person:
-        steps = steps.filter(steps.known)
-    else:
-        steps = steps.mutate(cluster=steps.session)
-    ranks = first_ranks(steps)
-    n_all = int(ranks.count().execute())
-    ranks = ranks.order_by(hashed(ranks["rank"], n_digits=16), "rank").limit(
-        MOST_PEOPLE if by_person else MOST_SESSIONS
-    )
+def _unit_counts(steps: ibis.Table, *, by_person: bool) -> pd.DataFrame:
+    """Count the links of each person or session, of so many at most."""
+    steps = steps.filter(steps.known) if by_person else steps.mutate(cluster=steps.session)
+    ranks, most = first_ranks(steps), MOST_PEOPLE if by_person else MOST_SESSIONS
+    ranks = ranks.order_by(hashed(ranks["rank"], n_digits=16), "rank").limit(most)
     found = links(steps, "cluster").join(ranks, "cluster")
     counts = found.group_by("rank", "cluster", "source", "target").aggregate(n=found.n.sum())
     frame = counts.order_by("rank", "source", "target").to_pandas().drop(columns="rank")
     if by_person:
         frame["cluster"] = frame["cluster"].str.removeprefix("p ")
-    return frame.rename(columns={"cluster": "person_id" if by_person else "session"}), n_all
+    return frame.rename(columns={"cluster": "person_id" if by_person else "session"})
 
 
 def _walked(counts: pd.DataFrame) -> _Walked:
@@ -192,9 +172,7 @@ def _fit(walked: _Walked, n_types: int, n_starts: int, rng: np.random.Generator)
     for _ in range(n_starts if n_types > 1 else 1):
         drawn = rng.choice(len(links_each), size=n_types, replace=False, p=links_each / links_each.sum())
         fits.append(_em(walked, walked.chains(walked.counts[drawn].toarray())))
-    best = max(fits, key=lambda fit: fit.objective)
-    same = sum(fit.objective > best.objective - _SAME for fit in fits)
-    return replace(best, n_same=same, n_starts=len(fits))
+    return max(fits, key=lambda fit: fit.objective)
 
 
 def _em(walked: _Walked, chains: Array) -> _Fit:
@@ -219,7 +197,6 @@ def _em(walked: _Walked, chains: Array) -> _Fit:
         members=members[:, order],
         log_likelihood=float(by_unit.sum()),
         objective=objective,
-        n_iterations=n_iterations,
         converged=converged,
     )
 
@@ -233,9 +210,6 @@ def _choice_row(fit: _Fit, walked: _Walked) -> dict[str, float]:
         "log_likelihood": fit.log_likelihood,
         "bic": n_parameters * np.log(len(walked.units)) - 2 * fit.log_likelihood,
         "converged": fit.converged,
-        "n_iterations": fit.n_iterations,
-        "n_same": fit.n_same,
-        "n_starts": fit.n_starts,
     }
 
 
@@ -257,21 +231,18 @@ def _profile(transitions: pd.DataFrame, shares: Array) -> pd.DataFrame:
         own = transitions[transitions["type"] == k]
         model = transition_model(own.rename(columns={"probability": "n"}), conversion=CONVERSION, exit=EXIT)
         start, most = model.at(START), own.loc[own["evidence"].idxmax()]
-        rows.append(
-            {
-                "type": k,
-                "share": share,
-                "conversion_probability": model.conversion_probability[start],
-                "pages": model.expected_steps[start] - 1,
-                **most[["source", "target", "probability", "probability_overall"]],
-            }
-        )
+        ends = {
+            "conversion_probability": model.conversion_probability[start],
+            "pages": model.expected_steps[start] - 1,
+        }
+        tells = most[["source", "target", "probability", "probability_overall"]]
+        rows.append({"type": k, "share": share, **ends, **tells})
     return pd.DataFrame(rows)
 
 
 def _nothing(note: str) -> TypeMixture:
     empty = pd.DataFrame()
     return TypeMixture(
-        choice=empty, profile=empty, transitions=empty, members=empty, counts=empty, unit="people", n_units=0,
-        n_left_out=0, certainty=np.nan, note=note,
+        choice=empty, profile=empty, transitions=empty, members=empty, counts=empty, unit="people",
+        certainty=np.nan, note=note,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""When an offer changes most: for each state of a live session, now or later."""
+"""When an offer changes most: for each state of a live session, here or further on."""
 
 import ibis
 import numpy as np
@@ -6,40 +6,30 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from journeybook.clickstream.elasticity import MOST_DENSE
-from journeybook.clickstream.intervals import OTHERS, ChainDraws, pool_rare
-from journeybook.journeys.sessions import CONVERSION, START
+from journeybook.clickstream.intervals import OTHERS, ChainDraws, ends_of, pool_rare, whole
+from journeybook.journeys.links import person_of
+from journeybook.journeys.sessions import START
 from journeybook.statistics.chains import TransitionModel, fundamental
-from journeybook.statistics.rates import clustered_rates
 
 Array = NDArray[np.floating]
 
-NOW, WAIT = "now", "wait"
-
-_CONVERGED = 1e-12
-_BANDS = ((1, "1"), (2, "2"), (5, "3-5"), (10, "6-10"), (10**9, "11 and more"))
-"""Last number of events, and name, of each band of session prefixes."""
-_PREFIXES = ["events_so_far", "n", "predicted", "observed", "observed_low", "observed_high"]
+_TOLD = ["best_state", "reach_probability", "gain_now"]
 
 
 def best_moments(chain: ChainDraws, *, kept_share: float) -> pd.DataFrame:
-    """Return, for each state a live session may be in, whether its one offer is best made now or later.
+    """Return, for each state a live session may be in, what its one offer brings there and where it is best made.
 
     An offer made at a state keeps `kept_share` of those who would leave there at that visit; they go on like the
     others. With p_e the chance of leaving and h that of conversion, it brings g = kept_share p_e h / (1 - p_e)
-    conversions. There is one offer a session, so when to make it is a problem of optimal stopping (Bellman 1957):
-    V_i = max(g_i, sum over j of p_ij V_j). Which moment is best does not depend on `kept_share`. Of very many
-    states the `MOST_DENSE` visited most are told apart, and the others are one.
-
-    Args:
-        chain: The chain and its draws.
-        kept_share: Share of those about to leave whom an offer keeps, above 0 to 1.
+    conversions. From state i it is best made at the state j of the greatest g_j times the chance of coming there,
+    N_ij / N_jj; which one that is does not depend on `kept_share`. Of very many states the `MOST_DENSE` visited
+    most are told apart, and the others are one. `kept_share` is above 0 and at most 1.
 
     Returns:
         One row a state but `(start)`, most to gain first: `state`, `visits`, `conversion_probability`, `gain_now`
-        and `gain_waiting` (conversions an offer brings a session, made now or at the best later moment), with
-        `gain_now_low` and `_high`, `offer` (now, wait), `now_share` (share of the draws in which now is best),
-        `best_state` (where an offer changes most, the chance of coming there counted) and `reach_probability`
-        (chance of coming there).
+        (conversions an offer brings a session, made here) with `gain_now_low` and `_high`, `best_state`,
+        `reach_probability` (chance of coming there, 1 where it is this state) and `gain_best` (what the offer
+        brings if it is kept for that state).
 
     Raises:
         ValueError: `kept_share` is out of range.
@@ -48,31 +38,26 @@ def best_moments(chain: ChainDraws, *, kept_share: float) -> pd.DataFrame:
         raise ValueError(f"kept_share is {kept_share}: it must be above 0 and at most 1.")
     visits = np.sort(np.bincount(chain.model.source, weights=chain.model.n))[::-1]
     if len(visits) > MOST_DENSE:
-        chain = pool_rare(chain, least_visits=int(visits[MOST_DENSE - 1]))
-    p, draws = chain.model.probabilities, chain.probabilities
-    gain, drawn = kept_share * offer_values(p), kept_share * offer_values(draws)
-    waiting, waiting_drawn = waiting_values(p, gain), waiting_values(draws, drawn)
+        chain = pool_rare(chain, least_visits=int(visits[MOST_DENSE - 1]) + 1)
+    p, states = chain.model.probabilities, np.array(chain.model.states, dtype=object)
+    gain, drawn = kept_share * offer_values(p), kept_share * offer_values(chain.probabilities)
     reach = reach_probabilities(p)
-    best = (reach * gain).argmax(axis=1)
-    tail = (1 - chain.level) / 2
-    low, high = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
-    states = np.array(chain.model.states, dtype=object)
+    each, best = np.arange(len(states)), (reach * gain).argmax(axis=1)
+    low, high = ends_of(drawn)
     frame = pd.DataFrame(
         {
             "state": states,
-            "visits": chain.counts.sum(axis=1).astype(np.int64),
+            "visits": whole(np.bincount(chain.model.source, weights=chain.model.n)),
             "conversion_probability": chain.model.conversion_probability,
             "gain_now": gain,
             "gain_now_low": low,
             "gain_now_high": high,
-            "gain_waiting": waiting,
-            "offer": np.where(gain >= waiting, NOW, WAIT),
-            "now_share": (drawn >= waiting_drawn).mean(axis=0),
             "best_state": states[best],
-            "reach_probability": reach[np.arange(len(states)), best],
+            "reach_probability": reach[each, best],
+            "gain_best": (reach * gain)[each, best],
         }
     )
-    frame = frame[(frame["state"] != START) & (frame["visits"] > 0)]
+    frame = frame[frame["state"] != START]
     return frame.sort_values(["gain_now", "visits"], ascending=False, ignore_index=True, kind="stable")
 
 
@@ -87,62 +72,10 @@ def offer_values(probabilities: Array) -> Array:
     return np.where(stays > 0, p[..., -1] * chance / np.where(stays > 0, stays, 1.0), 0.0)
 
 
-def waiting_values(probabilities: Array, gain: Array) -> Array:
-    """Return what the one offer is worth if it is not made now but at the best later moment, shape (..., s)."""
-    inside = probabilities[..., : probabilities.shape[-2]]
-    value = gain
-    while True:
-        waiting = (inside @ value[..., None])[..., 0]
-        better = np.maximum(gain, waiting)
-        # Values only rise, and what one round leaves is less than the last by the chance of going on.
-        if (better - value).max() < _CONVERGED:
-            return waiting
-        value = better
-
-
 def reach_probabilities(probabilities: Array) -> Array:
     """Return the chance of coming from each state to each, 1 to itself, shape (s, s): N_ij / N_jj."""
     visits = fundamental(probabilities)
     return visits / np.diagonal(visits)
-
-
-def prefix_calibration(steps: ibis.Table, model: TransitionModel, *, level: float = 0.95) -> pd.DataFrame:
-    """Hold the chance of conversion that the chain gives a live session against what became of it.
-
-    The chain remembers only the last event, so sessions that have gone on for long are where it may be wrong.
-
-    Args:
-        steps: Kept events of `session_steps`; of paths nothing is told.
-        model: The chain.
-        level: Probability that an interval holds the share observed.
-
-    Returns:
-        One row a number of events so far: `events_so_far`, `n` (moments), `predicted` and `observed` share that
-        converts, `observed_low` and `observed_high`, drawn from people. No rows where every session converts with
-        its first event.
-    """
-    if "session" not in steps.columns or not model.conversion_probability.any():
-        return pd.DataFrame(columns=_PREFIXES)
-    wins = steps.converts.cast("int64").max().over(group_by=steps.session)
-    moments = steps.mutate(hit=wins, events=steps.step + 1).filter(steps.label != CONVERSION)
-    band = ibis.cases(*[(moments.events <= last, number) for number, (last, _) in enumerate(_BANDS)])
-    banded = moments.mutate(band=band)
-    found = clustered_rates(banded, by=["band"], hit="hit", level=level)
-    if found.empty:
-        return pd.DataFrame(columns=_PREFIXES)
-    mix = banded.group_by("band", "label").aggregate(n=ibis._.count()).order_by("band", "label").to_pandas()
-    chance = pd.Series(model.conversion_probability, index=list(model.states))
-    weighed = (mix["n"] * mix["label"].map(chance)).groupby(mix["band"]).sum() / mix.groupby("band")["n"].sum()
-    return pd.DataFrame(
-        {
-            "events_so_far": [_BANDS[number][1] for number in found["band"]],
-            "n": found["n"],
-            "predicted": weighed.loc[found["band"]].to_numpy(),
-            "observed": found["rate"],
-            "observed_low": found["rate_low"],
-            "observed_high": found["rate_high"],
-        }
-    )
 
 
 def live_sessions(
@@ -167,23 +100,22 @@ def live_sessions(
 
     Returns:
         `session`, `person_id` (null for an unknown visitor), `state` (its last event), `n_events`,
-        `conversion_probability`, `offer` (now, wait), `best_state`, `gain_now`; those to gain most first.
+        `conversion_probability`, `best_state`, `reach_probability`, `gain_now`; those to gain most first.
     """
-    columns = ["conversion_probability", "offer", "best_state", "gain_now"]
     if "occurred_at" not in steps.columns:
-        names = ["session", "person_id", "state", "n_events", *columns]
-        return pd.DataFrame(columns=names)
+        return pd.DataFrame(
+            columns=["session", "person_id", "state", "n_events", "conversion_probability", *_TOLD]
+        )
     gap = ibis.interval(seconds=round(session_gap_minutes * 60))
-    wins = steps.converts.cast("int64").max().over(group_by=steps.session)
-    marked = steps.mutate(wins=wins, ends_at=steps.occurred_at.max().over())
-    now = marked.filter(marked.last & (marked.wins == 0) & (marked.occurred_at + gap >= marked.ends_at))
+    ended = steps.mutate(ends_at=steps.occurred_at.max().over())
+    now = ended.filter(ended["last"] & (ended.converts == 0) & (ended.occurred_at + gap >= ended.ends_at))
     now = now.filter(now.known) if known_only else now
-    person = ibis.ifelse(now.known, now.cluster.re_replace("^p ", ""), ibis.null("string"))
-    found = now.order_by("row").select(now.session, person_id=person, state=now.label, n_events=now.step + 1)
-    live = found.to_pandas()
+    person = ibis.ifelse(now.known, person_of(now.cluster), ibis.null("string"))
+    live = now.order_by("row").select(now.session, person_id=person, state=now.label, n_events=now.step + 1)
+    live = live.to_pandas()
     chance = pd.Series(model.conversion_probability, index=list(model.states))
     live["conversion_probability"] = live["state"].map(chance)
     told = live["state"].where(live["state"].isin(moments["state"]), OTHERS)
-    offers = moments.set_index("state")[columns[1:]].reindex(told).reset_index(drop=True)
+    offers = moments.set_index("state")[_TOLD].reindex(told).reset_index(drop=True)
     joined = pd.concat([live, offers], axis=1)
     return joined.sort_values("gain_now", ascending=False, ignore_index=True, kind="stable")

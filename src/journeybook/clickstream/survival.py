@@ -1,7 +1,5 @@
 """How sessions go on: how many survive each event, where they flow, how long it takes to convert."""
 
-from dataclasses import dataclass
-
 import ibis
 import numpy as np
 import pandas as pd
@@ -9,29 +7,12 @@ from numpy.typing import NDArray
 
 from journeybook.journeys.sessions import CONVERSION, EXIT, START
 from journeybook.journeys.visitors import cluster_groups
-from journeybook.statistics import cluster_bootstrap
+from journeybook.statistics import cluster_weights
 from journeybook.statistics.chains import TransitionModel
 
 Array = NDArray[np.floating]
 OTHERS = "(other)"
 _QUARTILES = (0.25, 0.5, 0.75)
-
-
-@dataclass(frozen=True, eq=False)
-class Survival:
-    """How many sessions are still going after so many events.
-
-    Attributes:
-        table: One row a number of events, from 0: `events`, `n` (sessions with more events than that), `share` of
-            all sessions with `share_low` and `share_high`, `converted` and `left` (shares that have ended in
-            either way by then; the three sum to 1) and `by_chain` (the share by the chain of the first order).
-        n_sessions: Sessions.
-        most_events: Events of the longest session.
-    """
-
-    table: pd.DataFrame
-    n_sessions: int
-    most_events: int
 
 
 def session_survival(
@@ -41,17 +22,15 @@ def session_survival(
     longest: int,
     n_draws: int,
     rng: np.random.Generator,
-    level: float = 0.95,
-) -> Survival:
+) -> pd.DataFrame:
     """Return the share of sessions still going after 0, 1, 2, ... events, and of those that ended either way.
 
-    Args:
-        steps: Kept events of `session_steps`; of paths nothing is told, here as below.
-        model: Their chain.
-        longest: Events up to which the share is told; 1 or more.
-        n_draws: Draws of people behind the intervals.
-        rng: Random numbers.
-        level: Probability that an interval holds its target.
+    It is told up to `longest` events, 1 or more; of paths nothing is, here as below. Intervals draw people.
+
+    Returns:
+        One row a number of events, from 0: `events`, `n` (sessions with more events than that), `share` of all
+        sessions with `share_low` and `share_high`, `converted` and `left` (shares that have ended in either way by
+        then; the three sum to 1) and `by_chain` (the share by the chain of the first order).
 
     Raises:
         ValueError: `longest` is below 1.
@@ -59,7 +38,7 @@ def session_survival(
     if longest < 1:
         raise ValueError(f"longest is {longest}: at least 1 event is needed.")
     if "session" not in steps.columns:
-        return Survival(table=pd.DataFrame(), n_sessions=0, most_events=0)
+        return pd.DataFrame()
     joined = steps.join(cluster_groups(steps).select("cluster", "group"), "cluster")
     ends = joined.filter(joined["last"])
     by_group = (
@@ -68,7 +47,6 @@ def session_survival(
         .order_by("group", "events")
         .to_pandas()
     )
-    most = int(by_group["events"].max())
     by_group["events"] = by_group["events"].clip(upper=longest + 1)
     group, names = pd.factorize(by_group["group"], sort=True)
     ended, converted = (np.zeros((len(names), longest + 2)) for _ in range(2))
@@ -78,11 +56,11 @@ def session_survival(
     going = (ended.sum(axis=1, keepdims=True) - ended.cumsum(axis=1))[:, :-1]
     weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_draws)
     drawn = weights @ going
-    low, high = np.quantile(drawn / drawn[:, [0]], [(1 - level) / 2, (1 + level) / 2], axis=0)
+    low, high = np.quantile(drawn / drawn[:, [0]], [0.025, 0.975], axis=0)
     n = ended.sum()
     bought = converted.sum(axis=0).cumsum()[:-1] / n
     share = going.sum(axis=0) / n
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "events": np.arange(longest + 1),
             "n": going.sum(axis=0).astype(np.int64),
@@ -94,7 +72,6 @@ def session_survival(
             "by_chain": survival_by_chain(model, longest=longest),
         }
     )
-    return Survival(table=table, n_sessions=int(n), most_events=most)
 
 
 def survival_by_chain(model: TransitionModel, *, longest: int) -> Array:
@@ -115,12 +92,10 @@ def survival_by_chain(model: TransitionModel, *, longest: int) -> Array:
 
 
 def step_flow(steps: ibis.Table, *, n_steps: int, most: int) -> pd.DataFrame:
-    """Count the sessions that go from one state to another at each of the first steps.
+    """Count the sessions that go from one state to another at each of the first `n_steps` steps, 1 or more.
 
-    Args:
-        steps: Kept events of `session_steps`.
-        n_steps: Steps followed, 1 or more; the first leads from `(start)` to the first event.
-        most: States that keep their names, those visited most within these steps; the others are `(other)`.
+    The first leads from `(start)` to the first event. The `most` states visited most within these steps keep their
+    names, the others are `(other)`.
 
     Returns:
         One row a step and pair: `step` (from 0), `source`, `target`, `n`. `(conversion)` and `(exit)` are targets.
@@ -151,70 +126,39 @@ def step_flow(steps: ibis.Table, *, n_steps: int, most: int) -> pd.DataFrame:
 
 
 def time_to_conversion(steps: ibis.Table, *, n_draws: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Return how long those who convert take: events and minutes of the session, sessions and days of the person.
+    """Return how long sessions that convert take, in events and in minutes.
 
-    The way of a person begins with the first session, or the first after a conversion, and ends with the
-    conversion. Sessions of unknown visitors count for events and minutes only. Whoever has not converted yet is
-    not in these figures, so they say nothing of how long one must wait for the others.
-
-    Args:
-        steps: Kept events of `session_steps`.
-        n_draws: Draws of people behind the intervals.
-        rng: Random numbers.
+    Whoever does not convert is not in these figures, so they say nothing of how long one must wait for the others.
 
     Returns:
-        One row a measure and quartile: `measure` (events, minutes, sessions, days), `share` (0.25, 0.5, 0.75),
-        `value`, `value_low`, `value_high`, `n` (conversions). Minutes and days only where there are times. No rows
-        where nothing converts.
+        One row a measure and quartile: `measure` (events, minutes), `share` (0.25, 0.5, 0.75), `value`,
+        `value_low`, `value_high`, `n` (conversions). Minutes only where there are times. No rows where nothing
+        converts.
     """
-    ways, rows = pd.DataFrame(), []
+    rows, won = [], pd.DataFrame()
     if "session" in steps.columns:
-        ways = _ways(steps)
-        ways = ways.filter(ways.won == 1).order_by("row").to_pandas()
-    for measure in ("events", "minutes", "sessions", "days"):
-        if measure not in ways.columns:
-            continue
-        part = ways[ways["known"]] if measure in ("sessions", "days") else ways
-        if part.empty:
-            continue
-        values = part[measure].to_numpy(dtype=float)
-        order = np.argsort(values, kind="stable")
-        clusters, ordered = part["cluster"].to_numpy()[order], values[order]
-
-        def quartiles(weights: NDArray, ordered: Array = ordered) -> Array:
-            reached = np.cumsum(weights) / weights.sum()
-            return ordered[np.searchsorted(reached, _QUARTILES)]
-
+        took = {}
+        if "occurred_at" in steps.columns:
+            took["minutes"] = (
+                steps.occurred_at.epoch_seconds().max() - steps.occurred_at.epoch_seconds().min()
+            ) / 60
+        sessions = steps.group_by("session").aggregate(
+            cluster=steps.cluster.min(),
+            row=steps.row.min(),
+            converts=steps.converts.max(),
+            events=steps.count(),
+            **took,
+        )
+        won = sessions.filter(sessions.converts == 1).order_by("row").to_pandas()
+    for measure in [name for name in ("events", "minutes") if name in won.columns and len(won)]:
+        ordered = won.sort_values(measure, kind="stable")
+        values = ordered[measure].to_numpy(dtype=float)
         # Clusters in the order of their rows, so that no value of an id plays a part.
-        first = part.groupby("cluster", sort=False)["row"].transform("min").to_numpy()[order]
-        ends = cluster_bootstrap(first, quartiles, n_draws=n_draws, rng=rng)
-        found = quartiles(np.ones(len(clusters)))
-        rows += [
-            {"measure": measure, "share": q, "value": v, "value_low": low, "value_high": high, "n": len(values)}
-            for q, v, low, high in zip(_QUARTILES, found, ends.low, ends.high, strict=True)
-        ]
+        first = ordered.groupby("cluster", sort=False)["row"].transform("min").to_numpy()
+        drawn = cluster_weights(first, n_draws=n_draws, rng=rng).cumsum(axis=1)
+        for share in _QUARTILES:
+            middle = values[(drawn < share * drawn[:, [-1]]).sum(axis=1)]
+            low, high = np.quantile(middle, [0.025, 0.975])
+            value = np.quantile(values, share, method="inverted_cdf")
+            rows.append((measure, share, value, low, high, len(values)))
     return pd.DataFrame(rows, columns=["measure", "share", "value", "value_low", "value_high", "n"])
-
-
-def _ways(steps: ibis.Table) -> ibis.Table:
-    """One row a session: its events and minutes, and the sessions and days since the person's way began."""
-    timed = "occurred_at" in steps.columns
-    times = {"opens": steps.occurred_at.min(), "closes": steps.occurred_at.max()} if timed else {}
-    sessions = steps.group_by("session").aggregate(
-        cluster=steps.cluster.min(), known=steps.known.any(), events=steps.count(), won=steps.converts.max(),
-        row=steps.row.min(), **times,
-    )  # fmt: skip
-    order = [sessions[name] for name in ("opens", "row") if name in sessions.columns]
-    within = {"group_by": sessions.cluster, "order_by": order}
-    sessions = sessions.mutate(way=sessions.won.cumsum(**within) - sessions.won)
-    order = [sessions[name] for name in ("opens", "row") if name in sessions.columns]
-    found = sessions.mutate(
-        sessions=ibis.row_number().over(group_by=[sessions.cluster, sessions.way], order_by=order) + 1
-    )
-    if not timed:
-        return found
-    began = found.opens.min().over(group_by=[found.cluster, found.way])
-    return found.mutate(
-        minutes=(found.closes.epoch_seconds() - found.opens.epoch_seconds()) / 60,
-        days=(found.closes.epoch_seconds() - began.epoch_seconds()) / 86_400,
-    )

@@ -19,12 +19,7 @@ _COLUMNS = ["name", "value", "reference", "tolerance", "rule", "metric", "source
 
 
 def known_truth(truth: Callable[[str], pd.DataFrame | None], *, counts: StepCounts) -> dict[str, pd.DataFrame]:
-    """Return what was planted, by name; nothing where another event counts as conversion.
-
-    Args:
-        truth: Returns the truth of a name, None where nothing was planted.
-        counts: What the page counted.
-    """
+    """Return what was planted, by name; nothing where another event counts as conversion."""
     if counts.conversion != USUAL_CONVERSION:
         return {}
     known = {name: truth(name) for name in _NAMES}
@@ -35,12 +30,6 @@ def hold_against_truth(
     truths: Truths, tables: Mapping[str, pd.DataFrame], *, faults: FaultScan, types: TypeMixture
 ) -> pd.DataFrame:
     """Hold steps, conversion, bottleneck, fault and types against what was planted.
-
-    Args:
-        truths: What `known_truth` returns.
-        tables: The page's tables by name: `states`, `transitions`, `bottlenecks`.
-        faults: Its scan for faults.
-        types: Its types of visitor.
 
     Returns:
         One row a check, with `metric`, its name among the headline figures; no rows where nothing was planted.

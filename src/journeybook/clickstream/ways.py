@@ -3,7 +3,7 @@
 import ibis
 import pandas as pd
 
-from journeybook.journeys.sessions import CONVERSION
+from journeybook.journeys.sessions import CONVERSION, computed
 from journeybook.statistics.rates import clustered_rates
 
 LONGEST_LOOP = 3
@@ -15,14 +15,13 @@ REMEMBERED = 3
 ARROW = " > "
 
 
-def journeys(steps: ibis.Table, *, most: int, fewest: int, level: float = 0.95) -> pd.DataFrame:
+def journeys(steps: ibis.Table, *, most: int, fewest: int) -> pd.DataFrame:
     """Return the most frequent paths, the loops, and the sequences that come before leaving.
 
     Args:
         steps: Kept events of `session_steps`; of paths nothing is told.
         most: Rows of each kind.
         fewest: Times a loop or sequence must occur to be shown.
-        level: Probability that an interval holds its rate.
 
     Returns:
         One row a sequence: `kind`, `sequence`, `n`, `share`, `rate`, `rate_low`, `rate_high`, `usual`. Kinds are
@@ -44,8 +43,8 @@ def journeys(steps: ibis.Table, *, most: int, fewest: int, level: float = 0.95) 
             raise ValueError(f"{name} is {value}: it must be 1 or more.")
     if "session" not in steps.columns:
         return pd.DataFrame(columns=[*_COLUMNS])
-    events = _marked(steps)
-    parts = [_paths(steps, most), _loops(events, most, fewest, level), _before_exit(events, most, fewest, level)]
+    events = computed(_marked(steps))
+    parts = [_paths(steps, most), _loops(events, most, fewest), _before_exit(events, most, fewest)]
     return pd.concat([part.reindex(columns=_COLUMNS) for part in parts], ignore_index=True)
 
 
@@ -83,7 +82,7 @@ def _paths(steps: ibis.Table, most: int) -> pd.DataFrame:
     )
 
 
-def _loops(events: ibis.Table, most: int, fewest: int, level: float) -> pd.DataFrame:
+def _loops(events: ibis.Table, most: int, fewest: int) -> pd.DataFrame:
     """Rank the returns to a state within three steps that pass it at no step between."""
     loop, fresh = ibis.null("string"), ibis.literal(True)
     between = ""
@@ -94,25 +93,23 @@ def _loops(events: ibis.Table, most: int, fewest: int, level: float) -> pd.DataF
         fresh = fresh & (back != events.label).fill_null(False)
         between = back + ARROW + between
     looped = events.mutate(loop=loop.fill_null(""))
-    return _beside_usual(looped, "loop", "wins", fewest=fewest, level=level, kind="loop").head(most)
+    return _beside_usual(looped, "loop", "wins", fewest=fewest, kind="loop").head(most)
 
 
-def _before_exit(events: ibis.Table, most: int, fewest: int, level: float) -> pd.DataFrame:
+def _before_exit(events: ibis.Table, most: int, fewest: int) -> pd.DataFrame:
     sequence = events.label
     for k in range(1, REMEMBERED):
         sequence = events[f"back_{k}"] + ARROW + sequence
     marked = events.mutate(sequence=sequence.fill_null(""))
-    found = _beside_usual(marked, "sequence", "leaves", fewest=fewest, level=level, kind="before_exit")
+    found = _beside_usual(marked, "sequence", "leaves", fewest=fewest, kind="before_exit")
     exits = int(events.leaves.sum().execute() or 0)
     found = found.assign(share=found["n_hits"] / max(exits, 1), more=found["n"] * (found["rate"] - found["usual"]))
     return found.sort_values(["more", "sequence"], ascending=[False, True], ignore_index=True).head(most)
 
 
-def _beside_usual(
-    events: ibis.Table, sequence: str, hit: str, *, fewest: int, level: float, kind: str
-) -> pd.DataFrame:
+def _beside_usual(events: ibis.Table, sequence: str, hit: str, *, fewest: int, kind: str) -> pd.DataFrame:
     """Rates after each sequence beside those after the other visits to its last state, most frequent first."""
-    found = clustered_rates(events, by=["label", sequence], hit=hit, level=level)
+    found = clustered_rates(events, by=["label", sequence], hit=hit)
     total = found.groupby("label")[["n", "n_hits"]].transform("sum")
     others = total["n"] - found["n"]
     found = found.assign(

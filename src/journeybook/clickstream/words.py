@@ -7,22 +7,21 @@ from journeybook.clickstream.faults import ALL, DAY, FaultScan
 from journeybook.clickstream.funnels import LOOSE, STRICT
 from journeybook.clickstream.groups import GroupDifferences
 from journeybook.clickstream.mixture import TypeMixture
-from journeybook.clickstream.moments import NOW
 from journeybook.clickstream.orders import OrderChoice
-from journeybook.clickstream.survival import Survival
 from journeybook.findings import say_count, say_interval, say_p, say_share
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, said
-
-_NO_SESSIONS = "Aggregated paths do not tell sessions apart."
 
 
 def say_counts(counts: StepCounts) -> str:
     """Say what was read, what was set aside, and what an interval stands for."""
     n, share = say_count(counts.n_sessions), say_share(counts.n_conversions / max(counts.n_sessions, 1))
     if counts.aggregated:
+        marks = {"-?>": "", r"\|": " Their steps stand between bars.", ",": " Their steps stand between commas."}
+        empty = f" {say_count(counts.n_empty_steps)} empty steps are left out." * bool(counts.n_empty_steps)
+        text = f"{say_count(counts.n_events)} paths, walked {n} times; {share} convert."
         return (
-            f"{say_count(counts.n_events)} paths, walked {n} times; {share} convert. People are not known, so "
-            "intervals take every step for a new person's, and are too narrow."
+            f"{text}{marks[counts.separator]}{empty} People are not known, so intervals take every step for a new "
+            "person's, and are too narrow."
         )
     text = f"{say_count(counts.n_events)} events in {n} sessions, of which {share} convert. "
     if counts.conversion is None:
@@ -35,6 +34,10 @@ def say_counts(counts: StepCounts) -> str:
     }
     left = [f"{say_count(number)} {what}" for what, number in aside.items() if number]
     text += f"Set aside: {', '.join(left)}. " if left else ""
+    if counts.n_cut_by_log:
+        text += f"{say_count(counts.n_cut_by_log)} sessions may have begun before the log or gone on after it. "
+    if counts.n_tied:
+        text += f"{say_count(counts.n_tied)} events bear the time of the one before, and keep the file's order. "
     unknown = counts.n_clusters - counts.n_people
     who = [f"{say_count(counts.n_people)} people"] * bool(counts.n_people)
     who += [f"{say_count(unknown)} sessions of unknown visitors"] * bool(unknown)
@@ -43,9 +46,17 @@ def say_counts(counts: StepCounts) -> str:
 
 def say_if_none(frame: pd.DataFrame, counts: StepCounts) -> str:
     """Say why a table has no rows; nothing where it has some."""
-    if len(frame):
-        return ""
-    return _NO_SESSIONS if counts.aggregated else "Nothing here leads to a conversion."
+    why = (
+        "Aggregated paths do not tell sessions apart."
+        if counts.aggregated
+        else "Nothing here leads to a conversion."
+    )
+    return "" if len(frame) else why
+
+
+def say_note(found: GroupDifferences | FaultScan | TypeMixture) -> str:
+    """Say why something cannot be told; nothing where it can."""
+    return "" if found.note is None else f"{found.note[0].upper()}{found.note[1:]}."
 
 
 def say_steps(transitions: pd.DataFrame) -> str:
@@ -70,9 +81,8 @@ def say_flow(flow: pd.DataFrame) -> str:
     return f"After {events} {say_share(left)} have left and {say_share(bought)} have converted"
 
 
-def say_survival(survival: Survival) -> str:
+def say_survival(table: pd.DataFrame) -> str:
     """Return how long sessions live and where the chain is wrong about it, as a title."""
-    table = survival.table
     half = table.loc[table["share"] <= 0.5, "events"]
     text = f"More than half of the sessions go on beyond {table['events'].max()} events"
     if len(half):
@@ -91,24 +101,21 @@ def say_survival(survival: Survival) -> str:
 
 def say_times(times: pd.DataFrame) -> str:
     """Say how long those who convert take."""
-    middle = times[times["share"] == 0.5]
-    if middle.empty:
-        return ""
-    rounded = middle.assign(**middle[["value", "value_low", "value_high"]].round(1))
+    middle = times[times["share"] == 0.5].round({"value": 1, "value_low": 1, "value_high": 1})
     told = [
         f"{say_count(r.value)} {r.measure} ({say_interval(say_count, r.value_low, r.value_high)})"
-        for r in rounded.itertuples()
+        for r in middle.itertuples()
     ]
-    return f"Half of those who convert take at most {', '.join(told)}; sessions and days are known people's."
+    return f"Half of the sessions that convert take at most {', '.join(told)}." if told else ""
 
 
 def say_orders(order: OrderChoice) -> str:
-    """Return how far back visitors remember, as a title."""
+    """Say how far back visitors remember."""
     text = f"BIC chooses a chain of order {order.chosen}"
     if order.held_out_chosen is None:
-        return f"{text}; nobody can be held out"
-    best = "the same" if not order.disagree else f"order {order.held_out_chosen}"
-    return f"{text}; {best} predicts {'visitors' if order.people_known else 'sessions'} held out best"
+        return f"{text}; nobody can be held out."
+    best = "the same" if order.held_out_chosen == order.chosen else f"order {order.held_out_chosen}"
+    return f"{text}; {best} predicts {'visitors' if order.people_known else 'sessions'} held out best."
 
 
 def first_order_mark(order: OrderChoice) -> str:
@@ -147,25 +154,10 @@ def say_step(bottlenecks: pd.DataFrame) -> str:
 
 
 def say_groups(found: GroupDifferences) -> str:
-    """Return where groups differ, as a title, or why nothing can be compared."""
-    if found.table.empty:
-        reasons = [f"{name}: {why}" for name, why in found.left_out.items()]
-        reasons += [f"{name}: too few visitors" for name in found.compared]
-        return f"No groups can be compared{f' ({chr(59).join(reasons)})' if reasons else ''}"
+    """Return where groups differ, as a title."""
     clear = found.table[found.table["differs"]]
     by = [f"{len(part)} by {name}" for name, part in clear.groupby("grouping", sort=False)]
     return f"{len(clear)} of {len(found.table)} comparisons differ clearly{': ' * bool(by)}{', '.join(by)}"
-
-
-def say_plain(found: GroupDifferences) -> str:
-    """Say what a plain chi-square would have called different, or why nothing can be compared."""
-    if found.table.empty:
-        return f"{say_groups(found)}."
-    plain, clustered = ((found.table[name] < 0.05).sum() for name in ("p_plain", "p_value"))
-    return (
-        f"Before correction a plain chi-square, which takes every step for a new visitor's, calls {plain} "
-        f"different at 5 %; this test {clustered}."
-    )
 
 
 def say_fault(row: pd.Series) -> str:
@@ -177,8 +169,6 @@ def say_fault(row: pd.Series) -> str:
 
 def say_faults(scan: FaultScan) -> str:
     """Return the steps that were broken, as a title."""
-    if scan.note is not None:
-        return f"Nothing can be scanned: {scan.note}"
     faults, top = scan.table[scan.table["fault"].astype(bool)], scan.table.iloc[0]
     if faults.empty:
         deepest = f"from {said(top['source'])} to {said(top['target'])}"
@@ -189,48 +179,14 @@ def say_faults(scan: FaultScan) -> str:
     return f"Broken: {say_fault(top)} ({say_p(top['p_value'])}){more}"
 
 
-def say_unscanned(scan: FaultScan) -> str:
-    """Say why nothing can be scanned; nothing where something was."""
-    return "" if scan.note is None else f"{say_faults(scan)}."
-
-
 def say_types(types: TypeMixture) -> str:
-    """Return how many types of visitor there are, as a title."""
+    """Say how many types of visitor there are, and warn where EM did not come to rest; nothing without any."""
     if types.note is not None:
-        return f"Nobody can be grouped: {types.note}"
-    n = len(types.profile)
-    text = f"BIC finds {n} type{'s' * (n > 1)} of visitor among {say_count(types.n_units)} {types.unit}"
-    return text if n == 1 else f"{text}, each given its type with {types.certainty:.0%} certainty"
-
-
-def say_starts(types: TypeMixture) -> str:
-    """Say how EM went, or why nobody can be grouped; nothing where there is one type."""
-    if types.note is not None:
-        return f"{say_types(types)}."
-    if len(types.profile) == 1:
         return ""
-    choice = types.choice[types.choice["chosen"]].iloc[0]
-    text = f"{choice['n_same']} of {choice['n_starts']} starts found this answer."
-    return (
-        text if choice["converged"] else f"{text} **EM stopped before it came to rest: the types are not final.**"
-    )
-
-
-def say_memory(memory: pd.DataFrame) -> str:
-    """Say whether the types of visitor account for the memory that all together show; nothing without types."""
-    if memory.empty:
-        return ""
-    together, apart = memory.iloc[0], memory.iloc[1:]
-    text = (
-        f"Second order against first: {say_p(together['lr_p_value'])} among all; within the types "
-        f"{', '.join(say_p(p) for p in apart['lr_p_value'])}. "
-    )
-    if together["lr_p_value"] >= 0.05:
-        return f"{text}There was no memory to account for."
-    mixed = apart["lr_p_value"].min() >= 0.05
-    return text + (
-        "What looked like memory is the mix of types." if mixed else "The types do not account for it all."
-    )
+    n, rested = len(types.profile), types.choice.loc[types.choice["chosen"], "converged"].all()
+    text = f"BIC finds {n} type{'s' * (n > 1)} of visitor among {say_count(len(types.members))} {types.unit}"
+    text += f", each given its type with {types.certainty:.0%} certainty." if n > 1 else "."
+    return text if rested else f"{text} **EM stopped before it came to rest: the types are not final.**"
 
 
 def say_ways(found: pd.DataFrame) -> str:
@@ -259,38 +215,19 @@ def say_funnel(table: pd.DataFrame) -> str:
     )
 
 
-def say_moments(moments: pd.DataFrame) -> str:
-    """Return when the one offer of a session is best made, as a title."""
-    top = moments.iloc[0]
-    ends = f"{100 * top['gain_now_low']:.2g} to {100 * top['gain_now_high']:.2g}"
-    return (
-        f"An offer changes most at {said(top['state'])}: {100 * top['gain_now']:.2g} conversions for a hundred "
-        f"sessions ({ends})"
-    )
-
-
 def say_when(moments: pd.DataFrame, live: pd.DataFrame, *, has_ledger: bool) -> str:
-    """Say where the offer is best made at once, and to how many sessions it can be made."""
+    """Say where the offer of a session changes most, and to how many sessions it can be made."""
     if moments.empty or moments["gain_now"].max() == 0:
         return "No offer can bring a conversion here, so no moment is better than another."
-    unsure = moments["now_share"].between(0.05, 0.95)
-    now = [said(state) for state in moments.loc[(moments["offer"] == NOW) & ~unsure, "state"]]
-    told = f"With one offer a session it is best made at once at {_listed(now)}" if now else "It is best held back"
-    doubt = f", and not settled at {_listed([said(s) for s in moments.loc[unsure, 'state']])}" * bool(unsure.any())
+    top = moments.iloc[0]
+    ends = f"{100 * top['gain_now_low']:.2g} to {100 * top['gain_now_high']:.2g}"
+    now = [said(state) for state in moments.loc[moments["best_state"] == moments["state"], "state"]]
     whose = " of people who permit personalisation" * has_ledger
-    return f"{told}{doubt}. {len(live):,} sessions{whose} are open at the end of the log."
-
-
-def say_prefixes(prefixes: pd.DataFrame) -> str:
-    """Return whether the chance given to a live session is what becomes of it, as a title."""
-    away = 100 * (prefixes["predicted"] - prefixes["observed"]).abs().max()
-    out = prefixes[~prefixes["predicted"].between(prefixes["observed_low"], prefixes["observed_high"])]
-    where = (
-        f"outside the interval after {_listed(out['events_so_far'])} events"
-        if len(out)
-        else "within the intervals"
+    return (
+        f"An offer changes most at {said(top['state'])}: {100 * top['gain_now']:.2g} conversions for a hundred "
+        f"sessions ({ends}). It is best made at once at {_listed(now)}; elsewhere another page is worth the wait. "
+        f"{len(live):,} sessions{whose} are open at the end of the log."
     )
-    return f"The chance given to a live session is off by {away:.2g} points at most, {where}"
 
 
 def say_without_exits(wrong: pd.DataFrame, counts: StepCounts) -> str:
@@ -347,8 +284,7 @@ def _most_wrong(wrong: pd.DataFrame) -> pd.Series:
     return wrong.iloc[int((wrong["probability_without_exits"] - wrong["probability"]).argmax())]
 
 
-def _listed(names: list[str] | pd.Series, most: int = 6) -> str:
-    names = list(names) or [""]
+def _listed(names: list[str], most: int = 6) -> str:
     if len(names) > most:
         return f"{', '.join(names[:most])} and {len(names) - most} more"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -8,7 +8,7 @@
 | by_hand | the same once more in plain pandas, for the checks of the pages |
 """
 
-from journeybook.journeys.links import default_conversion, of_last_day, steps_of
-from journeybook.journeys.sessions import CONVERSION, EXIT, START, said, session_steps
+from journeybook.journeys.links import default_conversion, steps_of
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, computed, said
 
-__all__ = ["CONVERSION", "EXIT", "START", "default_conversion", "of_last_day", "said", "session_steps", "steps_of"]
+__all__ = ["CONVERSION", "EXIT", "START", "computed", "default_conversion", "said", "steps_of"]

@@ -1,26 +1,23 @@
 """Sessions and steps once more, in plain pandas and by the written rules: what the pages' checks hold against."""
 
+import re
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
 
 import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.journeys.sessions import CONVERSION, EXIT, PACED, START, session_steps
+from journeybook.journeys.sessions import CONVERSION, EXIT, PACED, START
 
 MOST_RECOUNTED = 1_000_000
 """Events that are counted again, at most; of a larger log nothing is, and the checks are left out."""
-
-_PEOPLE_SPLIT = 300
-_COLUMNS = ["name", "value", "reference", "tolerance", "source"]
 
 
 def checks_of(apart: Mapping[str, float], *, source: str = "plain pandas, from the events") -> pd.DataFrame:
     """Return differences that must be none as rows that `Page.hold` takes."""
     rows = [(name, float(value), 0.0, 1e-6, source) for name, value in apart.items()]
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    return pd.DataFrame(rows, columns=["name", "value", "reference", "tolerance", "source"])
 
 
 def sessions_by_hand(
@@ -35,11 +32,12 @@ def sessions_by_hand(
     """Return the events kept, with `session`, `person`, `label`, `previous`, `step` and `last`."""
     timed = "occurred_at" in events and events["occurred_at"].notna().any()
     events = events[events["occurred_at"].notna()] if timed else events.assign(occurred_at=pd.Timestamp(0))
-    person = events["person_id"] if "person_id" in events else pd.Series(None, events.index, dtype=object)
-    given = events["session_id"] if "session_id" in events else pd.Series(None, events.index, dtype=object)
+    nobody = pd.Series(None, events.index, dtype=object)
+    given, person = events.get("session_id", nobody), events.get("person_id", nobody)
+    person = person.fillna(person.groupby(given).transform("first"))
     line = ("s " + given.astype("string")).fillna("p " + person.astype("string"))
-    order = ["line", "occurred_at", *[c for c in ("position",) if c in events], "event", "row"]
-    frame = events.assign(person=person, splits=given.isna(), line=pd.factorize(line, sort=True)[0])
+    order = ["line", "occurred_at", *[c for c in ("position",) if c in events], "row"]
+    frame = events.assign(person=person, splits=given.isna(), line=pd.factorize(line)[0])
     frame = frame[given.notna() | person.notna()].sort_values(order, ignore_index=True)
     pause = frame["occurred_at"].diff().dt.total_seconds()
     opens = (frame["line"] != frame["line"].shift()) | (frame["splits"] & (pause > session_gap_minutes * 60))
@@ -59,25 +57,8 @@ def sessions_by_hand(
     return kept
 
 
-def sessions_apart(
-    mine: pd.DataFrame, steps: ibis.Table, events: pd.DataFrame, rules: Mapping[str, Any]
-) -> dict[str, float]:
-    """Count the events that `session_steps` places otherwise than `sessions_by_hand`.
-
-    Some people's events are also split at pauses as if the data named no session, here and there alike.
-    """
-    found: dict[str, float] = {"events whose place in their session differs": _misplaced(mine, steps)}
-    if {"person_id", "occurred_at"} <= set(events.columns):
-        some = events["person_id"].drop_duplicates().dropna().iloc[:_PEOPLE_SPLIT]
-        part = events[events["person_id"].isin(some)].drop(columns="session_id", errors="ignore")
-        if len(part):
-            again = session_steps(ibis.memtable(part), **rules)
-            own = sessions_by_hand(part, **rules)
-            found["events misplaced where pauses split sessions"] = _misplaced(own, again)
-    return found
-
-
-def _misplaced(mine: pd.DataFrame, steps: ibis.Table) -> int:
+def misplaced(mine: pd.DataFrame, steps: ibis.Table) -> int:
+    """Count the events that `session_steps` places otherwise than `sessions_by_hand`."""
     columns = ["row", "label", "previous", "step", "last"]
     both = mine[columns].merge(steps.select(columns).to_pandas(), on="row", how="outer", indicator=True)
     same = both["_merge"].eq("both")
@@ -93,13 +74,21 @@ def links_by_hand(mine: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([mine.rename(columns={"previous": "source", "label": "target"}), ends]).assign(n=1)
 
 
-def walked_by_hand(paths: pd.DataFrame) -> pd.DataFrame:
+def parts_by_hand(path: str, separator: str) -> list[str]:
+    """Return the steps of a path between its separators, a regular expression; empty ones are left out."""
+    return [step.strip() for step in re.split(separator, path) if step.strip()]
+
+
+def walked_by_hand(paths: pd.DataFrame, separator: str) -> pd.DataFrame:
     """Return the steps of paths with their numbers: `source`, `target`, `n`."""
     found = []
     for row in paths.itertuples():
-        way = [START, *(step.strip() for step in row.path.split(">"))]
-        found += [(a, b, row.conversions + row.nulls) for a, b in pairwise(way)]
-        found += [(way[-1], CONVERSION, row.conversions), (way[-1], EXIT, row.nulls)]
+        way = [START, *parts_by_hand(row.path, separator)]
+        won, lost = float(row.conversions), float(row.nulls)
+        found += [(a, b, won + lost) for a, b in pairwise(way)] + [
+            (way[-1], CONVERSION, won),
+            (way[-1], EXIT, lost),
+        ]
     return pd.DataFrame(found, columns=["source", "target", "n"])
 
 

@@ -1,11 +1,13 @@
 """Steps of events or of paths, and the links from each to the next, lazily in the engine."""
 
-from datetime import timedelta
 from typing import Any
 
 import ibis
 
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, computed, session_steps
+
+NUMBER = "decimal(24, 6)"
+"""Walks of a path, which may be fractions; sums of decimals do not depend on their order."""
 
 USUAL_CONVERSION = "purchase"
 """The event that counts as conversion where none is named."""
@@ -36,19 +38,6 @@ def steps_of(rows: ibis.Table, *, conversion: str | None, **rules: Any) -> ibis.
     return path_steps(rows)
 
 
-def of_last_day(rows: ibis.Table) -> ibis.Table:
-    """Return all events of the sessions and people seen on the last day of the log, computed once.
-
-    Events without times, and paths, come back as they are.
-    """
-    ends = rows.occurred_at.max().execute() if "occurred_at" in rows.columns else None
-    if ends is None:
-        return rows
-    near = rows.filter(rows.occurred_at >= ends - timedelta(days=1))
-    ids = [name for name in ("session_id", "person_id") if name in rows.columns]
-    return computed(rows.filter(ibis.or_(*[rows[name].isin(near[name]) for name in ids])))
-
-
 def check_ends(conversion: str | None) -> None:
     """Refuse an event as the conversion of aggregated paths.
 
@@ -59,29 +48,34 @@ def check_ends(conversion: str | None) -> None:
         raise ValueError(f"conversion is {conversion!r}, but aggregated paths bring their own end: leave it out.")
 
 
+def path_separator(paths: ibis.Table) -> str:
+    """Return the regular expression that separates the steps of paths: `>` or `->`, else `|`, else a comma.
+
+    It is the first of them that any path holds; names may hold the others.
+    """
+    seen = paths.aggregate(bar=paths.path.contains("|").any(), arrow=paths.path.contains(">").any()).to_pandas()
+    if seen["arrow"].any():
+        return "-?>"
+    return r"\|" if seen["bar"].any() else ","
+
+
 def path_steps(paths: ibis.Table) -> ibis.Table:
-    """Return one row a step of aggregated paths: `row`, `step`, `label`, `previous`, `last`, the two numbers."""
-    parts = paths.select("row", "conversions", "nulls", part=paths.path.split(">"))
-    steps = parts.select(
-        "row",
-        "conversions",
-        "nulls",
-        n=parts.part.length(),
-        step=ibis.range(0, parts.part.length()).unnest(),
-        part=parts.part,
-    )
-    steps = steps.mutate(label=steps.part[steps.step].strip(), last=steps.step == steps.n - 1)
+    """Return one row a step of aggregated paths: `row`, `step`, `label`, `previous`, `last`, the two numbers.
+
+    Empty steps are left out, and so is a path without any.
+    """
+    parts = paths.path.re_split(path_separator(paths)).map(lambda part: part.strip())
+    walks = paths.select("row", "conversions", "nulls", parts=parts.filter(lambda part: part != ""))
+    steps = walks.mutate(step=ibis.range(0, walks.parts.length()).unnest(), n=walks.parts.length())
+    steps = steps.mutate(label=steps.parts[steps.step], last=steps.step == steps.n - 1)
     previous = steps.label.lag().over(group_by=steps.row, order_by=steps.step).fill_null(START)
-    return steps.mutate(previous=previous).drop("part", "n")
+    return steps.mutate(previous=previous).drop("parts", "n")
 
 
 def links(steps: ibis.Table, *columns: str, memory: int = 1) -> ibis.Table:
     """Return one row a link, the last of each walk into `(conversion)` or `(exit)`.
 
-    Args:
-        steps: What `session_steps` or `path_steps` returns.
-        columns: Columns of `steps` to keep.
-        memory: How many steps back a link remembers.
+    `columns` of the steps are kept; a link remembers `memory` steps back.
 
     Returns:
         The columns asked for, `source`, `source_2` ... `source_<memory>` (further and further back, `(start)`
@@ -93,21 +87,20 @@ def links(steps: ibis.Table, *columns: str, memory: int = 1) -> ibis.Table:
     earlier = {_source(k): steps.previous.lag(k - 1).over(**within).fill_null(START) for k in range(2, memory + 1)}
     told = steps.mutate(source=steps.previous, **earlier)
     if aggregated:
-        inside = told.conversions + told.nulls
-        leaving = [(CONVERSION, told.conversions), (EXIT, told.nulls)]
+        won, lost = (told[name].cast(NUMBER) for name in ("conversions", "nulls"))
+        inside = (won + lost).cast(NUMBER)
+        leaving = [(CONVERSION, won), (EXIT, lost)]
         ends = told.last
     else:
-        inside = ibis.literal(1)
+        inside = ibis.literal(1, "int64")
         leaving = [(EXIT, inside)]
         ends = told.last & (told.label != CONVERSION)
     kept = [_source(k) for k in range(1, memory + 1)]
-    found = told.select(*columns, *kept, target=told.label, n=inside.cast("int64"))
+    found = told.select(*columns, *kept, target=told.label, n=inside)
     one_on = {_source(k): told[_source(k - 1)] for k in range(2, memory + 1)}
     for target, n in leaving:
-        last = told.select(
-            *columns, source=told.label, **one_on, target=ibis.literal(target), n=n.cast("int64"), ends=ends
-        )
-        found = found.union(last.filter(last.ends).drop("ends"))
+        last = told.filter(ends)
+        found = found.union(last.select(*columns, source=last.label, **one_on, target=ibis.literal(target), n=n))
     return found.filter(found.n > 0)
 
 

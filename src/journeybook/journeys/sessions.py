@@ -7,6 +7,7 @@ visitors. Windows in the engine sort twice, to find the pauses and again to numb
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import ibis
 import numpy as np
@@ -21,6 +22,8 @@ RESERVED = (START, CONVERSION, EXIT)
 PACED = 10
 # What becomes of an event: kept, or set aside for what its session is or for coming after its conversion.
 KEPT, MACHINE, SHORT, AFTER = range(4)
+# Kinds of event, at most: beyond, the draws behind the intervals ask for more memory than a page has.
+MOST_KINDS = 1_000
 # Events read at a time, at most.
 _LOT = 1_000_000
 _SECOND = np.timedelta64(1, "s")
@@ -76,13 +79,14 @@ class Lot:
     """Events of some visitors, all that each has, in their order; arrays of one entry an event.
 
     Attributes:
-        row: Row of the event; empty where rows were not asked for.
+        row: Row of the event.
         group: Group of its visitor; where several share a session, of one of them.
         label: Code of the event, or of `(conversion)`.
         previous: Code of what came before it in its session; of `(start)` for the first.
         number: Which session of its visitor it belongs to, from 1.
         step: Its place in the session, from 0.
         opens: Whether it is the first of its session.
+        tied: Whether only the order of the rows says that it comes after the event before it in its session.
         final: Whether it is the last of its session, before any cut.
         converts: Whether it is the conversion.
         fate: `KEPT`, `MACHINE`, `SHORT` or `AFTER`.
@@ -96,37 +100,24 @@ class Lot:
     number: NDArray[np.integer]
     step: NDArray[np.integer]
     opens: NDArray[np.bool_]
+    tied: NDArray[np.bool_]
     final: NDArray[np.bool_]
     converts: NDArray[np.bool_]
     fate: NDArray[np.int8]
     by_edge: NDArray[np.bool_]
 
 
-def session_steps(
-    events: ibis.Table,
-    *,
-    conversion: str | None,
-    session_gap_minutes: float,
-    least_events: int = 1,
-    most_events: int | None = None,
-    least_pause_seconds: float = 0.0,
-) -> ibis.Table:
+def session_steps(events: ibis.Table, **rules: Any) -> ibis.Table:
     """Return the events that are kept, one row each, with where they stand in their session.
 
     A session that the data name is kept as it is; otherwise a longer pause of a customer begins the next. Events
-    of one session are ordered by time, then position, then name of the event. A session is cut at its first
-    conversion.
+    of one session are ordered by time, then position, then as the file has them. A session is cut at its first
+    conversion. Who is known at any event of a session is known at all of them.
 
     Args:
         events: Canonical `events`, with `person_id` where people are known. If some have a time, those that have
             none are left out.
-        conversion: Event at which a session is cut; None if every session ends in exit, as they all do where it
-            is not among the events: a part of a log may have none.
-        session_gap_minutes: A pause strictly longer begins a new session, where no session is given.
-        least_events: Sessions of fewer events are left out; 1 keeps those of one event, visits that ended at once.
-        most_events: Sessions of more events are taken for a machine's and left out; None for no limit.
-        least_pause_seconds: Sessions of 10 events or more whose pauses are shorter on average are taken for a
-            machine's and left out; 0 for no limit. A session whose events all bear one time has no pace.
+        rules: The arguments of `walk`.
 
     Returns:
         Columns `session`, `cluster` (the person, or the session of an unknown visitor), `known` (whether it is a
@@ -135,20 +126,25 @@ def session_steps(
         0), `step` (from 0), `previous` (`(start)` for the first) and `last`.
 
     Raises:
-        ValueError: A number is out of its range, or an event bears a reserved name.
+        ValueError: `open_log` or `walk` refuses the events or the rules.
     """
     with open_log(events) as log:
-        lots = walk(
-            log,
-            conversion=conversion,
-            session_gap_minutes=session_gap_minutes,
-            least_events=least_events,
-            most_events=most_events,
-            least_pause_seconds=least_pause_seconds,
-            rows=True,
-        )
-        kept = pa.Table.from_batches((_kept(lot, log.names) for lot in lots), schema=_STEPS)
-    found = log.events.drop("line", "splits").join(ibis.memtable(kept), "row")
+        return steps_of_lots(log, [kept_of(lot, log) for lot in walk(log, **rules)])
+
+
+def kept_of(lot: Lot, log: Log) -> pa.RecordBatch:
+    """Return where the kept events of a lot stand in their session."""
+    kept = lot.fate == KEPT
+    columns = [lot.row, lot.number, lot.converts, lot.step, lot.previous, lot.final | lot.converts]
+    arrays = [pa.array(values[kept]) for values in columns]
+    arrays[4] = pa.DictionaryArray.from_arrays(arrays[4].cast("int32"), pa.array(log.names.tolist()))
+    cast = [array.cast(field.type) for array, field in zip(arrays, _STEPS, strict=True)]
+    return pa.RecordBatch.from_arrays(cast, schema=_STEPS)
+
+
+def steps_of_lots(log: Log, kept: list[pa.RecordBatch]) -> ibis.Table:
+    """Join where events stand in their session to the events; see `session_steps`."""
+    found = log.events.drop("line", "splits").join(ibis.memtable(pa.Table.from_batches(kept, _STEPS)), "row")
     label = ibis.ifelse(found.converts == 1, CONVERSION, found.event)
     found = found.mutate(session=_session_names(found), label=label)
     first = ["session", "cluster", "known", "label", *_named(found, "occurred_at", "position"), "row"]
@@ -167,9 +163,9 @@ def open_log(events: ibis.Table) -> Iterator[Log]:
     found = events.group_by("event").aggregate(n=events.count(), **times).to_pandas()
     check_labels(sorted(found["event"]))
     # Of all events, as the names are: some may be borne only by events that are left out.
-    reserved = ibis.array([*RESERVED]).unnest().name("event").as_table()
-    named = events.select("event").union(reserved, distinct=True)
-    codes = named.select("event", code=ibis.row_number().over(order_by=named.event).cast("int32"))
+    names = np.array(sorted([*found["event"], *RESERVED]), dtype=object)
+    listed = ibis.array(names.tolist()).unnest().name("event").as_table()
+    codes = listed.select("event", code=ibis.row_number().over(order_by=listed.event).cast("int32"))
     common = found.sort_values(["n", "event"], ascending=[False, True])["event"].head(8)
     if timed:
         timed = bool(found["begins"].notna().any())
@@ -181,7 +177,7 @@ def open_log(events: ibis.Table) -> Iterator[Log]:
             clusters=clusters,
             lines=lines,
             codes=codes,
-            names=np.array(sorted([*found["event"], *RESERVED]), dtype=object),
+            names=names,
             frequent=tuple(common),
             n_events=int(found["n"].sum()),
             begins=found["begins"].min().to_datetime64() if timed else None,
@@ -194,37 +190,37 @@ def walk(
     *,
     conversion: str | None,
     session_gap_minutes: float,
-    least_events: int,
-    most_events: int | None,
-    least_pause_seconds: float,
-    rows: bool = False,
+    least_events: int = 1,
+    most_events: int | None = None,
+    least_pause_seconds: float = 0.0,
 ) -> Iterator[Lot]:
-    """Walk through a log; the arguments are those of `session_steps`.
+    """Walk through a log, in lots of whole groups.
 
-    A lot holds whole groups. Rows, which only decide between events that are the same in time, position and name,
-    are read if `rows`.
+    Args:
+        log: What `open_log` gives.
+        conversion: Event at which a session is cut; None if every session ends in exit, as they all do where it
+            is not among the events: a part of a log may have none.
+        session_gap_minutes: A pause strictly longer begins a new session, where no session is given.
+        least_events: Sessions of fewer events are left out; 1 keeps those of one event, visits that ended at once.
+        most_events: Sessions of more events are taken for a machine's and left out; None for no limit.
+        least_pause_seconds: Sessions of 10 events or more whose pauses are shorter on average are taken for a
+            machine's and left out; 0 for no limit. A session whose events all bear one time has no pace.
 
     Raises:
         ValueError: A number is out of its range.
     """
-    _check_rules(session_gap_minutes, least_events, most_events, least_pause_seconds)
-    gap = round(session_gap_minutes * 60) * _SECOND
-    converting = log.code(conversion) if conversion is not None and conversion in log.names else -1
+    if not session_gap_minutes > 0:
+        raise ValueError(f"session_gap_minutes is {session_gap_minutes}: it must be above 0.")
+    if least_events < 1:
+        raise ValueError(f"least_events is {least_events}: it must be 1 or more.")
+    if most_events is not None and most_events < least_events:
+        raise ValueError(f"most_events is {most_events}: it must be at least least_events, {least_events}.")
+    if not least_pause_seconds >= 0:
+        raise ValueError(f"least_pause_seconds is {least_pause_seconds}: it must be 0 or more.")
     groups = log.lines.order_by("place")["group"].to_pandas().to_numpy()
-    tables = _whole_groups(_in_order(log, rows), groups)
-    return (
-        _lot(
-            table,
-            log,
-            groups,
-            converting=converting,
-            gap=gap,
-            least_events=least_events,
-            most_events=most_events,
-            least_pause_seconds=least_pause_seconds,
-        )
-        for table in tables
-    )
+    rules: dict[str, Any] = {"gap": round(session_gap_minutes * 60) * _SECOND, "conversion": conversion}
+    rules |= {"least_events": least_events, "most_events": most_events, "least_pause_seconds": least_pause_seconds}
+    return (_lot(table, log, groups, **rules) for table in _whole_groups(_in_order(log), groups))
 
 
 def computed(table: ibis.Table) -> ibis.Table:
@@ -242,11 +238,11 @@ def _held(table: ibis.Table) -> Iterator[ibis.Table]:
         held.get_backend().raw_sql(f"DROP TABLE {held.get_name()}")
 
 
-def _in_order(log: Log, rows: bool) -> pa.RecordBatchReader:
+def _in_order(log: Log) -> pa.RecordBatchReader:
     """Return place of the line, code and time of every event, as the engine puts them in order."""
     events = log.events.join(log.lines.drop("group"), "line").join(log.codes, "event")
-    order = ["place", *_named(events, "occurred_at", "position"), "code", *["row"] * rows]
-    found = events.select("splits", *order).order_by(order)
+    order = ["place", *_named(events, "occurred_at", "position"), "row"]
+    found = events.select("splits", "code", *order).order_by(order)
     # Read as it comes: `to_pyarrow_batches` of ibis 12 asks DuckDB 2 for a method that it no longer has.
     backend = found.get_backend()
     return backend.con.sql(backend.compile(found)).to_arrow_reader(_LOT)
@@ -270,7 +266,7 @@ def _lot(
     log: Log,
     groups: NDArray[np.integer],
     *,
-    converting: int,
+    conversion: str | None,
     gap: np.timedelta64,
     least_events: int,
     most_events: int | None,
@@ -284,9 +280,13 @@ def _lot(
     pause = np.diff(times, prepend=times[:1])
     new_line = np.diff(place, prepend=-1) != 0
     opens = new_line | (column["splits"] & (pause > gap))
+    # Positions that are not there are alike: NaN, or one number for all.
+    position = np.nan_to_num(column.get("position", np.zeros(n)).astype(float), nan=-1.0)
+    tied = ~opens & (pause == np.timedelta64(0)) & (np.diff(position, prepend=-1.0) == 0)
     starts, length = _runs(opens)
     first, n_of_line = _runs(new_line)
     number = np.cumsum(opens)
+    converting = log.code(conversion) if conversion is not None and conversion in log.names else -1
     converts = code == converting
     sold = np.cumsum(converts) - converts
     ends_at, opened_at = times[starts + length - 1], times[starts]
@@ -299,13 +299,14 @@ def _lot(
     if log.begins is not None and log.ends is not None:
         near = (ends_at >= log.ends - gap) | (opened_at <= log.begins + gap)
     return Lot(
-        row=column.get("row", np.empty(0, "int64")),
+        row=column["row"],
         group=groups[place],
         label=np.where(converts, log.code(CONVERSION), code),
         previous=np.where(opens, log.code(START), np.roll(code, 1)),
         number=number - np.repeat(number[first] - 1, n_of_line),
         step=np.arange(n) - np.repeat(starts, length),
         opens=opens,
+        tied=tied,
         # The first event of a lot opens a session, so that rolled round it closes the last.
         final=np.roll(opens, -1),
         converts=converts,
@@ -318,13 +319,6 @@ def _runs(begins: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]
     """Return where runs begin, and how long each is."""
     starts = np.flatnonzero(begins)
     return starts, np.diff(starts, append=len(begins))
-
-
-def _kept(lot: Lot, names: NDArray[np.object_]) -> pa.RecordBatch:
-    kept = lot.fate == KEPT
-    columns = [lot.row, lot.number, lot.converts, lot.step, names[lot.previous], lot.final | lot.converts]
-    arrays = [pa.array(values[kept], type=field.type) for values, field in zip(columns, _STEPS, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=_STEPS)
 
 
 def _session_names(found: ibis.Table) -> ibis.Value:
@@ -340,27 +334,20 @@ def _session_names(found: ibis.Table) -> ibis.Value:
 
 
 def check_labels(labels: list[str], kind: str = "an event") -> None:
-    """Refuse what bears a reserved name.
+    """Refuse what bears a reserved name, and more kinds than a chain is solved of.
 
     Raises:
-        ValueError: One does.
+        ValueError: A name is reserved, or there are more than `MOST_KINDS` names.
     """
     taken = [label for label in labels if label in RESERVED]
     if taken:
         raise ValueError(f"{kind} is named {taken[0]!r}: the names {', '.join(RESERVED)} are reserved.")
-
-
-def _check_rules(
-    session_gap_minutes: float, least_events: int, most_events: int | None, least_pause_seconds: float
-) -> None:
-    if not session_gap_minutes > 0:
-        raise ValueError(f"session_gap_minutes is {session_gap_minutes}: it must be above 0.")
-    if least_events < 1:
-        raise ValueError(f"least_events is {least_events}: it must be 1 or more.")
-    if most_events is not None and most_events < least_events:
-        raise ValueError(f"most_events is {most_events}: it must be at least least_events, {least_events}.")
-    if not least_pause_seconds >= 0:
-        raise ValueError(f"least_pause_seconds is {least_pause_seconds}: it must be 0 or more.")
+    if len(labels) > MOST_KINDS:
+        raise ValueError(
+            f"there are {len(labels):,} kinds of {kind.split()[-1]}, such as {labels[0]!r} and {labels[-1]!r}: a "
+            f"chain is made of at most {MOST_KINDS:,}. Group them in the mapping of the column, for example by "
+            "split_part(url, '?', 1) or regexp_replace(url, '[0-9]+', '#', 'g')."
+        )
 
 
 def _named(table: ibis.Table, *names: str) -> list[str]:

@@ -13,8 +13,8 @@ def with_lines(events: ibis.Table) -> ibis.Table:
 
     Returns:
         The events and `cluster`, the person or the session of an unknown visitor, `known`, whether it is a person,
-        `line`, the person's events or the session that the data name, and `splits`, whether pauses split it. A
-        given session has no person here: whoever is in it, it is one.
+        `line`, the person's events or the session that the data name, and `splits`, whether pauses split it. Who
+        signs in during a session is known at all of its events; a session that several share is one all the same.
     """
     if "person_id" not in events.columns:
         found = events.filter(events.session_id.notnull())
@@ -23,10 +23,20 @@ def with_lines(events: ibis.Table) -> ibis.Table:
         found = events.filter(events.person_id.notnull())
         return found.mutate(cluster=found.person_id, known=True, line=found.person_id, splits=True)
     found = events.filter(events.person_id.notnull() | events.session_id.notnull())
+    if found.person_id.isnull().any().execute():
+        found = _signed_in(found)
     known, session = found.person_id.notnull(), "s " + found.session_id
     cluster = ibis.ifelse(known, "p " + found.person_id, session)
     line = ibis.coalesce(session, cluster)
     return found.mutate(cluster=cluster, known=known, line=line, splits=found.session_id.isnull())
+
+
+def _signed_in(events: ibis.Table) -> ibis.Table:
+    """Give all events of a session that bear no person the first one that is known in it."""
+    known = events.filter(events.person_id.notnull() & events.session_id.notnull())
+    first = known.group_by("session_id").aggregate(who=known.person_id.argmin(known.row)).rename(of="session_id")
+    joined = events.left_join(first, events.session_id == first.of)
+    return joined.mutate(person_id=joined.person_id.coalesce(joined.who)).drop("of", "who")
 
 
 def cluster_groups(events: ibis.Table) -> ibis.Table:
@@ -52,10 +62,6 @@ def cluster_groups(events: ibis.Table) -> ibis.Table:
 
 def line_groups(events: ibis.Table, clusters: ibis.Table) -> ibis.Table:
     """Number the lines of events, group by group; a session that several people share is in the group of one.
-
-    Args:
-        events: What `with_lines` returns.
-        clusters: What `cluster_groups` returns of them.
 
     Returns:
         Columns `line`, `group`, `place` (from 0).

@@ -20,13 +20,7 @@ _STYLES = {
 
 
 def plot_attribution(found: Attribution, truth: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
-    """Share of the conversions credited to each channel by each method, with intervals, and the true one.
-
-    Args:
-        found: The attribution; of none nothing is drawn.
-        truth: `channel`, `share`; empty where the truth is not known.
-        ax: Axes to draw on.
-    """
+    """Share of the conversions credited to each channel by each method, with intervals, and the true one."""
     if found.note is not None:
         return None
     ax = ax or plt.subplots(figsize=(8.8, 5.4))[1]
@@ -59,22 +53,15 @@ def plot_attribution(found: Attribution, truth: pd.DataFrame, ax: Axes | None = 
 
 
 def plot_removed(found: Attribution, truth: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
-    """Share of the conversions lost without each channel: by the chain, and in truth.
-
-    Args:
-        found: The attribution.
-        truth: `channel`, `removal_effect`; nothing is drawn where it is empty.
-        ax: Axes to draw on.
-    """
+    """Share of the conversions lost without each channel: by the chain, and in truth."""
     if found.note is not None or truth.empty:
         return None
     ax = ax or plt.subplots(figsize=(8.4, 3.6))[1]
     told = found.removal.iloc[::-1].reset_index(drop=True)
     true = told["channel"].map(truth.set_index("channel")["removal_effect"].astype(float))
-    value, low, high = (told[f"removal_effect{end}"] for end in ("", "_low", "_high"))
-    ax.hlines(told.index, true, value, color=COLOURS["grey"], linewidth=1)
-    ax.errorbar(value, told.index, xerr=[value - low, high - value], fmt="o", color=COLOURS["blue"], capsize=3,
-                label="by the chain (95 % interval)")  # fmt: skip
+    ax.hlines(told.index, true, told["removal_effect"], color=COLOURS["grey"], linewidth=1)
+    ax.hlines(told.index, told["removal_effect_low"], told["removal_effect_high"], color=COLOURS["blue"])
+    ax.plot(told["removal_effect"], told.index, "o", color=COLOURS["blue"], label="by the chain (95 % interval)")
     ax.plot(true, told.index, "|", color="black", markersize=14, markeredgewidth=2.2, label="the truth")
     written = in_words(told["channel"])
     ax.set_yticks(told.index, [written[name] for name in told["channel"]])

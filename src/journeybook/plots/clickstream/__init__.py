@@ -3,8 +3,8 @@
 | module | holds |
 |---|---|
 | movement | where people go, how long sessions live, where leaving costs most, what would help most |
-| structure | order of the chain, groups, the fault, types of visitor |
-| ways | ways, the funnel, moments for an offer |
+| structure | groups, the fault |
+| ways | ways, the funnel |
 """
 
 from journeybook.plots.clickstream.movement import (
@@ -14,8 +14,8 @@ from journeybook.plots.clickstream.movement import (
     plot_steps,
     plot_survival,
 )
-from journeybook.plots.clickstream.structure import plot_fault, plot_groups, plot_orders, plot_types
-from journeybook.plots.clickstream.ways import plot_funnel, plot_moments, plot_prefixes, plot_sequences
+from journeybook.plots.clickstream.structure import plot_fault, plot_groups
+from journeybook.plots.clickstream.ways import plot_funnel, plot_sequences
 
 __all__ = [
     "plot_bottlenecks",
@@ -24,11 +24,7 @@ __all__ = [
     "plot_flow",
     "plot_funnel",
     "plot_groups",
-    "plot_moments",
-    "plot_orders",
-    "plot_prefixes",
     "plot_sequences",
     "plot_steps",
     "plot_survival",
-    "plot_types",
 ]

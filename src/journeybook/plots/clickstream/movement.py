@@ -8,12 +8,10 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import PercentFormatter
 
-from journeybook.clickstream.survival import Survival
 from journeybook.clickstream.words import say_flow, say_lost, say_step, say_steps, say_survival
 from journeybook.journeys import CONVERSION, EXIT, START
 from journeybook.plots import COLOURS, headed, in_words, part_of
 
-_ENDS = (START, CONVERSION, EXIT)
 # Share of the sessions from which a block of the flow is labelled; conversion always is.
 _LEAST_LABELLED = 0.03
 # Of the pages in a flow; green and the greys are those of its ends.
@@ -21,13 +19,7 @@ _PAGES = [*(COLOURS[name] for name in ("blue", "orange", "red", "purple", "sky",
 
 
 def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int = 16) -> Axes:
-    """Probability of every step, sources in rows; the states visited most are drawn.
-
-    Args:
-        transitions: Table of steps, sources in the order of their visits.
-        ax: Axes to draw on.
-        most: States drawn.
-    """
+    """Probability of every step, sources in rows; the states visited most are drawn."""
     ax = ax or plt.subplots(figsize=(8.8, 6.0))[1]
     rows = list(dict.fromkeys(transitions["source"]))[:most]
     columns = [name for name in rows if name != START] + [CONVERSION, EXIT]
@@ -52,21 +44,16 @@ def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int =
 
 
 def plot_flow(flow: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
-    """Where sessions go step by step, bands as wide as the sessions in them (a Sankey diagram).
-
-    Args:
-        flow: Table of `step_flow`; of none nothing is drawn.
-        ax: Axes to draw on.
-    """
+    """Where sessions go step by step, bands as wide as the sessions in them (a Sankey diagram)."""
     if flow.empty:
         return None
     ax = ax or plt.subplots(figsize=(9.0, 5.6))[1]
     n_steps = int(flow["step"].max()) + 1
     sessions = flow.loc[flow["step"] == 0, "n"].sum()
-    inner = flow[flow["step"] > 0]
-    order = [*_by_size(flow), CONVERSION, EXIT]
-    pages = sorted(set(order) - set(_ENDS))
-    colours = {name: _PAGES[k % len(_PAGES)] for k, name in enumerate(pages)}
+    passing = flow[~flow["target"].isin([CONVERSION, EXIT])].groupby("target")["n"].sum()
+    by_size = passing.sort_values(ascending=False, kind="stable").index.tolist()
+    order = [*by_size, CONVERSION, EXIT]
+    colours = {name: _PAGES[k % len(_PAGES)] for k, name in enumerate(sorted(by_size))}
     written = in_words(order, longest=14)
     colours |= {CONVERSION: COLOURS["green"], EXIT: "#B8B8B8", "(other)": COLOURS["grey"]}
     gap = 0.012 * sessions
@@ -75,20 +62,21 @@ def plot_flow(flow: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
         reached = flow[flow["step"] == step].groupby("target")["n"].sum()
         top, tops = 0.0, [*tops, {}]
         for name in [name for name in order if name in reached.index]:
+            n, share = reached[name], reached[name] / sessions
             tops[step][name] = top
-            told = name == CONVERSION or reached[name] >= _LEAST_LABELLED * sessions
-            label = f"{written[name]} {reached[name] / sessions:.{0 if reached[name] >= 0.01 * sessions else 1}%}"
-            _bar(ax, step, top, reached[name], colours[name], label if told else "")
-            top += reached[name] + gap
+            ax.bar(step, n, bottom=top, width=0.09, color=colours[name], linewidth=0, zorder=3)
+            if name == CONVERSION or share >= _LEAST_LABELLED:
+                label = f"{written[name]} {share:.{0 if share >= 0.01 else 1}%}"
+                ax.text(step + 0.06, top + n / 2, label, va="center", fontsize=8, zorder=4)
+            top += n + gap
     for step in range(1, n_steps):
         leaving, coming = dict(tops[step - 1]), dict(tops[step])
-        part = inner[inner["step"] == step].set_index(["source", "target"])["n"]
-        for source in [name for name in order if name in leaving]:
-            for target in [name for name in order if (source, name) in part.index]:
-                n = part[source, target]
-                _band(ax, step, leaving[source], coming[target], n, colours[source])
-                leaving[source] += n
-                coming[target] += n
+        part = flow[flow["step"] == step].set_index(["source", "target"])["n"]
+        for source, target in [(a, b) for a in order for b in order if (a, b) in part.index]:
+            n = part[source, target]
+            _band(ax, step, leaving[source], coming[target], n, colours[source])
+            leaving[source] += n
+            coming[target] += n
     ax.set_xlim(-0.15, n_steps - 0.35)
     ax.invert_yaxis()
     ax.set_xticks(range(n_steps), [f"event {k + 1}" for k in range(n_steps)])
@@ -99,14 +87,8 @@ def plot_flow(flow: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
     return ax
 
 
-def plot_survival(survival: Survival, ax: Axes | None = None) -> Axes | None:
-    """Share of sessions still going after so many events, and what became of the others.
-
-    Args:
-        survival: What `session_survival` returns; of no sessions nothing is drawn.
-        ax: Axes to draw on.
-    """
-    table = survival.table
+def plot_survival(table: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
+    """Share of sessions still going after so many events, and what became of the others."""
     if table.empty:
         return None
     ax = ax or plt.subplots(figsize=(8.6, 4.2))[1]
@@ -125,88 +107,55 @@ def plot_survival(survival: Survival, ax: Axes | None = None) -> Axes | None:
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_xlabel("events of the session")
     ax.set_ylabel("share of sessions")
-    headed(ax, say_survival(survival))
+    headed(ax, say_survival(table))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 
 def plot_drop_off(states: pd.DataFrame, ax: Axes | None = None, *, most: int = 12) -> Axes:
-    """Conversions lost where sessions end, with intervals and the share that leaves; exits where nothing converts.
-
-    Args:
-        states: Table of states, those that lose most first.
-        ax: Axes to draw on.
-        most: States drawn.
-    """
+    """Conversions lost where sessions end, with intervals and the share that leaves; exits if nothing converts."""
     ax = ax or plt.subplots(figsize=(8.6, 4.6))[1]
     pages = states[states["state"] != START]
-    if not pages["lost_conversions"].any():
-        return _exits(states, pages, ax, most)
-    shown = pages.head(most).iloc[::-1].reset_index(drop=True)
-    lost, low, high = (shown[f"lost_conversions{end}"] for end in ("", "_low", "_high"))
-    ax.barh(shown.index, lost, color=COLOURS["sky"], height=0.65)
-    ax.errorbar(lost, shown.index, xerr=[lost - low, high - lost], fmt="none", ecolor="black", capsize=3)
-    for row, end, share in zip(shown.index, high, shown["drop_off"], strict=True):
-        ax.annotate(f"{share:.0%} leave", (end, row), xytext=(6, 0), textcoords="offset points", va="center",
-                    fontsize=9, color=COLOURS["grey"])  # fmt: skip
+    converts = bool(pages["lost_conversions"].any())
+    pages = pages.assign(
+        bar=pages["lost_conversions"] if converts else (pages["visits"] * pages["drop_off"]).round()
+    )
+    shown = pages.nlargest(most, "bar").iloc[::-1].reset_index(drop=True)
+    ax.barh(shown.index, shown["bar"], color=COLOURS["sky"], height=0.65)
+    if converts:
+        ax.hlines(shown.index, shown["lost_conversions_low"], shown["lost_conversions_high"], color="black")
+        for row in shown.itertuples():
+            end = max(row.bar, row.lost_conversions_high)
+            ax.annotate(f"{row.drop_off:.0%} leave", (end, row.Index), xytext=(6, 0), textcoords="offset points",
+                        va="center", fontsize=9, color=COLOURS["grey"])  # fmt: skip
     written = in_words(shown["state"])
     ax.set_yticks(shown.index, [written[name] for name in shown["state"]])
-    ax.set_xlim(0, max(float(high.max()) * 1.15, 1.0))
+    ax.set_xlim(0, max(float(shown[["bar", "lost_conversions_high"]].max(axis=None)) * 1.15, 1.0))
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.grid(visible=False, axis="y")
-    ax.set_xlabel("conversions lost (95 % interval)")
+    ax.set_xlabel("conversions lost (95 % interval)" if converts else "sessions that end here")
     headed(ax, say_lost(states) + part_of(len(shown), len(pages), "pages"))
     return ax
 
 
 def plot_bottlenecks(bottlenecks: pd.DataFrame, ax: Axes | None = None, *, most: int = 10) -> Axes | None:
-    """Elasticity of the steps that would bring most, with intervals.
-
-    Args:
-        bottlenecks: Table of steps, the first by elasticity first; of none nothing is drawn.
-        ax: Axes to draw on.
-        most: Steps drawn.
-    """
+    """Elasticity of the steps that would bring most, with intervals."""
     if bottlenecks.empty:
         return None
     ax = ax or plt.subplots(figsize=(8.6, 4.4))[1]
     shown = bottlenecks.head(most).iloc[::-1].reset_index(drop=True)
-    value, low, high = (shown[f"elasticity{end}"].astype(float) for end in ("", "_low", "_high"))
-    ax.errorbar(value, shown.index, xerr=[value - low, high - value], fmt="o", color=COLOURS["blue"], capsize=3)
+    ax.hlines(shown.index, shown["elasticity_low"], shown["elasticity_high"], color=COLOURS["blue"])
+    ax.plot(shown["elasticity"], shown.index, "o", color=COLOURS["blue"])
     written = in_words([*shown["source"], *shown["target"]])
     names = [
         f"{written[s]} → {written[t]}  ({p:.0%})"
         for s, t, p in shown[["source", "target", "probability"]].itertuples(index=False)
     ]
     ax.set_yticks(shown.index, names)
-    ax.set_xlim(left=min(0.0, float(low.min())) - 0.02)
+    ax.set_xlim(left=min(0.0, float(shown["elasticity_low"].min())) - 0.02)
     ax.set_xlabel("per cent more conversions for one per cent more of the step (95 % interval)")
     headed(ax, say_step(bottlenecks) + part_of(len(shown), len(bottlenecks), "steps ranked"))
     return ax
-
-
-def _exits(states: pd.DataFrame, pages: pd.DataFrame, ax: Axes, most: int) -> Axes:
-    exits = (pages["visits"] * pages["drop_off"]).round()
-    shown = pages.assign(exits=exits).nlargest(most, "exits").iloc[::-1].reset_index(drop=True)
-    ax.barh(shown.index, shown["exits"], color=COLOURS["sky"], height=0.65)
-    written = in_words(shown["state"])
-    ax.set_yticks(shown.index, [written[name] for name in shown["state"]])
-    ax.xaxis.set_major_formatter("{x:,.0f}")
-    ax.grid(visible=False, axis="y")
-    ax.set_xlabel("sessions that end here")
-    headed(ax, say_lost(states) + part_of(len(shown), len(pages), "pages"))
-    return ax
-
-
-def _by_size(flow: pd.DataFrame) -> list[str]:
-    """Return the passing states, those that most sessions come to first."""
-    reached = flow[~flow["target"].isin(_ENDS)].groupby("target")["n"].sum()
-    return reached.sort_values(ascending=False, kind="stable").index.tolist()
-
-
-def _bar(ax: Axes, step: int, top: float, n: float, colour: str, label: str) -> None:
-    ax.bar(step, n, bottom=top, width=0.09, color=colour, linewidth=0, zorder=3)
-    ax.text(step + 0.06, top + n / 2, label, va="center", fontsize=8, zorder=4)
 
 
 def _band(ax: Axes, step: int, left: float, right: float, n: float, colour: str) -> None:

@@ -1,58 +1,18 @@
-"""Figures of what lies behind one chain for all: memory, groups, faults, types of visitor."""
+"""Figures of page 08: where groups of visitors differ, and the step that was broken."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from journeybook.clickstream.faults import FaultScan
 from journeybook.clickstream.groups import GroupDifferences
-from journeybook.clickstream.mixture import TypeMixture
-from journeybook.clickstream.orders import OrderChoice
-from journeybook.clickstream.words import say_faults, say_groups, say_orders, say_types
+from journeybook.clickstream.words import say_faults, say_groups
 from journeybook.plots import COLOURS, headed, in_words, part_of
 
 
-def plot_orders(order: OrderChoice, ax: Axes | None = None) -> Axes:
-    """How much worse than the best each order is, in nats a link: by BIC and on visitors held out.
-
-    Args:
-        order: The orders compared.
-        ax: Axes to draw on.
-    """
-    ax = ax or plt.subplots(figsize=(8.2, 3.8))[1]
-    table = order.table
-    lines = [("BIC / 2", table["bic"] / 2, "blue", "o", (-7, 4), "right")]
-    if order.held_out_chosen is not None:
-        lines.append(("held out", -table["held_out_log_likelihood"], "orange", "s", (7, -11), "left"))
-    for name, loss, colour, marker, offset, side in lines:
-        worse = (loss - loss.min()) / order.n_links
-        ax.plot(table["order"], worse, marker=marker, color=COLOURS[colour], label=name)
-        for k, value in zip(table["order"], worse, strict=True):
-            text = "best" if value == 0 else f"{value:.2g}"
-            ax.annotate(text, (k, value), xytext=offset, textcoords="offset points", ha=side, fontsize=9,
-                        color=COLOURS[colour], fontweight="bold" if value == 0 else "normal",
-                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8})  # fmt: skip
-    ax.set_yscale("symlog", linthresh=1e-4, linscale=0.5)
-    ax.set_ylim(-1e-4, ax.get_ylim()[1] * 4)
-    ax.set_xticks(table["order"])
-    ax.set_xlim(table["order"].iloc[0] - 0.4, table["order"].iloc[-1] + 0.4)
-    ax.set_xlabel("order: pages a visitor remembers")
-    ax.set_ylabel("nats a link above the best")
-    headed(ax, say_orders(order))
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return ax
-
-
 def plot_groups(found: GroupDifferences, ax: Axes | None = None, *, most: int = 18) -> Axes | None:
-    """Cramér's V of every state and grouping; those that differ are coloured.
-
-    Args:
-        found: The tests.
-        ax: Axes to draw on.
-        most: States drawn, those visited most.
-    """
+    """Cramér's V of every state and grouping; those that differ are coloured."""
     if found.table.empty:
         return None
     states = list(dict.fromkeys(found.table.sort_values("n", ascending=False)["state"]))
@@ -62,14 +22,14 @@ def plot_groups(found: GroupDifferences, ax: Axes | None = None, *, most: int = 
     table = found.table.set_index(["state", "grouping"])
     columns = list(found.compared)
     drawn = table[table.index.isin(rows, level="state")]
-    for (state, grouping), cell in drawn.iterrows():
-        at = (columns.index(grouping), rows.index(state))
-        differs = bool(cell["differs"])
-        face = plt.get_cmap("Blues")(min(0.25 + 6 * cell["cramers_v"], 0.85)) if differs else "#F1F1F1"
+    for row in drawn.reset_index().itertuples():
+        at = (columns.index(row.grouping), rows.index(row.state))
+        face = plt.get_cmap("Blues")(min(0.25 + 6 * row.cramers_v, 0.85)) if row.differs else "#F1F1F1"
         ax.add_patch(plt.Rectangle((at[0] - 0.48, at[1] - 0.46), 0.96, 0.92, color=face, linewidth=0))
-        strong = differs and cell["cramers_v"] > 0.06
-        ax.text(*at, f"{cell['cramers_v']:.3f}", ha="center", va="center", fontsize=9,
-                color="white" if strong else "black" if differs else COLOURS["grey"])  # fmt: skip
+        colour = "grey" if not row.differs else "white" if row.cramers_v > 0.06 else "black"
+        ax.text(
+            *at, f"{row.cramers_v:.3f}", ha="center", va="center", fontsize=9, color=COLOURS.get(colour, colour)
+        )
     ax.set_xlim(-0.5, len(columns) - 0.5)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xticks(range(len(columns)), columns)
@@ -85,13 +45,7 @@ def plot_groups(found: GroupDifferences, ax: Axes | None = None, *, most: int = 
 
 
 def plot_fault(scan: FaultScan, planted: pd.DataFrame | None = None, ax: Axes | None = None) -> Axes | None:
-    """Share of the step with the deepest drop, day by day, and the days in which it dropped.
-
-    Args:
-        scan: The scan.
-        planted: Truth `event_faults`, where it is known.
-        ax: Axes to draw on.
-    """
+    """Share of the step with the deepest drop, day by day, and the days in which it dropped."""
     if scan.note is not None:
         return None
     ax = ax or plt.subplots(figsize=(8.8, 3.8))[1]
@@ -101,13 +55,9 @@ def plot_fault(scan: FaultScan, planted: pd.DataFrame | None = None, ax: Axes | 
                label="a day, its area the visits")  # fmt: skip
     colour = COLOURS["red"] if top["fault"] else COLOURS["blue"]
     ax.axvspan(top["starts_at"], top["ends_at"], color=colour, alpha=0.15, linewidth=0)
-    ax.hlines(
-        top["probability"], top["starts_at"], top["ends_at"], color=colour, linewidth=2.5, label="in the drop"
-    )
-    outside = top["probability_outside"]
-    ax.hlines(
-        outside, daily["day"].iloc[0], daily["day"].iloc[-1], color="black", linewidth=1, label="on other days"
-    )
+    span, whole = (top["starts_at"], top["ends_at"]), (daily["day"].iloc[0], daily["day"].iloc[-1])
+    ax.hlines(top["probability"], *span, color=colour, linewidth=2.5, label="in the drop")
+    ax.hlines(top["probability_outside"], *whole, color="black", linewidth=1, label="on other days")
     if planted is not None:
         for day, label in zip(planted[["starts_at", "ends_at"]].iloc[0], ("planted", None), strict=True):
             ax.axvline(day, color=COLOURS["purple"], linestyle="--", linewidth=1.5, label=label)
@@ -117,58 +67,3 @@ def plot_fault(scan: FaultScan, planted: pd.DataFrame | None = None, ax: Axes | 
     headed(ax, say_faults(scan))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
-
-
-def plot_types(types: TypeMixture, *, most: int = 4) -> Figure | None:
-    """BIC by number of types, and the steps by which each type is told from the others.
-
-    Args:
-        types: The types found.
-        most: Steps drawn of each type.
-    """
-    if types.note is not None:
-        return None
-    if len(types.profile) == 1:
-        figure, ax = plt.subplots(figsize=(5.0, 3.4))
-        _how_many(types, ax)
-        headed(figure, say_types(types))
-        return figure
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.9, 4.6), width_ratios=[1, 1.7])
-    _how_many(types, left)
-    written = in_words(types.transitions["source"].tolist() + types.transitions["target"].tolist(), longest=16)
-    names, at = [], 0
-    palette = [COLOURS[name] for name in ("blue", "orange", "green", "red", "purple", "sky")]
-    right.plot([], [], "|", color="black", markersize=10, markeredgewidth=2, label="everybody")
-    for k in types.profile["type"]:
-        own = types.transitions[types.transitions["type"] == k].nlargest(most, "evidence")
-        colour = palette[(k - 1) % len(palette)]
-        share = types.profile.loc[types.profile["type"] == k, "share"].iloc[0]
-        right.plot([], [], "o", color=colour, label=f"type {k}, {share:.0%} of {types.unit}")
-        for _, link in own.iterrows():
-            right.plot([link["probability_overall"], link["probability"]], [at, at], color=colour, linewidth=2)
-            right.plot(link["probability"], at, "o", color=colour)
-            right.plot(link["probability_overall"], at, "|", color="black", markersize=10, markeredgewidth=2)
-            names.append(f"{written[link['source']]} → {written[link['target']]}")
-            at += 1
-        at += 1
-        names.append("")
-    right.set_yticks(range(len(names)), names)
-    right.set_ylim(len(names) - 1.2, -0.8)
-    right.set_xlim(left=0)
-    right.tick_params(axis="y", length=0)
-    right.grid(visible=False, axis="y")
-    right.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    right.set_xlabel("probability of the step")
-    figure.legend(*right.get_legend_handles_labels(), loc="outside lower left", ncols=4, fontsize=9)
-    headed(figure, say_types(types))
-    return figure
-
-
-def _how_many(types: TypeMixture, ax: Axes) -> None:
-    choice = types.choice
-    ax.plot(choice["n_types"], choice["bic"] - choice["bic"].min(), "o-", color=COLOURS["blue"])
-    ax.plot(choice.loc[choice["chosen"], "n_types"], [0.0], "o", color=COLOURS["orange"], markersize=10)
-    ax.set_xticks(choice["n_types"])
-    ax.yaxis.set_major_formatter("{x:,.0f}")
-    ax.set_xlabel("types (orange: chosen)")
-    ax.set_ylabel("BIC above the least")

@@ -1,25 +1,19 @@
-"""Figures of page 08: ways, the funnel, moments for an offer."""
+"""Figures of page 08: ways and the funnel."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from journeybook.clickstream.words import say_funnel, say_moments, say_prefixes, say_ways
-from journeybook.plots import COLOURS, headed, in_words, part_of, say_nothing
+from journeybook.clickstream.words import say_funnel, say_ways
+from journeybook.plots import COLOURS, headed, in_words, say_nothing
 
 _MEANINGS = {"loose": "loose: in this order, detours allowed", "strict": "strict: one right after the other"}
 
 
 def plot_sequences(found: pd.DataFrame, *, most: int = 8) -> Figure | None:
-    """Loops and conversion after them, and sequences before leaving, each beside what is usual at that page.
-
-    Args:
-        found: What `journeys` returns; of none nothing is drawn.
-        most: Sequences drawn of each kind.
-    """
+    """Loops and conversion after them, and sequences before leaving, each beside what is usual at that page."""
     if found.empty:
         return None
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 4.2))
@@ -37,12 +31,7 @@ def plot_sequences(found: pd.DataFrame, *, most: int = 8) -> Figure | None:
 
 
 def plot_funnel(table: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
-    """Sessions that come to each stage, by the loose and by the strict definition.
-
-    Args:
-        table: What `funnel` returns; of none nothing is drawn.
-        ax: Axes to draw on.
-    """
+    """Sessions that come to each stage, by the loose and by the strict definition."""
     if table.empty:
         return None
     stages = table[table["definition"] == table["definition"].iloc[0]]["stage"].tolist()
@@ -64,72 +53,10 @@ def plot_funnel(table: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
     ax.set_xlabel("share of all sessions")
     ax.grid(visible=False, axis="y")
     headed(ax, say_funnel(table))
-    _legend_below(ax)
-    return ax
-
-
-def plot_moments(moments: pd.DataFrame, ax: Axes | None = None, *, most: int = 12) -> Axes | None:
-    """What the one offer of a session brings if it is made now, and if it waits for a better moment.
-
-    Args:
-        moments: What `best_moments` returns; where no offer can help nothing is drawn.
-        ax: Axes to draw on.
-        most: States drawn.
-    """
-    shown = moments.head(most).iloc[::-1].reset_index(drop=True)
-    if shown.empty or shown["gain_now"].max() == 0:
-        return None
-    ax = ax or plt.subplots(figsize=(8.6, 1.6 + 0.32 * len(shown)))[1]
-    headed(ax, say_moments(moments) + part_of(len(shown), len(moments), "pages"))
-    written = in_words(shown["state"])
-    value, low, high = (100 * shown[f"gain_now{end}"].astype(float) for end in ("", "_low", "_high"))
-    later = 100 * shown["gain_waiting"]
-    ax.hlines(shown.index, value, later, color=COLOURS["grey"], linewidth=1, alpha=0.6)
-    ax.errorbar(value, shown.index, xerr=[value - low, high - value], fmt="o", color=COLOURS["blue"], capsize=3,
-                label="made now (95 % interval)")  # fmt: skip
-    ax.plot(later, shown.index, "D", markerfacecolor="white", color=COLOURS["orange"],
-            label="kept for the best later moment")  # fmt: skip
-    ax.set_yticks(
-        shown.index, [f"{written[row.state]}  ({row.conversion_probability:.0%})" for row in shown.itertuples()]
-    )
-    ax.set_xlim(left=0)
-    ax.set_xlabel("conversions brought, of 100 sessions on this page (its chance of conversion in brackets)")
-    _legend_below(ax)
-    return ax
-
-
-def plot_prefixes(calibration: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
-    """Chance of conversion given to live sessions beside what became of them, by how far they had come.
-
-    Args:
-        calibration: What `prefix_calibration` returns; of none nothing is drawn.
-        ax: Axes to draw on.
-    """
-    if calibration.empty:
-        return None
-    ax = ax or plt.subplots(figsize=(7.6, 3.2))[1]
-    at = np.arange(len(calibration))
-    seen, low, high = (calibration[f"observed{end}"] for end in ("", "_low", "_high"))
-    ax.errorbar(
-        at, seen, yerr=[seen - low, high - seen], fmt="o", color=COLOURS["blue"], capsize=3, label="observed"
-    )
-    ax.plot(
-        at, calibration["predicted"], "_", color=COLOURS["red"], markersize=22, markeredgewidth=2, label="chain"
-    )
-    ax.set_xticks(at, calibration["events_so_far"])
-    ax.set_ylim(bottom=0)
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_xlabel("events of the session so far")
-    ax.set_ylabel("sessions that convert")
-    headed(ax, say_prefixes(calibration))
-    ax.legend(loc="lower right")
-    return ax
-
-
-def _legend_below(ax: Axes) -> None:
     figure = ax.get_figure(root=True)
     assert figure is not None
     figure.legend(*ax.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=9)
+    return ax
 
 
 def _beside_usual(part: pd.DataFrame, ax: Axes) -> None:
@@ -137,9 +64,8 @@ def _beside_usual(part: pd.DataFrame, ax: Axes) -> None:
         say_nothing(ax, "none is frequent enough" if part.empty else "nobody does")
         return
     shown = part.iloc[::-1].reset_index(drop=True)
-    rate, low, high = (shown[f"rate{end}"].astype(float) for end in ("", "_low", "_high"))
-    ax.errorbar(rate, shown.index, xerr=[rate - low, high - rate], fmt="o", color=COLOURS["blue"], capsize=3,
-                label="after this sequence")  # fmt: skip
+    ax.hlines(shown.index, shown["rate_low"], shown["rate_high"], color=COLOURS["blue"])
+    ax.plot(shown["rate"], shown.index, "o", color=COLOURS["blue"], label="after this sequence")
     ax.plot(shown["usual"], shown.index, "|", color=COLOURS["red"], markersize=13, markeredgewidth=2,
             label="otherwise on this page")  # fmt: skip
     ways = [way.split(" > ") for way in shown["sequence"]]
