@@ -14,17 +14,21 @@ from journeybook.report.params import read_parameters
 WAITS = {"01": [], "02": ["01"], "03": ["01"], "04": ["02"], "05": ["03", "04"]}
 
 
+def never(_name: str) -> bool:
+    return False
+
+
 def test_a_page_begins_when_all_it_waits_for_were_looked_at() -> None:
     looked_at: list[str] = []
 
-    def begin(name: str) -> Future[str]:
+    def begin(name: str) -> graph.Work[str]:
         assert set(WAITS[name]) <= set(looked_at)
-        future: Future[str] = Future()
-        future.set_result(name.upper())
-        return future
+        work: graph.Work[str] = graph.Work(Future())
+        work.end.set_result(name.upper())
+        return work
 
-    for name, result in graph.in_order(WAITS, begin=begin, at_most=3):
-        assert result == name
+    for name, result in graph.in_order(WAITS, begin=begin, failed=never, at_most=3):
+        assert result == name.upper()
         looked_at.append(name)
     assert sorted(looked_at) == sorted(WAITS)
 
@@ -46,9 +50,36 @@ def test_ready_pages_run_side_by_side_and_no_more_than_allowed(at_most: int) -> 
         return name
 
     with ThreadPoolExecutor(4) as pool:
-        ended = list(graph.in_order(WAITS, begin=lambda name: pool.submit(page, name), at_most=at_most))
+        begin = lambda name: graph.Work(pool.submit(page, name))  # noqa: E731
+        ended = list(graph.in_order(WAITS, begin=begin, failed=never, at_most=at_most))
     assert sorted(name for name, _ in ended) == sorted(WAITS)
     assert most == at_most
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_page_begins_once_the_tables_it_waits_for_are_written_and_again_where_that_failed(fails: bool) -> None:
+    waits = {"01": [], "02": ["01"], "03": ["02"]}
+    began: list[str] = []
+    third = threading.Event()
+
+    def page(name: str, work: graph.Work[str]) -> None:
+        work.written.set_result(None)
+        if name == "01":
+            assert third.wait(10), "the pages after it begin while it is at work"
+        work.end.set_result(name)
+
+    def begin(name: str) -> graph.Work[str]:
+        began.append(name)
+        work: graph.Work[str] = graph.Work(Future())
+        pool.submit(page, name, work)
+        if name == "03":
+            third.set()
+        return work
+
+    with ThreadPoolExecutor(3) as pool:
+        looked_at = list(graph.in_order(waits, begin=begin, failed=lambda name: fails and name == "01", at_most=3))
+    assert looked_at == [("01", "01"), ("02", "02"), ("03", "03")], "each after those it waits for"
+    assert began == ["01", "02", "03"] + ["02", "03"] * fails
 
 
 def test_memory_bounds_the_pages_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:

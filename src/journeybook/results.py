@@ -130,14 +130,10 @@ def show_checks(checks: Sequence[Check]) -> pd.DataFrame:
 def describe_columns(frame: pd.DataFrame | ibis.Table) -> pd.DataFrame:
     """Return what the columns of a table are, without a row or a figure of any single person.
 
-    A quantile is rounded to three, two or one digits (times to the day, month or year), the finest at which ten
-    people or more have a value that rounds to the same; where not even the coarsest is shared, none is shown. The
-    commonest value of text is shown if ten people have it. People are told apart by the first of `unit_id`,
-    `person_id`, `customer_id`, `person` that there is (rows without one count as one person); otherwise every row
-    counts as a person. Ids and direct identifiers show no value, and a table of fewer than ten people none at all.
-
-    Args:
-        frame: Any table; a lazy one is counted in the engine.
+    A quantile is rounded to three, two or one digits (times to the day, month or year), the finest that ten people
+    or more share, and left out where not even the coarsest is shared. The commonest value of text is shown if ten
+    have it. People are told apart by the first of `SHARED_BY` that there is; otherwise every row counts as a
+    person. Ids and direct identifiers show no value, and a table of fewer than ten people none at all.
 
     Returns:
         One row a column, all text: `column`, `type`, `missing` (share of rows), `different` (number of values, to
@@ -187,21 +183,11 @@ def save_results(
     findings: Sequence[Finding] = (),
     warning: str | None = None,
 ) -> list[Finding]:
-    """Write `<results>/<page>.json`, whole or not at all, and return the findings kept in it.
+    """Write `<results>/<page>.json`, whole or not at all, and return the findings kept in it, the five worth most.
 
-    A figure that does not hold is a finding itself, and comes first.
-
-    Args:
-        run: The run whose tables were read.
-        results: Folder of the file; None is `reports/manual`, for a notebook run by hand.
-        page: Name of the page, with its variant if it has one.
-        parameters: What the page was asked.
-        metrics: Headline figures by name; numbers only.
-        tables: Result tables by name.
-        checks: The page's checks.
-        inputs: Names of the tables that were read.
-        findings: What the page found; the five worth most are kept.
-        warning: A few words that go wherever these results are shown, such as NOT PRIVATE.
+    A figure that does not hold is a finding itself, and comes first. Without `results` the folder is
+    `reports/manual`, for a notebook run by hand; `warning` are a few words that go wherever these results are
+    shown.
 
     Raises:
         JourneybookError: A metric is not a number, or a table holds a value that JSON cannot.

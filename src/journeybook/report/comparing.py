@@ -22,15 +22,7 @@ WHOLE_TABLE = 100
 
 @dataclass(frozen=True)
 class Difference:
-    """One place where a result is not the accepted one.
-
-    Attributes:
-        page: Page or variant.
-        key: Place in the results, such as `metrics.n_segments`; `results` where a page has none, here or there.
-        accepted: What the baseline has; None where it has nothing.
-        found: What the run has; None where it has nothing.
-        tolerance: Relative difference that is allowed.
-    """
+    """One place where a result is not the accepted one; `results` where a page has none, None where there is nothing."""
 
     page: str
     key: str
@@ -47,14 +39,10 @@ class Difference:
 
 
 def compare(results: Path, *, baseline: Path = BASELINE) -> list[Difference]:
-    """Where the results of a run are not the accepted ones.
+    """Where the results of a run are not the accepted ones: parameters, metrics, checks, tables, rows of inputs.
 
-    Parameters, metrics, checks, tables and the rows of inputs are compared. `tolerances.json` beside the
-    accepted files holds exceptions, `*` standing for anything: `{"05_segmentation": {"tables.segments.*": 1e-3}}`.
-
-    Args:
-        results: Folder of the run's results files.
-        baseline: Folder of the accepted ones.
+    `tolerances.json` beside the accepted files holds exceptions, `*` standing for anything, such as
+    `{"05_segmentation": {"tables.segments.*": 1e-3}}`.
 
     Raises:
         JourneybookError: There is no accepted result.
@@ -94,13 +82,7 @@ def agree(accepted: object, found: object, *, relative: float) -> bool:
 
 
 def accept(results: Path, *, baseline: Path = BASELINE) -> list[Path]:
-    """Make the results of a run the accepted ones; returns the files written.
-
-    What was accepted of a page that was not run stays.
-
-    Raises:
-        JourneybookError: There are no results.
-    """
+    """Make the results of a run the accepted ones; what was accepted of a page that was not run stays."""
     found = sorted(results.glob("[0-9][0-9]_*.json"))
     if not found:
         raise JourneybookError(f"{results} holds no results: make report first.")

@@ -23,13 +23,7 @@ def erase(customer_id: str, *, out: Path | None, parameters: RunParameters | Non
     """Remove a person's rows, the models trained with them and the report made of them; say so, line by line.
 
     The person is whoever has the id, with every other id that page 03 found to be theirs. Files of the user are
-    not touched. Tables of figures about many people stay until the next run makes them anew.
-
-    Args:
-        customer_id: Id of the person in any table.
-        out: Folder of the report; None is the default run.
-        parameters: What the run was asked; with it the user's own files are read, and those that still hold the
-            person are named.
+    not touched; with `parameters` they are read, and those that still hold the person are named.
 
     Raises:
         JourneybookError: There is no run, or no table of it holds the id.

@@ -53,12 +53,7 @@ class _Read:
 
 
 def plan(runs: Sequence[PageRun], *, raw: Iterable[str]) -> tuple[Step, ...]:
-    """What each page needs, and whether the data hold it.
-
-    Args:
-        runs: Pages and variants in reading order.
-        raw: Names of the tables the data set has.
-    """
+    """What each page needs, and whether the data, whose tables `raw` names, hold it."""
     made_by: dict[str, str] = {f"raw/{name}": "" for name in raw}
     by_variant: dict[str, dict[str, str]] = {}
     lacking: dict[str, str] = {}
@@ -92,11 +87,7 @@ def plan(runs: Sequence[PageRun], *, raw: Iterable[str]) -> tuple[Step, ...]:
 
 
 def chosen(steps: Sequence[Step], only: Sequence[str]) -> tuple[set[str], set[str]]:
-    """The pages asked for, and the other pages these need; all are asked for when `only` is empty.
-
-    Raises:
-        JourneybookError: A name is not that of a page.
-    """
+    """The pages asked for, and the other pages these need; all are asked for when `only` is empty."""
     by_name = {step.name: step for step in steps}
     for name in only:
         if name not in by_name:
@@ -178,11 +169,7 @@ def data_fingerprint(parameters: RunParameters) -> str:
 def page_fingerprints(steps: Sequence[Step], *, parameters: RunParameters, data: str, key: str) -> dict[str, str]:
     """Digest for each page of all that its tables and results are made from, upstream pages among it.
 
-    Args:
-        steps: The plan.
-        parameters: What the run is asked to do.
-        data: Digest of the data set.
-        key: Digest of the key of the pseudonyms, for tables hold them.
+    `data` is the digest of the data set, `key` that of the key of the pseudonyms, for tables hold them.
     """
     executing = [PACKAGE / "report" / f"{name}.py" for name in ("kernel", "kernels", "provisioning", "forkserver")]
     lock = root() / "requirements.lock"
@@ -199,13 +186,7 @@ def page_fingerprints(steps: Sequence[Step], *, parameters: RunParameters, data:
 
 
 def report_fingerprint(outcomes: Iterable[PageOutcome], *, prints: Mapping[str, str], planted: object) -> str:
-    """Digest of all that the report's HTML is made from, but for the times of the run.
-
-    Args:
-        outcomes: What became of each page.
-        prints: Digest for each page.
-        planted: The table of planted errors that the report shows.
-    """
+    """Digest of all that the report's HTML is made from, but for the times of the run."""
     said = [asdict(outcome) | {"seconds": 0, "kept": False} for outcome in outcomes]
     shown = [p.read_text(encoding="utf-8") for p in sorted((PACKAGE / "report" / "templates").rglob("*.*"))]
     return _digest(said, prints, planted, shown, code_digest([PACKAGE / "report", PACKAGE / "results.py"]))

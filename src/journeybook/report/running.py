@@ -13,7 +13,7 @@ import journeybook
 from journeybook.datasets import build_dataset
 from journeybook.errors import JourneybookError
 from journeybook.report import planning
-from journeybook.report.graph import in_order, side_by_side
+from journeybook.report.graph import Work, in_order, side_by_side
 from journeybook.report.imports import imports_of
 from journeybook.report.kernels import Kernels
 from journeybook.report.manifest import manifest
@@ -145,7 +145,7 @@ class _Runner:
         cells = {step.name: step.run.page.n_cells for step in steps}
         self.progress.expect(cells, before={name: before[name]["seconds"] for name in cells if name in before})
 
-        def begin(name: str) -> Future[PageOutcome | Execution]:
+        def begin(name: str) -> Work[PageOutcome | Execution]:
             step = by_name[name]
             same = held["pages"].get(name) == prints[name]
             if name not in only and same and self._holds(step, held):
@@ -160,10 +160,14 @@ class _Runner:
                 return _ended(_not_run(step, obstacle))
             self.kernels.warm_up()
             self.progress.tell("page started", page=name)
-            return self.pool.submit(self._execute, step)
+            written: Future[None] = Future()
+            return Work(self.pool.submit(self._execute, step, written), written)
+
+        def failed(name: str) -> bool:
+            return outcomes[name].status == "failed"
 
         waits = {step.name: step.uses for step in steps}
-        for name, found in in_order(waits, begin=begin, at_most=self.workers):
+        for name, found in in_order(waits, begin=begin, failed=failed, at_most=self.workers):
             step = by_name[name]
             outcomes[name] = self._looked_at(step, found) if isinstance(found, Execution) else found
             if isinstance(found, Execution):
@@ -266,20 +270,38 @@ class _Runner:
         self.progress.tell("data done", f"{'data':<32} done in {seconds:3.0f} s", seconds=round(seconds, 1))
         return wanted
 
-    def _execute(self, step: Step) -> Execution:
-        """Execute a page, in a thread of its own; what is made of it is for the main thread."""
+    def _execute(self, step: Step, written: "Future[None]") -> Execution:
+        """Execute a page, in a thread of its own; what is made of it is for the main thread.
+
+        Once the last cell that writes a table is done, `written` is, and pages that read them may begin.
+        """
         from journeybook.report.kernel import execute
 
         started = time.monotonic()
-        return execute(
+        made: dict[Path, tuple[int, int]] | None = None
+
+        def on_cell(cell: int, section: str) -> None:
+            nonlocal made
+            if cell == step.run.page.n_writing + 1 > 1:
+                made = self._made(step)
+                written.set_result(None)
+            self.progress.at_work(step.name, cell=cell, section=section, started=started)
+
+        done = execute(
             step.run.page.path,
             parameters=self._values(step),
             timeout=self.cell_timeout,
-            on_cell=lambda cell, section: self.progress.at_work(
-                step.name, cell=cell, section=section, started=started
-            ),
+            on_cell=on_cell,
             kernels=self.kernels,
         )
+        if not done.error and made is not None and made != self._made(step):
+            return replace(done, error="it wrote a table after the last cell that says write(...)")
+        return done
+
+    def _made(self, step: Step) -> dict[Path, tuple[int, int]]:
+        """The files that a page has written so far, each as it is."""
+        about = {path: path.stat() for path in planning.written_files(step, self.tables)}
+        return {path: (found.st_mtime_ns, found.st_size) for path, found in about.items()}
 
     def _looked_at(self, step: Step, done: Execution) -> PageOutcome:
         """What became of a page that was executed; of one that failed no table and no results stay."""
@@ -311,7 +333,8 @@ class _Runner:
         """Why a page cannot run; empty when it can."""
         if step.missing:
             return _lacks(step)
-        for name in step.needs:
+        # Of a page that is still at work the tables are there already.
+        for name in [name for name in step.needs if name in outcomes]:
             if outcomes[name].status != "done":
                 return f"it needs {name}, which {'failed' if outcomes[name].status == 'failed' else 'was not run'}"
         table = planning.unmet(step, self.tables)
@@ -380,10 +403,10 @@ def _lacks(step: Step) -> str:
     return f"it needs {step.missing}, which the data set does not have"
 
 
-def _ended(outcome: PageOutcome) -> Future[PageOutcome | Execution]:
-    future: Future[PageOutcome | Execution] = Future()
-    future.set_result(outcome)
-    return future
+def _ended(outcome: PageOutcome) -> Work[PageOutcome | Execution]:
+    work: Work[PageOutcome | Execution] = Work(Future())
+    work.end.set_result(outcome)
+    return work
 
 
 def _not_run(step: Step, reason: str) -> PageOutcome:

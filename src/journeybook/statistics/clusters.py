@@ -6,9 +6,7 @@ from numpy.typing import NDArray
 
 
 def clustered_error(influence: NDArray[np.float64], clusters: NDArray) -> float:
-    """Return the standard error of a mean from what each row adds to its error, whole clusters drawn.
-
-    The linearised variance of a mean over clusters of unequal size (Cochran 1977, sec. 11.8).
+    """Return the standard error of a mean whose rows belong to clusters of unequal size (Cochran 1977, sec. 11.8).
 
     Args:
         influence: What each row adds, with mean 0, shape (n,); for a plain mean each value less the mean.

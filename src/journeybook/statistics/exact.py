@@ -26,10 +26,9 @@ def is_small(n: Sequence[int] | np.ndarray) -> bool:
 def exact_share(found: Effect, control: np.ndarray, treatment: np.ndarray, *, alpha: float) -> Effect:
     """The difference of two shares with Fisher's p value and an interval by inversion of binomial tests.
 
-    The p value is twice the smaller tail of Fisher's test, which also orders the tables. An end of the interval
-    is the difference at which tables as extreme as this one have a probability of alpha / 2. The control's share
-    is then the least favourable one (Chan & Zhang 1999). At no effect that test rejects wherever Fisher's does
-    (Boschloo 1970). Where it alone rejects the end is moved to 0, so that interval and p value agree.
+    The p value is twice the smaller tail of Fisher's test, which also orders the tables. An end of the interval is
+    the difference at which tables as extreme as this one have a probability of alpha / 2, at the least favourable
+    share (Chan & Zhang 1999). Where it alone leaves out no effect (Boschloo 1970) the end is moved to 0.
 
     Args:
         found: The difference by another method, of which the arms' shares and the standard error are kept.
@@ -72,11 +71,9 @@ def exact_mean(
 ) -> Effect:
     """The difference of two means with the p value and the interval of a permutation of the units.
 
-    An effect of d is tested by taking d off the treated units and permuting. Each permutation has one d beyond
-    which it is as extreme as the assignment that was made, and the ends of the interval are order statistics of
-    those (Garthwaite 1996). The p value is twice the smaller tail at no effect. All permutations are taken where
-    they are few, else as many drawn ones, and the level holds exactly in both cases. Where all are too few for
-    the level, the interval has no ends.
+    Each permutation has one shift of the treated beyond which it is as extreme as the assignment that was made;
+    the ends of the interval are order statistics of those (Garthwaite 1996). All permutations are taken where they
+    are few, else drawn ones; where all are too few for the level, the interval has no ends.
 
     Args:
         found: The difference by another method, of which the standard error is kept.

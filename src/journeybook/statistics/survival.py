@@ -1,7 +1,4 @@
-"""Time until something happens, where some units had not got there when the experiment was read.
-
-The headline is the mean time up to a horizon: a difference in days, true whether or not hazards are proportional.
-"""
+"""Time until something happens, where some units had not got there: the headline is the mean time to a horizon."""
 
 from collections.abc import Sequence
 
@@ -13,15 +10,15 @@ from journeybook.statistics.contrasts import ArmMoments, Effect
 
 
 def survival_curve(time: np.ndarray, happened: np.ndarray, *, alpha: float) -> pd.DataFrame:
-    """Share of units to which it has not yet happened (Kaplan & Meier 1958).
+    """Share of units to which it has not yet happened (Kaplan & Meier 1958), with a pointwise interval.
+
+    The interval is Greenwood's (1926) on the scale of log minus log. Returns time, at_risk, events, survival, low,
+    high.
 
     Args:
         time: Time until the event or the end of observation, shape (units,), 0 or more.
         happened: Whether the event was seen; where not, the unit was still without it at `time`.
-        alpha: One less the level of the pointwise interval (Greenwood 1926, on the scale of log minus log).
-
-    Returns:
-        One row an event time: time, at_risk, events, survival, low, high.
+        alpha: One less the level of the interval.
     """
     at, at_risk, events, survival = _steps(time, happened)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -51,11 +48,10 @@ def common_horizon(time: np.ndarray, arm: np.ndarray, *, n_arms: int) -> float:
 def restricted_mean_moments(
     time: np.ndarray, happened: np.ndarray, arm: np.ndarray, *, n_arms: int, horizon: float
 ) -> ArmMoments:
-    """Mean time up to a horizon by arm, as statistics that `contrast` takes.
+    """Mean time up to a horizon by arm, as statistics that `contrast` takes (Irwin 1949; Royston & Parmar 2013).
 
-    The mean is the area under the survival curve up to the horizon (Irwin 1949; Royston & Parmar 2013). Its
-    variance is the sum over event times of the squared area that is left times Greenwood's term, with n / (n - 1),
-    so that without censoring the contrast is Welch's t of the times cut at the horizon.
+    Without censoring the contrast is Welch's t of the times cut at the horizon: Greenwood's variance of the area
+    under the survival curve is taken n / (n - 1) times.
 
     Args:
         time: Time until the event or the end of observation, shape (units,).
@@ -93,13 +89,7 @@ def restricted_mean_moments(
 def log_rank(times: Sequence[np.ndarray], happened: Sequence[np.ndarray], *, alpha: float) -> Effect:
     """Log-rank test of two arms, control first, with the one-step log hazard ratio (Peto et al. 1977).
 
-    The effect is the logarithm of the ratio of hazards, treatment over control: negative where it happens later
-    or to fewer. It is near the truth where hazards are proportional and their ratio is not far from 1.
-
-    Args:
-        times: Time until the event or the end of observation, an array an arm.
-        happened: Whether the event was seen, an array an arm.
-        alpha: One less the level of the interval.
+    The effect, the log of treatment over control, is near the truth where hazards are proportional and near 1.
     """
     at = np.unique(np.concatenate([time[seen] for time, seen in zip(times, happened, strict=True)]))
     at_risk, events = [], []
