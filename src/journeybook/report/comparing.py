@@ -22,7 +22,7 @@ WHOLE_TABLE = 100
 
 @dataclass(frozen=True)
 class Difference:
-    """One place where a result is not the accepted one; `results` where a page has none, None where there is nothing."""
+    """One place where a result is not the accepted one, None where one has nothing; `results` is a whole page."""
 
     page: str
     key: str

@@ -32,7 +32,7 @@ _WHAT = {
 
 @dataclass(frozen=True)
 class Told:
-    """A finding as the front page and its own page show it, with its figure in words, its section's anchor and picture."""
+    """A finding as the report shows it: its figure in words, the anchor of its section, its picture."""
 
     page: PageOutcome
     finding: Finding

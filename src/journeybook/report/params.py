@@ -40,7 +40,7 @@ KEYS = (*RUN_DEFAULTS, "pages")
 
 @dataclass(frozen=True)
 class PageRun:
-    """A page with the values of its own parameters; its name is `page.variant` where it runs again with other values."""
+    """A page with values of its own parameters, named `page.variant` where it runs again with others."""
 
     name: str
     page: Page
@@ -87,7 +87,7 @@ def read_parameters(
     settings: Iterable[str] = (),
     defaults: Path = PARAMS,
 ) -> RunParameters:
-    """What to run: the repository's params.yaml, changed by the user's own `file`, changed by `key=value` settings.
+    """What to run: the repository's params.yaml, changed by the user's own `file`, changed by `key=value`.
 
     Every page runs that the data allow. `pages:` changes values and adds variants; it selects nothing.
 

@@ -47,7 +47,7 @@ _IDS = ("id", "for", "headers", "aria-labelledby", "aria-describedby", "aria-con
 
 
 def send_report(out: Path, *, pages: Sequence[PageOutcome], kinds: Collection[str]) -> Iterator[str]:
-    """Write `report.html` or `report.pdf` (`kinds`) from the pages of a report; says of each that it stands, or why not."""
+    """Write `report.html` or `report.pdf` from the pages of a report; says of each that it stands, or why not."""
     text = one_file(out, [page.name for page in pages if page.status != "not run"])
     if "html" in kinds:
         write_text(out / "report.html", text)

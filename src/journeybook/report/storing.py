@@ -58,7 +58,7 @@ def html_path(out: Path, name: str) -> Path:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[int]:
-    """Hold a folder for one run, until the last process that has the lock file open ends; yields it, for kernels to hold.
+    """Hold a folder for one run, until the last process that has the yielded file open ends: kernels have it too.
 
     Raises:
         JourneybookError: Another run holds it.

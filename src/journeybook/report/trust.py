@@ -12,7 +12,7 @@ PLANTED_ERRORS = root() / "tests" / "baseline" / "planted_errors.json"
 
 @dataclass(frozen=True)
 class Trust:
-    """Checks of a report, counted by kind: witnesses (one that depends on no data once), conservation, known misses."""
+    """Checks of a report, counted by kind; a witness that depends on no data counts once."""
 
     witnesses: int
     witnesses_passed: int

@@ -32,7 +32,7 @@ _TAIL = 1e-13
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """What each of several unknown values, shape (values,), stands for as the greatest, and what choosing it costs."""
+    """What each of several unknown values stands for as the greatest, and what choosing it costs."""
 
     probability_best: NDArray[np.float64]
     expected_loss: NDArray[np.float64]

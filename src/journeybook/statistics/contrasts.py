@@ -74,9 +74,7 @@ class Contrast:
 def arm_moments(columns: Sequence[np.ndarray], arm: np.ndarray, *, n_arms: int) -> ArmMoments:
     """Sufficient statistics of all columns by arm, summed in blocks about the columns' means, in one pass.
 
-    Args:
-        columns: Columns of shape (units,), finite.
-        arm: Number of each unit's arm, 0 to n_arms - 1; with looks or subgroups a number for each combination.
+    Columns are finite, of shape (units,); an arm is a number from 0, with looks or subgroups one a combination.
     """
     counts = np.bincount(arm, minlength=n_arms)
     order = np.argsort(arm.astype(np.min_scalar_type(n_arms)), kind="stable")
@@ -120,10 +118,7 @@ def metric_moments(
 ) -> list[ArmMoments]:
     """Sufficient statistics of each metric, then of the covariates; metrics without missing values share one pass.
 
-    Args:
-        metrics: The columns of each metric, two for a ratio; a NaN leaves the unit out of that metric alone.
-        covariates: Columns without missing values.
-        arm: Number of each unit's arm.
+    A metric is its columns, two for a ratio; a NaN leaves the unit out of that metric alone. Covariates have none.
     """
     whole = [columns for columns in metrics if not np.isnan(sum(column.sum() for column in columns))]
     shared = list({id(column): column for columns in [*whole, covariates] for column in columns}.values())

@@ -35,35 +35,10 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
     [0.03, 0.06, 0.06]
     """
-    p, order = _ordered(p_values)
-    return _back(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), order)
-
-
-def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Return adjusted p values that hold the false discovery rate under independence or positive dependence.
-
-    The false discovery rate is the expected share of false claims among the claims, a weaker promise than the
-    family-wise error (Benjamini & Hochberg 1995).
-
-    >>> benjamini_hochberg([0.01, 0.04, 0.03]).round(3).tolist()
-    [0.03, 0.04, 0.04]
-    """
-    p, order = _ordered(p_values)
-    stepped = p[order] * len(p) / np.arange(1, len(p) + 1)
-    return _back(np.minimum.accumulate(stepped[::-1])[::-1], order)
-
-
-def benjamini_yekutieli(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Return adjusted p values that hold the false discovery rate whatever the dependence (Benjamini &
-    Yekutieli 2001).
-
-    >>> benjamini_yekutieli([0.01, 0.04]).round(3).tolist()
-    [0.03, 0.06]
-    """
-    p, order = _ordered(p_values)
-    ranks = np.arange(1, len(p) + 1)
-    stepped = p[order] * len(p) / ranks * (1 / ranks).sum()
-    return _back(np.minimum.accumulate(stepped[::-1])[::-1], order)
+    p = _shares(p_values)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    return np.minimum(stepped, 1)[np.argsort(order)]
 
 
 def dunnett(
@@ -116,25 +91,20 @@ def adjust(p_values: ArrayLike, *, method: str) -> NDArray[np.float64]:
     >>> adjust([0.01, 0.04, 0.03], method="benjamini_hochberg").round(3).tolist()
     [0.03, 0.04, 0.04]
     """
-    known = {"holm": holm, "benjamini_hochberg": benjamini_hochberg, "benjamini_yekutieli": benjamini_yekutieli}
+    if method == "holm":
+        return holm(p_values)
+    known = {"benjamini_hochberg": "bh", "benjamini_yekutieli": "by"}
     if method not in known:
-        raise ValueError(f"correction: found '{method}', needed one of {', '.join(known)}.")
-    return known[method](p_values)
+        raise ValueError(f"correction: found '{method}', needed one of holm, {', '.join(known)}.")
+    return stats.false_discovery_control(_shares(p_values), method=known[method])
 
 
-def _ordered(p_values: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The p values, and their ascending order."""
+def _shares(p_values: ArrayLike) -> NDArray[np.float64]:
     p = np.asarray(p_values, dtype=float)
     wrong = ~((p >= 0) & (p <= 1))
     if wrong.any():
         raise ValueError(f"p_values: found {p[wrong][0]:g}, needed numbers from 0 to 1.")
-    return p, np.argsort(p, kind="stable")
-
-
-def _back(stepped: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.float64]:
-    adjusted = np.empty(len(stepped))
-    adjusted[order] = np.minimum(stepped, 1)
-    return adjusted
+    return p
 
 
 def _beyond(c: float, loading: NDArray[np.float64], df: float) -> float:
