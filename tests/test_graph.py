@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import toys
 
-from journeybook.report import graph, planning, running
+from journeybook.report import graph, running
 from journeybook.report.pages import discover
 from journeybook.report.params import read_parameters
 
@@ -123,9 +123,8 @@ def write_forked_road(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_only_a_failed_need_stops_a_page(fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "build_dataset", toys.build_toy_dataset)
-    monkeypatch.setattr(planning, "code_digest", toys.code_digest)
+def test_only_a_failed_need_stops_a_page(fails: bool, toy_world, tmp_path: Path, monkeypatch) -> None:
+    toy_world(monkeypatch)
     monkeypatch.setattr(running, "side_by_side", lambda: 4)
     write_forked_road(tmp_path / "pages")
     settings = [f"02_slow.fails={str(fails).lower()}"]

@@ -36,10 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if arguments.debug:
             raise
-        print(
-            f"journeybook: {type(error).__name__}: {error} (--debug shows where)",
-            file=sys.stderr,
-        )
+        print(f"journeybook: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
         return 1
 
 

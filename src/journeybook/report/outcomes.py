@@ -10,11 +10,7 @@ from journeybook.report.trust import trust
 if TYPE_CHECKING:
     import nbformat
 
-VARIANTS = {
-    "coupons": "coupon mailings",
-    "factorial": "two changes at once",
-    "ongoing": "a test still running",
-}
+VARIANTS = {"coupons": "coupon mailings", "factorial": "two changes at once", "ongoing": "a test still running"}
 """What the variants of a page look at, in words."""
 
 

@@ -193,7 +193,4 @@ def _opening(cells: Sequence[Cell], *, default: str) -> tuple[str, str]:
     first = next((c.source for c in cells if c.kind == "markdown"), "")
     title = re.search(r"^# +(.+)$", first, flags=re.MULTILINE)
     question = re.search(r"\*\*(.+?)\*\*", first, flags=re.DOTALL)
-    return (
-        title.group(1).strip() if title else default,
-        " ".join(question.group(1).split()) if question else "",
-    )
+    return (title.group(1).strip() if title else default, " ".join(question.group(1).split()) if question else "")

@@ -81,11 +81,7 @@ class RunParameters:
 
 
 def read_parameters(
-    file: Path | None = None,
-    *,
-    pages: Sequence[Page],
-    settings: Iterable[str] = (),
-    defaults: Path = PARAMS,
+    file: Path | None = None, *, pages: Sequence[Page], settings: Iterable[str] = (), defaults: Path = PARAMS
 ) -> RunParameters:
     """What to run: the repository's params.yaml, changed by the user's own `file`, changed by `key=value`.
 

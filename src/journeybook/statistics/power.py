@@ -100,15 +100,10 @@ def sample_size(
     alpha: float,
     power: float,
 ) -> SampleSize:
-    """Fewest units with which an effect is called significant with the given probability.
+    """Fewest units with which an effect, not 0, is called significant with the given probability, above alpha.
 
-    Args:
-        effect: True difference of means worth detecting, not 0.
-        sd_control: Deviation of a unit in the control.
-        sd_treatment: Deviation of a unit in the treatment; None is that of the control.
-        treatment_share: Share of all units in the treatment, between 0 and 1.
-        alpha: Level of the two-sided test.
-        power: Probability wanted, between alpha and 1.
+    The test is two-sided at `alpha`; deviations are those of a unit, that of the treatment the control's where
+    None.
 
     >>> sample_size(0.5, sd_control=1.0, alpha=0.05, power=0.8).n_control.item()
     64.0

@@ -68,12 +68,9 @@ class Quality:
 
 
 def quality(probability: np.ndarray, responded: np.ndarray, weights: np.ndarray) -> Quality:
-    """Measure probabilities against what happened; log loss is in nats, ECE over ten bins.
+    """Measure probabilities, shape (n,), against 0/1 responses; log loss is in nats, ECE over ten bins.
 
-    Args:
-        probability: Probability of a response, shape (n,), 0 to 1.
-        responded: 0 or 1, shape (n,).
-        weights: How often each row is drawn in each bootstrap sample of whole people, shape (n_draws, n).
+    `weights` say how often each row is drawn in each bootstrap sample of whole people, shape (n_draws, n).
 
     Raises:
         ValueError: Shapes differ, a probability is out of range, or only one outcome is there.
@@ -163,11 +160,7 @@ def gain(
 ) -> pd.DataFrame:
     """Return `found_share` and `lift` when the likeliest are contacted, by `contacted_share`, with 95 % intervals.
 
-    Args:
-        probability: Probability of a response, shape (n,); ties keep their order.
-        responded: 0 or 1, shape (n,).
-        weights: As for `quality`.
-        shares: Shares of contacts made, 0 to 1.
+    Arguments are those of `quality`; contacts of one probability keep their order.
 
     >>> gain(np.array([0.9, 0.8, 0.2, 0.1]), np.array([1, 0, 1, 0]), np.ones((1, 4)), shares=[0.5]).lift.tolist()
     [1.0]

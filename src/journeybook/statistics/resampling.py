@@ -60,15 +60,7 @@ def quantile_effect(
 
     The r-th smallest of n drawn values is the data's value at rank ceil(n U), where U, the r-th smallest of n
     uniforms, has a beta distribution: U is drawn instead of the units. The interval is conservative where values
-    are tied at the quantile or few units lie beyond it.
-
-    Args:
-        control: Values of the control's units, finite.
-        treatment: Values of the treatment's units.
-        quantile: Between 0 and 1; the estimate interpolates linearly between two values.
-        alpha: One less the level of the interval.
-        n_draws: Bootstrap samples; the smallest p value is 2 / (n_draws + 1).
-        rng: Source of chance.
+    are tied at the quantile or few units lie beyond it; the smallest p value is 2 / (n_draws + 1).
 
     Raises:
         ValueError: The quantile is out of range, or fewer than `MIN_TAIL` units of an arm lie beyond it.

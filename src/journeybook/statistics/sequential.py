@@ -25,18 +25,12 @@ class AlwaysValid:
 def always_valid(
     effect: ArrayLike, standard_error: ArrayLike, *, n: ArrayLike, alpha: float, planned_n: float
 ) -> AlwaysValid:
-    """The normal-mixture confidence sequence, and the mixture test that it inverts.
+    """The normal-mixture confidence sequence of a difference of means, and the mixture test that it inverts.
 
     The likelihood ratio of an effect drawn from N(0, tau^2) against none is a martingale without effect, so that
     it ever reaches 1 / alpha with probability alpha at most (Robbins 1970; Howard et al. 2021). The standard error
-    is estimated: the first look needs about a hundred units an arm (Waudby-Smith et al. 2024).
-
-    Args:
-        effect: Difference of means at the look.
-        standard_error: Its standard error.
-        n: Units of all arms at the look.
-        alpha: Probability that any of the intervals, over all looks, misses the effect.
-        planned_n: Units planned at the end, where the interval is narrowest; fixed before the first look.
+    is estimated: the first look needs about a hundred units an arm (Waudby-Smith et al. 2024). `n` counts units of
+    all arms at the look; the interval is narrowest at `planned_n`, fixed before the first look.
     """
     estimate, se = np.asarray(effect, dtype=float), np.asarray(standard_error, dtype=float)
     ratio = _best_ratio(alpha) * np.asarray(n, dtype=float) / planned_n
@@ -90,10 +84,7 @@ def boundaries(fractions: ArrayLike, *, alpha: float, spending: str) -> pd.DataF
 def crossing(bounds: ArrayLike, fractions: ArrayLike, *, drift: float = 0.0) -> NDArray[np.float64]:
     """Probability that |z| first reaches its bound at each look, by integration (Armitage, McPherson & Rowe 1969).
 
-    Args:
-        bounds: Bound of |z| at each look, shape (looks,).
-        fractions: Share of the information at each look, rising.
-        drift: Expected z at fraction 1; 0 is no effect.
+    Fractions of the information rise; `drift` is the expected z at fraction 1, with 0 for no effect.
     """
     bound, t = np.asarray(bounds, dtype=float), np.asarray(fractions, dtype=float)
     at, mass, before, found = np.zeros(1), np.ones(1), 0.0, []

@@ -12,13 +12,8 @@ from journeybook.statistics.contrasts import ArmMoments, Effect
 def survival_curve(time: np.ndarray, happened: np.ndarray, *, alpha: float) -> pd.DataFrame:
     """Share of units to which it has not yet happened (Kaplan & Meier 1958), with a pointwise interval.
 
-    The interval is Greenwood's (1926) on the scale of log minus log. Returns time, at_risk, events, survival, low,
-    high.
-
-    Args:
-        time: Time until the event or the end of observation, shape (units,), 0 or more.
-        happened: Whether the event was seen; where not, the unit was still without it at `time`.
-        alpha: One less the level of the interval.
+    The interval is Greenwood's (1926) on the scale of log minus log. `time` is that of the event or, where it has
+    not `happened`, of the end of observation. Returns time, at_risk, events, survival, low, high.
     """
     at, at_risk, events, survival = _steps(time, happened)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -53,15 +48,8 @@ def restricted_mean_moments(
     Without censoring the contrast is Welch's t of the times cut at the horizon: Greenwood's variance of the area
     under the survival curve is taken n / (n - 1) times.
 
-    Args:
-        time: Time until the event or the end of observation, shape (units,).
-        happened: Whether the event was seen.
-        arm: Number of each unit's arm.
-        n_arms: Number of arms.
-        horizon: Above 0, and not beyond the longest time observed in every arm.
-
     Raises:
-        ValueError: The horizon is not in that range, or a time is negative.
+        ValueError: The horizon is not above 0, or beyond the time observed in an arm, or a time is negative.
     """
     longest = common_horizon(time, arm, n_arms=n_arms)
     if not 0 < horizon <= longest:
