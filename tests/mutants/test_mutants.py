@@ -43,10 +43,7 @@ def _build(folder: Path) -> None:
             demo = read_parameters(folder / "mine.yaml", pages=discover())
         tables = folder / data / "tables"
         tables.mkdir(parents=True)
-        build_dataset(
-            tables, dataset=demo.dataset, seed=demo.seed, scale=demo.scale, timezone=demo.timezone,
-            files=demo.files, base=demo.base,
-        )  # fmt: skip
+        build_dataset(tables, **demo.source)
         for path in sorted((tables / "raw").glob("*.parquet")):
             columns = [c for c in ibis.read_parquet(path).columns if c != "row"]
             files[path.stem] = {"path": str(path), "columns": {c: c for c in columns}}

@@ -91,10 +91,7 @@ def _report(folder: Path, tables: Path) -> Iterator[str]:
 def _own_files(connection: Backend, ids: set[str], parameters: RunParameters) -> Iterator[str]:
     """Name the user's files that still hold the person."""
     with tempfile.TemporaryDirectory() as place:
-        build_dataset(
-            place, dataset=parameters.dataset, seed=parameters.seed, scale=parameters.scale,
-            timezone=parameters.timezone, files=parameters.files, base=parameters.base,
-        )  # fmt: skip
+        build_dataset(place, **parameters.source)
         for path in sorted(Path(place).glob("raw/*.parquet")):
             table = connection.read_parquet(path)
             if "customer_id" in table.columns:

@@ -50,8 +50,9 @@ def in_order(
             early[name] = set(waits[name]) - ended
             at_work[name] = begin(name)
             left.remove(name)
-        moments = [work.written for name, work in at_work.items() if name not in written]
-        wait([*moments, *(work.end for work in at_work.values())], return_when=FIRST_COMPLETED)
+        moments: list[Future] = [work.end for work in at_work.values()]
+        moments += [work.written for name, work in at_work.items() if name not in written]
+        wait(moments, return_when=FIRST_COMPLETED)
         over |= {name: at_work.pop(name) for name in list(at_work) if at_work[name].end.done()}
         for name in waits:
             if name not in over or not ended.issuperset(waits[name]):

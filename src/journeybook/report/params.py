@@ -6,6 +6,7 @@ import zoneinfo
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from journeybook.datasets import DATASETS
 from journeybook.datasets.complete_journey import TIMEZONE
@@ -77,6 +78,12 @@ class RunParameters:
     def shared(self) -> dict[str, object]:
         """What is given to each page that declares it."""
         names = ("dataset", "engine", "seed", "scale", "timezone", "currency")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What the data set is built from."""
+        names = ("dataset", "seed", "scale", "timezone", "files", "base")
         return {name: getattr(self, name) for name in names}
 
 

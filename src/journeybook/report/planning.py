@@ -12,7 +12,7 @@ from pathlib import Path
 from journeybook.errors import JourneybookError
 from journeybook.report.imports import PACKAGE, reached
 from journeybook.report.kinds import nearest
-from journeybook.report.outcomes import PageOutcome
+from journeybook.report.outcomes import VARIANTS, PageOutcome
 from journeybook.report.params import PageRun, RunParameters
 from journeybook.tables import root
 
@@ -40,6 +40,13 @@ class Step:
     def name(self) -> str:
         """Name of the page or variant."""
         return self.run.name
+
+    @property
+    def about(self) -> tuple[str, str]:
+        """Its title, with its variant in words, and its question."""
+        page, variant = self.run.page, self.run.variant
+        said = VARIANTS.get(variant, variant.replace("_", " "))
+        return f"{page.title}: {said}" if variant else page.title, page.question
 
 
 CONSULTED = ("consents?", "last_times?", "people?", "refusal_links?")

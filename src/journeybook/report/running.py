@@ -17,15 +17,7 @@ from journeybook.report.graph import Work, in_order, side_by_side
 from journeybook.report.imports import imports_of
 from journeybook.report.kernels import Kernels
 from journeybook.report.manifest import manifest
-from journeybook.report.outcomes import (
-    VARIANTS,
-    Execution,
-    PageOutcome,
-    RunOutcome,
-    checks_said,
-    exit_code,
-    with_checks,
-)
+from journeybook.report.outcomes import Execution, PageOutcome, RunOutcome, checks_said, exit_code, with_checks
 from journeybook.report.params import RunParameters
 from journeybook.report.planning import Step
 from journeybook.report.progress import Progress, without_values
@@ -78,9 +70,6 @@ def run_report(
         send: What to write beside the pages, of `html` (all of them in one file) and `pdf`.
         events: Whether standard output gets one JSON object a line, and nothing else.
         progress: What is said while it runs; None writes to standard output and to `run.log`.
-
-    Raises:
-        JourneybookError: The data cannot be used, a page asked for is not possible, or the folder is in use.
     """
     folder, tables = folders(out)
     planning.chosen(planning.plan(parameters.pages, raw=()), only)
@@ -195,17 +184,12 @@ class _Runner:
 
             for line in send_report(self.out, pages=pages, kinds=send):
                 self.progress.tell("to send", line, said=line)
-        outcome = RunOutcome(
-            html_path(self.out, "index"), self.tables, pages, time.monotonic() - self.started, code
-        )
+        seconds = time.monotonic() - self.started
+        outcome = RunOutcome(html_path(self.out, "index"), self.tables, pages, seconds, code)
         self.progress.tell(
-            "run done",
-            seconds=round(outcome.seconds, 1),
-            exit_code=code,
-            failed_pages=outcome.failed,
-            failed_checks=outcome.failed_checks,
-            report=str(outcome.index),
-        )
+            "run done", seconds=round(seconds, 1), exit_code=code, failed_pages=outcome.failed,
+            failed_checks=outcome.failed_checks, report=str(outcome.index),
+        )  # fmt: skip
         return outcome
 
     def _draw(self, names: Iterable[str]) -> None:
@@ -221,13 +205,9 @@ class _Runner:
         from journeybook.report.rendering import render_report
 
         self._draw(page.name for page in pages if page.status != "not run")
+        bodies = {name: body.result() for name, body in self.bodies.items()}
         render_report(
-            self.out,
-            pages=pages,
-            parameters=self.parameters,
-            described=described,
-            manifest=told,
-            bodies={name: body.result() for name, body in self.bodies.items()},
+            self.out, pages=pages, parameters=self.parameters, described=described, manifest=told, bodies=bodies
         )
         _remove(self.out / f"report.{kind}" for kind in ("html", "pdf"))
 
@@ -248,15 +228,7 @@ class _Runner:
         self.kernels.warm_up()
         building.mkdir(parents=True, mode=0o700)
         try:
-            build_dataset(
-                building,
-                dataset=self.parameters.dataset,
-                seed=self.parameters.seed,
-                scale=self.parameters.scale,
-                timezone=self.parameters.timezone,
-                files=self.parameters.files,
-                base=self.parameters.base,
-            )
+            build_dataset(building, **self.parameters.source)
             files = {"": file_digests(_data_files(building), building)}
             write_json(building / "fingerprints.json", {"data": wanted, "pages": {}, "files": files})
             if self.tables.exists():
@@ -323,8 +295,8 @@ class _Runner:
             )  # fmt: skip
             results_path(self.out, step.name).unlink(missing_ok=True)
             _remove(planning.written_files(step, self.tables))
-            return PageOutcome(step.name, *_about(step), "failed", f"Stopped{place}: {done.error}", seconds)
-        outcome = with_checks(PageOutcome(step.name, *_about(step), "done", "", seconds), results)
+            return PageOutcome(step.name, *step.about, "failed", f"Stopped{place}: {done.error}", seconds)
+        outcome = with_checks(PageOutcome(step.name, *step.about, "done", "", seconds), results)
         said = f"{step.name:<32} done in {seconds:3.0f} s, {checks_said(outcome)}"
         self.progress.tell("page done", said, page=step.name, seconds=seconds, **outcome.counts)
         return outcome
@@ -358,7 +330,7 @@ class _Runner:
         return report and held["files"].get(step.name) == now
 
     def _kept(self, step: Step, before: dict) -> PageOutcome:
-        outcome = PageOutcome(step.name, *_about(step), "done", "", before.get("seconds", 0.0), kept=True)
+        outcome = PageOutcome(step.name, *step.about, "done", "", before.get("seconds", 0.0), kept=True)
         outcome = with_checks(outcome, read_json(results_path(self.out, step.name)))
         said = f"{step.name:<32} kept from an earlier run"
         self.progress.tell("page kept", said, page=step.name, seconds=outcome.seconds, **outcome.counts)
@@ -392,13 +364,6 @@ def _data_files(tables: Path) -> list[Path]:
     return [p for stage in ("raw", "truth") for p in sorted((tables / stage).glob("*.parquet"))]
 
 
-def _about(step: Step) -> tuple[str, str]:
-    variant = step.run.variant
-    said = VARIANTS.get(variant, variant.replace("_", " "))
-    title = f"{step.run.page.title}: {said}" if variant else step.run.page.title
-    return title, step.run.page.question
-
-
 def _lacks(step: Step) -> str:
     return f"it needs {step.missing}, which the data set does not have"
 
@@ -410,7 +375,7 @@ def _ended(outcome: PageOutcome) -> Work[PageOutcome | Execution]:
 
 
 def _not_run(step: Step, reason: str) -> PageOutcome:
-    return PageOutcome(step.name, *_about(step), "not run", reason)
+    return PageOutcome(step.name, *step.about, "not run", reason)
 
 
 def _remove(paths: Iterable[Path]) -> None:
