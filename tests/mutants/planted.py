@@ -107,7 +107,7 @@ def run_cells(
     given = {"tables": str(tables), "results": str(results), **(parameters or {})}
     given |= dict(mutant.parameters) if mutant else {}
     with ExitStack() as undone:
-        _unseen(undone)
+        _unseen(undone, name)
         if mutant:
             _plant(undone, mutant.target, mutant.wrong)
         for source, tags in _cells(name):
@@ -126,7 +126,7 @@ def run_sound(
     sound = Sound([source for source, _ in cells[: last + 1]])
     space: dict[str, Any] = {"__name__": "__main__"}
     with ExitStack() as undone:
-        _unseen(undone, drawn=name)
+        _unseen(undone, name)
         for target in {mutant.target for mutant in mutants if not mutant.parameters}:
             _plant(undone, target, lambda called, target=target: _noting(called, target, sound))
         for source, (_, tags) in zip(sound.cells, cells, strict=False):
@@ -148,7 +148,7 @@ def run_again(sound: Sound, mutant: Mutant, *, tables: Path) -> list[Check]:
     start = sound.first[mutant.target]
     space = _copied(sound.before[start], tables)
     with ExitStack() as undone:
-        _unseen(undone, drawn=space["page"].name)
+        _unseen(undone, space["page"].name)
         _plant(undone, mutant.target, mutant.wrong)
         for source in sound.cells[start:]:
             exec(compile(source, space["page"].name, "exec"), space)
@@ -162,16 +162,15 @@ def _cells(name: str) -> list[tuple[str, Sequence[str]]]:
     return [(source, tags) for source, tags in code if EXERCISE not in tags]
 
 
-def _unseen(undone: ExitStack, *, drawn: str = "") -> None:
-    """Show nothing; of the page `drawn` no figure is made either, for checks look at none."""
+def _unseen(undone: ExitStack, name: str) -> None:
+    """Show nothing, and make no figure and no description of columns: checks and results look at none."""
     for shown in ("IPython.display.display", "journeybook.page.display"):
         undone.enter_context(patch(shown, _display))
+    undone.enter_context(patch.object(Page, "look", lambda *_args, **_kwargs: None))
     undone.callback(plt.close, "all")
-    if drawn:
-        undone.enter_context(patch.object(Page, "look", lambda *_args, **_kwargs: None))
-        figures = importlib.import_module(f"journeybook.plots.{drawn.partition('.')[0][3:]}")
-        for plot in [plot for plot in vars(figures) if plot.startswith("plot_")]:
-            undone.enter_context(patch.object(figures, plot, lambda *_args, **_kwargs: None))
+    figures = importlib.import_module(f"journeybook.plots.{name.partition('.')[0][3:]}")
+    for plot in [plot for plot in vars(figures) if plot.startswith("plot_")]:
+        undone.enter_context(patch.object(figures, plot, lambda *_args, **_kwargs: None))
 
 
 def _plant(undone: ExitStack, target: str, wrong: Callable[[Any], Any]) -> None:
