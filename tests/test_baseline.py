@@ -22,4 +22,4 @@ def default_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_results_are_the_accepted_ones(default_run: Path) -> None:
-    assert [str(d) for d in compare(default_run / "results", baseline=BASELINE)] == []
+    assert compare(default_run / "results", baseline=BASELINE) == []
