@@ -104,8 +104,8 @@ def write_forked_road(folder: Path) -> None:
     for name, own, first, reads, writes in (
         (
             "02_slow",
-            "# Whether it fails.\nfails = False",
-            "import time; time.sleep(2); assert not fails",
+            "# When it fails, before or after it writes its table.\nfails = ''",
+            "import time; time.sleep(2); assert fails != 'before'",
             {},
             "slow",
         ),
@@ -118,16 +118,17 @@ def write_forked_road(folder: Path) -> None:
             "rows = read(run, 'accepted/transactions', purpose='analytics')\n"
             f"write(run, '{writes}', rows.select('row'), sources=['accepted/transactions'])"
         )
-        cells = [opening, first, store, toys.save(["accepted/transactions"], metrics=metrics)]
+        last = "time.sleep(3); assert fails != 'after'" if name == "02_slow" else "x"
+        cells = [opening, first, store, last, toys.save(["accepted/transactions"], metrics=metrics)]
         toys.write_page(folder, name, own=own, cells=cells, reads=reads, writes=[writes])
 
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_only_a_failed_need_stops_a_page(fails: bool, toy_world, tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize("fails", ["", "before", "after"])
+def test_only_a_failed_need_stops_a_page(fails: str, toy_world, tmp_path: Path, monkeypatch) -> None:
     toy_world(monkeypatch)
     monkeypatch.setattr(running, "side_by_side", lambda: 4)
     write_forked_road(tmp_path / "pages")
-    settings = [f"02_slow.fails={str(fails).lower()}"]
+    settings = [f"02_slow.fails={fails!r}"]
     parameters = read_parameters(
         pages=discover(tmp_path / "pages"), settings=settings, defaults=tmp_path / "none.yaml"
     )
@@ -136,5 +137,7 @@ def test_only_a_failed_need_stops_a_page(fails: bool, toy_world, tmp_path: Path,
     bad = {"02_slow": "failed", "04_needs": "not run"} if fails else {"02_slow": "done", "04_needs": "done"}
     assert found == {"01_copy": "done", **bad, "03_quick": "done", "05_may": "done"}
     assert list(found) == sorted(found), "in reading order, whichever ended first"
+    for name in ("slow", "needs"):
+        assert (tmp_path / "out" / "tables" / f"{name}.parquet").exists() == (not fails)
     results = running.read_json(tmp_path / "out" / "results" / "05_may.json")
     assert results["metrics"]["has_slow"] == int(not fails), "it waited for what it may read"
