@@ -132,7 +132,7 @@ def read_notebook(path: Path) -> tuple[dict, list[Cell]]:
 def read_parameter_cell(source: str, *, where: str) -> tuple[Parameter, ...]:
     """The parameters of a cell of literals and comments, with the comment above each; `where` is for messages.
 
-    >>> read_parameter_cell("# Groups tried. Range 2 to 20.\nmax_segments = 8", where="a page")
+    >>> read_parameter_cell("# Groups tried. Range 2 to 20.\\nmax_segments = 8", where="a page")
     (Parameter(name='max_segments', default=8, kind='int', meaning='Groups tried. Range 2 to 20.'),)
     """
     lines = source.splitlines()
