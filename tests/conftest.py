@@ -1,6 +1,11 @@
 """Runs that several tests look at, each done once."""
 
+import fcntl
 import json
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +13,8 @@ import pytest
 import toys
 
 from journeybook.report import planning, running
+from journeybook.report.imports import imports_of
+from journeybook.report.kernels import Kernels
 from journeybook.report.outcomes import RunOutcome
 from journeybook.report.pages import Page, discover
 from journeybook.report.params import read_parameters
@@ -34,10 +41,17 @@ class FinishedRun:
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
-    """journey_demo at a scale of 0.3, every page through the real runner."""
-    out = tmp_path_factory.mktemp("small") / "reports"
-    parameters = read_parameters(pages=discover(), settings=[f"scale={SMALL_SCALE}"])
-    return FinishedRun(out, running.run_report(parameters, out=out))
+    """journey_demo at a scale of 0.3, every page through the real runner, by whichever process comes first."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small"
+    folder.mkdir(exist_ok=True)
+    out, ended = folder / "reports", folder / "outcome"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ended.exists():
+            parameters = read_parameters(pages=discover(), settings=[f"scale={SMALL_SCALE}"])
+            ended.write_bytes(pickle.dumps(running.run_report(parameters, out=out)))
+    return FinishedRun(out, pickle.loads(ended.read_bytes()))
 
 
 @pytest.fixture(scope="session")
@@ -49,11 +63,30 @@ def toy_pages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Page, ...]:
 
 
 @pytest.fixture(scope="session")
-def toy_run(toy_pages: tuple[Page, ...], tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
-    """The toy pages, run once; tests that change the folder copy it first."""
-    with pytest.MonkeyPatch.context() as patch:
+def warm_kernels(toy_pages: tuple[Page, ...]) -> Iterator[Kernels]:
+    """Kernels that many toy runs share: only the first of them waits for the imports."""
+    with Kernels(imports_of([page.path for page in toy_pages])) as kernels:
+        kernels.warm_up()
+        yield kernels
+
+
+@pytest.fixture(scope="session")
+def toy_world(warm_kernels: Kernels) -> Callable[[pytest.MonkeyPatch], None]:
+    """Make the runner build the toy data set, with kernels that are ready."""
+
+    def enter(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(running, "build_dataset", toys.build_toy_dataset)
         patch.setattr(planning, "code_digest", toys.code_digest)
+        patch.setattr(running, "Kernels", lambda *_imports, **_held: nullcontext(warm_kernels))
+
+    return enter
+
+
+@pytest.fixture(scope="session")
+def toy_run(toy_pages: tuple[Page, ...], toy_world, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """The toy pages, run once; tests that change the folder copy it first."""
+    with pytest.MonkeyPatch.context() as patch:
+        toy_world(patch)
         folder = tmp_path_factory.mktemp("toy")
         out = folder / "reports"
         parameters = read_parameters(pages=toy_pages, settings=["seed=7"], defaults=folder / "none.yaml")

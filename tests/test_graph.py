@@ -7,24 +7,28 @@ from pathlib import Path
 import pytest
 import toys
 
-from journeybook.report import graph, planning, running
+from journeybook.report import graph, running
 from journeybook.report.pages import discover
 from journeybook.report.params import read_parameters
 
 WAITS = {"01": [], "02": ["01"], "03": ["01"], "04": ["02"], "05": ["03", "04"]}
 
 
+def never(_name: str) -> bool:
+    return False
+
+
 def test_a_page_begins_when_all_it_waits_for_were_looked_at() -> None:
     looked_at: list[str] = []
 
-    def begin(name: str) -> Future[str]:
+    def begin(name: str) -> graph.Work[str]:
         assert set(WAITS[name]) <= set(looked_at)
-        future: Future[str] = Future()
-        future.set_result(name.upper())
-        return future
+        work: graph.Work[str] = graph.Work(Future())
+        work.end.set_result(name.upper())
+        return work
 
-    for name, result in graph.in_order(WAITS, begin=begin, at_most=3):
-        assert result == name
+    for name, result in graph.in_order(WAITS, begin=begin, failed=never, at_most=3):
+        assert result == name.upper()
         looked_at.append(name)
     assert sorted(looked_at) == sorted(WAITS)
 
@@ -46,9 +50,36 @@ def test_ready_pages_run_side_by_side_and_no_more_than_allowed(at_most: int) -> 
         return name
 
     with ThreadPoolExecutor(4) as pool:
-        ended = list(graph.in_order(WAITS, begin=lambda name: pool.submit(page, name), at_most=at_most))
+        begin = lambda name: graph.Work(pool.submit(page, name))  # noqa: E731
+        ended = list(graph.in_order(WAITS, begin=begin, failed=never, at_most=at_most))
     assert sorted(name for name, _ in ended) == sorted(WAITS)
     assert most == at_most
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_page_begins_once_the_tables_it_waits_for_are_written_and_again_where_that_failed(fails: bool) -> None:
+    waits = {"01": [], "02": ["01"], "03": ["02"]}
+    began: list[str] = []
+    third = threading.Event()
+
+    def page(name: str, work: graph.Work[str]) -> None:
+        work.written.set_result(None)
+        if name == "01":
+            assert third.wait(10), "the pages after it begin while it is at work"
+        work.end.set_result(name)
+
+    def begin(name: str) -> graph.Work[str]:
+        began.append(name)
+        work: graph.Work[str] = graph.Work(Future())
+        pool.submit(page, name, work)
+        if name == "03":
+            third.set()
+        return work
+
+    with ThreadPoolExecutor(3) as pool:
+        looked_at = list(graph.in_order(waits, begin=begin, failed=lambda name: fails and name == "01", at_most=3))
+    assert looked_at == [("01", "01"), ("02", "02"), ("03", "03")], "each after those it waits for"
+    assert began == ["01", "02", "03"] + ["02", "03"] * fails
 
 
 def test_memory_bounds_the_pages_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,8 +104,8 @@ def write_forked_road(folder: Path) -> None:
     for name, own, first, reads, writes in (
         (
             "02_slow",
-            "# Whether it fails.\nfails = False",
-            "import time; time.sleep(2); assert not fails",
+            "# When it fails, before or after it writes its table.\nfails = ''",
+            "import time; time.sleep(2); assert fails != 'before'",
             {},
             "slow",
         ),
@@ -87,17 +118,17 @@ def write_forked_road(folder: Path) -> None:
             "rows = read(run, 'accepted/transactions', purpose='analytics')\n"
             f"write(run, '{writes}', rows.select('row'), sources=['accepted/transactions'])"
         )
-        cells = [opening, first, store, toys.save(["accepted/transactions"], metrics=metrics)]
+        last = "time.sleep(3); assert fails != 'after'" if name == "02_slow" else "x"
+        cells = [opening, first, store, last, toys.save(["accepted/transactions"], metrics=metrics)]
         toys.write_page(folder, name, own=own, cells=cells, reads=reads, writes=[writes])
 
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_only_a_failed_need_stops_a_page(fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "build_dataset", toys.build_toy_dataset)
-    monkeypatch.setattr(planning, "code_digest", toys.code_digest)
+@pytest.mark.parametrize("fails", ["", "before", "after"])
+def test_only_a_failed_need_stops_a_page(fails: str, toy_world, tmp_path: Path, monkeypatch) -> None:
+    toy_world(monkeypatch)
     monkeypatch.setattr(running, "side_by_side", lambda: 4)
     write_forked_road(tmp_path / "pages")
-    settings = [f"02_slow.fails={str(fails).lower()}"]
+    settings = [f"02_slow.fails={fails!r}"]
     parameters = read_parameters(
         pages=discover(tmp_path / "pages"), settings=settings, defaults=tmp_path / "none.yaml"
     )
@@ -106,5 +137,7 @@ def test_only_a_failed_need_stops_a_page(fails: bool, tmp_path: Path, monkeypatc
     bad = {"02_slow": "failed", "04_needs": "not run"} if fails else {"02_slow": "done", "04_needs": "done"}
     assert found == {"01_copy": "done", **bad, "03_quick": "done", "05_may": "done"}
     assert list(found) == sorted(found), "in reading order, whichever ended first"
+    for name in ("slow", "needs"):
+        assert (tmp_path / "out" / "tables" / f"{name}.parquet").exists() == (not fails)
     results = running.read_json(tmp_path / "out" / "results" / "05_may.json")
     assert results["metrics"]["has_slow"] == int(not fails), "it waited for what it may read"

@@ -10,17 +10,7 @@ import pytest
 
 from journeybook.errors import JourneybookError
 from journeybook.findings import Finding
-from journeybook.results import (
-    check,
-    check_at_least,
-    check_at_most,
-    check_inside,
-    describe_columns,
-    failed,
-    save_results,
-    say_figure,
-    show_checks,
-)
+from journeybook.results import check, describe_columns, failed, save_results, say_figure, show_checks
 from journeybook.tables import owners_view, store
 
 
@@ -52,11 +42,10 @@ def save(run, **changes):
         (check("c", 1.1, reference=1, tolerance=0.2, source="s"), True),
         (check("c", 1.3, reference=1, tolerance=0.2, source="s"), False),
         (check("c", float("nan"), reference=1, tolerance=0.2, source="s"), False),
-        (check_at_least("c", 1, bound=1, source="s"), True),
-        (check_at_least("c", 0.9, bound=1, source="s"), False),
-        (check_at_most("c", 1.1, bound=1, source="s"), False),
-        (check_inside("c", 2, low=1, high=2, source="s"), True),
-        (check_inside("c", 2.1, low=1, high=2, source="s"), False),
+        (check("c", 1, reference=1, rule="at least", source="s"), True),
+        (check("c", 0.9, reference=1, rule="at least", source="s"), False),
+        (check("c", 1, reference=1, rule="at most", source="s"), True),
+        (check("c", 1.1, reference=1, rule="at most", source="s"), False),
     ],
 )
 def test_a_check_passes_only_where_it_holds(made, passed):
@@ -67,8 +56,8 @@ def test_a_check_passes_only_where_it_holds(made, passed):
 def test_a_figure_that_does_not_hold_is_the_first_finding(run):
     checks = [
         check("a", 1.3, reference=1, tolerance=0.2, source="s"),
-        check_at_most("b", 1, bound=2, source="s"),
-        check_at_most("c", 3, bound=2, source="s", kind="known_miss"),
+        check("b", 1, reference=2, rule="at most", source="s"),
+        check("c", 3, reference=2, rule="at most", source="s", kind="known_miss"),
     ]
     other = Finding(text="x", action="y", strength="contradicted", worth=1, section="z")
     first, second = save(run, checks=checks, findings=[other])["findings"]

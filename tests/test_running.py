@@ -2,8 +2,9 @@
 
 import io
 import json
-import multiprocessing
 import shutil
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +26,9 @@ from journeybook.report.storing import locked
 
 
 @pytest.fixture
-def again(toy_run, toy_pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def again(toy_run, toy_pages, toy_world, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Run again in a copy of the finished toy run, with other settings; returns the outcome and what was said."""
-    monkeypatch.setattr(running, "build_dataset", toys.build_toy_dataset)
-    monkeypatch.setattr(planning, "code_digest", toys.code_digest)
+    toy_world(monkeypatch)
     out = tmp_path / "reports"
     shutil.copytree(toy_run.out, out)
 
@@ -215,26 +215,25 @@ def test_what_needs_a_failed_page_is_not_run(again, monkeypatch: pytest.MonkeyPa
     assert not (out / "tables" / "counts.parquet").exists()
 
 
-def executed(notebook: Path, *, trouble: str, timeout: int) -> Execution:
-    with Kernels() as kernels:
-        return execute(
-            notebook,
-            parameters={"trouble": trouble},
-            timeout=timeout,
-            on_cell=lambda cell, section: None,
-            kernels=kernels,
-        )
+def executed(notebook: Path, *, trouble: str, timeout: int, kernels: Kernels) -> Execution:
+    return execute(
+        notebook,
+        parameters={"trouble": trouble},
+        timeout=timeout,
+        on_cell=lambda cell, section: None,
+        kernels=kernels,
+    )
 
 
-def test_a_cell_has_a_time_limit(toy_pages) -> None:
+def test_a_cell_has_a_time_limit(toy_pages, warm_kernels) -> None:
     started = time.monotonic()
-    done = executed(toy_pages[3].path, trouble="slow", timeout=1)
+    done = executed(toy_pages[3].path, trouble="slow", timeout=1, kernels=warm_kernels)
     assert (done.error, done.section) == ("a cell took longer than 1 s", "04 Last")
     assert time.monotonic() - started < 50
 
 
-def test_a_process_that_dies_is_a_failure(toy_pages) -> None:
-    done = executed(toy_pages[3].path, trouble="dead", timeout=60)
+def test_a_process_that_dies_is_a_failure(toy_pages, warm_kernels) -> None:
+    done = executed(toy_pages[3].path, trouble="dead", timeout=60, kernels=warm_kernels)
     assert done.error == "the process of the page died, most often for want of memory"
 
 
@@ -276,27 +275,20 @@ def test_impossible_and_unknown_pages_are_usage_errors(again) -> None:
         again(only=("02_cuont",))
 
 
-def _hold(folder: Path, held, release) -> None:
-    with locked(folder):
-        held.set()
-        release.wait(20)
+HOLD = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); input()"
 
 
 def test_two_runs_do_not_mix(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    held, release = context.Event(), context.Event()
-    other = context.Process(target=_hold, args=(tmp_path, held, release))
-    other.start()
-    try:
-        assert held.wait(30)
+    command = [sys.executable, "-c", HOLD, str(tmp_path / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
         with pytest.raises(JourneybookError, match="Another run is writing into"), locked(tmp_path):
             raise AssertionError("the lock was given twice")
         other.kill()
-        other.join()
+        other.wait()
         with locked(tmp_path):
             assert (tmp_path / ".lock").exists()
-    finally:
-        other.kill()
 
 
 def test_terminal_and_file_are_told_differently() -> None:

@@ -71,3 +71,17 @@ def test_a_pdf_has_every_page_and_the_last_column_of_a_wide_table(out: Path) -> 
 def test_a_browser_that_fails_is_one_sentence(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "BROWSERS", ("false",))
     assert list(sending.send_report(out, pages=[], kinds=["pdf"])) == ["No PDF: the browser ended with 1: "]
+
+
+def test_a_browser_that_hangs_leaves_no_process_and_no_folder(out: Path, tmp_path: Path, monkeypatch) -> None:
+    browser, told = tmp_path / "browser", tmp_path / "told"
+    browser.write_text(f'#!/bin/sh\nsleep 60 &\necho "$! $TMPDIR" > {told}\nwait\n', encoding="utf-8")
+    browser.chmod(0o700)
+    monkeypatch.setattr(sending, "BROWSERS", (str(browser),))
+    monkeypatch.setattr(sending, "PATIENCE", 2)
+    said = list(sending.send_report(out, pages=[], kinds=["pdf"]))
+    assert said == ["No PDF: the browser took longer than 2 s."]
+    child, folder = told.read_text(encoding="utf-8").split()
+    state = Path(f"/proc/{child}/stat")
+    assert not state.exists() or state.read_text(encoding="utf-8").split()[2] == "Z"
+    assert not Path(folder).exists()

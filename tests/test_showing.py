@@ -117,6 +117,16 @@ def test_figures_stand_to_the_right_and_verdicts_have_a_class() -> None:
     ]
 
 
+def test_names_of_code_are_said_in_words_but_where_a_column_is_named() -> None:
+    names = ["missing_outcome: spend", "missing_outcome", "No: it is_text."]
+    shown = tables(as_html(pd.DataFrame({"alarm": names, "column": ["hours_to_order"] * 3})))[0]
+    assert shown[1:] == [
+        ["missing outcome: spend", "hours_to_order"],
+        ["missing outcome", "hours_to_order"],
+        ["No: it is_text.", "hours_to_order"],
+    ]
+
+
 def test_what_the_data_say_is_not_taken_for_markup() -> None:
     html = as_html(pd.DataFrame({'<i x="1">': ["<script>alert(1)</script>", "&"]}))
     assert "<script>" not in html and "<i " not in html

@@ -6,9 +6,11 @@ import shutil
 
 import pandas as pd
 import pytest
+from conftest import SMALL_SCALE
 from mutants.planted import run_page
 
 from journeybook import results as results_module
+from journeybook.report import running
 from journeybook.report.pages import discover
 from journeybook.report.params import read_parameters
 from journeybook.tables import run as run_module
@@ -120,3 +122,16 @@ def test_page_05_by_hand_with_other_groups_changes_nothing_of_the_run(small_run,
     assert {p: p.read_bytes() for p in sorted(tables.rglob("*")) if p.is_file()} == before
     assert len(list((tmp_path / "data" / "manual").glob("*/segments.parquet"))) == 1
     assert (tmp_path / "reports" / "manual" / "05_segmentation.json").is_file()
+
+
+@pytest.mark.slow
+def test_one_page_at_a_time_in_another_folder_gives_the_same_bytes(small_run, tmp_path, monkeypatch) -> None:
+    """Results and executed notebooks, figures among them, whichever pages ran side by side."""
+    monkeypatch.setattr(running, "side_by_side", lambda: 1)
+    parameters = read_parameters(pages=discover(), settings=[f"scale={SMALL_SCALE}"])
+    running.run_report(parameters, out=tmp_path / "elsewhere")
+    for folder in ("results", "executed"):
+        first = {p.name: p.read_bytes() for p in (small_run.out / folder).iterdir()}
+        second = {p.name: p.read_bytes() for p in (tmp_path / "elsewhere" / folder).iterdir()}
+        assert sorted(first) == sorted(second)
+        assert [name for name in first if first[name] != second[name]] == []

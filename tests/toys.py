@@ -14,7 +14,7 @@ from journeybook.report.pages import discover
 from journeybook.report.params import read_parameters
 
 OPEN = (
-    "from journeybook.findings import Finding\nfrom journeybook.results import check_at_least, save_results\n"
+    "from journeybook.findings import Finding\nfrom journeybook.results import check, save_results\n"
     "from journeybook.tables import list_tables, open_run, raw, read, write\n"
     "run = open_run(tables, page=page_name)"
 )
@@ -104,7 +104,7 @@ def write_pages(folder: Path) -> None:
             save(
                 ["accepted/transactions"],
                 metrics="{'n_rows': len(frame), 'row_share': 0.123456, 'no_figure': float('nan')}",
-                checks="[check_at_least('rows', len(frame), bound=least or 3, source='a <toy>')]",
+                checks="[check('rows', len(frame), reference=least or 3, rule='at least', source='a <toy>')]",
                 findings=FOUND,
             ),
         ],

@@ -5,9 +5,9 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import journeybook
 from journeybook.errors import JourneybookError
@@ -36,10 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if arguments.debug:
             raise
-        print(
-            f"journeybook: {type(error).__name__}: {error} (--debug shows where)",
-            file=sys.stderr,
-        )
+        print(f"journeybook: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
         return 1
 
 
@@ -56,9 +53,10 @@ def _run(arguments: argparse.Namespace) -> int:
             send=arguments.send,
             events=arguments.json,
         )
-    except JourneybookError as error:
+    except (JourneybookError, KeyboardInterrupt) as error:
         if arguments.json:
-            print(json.dumps({"event": "run done", "exit_code": 2, "error": str(error)}))
+            code, said = (2, str(error)) if isinstance(error, JourneybookError) else (130, "stopped")
+            print(json.dumps({"event": "run done", "exit_code": code, "error": said}), flush=True)
         raise
     if arguments.json:
         return outcome.exit_code
@@ -180,105 +178,58 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"journeybook {journeybook.__version__}")
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    debug = argparse.ArgumentParser(add_help=False)
-    debug.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    asked = argparse.ArgumentParser(add_help=False)
-    asked.add_argument(
-        "--params", type=Path, metavar="FILE", help="your own parameters; names only what it changes"
+    run = _command(commands, _run, "run the pages and write the report", asked=True)
+    several = {"action": "extend", "nargs": "+", "default": []}
+    run(
+        "--only",
+        **several,
+        metavar="PAGE",
+        help="these pages, and those they need unless the tables already hold them",
     )
-    asked.add_argument(
-        "--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE",
-        help="one parameter, such as seed=7 or 05_segmentation.max_segments=5",
-    )  # fmt: skip
-
-    run = commands.add_parser(
-        "run", parents=[asked, debug], allow_abbrev=False, help="run the pages and write the report"
-    )
-    run.add_argument(
-        "--only", action="extend", nargs="+", default=[], metavar="PAGE",
-        help="these pages, and those they need unless the run's tables already hold them",
-    )  # fmt: skip
-    run.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder of the report and its tables; default reports"
-    )
-    run.add_argument("--strict", action="store_true", help="exit with 1 where a check fails")
-    run.add_argument(
-        "--single-file", dest="send", action="append_const", const="html", default=[],
-        help="also write report.html: all pages in one file, to send",
-    )  # fmt: skip
-    run.add_argument(
-        "--pdf", dest="send", action="append_const", const="pdf", help="also write report.pdf, by Chromium"
-    )
-    run.add_argument(
-        "--json", action="store_true", help="print one JSON object a line for each event, and nothing else"
-    )
-    run.add_argument(
-        "--cell-timeout", type=_seconds, default=600, metavar="SECONDS", help="longest time of a cell; default 600"
-    )
-    run.set_defaults(do=_run)
-
-    check = commands.add_parser(
-        "check", parents=[asked, debug], allow_abbrev=False, help="check parameters and data; execute nothing"
-    )
-    check.set_defaults(do=_check)
-
-    params = commands.add_parser(
-        "params", parents=[asked, debug], allow_abbrev=False, help="every parameter: meaning, type, range, value"
-    )
-    params.add_argument("--write", action="store_true", help="bring params.yaml in step with the notebooks")
-    params.set_defaults(do=_params)
-
-    compare = commands.add_parser(
-        "compare",
-        parents=[debug],
-        allow_abbrev=False,
-        help="what moved between two reports, or since the last accepted",
-    )
-    compare.add_argument("reports", nargs="*", type=Path, metavar="OLD NEW", help="folders of two reports")
-    compare.add_argument("--out", type=Path, metavar="DIR", help="folder of the report; default reports")
-    compare.add_argument("--accept", action="store_true", help="make them the accepted ones")
-    compare.set_defaults(do=_compare)
-
-    score = commands.add_parser(
-        "score", parents=[debug], allow_abbrev=False, help="apply the saved response model of page 07 to new rows"
-    )
-    score.add_argument("--model", type=Path, required=True, metavar="DIR", help="folder that page 07 saved it in")
-    score.add_argument("--input", type=Path, required=True, metavar="FILE", help="CSV or Parquet with its columns")
-    score.add_argument("--output", type=Path, metavar="FILE", help="CSV or Parquet; default the screen, as CSV")
-    score.set_defaults(do=_score)
-
-    teach = commands.add_parser(
-        "teach",
-        parents=[debug],
-        allow_abbrev=False,
-        help="the notebooks' exercises, for students and for teachers",
-    )
-    teach.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for the two sets")
-    teach.set_defaults(do=_teach)
-
-    erase = commands.add_parser(
-        "erase", parents=[asked, debug], allow_abbrev=False, help="remove a person from a run's tables and models"
-    )
-    erase.add_argument("--customer", required=True, metavar="ID", help="an id of the person, in any table")
-    erase.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")
-    erase.set_defaults(do=_erase)
-
-    key = commands.add_parser(
-        "key", parents=[debug], allow_abbrev=False, help="make a key for the pseudonyms, or change the one in use"
-    )
-    key.add_argument(
-        "--rotate",
-        action="store_true",
-        help="put a new key in place, and write a crosswalk from the old pseudonyms",
-    )
-    key.add_argument("--out", type=Path, metavar="DIR", help="folder of the run whose customers it lists")
-    key.set_defaults(do=_key)
-
-    data = commands.add_parser("data", parents=[debug], allow_abbrev=False, help="the tables of the last run")
-    data.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")
-    data.set_defaults(do=_data)
+    run("--out", type=Path, metavar="DIR", help="folder of the report and its tables; default reports")
+    run("--strict", action="store_true", help="exit with 1 where a check fails")
+    sent = {"dest": "send", "action": "append_const", "default": []}
+    run("--single-file", const="html", **sent, help="also write report.html: all pages in one file, to send")
+    run("--pdf", const="pdf", **sent, help="also write report.pdf, by Chromium")
+    run("--json", action="store_true", help="print one JSON object a line for each event, and nothing else")
+    longest = "longest time of a cell; default 600"
+    run("--cell-timeout", type=_seconds, default=600, metavar="SECONDS", help=longest)
+    _command(commands, _check, "check parameters and data; execute nothing", asked=True)
+    params = _command(commands, _params, "every parameter: meaning, type, range, value", asked=True)
+    params("--write", action="store_true", help="bring params.yaml in step with the notebooks")
+    compare = _command(commands, _compare, "what moved between two reports, or since the last accepted")
+    compare("reports", nargs="*", type=Path, metavar="OLD NEW", help="folders of two reports")
+    compare("--out", type=Path, metavar="DIR", help="folder of the report; default reports")
+    compare("--accept", action="store_true", help="make them the accepted ones")
+    score = _command(commands, _score, "apply the saved response model of page 07 to new rows")
+    score("--model", type=Path, required=True, metavar="DIR", help="folder that page 07 saved it in")
+    score("--input", type=Path, required=True, metavar="FILE", help="CSV or Parquet with its columns")
+    score("--output", type=Path, metavar="FILE", help="CSV or Parquet; default the screen, as CSV")
+    teach = _command(commands, _teach, "the notebooks' exercises, for students and for teachers")
+    teach("--out", type=Path, required=True, metavar="DIR", help="a new folder for the two sets")
+    erase = _command(commands, _erase, "remove a person from a run's tables and models", asked=True)
+    erase("--customer", required=True, metavar="ID", help="an id of the person, in any table")
+    erase("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")
+    key = _command(commands, _key, "make a key for the pseudonyms, or change the one in use")
+    changed = "put a new key in place, and write a crosswalk from the old pseudonyms"
+    key("--rotate", action="store_true", help=changed)
+    key("--out", type=Path, metavar="DIR", help="folder of the run whose customers it lists")
+    data = _command(commands, _data, "the tables of the last run")
+    data("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")
     return parser
+
+
+def _command(commands: Any, do: Callable, said: str, *, asked: bool = False) -> Callable:
+    """Add a command, named as the function that does it; returns what adds an argument to it."""
+    command = commands.add_parser(do.__name__.removeprefix("_"), allow_abbrev=False, help=said)
+    command.set_defaults(do=do)
+    command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    if asked:
+        own = "your own parameters; names only what it changes"
+        command.add_argument("--params", type=Path, metavar="FILE", help=own)
+        one = "one parameter, such as seed=7 or 05_segmentation.max_segments=5"
+        command.add_argument("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", help=one)
+    return command.add_argument
 
 
 def _counted(n: int, what: str) -> str:

@@ -13,13 +13,10 @@ ENDS = {
 
 
 def lay_out(places: pd.DataFrame) -> pd.DataFrame:
-    """Return the waterfall of all tables together.
+    """Return the waterfall of all tables together: place, n_rows, n_left (rows that go on after it).
 
     Args:
         places: One row a table: table, n_lines, one column for each of `ENDS` that applies, n_kept.
-
-    Returns:
-        place, n_rows, n_left (rows that go on after it): first the lines, then each end, last what is kept.
     """
     total = places.drop(columns="table").sum()
     ends = [column for column in ENDS if column in places.columns]

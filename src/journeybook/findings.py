@@ -190,17 +190,6 @@ def say_group(name: str) -> str:
     return re.sub(r"^\d+ (?=[a-z])", "", name)
 
 
-def say_duration(hours: float) -> str:
-    """Return a length of time in the unit that suits it.
-
-    >>> [say_duration(h) for h in (0.5, 6.4, 60)]
-    ['30 minutes', '6.4 hours', '2.5 days']
-    """
-    if abs(hours) < 1:
-        return f"{hours * 60:.0f} minutes"
-    return f"{hours:.3g} hours" if abs(hours) < 48 else f"{hours / 24:.3g} days"
-
-
 def say_interval(say: Callable[[float], str], low: float, high: float) -> str:
     """Return two ends of an interval, each said as `say` says it.
 

@@ -58,11 +58,7 @@ class Page:
         return door.has(self.run, name)
 
     def read(self, name: str, *, purpose: str | None = None, needed: bool = False) -> ibis.Table:
-        """Open a table for the purpose that the notebook names; where it names several, for the one given.
-
-        Raises:
-            JourneybookError: As `tables.read` raises it.
-        """
+        """Open a table for the purpose that the notebook names; where it names several, for the one given."""
         purpose = purpose or door.named_purpose(self.run, name)
         table = door.read(self.run, name, purpose=purpose, needed=needed)
         self._note(name)
@@ -157,13 +153,9 @@ class Page:
 
 
 def open_page(notebook: Mapping[str, Any]) -> Page:
-    """Open the page of a notebook, and show where "In short" will stand.
+    """Open the page of a notebook, given its names and values (`globals()`), and show where "In short" will stand.
 
-    Its parameters are those that the cell tagged `parameters` names, with the values they have now. Figures take
-    the style of the house.
-
-    Args:
-        notebook: The notebook's names and values: `globals()`.
+    Its parameters are those that the cell tagged `parameters` names, with the values they have now.
 
     Raises:
         JourneybookError: There is no run in the folder, no notebook of the page, or a parameter has no value.

@@ -21,9 +21,8 @@ def faults_found(planted: pd.DataFrame | None, found: pd.DataFrame, *, by: Seque
         by: What a row is known by within its table.
 
     Returns:
-        One row a table, column and fault: n_planted, n_found, n_right, precision, recall, each with Wilson's 95 %
-        interval. Finds that nobody planted count against every fault of their table and column, or are a fault
-        `nothing planted` where there is none. A share of nothing is missing.
+        One row a table, column and fault: counts, precision and recall, each with Wilson's 95 % interval. Finds
+        that nobody planted count against every fault of their column, or are a fault `nothing planted`.
     """
     if planted is None:
         return pd.DataFrame(columns=_COLUMNS)
@@ -45,15 +44,7 @@ def faults_found(planted: pd.DataFrame | None, found: pd.DataFrame, *, by: Seque
 
 
 def hold_faults(score: pd.DataFrame, *, missed: Sequence[str]) -> pd.DataFrame:
-    """Compare what was found with what was planted.
-
-    Args:
-        score: What `faults_found` returns.
-        missed: Faults that the page is known to miss, a sum of which is no failure.
-
-    Returns:
-        `name`, `value`, `reference`, `tolerance`, `source`, `kind`.
-    """
+    """Compare what was found with what was planted, as checks; faults in `missed` are known to be."""
     source = "planted faults, each known by its table, column and row"
     if score.empty:
         return pd.DataFrame(columns=["name", "value", "reference", "tolerance", "source"])

@@ -32,8 +32,8 @@ class Check:
         name: What is compared.
         passed: Whether the comparison holds.
         value: The page's figure.
-        rule: `within`, `at least`, `at most` or `inside`.
-        reference: What the figure is compared with; for `inside` the two ends of the range.
+        rule: `within`, `at least` or `at most`.
+        reference: What the figure is compared with.
         tolerance: Greatest difference allowed; 0 except for `within`.
         source: Where the reference comes from.
         kind: `witness`; `conservation`, equal by construction (rows in, rows out); `constant`, depends on no data
@@ -45,7 +45,7 @@ class Check:
     passed: bool
     value: float
     rule: str
-    reference: float | list[float]
+    reference: float
     tolerance: float
     source: str
     kind: str = "witness"
@@ -57,31 +57,29 @@ class Check:
 
 
 def check(
-    name: str, value: float, *, reference: float, tolerance: float, source: str, kind: str = "witness"
+    name: str,
+    value: float,
+    *,
+    reference: float,
+    source: str,
+    tolerance: float = 0,
+    rule: str = "within",
+    kind: str = "witness",
 ) -> Check:
-    """Compare a figure with a reference: passed if they differ by at most `tolerance`.
+    """Compare a figure with a reference, from which it may differ by `tolerance`, or which bounds it.
 
     >>> check("two and two", 4.1, reference=4, tolerance=0.2, source="arithmetic").passed
     True
     """
-    passed = bool(abs(value - reference) <= tolerance)
-    return Check(name, passed, float(value), "within", float(reference), float(tolerance), source, kind)
-
-
-def check_at_least(name: str, value: float, *, bound: float, source: str, kind: str = "witness") -> Check:
-    """Compare a figure with the least it may be."""
-    return Check(name, bool(value >= bound), float(value), "at least", float(bound), 0.0, source, kind)
-
-
-def check_at_most(name: str, value: float, *, bound: float, source: str, kind: str = "witness") -> Check:
-    """Compare a figure with the most it may be."""
-    return Check(name, bool(value <= bound), float(value), "at most", float(bound), 0.0, source, kind)
-
-
-def check_inside(name: str, value: float, *, low: float, high: float, source: str, kind: str = "witness") -> Check:
-    """Compare a figure with a range, its ends included."""
-    passed = bool(low <= value <= high)
-    return Check(name, passed, float(value), "inside", [float(low), float(high)], 0.0, source, kind)
+    holds = {
+        "within": abs(value - reference) <= tolerance,
+        "at least": value >= reference,
+        "at most": value <= reference,
+    }
+    if rule not in holds:
+        raise JourneybookError(f"check {name!r} has the rule {rule!r}, not {', '.join(holds)}.")
+    allowed = float(tolerance) if rule == "within" else 0.0
+    return Check(name, bool(holds[rule]), float(value), rule, float(reference), allowed, source, kind)
 
 
 def checks_of(found: pd.DataFrame) -> list[Check]:
@@ -97,21 +95,8 @@ def checks_of(found: pd.DataFrame) -> list[Check]:
     twice = found.name[found.name.duplicated()]
     if len(twice):
         raise JourneybookError(f"two checks are named {twice.iloc[0]!r}: a check is known by its name.")
-    made = []
-    for row in found.to_dict("records"):
-        rule = row.get("rule", "within")
-        about = {"source": row["source"], "kind": row.get("kind", "witness")}
-        if rule == "within":
-            about |= {"reference": row["reference"], "tolerance": row["tolerance"]}
-            made.append(check(row["name"], row["value"], **about))
-        elif rule in ("at least", "at most"):
-            bounded = check_at_least if rule == "at least" else check_at_most
-            made.append(bounded(row["name"], row["value"], bound=row["reference"], **about))
-        else:
-            raise JourneybookError(
-                f"check {row['name']!r} has the rule {rule!r}, not within, at least or at most."
-            )
-    return made
+    columns = ["name", "value", "reference", "source", "tolerance", "rule", "kind"]
+    return [check(**row) for row in found[found.columns.intersection(columns)].to_dict("records")]
 
 
 def show_checks(checks: Sequence[Check]) -> pd.DataFrame:
@@ -130,14 +115,10 @@ def show_checks(checks: Sequence[Check]) -> pd.DataFrame:
 def describe_columns(frame: pd.DataFrame | ibis.Table) -> pd.DataFrame:
     """Return what the columns of a table are, without a row or a figure of any single person.
 
-    A quantile is rounded to three, two or one digits (times to the day, month or year), the finest at which ten
-    people or more have a value that rounds to the same; where not even the coarsest is shared, none is shown. The
-    commonest value of text is shown if ten people have it. People are told apart by the first of `unit_id`,
-    `person_id`, `customer_id`, `person` that there is (rows without one count as one person); otherwise every row
-    counts as a person. Ids and direct identifiers show no value, and a table of fewer than ten people none at all.
-
-    Args:
-        frame: Any table; a lazy one is counted in the engine.
+    A quantile is rounded to three, two or one digits (times to the day, month or year), the finest that ten people
+    or more share, and left out where not even the coarsest is shared. The commonest value of text is shown if ten
+    have it. People are told apart by the first of `SHARED_BY` that there is; otherwise every row counts as a
+    person. Ids and direct identifiers show no value, and a table of fewer than ten people none at all.
 
     Returns:
         One row a column, all text: `column`, `type`, `missing` (share of rows), `different` (number of values, to
@@ -187,21 +168,11 @@ def save_results(
     findings: Sequence[Finding] = (),
     warning: str | None = None,
 ) -> list[Finding]:
-    """Write `<results>/<page>.json`, whole or not at all, and return the findings kept in it.
+    """Write `<results>/<page>.json`, whole or not at all, and return the findings kept in it, the five worth most.
 
-    A figure that does not hold is a finding itself, and comes first.
-
-    Args:
-        run: The run whose tables were read.
-        results: Folder of the file; None is `reports/manual`, for a notebook run by hand.
-        page: Name of the page, with its variant if it has one.
-        parameters: What the page was asked.
-        metrics: Headline figures by name; numbers only.
-        tables: Result tables by name.
-        checks: The page's checks.
-        inputs: Names of the tables that were read.
-        findings: What the page found; the five worth most are kept.
-        warning: A few words that go wherever these results are shown, such as NOT PRIVATE.
+    A figure that does not hold is a finding itself, and comes first. Without `results` the folder is
+    `reports/manual`, for a notebook run by hand; `warning` are a few words that go wherever these results are
+    shown.
 
     Raises:
         JourneybookError: A metric is not a number, or a table holds a value that JSON cannot.
@@ -274,8 +245,6 @@ def say_rule(check: Check) -> str:
     >>> say_rule(check("two and two", 4.1, reference=4, tolerance=0.2, source="arithmetic"))
     '4 ± 0.2'
     """
-    if isinstance(check.reference, list):
-        return f"inside {say_figure(check.reference[0])} to {say_figure(check.reference[1])}"
     if check.rule != "within":
         return f"{check.rule} {say_figure(check.reference)}"
     return say_figure(check.reference) + (f" ± {check.tolerance:.2g}" if check.tolerance else "")

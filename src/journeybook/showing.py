@@ -25,6 +25,8 @@ _SHARES = {"share", "rate", "precision", "recall", "coverage"}
 _VERBATIM = {"table", "tables", "column", "columns", "parameter", "feature", "features", "used", "value", "reads"}
 _SAID = {"auc": "AUC", "roc": "ROC", "ece": "ECE", "bic": "BIC", "f1": "F1", "rfm": "RFM", "id": "ID", "sd": "SD"}
 _NUMBER = re.compile(r"[<±+−-]?\s?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?")
+# Names of code, alone or as in "missing_outcome: spend".
+_CODE = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*(: [a-z0-9]+(_[a-z0-9]+)*)*")
 # JupyterLab would put text to the right as well.
 _STYLE = "<style>.jb th,.jb td{text-align:left}.jb .n{text-align:right}</style>"
 
@@ -214,7 +216,7 @@ def _say(value: Any, *, say: Callable[[float], str], name: str) -> str:
     if hasattr(value, "isoformat"):
         return f"{value:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
     text = str(value)
-    if re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)+", text) and not _VERBATIM & set(name.split("_")):
+    if _CODE.fullmatch(text) and not _VERBATIM & set(name.split("_")):
         text = text.replace("_", " ")
     return html.escape(text)
 

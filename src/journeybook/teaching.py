@@ -29,13 +29,13 @@ class Grade:
 
 
 def grade(answer: object, *, solution: str, names: Mapping[str, Any]) -> Grade:
-    """Compare an answer with what the solution makes of the same page.
+    """Compare an answer with what the solution makes of the same page, whose names it may use.
 
     Args:
         answer: A number (right within half a per cent), a text, or a collection of them in any order.
-        solution: Code that sets `answer`, and `wrong`: a hint in words for each mistake, by the hint, with the
-            answer to which it leads. A mistake that no hint names gets the first one.
-        names: The page's names and values, which the solution may use.
+        solution: Code that sets `answer`, and `wrong`: the answer to which each mistake leads, by its hint. A
+            mistake that no hint names gets the first one.
+        names: The page's names and values.
     """
     if answer is ...:
         return Grade(False, "No answer yet.")
@@ -56,13 +56,6 @@ def solutions(notebook: Mapping[str, Any]) -> list[str]:
 
 def write_sets(notebooks: Path, out: Path) -> list[Path]:
     """Write each notebook with exercises twice: `student/`, with dots for the solutions, and `teacher/`.
-
-    Args:
-        notebooks: Folder of the pages.
-        out: Folder of the two sets; it must not be there, or be empty.
-
-    Returns:
-        The student's notebooks.
 
     Raises:
         JourneybookError: The folder holds something already.

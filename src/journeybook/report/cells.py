@@ -29,14 +29,7 @@ _IDLE = re.compile(r"<(Axes|Figure|matplotlib|IPython)|\[?<matplotlib|array\(\[?
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure.
-
-    Attributes:
-        address: The figure itself, as a data address.
-        alt: What it says, for those who do not see it.
-        width: In pixels of the page.
-        height: In pixels of the page.
-    """
+    """A figure: its content as a data address, what it says, and its size in pixels of the page."""
 
     address: str
     alt: str

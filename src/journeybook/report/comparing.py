@@ -4,7 +4,6 @@ import fnmatch
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from journeybook.errors import JourneybookError
@@ -20,41 +19,11 @@ WHOLE_TABLE = 100
 """A result table of up to this many rows is accepted row by row, a longer one by its number of rows."""
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One place where a result is not the accepted one.
+def compare(results: Path, *, baseline: Path = BASELINE) -> list[str]:
+    """Say where parameters, metrics, checks, tables and rows of inputs are not the accepted ones.
 
-    Attributes:
-        page: Page or variant.
-        key: Place in the results, such as `metrics.n_segments`; `results` where a page has none, here or there.
-        accepted: What the baseline has; None where it has nothing.
-        found: What the run has; None where it has nothing.
-        tolerance: Relative difference that is allowed.
-    """
-
-    page: str
-    key: str
-    accepted: object
-    found: object
-    tolerance: float
-
-    def __str__(self) -> str:
-        """One line for a terminal."""
-        if self.key == "results":
-            return f"{self.page}: no results " + ("in this run" if self.found is None else "are accepted yet")
-        allowed = f"relative tolerance {self.tolerance:g}"
-        return f"{self.page}: {self.key} is {self.found}, accepted {self.accepted} ({allowed})"
-
-
-def compare(results: Path, *, baseline: Path = BASELINE) -> list[Difference]:
-    """Where the results of a run are not the accepted ones.
-
-    Parameters, metrics, checks, tables and the rows of inputs are compared. `tolerances.json` beside the
-    accepted files holds exceptions, `*` standing for anything: `{"05_segmentation": {"tables.segments.*": 1e-3}}`.
-
-    Args:
-        results: Folder of the run's results files.
-        baseline: Folder of the accepted ones.
+    `tolerances.json` beside the accepted files holds exceptions, `*` standing for anything, such as
+    `{"05_segmentation": {"tables.segments.*": 1e-3}}`.
 
     Raises:
         JourneybookError: There is no accepted result.
@@ -67,8 +36,9 @@ def compare(results: Path, *, baseline: Path = BASELINE) -> list[Difference]:
     differences = []
     for page in sorted(accepted.keys() | found.keys()):
         if page not in accepted or page not in found:
-            old, new = (files[page].name if page in files else None for files in (accepted, found))
-            differences.append(Difference(page, "results", old, new, RELATIVE))
+            differences.append(
+                f"{page}: no results " + ("in this run" if page in accepted else "are accepted yet")
+            )
             continue
         before = dict(_leaves(read_json(accepted[page])))
         now = dict(_leaves(accepted_part(read_json(found[page]))))
@@ -77,7 +47,8 @@ def compare(results: Path, *, baseline: Path = BASELINE) -> list[Difference]:
             tolerance = max(fitting, default=RELATIVE)
             absent = key not in before or key not in now
             if absent or not agree(before[key], now[key], relative=tolerance):
-                differences.append(Difference(page, key, before.get(key), now.get(key), tolerance))
+                said = f"{page}: {key} is {now.get(key)}, accepted {before.get(key)}"
+                differences.append(f"{said} (relative tolerance {tolerance:g})")
     return differences
 
 
@@ -94,13 +65,7 @@ def agree(accepted: object, found: object, *, relative: float) -> bool:
 
 
 def accept(results: Path, *, baseline: Path = BASELINE) -> list[Path]:
-    """Make the results of a run the accepted ones; returns the files written.
-
-    What was accepted of a page that was not run stays.
-
-    Raises:
-        JourneybookError: There are no results.
-    """
+    """Make the results of a run the accepted ones; what was accepted of a page that was not run stays."""
     found = sorted(results.glob("[0-9][0-9]_*.json"))
     if not found:
         raise JourneybookError(f"{results} holds no results: make report first.")

@@ -23,13 +23,7 @@ def erase(customer_id: str, *, out: Path | None, parameters: RunParameters | Non
     """Remove a person's rows, the models trained with them and the report made of them; say so, line by line.
 
     The person is whoever has the id, with every other id that page 03 found to be theirs. Files of the user are
-    not touched. Tables of figures about many people stay until the next run makes them anew.
-
-    Args:
-        customer_id: Id of the person in any table.
-        out: Folder of the report; None is the default run.
-        parameters: What the run was asked; with it the user's own files are read, and those that still hold the
-            person are named.
+    not touched; with `parameters` they are read, and those that still hold the person are named.
 
     Raises:
         JourneybookError: There is no run, or no table of it holds the id.
@@ -97,10 +91,7 @@ def _report(folder: Path, tables: Path) -> Iterator[str]:
 def _own_files(connection: Backend, ids: set[str], parameters: RunParameters) -> Iterator[str]:
     """Name the user's files that still hold the person."""
     with tempfile.TemporaryDirectory() as place:
-        build_dataset(
-            place, dataset=parameters.dataset, seed=parameters.seed, scale=parameters.scale,
-            timezone=parameters.timezone, files=parameters.files, base=parameters.base,
-        )  # fmt: skip
+        build_dataset(place, **parameters.source)
         for path in sorted(Path(place).glob("raw/*.parquet")):
             table = connection.read_parquet(path)
             if "customer_id" in table.columns:

@@ -1,7 +1,6 @@
 """The process that kernels are forked from: it has made the imports of the pages, and computes nothing.
 
-It takes a request a line, a kernel to start, and answers with its process id. When the run that started it is
-gone, however that ended, its kernels are killed and their folder is removed.
+It takes a request a line and answers with a process id; without its run it kills its kernels and ends.
 """
 
 import builtins
@@ -21,12 +20,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(folder: str, imports: str, run: str) -> None:
-    """Make the imports, then fork a kernel for each request until there are no more.
+    """Make the imports (a JSON list of statements), then fork a kernel for each request until there are no more.
 
-    Args:
-        folder: Where the kernels keep their files; made here, for a run that is killed cannot remove it.
-        imports: Import statements, as a JSON list.
-        run: Id of the process that starts this one.
+    The folder of the kernels' files is made here, for a run (its process id) that is killed cannot remove it.
     """
     # While the imports are made nobody reads: without its run this process would end too late.
     _ends_with_parent(int(run))

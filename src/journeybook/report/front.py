@@ -32,15 +32,7 @@ _WHAT = {
 
 @dataclass(frozen=True)
 class Told:
-    """A finding as the front page and its own page show it.
-
-    Attributes:
-        page: Page that found it.
-        finding: What was found.
-        size: Its figure and interval in words; empty without one.
-        section: Anchor of the section that shows it; empty without one.
-        picture: Its figure; None without one.
-    """
+    """A finding as the report shows it: its figure in words, the anchor of its section, its picture."""
 
     page: PageOutcome
     finding: Finding
@@ -72,13 +64,7 @@ class Front:
 
 
 def tell(page: PageOutcome, results: Mapping, *, pictures: Mapping[str, Sequence[Picture]]) -> list[Told]:
-    """Return the findings of a page, worth most first, each with its figure.
-
-    Args:
-        page: What became of the page.
-        results: Content of its results file.
-        pictures: Its figures by section.
-    """
+    """Return the findings of a page, worth most first, each with its figure; `pictures` are by section."""
     told = []
     for finding in ordered([read_finding(f) for f in results.get("findings", [])]):
         of_section, number = pictures.get(finding.section, []), finding.figure
@@ -88,14 +74,10 @@ def tell(page: PageOutcome, results: Mapping, *, pictures: Mapping[str, Sequence
 
 
 def make_front(pages: Sequence[PageOutcome], told: Mapping[str, Sequence[Told]]) -> Front:
-    """Choose what the first screen says.
+    """Choose what the first screen says, from the findings of each page that is done, worth most first.
 
     Of what is worth the same, each page's first finding comes before any page's second, and what stands nearest to
     a decision first. A page has two at most.
-
-    Args:
-        pages: What became of each page, in reading order.
-        told: Findings of each page that is done, worth most first.
     """
     done = [p for p in pages if p.status == "done"]
     # The later a page, the nearer it is to a decision; a variant's findings come after its page's.

@@ -3,8 +3,9 @@
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -12,29 +13,57 @@ PAGE_MEMORY = 2 * 1024**3
 """What a page is taken to need, in bytes: another one begins beside it only where there is as much again."""
 
 
+@dataclass(frozen=True)
+class Work(Generic[T]):
+    """A page at work: its end, and the moment before it from which all its tables are whole."""
+
+    end: Future[T]
+    written: Future[None] = field(default_factory=Future)
+
+
 def in_order(
-    waits: Mapping[str, Collection[str]], *, begin: Callable[[str], Future[T]], at_most: int
+    waits: Mapping[str, Collection[str]],
+    *,
+    begin: Callable[[str], Work[T]],
+    failed: Callable[[str], bool],
+    at_most: int,
 ) -> Iterator[tuple[str, T]]:
-    """Begin each page once every page it waits for has ended and been looked at; yield each one as it ends.
+    """Begin each page once every page it waits for has its tables written; yield each after those it waits for.
+
+    What was begun before a page that then failed had ended may rest on tables that are no more: it begins again.
 
     Args:
         waits: For each page, in reading order, the pages it waits for, whatever becomes of them.
         begin: Begins a page; called in this thread, and free to end it at once.
+        failed: Whether a page that was yielded failed.
         at_most: Pages at work side by side.
     """
-    left = list(waits)
-    ended: set[str] = set()
-    at_work: dict[Future[T], str] = {}
+    left, ended = list(waits), set[str]()
+    at_work: dict[str, Work[T]] = {}
+    over: dict[str, Work[T]] = {}
+    early: dict[str, set[str]] = {}
+    spoilt: set[str] = set()
     while left or at_work:
-        ready = [name for name in left if ended.issuperset(waits[name])]
+        written = {name for name, work in (at_work | over).items() if work.written.done()}
+        ready = [name for name in left if (ended | written).issuperset(waits[name])]
         for name in ready[: at_most - len(at_work)]:
-            at_work[begin(name)] = name
+            early[name] = set(waits[name]) - ended
+            at_work[name] = begin(name)
             left.remove(name)
-        over, _ = wait(at_work, return_when=FIRST_COMPLETED)
-        for future in [f for f in at_work if f in over]:
-            name = at_work.pop(future)
-            yield name, future.result()
-            ended.add(name)
+        moments: list[Future] = [work.end for work in at_work.values()]
+        moments += [work.written for name, work in at_work.items() if name not in written]
+        wait(moments, return_when=FIRST_COMPLETED)
+        over |= {name: at_work.pop(name) for name in list(at_work) if at_work[name].end.done()}
+        for name in waits:
+            if name not in over or not ended.issuperset(waits[name]):
+                continue
+            work = over.pop(name)
+            if any(failed(before) for before in early.pop(name)) or name in spoilt:
+                left.insert(0, name)
+                spoilt = (spoilt - {name}) | {later for later, before in early.items() if name in before}
+            else:
+                yield name, work.end.result()
+                ended.add(name)
 
 
 def side_by_side() -> int:

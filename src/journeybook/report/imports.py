@@ -29,12 +29,7 @@ def imports_of(notebooks: Iterable[Path]) -> list[str]:
 
 
 def reached(notebook: Path, *, edges: dict[Path, set[Path]]) -> set[Path]:
-    """The files of this package that a notebook imports, directly or not.
-
-    Args:
-        notebook: The notebook.
-        edges: What files import that were looked at already; it is added to.
-    """
+    """The files of this package that a notebook imports, directly or not; `edges` keeps what was looked at."""
     found: set[Path] = set()
     waiting = set().union(*map(_imported, _code(notebook)))
     while waiting:

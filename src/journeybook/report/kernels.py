@@ -40,13 +40,7 @@ class Kernels:
     """
 
     def __init__(self, imports: Sequence[str] = (), *, held: Sequence[int] = (), forking: bool = CAN_FORK) -> None:
-        """Start nothing yet.
-
-        Args:
-            imports: Import statements to make before the first kernel is forked.
-            held: Open files, as above.
-            forking: Whether kernels are forked; otherwise each is started plainly.
-        """
+        """Start nothing yet; `imports` are statements to make before the first kernel is forked."""
         # Short, for it holds sockets.
         self.folder = Path(tempfile.gettempdir()) / f"jb-{secrets.token_hex(4)}"
         self._imports = imports
@@ -113,14 +107,7 @@ class Kernels:
     def forked(
         self, arguments: Sequence[str], *, environment: dict[str, str], cwd: str, said: str
     ) -> "Forked | None":
-        """Fork a kernel; None where that cannot be, and it is to be started plainly.
-
-        Args:
-            arguments: What `ipykernel_launcher` is given.
-            environment: All of its environment.
-            cwd: Its working directory.
-            said: File for what it says outside cells.
-        """
+        """Fork a kernel that `said` takes the words of outside cells; None where it is to be started plainly."""
         with self._lock:
             self._begin()
             if not self._forking or self._server is None:

@@ -20,15 +20,10 @@ _WORDS = {
 
 
 def check_kind(value: object, kind: str, *, where: str) -> None:
-    """Raise one sentence unless a value is of a kind; a whole number is also a number, a boolean is neither.
+    """Raise one sentence unless a value is of a kind, such as `float`, `str | None` or `list[int]`.
 
-    Args:
-        value: The value given.
-        kind: A type as a Python annotation, such as `float`, `str | None` or `list[int]`.
-        where: The key it is given for, for the message.
-
-    Raises:
-        JourneybookError: It is of another kind, or a number that is not finite.
+    A whole number is also a number, a boolean is neither, and every number is finite; `where` is the key it is
+    given for.
     """
     annotation = ast.parse(kind, mode="eval").body
     if not _finite(value):

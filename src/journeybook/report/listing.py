@@ -83,11 +83,7 @@ def plan_lines(parameters: RunParameters, *, raw: Sequence[str]) -> Iterator[str
 
 
 def check_lines(parameters: RunParameters) -> Iterator[str]:
-    """What a run would do, once parameters and data are found right; nothing is executed or written.
-
-    Raises:
-        JourneybookError: A table of the user's own cannot be read as the mapping says.
-    """
+    """What a run would do, once parameters and data are found right; nothing is executed or written."""
     if parameters.dataset == "files":
         import ibis
 
@@ -147,11 +143,7 @@ def _place(path: Path) -> tuple[int, str]:
 
 
 def tables_of(out: Path | None, default: Path) -> Path:
-    """The folder of the tables of a run into `out`; the default run's where `out` is None.
-
-    Raises:
-        JourneybookError: There is no run.
-    """
+    """The folder of the tables of a run into `out`; the default run's where `out` is None."""
     folder = default if out is None else out / "tables"
     if not (folder / "dataset.json").is_file():
         raise JourneybookError(f"There are no tables in {folder}: journeybook run makes them.")

@@ -26,14 +26,8 @@ def manifest(
 ) -> dict:
     """Return what `manifest.json` holds of a run whose pages have ended.
 
-    Args:
-        asked: What the run was asked to do.
-        pages: What became of each page.
-        started: When it began.
-        code: Its exit code.
-        tables: Folder of its tables.
-        described: The data set, as `dataset.json` says it.
-        collected: Results of page 01, which hold the days of each table.
+    `described` is the data set as `dataset.json` says it, `collected` the results of page 01 with the days of
+    tables.
     """
     ended = datetime.now().astimezone()
     days = collected.get("tables", {}).get("counts", [])

@@ -15,17 +15,10 @@ ALIKE = 0.6
 
 
 def say_moved(old: Path, new: Path) -> str:
-    """Return what moved from one report to another, as Markdown.
+    """Return what moved from one report's folder to another's, as Markdown.
 
     A finding moved when its new figure lies outside its old interval, or is another one where there was none, or
     when how sure it is changed.
-
-    Args:
-        old: Folder of the earlier report.
-        new: Folder of the later one.
-
-    Raises:
-        JourneybookError: A folder holds no results.
     """
     before, after = _results(old), _results(new)
     pages = sorted(before.keys() | after.keys())

@@ -10,11 +10,7 @@ from journeybook.report.trust import trust
 if TYPE_CHECKING:
     import nbformat
 
-VARIANTS = {
-    "coupons": "coupon mailings",
-    "factorial": "two changes at once",
-    "ongoing": "a test still running",
-}
+VARIANTS = {"coupons": "coupon mailings", "factorial": "two changes at once", "ongoing": "a test still running"}
 """What the variants of a page look at, in words."""
 
 
@@ -25,8 +21,7 @@ class Execution:
     Attributes:
         notebook: The notebook with its outputs, without times, paths, ids or warnings of this run.
         seconds: Time from the start of the process to its end.
-        error: What went wrong, one sentence; empty when all cells ran.
-        section: Heading of the section that failed; empty when none did.
+        error: What went wrong, one sentence, with the heading of its `section`; empty when all cells ran.
         warned: What the page said on its error stream, a section and a line each.
     """
 
@@ -49,8 +44,7 @@ class PageOutcome:
         reason: Why it failed or was not run, one sentence; empty when done.
         seconds: How long it took.
         kept: Whether it was done by an earlier run with the same data, parameters and code.
-        checks: How many checks it made, known misses left out.
-        failed_checks: How many of them failed.
+        checks: How many checks it made, known misses left out; `failed_checks` of them failed.
         known_misses: Known answers that a method of the page is known to miss.
     """
 
@@ -73,15 +67,7 @@ class PageOutcome:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What became of a run.
-
-    Attributes:
-        index: The report's first page.
-        tables: Folder of the run's tables.
-        pages: Every page and variant, in reading order.
-        seconds: How long the run took.
-        exit_code: 0, or 1 where a page failed, or where a check did and the run was strict.
-    """
+    """What became of a run: its first page, its tables, and every page and variant in reading order."""
 
     index: Path
     tables: Path

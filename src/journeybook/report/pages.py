@@ -11,6 +11,7 @@ from pathlib import Path
 
 from journeybook.errors import JourneybookError
 from journeybook.tables import access_of, root
+from journeybook.teaching import EXERCISE
 
 NOTEBOOKS = root() / "notebooks"
 
@@ -18,16 +19,12 @@ GIVEN = ("dataset", "engine", "seed", "scale", "timezone", "currency", "tables",
 """Parameters that the run gives to each page that declares them; params.yaml does not list them by page."""
 
 
+_WRITING = re.compile(r"\bwrite\w*\(")
+
+
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a page, as its cell declares it.
-
-    Attributes:
-        name: Its name in the cell, in params.yaml and on the command line.
-        default: The literal in the cell.
-        kind: Its type as a Python annotation, such as `int` or `list[str] | None`.
-        meaning: The comment above it: what it is, its unit, its range.
-    """
+    """One parameter of a page: the literal in its cell, its type as an annotation, and the comment above it."""
 
     name: str
     default: object
@@ -48,7 +45,8 @@ class Page:
         writes: Tables it writes.
         parameters: All parameters of its cell, the given ones too, in their order.
         sha256: Digest of the notebook's cells and of what it may open.
-        n_cells: How many code cells it has.
+        n_cells: How many code cells a run executes.
+        n_writing: The last of them that writes a table; 0 where none does.
     """
 
     name: str
@@ -60,6 +58,7 @@ class Page:
     parameters: tuple[Parameter, ...]
     sha256: str
     n_cells: int
+    n_writing: int
 
     @cached_property
     def own(self) -> dict[str, Parameter]:
@@ -74,13 +73,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a notebook, without its outputs.
-
-    Attributes:
-        kind: `code`, `markdown` or `raw`.
-        source: Its text.
-        tags: Its tags, such as `parameters`.
-    """
+    """One cell of a notebook, without its outputs: `code`, `markdown` or `raw`, its text, its tags."""
 
     kind: str
     source: str
@@ -88,11 +81,7 @@ class Cell:
 
 
 def discover(folder: Path = NOTEBOOKS) -> tuple[Page, ...]:
-    """All pages of a folder, in reading order.
-
-    Raises:
-        JourneybookError: The folder holds no page, or a notebook does not say what a page must.
-    """
+    """All pages of a folder, in reading order."""
     paths = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
     if not paths:
         raise JourneybookError(f"{folder} holds no page: notebooks named like 05_segmentation.ipynb are needed.")
@@ -100,11 +89,7 @@ def discover(folder: Path = NOTEBOOKS) -> tuple[Page, ...]:
 
 
 def read_page(path: Path) -> Page:
-    """One page, from its notebook.
-
-    Raises:
-        JourneybookError: It has not exactly one parameters cell of literals, or does not name its tables.
-    """
+    """One page, from its notebook, which must have one parameters cell of literals and name its tables."""
     metadata, all_cells = read_notebook(path)
     cells = [c for c in all_cells if "parameters" in c.tags]
     if len(cells) != 1:
@@ -114,6 +99,7 @@ def read_page(path: Path) -> Page:
     tables = access_of(metadata, page=path.stem)
     title, question = _opening(all_cells, default=path.stem)
     sources = [[c.kind, c.source] for c in all_cells]
+    executed = [c.source for c in all_cells if c.kind == "code" and EXERCISE not in c.tags]
     return Page(
         name=path.stem,
         path=path,
@@ -123,16 +109,13 @@ def read_page(path: Path) -> Page:
         writes=tables.writes,
         parameters=read_parameter_cell(cells[0].source, where=path.name),
         sha256=hashlib.sha256(json.dumps([sources, tables.reads, tables.writes]).encode()).hexdigest(),
-        n_cells=sum(c.kind == "code" for c in all_cells),
+        n_cells=len(executed),
+        n_writing=max((n for n, source in enumerate(executed, 1) if _WRITING.search(source)), default=0),
     )
 
 
 def read_notebook(path: Path) -> tuple[dict, list[Cell]]:
-    """Metadata and cells of a notebook; nbformat would take longer to import than a run that keeps every page.
-
-    Raises:
-        JourneybookError: It is no notebook of format 4.
-    """
+    """Metadata and cells of a notebook; nbformat would take longer to import than a run that keeps every page."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         cells = [
@@ -147,11 +130,7 @@ def read_notebook(path: Path) -> tuple[dict, list[Cell]]:
 
 
 def read_parameter_cell(source: str, *, where: str) -> tuple[Parameter, ...]:
-    """The parameters of a cell, with the comment above each.
-
-    Args:
-        source: Text of the cell: literals and comments only.
-        where: Name of the notebook, for messages.
+    """The parameters of a cell of literals and comments, with the comment above each; `where` is for messages.
 
     >>> read_parameter_cell("# Groups tried. Range 2 to 20.\\nmax_segments = 8", where="a page")
     (Parameter(name='max_segments', default=8, kind='int', meaning='Groups tried. Range 2 to 20.'),)
@@ -214,7 +193,4 @@ def _opening(cells: Sequence[Cell], *, default: str) -> tuple[str, str]:
     first = next((c.source for c in cells if c.kind == "markdown"), "")
     title = re.search(r"^# +(.+)$", first, flags=re.MULTILINE)
     question = re.search(r"\*\*(.+?)\*\*", first, flags=re.DOTALL)
-    return (
-        title.group(1).strip() if title else default,
-        " ".join(question.group(1).split()) if question else "",
-    )
+    return (title.group(1).strip() if title else default, " ".join(question.group(1).split()) if question else "")

@@ -6,6 +6,7 @@ import zoneinfo
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from journeybook.datasets import DATASETS
 from journeybook.datasets.complete_journey import TIMEZONE
@@ -40,13 +41,7 @@ KEYS = (*RUN_DEFAULTS, "pages")
 
 @dataclass(frozen=True)
 class PageRun:
-    """A page with the values it runs with.
-
-    Attributes:
-        name: Name of the page; `page.variant` where it runs again with other values.
-        page: The page.
-        values: Every parameter that is the page's own, by name.
-    """
+    """A page with values of its own parameters, named `page.variant` where it runs again with others."""
 
     name: str
     page: Page
@@ -60,16 +55,9 @@ class PageRun:
 
 @dataclass(frozen=True)
 class RunParameters:
-    """Everything a run is asked to do.
+    """Everything a run is asked to do; its keys are those of `RUN_MEANINGS`.
 
     Attributes:
-        dataset: journey_demo, complete_journey or files.
-        engine: duckdb.
-        seed: Seed of every random number.
-        scale: Share of the households used.
-        timezone: Zone of the data set.
-        currency: Of all amounts, three letters; None where it is not known.
-        files: The mapping of the user's own tables; empty for the other data sets.
         base: Folder that the paths in `files` are relative to.
         pages: The pages and variants, in reading order.
         file: The user's own parameters file, if there is one.
@@ -92,23 +80,19 @@ class RunParameters:
         names = ("dataset", "engine", "seed", "scale", "timezone", "currency")
         return {name: getattr(self, name) for name in names}
 
+    @property
+    def source(self) -> dict[str, Any]:
+        """What the data set is built from."""
+        names = ("dataset", "seed", "scale", "timezone", "files", "base")
+        return {name: getattr(self, name) for name in names}
+
 
 def read_parameters(
-    file: Path | None = None,
-    *,
-    pages: Sequence[Page],
-    settings: Iterable[str] = (),
-    defaults: Path = PARAMS,
+    file: Path | None = None, *, pages: Sequence[Page], settings: Iterable[str] = (), defaults: Path = PARAMS
 ) -> RunParameters:
-    """What to run: the repository's params.yaml, changed by the user's own file, changed by --set.
+    """What to run: the repository's params.yaml, changed by the user's own `file`, changed by `key=value`.
 
     Every page runs that the data allow. `pages:` changes values and adds variants; it selects nothing.
-
-    Args:
-        file: The user's own file; it names only what it changes.
-        pages: The pages there are.
-        settings: `key=value` each, with dotted keys and YAML values.
-        defaults: The repository's params.yaml.
 
     Raises:
         JourneybookError: Anything unknown, of another type, or missing; one sentence.

@@ -12,7 +12,7 @@ from pathlib import Path
 from journeybook.errors import JourneybookError
 from journeybook.report.imports import PACKAGE, reached
 from journeybook.report.kinds import nearest
-from journeybook.report.outcomes import PageOutcome
+from journeybook.report.outcomes import VARIANTS, PageOutcome
 from journeybook.report.params import PageRun, RunParameters
 from journeybook.tables import root
 
@@ -41,6 +41,13 @@ class Step:
         """Name of the page or variant."""
         return self.run.name
 
+    @property
+    def about(self) -> tuple[str, str]:
+        """Its title, with its variant in words, and its question."""
+        page, variant = self.run.page, self.run.variant
+        said = VARIANTS.get(variant, variant.replace("_", " "))
+        return f"{page.title}: {said}" if variant else page.title, page.question
+
 
 CONSULTED = ("consents?", "last_times?", "people?", "refusal_links?")
 """What the door itself looks into for any page, where an earlier page has written it."""
@@ -53,12 +60,7 @@ class _Read:
 
 
 def plan(runs: Sequence[PageRun], *, raw: Iterable[str]) -> tuple[Step, ...]:
-    """What each page needs, and whether the data hold it.
-
-    Args:
-        runs: Pages and variants in reading order.
-        raw: Names of the tables the data set has.
-    """
+    """What each page needs, and whether the data, whose tables `raw` names, hold it."""
     made_by: dict[str, str] = {f"raw/{name}": "" for name in raw}
     by_variant: dict[str, dict[str, str]] = {}
     lacking: dict[str, str] = {}
@@ -92,11 +94,7 @@ def plan(runs: Sequence[PageRun], *, raw: Iterable[str]) -> tuple[Step, ...]:
 
 
 def chosen(steps: Sequence[Step], only: Sequence[str]) -> tuple[set[str], set[str]]:
-    """The pages asked for, and the other pages these need; all are asked for when `only` is empty.
-
-    Raises:
-        JourneybookError: A name is not that of a page.
-    """
+    """The pages asked for, and the other pages these need; all are asked for when `only` is empty."""
     by_name = {step.name: step for step in steps}
     for name in only:
         if name not in by_name:
@@ -178,11 +176,7 @@ def data_fingerprint(parameters: RunParameters) -> str:
 def page_fingerprints(steps: Sequence[Step], *, parameters: RunParameters, data: str, key: str) -> dict[str, str]:
     """Digest for each page of all that its tables and results are made from, upstream pages among it.
 
-    Args:
-        steps: The plan.
-        parameters: What the run is asked to do.
-        data: Digest of the data set.
-        key: Digest of the key of the pseudonyms, for tables hold them.
+    `data` is the digest of the data set, `key` that of the key of the pseudonyms, for tables hold them.
     """
     executing = [PACKAGE / "report" / f"{name}.py" for name in ("kernel", "kernels", "provisioning", "forkserver")]
     lock = root() / "requirements.lock"
@@ -199,13 +193,7 @@ def page_fingerprints(steps: Sequence[Step], *, parameters: RunParameters, data:
 
 
 def report_fingerprint(outcomes: Iterable[PageOutcome], *, prints: Mapping[str, str], planted: object) -> str:
-    """Digest of all that the report's HTML is made from, but for the times of the run.
-
-    Args:
-        outcomes: What became of each page.
-        prints: Digest for each page.
-        planted: The table of planted errors that the report shows.
-    """
+    """Digest of all that the report's HTML is made from, but for the times of the run."""
     said = [asdict(outcome) | {"seconds": 0, "kept": False} for outcome in outcomes]
     shown = [p.read_text(encoding="utf-8") for p in sorted((PACKAGE / "report" / "templates").rglob("*.*"))]
     return _digest(said, prints, planted, shown, code_digest([PACKAGE / "report", PACKAGE / "results.py"]))

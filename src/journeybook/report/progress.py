@@ -16,7 +16,7 @@ class Progress:
     """Lines or events on a stream, and a log file, which holds no value of the data.
 
     On a terminal a line of the pages at work is drawn again at every cell; elsewhere a page has one line, when it
-    ends. As events, each is one JSON object a line, with `event` and `at`. Several threads may call it.
+    ends. Several threads may call it.
     """
 
     def __init__(self, log: Path | None = None, *, stream: TextIO | None = None, events: bool = False) -> None:
@@ -42,14 +42,9 @@ class Progress:
         self._weight = {page: known.get(page, usual) for page in cells}
 
     def tell(self, event: str, line: str = "", *, log: str | None = None, page: str = "", **about: object) -> None:
-        """Say what happened: a line for good, or an event. A page ends with its event.
+        """Say what happened: a line for good, or an event with what else is known. A page ends with its event.
 
-        Args:
-            event: What happened.
-            line: It in words; nothing is said where there are none.
-            log: It in words without values of the data; None where the line has none.
-            page: The page it happened to.
-            about: What else the event holds.
+        The log gets `log`, the line without values of the data, where it is given.
         """
         with self._lock:
             self._clear()

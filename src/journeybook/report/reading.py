@@ -52,14 +52,7 @@ for _tag, _pattern, _first in (
 
 
 def read_value(text: str, *, where: str) -> object:
-    """The value that a YAML text stands for.
-
-    Args:
-        text: One YAML document.
-        where: What it is the text of, for messages.
-
-    Raises:
-        JourneybookError: It is not YAML, or a key stands twice.
+    """The value that a YAML text stands for; `where` names it in messages.
 
     >>> read_value("{as_of: 2017-10-01, at: 12:30, answer: no, alpha: 1e-3}", where="here")
     {'as_of': '2017-10-01', 'at': '12:30', 'answer': 'no', 'alpha': 0.001}
@@ -76,11 +69,7 @@ def read_value(text: str, *, where: str) -> object:
 
 
 def read_document(file: Path) -> dict:
-    """The keys and values of a YAML file; an empty file has none.
-
-    Raises:
-        JourneybookError: The file is not there, is not text, or holds something else than keys.
-    """
+    """The keys and values of a YAML file; an empty file has none."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

@@ -50,13 +50,7 @@ def render_report(
 ) -> Path:
     """Write the HTML of every page that was executed, and the index; returns the path of the index.
 
-    Args:
-        out: Folder of the report, with `results/` and `executed/` in it.
-        pages: What became of each page, in reading order.
-        parameters: What the run was asked to do.
-        described: The data set, as `dataset.json` of the run's tables says it.
-        manifest: Times, versions and host of the run.
-        bodies: For each page that was executed, what `page_body` returns.
+    `described` is the data set as `dataset.json` says it; `bodies` has what `page_body` returns of each page.
     """
     results = {p.name: read_json(results_path(out, p.name)) for p in pages}
     shown = [p for p in pages if p.status != "not run"]

@@ -13,19 +13,11 @@ import journeybook
 from journeybook.datasets import build_dataset
 from journeybook.errors import JourneybookError
 from journeybook.report import planning
-from journeybook.report.graph import in_order, side_by_side
+from journeybook.report.graph import Work, in_order, side_by_side
 from journeybook.report.imports import imports_of
 from journeybook.report.kernels import Kernels
 from journeybook.report.manifest import manifest
-from journeybook.report.outcomes import (
-    VARIANTS,
-    Execution,
-    PageOutcome,
-    RunOutcome,
-    checks_said,
-    exit_code,
-    with_checks,
-)
+from journeybook.report.outcomes import Execution, PageOutcome, RunOutcome, checks_said, exit_code, with_checks
 from journeybook.report.params import RunParameters
 from journeybook.report.planning import Step
 from journeybook.report.progress import Progress, without_values
@@ -78,9 +70,6 @@ def run_report(
         send: What to write beside the pages, of `html` (all of them in one file) and `pdf`.
         events: Whether standard output gets one JSON object a line, and nothing else.
         progress: What is said while it runs; None writes to standard output and to `run.log`.
-
-    Raises:
-        JourneybookError: The data cannot be used, a page asked for is not possible, or the folder is in use.
     """
     folder, tables = folders(out)
     planning.chosen(planning.plan(parameters.pages, raw=()), only)
@@ -145,7 +134,7 @@ class _Runner:
         cells = {step.name: step.run.page.n_cells for step in steps}
         self.progress.expect(cells, before={name: before[name]["seconds"] for name in cells if name in before})
 
-        def begin(name: str) -> Future[PageOutcome | Execution]:
+        def begin(name: str) -> Work[PageOutcome | Execution]:
             step = by_name[name]
             same = held["pages"].get(name) == prints[name]
             if name not in only and same and self._holds(step, held):
@@ -160,10 +149,14 @@ class _Runner:
                 return _ended(_not_run(step, obstacle))
             self.kernels.warm_up()
             self.progress.tell("page started", page=name)
-            return self.pool.submit(self._execute, step)
+            written: Future[None] = Future()
+            return Work(self.pool.submit(self._execute, step, written), written)
+
+        def failed(name: str) -> bool:
+            return outcomes[name].status == "failed"
 
         waits = {step.name: step.uses for step in steps}
-        for name, found in in_order(waits, begin=begin, at_most=self.workers):
+        for name, found in in_order(waits, begin=begin, failed=failed, at_most=self.workers):
             step = by_name[name]
             outcomes[name] = self._looked_at(step, found) if isinstance(found, Execution) else found
             if isinstance(found, Execution):
@@ -191,17 +184,12 @@ class _Runner:
 
             for line in send_report(self.out, pages=pages, kinds=send):
                 self.progress.tell("to send", line, said=line)
-        outcome = RunOutcome(
-            html_path(self.out, "index"), self.tables, pages, time.monotonic() - self.started, code
-        )
+        seconds = time.monotonic() - self.started
+        outcome = RunOutcome(html_path(self.out, "index"), self.tables, pages, seconds, code)
         self.progress.tell(
-            "run done",
-            seconds=round(outcome.seconds, 1),
-            exit_code=code,
-            failed_pages=outcome.failed,
-            failed_checks=outcome.failed_checks,
-            report=str(outcome.index),
-        )
+            "run done", seconds=round(seconds, 1), exit_code=code, failed_pages=outcome.failed,
+            failed_checks=outcome.failed_checks, report=str(outcome.index),
+        )  # fmt: skip
         return outcome
 
     def _draw(self, names: Iterable[str]) -> None:
@@ -217,13 +205,9 @@ class _Runner:
         from journeybook.report.rendering import render_report
 
         self._draw(page.name for page in pages if page.status != "not run")
+        bodies = {name: body.result() for name, body in self.bodies.items()}
         render_report(
-            self.out,
-            pages=pages,
-            parameters=self.parameters,
-            described=described,
-            manifest=told,
-            bodies={name: body.result() for name, body in self.bodies.items()},
+            self.out, pages=pages, parameters=self.parameters, described=described, manifest=told, bodies=bodies
         )
         _remove(self.out / f"report.{kind}" for kind in ("html", "pdf"))
 
@@ -244,15 +228,7 @@ class _Runner:
         self.kernels.warm_up()
         building.mkdir(parents=True, mode=0o700)
         try:
-            build_dataset(
-                building,
-                dataset=self.parameters.dataset,
-                seed=self.parameters.seed,
-                scale=self.parameters.scale,
-                timezone=self.parameters.timezone,
-                files=self.parameters.files,
-                base=self.parameters.base,
-            )
+            build_dataset(building, **self.parameters.source)
             files = {"": file_digests(_data_files(building), building)}
             write_json(building / "fingerprints.json", {"data": wanted, "pages": {}, "files": files})
             if self.tables.exists():
@@ -266,20 +242,38 @@ class _Runner:
         self.progress.tell("data done", f"{'data':<32} done in {seconds:3.0f} s", seconds=round(seconds, 1))
         return wanted
 
-    def _execute(self, step: Step) -> Execution:
-        """Execute a page, in a thread of its own; what is made of it is for the main thread."""
+    def _execute(self, step: Step, written: "Future[None]") -> Execution:
+        """Execute a page, in a thread of its own; what is made of it is for the main thread.
+
+        Once the last cell that writes a table is done, `written` is, and pages that read them may begin.
+        """
         from journeybook.report.kernel import execute
 
         started = time.monotonic()
-        return execute(
+        made: dict[Path, tuple[int, int]] | None = None
+
+        def on_cell(cell: int, section: str) -> None:
+            nonlocal made
+            if cell == step.run.page.n_writing + 1 > 1:
+                made = self._made(step)
+                written.set_result(None)
+            self.progress.at_work(step.name, cell=cell, section=section, started=started)
+
+        done = execute(
             step.run.page.path,
             parameters=self._values(step),
             timeout=self.cell_timeout,
-            on_cell=lambda cell, section: self.progress.at_work(
-                step.name, cell=cell, section=section, started=started
-            ),
+            on_cell=on_cell,
             kernels=self.kernels,
         )
+        if not done.error and made is not None and made != self._made(step):
+            return replace(done, error="it wrote a table after the last cell that says write(...)")
+        return done
+
+    def _made(self, step: Step) -> dict[Path, tuple[int, int]]:
+        """The files that a page has written so far, each as it is."""
+        about = {path: path.stat() for path in planning.written_files(step, self.tables)}
+        return {path: (found.st_mtime_ns, found.st_size) for path, found in about.items()}
 
     def _looked_at(self, step: Step, done: Execution) -> PageOutcome:
         """What became of a page that was executed; of one that failed no table and no results stay."""
@@ -301,8 +295,8 @@ class _Runner:
             )  # fmt: skip
             results_path(self.out, step.name).unlink(missing_ok=True)
             _remove(planning.written_files(step, self.tables))
-            return PageOutcome(step.name, *_about(step), "failed", f"Stopped{place}: {done.error}", seconds)
-        outcome = with_checks(PageOutcome(step.name, *_about(step), "done", "", seconds), results)
+            return PageOutcome(step.name, *step.about, "failed", f"Stopped{place}: {done.error}", seconds)
+        outcome = with_checks(PageOutcome(step.name, *step.about, "done", "", seconds), results)
         said = f"{step.name:<32} done in {seconds:3.0f} s, {checks_said(outcome)}"
         self.progress.tell("page done", said, page=step.name, seconds=seconds, **outcome.counts)
         return outcome
@@ -311,7 +305,8 @@ class _Runner:
         """Why a page cannot run; empty when it can."""
         if step.missing:
             return _lacks(step)
-        for name in step.needs:
+        # Of a page that is still at work the tables are there already.
+        for name in [name for name in step.needs if name in outcomes]:
             if outcomes[name].status != "done":
                 return f"it needs {name}, which {'failed' if outcomes[name].status == 'failed' else 'was not run'}"
         table = planning.unmet(step, self.tables)
@@ -335,7 +330,7 @@ class _Runner:
         return report and held["files"].get(step.name) == now
 
     def _kept(self, step: Step, before: dict) -> PageOutcome:
-        outcome = PageOutcome(step.name, *_about(step), "done", "", before.get("seconds", 0.0), kept=True)
+        outcome = PageOutcome(step.name, *step.about, "done", "", before.get("seconds", 0.0), kept=True)
         outcome = with_checks(outcome, read_json(results_path(self.out, step.name)))
         said = f"{step.name:<32} kept from an earlier run"
         self.progress.tell("page kept", said, page=step.name, seconds=outcome.seconds, **outcome.counts)
@@ -369,25 +364,18 @@ def _data_files(tables: Path) -> list[Path]:
     return [p for stage in ("raw", "truth") for p in sorted((tables / stage).glob("*.parquet"))]
 
 
-def _about(step: Step) -> tuple[str, str]:
-    variant = step.run.variant
-    said = VARIANTS.get(variant, variant.replace("_", " "))
-    title = f"{step.run.page.title}: {said}" if variant else step.run.page.title
-    return title, step.run.page.question
-
-
 def _lacks(step: Step) -> str:
     return f"it needs {step.missing}, which the data set does not have"
 
 
-def _ended(outcome: PageOutcome) -> Future[PageOutcome | Execution]:
-    future: Future[PageOutcome | Execution] = Future()
-    future.set_result(outcome)
-    return future
+def _ended(outcome: PageOutcome) -> Work[PageOutcome | Execution]:
+    work: Work[PageOutcome | Execution] = Work(Future())
+    work.end.set_result(outcome)
+    return work
 
 
 def _not_run(step: Step, reason: str) -> PageOutcome:
-    return PageOutcome(step.name, *_about(step), "not run", reason)
+    return PageOutcome(step.name, *step.about, "not run", reason)
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -1,10 +1,12 @@
 """The report in one file, to send: as HTML, or as a PDF where a browser is installed."""
 
 import base64
+import contextlib
 import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
@@ -47,13 +49,7 @@ _IDS = ("id", "for", "headers", "aria-labelledby", "aria-describedby", "aria-con
 
 
 def send_report(out: Path, *, pages: Sequence[PageOutcome], kinds: Collection[str]) -> Iterator[str]:
-    """Write `report.html` or `report.pdf` from the pages of a report; says of each that it stands, or why not.
-
-    Args:
-        out: Folder of the report.
-        pages: What became of each page, in reading order.
-        kinds: What to write, of `html` and `pdf`.
-    """
+    """Write `report.html` or `report.pdf` from the pages of a report; says of each that it stands, or why not."""
     text = one_file(out, [page.name for page in pages if page.status != "not run"])
     if "html" in kinds:
         write_text(out / "report.html", text)
@@ -146,12 +142,21 @@ def _print(text: str, pdf: Path, *, browser: str) -> str:
         if os.geteuid() == 0:
             # Its sandbox does not start for root.
             command.append("--no-sandbox")
+        # What it leaves goes with the folder, and none of its processes may write there when it is removed.
+        done = subprocess.Popen(
+            [*command, source.as_uri()], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env=os.environ | {"TMPDIR": folder}, start_new_session=True,
+        )  # fmt: skip
         try:
-            done = subprocess.run([*command, source.as_uri()], capture_output=True, text=True, timeout=PATIENCE)
+            _, told = done.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             return f"No PDF: the browser took longer than {PATIENCE} s."
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(done.pid, signal.SIGKILL)
+            done.wait()
         if not made.exists():
-            return f"No PDF: the browser ended with {done.returncode}: {(done.stderr.splitlines() or [''])[-1]}"
+            return f"No PDF: the browser ended with {done.returncode}: {(told.splitlines() or [''])[-1]}"
         unfinished = pdf.with_name(pdf.name + ".unfinished")
         shutil.copyfile(made, unfinished)
         unfinished.replace(pdf)

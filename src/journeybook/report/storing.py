@@ -58,10 +58,7 @@ def html_path(out: Path, name: str) -> Path:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[int]:
-    """Hold a folder for one run; the system lets go of it when the last process that has it open ends.
-
-    Yields:
-        The open lock file: the kernels of the run have it open too, so that none writes into the next run.
+    """Hold a folder for one run, until the last process that has the yielded file open ends: kernels have it too.
 
     Raises:
         JourneybookError: Another run holds it.

@@ -12,15 +12,7 @@ PLANTED_ERRORS = root() / "tests" / "baseline" / "planted_errors.json"
 
 @dataclass(frozen=True)
 class Trust:
-    """Checks of a report, counted by kind.
-
-    Attributes:
-        witnesses: Comparisons with something outside the page; one that depends on no data counts once.
-        witnesses_passed: How many of them hold.
-        conservation: Sums that hold by construction.
-        conservation_passed: How many of them hold.
-        known_misses: Known answers that a method is known to miss.
-    """
+    """Checks of a report, counted by kind; a witness that depends on no data counts once."""
 
     witnesses: int
     witnesses_passed: int

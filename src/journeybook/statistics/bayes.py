@@ -1,8 +1,4 @@
-"""What is believed after the data: the chance of each variant to be best, and what a wrong choice costs.
-
-Every figure is an integral over posterior distributions of one dimension, done by quadrature: nothing is drawn,
-so that nothing changes from run to run.
-"""
+"""What is believed after the data, by quadrature over posteriors of one dimension: nothing is drawn by chance."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,12 +32,7 @@ _TAIL = 1e-13
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """What each of several unknown values stands for as the greatest; shape (values,).
-
-    Attributes:
-        probability_best: Probability that it is the greatest.
-        expected_loss: Expected distance to the greatest: what choosing it costs on average.
-    """
+    """What each of several unknown values stands for as the greatest, and what choosing it costs."""
 
     probability_best: NDArray[np.float64]
     expected_loss: NDArray[np.float64]
@@ -98,23 +89,17 @@ def posteriors(
     level: float,
     lower_is_better: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Posterior of each arm's mean, and of its difference to the control.
+    """Posterior of each arm's mean, and of its difference to the control; arms are independent.
 
-    A proportion has the prior Beta(1, 1), every rate alike. A mean has the unit-information prior (Kass &
-    Wasserman 1995): normal, at the mean of all arms, with the spread of one unit, so that it weighs as much as
-    one unit. Its posterior is normal, with the standard deviation taken as known. Arms are independent,
-    covariates are not used.
+    A proportion has the prior Beta(1, 1). A mean has the unit-information prior (Kass & Wasserman 1995), normal at
+    the mean of all arms with the spread of one unit; its standard deviation is taken as known.
 
     Args:
         arms: One row a metric and variant: metric, variant, n, mean, sd.
         kinds: Kind by metric; kinds other than proportion and mean are left out.
-        control: The variant compared against.
+        control: The variant compared against, for which effect and `probability_better` are missing.
         level: Probability of the intervals.
         lower_is_better: Metrics of which less is better.
-
-    Returns:
-        Columns `POSTERIOR_COLUMNS`, one row a metric and arm. `probability_better` (than the control) and the
-        effect are missing for the control; `expected_loss` is in the unit of the metric.
     """
     rows = []
     for metric in [metric for metric, kind in kinds.items() if kind in KINDS]:

@@ -51,19 +51,12 @@ class TransitionModel:
 
 
 def transition_model(transitions: pd.DataFrame, *, conversion: str, exit: str) -> TransitionModel:
-    """Solve the journey as an absorbing Markov chain, by sparse LU factors of I - Q.
+    """Solve the journey, counts `n` by `source` and `target`, as an absorbing Markov chain: sparse LU of I - Q.
 
-    Args:
-        transitions: Counts `n` by `source` and `target`, several rows a pair are added up.
-        conversion: Absorbing state that counts as success.
-        exit: Absorbing state that counts as leaving.
-
-    Returns:
-        The chain, with the chance of conversion and the expected steps by state.
+    `conversion` is the absorbing state that counts as success, `exit` the one that counts as leaving.
 
     Raises:
-        ValueError: There are no counts, a count is negative, an end has steps that leave it, or a state can
-            never reach `conversion` or `exit`; the message names it.
+        ValueError: There are no counts, one is negative, steps leave an end, or a state reaches neither end.
 
     A coin is thrown until it shows heads: on average twice.
 

@@ -6,13 +6,9 @@ from numpy.typing import NDArray
 
 
 def clustered_error(influence: NDArray[np.float64], clusters: NDArray) -> float:
-    """Return the standard error of a mean from what each row adds to its error, whole clusters drawn.
+    """Return the standard error of a mean whose rows belong to clusters of unequal size (Cochran 1977, sec. 11.8).
 
-    The linearised variance of a mean over clusters of unequal size (Cochran 1977, sec. 11.8).
-
-    Args:
-        influence: What each row adds, with mean 0, shape (n,); for a plain mean each value less the mean.
-        clusters: Cluster of each row, shape (n,).
+    `influence` is what each row adds, with mean 0: for a plain mean its value less the mean.
 
     >>> round(clustered_error(np.array([1.0, 1.0, -1.0, -1.0]), np.array([0, 0, 1, 1])), 3)
     1.0

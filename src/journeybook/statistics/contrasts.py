@@ -1,8 +1,4 @@
-"""Contrasts of arm means, with and without covariates, from sufficient statistics.
-
-The statistics of an arm are its count, means and covariances. A frame of units, a published table and ten
-thousand simulated experiments (leading axes) go through the same code.
-"""
+"""Contrasts of arm means, with and without covariates, from counts, means and covariances."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +12,7 @@ BLOCK = 1 << 14
 
 @dataclass(frozen=True, eq=False)
 class ArmMoments:
-    """Sufficient statistics of one or more columns by arm; leading axes are experiments, looks or subgroups.
-
-    A contrast takes the first column for the metric and the others for its covariates.
+    """Sufficient statistics by arm, the metric first; leading axes are experiments, looks or subgroups.
 
     Attributes:
         n: Units, shape (..., arms).
@@ -78,15 +72,9 @@ class Contrast:
 
 
 def arm_moments(columns: Sequence[np.ndarray], arm: np.ndarray, *, n_arms: int) -> ArmMoments:
-    """Sufficient statistics of all columns by arm, in one pass over the units.
+    """Sufficient statistics of all columns by arm, summed in blocks about the columns' means, in one pass.
 
-    The units are put in the order of their arms, and the columns' products summed in blocks about the columns'
-    means, so that neither a large offset nor a million units costs digits.
-
-    Args:
-        columns: Columns of shape (units,), finite.
-        arm: Number of each unit's arm, 0 to n_arms - 1; with looks or subgroups a number for each combination.
-        n_arms: Number of arms.
+    Columns are finite, of shape (units,); an arm is a number from 0, with looks or subgroups one a combination.
     """
     counts = np.bincount(arm, minlength=n_arms)
     order = np.argsort(arm.astype(np.min_scalar_type(n_arms)), kind="stable")
@@ -104,9 +92,7 @@ def arm_moments(columns: Sequence[np.ndarray], arm: np.ndarray, *, n_arms: int) 
 
 
 def moments_from_sums(n: np.ndarray, first: np.ndarray, second: np.ndarray, *, centre: np.ndarray) -> ArmMoments:
-    """Sufficient statistics from sums about a centre near the means.
-
-    A variance that is nothing but rounding is 0, so that a constant is known as one.
+    """Sufficient statistics from sums about a centre near the means; a variance that is but rounding is 0.
 
     Args:
         n: Units, shape (..., arms).
@@ -130,17 +116,9 @@ def moments_from_sums(n: np.ndarray, first: np.ndarray, second: np.ndarray, *, c
 def metric_moments(
     metrics: Sequence[Sequence[np.ndarray]], *, covariates: Sequence[np.ndarray], arm: np.ndarray, n_arms: int
 ) -> list[ArmMoments]:
-    """Sufficient statistics of each metric with the covariates; metrics without missing values share one pass.
+    """Sufficient statistics of each metric, then of the covariates; metrics without missing values share one pass.
 
-    Args:
-        metrics: The columns of each metric: itself, or a ratio's numerator and denominator; NaN is missing, and
-            leaves the unit out of that metric alone.
-        covariates: Columns without missing values.
-        arm: Number of each unit's arm.
-        n_arms: Number of arms.
-
-    Returns:
-        One for each metric: its columns first, then the covariates.
+    A metric is its columns, two for a ratio; a NaN leaves the unit out of that metric alone. Covariates have none.
     """
     whole = [columns for columns in metrics if not np.isnan(sum(column.sum() for column in columns))]
     shared = list({id(column): column for columns in [*whole, covariates] for column in columns}.values())
@@ -161,10 +139,7 @@ def ratio_moments(arms: ArmMoments) -> ArmMoments:
     """Turn (numerator, denominator, covariates) into (ratio of the means, covariates) by the delta method.
 
     A unit's value is its arm's ratio R plus (numerator - R denominator) / mean denominator (Deng, Knoblich & Lu
-    2018, sec. 2.2), whose mean is R and whose variance over n is that of the ratio. So a contrast adjusts a
-    ratio for covariates as it does a mean.
-
-    An arm whose mean denominator is not above 0 has no ratio, and NaN.
+    2018, sec. 2.2); an arm whose mean denominator is not above 0 has NaN.
     """
     numerator, denominator = arms.mean[..., 0], np.where(arms.mean[..., 1] > 0, arms.mean[..., 1], np.nan)
     ratio = numerator / denominator
@@ -180,12 +155,7 @@ def ratio_moments(arms: ArmMoments) -> ArmMoments:
 
 
 def merged(arms: ArmMoments, members: np.ndarray) -> ArmMoments:
-    """Statistics of unions of disjoint parts, such as subgroups or the days up to a look.
-
-    Args:
-        arms: Statistics of the parts, which are the first axis.
-        members: Which parts (columns) belong to each union (rows), 0 or 1.
-    """
+    """Statistics of unions (rows of `members`) of disjoint parts (its columns, the first axis of `arms`)."""
     n = arms.n[..., None].astype(float)
     known = np.where(n > 0, arms.mean, 0)
     scatter = np.where(n[..., None] > 1, arms.covariance, 0)
@@ -269,13 +239,7 @@ def contrast(arms: ArmMoments, *, weights: Sequence[float]) -> Contrast:
 
 @dataclass(frozen=True, eq=False)
 class Ratio:
-    """Treatment over control, less 1, with its interval; NaN where the control's mean is not clearly above 0.
-
-    Attributes:
-        relative: The relative lift; 0.1 is ten per cent more.
-        low: Lower end of the interval.
-        high: Upper end of the interval.
-    """
+    """Treatment over control, less 1; NaN where the control is not (for the ends, not clearly) above 0."""
 
     relative: np.ndarray
     low: np.ndarray
@@ -283,14 +247,9 @@ class Ratio:
 
 
 def relative_lift(found: Contrast, *, alpha: float) -> Ratio:
-    """Fieller's interval (Fieller 1954) for the ratio of the two arm means of a contrast, less 1.
+    """Fieller's interval (1954) for the ratio of the arm means of a contrast (control first), less 1.
 
-    With the contrast's own degrees of freedom it leaves out 0 exactly when the interval of the difference
-    does, so the two never disagree.
-
-    Args:
-        found: A contrast of two arms, control first, weights (-1, 1).
-        alpha: One less the level of the interval.
+    With the contrast's degrees of freedom it leaves out 0 exactly when the interval of the difference does.
     """
     control, treatment = found.arm_means[..., 0], found.arm_means[..., 1]
     t2 = stats.t.isf(alpha / 2, found.df) ** 2
@@ -312,16 +271,9 @@ class Effect:
     Attributes:
         method: The method, as in the column `method`.
         p_value: Two-sided p value of no effect.
-        effect: What `estimand` names.
-        low: Lower end of the interval of `effect`.
-        high: Upper end.
-        standard_error: Standard error of `effect`.
-        df: Degrees of freedom of its t distribution; infinite for a normal.
-        control: The control's mean, ratio, quantile or restricted mean.
-        treatment: The treatment's.
-        relative: Treatment over control, less 1; NaN where the control is not above 0.
-        relative_low: Lower end of the interval of `relative`; NaN where the control is not clearly above 0.
-        relative_high: Upper end.
+        effect: What `estimand` names, with the interval `low` to `high`, `standard_error` and `df` of its t.
+        control: The control's mean, ratio, quantile or restricted mean; `treatment` is the treatment's.
+        relative: Treatment over control, less 1, with its interval; NaN where the control is not above 0.
         estimand: What `effect` is: treatment less control, or what else a method measures.
     """
 
@@ -360,13 +312,7 @@ def effect_of(found: Contrast, *, method: str, alpha: float) -> Effect:
 
 
 def equal_effects(effects: np.ndarray, standard_errors: np.ndarray, df: np.ndarray) -> float:
-    """P value of all effects being the same (Welch 1951, eq. 29): of means it is Welch's analysis of variance.
-
-    Args:
-        effects: Independent estimates, shape (levels,), two or more.
-        standard_errors: Their standard errors.
-        df: Their degrees of freedom.
-    """
+    """P value of independent effects, shape (levels,), being the same (Welch 1951, eq. 29)."""
     k = len(effects)
     weight = standard_errors**-2.0
     share = weight / weight.sum()

@@ -13,12 +13,10 @@ _SCALE_NODES, _SCALE_WEIGHTS = np.polynomial.legendre.leggauss(64)
 
 @dataclass(frozen=True, eq=False)
 class Simultaneous:
-    """Comparisons of several variants with one control that hold together; all of shape (variants,).
+    """Comparisons of several variants with one control that hold together, all of shape (variants,).
 
     Attributes:
-        critical: Multiple of the standard error at which the interval ends.
-        low: Lower ends; all intervals hold at once with probability 1 - alpha.
-        high: Upper ends.
+        critical: Multiple of the standard error at which the interval `low` to `high` ends.
         p_adjusted: Two-sided p values over the family of these variants.
     """
 
@@ -31,44 +29,16 @@ class Simultaneous:
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """Return Holm's (1979) adjusted p values, which hold the family-wise error whatever the dependence.
 
-    Args:
-        p_values: p values of a family, shape (rows,).
-
     Raises:
         ValueError: A p value is missing or not from 0 to 1.
 
     >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
     [0.03, 0.06, 0.06]
     """
-    p, order = _ordered(p_values)
-    return _back(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), order)
-
-
-def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Return adjusted p values that hold the false discovery rate under independence or positive dependence.
-
-    The false discovery rate is the expected share of false claims among the claims, a weaker promise than the
-    family-wise error (Benjamini & Hochberg 1995).
-
-    >>> benjamini_hochberg([0.01, 0.04, 0.03]).round(3).tolist()
-    [0.03, 0.04, 0.04]
-    """
-    p, order = _ordered(p_values)
-    stepped = p[order] * len(p) / np.arange(1, len(p) + 1)
-    return _back(np.minimum.accumulate(stepped[::-1])[::-1], order)
-
-
-def benjamini_yekutieli(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Return adjusted p values that hold the false discovery rate whatever the dependence (Benjamini &
-    Yekutieli 2001).
-
-    >>> benjamini_yekutieli([0.01, 0.04]).round(3).tolist()
-    [0.03, 0.06]
-    """
-    p, order = _ordered(p_values)
-    ranks = np.arange(1, len(p) + 1)
-    stepped = p[order] * len(p) / ranks * (1 / ranks).sum()
-    return _back(np.minimum.accumulate(stepped[::-1])[::-1], order)
+    p = _shares(p_values)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    return np.minimum(stepped, 1)[np.argsort(order)]
 
 
 def dunnett(
@@ -76,10 +46,8 @@ def dunnett(
 ) -> Simultaneous:
     """Return Dunnett's many-to-one comparisons (Dunnett 1955), with a variance of its own for each arm.
 
-    The variants share the control, so their effects are correlated by its variance; the one factor behind the
-    correlation makes the joint probability a double integral, done here by quadrature. Each comparison is
-    judged with its own degrees of freedom (Hasler & Hothorn 2008). With pooled variances and degrees of
-    freedom it is Dunnett's original test.
+    The variants share the control, the one factor behind their correlation: the joint probability is a double
+    integral. Each comparison has its own degrees of freedom (Hasler & Hothorn 2008).
 
     Args:
         effects: Differences to the control, shape (variants,).
@@ -87,9 +55,6 @@ def dunnett(
         df: Their degrees of freedom (Welch-Satterthwaite); one number for all, or one each.
         control_variance: Squared standard error of the control's mean, smaller than that of each effect.
         alpha: One less the probability that all intervals hold at once.
-
-    Raises:
-        ValueError: The control's variance is not above 0 and below the variance of each effect.
     """
     effect, se = np.atleast_1d(np.asarray(effects, float)), np.atleast_1d(np.asarray(standard_errors, float))
     degrees = np.broadcast_to(np.asarray(df, dtype=float), effect.shape)
@@ -115,34 +80,31 @@ def dunnett(
 
 
 def adjust(p_values: ArrayLike, *, method: str) -> NDArray[np.float64]:
-    """Return adjusted p values by the name of the correction.
+    """Return adjusted p values by `holm`, `benjamini_hochberg` (1995) or `benjamini_yekutieli` (2001).
 
-    Args:
-        p_values: p values of a family, shape (rows,).
-        method: `holm`, `benjamini_hochberg` or `benjamini_yekutieli`.
+    The last two hold the false discovery rate, the expected share of false claims among the claims: the first
+    under independence or positive dependence, the second whatever the dependence.
 
     Raises:
         ValueError: The method is unknown, or a p value is missing or not from 0 to 1.
+
+    >>> adjust([0.01, 0.04, 0.03], method="benjamini_hochberg").round(3).tolist()
+    [0.03, 0.04, 0.04]
     """
-    known = {"holm": holm, "benjamini_hochberg": benjamini_hochberg, "benjamini_yekutieli": benjamini_yekutieli}
+    if method == "holm":
+        return holm(p_values)
+    known = {"benjamini_hochberg": "bh", "benjamini_yekutieli": "by"}
     if method not in known:
-        raise ValueError(f"correction: found '{method}', needed one of {', '.join(known)}.")
-    return known[method](p_values)
+        raise ValueError(f"correction: found '{method}', needed one of holm, {', '.join(known)}.")
+    return stats.false_discovery_control(_shares(p_values), method=known[method])
 
 
-def _ordered(p_values: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The p values, and their ascending order."""
+def _shares(p_values: ArrayLike) -> NDArray[np.float64]:
     p = np.asarray(p_values, dtype=float)
     wrong = ~((p >= 0) & (p <= 1))
     if wrong.any():
         raise ValueError(f"p_values: found {p[wrong][0]:g}, needed numbers from 0 to 1.")
-    return p, np.argsort(p, kind="stable")
-
-
-def _back(stepped: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.float64]:
-    adjusted = np.empty(len(stepped))
-    adjusted[order] = np.minimum(stepped, 1)
-    return adjusted
+    return p
 
 
 def _beyond(c: float, loading: NDArray[np.float64], df: float) -> float:

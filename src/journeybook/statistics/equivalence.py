@@ -9,14 +9,7 @@ from scipy import stats
 
 @dataclass(frozen=True, eq=False)
 class Margins:
-    """A test that an effect lies within margins; shapes are those of the effect.
-
-    Attributes:
-        p_value: Probability of data as favourable, if the effect were at (the nearer of) its margins.
-        low: Lower end of the interval that belongs to the test; it lies inside the margins exactly where
-            p_value < alpha.
-        high: Upper end; infinite for a one-sided test.
-    """
+    """A test that an effect lies within margins: the interval `low` to `high` lies inside at p < alpha."""
 
     p_value: NDArray[np.float64]
     low: NDArray[np.float64]
@@ -26,15 +19,7 @@ class Margins:
 def equivalence(
     effect: ArrayLike, standard_error: ArrayLike, df: ArrayLike, *, low: float, high: float, alpha: float
 ) -> Margins:
-    """Two one-sided tests that an effect lies between two margins (Schuirmann 1987).
-
-    Args:
-        effect: Difference of means.
-        standard_error: Its standard error.
-        df: Its degrees of freedom.
-        low: Lower margin.
-        high: Upper margin, above `low`.
-        alpha: Level of each of the two tests, and of both together; the interval is at 1 - 2 alpha.
+    """Two one-sided tests, each at `alpha`, that an effect lies between two margins (Schuirmann 1987).
 
     Raises:
         ValueError: The margins are not in order.
@@ -50,14 +35,9 @@ def equivalence(
 def non_inferiority(
     effect: ArrayLike, standard_error: ArrayLike, df: ArrayLike, *, margin: float, alpha: float
 ) -> Margins:
-    """One-sided test that an effect is better than a margin.
+    """One-sided test at `alpha` that an effect is better than a margin.
 
-    Args:
-        effect: Difference of means.
-        standard_error: Its standard error.
-        df: Its degrees of freedom.
-        margin: Below 0: the metric may fall by no more. Above 0: it may rise by no more.
-        alpha: Level of the test; the interval is one-sided at 1 - alpha.
+    A metric may fall by no more than a margin below 0, rise by no more than one above 0.
 
     Raises:
         ValueError: The margin is 0 or no number.

@@ -24,18 +24,12 @@ def is_small(n: Sequence[int] | np.ndarray) -> bool:
 
 
 def exact_share(found: Effect, control: np.ndarray, treatment: np.ndarray, *, alpha: float) -> Effect:
-    """The difference of two shares with Fisher's p value and an interval by inversion of binomial tests.
+    """The difference of two shares with Fisher's p value and an interval by inverted binomial tests.
 
-    The p value is twice the smaller tail of Fisher's test, which also orders the tables. An end of the interval
-    is the difference at which tables as extreme as this one have a probability of alpha / 2. The control's share
-    is then the least favourable one (Chan & Zhang 1999). At no effect that test rejects wherever Fisher's does
-    (Boschloo 1970). Where it alone rejects the end is moved to 0, so that interval and p value agree.
-
-    Args:
-        found: The difference by another method, of which the arms' shares and the standard error are kept.
-        control: The control's outcomes, 0 or 1.
-        treatment: The treatment's.
-        alpha: One less the level of the interval.
+    The p value is twice the smaller tail of Fisher's test, which also orders the tables. An end of the interval is
+    the difference at which tables as extreme as this one have a probability of alpha / 2, at the least favourable
+    share (Chan & Zhang 1999). Where it alone leaves out no effect (Boschloo 1970) the end is moved to 0. The
+    standard error is kept from `found`, the difference by another method.
     """
     n = (len(control), len(treatment))
     k = (int(control.sum()), int(treatment.sum()))
@@ -72,18 +66,10 @@ def exact_mean(
 ) -> Effect:
     """The difference of two means with the p value and the interval of a permutation of the units.
 
-    An effect of d is tested by taking d off the treated units and permuting. Each permutation has one d beyond
-    which it is as extreme as the assignment that was made, and the ends of the interval are order statistics of
-    those (Garthwaite 1996). The p value is twice the smaller tail at no effect. All permutations are taken where
-    they are few, else as many drawn ones, and the level holds exactly in both cases. Where all are too few for
-    the level, the interval has no ends.
-
-    Args:
-        found: The difference by another method, of which the standard error is kept.
-        control: The control's values.
-        treatment: The treatment's.
-        alpha: One less the level of the interval.
-        rng: Source of chance, for drawn permutations.
+    Each permutation has one shift of the treated beyond which it is as extreme as the assignment that was made;
+    the ends of the interval are order statistics of those (Garthwaite 1996). All permutations are taken where they
+    are few, else drawn ones; where all are too few for the level, the interval has no ends. The standard error is
+    kept from `found`, the difference by another method.
     """
     values, m = np.concatenate([treatment, control]), len(treatment)
     treated = np.arange(len(values)) < m

@@ -23,19 +23,16 @@ class Fairness:
     """Groups beside each other, under the same number of contacts chosen.
 
     Attributes:
-        groups: One row a rule and group: `rule`, `group`, `n_rows`, `n_people`, `n_responses`, `response_rate`,
-            `mean_probability`; `selection_rate` (share chosen), `true_positive_rate` (share of those who responded
-            that is chosen), `calibration_gap` (response rate less mean probability), each with `_low` and `_high`
-            (95 %, clustered on people).
-        spread: One row a rule and measure: `rule`, `measure`, `largest` and `smallest` (names of groups),
-            `difference` of the two with `_low` and `_high` (95 % for every two groups at once, Scheffé 1953, for
-            the two are picked by their values), `p_value` of all groups having one value (Wald).
-        costs: One row a rule: `rule`, `n_selected`, `response_rate` of the chosen, `found_share` (of all
-            responses), `responses_lost_share` (of those that one threshold finds) with `_low` and `_high`, and
-            `expected_lost_share`, the same by the probabilities: what the rule costs but for chance.
+        groups: One row a rule and group: counts, `response_rate`, `mean_probability`; `selection_rate` (share
+            chosen), `true_positive_rate` (share of those who responded that is chosen) and `calibration_gap`
+            (response rate less mean probability), each with its 95 % interval, clustered on people.
+        spread: One row a rule and measure: the `largest` and `smallest` group, their `difference` (95 % for every
+            two groups at once, Scheffé 1953), `p_value` of all groups having one value (Wald).
+        costs: One row a rule: `n_selected`, `response_rate` and `found_share` of the chosen,
+            `responses_lost_share` of those that one threshold finds, `expected_lost_share` the same by the
+            probabilities.
         n_rows: Contacts in groups that are shown.
-        n_small: Contacts in groups that are too small to be shown.
-        n_small_groups: Such groups.
+        n_small: Contacts in groups that are too small to be shown, `n_small_groups` of them.
         selected_share: Share of the contacts that is chosen.
     """
 
@@ -57,12 +54,11 @@ def fairness(
     selected_share: float,
     min_group_size: int,
 ) -> Fairness:
-    """Choose the same number of contacts in three ways and compare groups under each.
+    """Choose the same number of contacts in three ways and compare groups under each; empty below two groups.
 
-    One threshold chooses the likeliest of all. Equal selection chooses the same share of each group, its
-    likeliest. Equal true positives chooses in each group down to the same share of its expected responses
-    (equal opportunity, Hardt, Price & Srebro 2016), by the probabilities and not by what came of it, which nobody
-    knows beforehand.
+    One threshold chooses the likeliest of all, equal selection the likeliest of each group in the same share.
+    Equal true positives chooses in each group down to the same share of its expected responses (equal opportunity,
+    Hardt, Price & Srebro 2016). Intervals are linearised (Cochran 1977, sec. 6.3) and hold model and choice fixed.
 
     Args:
         probability: Calibrated probability of each contact, shape (n,).
@@ -71,10 +67,6 @@ def fairness(
         person: Person of each contact, shape (n,).
         selected_share: Share of the contacts that is chosen, above 0, below 1.
         min_group_size: People a group must have to be shown; a group must also have 10 responses.
-
-    Returns:
-        The comparison of the groups shown; it is empty where there are fewer than two. Its intervals count people
-        (linearised variances of ratios, Cochran 1977, sec. 6.3) and hold the model and the choice fixed.
 
     Raises:
         ValueError: A number is out of range, or the arrays differ in length.

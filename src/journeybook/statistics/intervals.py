@@ -16,12 +16,7 @@ class Interval:
 
 
 def proportion_interval(successes: ArrayLike, n: ArrayLike, *, level: float = 0.95) -> Interval:
-    """Return Wilson's interval of a proportion (Wilson 1927; Brown, Cai & DasGupta 2001, eq. 4).
-
-    Args:
-        successes: Counts, any shape.
-        n: Trials, of the same shape; at 0 the interval is 0 to 1.
-        level: Probability that the interval holds the proportion.
+    """Return Wilson's interval (Wilson 1927; Brown, Cai & DasGupta 2001, eq. 4), 0 to 1 where there are no trials.
 
     Raises:
         ValueError: A count is negative or above its trials.

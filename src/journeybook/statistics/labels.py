@@ -32,7 +32,7 @@ def labels_before(asked: pd.DataFrame, dated: pd.DataFrame, *, column: str) -> N
     Args:
         asked: `row`, `person_id` and `occurred_at`, one row a question.
         dated: `person_id`, `as_of` and the column, one row a person and date.
-        column: Column of which labels are made.
+        column: What labels are made of.
     """
     found = pd.merge_asof(
         asked.sort_values("occurred_at", kind="stable").astype({"occurred_at": "datetime64[us]"}),

@@ -26,12 +26,8 @@ class LogOddsPosterior:
 def log_odds_posterior(hits: np.ndarray, n: np.ndarray, prior: np.ndarray) -> LogOddsPosterior:
     """Return the log odds of cells whose prior is normal with mean 0, by Laplace's approximation.
 
-    Rasmussen & Williams (2006), algorithms 3.1 and 3.2, for binomial counts and many priors at once.
-
-    Args:
-        hits: Responses of each cell, at least 0, shape (k,); whole numbers are not asked.
-        n: Contacts of each cell, shape (k,).
-        prior: Covariances of the log odds, shape (m, k, k).
+    Rasmussen & Williams (2006), algorithms 3.1 and 3.2, for binomial counts, shape (k,), and many prior
+    covariances at once, shape (m, k, k); counts need not be whole.
     """
     mode = np.full(prior.shape[:2], logit((hits.sum() + 0.5) / (n.sum() + 1)))
     for _ in range(_NEWTON_STEPS):

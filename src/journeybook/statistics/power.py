@@ -1,8 +1,6 @@
 """How large an experiment must be, what it can detect, and how long it takes.
 
-Every kind of metric comes down to one figure, the deviation: the standard deviation of what one unit
-contributes to the estimate. It is the metric's own for a mean, `share_deviation` for a share, that of
-`contrasts.ratio_moments` for a ratio, and `cuped_deviation` of each of them where covariates are used.
+All rests on the deviation: the standard deviation of what one unit contributes to the estimate.
 """
 
 from dataclasses import dataclass
@@ -17,12 +15,7 @@ MAX_UNITS = 10**12
 
 @dataclass(frozen=True, eq=False)
 class SampleSize:
-    """Units needed; shapes are those of the effect.
-
-    Attributes:
-        n_control: Units of the control, infinite where no size below `MAX_UNITS` is enough.
-        n_treatment: Units of the treatment.
-    """
+    """Units needed in each arm, of the shape of the effect; infinite where no size below `MAX_UNITS` is enough."""
 
     n_control: NDArray[np.float64]
     n_treatment: NDArray[np.float64]
@@ -59,15 +52,7 @@ def power_of(
     """Probability that the two-sided Welch test at `alpha` calls an effect significant, in either direction.
 
     The noncentral t distribution with Welch-Satterthwaite's degrees of freedom; exact for normal outcomes of equal
-    spread in equal arms.
-
-    Args:
-        effect: True difference of means.
-        n_control: Units of the control, 2 or more.
-        n_treatment: Units of the treatment, 2 or more.
-        sd_control: Deviation of a unit in the control.
-        sd_treatment: Deviation of a unit in the treatment; None is that of the control.
-        alpha: Level of the test.
+    spread in equal arms. Deviations are those of a unit; that of the treatment is the control's where it is None.
     """
     delta, n0, n1, s0 = (np.asarray(x, dtype=float) for x in (effect, n_control, n_treatment, sd_control))
     s1 = s0 if sd_treatment is None else np.asarray(sd_treatment, dtype=float)
@@ -115,18 +100,10 @@ def sample_size(
     alpha: float,
     power: float,
 ) -> SampleSize:
-    """Fewest units with which an effect is called significant with the given probability.
+    """Fewest units with which an effect, not 0, is called significant with the given probability, above alpha.
 
-    Args:
-        effect: True difference of means worth detecting, not 0.
-        sd_control: Deviation of a unit in the control.
-        sd_treatment: Deviation of a unit in the treatment; None is that of the control.
-        treatment_share: Share of all units in the treatment, between 0 and 1.
-        alpha: Level of the two-sided test.
-        power: Probability wanted, between alpha and 1.
-
-    Raises:
-        ValueError: The effect is 0, or power or share is out of range.
+    The test is two-sided at `alpha`; deviations are those of a unit, that of the treatment the control's where
+    None.
 
     >>> sample_size(0.5, sd_control=1.0, alpha=0.05, power=0.8).n_control.item()
     64.0

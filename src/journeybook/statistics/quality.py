@@ -26,11 +26,9 @@ class Quality:
     Attributes:
         estimate: The measures on the rows themselves, shape (5,), in the order of `MEASURES`.
         draws: The first four measures on bootstrap samples, shape (n_draws, 4).
-        gaps: Observed less predicted responses in each bin, as a share of all rows, shape (10,); the ECE is the
-            sum of their sizes.
+        gaps: Observed less predicted responses in each bin, as a share of all rows, shape (10,).
         gap_draws: The same on bootstrap samples, shape (n_draws, 10).
-        n_rows: Rows judged.
-        n_responses: Responses among them.
+        n_rows: Rows judged, with `n_responses` responses.
     """
 
     estimate: np.ndarray
@@ -46,12 +44,11 @@ class Quality:
         return float(np.abs(self.gap_draws - self.gaps).sum(axis=1).mean())
 
     def interval(self, *, level: float = 0.95) -> Interval:
-        """Return the interval of each measure, shape (5,).
+        """Return the interval of each measure, shape (5,): percentiles but for the calibration error.
 
-        The first four are percentile intervals. The calibration error needs its own: chance only adds to a sum of
-        sizes, so that its bootstrap lies above it (in simulation percentile intervals held the true value in 0 to
-        65 % of samples). With gaps d and noise e, | |d + e| - |d| | <= |e|: the lower end takes off the noise's
-        97.5 % size, the upper end adds the noise along the signs found.
+        Chance only adds to a sum of sizes, so that its bootstrap lies above it. With gaps d and noise e,
+        | |d + e| - |d| | <= |e|: the lower end takes off the noise's 97.5 % size, the upper adds it along the
+        signs found.
         """
         tail = (1 - level) / 2
         low, high = np.nanquantile(self.draws, [tail, 1 - tail], axis=0)
@@ -71,17 +68,9 @@ class Quality:
 
 
 def quality(probability: np.ndarray, responded: np.ndarray, weights: np.ndarray) -> Quality:
-    """Measure probabilities against what happened.
+    """Measure probabilities, shape (n,), against 0/1 responses; log loss is in nats, ECE over ten bins.
 
-    Args:
-        probability: Probability of a response, shape (n,), 0 to 1.
-        responded: 0 or 1, shape (n,).
-        weights: How often each row is drawn in each bootstrap sample, shape (n_draws, n); whole people are
-            drawn, so that the interval counts people and not rows.
-
-    Returns:
-        ROC AUC; PR AUC (average precision); log loss in nats; Brier score; ECE, the mean distance between
-        predicted and observed rate over ten bins of equal counts.
+    `weights` say how often each row is drawn in each bootstrap sample of whole people, shape (n_draws, n).
 
     Raises:
         ValueError: Shapes differ, a probability is out of range, or only one outcome is there.
@@ -169,17 +158,9 @@ def expected_error(table: pd.DataFrame) -> float:
 def gain(
     probability: np.ndarray, responded: np.ndarray, weights: np.ndarray, *, shares: Sequence[float]
 ) -> pd.DataFrame:
-    """Return which share of the responses is found when the likeliest contacts are made.
+    """Return `found_share` and `lift` when the likeliest are contacted, by `contacted_share`, with 95 % intervals.
 
-    Args:
-        probability: Probability of a response, shape (n,); ties keep their order.
-        responded: 0 or 1, shape (n,).
-        weights: As for `quality`.
-        shares: Shares of contacts made, 0 to 1.
-
-    Returns:
-        `contacted_share`, `found_share`, `lift` (found over contacted; missing at 0), each of the last two with
-        its 95 % percentile interval.
+    Arguments are those of `quality`; contacts of one probability keep their order.
 
     >>> gain(np.array([0.9, 0.8, 0.2, 0.1]), np.array([1, 0, 1, 0]), np.ones((1, 4)), shares=[0.5]).lift.tolist()
     [1.0]
@@ -202,16 +183,7 @@ def _found(weight: np.ndarray, hit: np.ndarray, share: np.ndarray) -> np.ndarray
 
 
 def _measures(said: Sequence[np.ndarray], y: np.ndarray, w: np.ndarray) -> list[np.ndarray]:
-    """ROC AUC, PR AUC, log loss, Brier and the ten gaps of rows sorted by every one of `said`.
-
-    Args:
-        said: Probabilities, each ascending, shape (n,).
-        y: Outcomes, shape (n,).
-        w: Weights, shape (k, n).
-
-    Returns:
-        An array of shape (k, 14) for each of `said`.
-    """
+    """Four measures and ten gaps, shape (k, 14), of each of `said`, which ascend, for k rows of weights."""
     rows, hits = np.cumsum(w, axis=1), np.cumsum(w * y, axis=1)
     n, n_hits = rows[:, -1:], hits[:, -1:]
     # Rows of one score are one step of the curves: `last` is where each step ends.

@@ -5,15 +5,9 @@ from scipy import stats
 
 
 def chance_of_more(first: np.ndarray, second: np.ndarray, *, level: float) -> np.ndarray:
-    """Return the chance that a value of `first` exceeds one of `second`, ties counting half, and its interval.
+    """Return the chance that a value of `first` exceeds one of `second`, ties counting half, and its two ends.
 
-    Args:
-        first: Values, shape (n,).
-        second: Values, shape (m,).
-        level: Probability that the interval holds the chance.
-
-    Returns:
-        The chance, its low and its high end, shape (3,) (DeLong, DeLong & Clarke-Pearson 1988).
+    The interval is DeLong, DeLong & Clarke-Pearson's (1988); shape (3,).
 
     >>> chance_of_more(np.array([3.0, 4.0]), np.array([1.0, 2.0]), level=0.95).tolist()
     [1.0, 1.0, 1.0]

@@ -12,21 +12,11 @@ from journeybook.statistics import proportion_interval
 def clustered_rates(
     rows: ibis.Table, *, by: Sequence[str], hit: str, fewest: int = 1, level: float = 0.95
 ) -> pd.DataFrame:
-    """Return the share of rows that are hits, by group.
+    """Return the share of rows that are hits (0 or 1), by group: `n`, `n_hits`, `rate`, `rate_low`, `rate_high`.
 
     The interval is Wilson's at the effective number of rows, n p (1 - p) over the variance of a ratio of totals by
-    cluster (Cochran 1977, sec. 6.3; Korn & Graubard 1998), never more than the rows; where all rows or none are
-    hits it is the number of clusters.
-
-    Args:
-        rows: One row an observation, with `cluster`, the columns of `by`, and `hit`.
-        by: Columns that make the groups.
-        hit: Column of 0 and 1.
-        fewest: Rows a group must have to be returned.
-        level: Probability that an interval holds the share.
-
-    Returns:
-        The columns of `by`, `n`, `n_hits`, `rate`, `rate_low`, `rate_high`, in the order of `by`.
+    `cluster` (Korn & Graubard 1998), never more than the rows; where all rows or none are hits, the clusters. A
+    group has `fewest` rows or is left out.
     """
     part = rows.group_by(*by, "cluster").aggregate(n=ibis._.count(), k=rows[hit].cast("int64").sum().cast("int64"))
     sums = {

@@ -15,13 +15,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 
 @dataclass(frozen=True, eq=False)
 class AlwaysValid:
-    """An interval that may be looked at as often as one likes; shapes are those of the effect.
-
-    Attributes:
-        low: Lower end of the confidence sequence.
-        high: Upper end of the confidence sequence.
-        p_value: p value of no effect at this look; the smallest over the looks so far is valid too.
-    """
+    """An interval `low` to `high` that may be looked at as often as one likes, and the p value of no effect."""
 
     low: NDArray[np.float64]
     high: NDArray[np.float64]
@@ -31,20 +25,12 @@ class AlwaysValid:
 def always_valid(
     effect: ArrayLike, standard_error: ArrayLike, *, n: ArrayLike, alpha: float, planned_n: float
 ) -> AlwaysValid:
-    """The normal-mixture confidence sequence, and the mixture test that it inverts.
+    """The normal-mixture confidence sequence of a difference of means, and the mixture test that it inverts.
 
-    The likelihood ratio of an effect drawn from N(0, tau^2) against none is a martingale without effect, so
-    that it reaches 1 / alpha at any look with probability alpha at most (Robbins 1970; Johari, Pekelis & Walsh
-    2015; Howard et al. 2021). The standard error is estimated, so the promise is asymptotic: the first
-    look needs about a hundred units an arm (Waudby-Smith et al. 2024). tau is set by the planned size alone, so
-    that the interval is narrowest there.
-
-    Args:
-        effect: Difference of means at the look.
-        standard_error: Its standard error.
-        n: Units of all arms at the look.
-        alpha: Probability that any of the intervals, over all looks, misses the effect.
-        planned_n: Units planned at the end; fixed before the first look.
+    The likelihood ratio of an effect drawn from N(0, tau^2) against none is a martingale without effect, so that
+    it ever reaches 1 / alpha with probability alpha at most (Robbins 1970; Howard et al. 2021). The standard error
+    is estimated: the first look needs about a hundred units an arm (Waudby-Smith et al. 2024). `n` counts units of
+    all arms at the look; the interval is narrowest at `planned_n`, fixed before the first look.
     """
     estimate, se = np.asarray(effect, dtype=float), np.asarray(standard_error, dtype=float)
     ratio = _best_ratio(alpha) * np.asarray(n, dtype=float) / planned_n
@@ -57,26 +43,18 @@ def always_valid(
 
 
 def boundaries(fractions: ArrayLike, *, alpha: float, spending: str) -> pd.DataFrame:
-    """Two-sided boundaries of a group sequential test.
+    """Two-sided boundaries of a group sequential test: look, fraction, spent (so far), bound (of |z|), p_nominal.
 
-    `obrien_fleming` (1979) has bounds proportional to 1 / sqrt(fraction), `pocock` (1977) equal bounds; both
-    need the fractions of all looks beforehand. `obrien_fleming_spending` and `pocock_spending` spend alpha by
-    a function of the fraction (Lan & DeMets 1983), so that a bound depends on the looks so far alone. Half of
-    alpha is spent on each side.
+    `obrien_fleming` (1979) has bounds proportional to 1 / sqrt(fraction), `pocock` (1977) equal ones; both need
+    all looks beforehand. The two `_spending` rules spend alpha by a function of the fraction (Lan & DeMets 1983).
 
     Args:
         fractions: Share of the planned information (units) at each look, rising, above 0, at most 1.
-        alpha: Probability of crossing at any look without effect (for the spending functions: once fraction 1 is
-            reached).
+        alpha: Probability of crossing at any look without effect (spending: once fraction 1 is reached).
         spending: One of `SPENDING`.
 
-    Returns:
-        One row a look: look, fraction, spent (alpha used up so far), bound (of |z|), p_nominal (two-sided p at
-        the bound).
-
     Raises:
-        ValueError: The fractions do not rise from above 0 to at most 1, alpha is not between 0 and 1, or the
-            spending is unknown.
+        ValueError: Fractions do not rise, alpha is out of range, or the spending is unknown.
     """
     t = np.asarray(fractions, dtype=float)
     if not (len(t) and t[0] > 0 and t[-1] <= 1 and (np.diff(t) > 0).all()):
@@ -104,18 +82,9 @@ def boundaries(fractions: ArrayLike, *, alpha: float, spending: str) -> pd.DataF
 
 
 def crossing(bounds: ArrayLike, fractions: ArrayLike, *, drift: float = 0.0) -> NDArray[np.float64]:
-    """Probability that |z| first reaches its bound at each look, by numerical integration over the looks.
+    """Probability that |z| first reaches its bound at each look, by integration (Armitage, McPherson & Rowe 1969).
 
-    The statistics of the looks are those of Brownian motion with a drift at the times `fractions` (Armitage,
-    McPherson & Rowe 1969).
-
-    Args:
-        bounds: Bound of |z| at each look, shape (looks,).
-        fractions: Share of the information at each look, rising.
-        drift: Expected z at fraction 1; 0 is no effect.
-
-    Returns:
-        Probabilities, shape (looks,); their sum is the size of the test, or its power under a drift.
+    Fractions of the information rise; `drift` is the expected z at fraction 1, with 0 for no effect.
     """
     bound, t = np.asarray(bounds, dtype=float), np.asarray(fractions, dtype=float)
     at, mass, before, found = np.zeros(1), np.ones(1), 0.0, []

@@ -6,9 +6,7 @@ import numpy as np
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
-    """Return the random numbers that belong to a name, the same at each call.
-
-    Streams of different names or seeds are independent, so that a new one never changes the others.
+    """Return the random numbers that belong to a name and seed, the same at each call, independent of all others.
 
     >>> bool(stream(1, "bootstrap").integers(10) == stream(1, "bootstrap").integers(10))
     True

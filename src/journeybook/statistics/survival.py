@@ -1,7 +1,4 @@
-"""Time until something happens, where some units had not got there when the experiment was read.
-
-The headline is the mean time up to a horizon: a difference in days, true whether or not hazards are proportional.
-"""
+"""Time until something happens, where some units had not got there: the headline is the mean time to a horizon."""
 
 import numpy as np
 
@@ -19,21 +16,13 @@ def _steps(time: np.ndarray, happened: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def restricted_mean_moments(
     time: np.ndarray, happened: np.ndarray, arm: np.ndarray, *, n_arms: int, horizon: float
 ) -> ArmMoments:
-    """Mean time up to a horizon by arm, as statistics that `contrast` takes.
+    """Mean time up to a horizon by arm, as statistics that `contrast` takes (Irwin 1949; Royston & Parmar 2013).
 
-    The mean is the area under the survival curve up to the horizon (Irwin 1949; Royston & Parmar 2013). Its
-    variance is the sum over event times of the squared area that is left times Greenwood's term, with n / (n - 1),
-    so that without censoring the contrast is Welch's t of the times cut at the horizon.
-
-    Args:
-        time: Time until the event or the end of observation, shape (units,).
-        happened: Whether the event was seen.
-        arm: Number of each unit's arm.
-        n_arms: Number of arms.
-        horizon: Above 0, and not beyond the longest time observed in every arm.
+    Without censoring the contrast is Welch's t of the times cut at the horizon: Greenwood's variance of the area
+    under the survival curve is taken n / (n - 1) times.
 
     Raises:
-        ValueError: The horizon is not in that range, or a time is negative.
+        ValueError: The horizon is not above 0, or beyond the time observed in an arm, or a time is negative.
     """
     longest = min(time[arm == number].max(initial=-np.inf) for number in range(n_arms))
     if not 0 < horizon <= longest:

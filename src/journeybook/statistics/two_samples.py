@@ -1,8 +1,4 @@
-"""Tests and estimates of two arms, control first, by the methods that one looks up most.
-
-Each returns an `Effect`; what a method does not give is NaN there. Welch's t, CUPED and ratios are in `contrasts`,
-the bootstrap is in `resampling`, times to an event in `survival`, arms of few units in `exact`.
-"""
+"""Tests and estimates of two arms, control first, each an `Effect` with NaN for what the method does not give."""
 
 from dataclasses import replace
 
@@ -47,8 +43,7 @@ def chi_square(values: np.ndarray, arm: np.ndarray) -> Effect:
 def mann_whitney(control: np.ndarray, treatment: np.ndarray, *, alpha: float) -> Effect:
     """The Mann-Whitney test, with the probability that a treated unit's value is the larger, ties counted half.
 
-    The interval is Brunner & Munzel's (2000), which holds also where the arms' spreads differ; the p value is
-    Mann & Whitney's, of arms that do not differ at all.
+    The interval is Brunner & Munzel's (2000), which holds also where the arms' spreads differ.
     """
     n, m = len(control), len(treatment)
     ranks = stats.rankdata(np.concatenate([control, treatment]))
@@ -72,14 +67,8 @@ def winsorised(values: np.ndarray, treated: np.ndarray, *, limits: np.ndarray, a
 def stratified(values: np.ndarray, treated: np.ndarray, strata: np.ndarray, *, alpha: float) -> Effect:
     """Effects within strata, weighted by the strata's shares of the units (Miratrix, Sekhon & Yu 2013).
 
-    Strata in which an arm has fewer than two units are counted as one with the largest. The variance holds that
-    the shares themselves are a sample where effects differ between strata.
-
-    Args:
-        values: The metric, shape (units,).
-        treated: 1 for treatment, 0 for control.
-        strata: Stratum of each unit, any labels.
-        alpha: One less the level of the interval.
+    Strata with fewer than two units of an arm count as one with the largest. The variance holds that the shares
+    are a sample too. `treated` is 1 for treatment, 0 for control; strata have any labels.
     """
     stratum = np.unique(strata, return_inverse=True)[1]
     units = np.bincount(2 * stratum + treated, minlength=2 * (stratum.max() + 1)).reshape(-1, 2)
@@ -106,14 +95,8 @@ def stratified(values: np.ndarray, treated: np.ndarray, strata: np.ndarray, *, a
 def clustered(values: np.ndarray, treated: np.ndarray, clusters: np.ndarray, *, alpha: float) -> Effect:
     """Difference of means or ratios whose standard error lets the units of a cluster depend on each other.
 
-    Of a mean it is the cluster-robust standard error of least squares with its usual correction for few clusters
-    (Liang & Zeger 1986; Cameron & Miller 2015, eq. 11 and 12). A cluster may have units in both arms.
-
-    Args:
-        values: Shape (units, 1) for a mean, (units, 2) for a ratio's numerator and denominator.
-        treated: 1 for treatment, 0 for control.
-        clusters: Cluster of each unit, any labels.
-        alpha: One less the level of the interval.
+    The cluster-robust error of least squares, corrected for few clusters (Liang & Zeger 1986; Cameron & Miller
+    2015, eq. 11 and 12). Values have shape (units, 1) for a mean, (units, 2) for numerator and denominator.
     """
     numerator = values[:, 0]
     denominator = values[:, 1] if values.shape[1] > 1 else np.ones(len(values))
