@@ -323,7 +323,7 @@ def told_apart(name, made, column):
         ("third_party", {"postcode": ["1", "2"], "income": [1.0, None]}, "income", [1, 0, 0, 1]),
         ("customer_records", {"source": ["web"] * 20 + ["shop"] * 3, "email": ["a"] * 23,
                               "phone": [None] * 20 + ["1", "2", None]}, "phone", [2, 0, 20, 1]),
-        ("customer_records", {"email": ["a", None, None], "phone": ["1", "2", None]}, "email", [1, 0, 1, 1]),
+        ("customer_records", {"email": ["a", None, None], "phone": ["1", "2", None]}, "email", [1, 0, 1, 1])
     ],
 )  # fmt: skip
 def test_not_applicable_not_asked_and_missing_are_told_apart(name, columns, column, counts):

@@ -97,10 +97,7 @@ def test_what_breaks_a_rule(name, frame, aside):
 def test_a_row_is_kept_whole_with_every_rule_that_it_breaks():
     frame = pd.DataFrame({"responded": [True, None], "propensity": [0.5, 1.5], "channel": "email"})
     found = collection.collect({"contacts": table(frame)})
-    assert quarantine(found)[["row", "column"]].to_numpy().tolist() == [
-        [2, "propensity"],
-        [2, "responded"],
-    ]
+    assert quarantine(found)[["row", "column"]].to_numpy().tolist() == [[2, "propensity"], [2, "responded"]]
     assert json.loads(quarantine(found).record[0]) == {"responded": None, "propensity": "1.5", "channel": "email"}
     assert found.counts.n_quarantined.item() == 1
 

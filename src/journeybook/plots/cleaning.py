@@ -60,10 +60,7 @@ def plot_presence(presence: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_yticks(shown.index, names.str.replace("_", " "))
     ax.set_ylim(-0.6, len(shown) - 0.4)
     ax.legend(loc="best")
-    ax.set(
-        title=title_missing(presence),
-        xlabel="chance that one with the value spends more than one without",
-    )
+    ax.set(title=title_missing(presence), xlabel="chance that one with the value spends more than one without")
     return ax
 
 

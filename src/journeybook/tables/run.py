@@ -42,6 +42,8 @@ class Run:
     _layer: Path | None = field(repr=False)
     _key: str = field(repr=False)
     _connection: Backend = field(repr=False, compare=False)
+    # What the ledger says, once it was asked.
+    _known: dict[tuple, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 def open_run(tables: str | Path | None = None, *, page: str) -> Run:
