@@ -108,17 +108,18 @@ def near_dates(
 
 
 def _days(name: str, table: ibis.Table, column: str, ledger: ibis.Table | None) -> pd.DataFrame:
-    """Count rows and receipts by day; rows of whoever has withdrawn everything say nothing."""
+    """Count rows by day, and receipts where a gap asks for them; who has withdrawn everything says nothing."""
     if ledger is not None and "customer_id" in table.columns:
         stays = undecided_or_granting(ledger)
         if name == "consents":
             table = table.semi_join(stays, ["customer_id", "purpose"]).filter(ibis._.granted)
         else:
             table = table.filter(table.customer_id.isnull() | table.customer_id.isin(stays.customer_id))
-    who = table.customer_id.fill_null("") if "customer_id" in table.columns else ibis.literal("")
     at = table[column]
-    dated = table.select(day=at.epoch_seconds() // 86_400, receipt=who + at.cast("string")).filter(
-        ibis._.day.notnull()
-    )
-    days = dated.group_by("day").aggregate(n_rows=dated.count(), n_receipts=dated.receipt.nunique())
-    return days.order_by("day").to_pandas()
+    dated = table.mutate(day=at.epoch_seconds() // 86_400).filter(at.notnull())
+    days = dated.group_by("day").aggregate(n_rows=dated.count()).order_by("day").to_pandas()
+    if not (np.diff(days.day) > _LONG).any():
+        return days.assign(n_receipts=days.n_rows)
+    who = dated.customer_id.fill_null("") if "customer_id" in dated.columns else ibis.literal("")
+    receipts = dated.select("day", receipt=who + dated[column].cast("string")).group_by("day")
+    return days.merge(receipts.aggregate(n_receipts=ibis._.receipt.nunique()).to_pandas(), on="day")

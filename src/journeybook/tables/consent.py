@@ -112,14 +112,6 @@ def keep_permitted(table: ibis.Table, *, permits: ibis.Table) -> ibis.Table:
     return kept.mutate(row=ibis.row_number().over(order_by=kept.row) + 1)
 
 
-def keep_refusing(
-    table: ibis.Table, ledger: ibis.Table, *, purpose: str, as_of: datetime | Mapping[str, datetime]
-) -> ibis.Table:
-    """Return the rows of customers who refuse a purpose, so that the refusal can be made to hold elsewhere."""
-    decided = standing(ledger, purpose=purpose, as_of=as_of)
-    return table.filter(table.customer_id.isin(decided.filter(decided.refuses).customer_id))
-
-
 def check_purpose(purpose: str) -> None:
     """Raise JourneybookError unless `purpose` is one that consent can be given for."""
     if purpose not in PURPOSES:

@@ -33,9 +33,9 @@ def read(
 ) -> ibis.Table:
     """Return the rows and columns of a table that a purpose may see.
 
-    Rows of customers who do not permit the purpose as of the date are left out; a refusal on any record of a person
-    holds for all of that person's records. Rows without a customer stay. From page 04 on `person_id` stands in place
-    of `customer_id`, and no direct identifier is returned. Without a ledger every row is returned (`consent_note`).
+    Rows of customers who do not permit the purpose as of the date are left out; a refusal on any record of a
+    person holds for all of that person's records. Rows without a customer stay. From page 04 on `person_id`
+    stands in place of `customer_id`, and no direct identifier is returned. Without a ledger every row is.
 
     Args:
         run: The run.
