@@ -16,15 +16,7 @@ _about_rules = partial(Finding, section="Which rules touched which rows?")
 def find(
     found: Cleaning, report: pd.DataFrame, *, presence: pd.DataFrame, advice: pd.DataFrame, score: pd.DataFrame
 ) -> list[Finding]:
-    """Return the page's findings.
-
-    Args:
-        found: All tables after cleaning.
-        report: As `missing_report` returns it.
-        presence: As `presence_by_spend` returns it.
-        advice: As `advise` returns it.
-        score: As `score_mistakes` returns it.
-    """
+    """Return the page's findings; the frames are those of the page's other functions."""
     return [*_mistakes(found, score), *_spend(differs(presence)), *_holes(report, advice), _rows(found)]
 
 

@@ -19,7 +19,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.tables import undecided_or_granting
+from journeybook.tables import brought_in, undecided_or_granting
 
 _TIMES = ("occurred_at", "recorded_at")
 _FEW_RECEIPTS, _FEW_DAYS = 1_000, 20
@@ -88,9 +88,11 @@ def near_dates(
     """
     whole: dict[tuple[str, str], tuple[datetime, datetime]] = {}
     near: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+    ledger = tables.get("consents")
+    stays = None if ledger is None else brought_in(undecided_or_granting(ledger).select("customer_id", "purpose"))
     for name, table in tables.items():
         for column in (c for c in _TIMES if c in table.columns):
-            days = _days(name, table, column, tables.get("consents"))
+            days = _days(name, table, column, stays)
             if len(days):
                 place = near_days(days)
                 moments = pd.to_datetime(days.day, unit="D").tolist()
@@ -107,10 +109,9 @@ def near_dates(
     return found
 
 
-def _days(name: str, table: ibis.Table, column: str, ledger: ibis.Table | None) -> pd.DataFrame:
+def _days(name: str, table: ibis.Table, column: str, stays: ibis.Table | None) -> pd.DataFrame:
     """Count rows by day, and receipts where a gap asks for them; who has withdrawn everything says nothing."""
-    if ledger is not None and "customer_id" in table.columns:
-        stays = undecided_or_granting(ledger)
+    if stays is not None and "customer_id" in table.columns:
         if name == "consents":
             table = table.semi_join(stays, ["customer_id", "purpose"]).filter(ibis._.granted)
         else:

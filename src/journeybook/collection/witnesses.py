@@ -13,7 +13,7 @@ import pandas as pd
 from journeybook.collection.consents import Consent, count_permits
 from journeybook.collection.rows import Collection
 from journeybook.conservation import n_without_place
-from journeybook.tables import PURPOSES, UNCONVERTED_SIGN, schema_of
+from journeybook.tables import PURPOSES, UNCONVERTED_SIGN, added_up, schema_of
 
 _COLUMNS = ["name", "value", "reference", "tolerance", "source"]
 _STUDY = "The Complete Journey, totals of the published files"
@@ -35,7 +35,9 @@ def check_rows(collected: Mapping[str, ibis.Table], found: Collection) -> pd.Dat
         # A row is known by the digest of its cells, as its schema types them.
         raw = table.select(**{c: table[c].try_cast(dtype) for c, dtype in kept.schema().items()})
         aside = raw.semi_join(found.quarantine.filter(found.quarantine.table == name), "row")
-        (n_raw, sum_raw), (n_kept, sum_kept), (n_aside, sum_aside) = map(_added_up, (raw, kept, aside))
+        (n_raw, sum_raw), (n_kept, sum_kept), (n_aside, sum_aside) = (
+            added_up(rows, raw.columns) for rows in (raw, kept, aside)
+        )
         n_lost += abs(n_raw - n_kept - n_aside)
         n_unlike += sum_raw != sum_kept + sum_aside
         told = found.counts.set_index("table").loc[name]
@@ -47,13 +49,6 @@ def check_rows(collected: Mapping[str, ibis.Table], found: Collection) -> pd.Dat
         ("tables whose rows are counted otherwise", n_miscounted, 0, 0, "counted again, table by table"),
     ]
     return pd.DataFrame(rows, columns=_COLUMNS).assign(kind="conservation")
-
-
-def _added_up(rows: ibis.Table) -> tuple[int, int]:
-    """Return the number of rows, and the sum of their digests."""
-    digest = ibis.struct({c: rows[c] for c in sorted(rows.columns)}).hash().cast("decimal(38, 0)")
-    n, total = rows.aggregate(n=rows.count(), total=digest.sum()).to_pandas().iloc[0]
-    return int(n), int(total or 0)
 
 
 def check_rules(tables: Mapping[str, ibis.Table], found: Collection, *, max_rows: int) -> pd.DataFrame:

@@ -31,7 +31,7 @@ from journeybook.tables.keys import PUBLISHED_KEY, new_key
 from journeybook.tables.places import root
 from journeybook.tables.register import keep_in_register, outliving, read_register
 from journeybook.tables.rotation import rotate_key
-from journeybook.tables.rows import brought_in, whole_row
+from journeybook.tables.rows import added_up, brought_in, whole_row
 from journeybook.tables.run import (
     Run,
     fingerprint,
@@ -59,6 +59,7 @@ __all__ = [
     "UNCONVERTED_SIGN",
     "Schema",
     "access_of",
+    "added_up",
     "brought_in",
     "coded",
     "consent_note",
