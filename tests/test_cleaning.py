@@ -84,8 +84,6 @@ def test_fuel_counts_as_one_unit_and_a_big_purchase_does_not():
     assert list(frame.by_volume) == [True] * 4 + [False] * 3
     assert [int(u) for u in frame.units] == [1, 1, 1, 1, 5, 4, 144]
     assert list(frame.is_outlier) == [False] * 6 + [True]
-    assert "57.1% of receipt lines" in cleaning.say_volume(found.table)
-    assert f"{(27003 + 40) / (27003 + 40 + 153):.1%} of all quantity" in cleaning.say_volume(found.table)
 
 
 def test_the_fence_is_the_median_plus_robust_deviations_of_the_log():
@@ -492,14 +490,6 @@ def test_without_a_column_of_numbers_the_trial_is_simulated():
     tables = {"paths": table(path=["a"], conversions=[1], nulls=[1])}
     (cells,) = cleaning.holed_cells(tables, cleaning.missing_report(tables), max_rows=500, rng=stream(1, "cells"))
     assert (cells.name, cells.table, len(cells.frame)) == ("simulated pairs", None, 2_000)
-
-
-def test_sentences_hold_for_nothing_found():
-    found = cleaning.clean_tables({"paths": table(path=["a"], conversions=[1], nulls=[1])}, **RULES)
-    report = cleaning.missing_report(found.tables)
-    presence = cleaning.presence_by_spend(found.tables, level=0.95, max_customers=10)
-    assert cleaning.say_missing(report, presence).startswith("No value is missing.")
-    assert cleaning.say_volume(None) == ""
 
 
 def test_the_page_s_witnesses_hold_and_would_notice():

@@ -26,9 +26,6 @@ from journeybook.cleaning.words import (
     by_method,
     metrics,
     say_imputation,
-    say_missing,
-    say_pitfall,
-    say_volume,
     title_missing,
 )
 
@@ -48,9 +45,6 @@ __all__ = [
     "rows_hold",
     "rows_set_aside",
     "say_imputation",
-    "say_missing",
-    "say_pitfall",
-    "say_volume",
     "score_mistakes",
     "title_missing",
     "trial_holds",

@@ -150,15 +150,7 @@ def _holds(rule: Empty, seen: ibis.Table, column: str) -> ibis.expr.types.Boolea
 
 
 def customer_spend(transactions: ibis.Table, *, max_customers: int) -> pd.DataFrame:
-    """Return `customer_id` and `spend` of customers, in the order in which they first appear; guests are left out.
-
-    Args:
-        transactions: Receipt lines.
-        max_customers: Customers at most, but for chance; beyond it drawn by a hash of each. At least 2.
-
-    Raises:
-        ValueError: `max_customers` is below 2.
-    """
+    """Return `customer_id` and `spend` of customers, in order of appearance; beyond `max_customers` by a hash."""
     if max_customers < 2:
         raise ValueError(f"max_customers is {max_customers}: it must be at least 2.")
     known = transactions.filter(transactions.customer_id.notnull())
@@ -176,19 +168,14 @@ def presence_by_spend(tables: Mapping[str, ibis.Table], *, level: float, max_cus
     those who do not, and no way of filling in can know that from the column itself.
 
     Args:
-        tables: Tables by name. Spend is taken from `transactions`; without it nothing is compared. Those of
-            `DESCRIBING` that have a `customer_id` are looked at.
+        tables: Tables by name; those of `DESCRIBING` with a `customer_id` are looked at.
         level: Level of all intervals taken together (Bonferroni), between 0 and 1.
-        max_customers: See `customer_spend`.
+        max_customers: Customers at most, but for chance; at least 2.
 
     Returns:
-        `table`, `column` (`any` stands for a row at all: those without were not asked; other columns are compared
-        among those who have a row), `n_with`, `n_without`, `median_spend_with`, `median_spend_without`, and `auc`,
-        `auc_low`, `auc_high`: the chance that one who has it spends more than one who has not (DeLong, DeLong &
-        Clarke-Pearson 1988). Only where 20 or more customers are on either side.
-
-    Raises:
-        ValueError: `level` is out of its range.
+        `table`, `column` (`any` stands for a row at all; other columns are compared among those who have a row),
+        `n_with`, `n_without` (each 20 or more), `median_spend_with`, `median_spend_without`, and `auc`, `auc_low`,
+        `auc_high`: the chance that one who has it spends more than one who has not (DeLong et al. 1988).
     """
     if not 0 < level < 1:
         raise ValueError(f"level is {level}: it must lie between 0 and 1.")

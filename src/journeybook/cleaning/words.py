@@ -1,26 +1,10 @@
 """What page 02 says in words, and its headline figures."""
 
-import ibis
 import numpy as np
 import pandas as pd
 
 from journeybook.cleaning.imputation import ImputationTrial
 from journeybook.cleaning.stage import Cleaning
-
-
-def say_volume(lines: ibis.Table | None) -> str:
-    """Return how much of all quantity is volume, not units; empty where nothing is known of it."""
-    if lines is None or "by_volume" not in lines.columns:
-        return ""
-    volume, whole, share = lines.aggregate(
-        volume=lines.quantity.sum(where=lines.by_volume), whole=lines.quantity.sum(), share=lines.by_volume.mean()
-    ).to_pandas().iloc[0].fillna(0).astype(float)  # fmt: skip
-    if not volume > 0:
-        return ""
-    return (
-        f"{share:.1%} of receipt lines are of products sold by volume, such as fuel, and hold "
-        f"**{volume / whole:.1%} of all quantity**. `units` counts such a line as one."
-    )
 
 
 def title_missing(presence: pd.DataFrame) -> str:
@@ -36,18 +20,6 @@ def title_missing(presence: pd.DataFrame) -> str:
     )
 
 
-def say_missing(report: pd.DataFrame, presence: pd.DataFrame) -> str:
-    """Return how much is missing, and how much is empty for a reason."""
-    holes = report[report.n_missing > 0]
-    told = f"{len(holes)} of {len(report)} columns have missing values." if len(holes) else "No value is missing."
-    none, unasked = report.n_not_applicable.sum(), report.n_not_asked.sum()
-    if none + unasked:
-        told += f" Empty, but not missing: {none:,} cells that do not apply and {unasked:,} never asked for."
-    if presence.empty:
-        told += " Spend is known of too few customers on both sides to ask why values are missing."
-    return told
-
-
 def differs(presence: pd.DataFrame) -> pd.DataFrame:
     """Return the comparisons whose interval does not hold one half."""
     return presence[(presence.auc_low > 0.5) | (presence.auc_high < 0.5)]
@@ -60,12 +32,6 @@ def say_imputation(trial: ImputationTrial) -> str:
         f"Where low values are missing, the column's mean is off by {low['mean']:+.2f} standard deviations if "
         f"filled with the mean, and by {low['donor']:+.2f} with a near donor."
     )
-
-
-def say_pitfall(trial: ImputationTrial) -> str:
-    """Return how far filling in with the mean makes customers look alike."""
-    left = 1 - trial.hidden_share
-    return f"The standard deviation of a column filled in with its mean falls to **{left**0.5:.2f}** of the truth."
 
 
 def by_method(trial: ImputationTrial, mechanism: str) -> pd.DataFrame:

@@ -26,10 +26,9 @@ from journeybook.tables.door import (
     refusing_ids,
     write,
 )
-from journeybook.tables.files import write_files
 from journeybook.tables.keys import PUBLISHED_KEY, new_key
 from journeybook.tables.places import root
-from journeybook.tables.register import keep_in_register, outliving, read_register
+from journeybook.tables.register import keep_in_register, outliving, read_register, write_files
 from journeybook.tables.rotation import rotate_key
 from journeybook.tables.rows import added_up, brought_in, whole_row
 from journeybook.tables.run import (

@@ -130,7 +130,7 @@ def permitted_at(run: Run, asked: pd.DataFrame, *, purpose: str) -> NDArray[np.b
         JourneybookError: There is no ledger, or the page's notebook does not name `consents` with this purpose.
     """
     _look_up(run, purpose, needed=True)
-    ledger = _ledger(run)
+    ledger = opened(run, "consents")
     voices = _voices(run, ledger.filter(ledger.purpose == purpose))
     question = ibis.memtable(asked[["person_id", "occurred_at"]].assign(question=range(len(asked))))
     question = question.rename(person="person_id", moment="occurred_at")
@@ -143,10 +143,7 @@ def permitted_at(run: Run, asked: pd.DataFrame, *, purpose: str) -> NDArray[np.b
 
 
 def data_as_of(run: Run, *, purpose: str) -> datetime | None:
-    """Return the first midnight after the last row that a purpose may read of any table; None without one.
-
-    Rows of whoever refuses the purpose set no date, so that a withdrawal moves none.
-    """
+    """Return the first midnight after the last row that a purpose may read of any table; a leaver moves none."""
     check_purpose(purpose)
     seen = _last_times(run)
     if purpose == "identity_resolution":
@@ -157,10 +154,7 @@ def data_as_of(run: Run, *, purpose: str) -> datetime | None:
 
 
 def ledger_as_of(run: Run, *, purpose: str) -> datetime | None:
-    """Return the date as of which a purpose is asked, the last day of those who permit it; None without a ledger.
-
-    A row or decision of whoever has withdrawn sets no date; the withdrawal itself holds whatever its date.
-    """
+    """Return the date as of which a purpose is asked, set by those who permit it; None without a ledger."""
     check_purpose(purpose)
     return _ledger_dates(run, people=True)[purpose] if run.has_ledger else None
 
@@ -180,12 +174,9 @@ def write(run: Run, name: str, table: ibis.Table | pd.DataFrame, *, sources: Seq
 
     Args:
         run: The run; a variant writes apart, for pages of the same variant alone, and so does a notebook by hand.
-        name: Name of the table, such as `clean/transactions` or `features`.
+        name: Name of the table, which the page's notebook must name among those it writes.
         table: Its rows; a lazy table is stored in the order of `row`, or of all columns where it has none.
         sources: Tables it was made from; they decide whether it is REAL, SIMULATED, MIXED or YOURS.
-
-    Raises:
-        JourneybookError: The page's notebook does not name the table among those it writes.
     """
     name = normalised(name)
     if run._access is not None:
@@ -256,10 +247,6 @@ def _sees_ids(run: Run) -> bool:
     return run._access is None or run._access.number <= "03"
 
 
-def _ledger(run: Run) -> ibis.Table:
-    return opened(run, "consents")
-
-
 def _ledger_dates(run: Run, *, people: bool) -> dict[str, datetime]:
     """Return the date as of which each purpose is asked; with `people`, no other record of theirs must refuse."""
 
@@ -267,10 +254,12 @@ def _ledger_dates(run: Run, *, people: bool) -> dict[str, datetime]:
         silenced = None
         if people and _knows(run, "people"):
             known = opened(run, "people").select("customer_id", "person_id")
-            refused = standings(_ledger(run), as_of=dict.fromkeys(PURPOSES, datetime.max)).filter(ibis._.refuses)
+            refused = standings(opened(run, "consents"), as_of=dict.fromkeys(PURPOSES, datetime.max)).filter(
+                ibis._.refuses
+            )
             voices = _voices(run, refused).select("person_id", "purpose")
             silenced = known.inner_join(voices, "person_id").select("customer_id", "purpose").distinct()
-        return ledger_dates(_ledger(run), _last_times(run), silenced=silenced)
+        return ledger_dates(opened(run, "consents"), _last_times(run), silenced=silenced)
 
     return _once(run, f"ledger dates of people: {people}", dates)
 
@@ -279,13 +268,10 @@ def _last_times(run: Run) -> ibis.Table:
     return opened(run, "last_times") if has(run, "last_times") else last_times({})
 
 
-def _moment(as_of: datetime | str) -> datetime:
-    return datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
-
-
 def _standing(run: Run, purpose: str, as_of: datetime | str | None, *, people: bool) -> ibis.Table:
-    when = _ledger_dates(run, people=people) if as_of is None else _moment(as_of)
-    return standing(_ledger(run), purpose=purpose, as_of=when)
+    moment = datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
+    when = _ledger_dates(run, people=people) if moment is None else moment
+    return standing(opened(run, "consents"), purpose=purpose, as_of=when)
 
 
 def _permitted_rows(table: ibis.Table, id_column: str, permitted: ibis.Table | None) -> ibis.Table:
