@@ -421,3 +421,13 @@ def test_without_a_ledger_the_page_says_so():
     assert len(collection.check_ledger(nobody)) == 0
     assert collection.say_reach(nobody, []) == ""
     assert collection.metrics(found, nobody, pitfall)["n_rows_quarantined"] == 1
+
+
+def test_a_table_that_names_nobody_is_a_finding():
+    found = collection.collect({"transactions": table(sales(customer_id=pd.Series([None] * 4, dtype="str")))})
+    places = pd.DataFrame({"table": ["transactions"], "n_lines": [4], "n_left_out": [0], "n_kept": [4]})
+    said = [f.text for f in collection.find(found, places, collection.Consent())]
+    assert any(text.startswith("None of the 4 rows of transactions names a customer") for text in said)
+    assert not any("names a customer" in f.text for f in collection.find(
+        collection.collect({"transactions": table(sales())}), places, collection.Consent()
+    ))  # fmt: skip

@@ -84,7 +84,7 @@ def near_dates(
         last_given: A last day is asked for, so that no late date is far.
 
     Returns:
-        A pair (from, before) by table and column, None where nothing is far on that side.
+        A pair (from, before), None where nothing is far on that side.
     """
     whole: dict[tuple[str, str], tuple[datetime, datetime]] = {}
     near: dict[tuple[str, str], tuple[datetime, datetime]] = {}

@@ -16,7 +16,7 @@ _counted = partial(Finding, strength="counted")
 
 def find(found: Collection, places: pd.DataFrame, consent: Consent) -> list[Finding]:
     """Return the page's findings; `places` as `row_places` returns them."""
-    return [*_consent(consent), _rows(places), *_quarantine(found)]
+    return [*_consent(consent), *_nobody(found), _rows(places), *_quarantine(found)]
 
 
 def _consent(consent: Consent) -> Iterator[Finding]:
@@ -48,6 +48,20 @@ def _consent(consent: Consent) -> Iterator[Finding]:
         )
 
 
+def _nobody(found: Collection) -> Iterator[Finding]:
+    for one in found.counts[(found.counts.n_customers == 0) & (found.counts.n_accepted > 0)].itertuples():
+        yield _counted(
+            text=f"None of the {say_count(one.n_accepted)} rows of {one.table} names a customer: they count in "
+            "totals, and say nothing of people.",
+            action="Map the column that names the customer to `customer_id`, if there is one.",
+            worth=1,
+            section="Is every row valid?",
+            value=float(one.n_accepted),
+            unit="rows",
+            figure=None,
+        )
+
+
 def _rows(places: pd.DataFrame) -> Finding:
     n_lines, n_kept, n_off = int(places.n_lines.sum()), int(places.n_kept.sum()), n_without_place(places)
     about = partial(Finding, section="Where did each row end?")
@@ -66,7 +80,8 @@ def _rows(places: pd.DataFrame) -> Finding:
 def _quarantine(found: Collection) -> Iterator[Finding]:
     worst = found.problems.sort_values("n_rows", ascending=False, kind="stable").head(1)
     for of in worst.itertuples():
-        text = f"{say_count(found.n_aside)} rows break a rule, most often because {of.column} of {of.table} "
+        rows = "One row breaks" if found.n_aside == 1 else f"{say_count(found.n_aside)} rows break"
+        text = f"{rows} a rule, most often because {of.column} of {of.table} "
         yield _counted(
             text=f"{text}{of.problem}.",
             action="Mend them where they come from, and collect them again.",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-MONEY = "decimal(18, 4)"
+TEXT, TIME, MONEY = "string", "timestamp(6)", "decimal(18, 4)"
 
 # Between the entries of `unconverted` of one row: a sign that no text of a file is likely to hold.
 UNCONVERTED_SIGN = "\x1f"
@@ -82,6 +82,10 @@ def _identifier(name: str, dtype: str, meaning: str, **more: Any) -> Column:
     return Column(name, dtype, meaning, identifier=True, **more)
 
 
+def _table(name: str, meaning: str, *columns: Column, **more: Any) -> Schema:
+    return Schema(name, meaning, columns, **more)
+
+
 def _by_name(*schemas: Schema) -> dict[str, Schema]:
     return {schema.name: schema for schema in schemas}
 
@@ -98,171 +102,145 @@ PURPOSES = (
 
 
 SCHEMAS = _by_name(
-    Schema(
+    _table(
         "customer_records",
         "What one source knows of one customer",
-        (
-            _needed("record_id", "string", "Id of the record"),
-            _needed("source", "string", "System the record comes from"),
-            _needed(
-                "customer_id", "string", "Id of the customer in the other tables; one namespace over all sources"
-            ),
-            _identifier("given_name", "string", "Given name"),
-            _identifier("surname", "string", "Family name"),
-            _identifier("email", "string", "E-mail address"),
-            _identifier("phone", "string", "Telephone number"),
-            _identifier("address", "string", "Street and number"),
-            _identifier(
-                "postcode", "string", "Postal code; shown for identity resolution and third-party enrichment only"
-            ),
-            _identifier("birth_date", "date", "Date of birth"),
-            Column("updated_at", "timestamp(6)", "When the record was last changed, naive local time"),
+        _needed("record_id", TEXT, "Id of the record"),
+        _needed("source", TEXT, "System the record comes from"),
+        _needed("customer_id", TEXT, "Id of the customer in the other tables; one namespace over all sources"),
+        _identifier("given_name", TEXT, "Given name"),
+        _identifier("surname", TEXT, "Family name"),
+        _identifier("email", TEXT, "E-mail address"),
+        _identifier("phone", TEXT, "Telephone number"),
+        _identifier("address", TEXT, "Street and number"),
+        _identifier(
+            "postcode", TEXT, "Postal code; shown for identity resolution and third-party enrichment only"
         ),
+        _identifier("birth_date", "date", "Date of birth"),
+        Column("updated_at", TIME, "When the record was last changed, naive local time"),
         key=("record_id",),
     ),
-    Schema(
+    _table(
         "transactions",
         "One line of a receipt",
-        (
-            Column("customer_id", "string", "Id of the customer; empty for a guest", required=True),
-            _needed("occurred_at", "timestamp(6)", "When it was paid, naive local time"),
-            _needed(
-                "revenue",
-                MONEY,
-                "Amount received for the line, in the currency of the data set; negative for a return",
-            ),
-            Column("basket_id", "string", "Id of the receipt"),
-            Column("product_id", "string", "Id of the product"),
-            Column("quantity", MONEY, "Units, or volume for fuel"),
-            Column("discount", MONEY, "Reduction granted on the line, in currency, 0 or more"),
-            Column("store_id", "string", "Id of the shop"),
+        Column("customer_id", TEXT, "Id of the customer; empty for a guest", required=True),
+        _needed("occurred_at", TIME, "When it was paid, naive local time"),
+        _needed(
+            "revenue",
+            MONEY,
+            "Amount received for the line, in the currency of the data set; negative for a return",
         ),
+        Column("basket_id", TEXT, "Id of the receipt"),
+        Column("product_id", TEXT, "Id of the product"),
+        Column("quantity", MONEY, "Units, or volume for fuel"),
+        Column("discount", MONEY, "Reduction granted on the line, in currency, 0 or more"),
+        Column("store_id", TEXT, "Id of the shop"),
     ),
-    Schema(
+    _table(
         "products",
         "One product",
-        (
-            _needed("product_id", "string", "Id of the product"),
-            Column("name", "string", "Name of the product"),
-            Column("category", "string", "Category"),
-            Column("brand", "string", "Brand"),
-        ),
+        _needed("product_id", TEXT, "Id of the product"),
+        Column("name", TEXT, "Name of the product"),
+        Column("category", TEXT, "Category"),
+        Column("brand", TEXT, "Brand"),
         key=("product_id",),
         further="an attribute of the product",
     ),
-    Schema(
+    _table(
         "events",
         "One step of a visit to the site or app",
-        (
-            Column("session_id", "string", "Id of the visit"),
-            Column("customer_id", "string", "Id of the customer; empty for an unknown visitor"),
-            _needed("event", "string", "Name of the step"),
-            Column("occurred_at", "timestamp(6)", "When it happened, naive local time"),
-            Column("position", "int64", "Order within the visit, from 1", low=0),
-            Column("channel", "string", "What brought the visitor"),
-            Column("device", "string", "Device used"),
-        ),
+        Column("session_id", TEXT, "Id of the visit"),
+        Column("customer_id", TEXT, "Id of the customer; empty for an unknown visitor"),
+        _needed("event", TEXT, "Name of the step"),
+        Column("occurred_at", TIME, "When it happened, naive local time"),
+        Column("position", "int64", "Order within the visit, from 1", low=0),
+        Column("channel", TEXT, "What brought the visitor"),
+        Column("device", TEXT, "Device used"),
         either=(("session_id", "customer_id"), ("occurred_at", "position")),
     ),
-    Schema(
+    _table(
         "contacts",
         "One decision to contact a customer, or not to",
-        (
-            _needed("responded", "boolean", "Whether the customer responded"),
-            Column("contact_id", "string", "Id of the decision"),
-            Column("customer_id", "string", "Id of the customer"),
-            Column("occurred_at", "timestamp(6)", "When it was sent, naive local time"),
-            Column("channel", "string", "How; `none` is a decision not to send"),
-            Column("propensity", "float64", "Probability with which this channel was chosen", low=0, high=1),
-            Column("opened", "boolean", "Opened, known only after sending"),
-            Column("clicked", "boolean", "Clicked, known only after sending"),
-            Column("value", MONEY, "Revenue of the response, in currency; known only after sending"),
-        ),
+        _needed("responded", "boolean", "Whether the customer responded"),
+        Column("contact_id", TEXT, "Id of the decision"),
+        Column("customer_id", TEXT, "Id of the customer"),
+        Column("occurred_at", TIME, "When it was sent, naive local time"),
+        Column("channel", TEXT, "How; `none` is a decision not to send"),
+        Column("propensity", "float64", "Probability with which this channel was chosen", low=0, high=1),
+        Column("opened", "boolean", "Opened, known only after sending"),
+        Column("clicked", "boolean", "Clicked, known only after sending"),
+        Column("value", MONEY, "Revenue of the response, in currency; known only after sending"),
         key=("contact_id",),
         further="a feature known before the contact",
     ),
-    Schema(
+    _table(
         "consents",
         "One grant or refusal of one purpose",
-        (
-            _needed("customer_id", "string", "Id of the customer"),
-            _needed("purpose", "string", "What the data may be used for", allowed=PURPOSES),
-            _needed("granted", "boolean", "Granted or refused"),
-            _needed("occurred_at", "timestamp(6)", "When the customer decided, naive local time"),
-            Column("recorded_at", "timestamp(6)", "When the decision reached the ledger"),
-            Column("expires_at", "timestamp(6)", "When a grant ends"),
-        ),
+        _needed("customer_id", TEXT, "Id of the customer"),
+        _needed("purpose", TEXT, "What the data may be used for", allowed=PURPOSES),
+        _needed("granted", "boolean", "Granted or refused"),
+        _needed("occurred_at", TIME, "When the customer decided, naive local time"),
+        Column("recorded_at", TIME, "When the decision reached the ledger"),
+        Column("expires_at", TIME, "When a grant ends"),
     ),
-    Schema(
+    _table(
         "experiment",
         "One unit of an experiment",
-        (
-            _needed("variant", "string", "Arm the unit was assigned to"),
-            Column("unit_id", "string", "Id of the unit"),
-            Column("customer_id", "string", "Id of the customer"),
-            Column("occurred_at", "timestamp(6)", "When it was assigned"),
-            Column("exposed_at", "timestamp(6)", "When it first met what is tested"),
-            Column("stratum", "string", "Stratum of the assignment"),
-            Column("cluster", "string", "Group assigned as one"),
-        ),
+        _needed("variant", TEXT, "Arm the unit was assigned to"),
+        Column("unit_id", TEXT, "Id of the unit"),
+        Column("customer_id", TEXT, "Id of the customer"),
+        Column("occurred_at", TIME, "When it was assigned"),
+        Column("exposed_at", TIME, "When it first met what is tested"),
+        Column("stratum", TEXT, "Stratum of the assignment"),
+        Column("cluster", TEXT, "Group assigned as one"),
         key=("unit_id",),
         further="a metric or a covariate",
     ),
-    Schema(
+    _table(
         "outcomes",
         "One thing that a unit of an experiment did",
-        (
-            _needed("unit_id", "string", "Id of the unit, as in `experiment`"),
-            Column("customer_id", "string", "Id of the customer"),
-            Column("occurred_at", "timestamp(6)", "When it happened"),
-        ),
+        _needed("unit_id", TEXT, "Id of the unit, as in `experiment`"),
+        Column("customer_id", TEXT, "Id of the customer"),
+        Column("occurred_at", TIME, "When it happened"),
         further="an amount or a mark to be aggregated",
     ),
-    Schema(
+    _table(
         "third_party",
         "What another organisation says of a postcode or a customer",
-        (
-            Column("postcode", "string", "Postal code"),
-            Column("customer_id", "string", "Id of the customer"),
-            _needed("as_of", "timestamp(6)", "From when on it was known"),
-        ),
+        Column("postcode", TEXT, "Postal code"),
+        Column("customer_id", TEXT, "Id of the customer"),
+        _needed("as_of", TIME, "From when on it was known"),
         either=(("postcode", "customer_id"),),
         further="an attribute",
     ),
-    Schema(
+    _table(
         "paths",
         "How often one path was walked",
-        (
-            _needed("path", "string", 'Steps, "a > b > c"'),
-            _needed("conversions", "int64", "Walks that converted", low=0),
-            _needed("nulls", "int64", "Walks that did not", low=0),
-            Column("value", MONEY, "Revenue of the conversions; no page uses it yet"),
-        ),
+        _needed("path", TEXT, 'Steps, "a > b > c"'),
+        _needed("conversions", "int64", "Walks that converted", low=0),
+        _needed("nulls", "int64", "Walks that did not", low=0),
+        Column("value", MONEY, "Revenue of the conversions; no page uses it yet"),
         key=("path",),
     ),
 )
 
 # Tables that a page makes and that hold an identifier; no file of a user's can be one.
 MADE = _by_name(
-    Schema(
+    _table(
         "profiles",
         "One person",
-        (
-            _needed("person_id", "string", "Pseudonym of the person"),
-            _identifier(
-                "postcode", "string", "Postal code; shown for identity resolution and third-party enrichment only"
-            ),
+        _needed("person_id", TEXT, "Pseudonym of the person"),
+        _identifier(
+            "postcode", TEXT, "Postal code; shown for identity resolution and third-party enrichment only"
         ),
         key=("person_id",),
         further="a count of records, a decade of birth, a date",
     ),
-    Schema(
+    _table(
         "postcodes",
         "One postcode of one person, from the day it was recorded",
-        (
-            _needed("person_id", "string", "Pseudonym of the person"),
-            _identifier("postcode", "string", "Postal code; shown for third-party enrichment only"),
-        ),
+        _needed("person_id", TEXT, "Pseudonym of the person"),
+        _identifier("postcode", TEXT, "Postal code; shown for third-party enrichment only"),
         further="a date",
     ),
 )
