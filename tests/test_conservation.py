@@ -48,7 +48,7 @@ def build(folder, text: str | bytes, *, name="shop.csv", options=None, where=Non
         (SHOP.encode("utf-16"), "shop.csv", {"encoding": "utf-16"}),
         (gzip.compress(SHOP.encode()), "shop.csv.gz", {}),
         ("a head\nof two lines\n" + SHOP, "shop.csv", {"skip": 2}),
-        (SHOP.replace(",fine", ",'it; is'").replace(",", ";"), "shop.csv", {"quote": "'"}),
+        (SHOP.replace(",fine", ",'it; is'").replace(",", ";"), "shop.csv", {"quote": "'"})
     ],
 )  # fmt: skip
 def test_lines_are_counted_without_the_engine(tmp_path, text, name, options):

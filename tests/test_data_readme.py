@@ -18,9 +18,9 @@ TYPES = {
 }
 
 
-def column_table(schema: Schema) -> str:
-    """The columns of a table as its card must show them."""
-    lines = ["| column | type | needed | meaning | lost without it |", "|---|---|---|---|---|"]
+def column_rows(schema: Schema) -> list[str]:
+    """The columns of a table as its card must show them, without what is lost, which the card alone says."""
+    rows = []
     grouped = {column: group for group in schema.either for column in group}
     for column in schema.columns:
         needed = "yes" if column.required else ""
@@ -29,10 +29,8 @@ def column_table(schema: Schema) -> str:
         meaning = column.meaning + ("; names a person" if column.identifier else "")
         if column.allowed:
             meaning += ": " + ", ".join(column.allowed)
-        lines.append(f"| `{column.name}` | {TYPES[column.dtype]} | {needed} | {meaning} | {column.without} |")
-    if schema.further:
-        lines.append(f"| any other | as found | | {schema.further} | |")
-    return "\n".join(lines)
+        rows.append(f"| `{column.name}` | {TYPES[column.dtype]} | {needed} | {meaning} | ")
+    return rows + ([f"| any other | as found | | {schema.further} | |"] if schema.further else [])
 
 
 def card(name: str) -> str:
@@ -43,8 +41,13 @@ def card(name: str) -> str:
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_card_shows_the_schema(name):
-    expected = column_table(SCHEMAS[name])
-    assert expected in card(name), f"the table of `{name}` in data/README.md must be:\n{expected}"
+    head = "| column | type | needed | meaning | lost without it |\n|---|---|---|---|---|\n"
+    rows = card(name).split(head)[1].split("\n\n")[0].strip().split("\n")
+    due = column_rows(SCHEMAS[name])
+    assert len(rows) == len(due)
+    assert [one for one, start in zip(rows, due, strict=True) if not one.startswith(start)] == []
+    lost = [row.split(" | ")[-1].strip("| ") for row in rows[: len(SCHEMAS[name].columns)]]
+    assert not any(said for said, c in zip(lost, SCHEMAS[name].columns, strict=True) if c.required)
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

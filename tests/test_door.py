@@ -392,10 +392,7 @@ def test_a_published_key_is_not_rotated(tables):
     [
         ("04_enrichment", "clean/transactions", "analytics"),
         ("05_segmentation", "features", "personalisation"),
-        ("07_channel_response", "clean/contacts", "personalisation"),
         ("08_clickstream", "clean/events", "analytics"),
-        ("09_attribution", "clean/events", "analytics"),
-        ("10_privacy", "features", "analytics"),
         ("11_experiments", "clean/experiment", "analytics"),
     ],
 )

@@ -12,7 +12,6 @@ from journeybook.tables import (
     SCHEMAS,
     has,
     keep_permitted,
-    keep_refusing,
     open_run,
     owners_view,
     permitted_people,
@@ -182,10 +181,6 @@ def test_who_withdrew_everything_leaves_no_gap():
     kept = keep_permitted(rows, permits=decided.filter(decided.permits)).order_by("row").to_pandas()
     assert kept.row.tolist() == [1, 2, 3]
     assert kept.customer_id.fillna("guest").tolist() == ["yes", "guest", "yes"]
-    refusing = keep_refusing(
-        rows, ibis.memtable(decisions), purpose="analytics", as_of=at(12).to_pydatetime()
-    ).to_pandas()
-    assert refusing.customer_id.tolist() == ["left"]
 
 
 def test_pseudonyms_depend_on_the_key_and_keep_nulls():

@@ -21,15 +21,11 @@ from journeybook.cleaning.imputation import ImputationTrial, advise, holed_cells
 from journeybook.cleaning.missing import missing_report, presence_by_spend
 from journeybook.cleaning.mistakes import score_mistakes
 from journeybook.cleaning.stage import clean_tables, row_places, rows_set_aside
-from journeybook.cleaning.witnesses import mistakes_hold, rows_hold, study_holds, trial_holds
+from journeybook.cleaning.witnesses import mistakes_hold, rows_hold, trial_holds
 from journeybook.cleaning.words import (
     by_method,
     metrics,
     say_imputation,
-    say_missing,
-    say_mistakes,
-    say_pitfall,
-    say_volume,
     title_missing,
 )
 
@@ -49,12 +45,7 @@ __all__ = [
     "rows_hold",
     "rows_set_aside",
     "say_imputation",
-    "say_missing",
-    "say_mistakes",
-    "say_pitfall",
-    "say_volume",
     "score_mistakes",
-    "study_holds",
     "title_missing",
     "trial_holds",
 ]

@@ -16,25 +16,13 @@ def clean_products(products: ibis.Table) -> Cleaned:
 
 
 def clean_third_party(third_party: ibis.Table, *, five_digits: bool) -> Cleaned:
-    """Write postcodes one way, make missing attributes missing, and keep one row a key and date.
-
-    Args:
-        third_party: Accepted attributes by `postcode` or `customer_id`, and `as_of`.
-        five_digits: The postcodes of this data set are the five digits of the United States.
-    """
+    """Write postcodes one way, make missing attributes missing, and keep one row a key and date."""
     keys = [column for column in ("postcode", "customer_id") if column in third_party.columns]
     if "postcode" not in keys:
         return _clean_attributes("third_party", third_party, keys=[*keys, "as_of"])
     written = third_party.mutate(tidy=clean_postcodes(third_party.postcode, five_digits=five_digits))
-    rule = Rule(
-        "written one way",
-        "postcode",
-        "changed",
-        ~written.postcode.identical_to(written.tidy),
-        written.postcode,
-        written.tidy,
-        shown_as_shape=True,
-    )
+    column, after = written.postcode, written.tidy
+    rule = Rule("written one way", "postcode", "changed", ~column.identical_to(after), column, after, True)
     changes = change_log("third_party", written, [rule])
     tidy = written.mutate(postcode=written.tidy).drop("tidy")
     found = _clean_attributes("third_party", tidy, keys=[*keys, "as_of"])

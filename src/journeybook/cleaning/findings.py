@@ -16,16 +16,14 @@ _about_rules = partial(Finding, section="Which rules touched which rows?")
 def find(
     found: Cleaning, report: pd.DataFrame, *, presence: pd.DataFrame, advice: pd.DataFrame, score: pd.DataFrame
 ) -> list[Finding]:
-    """Return the page's findings.
-
-    Args:
-        found: All tables after cleaning.
-        report: As `missing_report` returns it.
-        presence: As `presence_by_spend` returns it.
-        advice: As `advise` returns it.
-        score: As `score_mistakes` returns it.
-    """
-    return [*_mistakes(found, score), *_spend(differs(presence)), *_holes(report, advice), _rows(found)]
+    """Return the page's findings; the frames are those of the page's other functions."""
+    return [
+        *_debits(found),
+        *_mistakes(found, score),
+        *_spend(differs(presence)),
+        *_holes(report, advice),
+        _rows(found),
+    ]
 
 
 def _mistakes(found: Cleaning, score: pd.DataFrame) -> Iterator[Finding]:
@@ -52,6 +50,20 @@ def _mistakes(found: Cleaning, score: pd.DataFrame) -> Iterator[Finding]:
             value=float(cells + rows),
             unit="mistakes",
             figure=None,
+        )
+
+
+def _debits(found: Cleaning) -> Iterator[Finding]:
+    changes = found.changes[(found.changes["table"] == "transactions") & (found.changes.rule == "return")]
+    n_lines = int(found.counts.rows_out[found.counts["table"] == "transactions"].sum())
+    for n in changes.rows_changed[2 * changes.rows_changed > n_lines]:
+        yield _about_rules(
+            text=f"{say_count(n)} of {say_count(n_lines)} receipt lines are negative and count as returns.",
+            action="If the source writes payments as debits, map `revenue` to the amount with the other sign.",
+            strength="counted",
+            worth=1,
+            value=float(n),
+            unit="rows",
         )
 
 

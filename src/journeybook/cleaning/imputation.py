@@ -6,15 +6,13 @@ from dataclasses import dataclass
 import ibis
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sklearn.linear_model import LinearRegression
-from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from journeybook.tables import SCHEMAS, in_sample, sample_share
 
-METHODS = ("mean", "random_cell", "nearest_5", "regression", "donor")
-WORD_METHODS = ("mode", "random_cell", "nearest_mode")
+METHODS = ("mean", "regression", "donor")
 MECHANISMS = ("at_random", "low_values")
 
 # What the trial may hide, where it has holes: table, column (None: every further one), and the page that uses it.
@@ -30,10 +28,8 @@ USED_BY = (
 _LATER = ("responded", "opened", "clicked", "value", "propensity")
 # A text such as `16 OZ`.
 _MEASURE = r"^\s*(\d+\.?\d*|\.\d+)\s*([A-Za-z]+)\s*$"
-_MOST_WORDS = 50
-_MOST_DISTINCT = 0.2
-_NEIGHBOURS = 5
-_FEWEST_ROWS = 50
+_MOST_WORDS, _MOST_DISTINCT = 50, 0.2
+_DONORS, _FEWEST_ROWS = 5, 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +38,12 @@ class Cells:
 
     Attributes:
         frame: One row a known cell, numeric, without a missing value. A text of a number and a unit is the log of
-            the number, of the commonest unit; dates are years; words are codes, the rarest 0.
+            the number, of the commonest unit; dates are years; words are marks of 0 and 1.
         column: Column whose cells are hidden; the others help to fill them in.
         name: The column in words, with its table.
         table: Table the cells are from; None where they are simulated.
         used_by: Page that uses the column.
         n_missing: Cells of the column that are missing.
-        words: The column holds words.
     """
 
     frame: pd.DataFrame
@@ -57,7 +52,6 @@ class Cells:
     table: str | None = None
     used_by: str = "none"
     n_missing: int = 0
-    words: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +60,10 @@ class ImputationTrial:
 
     Attributes:
         scores: One row a column, mechanism, method and repeat: `column`, `mechanism`, `method`, `repeat`, `error`
-            (root mean square, in standard deviations of the column; of words the share that is wrong),
-            `variance_ratio` (variance of imputed cells over that of the hidden ones), and `mean_shift` (mean of
-            the filled column less the true mean, in standard deviations). Of words the last two are NaN.
-        methods: The same as means over repeats, with the least and greatest error, `error_low` and `error_high`.
+            (root mean square, in standard deviations of the column), `variance_ratio` (variance of imputed cells
+            over that of the hidden ones), and `mean_shift` (mean of the filled column less the true mean, in
+            standard deviations).
+        methods: The same as means over repeats.
         columns: One row a column: `column`, `used_by`, `n_known` (cells in the trial), `n_missing`.
         hidden_share: Share of cells hidden.
         repeats: Times the trial was made.
@@ -85,43 +79,25 @@ class ImputationTrial:
 def impute(frame: pd.DataFrame, *, column: str, method: str, rng: np.random.Generator) -> pd.Series:
     """Return a column with its missing cells filled in; known cells stay as they are.
 
-    `mean`, `mode`; `random_cell` draws a known cell; `nearest_5` is the mean of the five nearest rows,
-    `nearest_mode` their commonest value; `regression` the value expected from the other columns; `donor` draws one
-    of the five known cells whose expected values are nearest (predictive mean matching, Little 1988).
+    `mean`; `regression`, the value expected from the other columns; `donor` draws one of the five known cells
+    whose expected values are nearest (predictive mean matching, Little 1988).
 
     Args:
         frame: Numeric columns; all but `column` without a missing value.
-        column: Column to fill in, with at least ten known cells.
-        method: One of `METHODS` or `WORD_METHODS`.
-        rng: Chance of `random_cell` and `donor`.
-
-    Raises:
-        ValueError: The method is unknown, or the frame is not as described.
+        column: Column to fill in, with known cells.
+        method: One of `METHODS`.
+        rng: Chance of `donor`.
     """
-    if method not in METHODS + WORD_METHODS:
-        raise ValueError(
-            f"method is {method!r}: it must be one of {', '.join(dict.fromkeys(METHODS + WORD_METHODS))}."
-        )
-    others = frame.drop(columns=column).to_numpy(dtype=float)
+    others = StandardScaler().fit_transform(frame.drop(columns=column))
     values = frame[column].to_numpy(dtype=float, copy=True)
     known = ~np.isnan(values)
-    if known.sum() < 2 * _NEIGHBOURS or others.shape[1] == 0 or not np.isfinite(others).all():
-        raise ValueError(
-            f"column {column!r} has {known.sum()} known cells and {others.shape[1]} other columns: it needs ten "
-            "known cells and other columns without a missing value."
-        )
     if not known.all():
-        values[~known] = _fill(StandardScaler().fit_transform(others), values, known, method, rng)
+        values[~known] = _fill(others, values, known, method, rng)
     return pd.Series(values, index=frame.index, name=column)
 
 
 def impute_trial(
-    cells: Sequence[Cells],
-    *,
-    hidden_share: float,
-    repeats: int,
-    rng: np.random.Generator,
-    methods: Sequence[str] | None = None,
+    cells: Sequence[Cells], *, hidden_share: float, repeats: int, rng: np.random.Generator
 ) -> ImputationTrial:
     """Hide known cells, fill them in by each method, and compare with what was hidden.
 
@@ -134,7 +110,6 @@ def impute_trial(
         hidden_share: Share of the cells to hide, above 0 and at most 0.8.
         repeats: Times to hide and fill in, at least 1.
         rng: Chance of hiding and of filling in.
-        methods: Some of `METHODS` or `WORD_METHODS`; None takes all that fit.
 
     Raises:
         ValueError: The cells are too few, not complete or all equal, or a parameter is out of its range.
@@ -154,45 +129,43 @@ def impute_trial(
         truth = frame[one.column].to_numpy(dtype=float)
         if np.ptp(truth) == 0:
             raise ValueError(f"column {one.column!r} has one value only: hiding cells of it shows nothing.")
+        others = StandardScaler().fit_transform(frame.drop(columns=one.column))
         for repeat in range(repeats):
             for mechanism in MECHANISMS:
                 hidden = _hide(truth, hidden_share, mechanism, own)
-                holes = frame.assign(**{one.column: np.where(hidden, np.nan, truth)})
-                for method in methods or (WORD_METHODS if one.words else METHODS):
-                    filled = impute(holes, column=one.column, method=method, rng=own).to_numpy()
+                for method in METHODS:
+                    filled = truth.copy()
+                    filled[hidden] = _fill(others, truth, ~hidden, method, own)
                     told = {"column": one.name, "mechanism": mechanism, "method": method, "repeat": repeat}
-                    scores.append(told | _score(truth, filled, hidden, words=one.words))
+                    scores.append(told | _score(truth, filled, hidden))
     each = pd.DataFrame(scores)
-    means = each.groupby(["column", "mechanism", "method"], sort=False, as_index=False).agg(
-        error=("error", "mean"), error_low=("error", "min"), error_high=("error", "max"),
-        variance_ratio=("variance_ratio", "mean"), mean_shift=("mean_shift", "mean"),
-    )  # fmt: skip
+    by = ["column", "mechanism", "method"]
+    means = each.drop(columns="repeat").groupby(by, sort=False, as_index=False).mean()
     about = [(one.name, one.used_by, len(one.frame), one.n_missing) for one in cells]
     columns = pd.DataFrame(about, columns=["column", "used_by", "n_known", "n_missing"])
     return ImputationTrial(each, means, columns, hidden_share, repeats)
 
 
 def advise(trial: ImputationTrial) -> pd.DataFrame:
-    """Name, by column, the method that comes nearest, if it beats a constant beyond the spread of the repeats.
+    """Name, by column, the method that comes nearest, if it beats the mean beyond the spread of the repeats.
 
-    The constant is that of the least error: the mean, or of words the commonest. In each repeat both fill in the
-    same hidden cells; a method beats the constant where the least of its gains is above 0.
+    In each repeat both fill in the same hidden cells; a method beats the mean where the least of its gains is
+    above 0.
 
     Returns:
-        The trial's `columns`, with `constant`, `constant_error`, `nearest` (the method of the least error, cells
-        hidden at random), its `error`, `gain_low`, `gain_high` (constant's error less its own, the least and
-        greatest of the repeats), and `advice`: that method or `none`.
+        The trial's `columns`, with `mean_error`, `nearest` (the method of the least error, cells hidden at
+        random), its `error`, `gain_low`, `gain_high` (the mean's error less its own, least and greatest of the
+        repeats), and `advice`: that method or `none`.
     """
     rows = []
     random = trial.scores[trial.scores.mechanism == "at_random"]
     for column, tried in random.groupby("column", sort=False):
         errors = tried.pivot(index="repeat", columns="method", values="error")
-        constant = "mean" if "mean" in errors else "mode"
-        nearest = str(errors.drop(columns=constant).mean().idxmin())
-        gain = errors[constant] - errors[nearest]
-        told = (constant, errors[constant].mean(), nearest, errors[nearest].mean(), gain.min(), gain.max())
+        nearest = str(errors.drop(columns="mean").mean().idxmin())
+        gain = errors["mean"] - errors[nearest]
+        told = (errors["mean"].mean(), nearest, errors[nearest].mean(), gain.min(), gain.max())
         rows.append((column, *told, nearest if gain.min() > 0 else "none"))
-    names = ["column", "constant", "constant_error", "nearest", "error", "gain_low", "gain_high", "advice"]
+    names = ["column", "mean_error", "nearest", "error", "gain_low", "gain_high", "advice"]
     return trial.columns.merge(pd.DataFrame(rows, columns=names), on="column", validate="one_to_one")
 
 
@@ -200,7 +173,7 @@ def correlated_normals(n: int, *, correlation: float, rng: np.random.Generator) 
     """Draw pairs `x`, `y` of standard normals, for which the answers of a trial are known in closed form.
 
     For cells of `y` hidden at random, the error (in standard deviations) and the variance kept are: of the mean
-    1 and 0; of a random cell root 2 and 1; of regression root (1 - r2) and r2; of a donor root 2 (1 - r2) and 1.
+    1 and 0; of regression root (1 - r2) and r2; of a donor root 2 (1 - r2) and 1.
     """
     x, noise = rng.standard_normal((2, n))
     return pd.DataFrame({"x": x, "y": correlation * x + np.sqrt(1 - correlation**2) * noise})
@@ -211,8 +184,8 @@ def holed_cells(
 ) -> list[Cells]:
     """Return the known cells of the columns that have missing ones and that a later page uses (`USED_BY`).
 
-    Numbers, dates, texts of a number and a unit, and texts of 50 words at most are taken, with 50 known cells or
-    more and other columns that help. Where no column of numbers is among them, simulated pairs come on top.
+    Numbers, dates and texts of a number and a unit are taken, with 50 known cells or more and other columns that
+    help; where there is none, simulated pairs.
 
     Args:
         tables: Accepted table by name.
@@ -231,19 +204,16 @@ def holed_cells(
         person = table.customer_id if "customer_id" in table.columns else ibis.null("string")
         share = sample_share(int(table.count().execute()), at_most=max_rows)
         drawn = table.filter(in_sample(person, table.row, share=share, name="cells")).order_by("row").to_pandas()
+        helping = {c: _helper(drawn[c], table[c].type(), c) for c in _columns(table, name, None, known=True)}
         for column in holed:
-            values, says = _target(drawn[column], table[column].type())
-            known = drawn[values.notna()]
-            helpers = [_helper(known[c], table[c].type(), c) for c in _columns(table, name, None, known=True)
-                       if c != column]  # fmt: skip
-            frame = _varying(pd.concat([values.dropna().rename(column), *helpers], axis=1))
+            values, unit = _target(drawn[column], table[column].type())
+            helpers = [frame for c, frame in helping.items() if c != column]
+            frame = pd.concat([values.rename(column), *helpers], axis=1)[values.notna()]
+            frame = frame.loc[:, frame.nunique() > 1]
             if len(frame) >= _FEWEST_ROWS and column in frame and frame.shape[1] >= 2:
-                n_missing = int(missing[name, column])
-                label = f"{name}.{column}{'' if says in ('', 'words') else f' ({says})'}"
-                found.append(Cells(frame, column, label, name, page, n_missing, says == "words"))
-    if all(one.words for one in found):
-        found.append(Cells(correlated_normals(2_000, correlation=0.7, rng=rng), "y"))
-    return found
+                label = f"{name}.{column}{f' ({unit})' if unit else ''}"
+                found.append(Cells(frame, column, label, name, page, int(missing[name, column])))
+    return found or [Cells(correlated_normals(2_000, correlation=0.7, rng=rng), "y")]
 
 
 def _columns(table: ibis.Table, name: str, only: str | None, *, known: bool = False) -> list[str]:
@@ -263,21 +233,16 @@ def _number(values: pd.Series, dtype: ibis.expr.datatypes.DataType) -> pd.Series
 
 
 def _target(values: pd.Series, dtype: ibis.expr.datatypes.DataType) -> tuple[pd.Series, str]:
-    """Return a column as numbers, missing where it has none, and what they are: empty, a log, or words."""
+    """Return a column as numbers, missing where it has none, and the unit of texts, such as `log OZ`."""
     number = _number(values, dtype)
     if number is not None:
         return number, ""
-    nothing = pd.Series(np.nan, index=values.index)
-    if not dtype.is_string():
-        return nothing, ""
-    parts = values.str.extract(_MEASURE)
-    if parts[0].notna().sum() > values.notna().sum() / 2:
-        units = parts[1].str.upper()
-        number = parts[0].where(units == units.mode()[0]).astype(float)
-        return np.log(number.where(number > 0)), f"log {units.mode()[0]}"
-    times = values.value_counts().sort_index().sort_values(kind="stable")
-    codes = {word: float(code) for code, word in enumerate(times.index)}
-    return (values.map(codes).astype(float) if len(times) <= _MOST_WORDS else nothing), "words"
+    parts = values.astype("str").str.extract(_MEASURE)
+    if 2 * parts[0].notna().sum() <= values.notna().sum():
+        return pd.Series(np.nan, index=values.index), ""
+    units = parts[1].str.upper()
+    number = parts[0].where(units == units.mode()[0]).astype(float)
+    return np.log(number.where(number > 0)), f"log {units.mode()[0]}"
 
 
 def _helper(values: pd.Series, dtype: ibis.expr.datatypes.DataType, name: str) -> pd.DataFrame:
@@ -295,65 +260,33 @@ def _fill(
     others: np.ndarray, values: np.ndarray, known: np.ndarray, method: str, rng: np.random.Generator
 ) -> np.ndarray:
     """Return values for the cells that are not known."""
-    n_missing = int((~known).sum())
     if method == "mean":
-        return np.full(n_missing, values[known].mean())
-    if method == "random_cell":
-        return rng.choice(values[known], size=n_missing)
-    if method == "mode":
-        return np.full(n_missing, stats.mode(values[known]).mode)
-    if method in ("nearest_5", "nearest_mode"):
-        nearest = KNeighborsRegressor if method == "nearest_5" else KNeighborsClassifier
-        return nearest(_NEIGHBOURS, algorithm="kd_tree").fit(others[known], values[known]).predict(others[~known])
+        return np.full((~known).sum(), values[known].mean())
     model = LinearRegression().fit(others[known], values[known])
     expected = model.predict(others[~known])
     if method == "regression":
         return expected
-    return _draw_donors(model.predict(others[known]), values[known], expected, rng)
-
-
-def _draw_donors(
-    known_expected: np.ndarray, known_values: np.ndarray, expected: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Draw for each expected value one of the five known values whose expected values are nearest."""
-    order = np.argsort(known_expected, kind="stable")
-    # Of a sorted list, the five nearest to a value are among the five on either side of its place.
-    place = np.searchsorted(known_expected[order], expected)
-    start = np.clip(place - _NEIGHBOURS, 0, max(len(order) - 2 * _NEIGHBOURS, 0))
-    window = start[:, None] + np.arange(min(2 * _NEIGHBOURS, len(order)))
-    distance = np.abs(known_expected[order][window] - expected[:, None])
-    nearest = np.argsort(distance, axis=1, kind="stable")
-    rows = np.arange(len(expected))
-    chosen = nearest[rows, rng.integers(_NEIGHBOURS, size=len(expected))]
-    return known_values[order[window[rows, chosen]]]
+    near = NearestNeighbors(n_neighbors=_DONORS).fit(model.predict(others[known])[:, None])
+    donors = near.kneighbors(expected[:, None], return_distance=False)
+    return values[known][donors[np.arange(len(expected)), rng.integers(_DONORS, size=len(expected))]]
 
 
 def _hide(truth: np.ndarray, share: float, mechanism: str, rng: np.random.Generator) -> np.ndarray:
     """Choose `share` of the cells, at random or the likelier the lower they are."""
     n = len(truth)
-    weights = np.ones(n)
-    if mechanism == "low_values":
-        ranks = np.argsort(np.argsort(truth, kind="stable"), kind="stable")
-        weights = np.exp(-2 * ranks / n)
+    ranks = np.argsort(np.argsort(truth, kind="stable"), kind="stable")
+    weights = np.exp(-2 * ranks / n) if mechanism == "low_values" else np.ones(n)
     hidden = np.zeros(n, dtype=bool)
     hidden[rng.choice(n, size=max(2, round(share * n)), replace=False, p=weights / weights.sum())] = True
     return hidden
 
 
-def _score(truth: np.ndarray, filled: np.ndarray, hidden: np.ndarray, *, words: bool) -> dict[str, float]:
-    """Compare filled cells with the truth, in standard deviations of the column, or as the share that is wrong."""
-    deviation, imputed = truth.std(), filled[hidden]
-    if words:
-        wrong = float(np.mean(imputed != truth[hidden]))
-        return {"error": wrong, "variance_ratio": float("nan"), "mean_shift": float("nan")}
+def _score(truth: np.ndarray, filled: np.ndarray, hidden: np.ndarray) -> dict[str, float]:
+    """Compare filled cells with the truth, in standard deviations of the column."""
+    deviation, imputed, true = truth.std(), filled[hidden], truth[hidden]
     kept = 0.0 if np.ptp(imputed) == 0 else imputed.var()
     return {
-        "error": float(np.sqrt(np.mean((imputed - truth[hidden]) ** 2)) / deviation),
-        "variance_ratio": float(kept / truth[hidden].var()) if np.ptp(truth[hidden]) > 0 else float("nan"),
+        "error": float(np.sqrt(np.mean((imputed - true) ** 2)) / deviation),
+        "variance_ratio": float(kept / true.var()) if np.ptp(true) > 0 else float("nan"),
         "mean_shift": float((filled.mean() - truth.mean()) / deviation),
     }
-
-
-def _varying(frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep the columns that vary."""
-    return frame.loc[:, frame.nunique() > 1]

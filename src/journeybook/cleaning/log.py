@@ -62,13 +62,7 @@ def shape(text: str | None) -> str | None:
 
 
 def change_log(name: str, table: ibis.Table, rules: Sequence[Rule]) -> pd.DataFrame:
-    """Return the change log of one table, counted in one query; rules that touch no row are kept.
-
-    Args:
-        name: Name of the table.
-        table: Rows the rules are conditions on; the touched row with the least `row` is the example.
-        rules: The rules.
-    """
+    """Return the change log of one table, in one query; of each rule the touched row of least `row` is shown."""
     if not rules:
         return pd.DataFrame(columns=LOG_COLUMNS)
     asked = {}
@@ -82,20 +76,11 @@ def change_log(name: str, table: ibis.Table, rules: Sequence[Rule]) -> pd.DataFr
     found = table.aggregate(**asked).to_pandas().iloc[0]
     rows = []
     for number, rule in enumerate(rules):
-        example = {side: found.get(f"{side}_{number}") for side in ("before", "after")}
-        example = {side: None if text is None or pd.isna(text) else text for side, text in example.items()}
+        texts = [found.get(f"{side}_{number}") for side in ("before", "after")]
+        texts = [None if text is None or pd.isna(text) else text for text in texts]
         if rule.shown_as_shape:
-            example = {side: text if text == "(missing)" else shape(text) for side, text in example.items()}
-        rows.append(
-            {
-                "table": name,
-                "rule": rule.name,
-                "column": rule.column,
-                "action": rule.action,
-                "rows_changed": int(found[f"n_{number}"]),
-                **example,
-            }
-        )
+            texts = [text if text == "(missing)" else shape(text) for text in texts]
+        rows.append((name, rule.name, rule.column, rule.action, int(found[f"n_{number}"]), *texts))
     return pd.DataFrame(rows, columns=LOG_COLUMNS)
 
 

@@ -83,81 +83,74 @@ def missing_report(tables: Mapping[str, ibis.Table]) -> pd.DataFrame:
     Returns:
         One row a column: `table`, `column`, `n_rows`, `n_present`, `n_not_applicable` and `n_not_asked` (empty by
         a rule of `EMPTIES`), `n_missing` (the other empty cells), `missing_share` (of present and missing cells),
-        `n_placeholders` (present texts such as `unknown`, which say that the value is missing), and `rules`: those
-        that hold, in words, with the cells of each.
+        `n_placeholders` (present texts such as `unknown`, which say that the value is missing; ids are not asked),
+        and `rules`: those that hold, in words, with the cells of each.
     """
     found = []
     for name, table in tables.items():
         columns = [column for column in table.columns if column != "row"]
-        asked = {"n_rows": table.count()}
-        for i, column in enumerate(columns):
-            value = table[column]
-            asked[f"known_{i}"] = value.count()
-            if value.type().is_string():
-                asked[f"words_{i}"] = table.count(where=value.strip().lower().isin(PLACEHOLDERS))
-        counts = table.aggregate(**asked).to_pandas().iloc[0]
-        n_rows = int(counts.n_rows)
-        holed = [column for i, column in enumerate(columns) if counts[f"known_{i}"] < n_rows]
-        by_rule = _count_by_rule(name, table, holed)
-        for i, column in enumerate(columns):
-            n_present, ruled = int(counts[f"known_{i}"]), by_rule.get(column, {})
+        asked = {"n_rows": table.count()} | {f"known {c}": table[c].count() for c in columns}
+        for column in columns:
+            if table[column].type().is_string() and not column.endswith("_id"):
+                empty = table[column].strip().lower().isin(PLACEHOLDERS)
+                asked[f"words {column}"] = table.count(where=empty)
+        counts = table.aggregate(**asked).to_pandas().iloc[0].astype(int)
+        n_rows = counts.n_rows
+        by_rule = _count_by_rule(name, table, [c for c in columns if counts[f"known {c}"] < n_rows])
+        for column in columns:
+            n_present, ruled = counts[f"known {column}"], by_rule.get(column, {})
             n = {why: sum(n for r, n in ruled.items() if r.why == why) for why in ("not_applicable", "not_asked")}
             n_missing = n_rows - n_present - sum(n.values())
             share = n_missing / (n_present + n_missing) if n_present + n_missing else float("nan")
             words = "; ".join(f"{rule.words}: {n:,}" for rule, n in ruled.items() if n)
-            told = (n_rows, n_present, *n.values(), n_missing, share, int(counts.get(f"words_{i}", 0)), words)
+            told = (n_rows, n_present, *n.values(), n_missing, share, counts.get(f"words {column}", 0), words)
             found.append((name, column, *told))
     return pd.DataFrame(found, columns=["table", "column", *REPORT, "missing_share", "n_placeholders", "rules"])
 
 
 def _count_by_rule(name: str, table: ibis.Table, columns: Sequence[str]) -> dict[str, dict[Empty, int]]:
     """Count the empty cells of each column that a rule explains, each under the first rule that holds."""
-    rules = [rule for rule in EMPTIES if name in rule.tables]
-    first, asked = {}, dict[tuple[str, int], tuple[str, int]]()
-    for i, column in enumerate(columns):
-        judged = ((r, _holds(rule, table, column)) for r, rule in enumerate(rules))
-        holds = {r: one for r, one in judged if one is not None}
-        if holds:
-            which = ibis.cases(*((one.fill_null(False), r) for r, one in holds.items()), else_=-1)
-            first[f"rule_{i}"] = table[column].isnull().ifelse(which, -1)
-            asked |= {(column, r): (f"rule_{i}", r) for r in holds}
-    if not first:
+    rules = [rule for rule in EMPTIES if name in rule.tables and columns]
+    if not rules:
         return {}
-    ruled = table.mutate(**first)
-    sums = {f"{of}_{r}": ruled.count(where=ruled[of] == r) for of, r in asked.values()}
-    counts = ruled.aggregate(**sums).to_pandas().iloc[0]
+    # Rows alike in the keys and in which cells are empty are judged once.
+    keys = [k for k in dict.fromkeys(rule.key for rule in rules) if k in table.columns]
+    asked = [c for c in table.columns if c in columns or any(c in rule.columns for rule in rules)]
+    asked = [c for c in table.columns if c not in _KEYS] if name == "third_party" else asked
+    cells = {f"no {c}": table[c].isnull() for c in asked}
+    seen = table.group_by(**{f"key {k}": table[k] for k in keys}, **cells).aggregate(n=table.count())
     found: dict[str, dict[Empty, int]] = {}
-    for (column, r), (of, _) in asked.items():
-        found.setdefault(column, {})[rules[r]] = int(counts[f"{of}_{r}"])
+    for column in columns:
+        judged = [(rule, _holds(rule, seen, column)) for rule in rules]
+        holds = [(rule, one.fill_null(False)) for rule, one in judged if one is not None]
+        if holds:
+            first = ibis.cases(*((one, r) for r, (_, one) in enumerate(holds)), else_=-1)
+            ruled = seen.mutate(first=seen[f"no {column}"].ifelse(first, -1))
+            sums = ruled.group_by("first").aggregate(n=ruled.n.sum()).to_pandas().set_index("first").n
+            found[column] = {rule: int(sums.get(r, 0)) for r, (rule, _) in enumerate(holds)}
     return found
 
 
-def _holds(rule: Empty, table: ibis.Table, column: str) -> ibis.expr.types.BooleanValue | None:
+def _holds(rule: Empty, seen: ibis.Table, column: str) -> ibis.expr.types.BooleanValue | None:
     """Whether an empty cell of `column` is no hole by a rule; None where the rule has nothing to say of it."""
-    columns = [c for c in rule.columns or table.columns if c in table.columns and (rule.columns or c not in _KEYS)]
+    there = [c.removeprefix("no ") for c in seen.columns if c.startswith("no ")]
+    columns = [c for c in there if c in rule.columns or (not rule.columns and c not in _KEYS)]
     if column not in columns:
         return None
     if rule.key is None:
-        return ibis.and_(*(table[c].isnull() for c in columns)) if len(columns) > 1 else None
-    if rule.key not in table.columns:
+        return ibis.and_(*(seen[f"no {c}"] for c in columns)) if len(columns) > 1 else None
+    if f"key {rule.key}" not in seen.columns:
         return None
-    key = table[rule.key]
+    key = seen[f"key {rule.key}"]
     if rule.value is not None:
         return key == rule.value
-    alike = ibis.window(group_by=key)
-    return (key.count().over(alike) >= rule.n_least) & (table[column].count().over(alike) == 0)
+    alike, known = ibis.window(group_by=key), ibis.ifelse(seen[f"no {column}"], 0, seen.n)
+    n_rows, n_known = seen.n.sum().over(alike), known.sum().over(alike)
+    return key.notnull() & (n_rows >= rule.n_least) & (n_known == 0)
 
 
 def customer_spend(transactions: ibis.Table, *, max_customers: int) -> pd.DataFrame:
-    """Return `customer_id` and `spend` of customers, in the order in which they first appear; guests are left out.
-
-    Args:
-        transactions: Receipt lines.
-        max_customers: Customers at most, but for chance; beyond it drawn by a hash of each. At least 2.
-
-    Raises:
-        ValueError: `max_customers` is below 2.
-    """
+    """Return `customer_id` and `spend` of customers, in order of appearance; beyond `max_customers` by a hash."""
     if max_customers < 2:
         raise ValueError(f"max_customers is {max_customers}: it must be at least 2.")
     known = transactions.filter(transactions.customer_id.notnull())
@@ -175,19 +168,14 @@ def presence_by_spend(tables: Mapping[str, ibis.Table], *, level: float, max_cus
     those who do not, and no way of filling in can know that from the column itself.
 
     Args:
-        tables: Tables by name. Spend is taken from `transactions`; without it nothing is compared. Those of
-            `DESCRIBING` that have a `customer_id` are looked at.
+        tables: Tables by name; those of `DESCRIBING` with a `customer_id` are looked at.
         level: Level of all intervals taken together (Bonferroni), between 0 and 1.
-        max_customers: See `customer_spend`.
+        max_customers: Customers at most, but for chance; at least 2.
 
     Returns:
-        `table`, `column` (`any` stands for a row at all: those without were not asked; other columns are compared
-        among those who have a row), `n_with`, `n_without`, `median_spend_with`, `median_spend_without`, and `auc`,
-        `auc_low`, `auc_high`: the chance that one who has it spends more than one who has not (DeLong, DeLong &
-        Clarke-Pearson 1988). Only where 20 or more customers are on either side.
-
-    Raises:
-        ValueError: `level` is out of its range.
+        `table`, `column` (`any` stands for a row at all; other columns are compared among those who have a row),
+        `n_with`, `n_without` (each 20 or more), `median_spend_with`, `median_spend_without`, and `auc`, `auc_low`,
+        `auc_high`: the chance that one who has it spends more than one who has not (DeLong et al. 1988).
     """
     if not 0 < level < 1:
         raise ValueError(f"level is {level}: it must lie between 0 and 1.")

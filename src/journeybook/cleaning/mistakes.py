@@ -70,7 +70,10 @@ def find_mistakes(tables: Mapping[str, ibis.Table], *, as_of: datetime | None) -
     for name, table in tables.items():
         once = [column for column in _ONCE.get(name, ()) if column in table.columns]
         if once and len(once) == len(_ONCE[name]):
-            copies = table.mutate(copy_=_is_copy(table, once)).filter(ibis._.copy_).select("row")
+            # Equal rows have equal keys: only those whose key comes twice are compared.
+            again = table.group_by(once).aggregate(n=table.count()).filter(ibis._.n > 1)
+            twice = brought_in(table.semi_join(again, once))
+            copies = twice.mutate(copy_=_is_copy(twice, once)).filter(ibis._.copy_).select("row")
             table = table.mutate(copy_=table.row.isin(brought_in(copies).row))
         rules = _rules(name, table, as_of)
         if not rules:
@@ -105,11 +108,7 @@ def score_mistakes(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return how many planted mistakes were found (`planted.faults_found`), and the kinds without a rule.
 
-    Args:
-        mistakes: What was found.
-        planted: All planted faults; None where nothing was planted. Those of rows that are not here, and those
-            for page 01, do not count.
-        tables: Accepted table by its bare name.
+    Faults of rows that are not here, and those for page 01, do not count.
     """
     if planted is None:
         return faults_found(None, pd.DataFrame(), by=["key"]), []

@@ -54,15 +54,10 @@ def clean_records(records: ibis.Table, *, country_code: str, five_digits: bool, 
     rules = [copy]
     for column in tidy:
         before, after = written[column], written[f"tidy_{column}"]
-        same_kind = {
-            "column": column,
-            "action": "changed",
-            "before": before,
-            "after": after,
-            "shown_as_shape": True,
-        }
-        rules.append(Rule("written one way", applies=(before != after).fill_null(False), **same_kind))
-        rules.append(Rule("cannot be one: made missing", applies=before.notnull() & after.isnull(), **same_kind))
+        more = ("changed", (before != after).fill_null(False), before, after, True)
+        rules.append(Rule("written one way", column, *more))
+        more = ("changed", before.notnull() & after.isnull(), before, after, True)
+        rules.append(Rule("cannot be one: made missing", column, *more))
     kept = written.filter(written.place == 0)
     kept = kept.mutate(**{column: kept[f"tidy_{column}"] for column in tidy}).select(*records.columns)
     aside = written.filter(written.place > 0).select(*records.columns).mutate(reason=ibis.literal(copy.name))
@@ -71,12 +66,7 @@ def clean_records(records: ibis.Table, *, country_code: str, five_digits: bool, 
 
 
 def clean_postcodes(postcode: ibis.expr.types.StringValue, *, five_digits: bool) -> ibis.expr.types.StringValue:
-    """Return postcodes in capitals without spaces, hyphens or points.
-
-    Args:
-        postcode: Postcodes as text.
-        five_digits: Keep the first five digits of nine, and put back zeros lost at the front.
-    """
+    """Return postcodes in capitals, without signs; of five digits: the first five, zeros at the front put back."""
     bare = postcode.re_replace(r"[\s\-.]", "").upper()
     bare = bare.lower().isin(EMPTY_FIELDS).ifelse(ibis.null("string"), bare)
     if not five_digits:

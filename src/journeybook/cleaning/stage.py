@@ -117,11 +117,13 @@ def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned], mi
     """Count rows in, out and set aside, and see that they add up."""
     rows = []
     for name, table in tables.items():
-        asides = [t for t in (cleaned[name].set_aside, mistakes.set_aside.get(name)) if t is not None]
-        touched = [t.select("row") for t in (cleaned[name].touched, mistakes.touched.get(name)) if t is not None]
-        n_in, n_out = int(table.count().execute()), int(cleaned[name].table.count().execute())
+        one, both = cleaned[name], (mistakes.set_aside.get(name), mistakes.touched.get(name))
+        asides, touched = (
+            [t for t in pair if t is not None] for pair in zip((one.set_aside, one.touched), both, strict=True)
+        )
+        n_in, n_out = (int(t.count().execute()) for t in (table, one.table))
         n_aside = sum(int(aside.count().execute()) for aside in asides)
-        n_touched = int(ibis.union(*touched).row.nunique().execute()) if touched else 0
+        n_touched = int(ibis.union(*(t.select("row") for t in touched)).row.nunique().execute()) if touched else 0
         if n_in != n_out + n_aside:
             raise ValueError(
                 f"{name}: {n_in} rows came in, {n_out} went out and {n_aside} were set aside: they must add up."

@@ -65,12 +65,7 @@ def clean_transactions(
 
 
 def revenue_fence(lines: ibis.Table, outlier_mads: float) -> float:
-    """Return the revenue above which a sale is an outlier; infinite where the sales have no spread.
-
-    Args:
-        lines: Receipt lines with `line_type` and `revenue`.
-        outlier_mads: Robust standard deviations of log revenue above the median.
-    """
+    """Return the revenue above which a sale is an outlier; infinite where the sales have no spread."""
     sales = lines.filter(lines.line_type == "sale")
     logs = sales.select(log=sales.revenue.cast("float64").ln())
     median = logs["log"].median().execute()

@@ -1,39 +1,10 @@
 """What page 02 says in words, and its headline figures."""
 
-import ibis
 import numpy as np
 import pandas as pd
 
 from journeybook.cleaning.imputation import ImputationTrial
 from journeybook.cleaning.stage import Cleaning
-
-
-def say_mistakes(found: Cleaning) -> str:
-    """Return what the sources got wrong, and what was done about it."""
-    hit = found.mistakes.changes[found.mistakes.changes.rows_changed > 0]
-    if hit.empty:
-        return "No sentinel, test record, exchanged cell or doubled delivery was found."
-    n_cells, n_rows = (int(hit[hit.action == a].rows_changed.sum()) for a in ("changed", "set aside"))
-    by_rule = hit.groupby("rule", sort=True).rows_changed.sum()
-    return (
-        f"{n_cells:,} cells are mended or made missing and {n_rows:,} rows set aside; most often "
-        f"*{by_rule.idxmax()}*, {by_rule.max():,} times."
-    )
-
-
-def say_volume(lines: ibis.Table | None) -> str:
-    """Return how much of all quantity is volume, not units; empty where nothing is known of it."""
-    if lines is None or "by_volume" not in lines.columns:
-        return ""
-    volume, whole, share = lines.aggregate(
-        volume=lines.quantity.sum(where=lines.by_volume), whole=lines.quantity.sum(), share=lines.by_volume.mean()
-    ).to_pandas().iloc[0].fillna(0).astype(float)  # fmt: skip
-    if not volume > 0:
-        return ""
-    return (
-        f"{share:.1%} of receipt lines are of products sold by volume, such as fuel, and hold "
-        f"**{volume / whole:.1%} of all quantity**. `units` counts such a line as one."
-    )
 
 
 def title_missing(presence: pd.DataFrame) -> str:
@@ -49,18 +20,6 @@ def title_missing(presence: pd.DataFrame) -> str:
     )
 
 
-def say_missing(report: pd.DataFrame, presence: pd.DataFrame) -> str:
-    """Return how much is missing, and how much is empty for a reason."""
-    holes = report[report.n_missing > 0]
-    told = f"{len(holes)} of {len(report)} columns have missing values." if len(holes) else "No value is missing."
-    none, unasked = report.n_not_applicable.sum(), report.n_not_asked.sum()
-    if none + unasked:
-        told += f" Empty, but not missing: {none:,} cells that do not apply and {unasked:,} never asked for."
-    if presence.empty:
-        told += " Spend is known of too few customers on both sides to ask why values are missing."
-    return told
-
-
 def differs(presence: pd.DataFrame) -> pd.DataFrame:
     """Return the comparisons whose interval does not hold one half."""
     return presence[(presence.auc_low > 0.5) | (presence.auc_high < 0.5)]
@@ -70,25 +29,14 @@ def say_imputation(trial: ImputationTrial) -> str:
     """Return what no way of filling in repairs."""
     low = by_method(trial, "low_values").mean_shift
     return (
-        f"{trial.hidden_share:.0%} of the known cells were hidden, {trial.repeats} times. Where low values are "
-        f"missing, the column's mean is off by {low['mean']:+.2f} standard deviations if filled with the mean, "
-        f"and by {low['donor']:+.2f} with a near donor."
-    )
-
-
-def say_pitfall(trial: ImputationTrial) -> str:
-    """Return how far filling in with the mean makes customers look alike."""
-    kept = by_method(trial, "at_random").variance_ratio
-    left = 1 - trial.hidden_share + trial.hidden_share * kept["mean"]
-    return (
-        f"Filled in with the mean, hidden cells keep **{kept['mean']:.2f}** of their variance (with a near donor "
-        f"{kept['donor']:.2f}). The standard deviation of the whole column falls to {left**0.5:.2f} of the truth."
+        f"Where low values are missing, the column's mean is off by {low['mean']:+.2f} standard deviations if "
+        f"filled with the mean, and by {low['donor']:+.2f} with a near donor."
     )
 
 
 def by_method(trial: ImputationTrial, mechanism: str) -> pd.DataFrame:
-    """Return one mechanism's figures by method, as means over the columns of numbers."""
-    some = trial.methods[(trial.methods.mechanism == mechanism) & trial.methods.variance_ratio.notna()]
+    """Return one mechanism's figures by method, as means over the columns."""
+    some = trial.methods[trial.methods.mechanism == mechanism]
     return some.groupby("method", sort=False)[["error", "variance_ratio", "mean_shift"]].mean()
 
 

@@ -3,14 +3,14 @@
 rows.py       accepted or in quarantine, what is odd, and where each row ended
 far.py        dates far from all others
 validity.py   what no row can truly say, and rows that come late
-consents.py   the ledger over time, what it opens, the same counted by hand
+consents.py   the ledger over time, and what it opens
 pitfalls.py   a yes for ever; types left to be guessed
 findings.py   what a manager should know
 witnesses.py  what the page is held against
 words.py      sentences and headline figures
 """
 
-from journeybook.collection.consents import Consent, goes_on, open_shares, refusing_records, who_permits
+from journeybook.collection.consents import Consent, goes_on, refusing_records, who_permits
 from journeybook.collection.findings import find
 from journeybook.collection.pitfalls import find_pitfall
 from journeybook.collection.rows import collect, row_places
@@ -26,9 +26,6 @@ from journeybook.collection.witnesses import (
 from journeybook.collection.words import (
     PURPOSE_WORDS,
     metrics,
-    say_consent,
-    say_oddities,
-    say_quarantine,
     say_reach,
     title_consent,
 )
@@ -47,12 +44,8 @@ __all__ = [
     "find_pitfall",
     "goes_on",
     "metrics",
-    "open_shares",
     "refusing_records",
     "row_places",
-    "say_consent",
-    "say_oddities",
-    "say_quarantine",
     "say_reach",
     "score_faults",
     "title_consent",

@@ -19,7 +19,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.tables import undecided_or_granting
+from journeybook.tables import brought_in, undecided_or_granting
 
 _TIMES = ("occurred_at", "recorded_at")
 _FEW_RECEIPTS, _FEW_DAYS = 1_000, 20
@@ -84,13 +84,15 @@ def near_dates(
         last_given: A last day is asked for, so that no late date is far.
 
     Returns:
-        A pair (from, before) by table and column, None where nothing is far on that side.
+        A pair (from, before), None where nothing is far on that side.
     """
     whole: dict[tuple[str, str], tuple[datetime, datetime]] = {}
     near: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+    ledger = tables.get("consents")
+    stays = None if ledger is None else brought_in(undecided_or_granting(ledger).select("customer_id", "purpose"))
     for name, table in tables.items():
         for column in (c for c in _TIMES if c in table.columns):
-            days = _days(name, table, column, tables.get("consents"))
+            days = _days(name, table, column, stays)
             if len(days):
                 place = near_days(days)
                 moments = pd.to_datetime(days.day, unit="D").tolist()
@@ -107,18 +109,18 @@ def near_dates(
     return found
 
 
-def _days(name: str, table: ibis.Table, column: str, ledger: ibis.Table | None) -> pd.DataFrame:
-    """Count rows and receipts by day; rows of whoever has withdrawn everything say nothing."""
-    if ledger is not None and "customer_id" in table.columns:
-        stays = undecided_or_granting(ledger)
+def _days(name: str, table: ibis.Table, column: str, stays: ibis.Table | None) -> pd.DataFrame:
+    """Count rows by day, and receipts where a gap asks for them; who has withdrawn everything says nothing."""
+    if stays is not None and "customer_id" in table.columns:
         if name == "consents":
             table = table.semi_join(stays, ["customer_id", "purpose"]).filter(ibis._.granted)
         else:
             table = table.filter(table.customer_id.isnull() | table.customer_id.isin(stays.customer_id))
-    who = table.customer_id.fill_null("") if "customer_id" in table.columns else ibis.literal("")
     at = table[column]
-    dated = table.select(day=at.epoch_seconds() // 86_400, receipt=who + at.cast("string")).filter(
-        ibis._.day.notnull()
-    )
-    days = dated.group_by("day").aggregate(n_rows=dated.count(), n_receipts=dated.receipt.nunique())
-    return days.order_by("day").to_pandas()
+    dated = table.mutate(day=at.epoch_seconds() // 86_400).filter(at.notnull())
+    days = dated.group_by("day").aggregate(n_rows=dated.count()).order_by("day").to_pandas()
+    if not (np.diff(days.day) > _LONG).any():
+        return days.assign(n_receipts=days.n_rows)
+    who = dated.customer_id.fill_null("") if "customer_id" in dated.columns else ibis.literal("")
+    receipts = dated.select("day", receipt=who + dated[column].cast("string")).group_by("day")
+    return days.merge(receipts.aggregate(n_receipts=ibis._.receipt.nunique()).to_pandas(), on="day")

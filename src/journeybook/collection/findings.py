@@ -16,7 +16,7 @@ _counted = partial(Finding, strength="counted")
 
 def find(found: Collection, places: pd.DataFrame, consent: Consent) -> list[Finding]:
     """Return the page's findings; `places` as `row_places` returns them."""
-    return [*_consent(consent), _rows(places), *_quarantine(found)]
+    return [*_consent(consent), *_nobody(found), _rows(places), *_quarantine(found)]
 
 
 def _consent(consent: Consent) -> Iterator[Finding]:
@@ -25,28 +25,39 @@ def _consent(consent: Consent) -> Iterator[Finding]:
         text = "Nobody's consent is known: this data set has no ledger."
         yield about(text=text, action="Collect a ledger before anyone is written to.", worth=1, figure=None)
         return
-    asked = consent.decisions.dropna(subset="permitted_share").sort_values("permitted_share", kind="stable")
-    least, n_lapsed = asked.iloc[0], int(consent.decisions.n_lapsed.sum())
+    least, n_lapsed = consent.today.iloc[0], int(consent.today.n_lapsed.sum())
     said = f"{say_count(n_lapsed)} permissions have lapsed: ask again" if n_lapsed else "Plan with these people"
-    text = f"Of those asked, {say_share(least.permitted_share)} permit {PURPOSE_WORDS[least.purpose]}, "
+    share, purpose = say_share(least.permitted_share), PURPOSE_WORDS[least.purpose]
     yield about(
-        text=f"{text}the least of all purposes.",
+        text=f"Of those asked, {share} permit {purpose}, the least of all purposes.",
         action=f"{said}, and use each record only for what it was given for.",
         worth=2,
         value=float(least.permitted_share),
         unit="share",
     )
-    n_wrong = int(consent.sends.n_not_permitted.sum())
+    n_wrong, n_sent = int(consent.sends.n_not_permitted.sum()), say_count(consent.sends.n_sent.sum())
     if n_wrong:
-        text = (
-            f"{say_count(n_wrong)} of {say_count(consent.sends.n_sent.sum())} messages went to people who did not "
-        )
+        text = f"{say_count(n_wrong)} of {n_sent} messages went to people who did not permit that channel when "
         yield about(
-            text=f"{text}permit that channel when they were sent.",
+            text=f"{text}they were sent.",
             action="Check the ledger at the moment of sending, not when the list is made.",
             worth=1,
             value=n_wrong,
             unit="messages",
+            figure=None,
+        )
+
+
+def _nobody(found: Collection) -> Iterator[Finding]:
+    for one in found.counts[(found.counts.n_customers == 0) & (found.counts.n_accepted > 0)].itertuples():
+        yield _counted(
+            text=f"None of the {say_count(one.n_accepted)} rows of {one.table} names a customer: they count in "
+            "totals, and say nothing of people.",
+            action="Map the column that names the customer to `customer_id`, if there is one.",
+            worth=1,
+            section="Is every row valid?",
+            value=float(one.n_accepted),
+            unit="rows",
             figure=None,
         )
 
@@ -67,16 +78,16 @@ def _rows(places: pd.DataFrame) -> Finding:
 
 
 def _quarantine(found: Collection) -> Iterator[Finding]:
-    if not found.n_aside:
-        return
-    worst = found.problems.sort_values("n_rows", ascending=False, kind="stable").iloc[0]
-    text = f"{say_count(found.n_aside)} rows break a rule, most often because {worst.column} of {worst.table} "
-    yield _counted(
-        text=f"{text}{worst.problem}.",
-        action="Mend them where they come from, and collect them again.",
-        worth=2 if found.n_aside > 0.001 * found.counts.n_collected.sum() else 3,
-        section="Is every row valid?",
-        value=found.n_aside,
-        unit="rows",
-        figure=None,
-    )
+    worst = found.problems.sort_values("n_rows", ascending=False, kind="stable").head(1)
+    for of in worst.itertuples():
+        rows = "One row breaks" if found.n_aside == 1 else f"{say_count(found.n_aside)} rows break"
+        text = f"{rows} a rule, most often because {of.column} of {of.table} "
+        yield _counted(
+            text=f"{text}{of.problem}.",
+            action="Mend them where they come from, and collect them again.",
+            worth=2 if found.n_aside > 0.001 * found.counts.n_collected.sum() else 3,
+            section="Is every row valid?",
+            value=found.n_aside,
+            unit="rows",
+            figure=None,
+        )

@@ -35,26 +35,20 @@ def consent_pitfall(consent: Consent) -> Pitfall:
     """Count permissions by the shortcuts that ignore withdrawals or the end of a grant."""
     ledger, now, as_of = consent.ledger, consent.now, consent.as_of
     assert ledger is not None and now is not None and as_of is not None
-    last = ibis.row_number().over(group_by=[ledger.customer_id, ledger.purpose], order_by=ibis.desc(ledger.row))
-    marked = ledger.mutate(is_last=last == 0)
-    shortcuts = marked.group_by("purpose").aggregate(
-        n_ever_granted=marked.customer_id.nunique(where=marked.granted),
-        n_last_row_of_file=(marked.is_last & marked.granted).sum(),
-    )
     endless = ledger.drop("expires_at") if "expires_at" in ledger.columns else ledger
+    ever = ledger.group_by("purpose").aggregate(n=ledger.customer_id.nunique(where=ledger.granted))
     table = count_permits(now).to_frame()
-    table = table.join(shortcuts.to_pandas().set_index("purpose")).fillna(0).astype("int64")
+    table["n_ever_granted"] = ever.to_pandas().set_index("purpose").n.reindex(table.index).fillna(0).astype(int)
     table["n_end_ignored"] = count_permits(standings(endless, as_of=as_of))
-    table = table.rename_axis("purpose").reset_index()
     table["too_many_ever"] = table.n_ever_granted - table.n_permits
     table["too_many_end_ignored"] = table.n_end_ignored - table.n_permits
     worst, n_wrong = table.loc[table.too_many_ever.idxmax()], int(table.too_many_ever.sum())
     sentence = (
         f"**A yes once is a yes for ever.** Counting everyone who ever said yes finds {n_wrong:,} permissions too "
-        f"many, most for `{worst.purpose}`: {worst.n_ever_granted:,} instead of {worst.n_permits:,}. Taking the "
+        f"many, most for `{worst.name}`: {worst.n_ever_granted:,} instead of {worst.n_permits:,}. Taking the "
         f"latest decision but forgetting that grants end finds {int(table.too_many_end_ignored.sum()):,} too many."
     )
-    return Pitfall(table, n_wrong, sentence)
+    return Pitfall(table.rename_axis("purpose").reset_index(), n_wrong, sentence)
 
 
 def type_pitfall(accepted: Mapping[str, ibis.Table], *, max_rows: int) -> Pitfall:
@@ -65,10 +59,7 @@ def type_pitfall(accepted: Mapping[str, ibis.Table], *, max_rows: int) -> Pitfal
         frame = table.order_by("row").limit(max_rows).select(*texts).to_pandas().astype("string")
         guessed = pd.read_csv(io.StringIO(frame.to_csv(index=False)), low_memory=False)
         for column in texts:
-            again = guessed[column].astype("string")
-            n_changed = int(
-                ((again != frame[column]) | (again.isna() & frame[column].notna())).fillna(False).sum()
-            )
+            n_changed = int((guessed[column].astype("string").fillna("") != frame[column].fillna("")).sum())
             if n_changed:
                 rows.append((name, column, str(guessed[column].dtype), n_changed, len(frame)))
     table = pd.DataFrame(rows, columns=["table", "column", "read_as", "n_changed", "n_rows"])

@@ -33,7 +33,7 @@ class Collection:
         counts: One row a table: table, n_collected, n_accepted, n_unparsed (lines that do not fit their header),
             n_quarantined (all others set aside), n_customers, first_at, last_at.
         problems: One row a table, column and problem in quarantine: table, column, problem, n_rows.
-        oddities: What is odd and only reported: table, finding, n_rows, n_values.
+        oddities: What is odd and only reported: table, finding, n_rows.
     """
 
     accepted: dict[str, ibis.Table]
@@ -180,13 +180,9 @@ def _rules(schema: Schema, table: ibis.Table, low: datetime | None, high: dateti
 
 def _said(column: ir.StringValue | str, problem: str, value: ir.StringValue | None) -> ir.StructValue:
     """Return what is said of one violation."""
-    return ibis.struct(
-        {
-            "column": ibis.literal(column) if isinstance(column, str) else column,
-            "problem": ibis.literal(problem),
-            "value": ibis.null("string") if value is None else value,
-        }
-    )
+    shown = ibis.null("string") if value is None else value
+    return ibis.struct({"column": ibis.literal(column) if isinstance(column, str) else column,
+                        "problem": ibis.literal(problem), "value": shown})  # fmt: skip
 
 
 def _unread(part: ir.StringValue, schema: Schema) -> ir.StructValue:
@@ -210,14 +206,13 @@ def _far_rules(name: str, table: ibis.Table, near: Spans) -> list[Rule]:
     """Return the rules that no date of a table is far from all others; a refusal holds whatever its date."""
     rules = []
     for (of, column), (first, before) in near.items():
-        if of != name or (first is None and before is None):
-            continue
-        at, far = table[column], ibis.literal(False)
-        far = far if first is None else far | (at < first)
-        far = far if before is None else far | (at >= before)
-        if name == "consents":
-            far &= table.granted
-        rules.append(Rule(far, column, "is far from all other dates", at.cast("string")))
+        if of == name and (first or before):
+            at = table[column]
+            far = (at < first if first else ibis.literal(False)) | (
+                at >= before if before else ibis.literal(False)
+            )
+            far = far & table.granted if name == "consents" else far
+            rules.append(Rule(far, column, "is far from all other dates", at.cast("string")))
     return rules
 
 
@@ -276,7 +271,7 @@ def row_places(
     Args:
         found: Rows sorted.
         kept: What goes on, by table.
-        lines: As `tables.source_lines` returns them: lines of the files, counted without the engine.
+        lines: Lines of the files, counted without the engine (`tables.source_lines`).
         withdrawn: table, n_withdrawn: rows of customers who permit nothing.
 
     Returns:
@@ -294,34 +289,31 @@ def _oddities(accepted: Mapping[str, ibis.Table], late: ibis.Table) -> pd.DataFr
     """Return what is odd in the accepted rows: nothing here is removed."""
     found = []
 
-    def note(table: str, finding: str, rows: ibis.Table, column: str | None = None) -> None:
-        n_values = rows[column].nunique() if column else ibis.literal(0)
-        n_rows, n_values = rows.aggregate(n_rows=rows.count(), n_values=n_values).to_pandas().iloc[0]
+    def note(table: str, finding: str, n: ir.IntegerScalar) -> None:
+        n_rows = int(n.to_pandas() or 0)
         if n_rows:
-            found.append((table, finding, int(n_rows), int(n_values) if column else None))
+            found.append((table, finding, n_rows))
 
     for name, table in accepted.items():
-        key = [column for column in _schema(name).key if column in table.columns]
-        if key and len(key) == len(_schema(name).key):
-            keyed = table.filter(*[table[column].notnull() for column in key])
-            again = keyed.mutate(again=ibis.row_number().over(group_by=key, order_by="row"))
-            note(name, f"{', '.join(key)} seen before", again.filter(again.again > 0))
-        elif table.columns != ("row",):
-            again = table.group_by([c for c in table.columns if c != "row"]).aggregate(copies_=table.count())
-            copies = again.aggregate(n=(again.copies_ - 1).sum().fill_null(0)).to_pandas().n.item()
-            if copies:
-                found.append((name, "rows equal to an earlier one (no key: kept)", int(copies), None))
+        key, columns = _schema(name).key, [c for c in table.columns if c != "row"]
+        if key and set(key) <= set(columns):
+            known = table.filter(*(table[column].notnull() for column in key))
+            note(name, f"{', '.join(key)} seen before", known.count() - _digest(known, key).nunique())
+        elif columns:
+            n_copies = table.count() - _digest(table, columns).nunique()
+            note(name, "rows equal to an earlier one (no key: kept)", n_copies)
         for column, other in _REFERENCES:
-            if column in table.columns and other in accepted and other != name and name != "third_party":
+            if column in columns and other in accepted and name not in (other, "third_party"):
                 lone = table.filter(table[column].notnull()).anti_join(accepted[other], column)
-                note(name, f"{column} not in {other}", lone, column)
-        if "customer_id" in table.columns and "consents" in accepted and name != "consents":
+                note(name, f"{column} not in {other}", lone.count())
+        if "customer_id" in columns and "consents" in accepted and name != "consents":
             silent = table.filter(table.customer_id.notnull()).anti_join(accepted["consents"], "customer_id")
-            note(name, "customer without any decision in the ledger (never read)", silent, "customer_id")
-        if "occurred_at" in table.columns:
-            note(name, f"delivered more than {LATE_DAYS} days after younger rows", late.filter(late.table == name))
-        if {"occurred_at", "recorded_at"} <= set(table.columns):
-            note(name, "recorded before it was decided", table.filter(table.recorded_at < table.occurred_at))
-        if {"occurred_at", "expires_at"} <= set(table.columns):
-            note(name, "ends before it begins", table.filter(table.expires_at <= table.occurred_at))
-    return pd.DataFrame(found, columns=["table", "finding", "n_rows", "n_values"]).astype({"n_values": "Int64"})
+            note(name, "customer without any decision in the ledger (never read)", silent.count())
+        if "occurred_at" in columns:
+            n_late = late.count(where=late.table == name)
+            note(name, f"delivered more than {LATE_DAYS} days after younger rows", n_late)
+    return pd.DataFrame(found, columns=["table", "finding", "n_rows"])
+
+
+def _digest(table: ibis.Table, columns: Sequence[str]) -> ir.IntegerColumn:
+    return ibis.struct({column: table[column] for column in columns}).hash()

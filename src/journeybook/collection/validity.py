@@ -66,11 +66,7 @@ def score_faults(
 ) -> pd.DataFrame:
     """Return how many planted faults were found (`planted.faults_found`).
 
-    Args:
-        quarantine: Violations, row by row.
-        late: Late rows.
-        planted: All planted faults; None where nothing was planted.
-        days_asked: A first or last day is asked for, which sets sound rows aside; then nothing is compared.
+    Nothing is compared where nothing was planted, or where days are asked for, which set sound rows aside.
     """
     told = quarantine.select("table", "row", "column").to_pandas()
     told = pd.concat([told, late.to_pandas().assign(column="delivery")], ignore_index=True)

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-import pandas as pd
-
 from journeybook.collection.consents import Consent
 from journeybook.collection.pitfalls import Pitfall
 from journeybook.collection.rows import Collection
-from journeybook.findings import say_count, say_share
+from journeybook.findings import say_share
 
 PURPOSE_WORDS = {
     "identity_resolution": "identity resolution",
@@ -20,57 +18,20 @@ PURPOSE_WORDS = {
 }
 
 
-def say_quarantine(found: Collection) -> str:
-    """Return how many rows are in quarantine, and why most of them are."""
-    if not found.n_aside:
-        return "No row breaks a rule: the quarantine is empty."
-    worst = found.problems.sort_values("n_rows", ascending=False, kind="stable").iloc[0]
-    return (
-        f"{_rows(found.n_aside)} in quarantine, most often because `{worst.column}` of {worst.table} "
-        f"{worst.problem} ({int(worst.n_rows):,})."
-    )
-
-
-def say_oddities(oddities: pd.DataFrame) -> str:
-    """Return what is odd in the accepted rows."""
-    if oddities.empty:
-        return "No row repeats another, and no id is unknown to the table it belongs to."
-    listed = "; ".join(f"{o.table}: {o.finding} ({_rows(o.n_rows)})" for o in oddities.head(4).itertuples())
-    return f"Accepted, but odd: {listed}{'; and more below' if len(oddities) > 4 else ''}."
-
-
 def title_consent(consent: Consent) -> str:
     """Return who permits what, most and least."""
-    ordered = consent.decisions.dropna(subset="permitted_share").sort_values("permitted_share", kind="stable")
-    most, least = ordered.iloc[-1], ordered.iloc[0]
+    least, most = consent.today.iloc[0], consent.today.iloc[-1]
     told = f"{say_share(most.permitted_share)} permit {PURPOSE_WORDS[most.purpose]}"
-    return (
-        told if len(ordered) == 1 else f"{told}, {say_share(least.permitted_share)} {PURPOSE_WORDS[least.purpose]}"
-    )
-
-
-def say_consent(consent: Consent) -> str:
-    """Return what became of earlier permissions, or that nobody's are known."""
-    if consent.ledger is None:
-        return (
-            "There is no consent ledger: whether anyone permitted anything is not known, and every page says so."
-        )
-    decisions = consent.decisions
-    return (
-        f"{say_count(decisions.n_withdrawals.sum())} decisions withdraw an earlier yes, and "
-        f"{say_count(decisions.n_lapsed.sum())} permissions have lapsed. Who was never asked is not shown."
-    )
+    if most.purpose == least.purpose:
+        return told
+    return f"{told}, {say_share(least.permitted_share)} {PURPOSE_WORDS[least.purpose]}"
 
 
 def say_reach(consent: Consent, left_behind: Sequence[str]) -> str:
-    """Return which rows end here, what was sent without permission, and what a withdrawal does not reach."""
+    """Return which rows end here, and what a withdrawal does not reach; empty where there is no ledger."""
     if consent.ledger is None:
         return ""
-    n_gone = int(consent.withdrawn.n_withdrawn.sum())
-    told = f"{_rows(n_gone)} of customers who permit nothing end here, as if never collected."
-    if len(consent.sends):
-        by = ", ".join(f"{s.n_not_permitted:,} of {s.n_sent:,} by {s.channel}" for s in consent.sends.itertuples())
-        told += f" Sent without permission at that moment, by each customer id's own word: {by}."
+    told = f"Of customers who permit nothing, {consent.withdrawn.n_withdrawn.sum():,} rows end here."
     if left_behind:
         told += (
             f" An earlier run left {', '.join(f'`{name}`' for name in left_behind)}, which may hold people "
@@ -90,11 +51,5 @@ def metrics(found: Collection, consent: Consent, pitfall: Pitfall) -> dict[str, 
     }
     if consent.ledger is None:
         return headline
-    now = consent.decisions.dropna(subset="permitted_share")
     headline["n_rows_withdrawn"] = int(consent.withdrawn.n_withdrawn.sum())
-    headline["n_withdrawals"] = int(now.n_withdrawals.sum())
-    return headline | {f"permitted_share_{row.purpose}": row.permitted_share for row in now.itertuples()}
-
-
-def _rows(n: int) -> str:
-    return f"{n:,} row{'' if n == 1 else 's'}"
+    return headline | {f"permitted_share_{row.purpose}": row.permitted_share for row in consent.today.itertuples()}

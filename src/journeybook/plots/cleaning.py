@@ -3,20 +3,11 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from journeybook.cleaning import ImputationTrial, title_missing
 from journeybook.plots import COLOURS
 
 _ACTIONS = {"changed": "blue", "flagged": "orange", "set aside": "red", "reported": "grey"}
-_METHODS = {
-    "mean": "mean",
-    "mode": "commonest",
-    "nearest_5": "mean of 5 nearest",
-    "nearest_mode": "commonest of 5 nearest",
-    "regression": "regression",
-    "donor": "a near donor",
-}
 
 
 def plot_changes(changes: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -60,34 +51,23 @@ def plot_presence(presence: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_yticks(shown.index, names.str.replace("_", " "))
     ax.set_ylim(-0.6, len(shown) - 0.4)
     ax.legend(loc="best")
-    ax.set(
-        title=title_missing(presence),
-        xlabel="chance that one with the value spends more than one without",
-    )
+    ax.set(title=title_missing(presence), xlabel="chance that one with the value spends more than one without")
     return ax
 
 
-def plot_imputation(trial: ImputationTrial, advice: pd.DataFrame) -> Figure:
-    """Draw error and kept variance of each column and method, a point a repeat, cells hidden at random."""
+def plot_imputation(trial: ImputationTrial, advice: pd.DataFrame) -> Axes:
+    """Draw the error of each column and method, a point a repeat, cells hidden at random."""
     names = list(trial.columns.column)[::-1]
-    figure, axes = plt.subplots(1, 2, figsize=(9, 1.9 + 0.75 * len(names)), sharey=True)
-    random = trial.scores[(trial.scores.mechanism == "at_random") & trial.scores.method.isin(_METHODS)]
-    for ax, measure in zip(axes, ("error", "variance_ratio"), strict=True):
-        for number, method in enumerate(m for m in _METHODS if m in set(random.method)):
-            tried = random[random.method == method]
-            place = tried.column.map(names.index) + 0.28 - 0.14 * number
-            ax.plot(
-                tried[measure], place, "o", markersize=4, alpha=0.6, color=list(COLOURS.values())[number],
-                label=_METHODS[method],
-            )  # fmt: skip
-        ax.axvline(1, color=COLOURS["grey"], linewidth=1, linestyle="--")
-        ax.set_xlim(left=-0.05)
-    axes[0].set_yticks(range(len(names)), [name.replace(".", "\n", 1).replace("_", " ") for name in names])
-    axes[0].set(title="Error, a point a repeat", xlabel="standard deviations (words: share wrong)")
-    axes[1].set(title="Variance kept", xlabel="variance, filled over true (1 is right)")
+    _, ax = plt.subplots(figsize=(8.5, 1.9 + 0.6 * len(names)))
+    random = trial.scores[trial.scores.mechanism == "at_random"]
+    for number, (method, colour) in enumerate(zip(random.method.unique(), COLOURS.values(), strict=False)):
+        tried = random[random.method == method]
+        place = tried.column.map(names.index) + 0.2 - 0.2 * number
+        ax.plot(tried.error, place, "o", markersize=4, alpha=0.6, color=colour, label=method)
+    ax.set_yticks(range(len(names)), [name.replace(".", ", ", 1).replace("_", " ") for name in names])
+    ax.set_xlim(left=0)
     better = [column.split(".")[-1].replace("_", " ") for column in advice.column[advice.advice != "none"]]
-    figure.suptitle(
-        f"Filling in beats a constant only for {', '.join(better)}" if better else "No method beats a constant"
-    )
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return figure
+    title = f"Filling in beats the mean only for {', '.join(better)}" if better else "No method beats the mean"
+    ax.set(title=title, xlabel="error, standard deviations of the column; a point a repeat")
+    ax.legend(loc="best")
+    return ax

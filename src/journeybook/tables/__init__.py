@@ -1,11 +1,11 @@
 """The canonical tables: their columns, reading them for a purpose, writing them."""
 
-from journeybook.tables.access import Access, access_of, declared_reads, notebook_of, parameter_cell
+from journeybook.tables.access import access_of, declared_reads, notebook_of, parameter_cell
 from journeybook.tables.codes import REFUSAL_RULES, coded, spelled
 from journeybook.tables.consent import (
     keep_permitted,
-    keep_refusing,
     pseudonym,
+    said,
     standing,
     standings,
     unpermitted_sends,
@@ -26,12 +26,11 @@ from journeybook.tables.door import (
     refusing_ids,
     write,
 )
-from journeybook.tables.files import write_files
 from journeybook.tables.keys import PUBLISHED_KEY, new_key
 from journeybook.tables.places import root
-from journeybook.tables.register import keep_in_register, outliving, read_register
+from journeybook.tables.register import keep_in_register, outliving, read_register, write_files
 from journeybook.tables.rotation import rotate_key
-from journeybook.tables.rows import brought_in, whole_row
+from journeybook.tables.rows import added_up, brought_in, whole_row
 from journeybook.tables.run import (
     Run,
     fingerprint,
@@ -47,12 +46,10 @@ from journeybook.tables.run import (
     store,
 )
 from journeybook.tables.sampling import in_sample, sample_share
-from journeybook.tables.schema import MADE, PURPOSES, SCHEMAS, UNCONVERTED_SIGN, Column, Schema, schema_of
+from journeybook.tables.schema import PURPOSES, SCHEMAS, UNCONVERTED_SIGN, Column, Schema, schema_of
 
 __all__ = [
-    "Access",
     "Column",
-    "MADE",
     "PUBLISHED_KEY",
     "PURPOSES",
     "REFUSAL_RULES",
@@ -61,6 +58,7 @@ __all__ = [
     "UNCONVERTED_SIGN",
     "Schema",
     "access_of",
+    "added_up",
     "brought_in",
     "coded",
     "consent_note",
@@ -72,7 +70,6 @@ __all__ = [
     "in_sample",
     "keep_in_register",
     "keep_permitted",
-    "keep_refusing",
     "key_digest",
     "last_times",
     "ledger_as_of",
@@ -99,6 +96,7 @@ __all__ = [
     "refusing_ids",
     "root",
     "rotate_key",
+    "said",
     "sample_share",
     "schema_of",
     "spelled",

@@ -51,11 +51,7 @@ class Access:
             raise JourneybookError(f"{asks}: its notebook's metadata names {named or 'no table'}.")
 
     def purpose_of(self, name: str) -> str:
-        """Return the purpose that the page names for a table; an exact name comes before a pattern.
-
-        Raises:
-            JourneybookError: It names several, or the table not at all.
-        """
+        """Return the one purpose that the page names for a table; an exact name comes before a pattern."""
         name = normalised(name)
         fitting = sorted(
             (p for p in self.reads if _stands_for(p, name)), key=lambda p: name not in p.rstrip("?").split("|")
@@ -85,11 +81,7 @@ class Access:
 
 
 def access_of(metadata: Mapping[str, object], *, page: str) -> Access:
-    """Return what a notebook's metadata lets a page open.
-
-    Args:
-        metadata: Metadata of the notebook, with the block `journeybook`.
-        page: Name of the page, with its variant if it has one.
+    """Return what a notebook's metadata, its block `journeybook`, lets a page open.
 
     Raises:
         JourneybookError: It does not name its tables, each one read with a purpose.
@@ -115,11 +107,7 @@ def access_of(metadata: Mapping[str, object], *, page: str) -> Access:
 
 
 def find_access(page: str) -> Access:
-    """Return what a page may open, from its notebook; a variant (`07_channel_response.coupons`) as its page.
-
-    Raises:
-        JourneybookError: The page has no notebook, or the notebook does not name its tables.
-    """
+    """Return what a page may open, as its notebook names it."""
     return access_of(notebook_of(page)["metadata"], page=page)
 
 
@@ -141,11 +129,7 @@ def declared_reads() -> pd.DataFrame:
 
 
 def notebook_of(page: str) -> dict:
-    """Return a page's notebook as its file holds it; a variant (`07_channel_response.coupons`) has its page's.
-
-    Raises:
-        JourneybookError: The page has no notebook.
-    """
+    """Return a page's notebook as its file holds it; a variant (`07_channel_response.coupons`) has its page's."""
     bare = page.split(".")[0]
     path = _notebooks() / f"{bare}.ipynb"
     if not re.fullmatch(r"\d\d_\w+", bare) or not path.is_file():
@@ -161,13 +145,10 @@ def _notebooks() -> Path:
 
 
 def normalised(name: str) -> str:
-    """Return the one spelling of a table's name.
+    """Return the one spelling of a table's name, which may not lead out of the run's folder.
 
     >>> normalised("./accepted/../raw/contacts")
     'raw/contacts'
-
-    Raises:
-        JourneybookError: It leads out of the run's folder.
     """
     plain = posixpath.normpath(name)
     if not name or plain.startswith(("/", "..")) or plain == "." or "\\" in name or "\0" in name:

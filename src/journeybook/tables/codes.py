@@ -17,24 +17,14 @@ REFUSAL_RULES = (
     "given_name + surname + birth_date",
 )
 
-_KINDS = {
-    "given_name": "name",
-    "surname": "name",
-    "email": "email",
-    "phone": "code",
-    "address": "text",
-    "birth_date": "date",
-}
+_KINDS = {"given_name": "name", "surname": "name", "email": "email"}
+_KINDS |= {"phone": "code", "address": "text", "birth_date": "date"}
 
 
 def coded(records: ibis.Table, *, key: str) -> ibis.Table:
     """Return one keyed code for each of `REFUSAL_RULES` that a record has all the fields for.
 
     Two records agree exactly on a rule where they share a code. Without the key nobody can try names.
-
-    Args:
-        records: Customer records: `row`, `customer_id`, and the fields they have.
-        key: Secret of the pseudonyms.
 
     Returns:
         `row` (1, 2, ... by record and code), `customer_id`, `code` (24 hexadecimal digits).
@@ -51,12 +41,7 @@ def coded(records: ibis.Table, *, key: str) -> ibis.Table:
 
 
 def spelled(column: ibis.Column, kind: str) -> ibis.expr.types.StringValue:
-    """Return a field in one spelling, so that equal things compare as equal; an empty value is null.
-
-    Args:
-        column: The field.
-        kind: `name`, `text`, `code`, `date` or `email`.
-    """
+    """Return a field (of kind `name`, `text`, `code`, `date` or `email`) in one spelling; an empty one is null."""
     if column.type().is_temporal():
         column = column.strftime("%Y%m%d")
     text = column.cast("string").lower().strip()

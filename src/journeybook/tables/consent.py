@@ -10,14 +10,10 @@ from journeybook.tables.schema import PURPOSES
 
 
 def pseudonym(column: ibis.expr.types.StringValue, *, key: str) -> ibis.expr.types.StringValue:
-    """Return a keyed pseudonym of an id: 24 hexadecimal digits, stable for one key.
+    """Return a keyed pseudonym of each id, 24 hexadecimal digits, stable for one key; null stays null.
 
     The hash is nested, key outside and inside, as in HMAC (Bellare, Canetti & Krawczyk 1996), so that
-    without the key nobody can try ids and compare.
-
-    Args:
-        column: Ids as text; null stays null.
-        key: The secret; whoever holds it can link a pseudonym to its id.
+    without the key nobody can try ids and compare; whoever holds it can link a pseudonym to its id.
     """
     secret = ibis.literal(key)
     return (secret + (secret + column).hexdigest("sha256")).hexdigest("sha256").substr(0, 24)
@@ -78,10 +74,6 @@ def said(decisions: ibis.Table, *, by: Sequence[str], today: bool = False) -> ib
 def unpermitted_sends(contacts: ibis.Table, ledger: ibis.Table) -> ibis.Table | None:
     """Return, by channel, how many messages went to a customer id whose own ledger did not permit it then.
 
-    Args:
-        contacts: Rows of a contact table, not yet resolved to people.
-        ledger: The canonical table `consents`.
-
     Returns:
         One row a channel that has a purpose: `channel`, `n_sent`, `n_not_permitted`; None where the contacts lack
         customer, time or channel.
@@ -100,24 +92,12 @@ def keep_permitted(table: ibis.Table, *, permits: ibis.Table) -> ibis.Table:
     """Return the rows of customers who permit at least one purpose, and those without a customer, numbered anew.
 
     The rows of someone who has withdrawn everything end here. Numbering anew hides the gaps they leave, so that
-    what is made of the rest is the same as if they had never been collected.
-
-    Args:
-        table: Rows with `row` and `customer_id`; a table without customers is returned as it is.
-        permits: `customer_id` of those who permit something.
+    what is made of the rest is the same as if they had never been collected. A table without customers stays.
     """
     if "customer_id" not in table.columns:
         return table
     kept = table.filter(table.customer_id.isnull() | table.customer_id.isin(permits.customer_id))
     return kept.mutate(row=ibis.row_number().over(order_by=kept.row) + 1)
-
-
-def keep_refusing(
-    table: ibis.Table, ledger: ibis.Table, *, purpose: str, as_of: datetime | Mapping[str, datetime]
-) -> ibis.Table:
-    """Return the rows of customers who refuse a purpose, so that the refusal can be made to hold elsewhere."""
-    decided = standing(ledger, purpose=purpose, as_of=as_of)
-    return table.filter(table.customer_id.isin(decided.filter(decided.refuses).customer_id))
 
 
 def check_purpose(purpose: str) -> None:

@@ -61,9 +61,8 @@ def ledger_dates(
 ) -> dict[str, datetime]:
     """Return for each purpose the date as of which its permissions are asked.
 
-    It is the first midnight after the last row or decision of whoever permits the purpose then: the latest
-    decision is a grant that lasts beyond that midnight. Whoever has withdrawn sets no date, nor does a grant that
-    has run out. Where nobody permits a purpose, the latest date of another stands in, for it decides nothing.
+    It is the first midnight after the last row or decision of whoever permits the purpose then, by a grant that
+    lasts beyond that midnight. Where nobody does, the latest date of another purpose stands in.
 
     Args:
         ledger: The canonical table `consents`.

@@ -1,7 +1,8 @@
 """The one door through which pages read and write tables: for a purpose, and only what their notebook names."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import ibis
 import numpy as np
@@ -14,11 +15,11 @@ from journeybook.tables.codes import coded
 from journeybook.tables.consent import check_purpose, pseudonym, said, standing, standings
 from journeybook.tables.dates import last_times, ledger_dates, midnight_after
 from journeybook.tables.log import log_read
-from journeybook.tables.run import Run, by_hand, has, opened, provenance, store, target
+from journeybook.tables.run import Run, by_hand, find, has, opened, provenance, store, target
 from journeybook.tables.schema import PURPOSES, schema_of
 
-# The purposes that need a postcode; every other identifier is for identity resolution alone.
-_POSTCODE_PURPOSES = ("identity_resolution", "third_party_enrichment")
+# What decides who permits what, and as of when.
+_DECIDING = ("consents", "last_times", "people", "refusal_links")
 
 
 def raw(run: Run, name: str) -> ibis.Table:
@@ -32,10 +33,9 @@ def read(
 ) -> ibis.Table:
     """Return the rows and columns of a table that a purpose may see.
 
-    Rows of customers who do not permit the purpose as of the date are left out; a refusal on any record of
-    a person holds for all of that person's records. Rows without a customer (guests, unknown visitors) stay.
-    From page 04 on `person_id` stands in place of `customer_id`, and no direct identifier is returned.
-    Where the data set has no ledger every row is returned, and the page must say so (`consent_note`).
+    Rows of customers who do not permit the purpose as of the date are left out; a refusal on any record of a
+    person holds for all of that person's records. Rows without a customer stay. From page 04 on `person_id`
+    stands in place of `customer_id`, and no direct identifier is returned. Without a ledger every row is.
 
     Args:
         run: The run.
@@ -45,10 +45,8 @@ def read(
         needed: Whether the page has nothing to say without a row.
 
     Raises:
-        JourneybookError: The table is not there, the page's notebook does not name it with this purpose, the
-            purpose is unknown, or a needed table has no row that may be read.
+        JourneybookError: The table is not there, not named with this purpose, or needed and without a row.
     """
-    check_purpose(purpose)
     name = _admitted(run, name, purpose)
     stage = name.split("/")[0]
     if stage in ("raw", "refused", "truth"):
@@ -64,20 +62,13 @@ def read(
     elif "person_id" in table.columns:
         table = _permitted_rows(table, "person_id", _permitted_people(run, purpose, as_of))
     if schema is not None and not resolving:
-        kept = "postcode" if purpose in _POSTCODE_PURPOSES else None
+        kept = "postcode" if purpose == "third_party_enrichment" else None
         table = table.drop(*[c for c in schema.identifiers if c in table.columns and c != kept])
     return _handed_out(run, name, purpose, table, needed=needed)
 
 
 def read_refused(run: Run, name: str, *, purpose: str) -> ibis.Table:
-    """Return the match codes of customers who refuse a purpose; for one use, to make the refusal hold elsewhere.
-
-    Page 01 keeps them in `refused/<name>` for those who refuse identity resolution, where no page but 03 reads.
-
-    Returns:
-        `row`, `customer_id`, `code`, as `match_codes` gives them; no row where the data set has no ledger.
-    """
-    check_purpose(purpose)
+    """Return the match codes (row, customer_id, code) of who refuses a purpose, to make it hold elsewhere."""
     name = _admitted(run, f"refused/{name}", purpose)
     if not run.has_ledger:
         none = pd.DataFrame({"row": [0], "customer_id": [""], "code": [""]})
@@ -89,7 +80,6 @@ def read_refused(run: Run, name: str, *, purpose: str) -> ibis.Table:
 
 def refusing_ids(run: Run, *, purpose: str) -> pd.Series:
     """Return the customer ids whose own latest word refuses a purpose; none where the data set has no ledger."""
-    check_purpose(purpose)
     if not _sees_ids(run):
         raise JourneybookError(f"page {run.page} may not see who refuses: customer ids end at page 03.")
     _look_up(run, purpose)
@@ -106,11 +96,7 @@ def match_codes(run: Run, records: ibis.Table) -> ibis.Table:
 
 
 def pseudonyms(run: Run, ids: pd.Series) -> pd.Series:
-    """Return the keyed pseudonym of each customer id, by id; each id once.
-
-    Raises:
-        JourneybookError: The page comes after 03, where customer ids have ended.
-    """
+    """Return the keyed pseudonym of each customer id, by id, each once; refused after page 03."""
     if not _sees_ids(run):
         raise JourneybookError(f"page {run.page} makes no pseudonyms: customer ids end at page 03.")
     table = ibis.memtable(pd.DataFrame({"id": ids.drop_duplicates().astype("str")}))
@@ -121,14 +107,11 @@ def permitted_people(run: Run, *, purpose: str, as_of: datetime | str | None = N
     """Return `person_id` of everyone who permits a purpose as of a date.
 
     Raises:
-        JourneybookError: The data set has no ledger, so that nobody is known to permit anything; or the page's
-            notebook does not name `consents` with this purpose.
+        JourneybookError: There is no ledger, or the page's notebook does not name `consents` with this purpose.
     """
-    check_purpose(purpose)
-    _look_up(run, purpose)
+    _look_up(run, purpose, needed=True)
     permitted = _permitted_people(run, purpose, as_of)
-    if permitted is None:
-        raise JourneybookError(f"purpose {purpose!r} cannot be looked up: the data set has no consent ledger.")
+    assert permitted is not None
     return _handed_out(run, "consents", purpose, permitted)
 
 
@@ -144,14 +127,10 @@ def permitted_at(run: Run, asked: pd.DataFrame, *, purpose: str) -> NDArray[np.b
         One value a row of `asked`, shape (n,).
 
     Raises:
-        JourneybookError: The data set has no ledger, the purpose is unknown, or the page's notebook does not name
-            `consents` with it.
+        JourneybookError: There is no ledger, or the page's notebook does not name `consents` with this purpose.
     """
-    check_purpose(purpose)
-    _look_up(run, purpose)
-    if not run.has_ledger:
-        raise JourneybookError(f"purpose {purpose!r} cannot be looked up: the data set has no consent ledger.")
-    ledger = _ledger(run)
+    _look_up(run, purpose, needed=True)
+    ledger = opened(run, "consents")
     voices = _voices(run, ledger.filter(ledger.purpose == purpose))
     question = ibis.memtable(asked[["person_id", "occurred_at"]].assign(question=range(len(asked))))
     question = question.rename(person="person_id", moment="occurred_at")
@@ -164,33 +143,24 @@ def permitted_at(run: Run, asked: pd.DataFrame, *, purpose: str) -> NDArray[np.b
 
 
 def data_as_of(run: Run, *, purpose: str) -> datetime | None:
-    """Return the first midnight after the last row that a purpose may read of any table; None without one.
-
-    Rows of whoever refuses the purpose set no date, so that a withdrawal moves none.
-    """
+    """Return the first midnight after the last row that a purpose may read of any table; a leaver moves none."""
     check_purpose(purpose)
     seen = _last_times(run)
-    if run.has_ledger and purpose == "identity_resolution":
+    if purpose == "identity_resolution":
         seen = _permitted_rows(seen, "customer_id", _permitted_customers(run, purpose, None))
-    elif run.has_ledger:
+    else:
         seen = _permitted_rows(_as_people(run, seen), "person_id", _permitted_people(run, purpose, None))
     return midnight_after(seen.last_at.max().to_pandas())
 
 
 def ledger_as_of(run: Run, *, purpose: str) -> datetime | None:
-    """Return the date as of which a purpose is asked, the last day of those who permit it; None without a ledger.
-
-    A row or decision of whoever has withdrawn sets no date; the withdrawal itself holds whatever its date.
-    """
+    """Return the date as of which a purpose is asked, set by those who permit it; None without a ledger."""
     check_purpose(purpose)
     return _ledger_dates(run, people=True)[purpose] if run.has_ledger else None
 
 
 def read_truth(run: Run, name: str) -> pd.DataFrame:
-    """Return the truth behind simulated rows, to compare results with and for nothing else.
-
-    `customer_id` comes as `person_id` once page 03 has run.
-    """
+    """Return the truth behind simulated rows, for comparison alone; `person_id` in it once page 03 has run."""
     name = _admitted(run, f"truth/{name}", CHECKING)
     table = opened(run, name)
     if "customer_id" in table.columns and _knows(run, "people"):
@@ -204,12 +174,9 @@ def write(run: Run, name: str, table: ibis.Table | pd.DataFrame, *, sources: Seq
 
     Args:
         run: The run; a variant writes apart, for pages of the same variant alone, and so does a notebook by hand.
-        name: Name of the table, such as `clean/transactions` or `features`.
+        name: Name of the table, which the page's notebook must name among those it writes.
         table: Its rows; a lazy table is stored in the order of `row`, or of all columns where it has none.
         sources: Tables it was made from; they decide whether it is REAL, SIMULATED, MIXED or YOURS.
-
-    Raises:
-        JourneybookError: The page's notebook does not name the table among those it writes.
     """
     name = normalised(name)
     if run._access is not None:
@@ -249,6 +216,8 @@ def consent_note(run: Run, *, purpose: str) -> str:
 
 def _admitted(run: Run, name: str, purpose: str) -> str:
     """The name in its one spelling, once the page may read it for the purpose."""
+    if purpose not in (COLLECTION, CHECKING):
+        check_purpose(purpose)
     name = normalised(name)
     if run._access is not None:
         run._access.check_read(name, purpose=purpose)
@@ -265,9 +234,12 @@ def _handed_out(run: Run, name: str, purpose: str, table: ibis.Table, *, needed:
     return table
 
 
-def _look_up(run: Run, purpose: str) -> None:
+def _look_up(run: Run, purpose: str, *, needed: bool = False) -> None:
+    check_purpose(purpose)
     if run._access is not None:
         run._access.check_lookup(purpose=purpose)
+    if needed and not run.has_ledger:
+        raise JourneybookError(f"purpose {purpose!r} cannot be looked up: the data set has no consent ledger.")
 
 
 def _sees_ids(run: Run) -> bool:
@@ -275,32 +247,31 @@ def _sees_ids(run: Run) -> bool:
     return run._access is None or run._access.number <= "03"
 
 
-def _ledger(run: Run) -> ibis.Table:
-    return opened(run, "consents")
-
-
 def _ledger_dates(run: Run, *, people: bool) -> dict[str, datetime]:
     """Return the date as of which each purpose is asked; with `people`, no other record of theirs must refuse."""
-    silenced = None
-    if people and _knows(run, "people"):
-        known = opened(run, "people").select("customer_id", "person_id")
-        refused = standings(_ledger(run), as_of=dict.fromkeys(PURPOSES, datetime.max)).filter(ibis._.refuses)
-        voices = _voices(run, refused).select("person_id", "purpose")
-        silenced = known.inner_join(voices, "person_id").select("customer_id", "purpose").distinct()
-    return ledger_dates(_ledger(run), _last_times(run), silenced=silenced)
+
+    def dates() -> dict[str, datetime]:
+        silenced = None
+        if people and _knows(run, "people"):
+            known = opened(run, "people").select("customer_id", "person_id")
+            refused = standings(opened(run, "consents"), as_of=dict.fromkeys(PURPOSES, datetime.max)).filter(
+                ibis._.refuses
+            )
+            voices = _voices(run, refused).select("person_id", "purpose")
+            silenced = known.inner_join(voices, "person_id").select("customer_id", "purpose").distinct()
+        return ledger_dates(opened(run, "consents"), _last_times(run), silenced=silenced)
+
+    return _once(run, f"ledger dates of people: {people}", dates)
 
 
 def _last_times(run: Run) -> ibis.Table:
     return opened(run, "last_times") if has(run, "last_times") else last_times({})
 
 
-def _moment(as_of: datetime | str) -> datetime:
-    return datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
-
-
 def _standing(run: Run, purpose: str, as_of: datetime | str | None, *, people: bool) -> ibis.Table:
-    when = _ledger_dates(run, people=people) if as_of is None else _moment(as_of)
-    return standing(_ledger(run), purpose=purpose, as_of=when)
+    moment = datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
+    when = _ledger_dates(run, people=people) if moment is None else moment
+    return standing(opened(run, "consents"), purpose=purpose, as_of=when)
 
 
 def _permitted_rows(table: ibis.Table, id_column: str, permitted: ibis.Table | None) -> ibis.Table:
@@ -310,19 +281,19 @@ def _permitted_rows(table: ibis.Table, id_column: str, permitted: ibis.Table | N
 
 
 def _permitted_customers(run: Run, purpose: str, as_of: datetime | str | None) -> ibis.Table | None:
-    if not run.has_ledger:
-        return None
-    name = f"permitted_customers_{purpose}_{_words(as_of)}"
-    decided = _standing(run, purpose, as_of, people=False)
-    return _computed_once(run, name, decided.filter(decided.permits).select("customer_id"))
+    def permitted() -> ibis.Table:
+        decided = _standing(run, purpose, as_of, people=False)
+        return _held(run, decided.filter(decided.permits).select("customer_id"))
+
+    return _once(run, f"customers, {purpose}, {as_of}", permitted) if run.has_ledger else None
 
 
 def _permitted_people(run: Run, purpose: str, as_of: datetime | str | None) -> ibis.Table | None:
-    if not run.has_ledger:
-        return None
-    name = f"permitted_people_{purpose}_{_words(as_of)}"
-    voices = _voices(run, _standing(run, purpose, as_of, people=True))
-    return _computed_once(run, name, _permits(voices, by="person_id"))
+    def permitted() -> ibis.Table:
+        voices = _voices(run, _standing(run, purpose, as_of, people=True))
+        return _held(run, _permits(voices, by="person_id"))
+
+    return _once(run, f"people, {purpose}, {as_of}", permitted) if run.has_ledger else None
 
 
 def _voices(run: Run, rows: ibis.Table) -> ibis.Table:
@@ -343,13 +314,19 @@ def _permits(voices: ibis.Table, *, by: str) -> ibis.Table:
     return answers.filter(answers.permits & ~answers.refuses).select(by)
 
 
-def _words(as_of: datetime | str | None) -> str:
-    return "now" if as_of is None else f"{_moment(as_of):%Y%m%d%H%M%S}"
+def _once(run: Run, what: str, made: Callable[[], Any]) -> Any:
+    """Work out once a page what the ledger says, for as long as no table that decides it is written anew."""
+    files = [path for name in _DECIDING if (path := find(run, name)) is not None]
+    key = (what, *((path, path.stat().st_mtime_ns) for path in files))
+    if key not in run._known:
+        run._known[key] = made()
+    return run._known[key]
 
 
-def _computed_once(run: Run, name: str, table: ibis.Table) -> ibis.Table:
-    """Keep a table in the run's connection, so that a second read for the same purpose and date is free."""
-    run._connection.raw_sql(f"CREATE TEMP TABLE IF NOT EXISTS {name} AS {run._connection.compile(table)}")
+def _held(run: Run, table: ibis.Table) -> ibis.Table:
+    """Hold a table in the run's connection: ids by the million, asked again by each read."""
+    name = f"held_{len(run._known)}"
+    run._connection.raw_sql(f"CREATE OR REPLACE TEMP TABLE {name} AS {run._connection.compile(table)}")
     return run._connection.table(name)
 
 
@@ -365,10 +342,5 @@ def _as_people(run: Run, table: ibis.Table) -> ibis.Table:
         people = opened(run, "people").select("customer_id", person="person_id")
         table = table.left_join(people, "customer_id").drop("customer_id_right")
         own = ibis.coalesce(table.person, pseudonym(table.customer_id, key=run._key))
-    columns = {column: table[column] for column in table.columns if column != "person"}
-    return table.select(
-        **{
-            ("person_id" if c == "customer_id" else c): (own if c == "customer_id" else v)
-            for c, v in columns.items()
-        }
-    )
+    columns = [column for column in table.columns if column != "person"]
+    return table.select(*(own.name("person_id") if c == "customer_id" else table[c] for c in columns))

@@ -25,15 +25,7 @@ def new_key() -> str:
 
 
 def checked_key(text: str, *, where: str) -> str:
-    """Return a key that is long enough, as it was given.
-
-    Args:
-        text: Hexadecimal or base64.
-        where: Where it comes from, for the message.
-
-    Raises:
-        JourneybookError: It does not spell at least 32 bytes, or they are not random.
-    """
+    """Return a key (hexadecimal or base64) that spells at least 32 random bytes; `where` it comes from is told."""
     found = _spelled_bytes(text.strip())
     if len(found) < N_BYTES or len(set(found)) < _LEAST_DISTINCT:
         raise JourneybookError(
@@ -45,11 +37,7 @@ def checked_key(text: str, *, where: str) -> str:
 
 @cache
 def secret() -> str:
-    """Return the user's own key: from the environment, or from a file of mode 600 made at first use.
-
-    Raises:
-        JourneybookError: The key is too short, or others can read its file.
-    """
+    """Return the user's own key: from the environment, or from a file of mode 600 made at first use."""
     given = os.environ.get("JOURNEYBOOK_KEY")
     if given:
         return checked_key(given, where="JOURNEYBOOK_KEY")

@@ -22,11 +22,8 @@ def log_read(run: Run, name: str, *, purpose: str, table: ibis.Table) -> int | N
     before = pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=list(COLUMNS))
     n_rows = int(table.count().to_pandas())
     entry = (len(before) + 1, run.page, name, purpose, n_rows, len(table.columns), ", ".join(table.columns))
-    log = (
-        pd.concat([before, pd.DataFrame([entry], columns=list(COLUMNS))])
-        if len(before)
-        else pd.DataFrame([entry], columns=list(COLUMNS))
-    )
+    added = pd.DataFrame([entry], columns=list(COLUMNS))
+    log = pd.concat([before, added], ignore_index=True) if len(before) else added
     about = {"provenance": "LOG", "source": "reads by the pages"}
-    store(run._connection, ibis.memtable(log.reset_index(drop=True)), path, about=about)
+    store(run._connection, ibis.memtable(log), path, about=about)
     return n_rows

@@ -1,27 +1,40 @@
-"""Registers that outlive a run: small files beside its tables, which no run empties."""
+"""What a page keeps beside its tables: files such as a saved model, and registers that outlive a run."""
 
 import fcntl
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from journeybook.errors import JourneybookError
 from journeybook.tables.access import normalised
 from journeybook.tables.places import write_private
-from journeybook.tables.run import Run
+from journeybook.tables.run import Run, target
+
+
+def write_files(run: Run, name: str, files: Mapping[str, bytes]) -> None:
+    """Write files into a folder of the run's tables, each whole or not at all, for their owner's eyes only.
+
+    Args:
+        run: The run; a variant writes apart, and so does a notebook by hand.
+        name: Name of the folder, such as `models/07_channel_response`, which the page's notebook must name.
+        files: Content by file name, written in this order.
+    """
+    name = normalised(name)
+    if run._access is not None:
+        run._access.check_write(name)
+    folder = target(run) / name
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for file, content in files.items():
+        write_private(folder / file, content)
 
 
 def read_register(run: Run, name: str) -> dict[str, Any]:
     """Return what a register holds, by key; nothing where it was never written.
 
-    Args:
-        run: The run; `data/<name>.json` belongs to the default one, `<out>/<name>.json` to one with `--out`. A
-            notebook run by hand keeps its own, before the default one.
-        name: Name of the register, such as `looks`.
-
-    Raises:
-        JourneybookError: The file is no register, or the page's notebook does not name `register/<name>`.
+    `data/<name>.json` belongs to the default run, `<out>/<name>.json` to one with `--out`; a notebook run by hand
+    keeps its own, before the default one. A file that is no register, or not named by the notebook, is refused.
     """
     return {key: entry for path in _registers(run, name)[::-1] for key, entry in _entries(path).items()}
 

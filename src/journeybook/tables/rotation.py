@@ -15,12 +15,6 @@ def rotate_key(run: Run) -> Path:
     """Put a new key in place of the old, and write which pseudonym became which; returns that file.
 
     Both files have mode 600. Tables keep the old pseudonyms until the next run, which makes them anew.
-
-    Args:
-        run: The run whose customers the crosswalk lists, as its owner sees it.
-
-    Raises:
-        JourneybookError: The data set came with journeybook, whose key is published.
     """
     if run.dataset != "files":
         raise JourneybookError(

@@ -1,6 +1,6 @@
-"""A whole row as one text."""
+"""Whole rows: as one text, brought in at once, and added up by digest."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import ibis
 import ibis.expr.types as ir
@@ -15,3 +15,10 @@ def whole_row(table: ibis.Table, *, without: Collection[str] = ()) -> ir.StringV
 def brought_in(table: ibis.Table) -> ibis.Table:
     """Return a table of few rows that is computed now, once, and not by each query that asks for it."""
     return ibis.memtable(table.to_pyarrow()).cast(table.schema())
+
+
+def added_up(rows: ibis.Table, columns: Iterable[str]) -> tuple[int, int]:
+    """Return the number of rows and the sum of a digest of each: equal sums, the same rows in whatever order."""
+    digest = ibis.struct({c: rows[c] for c in sorted(columns)}).hash().cast("decimal(38, 0)")
+    n, total = rows.aggregate(n=rows.count(), total=digest.sum()).to_pandas().iloc[0]
+    return int(n), int(total or 0)

@@ -42,21 +42,20 @@ class Run:
     _layer: Path | None = field(repr=False)
     _key: str = field(repr=False)
     _connection: Backend = field(repr=False, compare=False)
+    # What the ledger says, once it was asked.
+    _known: dict[tuple, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 def open_run(tables: str | Path | None = None, *, page: str) -> Run:
     """Open a run's tables for one page, and hold the process to one thread for arrays.
 
     The page may open what its notebook's metadata names, for the purposes named there, and nothing else. Sums on
-    several threads differ in the last digit from run to run; a notebook by hand must give the report's figures.
+    several threads differ in the last digit from run to run.
 
     Args:
         tables: Folder of the tables. None is a notebook run by hand: it reads the last default run,
             `data/processed`, and writes into a layer of its own, `data/manual`, whose tables it reads first.
         page: Name of the page, with its variant if it has one.
-
-    Raises:
-        JourneybookError: There is no run in the folder, or no notebook of the page.
     """
     by_hand = tables is None
     folder = root() / "data" / "processed" if tables is None else Path(tables)
@@ -67,23 +66,12 @@ def open_run(tables: str | Path | None = None, *, page: str) -> Run:
 
 
 def owners_view(tables: str | Path) -> Run:
-    """Open a run's tables as their owner, to whom every table is open; for the runner and for tests, never a page.
-
-    Args:
-        tables: Folder of the tables.
-
-    Raises:
-        JourneybookError: There is no run in the folder.
-    """
+    """Open a run's tables as their owner, to whom every table is open; for the runner and tests, never a page."""
     return _opened(Path(tables), _described(Path(tables)), page=None, access=None, layer=None)
 
 
 def named_purpose(run: Run, name: str) -> str:
-    """Return the purpose for which the page's notebook names a table.
-
-    Raises:
-        JourneybookError: It names several, or none; or the run is no page's.
-    """
+    """Return the one purpose for which the page's notebook names a table."""
     if run._access is None:
         raise JourneybookError(f"the purpose of {name!r} is not known: only a page names one.")
     return run._access.purpose_of(name)
@@ -106,11 +94,7 @@ def list_tables(run: Run, stage: str) -> list[str]:
 
 
 def provenance(run: Run, *names: str) -> str:
-    """Return REAL, SIMULATED, MIXED or YOURS for tables taken together.
-
-    Raises:
-        JourneybookError: No table is named, or one is not there.
-    """
+    """Return REAL, SIMULATED, MIXED or YOURS for one or more tables taken together."""
     if not names:
         raise JourneybookError("provenance needs at least one table: name those that were read.")
     kinds = {_about(run, name)["provenance"] for name in names}
@@ -126,11 +110,10 @@ def fingerprint(run: Run, name: str) -> dict[str, Any]:
 
 
 def source_lines(run: Run) -> pd.DataFrame:
-    """Return the lines of each raw table's files, as they were counted when the tables were made.
+    """Return by table the lines of its files, as they were counted when the tables were made.
 
     Returns:
-        One row a table: table, n_lines (counted without the engine; rows where the table comes from no file of the
-        user), n_read (by the engine), n_left_out (by `where`).
+        table, n_lines (counted without the engine; rows where there is no file), n_read, n_left_out (by `where`).
     """
     described = json.loads(_described(run._folder))["tables"]
     rows = []

@@ -13,16 +13,8 @@ _EIGHTHS = 8
 def sample_share(n: int, *, at_most: int) -> float:
     """Return the share to draw so that about `at_most` of `n` are drawn, rounded down to three binary digits.
 
-    The share moves at eight values of `n` in each doubling and nowhere between, so that one person more or less
-    leaves it, and with it everybody else's place, as it was. A sample of exactly `at_most` could not: each who
-    leaves lets the next one in.
-
-    Args:
-        n: Units there are.
-        at_most: Units to draw at most, but for chance (a standard deviation is below its root); at least 1.
-
-    Raises:
-        JourneybookError: `at_most` is below 1.
+    The share moves at eight values of `n` in each doubling and nowhere between: one person more or less leaves
+    everybody else's place as it was, where a sample of exactly `at_most` would let the next one in.
 
     >>> sample_share(2469, at_most=1000), sample_share(900, at_most=1000)
     (0.375, 1.0)
@@ -38,8 +30,7 @@ def sample_share(n: int, *, at_most: int) -> float:
 def in_sample(person: ir.StringValue, row: ir.IntegerValue, *, share: float, name: str) -> ir.BooleanValue:
     """Return whether each row belongs to the sample: all rows of one person together, rows without one by number.
 
-    A person is drawn by a hash of the name of the sample and the pseudonym, which is itself keyed: without the key
-    nobody can tell who is drawn, and with another key others are.
+    A person is drawn by a hash of the sample's name and the pseudonym, which is itself keyed.
 
     Args:
         person: Pseudonyms; null for a guest.

@@ -1,8 +1,9 @@
 """The canonical tables: which columns each may have, of which type, and which are needed."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
-MONEY = "decimal(18, 4)"
+TEXT, TIME, MONEY = "string", "timestamp(6)", "decimal(18, 4)"
 
 # Between the entries of `unconverted` of one row: a sign that no text of a file is likely to hold.
 UNCONVERTED_SIGN = "\x1f"
@@ -22,7 +23,6 @@ class Column:
         allowed: The only values a row may hold, if they are few.
         low: Least value a row may hold.
         high: Greatest value a row may hold.
-        without: What is lost where an optional column is absent.
     """
 
     name: str
@@ -34,7 +34,6 @@ class Column:
     allowed: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
-    without: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,24 @@ class Schema:
         return tuple(column.name for column in self.columns if column.identifier)
 
 
+def _needed(name: str, dtype: str, meaning: str, **more: Any) -> Column:
+    """A column that no row may lack."""
+    return Column(name, dtype, meaning, required=True, nullable=False, **more)
+
+
+def _identifier(name: str, dtype: str, meaning: str, **more: Any) -> Column:
+    """A column that names a person directly."""
+    return Column(name, dtype, meaning, identifier=True, **more)
+
+
+def _table(name: str, meaning: str, *columns: Column, **more: Any) -> Schema:
+    return Schema(name, meaning, columns, **more)
+
+
+def _by_name(*schemas: Schema) -> dict[str, Schema]:
+    return {schema.name: schema for schema in schemas}
+
+
 PURPOSES = (
     "identity_resolution",
     "analytics",
@@ -84,298 +101,149 @@ PURPOSES = (
 )
 
 
-SCHEMAS: dict[str, Schema] = {
-    schema.name: schema
-    for schema in (
-        Schema(
-            "customer_records",
-            "What one source knows of one customer",
-            (
-                Column("record_id", "string", "Id of the record", required=True, nullable=False),
-                Column("source", "string", "System the record comes from", required=True, nullable=False),
-                Column(
-                    "customer_id",
-                    "string",
-                    "Id of the customer in the other tables; one namespace over all sources",
-                    required=True,
-                    nullable=False,
-                ),
-                Column(
-                    "given_name",
-                    "string",
-                    "Given name",
-                    identifier=True,
-                    without="records are linked by the fields that are left",
-                ),
-                Column(
-                    "surname",
-                    "string",
-                    "Family name",
-                    identifier=True,
-                    without="records are linked by the fields that are left",
-                ),
-                Column("email", "string", "E-mail address", identifier=True, without="no link by exact e-mail"),
-                Column("phone", "string", "Telephone number", identifier=True, without="no link by phone"),
-                Column("address", "string", "Street and number", identifier=True, without="no link by address"),
-                Column(
-                    "postcode",
-                    "string",
-                    "Postal code; shown for identity resolution and third-party enrichment only",
-                    identifier=True,
-                    without="no third-party attributes by postcode",
-                ),
-                Column("birth_date", "date", "Date of birth", identifier=True, without="no link by birth date"),
-                Column(
-                    "updated_at",
-                    "timestamp(6)",
-                    "When the record was last changed, naive local time",
-                    without="the golden profile takes the last row of a source instead of the latest",
-                ),
-            ),
-            key=("record_id",),
+SCHEMAS = _by_name(
+    _table(
+        "customer_records",
+        "What one source knows of one customer",
+        _needed("record_id", TEXT, "Id of the record"),
+        _needed("source", TEXT, "System the record comes from"),
+        _needed("customer_id", TEXT, "Id of the customer in the other tables; one namespace over all sources"),
+        _identifier("given_name", TEXT, "Given name"),
+        _identifier("surname", TEXT, "Family name"),
+        _identifier("email", TEXT, "E-mail address"),
+        _identifier("phone", TEXT, "Telephone number"),
+        _identifier("address", TEXT, "Street and number"),
+        _identifier(
+            "postcode", TEXT, "Postal code; shown for identity resolution and third-party enrichment only"
         ),
-        Schema(
-            "transactions",
-            "One line of a receipt",
-            (
-                Column("customer_id", "string", "Id of the customer; empty for a guest", required=True),
-                Column(
-                    "occurred_at",
-                    "timestamp(6)",
-                    "When it was paid, naive local time",
-                    required=True,
-                    nullable=False,
-                ),
-                Column(
-                    "revenue",
-                    MONEY,
-                    "Amount received for the line, in the currency of the data set; negative for a return",
-                    required=True,
-                    nullable=False,
-                ),
-                Column(
-                    "basket_id",
-                    "string",
-                    "Id of the receipt",
-                    without="all lines of one customer at one moment count as one basket",
-                ),
-                Column("product_id", "string", "Id of the product", without="no features by product"),
-                Column("quantity", MONEY, "Units, or volume for fuel", without="no check of quantities"),
-                Column(
-                    "discount",
-                    MONEY,
-                    "Reduction granted on the line, in currency, 0 or more",
-                    without="no discount share",
-                ),
-                Column("store_id", "string", "Id of the shop", without="no count of shops visited"),
-            ),
+        _identifier("birth_date", "date", "Date of birth"),
+        Column("updated_at", TIME, "When the record was last changed, naive local time"),
+        key=("record_id",),
+    ),
+    _table(
+        "transactions",
+        "One line of a receipt",
+        Column("customer_id", TEXT, "Id of the customer; empty for a guest", required=True),
+        _needed("occurred_at", TIME, "When it was paid, naive local time"),
+        _needed(
+            "revenue",
+            MONEY,
+            "Amount received for the line, in the currency of the data set; negative for a return",
         ),
-        Schema(
-            "products",
-            "One product",
-            (
-                Column("product_id", "string", "Id of the product", required=True, nullable=False),
-                Column("name", "string", "Name of the product", without="products are shown by id"),
-                Column("category", "string", "Category", without="no features by category"),
-                Column("brand", "string", "Brand", without="no features by brand"),
-            ),
-            key=("product_id",),
-            further="an attribute of the product",
-        ),
-        Schema(
-            "events",
-            "One step of a visit to the site or app",
-            (
-                Column(
-                    "session_id",
-                    "string",
-                    "Id of the visit",
-                    without="visits are cut where a customer pauses for session_gap_minutes",
-                ),
-                Column("customer_id", "string", "Id of the customer; empty for an unknown visitor"),
-                Column("event", "string", "Name of the step", required=True, nullable=False),
-                Column(
-                    "occurred_at",
-                    "timestamp(6)",
-                    "When it happened, naive local time",
-                    without="steps are ordered by position, and nothing is said of time",
-                ),
-                Column("position", "int64", "Order within the visit, from 1", low=0),
-                Column("channel", "string", "What brought the visitor", without="no attribution to channels"),
-                Column("device", "string", "Device used", without="no comparison of devices"),
-            ),
-            either=(("session_id", "customer_id"), ("occurred_at", "position")),
-        ),
-        Schema(
-            "contacts",
-            "One decision to contact a customer, or not to",
-            (
-                Column(
-                    "responded",
-                    "boolean",
-                    "Whether the customer responded",
-                    required=True,
-                    nullable=False,
-                ),
-                Column("contact_id", "string", "Id of the decision", without="rows are known by number"),
-                Column(
-                    "customer_id",
-                    "string",
-                    "Id of the customer",
-                    without="no features, no split by person, no clustered intervals",
-                ),
-                Column(
-                    "occurred_at",
-                    "timestamp(6)",
-                    "When it was sent, naive local time",
-                    without="no split by time, no features as of sending",
-                ),
-                Column("channel", "string", "How; `none` is a decision not to send", without="one channel"),
-                Column(
-                    "propensity",
-                    "float64",
-                    "Probability with which this channel was chosen",
-                    low=0,
-                    high=1,
-                    without="no value of another policy",
-                ),
-                Column("opened", "boolean", "Opened, known only after sending"),
-                Column("clicked", "boolean", "Clicked, known only after sending"),
-                Column("value", MONEY, "Revenue of the response, in currency; known only after sending"),
-            ),
-            key=("contact_id",),
-            further="a feature known before the contact",
-        ),
-        Schema(
-            "consents",
-            "One grant or refusal of one purpose",
-            (
-                Column("customer_id", "string", "Id of the customer", required=True, nullable=False),
-                Column(
-                    "purpose",
-                    "string",
-                    "What the data may be used for",
-                    required=True,
-                    nullable=False,
-                    allowed=PURPOSES,
-                ),
-                Column("granted", "boolean", "Granted or refused", required=True, nullable=False),
-                Column(
-                    "occurred_at",
-                    "timestamp(6)",
-                    "When the customer decided, naive local time",
-                    required=True,
-                    nullable=False,
-                ),
-                Column(
-                    "recorded_at",
-                    "timestamp(6)",
-                    "When the decision reached the ledger",
-                    without="a decision counts from the moment it was made",
-                ),
-                Column("expires_at", "timestamp(6)", "When a grant ends", without="grants do not end"),
-            ),
-        ),
-        Schema(
-            "experiment",
-            "One unit of an experiment",
-            (
-                Column("variant", "string", "Arm the unit was assigned to", required=True, nullable=False),
-                Column("unit_id", "string", "Id of the unit", without="a unit listed twice is not noticed"),
-                Column("customer_id", "string", "Id of the customer", without="consent is not consulted"),
-                Column("occurred_at", "timestamp(6)", "When it was assigned", without="nothing by day"),
-                Column(
-                    "exposed_at",
-                    "timestamp(6)",
-                    "When it first met what is tested",
-                    without="an exposure before the assignment is not noticed",
-                ),
-                Column("stratum", "string", "Stratum of the assignment", without="no strata"),
-                Column("cluster", "string", "Group assigned as one", without="units count as independent"),
-            ),
-            key=("unit_id",),
-            further="a metric or a covariate",
-        ),
-        Schema(
-            "outcomes",
-            "One thing that a unit of an experiment did",
-            (
-                Column("unit_id", "string", "Id of the unit, as in `experiment`", required=True, nullable=False),
-                Column("customer_id", "string", "Id of the customer", without="consent is not consulted"),
-                Column(
-                    "occurred_at",
-                    "timestamp(6)",
-                    "When it happened",
-                    without="outcomes before the exposure count as after it, and no window is cut",
-                ),
-            ),
-            further="an amount or a mark to be aggregated",
-        ),
-        Schema(
-            "third_party",
-            "What another organisation says of a postcode or a customer",
-            (
-                Column("postcode", "string", "Postal code"),
-                Column("customer_id", "string", "Id of the customer"),
-                Column(
-                    "as_of",
-                    "timestamp(6)",
-                    "From when on it was known",
-                    required=True,
-                    nullable=False,
-                ),
-            ),
-            either=(("postcode", "customer_id"),),
-            further="an attribute",
-        ),
-        Schema(
-            "paths",
-            "How often one path was walked",
-            (
-                Column("path", "string", 'Steps, "a > b > c"', required=True, nullable=False),
-                Column(
-                    "conversions",
-                    "decimal(18, 4)",
-                    "Walks that converted; fractions are kept",
-                    required=True,
-                    nullable=False,
-                    low=0,
-                ),
-                Column("nulls", "decimal(18, 4)", "Walks that did not", required=True, nullable=False, low=0),
-                Column("value", MONEY, "Revenue of the conversions; no page uses it yet"),
-            ),
-            key=("path",),
-        ),
-    )
-}
+        Column("basket_id", TEXT, "Id of the receipt"),
+        Column("product_id", TEXT, "Id of the product"),
+        Column("quantity", MONEY, "Units, or volume for fuel"),
+        Column("discount", MONEY, "Reduction granted on the line, in currency, 0 or more"),
+        Column("store_id", TEXT, "Id of the shop"),
+    ),
+    _table(
+        "products",
+        "One product",
+        _needed("product_id", TEXT, "Id of the product"),
+        Column("name", TEXT, "Name of the product"),
+        Column("category", TEXT, "Category"),
+        Column("brand", TEXT, "Brand"),
+        key=("product_id",),
+        further="an attribute of the product",
+    ),
+    _table(
+        "events",
+        "One step of a visit to the site or app",
+        Column("session_id", TEXT, "Id of the visit"),
+        Column("customer_id", TEXT, "Id of the customer; empty for an unknown visitor"),
+        _needed("event", TEXT, "Name of the step"),
+        Column("occurred_at", TIME, "When it happened, naive local time"),
+        Column("position", "int64", "Order within the visit, from 1", low=0),
+        Column("channel", TEXT, "What brought the visitor"),
+        Column("device", TEXT, "Device used"),
+        either=(("session_id", "customer_id"), ("occurred_at", "position")),
+    ),
+    _table(
+        "contacts",
+        "One decision to contact a customer, or not to",
+        _needed("responded", "boolean", "Whether the customer responded"),
+        Column("contact_id", TEXT, "Id of the decision"),
+        Column("customer_id", TEXT, "Id of the customer"),
+        Column("occurred_at", TIME, "When it was sent, naive local time"),
+        Column("channel", TEXT, "How; `none` is a decision not to send"),
+        Column("propensity", "float64", "Probability with which this channel was chosen", low=0, high=1),
+        Column("opened", "boolean", "Opened, known only after sending"),
+        Column("clicked", "boolean", "Clicked, known only after sending"),
+        Column("value", MONEY, "Revenue of the response, in currency; known only after sending"),
+        key=("contact_id",),
+        further="a feature known before the contact",
+    ),
+    _table(
+        "consents",
+        "One grant or refusal of one purpose",
+        _needed("customer_id", TEXT, "Id of the customer"),
+        _needed("purpose", TEXT, "What the data may be used for", allowed=PURPOSES),
+        _needed("granted", "boolean", "Granted or refused"),
+        _needed("occurred_at", TIME, "When the customer decided, naive local time"),
+        Column("recorded_at", TIME, "When the decision reached the ledger"),
+        Column("expires_at", TIME, "When a grant ends"),
+    ),
+    _table(
+        "experiment",
+        "One unit of an experiment",
+        _needed("variant", TEXT, "Arm the unit was assigned to"),
+        Column("unit_id", TEXT, "Id of the unit"),
+        Column("customer_id", TEXT, "Id of the customer"),
+        Column("occurred_at", TIME, "When it was assigned"),
+        Column("exposed_at", TIME, "When it first met what is tested"),
+        Column("stratum", TEXT, "Stratum of the assignment"),
+        Column("cluster", TEXT, "Group assigned as one"),
+        key=("unit_id",),
+        further="a metric or a covariate",
+    ),
+    _table(
+        "outcomes",
+        "One thing that a unit of an experiment did",
+        _needed("unit_id", TEXT, "Id of the unit, as in `experiment`"),
+        Column("customer_id", TEXT, "Id of the customer"),
+        Column("occurred_at", TIME, "When it happened"),
+        further="an amount or a mark to be aggregated",
+    ),
+    _table(
+        "third_party",
+        "What another organisation says of a postcode or a customer",
+        Column("postcode", TEXT, "Postal code"),
+        Column("customer_id", TEXT, "Id of the customer"),
+        _needed("as_of", TIME, "From when on it was known"),
+        either=(("postcode", "customer_id"),),
+        further="an attribute",
+    ),
+    _table(
+        "paths",
+        "How often one path was walked",
+        _needed("path", TEXT, 'Steps, "a > b > c"'),
+        _needed("conversions", "decimal(18, 4)", "Walks that converted; fractions are kept", low=0),
+        _needed("nulls", "decimal(18, 4)", "Walks that did not", low=0),
+        Column("value", MONEY, "Revenue of the conversions; no page uses it yet"),
+        key=("path",),
+    ),
+)
 
 # Tables that a page makes and that hold an identifier; no file of a user's can be one.
-MADE: dict[str, Schema] = {
-    "profiles": Schema(
+MADE = _by_name(
+    _table(
         "profiles",
         "One person",
-        (
-            Column("person_id", "string", "Pseudonym of the person", required=True, nullable=False),
-            Column(
-                "postcode",
-                "string",
-                "Postal code; shown for identity resolution and third-party enrichment only",
-                identifier=True,
-            ),
+        _needed("person_id", TEXT, "Pseudonym of the person"),
+        _identifier(
+            "postcode", TEXT, "Postal code; shown for identity resolution and third-party enrichment only"
         ),
         key=("person_id",),
         further="a count of records, a decade of birth, a date",
     ),
-    "postcodes": Schema(
+    _table(
         "postcodes",
         "One postcode of one person, from the day it was recorded",
-        (
-            Column("person_id", "string", "Pseudonym of the person", required=True, nullable=False),
-            Column("postcode", "string", "Postal code; shown for third-party enrichment only", identifier=True),
-        ),
+        _needed("person_id", TEXT, "Pseudonym of the person"),
+        _identifier("postcode", TEXT, "Postal code; shown for third-party enrichment only"),
         further="a date",
     ),
-}
+)
 
 # A data set may hold several tables of one kind.
 _KINDS = {"coupon_contacts": "contacts", "factorial": "experiment", "ongoing": "experiment"}
