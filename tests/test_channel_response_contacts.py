@@ -68,7 +68,7 @@ def test_what_cannot_be_judged_is_left_out_and_counted(few):
     assert contacts.rows["row"].tolist() == [1, 3, 4, 6]
     assert (contacts.n_read, contacts.n_cut_off, contacts.n_unknown) == (6, 1, 1)
     assert "cut_off" not in contacts.features
-    assert "left out" in cr.say_contacts(contacts).lower()
+    assert "left out" in cr.words.say_contacts(contacts).lower()
 
 
 def test_a_sample_holds_whole_people_and_nobody_moves_when_one_leaves(frame):

@@ -41,7 +41,7 @@ def test_scores_are_for_who_permits(frame, study):
     )
     assert nobody.empty
     assert nobody.dtypes.to_dict() == scores.dtypes.to_dict()
-    assert "Nobody is scored" in cr.say_scores(nobody, contacts, has_ledger=True)
+    assert "Nobody is scored" in cr.words.say_scores(nobody, contacts, has_ledger=True)
 
 
 def test_a_score_without_snapshots_is_that_of_the_latest_contact(frame, study):

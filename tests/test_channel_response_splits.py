@@ -62,7 +62,7 @@ def test_without_ids_a_stratified_draw_with_a_warning(frame):
     split = cr.split_contacts(contacts, **SHARES, rng=stream(1, "split"))
     responded = contacts.rows["responded"].to_numpy()
     assert split.how == "draw"
-    assert split.warning in cr.say_split(contacts, split)
+    assert split.warning in cr.words.say_split(contacts, split)
     assert [responded[part].mean() for part in (split.fit, split.calibrate, split.test)] == pytest.approx(
         [responded.mean()] * 3, abs=0.002
     )

@@ -6,7 +6,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
+from journeybook.channel_response.contacts import MISSING, NO_CONTACT, RARE, ContactFrame
 from journeybook.channel_response.models import ResponseModel
 from journeybook.channel_response.splits import Split
 from journeybook.channel_response.study import MethodComparison
@@ -50,12 +50,10 @@ def response_scores(
     """
     if n_occasions < 1:
         raise ValueError(f"n_occasions must be at least 1, got {n_occasions}.")
-    if not contacts.has_people:
-        return _typed([])
+    parts = [pd.DataFrame(columns=["place", *_COLUMNS])]
     training = contacts.rows.iloc[split.training]
-    people = _people(contacts, snapshot)
-    parts = []
-    for channel in contacts.channels:
+    people = _people(contacts, snapshot) if contacts.has_people else None
+    for channel in contacts.channels if people is not None else ():
         if channel == NO_CONTACT or (permitted is not None and channel not in permitted):
             continue
         asked = people if permitted is None else people[people["person_id"].isin(permitted[channel])]
@@ -67,94 +65,15 @@ def response_scores(
         said = model.probability(pd.concat(each, ignore_index=True), calibrated=True)
         score = said.reshape(len(each), -1).mean(axis=0)
         parts.append(asked[["place", "person_id", "as_of"]].assign(channel=channel, score=score))
-    return _typed(parts)
-
-
-def contact_probabilities(
-    comparison: MethodComparison, contacts: ContactFrame, split: Split, *, response_window_days: float
-) -> pd.DataFrame:
-    """Return what the page knows of each contact, for page 14 to decide with.
-
-    In a linear model a channel moves everyone alike; so XGBoost without resampling says what each choice brings.
-
-    Args:
-        comparison: Its models are asked about contacts that they were not fitted on.
-        contacts: As made by `contact_frame`.
-        split: As made by `split_contacts`.
-        response_window_days: Days after a contact in which a response counts.
-
-    Returns:
-        One row a contact: its `row`, `person_id` and `channel`; `part` (fit, calibrate, test, purged); `known_at`,
-        when its outcome is known; `n_contacts_28d`; of calibration and test contacts `probability` (calibrated, of
-        the chosen model), `probability_<channel>` for each choice and `probability_one_more` (its own channel, had
-        one more message come in the 28 days before), both of XGBoost. Missing where it is not known.
-    """
-    rows, trees = contacts.rows, comparison.model("xgboost", "none")
-    part = np.full(len(rows), "purged", dtype=object)
-    for name in ("fit", "calibrate", "test"):
-        part[getattr(split, name)] = name
-    judged = rows[np.isin(part, ["calibrate", "test"])]
-    days = pd.Timedelta(days=response_window_days)
-    none = pd.Series(np.nan, index=rows.index)
-    chosen = comparison.chosen.probability(judged, calibrated=True)
-    said = pd.DataFrame({"probability": chosen, "probability_one_more": np.nan}, index=judged.index)
-    features = judged[list(trees.features)]
-    if "channel" in features:
-        asked = {f"probability_{name}": features.assign(channel=name) for name in contacts.channels}
-        said = said.assign(**{name: trees.probability(each, calibrated=True) for name, each in asked.items()})
-    if "n_contacts_28d" in features:
-        one_more = features.assign(n_contacts_28d=features["n_contacts_28d"] + 1)
-        said["probability_one_more"] = trees.probability(one_more, calibrated=True)
-    told = pd.DataFrame(
-        {
-            "row": rows["row"],
-            "person_id": rows["person_id"] if contacts.has_people else pd.Series(None, rows.index, dtype="str"),
-            "channel": rows["channel"],
-            "part": part.astype(str),
-            "known_at": (rows["occurred_at"] + days).astype("datetime64[us]") if contacts.has_times else pd.NaT,
-            "n_contacts_28d": rows.get("n_contacts_28d", none),
-        }
-    )
-    return told.join(said).reindex(
-        columns=[*told.columns, *dict.fromkeys([*said.columns, "probability_one_more"])]
-    )
-
-
-def granted_channels(run: Run, channels: Iterable[str]) -> dict[str, set[str]] | None:
-    """Return who permits each channel, for the channels that the ledger knows a purpose for.
-
-    Args:
-        run: The run whose ledger counts, as of its last decision.
-        channels: The channels; `email` is permitted by the purpose `marketing_email`, and so on.
-
-    Returns:
-        `person_id` of everyone who permits it, by channel; None where the data set has no ledger.
-    """
-    if not run.has_ledger:
-        return None
-    known = [name for name in sorted(channels) if f"marketing_{name}" in PURPOSES]
-    people = {name: permitted_people(run, purpose=f"marketing_{name}").to_pandas() for name in known}
-    return {name: set(frame["person_id"]) for name, frame in people.items()}
-
-
-def latest_snapshot(features: ibis.Table | None) -> pd.DataFrame | None:
-    """Return the newest snapshot of the features, one row a person, in the order of `row`; None without any."""
-    if features is None:
-        return None
-    newest = features.filter(features.as_of == features.as_of.max())
-    decimals = {name: newest[name].cast("float64") for name in newest.columns if newest[name].type().is_decimal()}
-    return newest.mutate(**decimals).order_by("row").to_pandas()
+    scores = pd.concat(parts[1:] or parts).sort_values(["place", "channel"], ignore_index=True)
+    return scores.assign(row=np.arange(1, len(scores) + 1))[list(_COLUMNS)].astype(_COLUMNS)
 
 
 def _people(contacts: ContactFrame, snapshot: pd.DataFrame | None) -> pd.DataFrame:
     """One row a person, with their features and a place in an order that no id decides."""
     if snapshot is not None:
-        renamed = {
-            name: f"snapshot_{name}"
-            for name in snapshot
-            if f"snapshot_{name}" in contacts.features and name != "as_of"
-        }
-        people = snapshot.rename(columns=renamed)
+        own = [name for name in snapshot if f"snapshot_{name}" in contacts.features and name != "as_of"]
+        people = snapshot.rename(columns={name: f"snapshot_{name}" for name in own})
     else:
         rows = contacts.rows[contacts.rows["person_id"].notna()]
         by = "occurred_at" if contacts.has_times else "row"
@@ -171,24 +90,73 @@ def _on(
     snapshot: pd.DataFrame | None,
 ) -> pd.DataFrame:
     """What the model reads of each person on one occasion."""
-    own = {name: people[name] for name in model.features if name in people}
     fixed = set(contacts.contact_features) if snapshot is not None else {"channel"}
-    rows = pd.DataFrame(
-        {name: occasion[name] if name in fixed else own[name] for name in model.features}, index=people.index
-    )
-    kinds = {name: contacts.rows[name].dtype for name in model.features}
-    for name, kind in kinds.items():
-        if kind == "float64":
-            rows[name] = pd.to_numeric(rows[name]).astype("float64").replace([np.inf, -np.inf], np.nan)
+    rows = {}
+    for name in model.features:
+        value = pd.Series(occasion[name], index=people.index) if name in fixed else people[name]
+        if contacts.rows[name].dtype == "float64":
+            rows[name] = pd.to_numeric(value).astype("float64").replace([np.inf, -np.inf], np.nan)
         else:
-            rows[name] = (
-                rows[name].astype("object").where(rows[name].notna(), "missing").astype(str).astype("object")
-            )
-    return rows
+            words = value.astype("object").where(value.notna(), MISSING).astype(str)
+            known = words.isin(contacts.rows[name].unique())
+            rows[name] = words.where(known, RARE).astype("object")
+    return pd.DataFrame(rows)
 
 
-def _typed(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    if not parts:
-        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _COLUMNS.items()})
-    scores = pd.concat(parts).sort_values(["place", "channel"], ignore_index=True)
-    return scores.assign(row=np.arange(1, len(scores) + 1))[list(_COLUMNS)].astype(_COLUMNS)
+def contact_probabilities(
+    comparison: MethodComparison, contacts: ContactFrame, split: Split, *, response_window_days: float
+) -> pd.DataFrame:
+    """Return what the page knows of each contact, for page 14 to decide with.
+
+    In a linear model a channel moves everyone alike; so XGBoost without resampling says what each choice brings.
+
+    Returns:
+        One row a contact: its `row`, `person_id` and `channel`; `part` (fit, calibrate, test, purged); `known_at`,
+        when its outcome is known; `n_contacts_28d`; of calibration and test contacts `probability` (calibrated, of
+        the chosen model), `probability_<channel>` for each choice and `probability_one_more` (its own channel, had
+        one more message come in the 28 days before), both of XGBoost. Missing where it is not known.
+    """
+    rows, trees = contacts.rows, comparison.model("xgboost", "none")
+    part = np.full(len(rows), "purged", dtype=object)
+    for name in ("fit", "calibrate", "test"):
+        part[getattr(split, name)] = name
+    judged = rows[np.isin(part, ["calibrate", "test"])]
+    days = pd.Timedelta(days=response_window_days)
+    chosen = comparison.chosen.probability(judged, calibrated=True)
+    said = pd.DataFrame({"probability": chosen, "probability_one_more": np.nan}, index=judged.index)
+    features = judged[list(trees.features)]
+    if "channel" in features:
+        asked = {f"probability_{name}": features.assign(channel=name) for name in contacts.channels}
+        said = said.assign(**{name: trees.probability(each, calibrated=True) for name, each in asked.items()})
+    if "n_contacts_28d" in features:
+        one_more = features.assign(n_contacts_28d=features["n_contacts_28d"] + 1)
+        said["probability_one_more"] = trees.probability(one_more, calibrated=True)
+    told = {"row": rows["row"]}
+    told["person_id"] = rows["person_id"] if contacts.has_people else pd.Series(None, rows.index, dtype="str")
+    told |= {"channel": rows["channel"], "part": part.astype(str)}
+    told["known_at"] = (rows["occurred_at"] + days).astype("datetime64[us]") if contacts.has_times else pd.NaT
+    told["n_contacts_28d"] = rows.get("n_contacts_28d", pd.Series(np.nan, index=rows.index))
+    order = [*told, "probability", *(name for name in said if name not in ("probability", "probability_one_more"))]
+    return pd.DataFrame(told).join(said)[[*order, "probability_one_more"]]
+
+
+def granted_channels(run: Run, channels: Iterable[str]) -> dict[str, set[str]] | None:
+    """Return who permits each channel, as `person_id`s, for the channels that the ledger knows a purpose for.
+
+    `email` is permitted by the purpose `marketing_email`, and so on, as of the ledger's last decision. None where
+    the data set has no ledger.
+    """
+    if not run.has_ledger:
+        return None
+    known = [name for name in sorted(channels) if f"marketing_{name}" in PURPOSES]
+    people = {name: permitted_people(run, purpose=f"marketing_{name}").to_pandas() for name in known}
+    return {name: set(frame["person_id"]) for name, frame in people.items()}
+
+
+def latest_snapshot(features: ibis.Table | None) -> pd.DataFrame | None:
+    """Return the newest snapshot of the features, one row a person, in the order of `row`; None without any."""
+    if features is None:
+        return None
+    newest = features.filter(features.as_of == features.as_of.max())
+    decimals = {name: newest[name].cast("float64") for name in newest.columns if newest[name].type().is_decimal()}
+    return newest.mutate(**decimals).order_by("row").to_pandas()

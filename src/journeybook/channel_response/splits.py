@@ -60,7 +60,7 @@ def split_contacts(
     By time the latest contacts are the test, and a training contact whose response window reaches into it is
     purged: on the day the test begins nobody could know its outcome. The latest of the remaining contacts
     calibrate, more than their share where it would hold fewer than 10 responses or 10 others. People may be on
-    both sides, as they are in use; `new` marks those who are not.
+    both sides, as they are in use; `new` marks those who are not. Copies of a row stay on one side.
 
     Args:
         contacts: As made by `contact_frame`.
@@ -77,7 +77,7 @@ def split_contacts(
             raise ValueError(f"{name} must lie between 0 and 1, got {share}.")
     if response_window_days < 0:
         raise ValueError(f"response_window_days must be at least 0, got {response_window_days}.")
-    rows = contacts.rows
+    rows, person = contacts.rows, contacts.rows["person"].to_numpy()
     purged, cut_at, warning = np.zeros(len(rows), dtype=bool), None, ""
     if contacts.has_times:
         how, times = "time", rows["occurred_at"]
@@ -103,7 +103,7 @@ def split_contacts(
                 "The contacts have neither times nor people: the test is a random draw. It cannot show how the "
                 "model ages, and one person may be on both sides. Expect less of the next campaign."
             )
-        place = place_in_line(rows["person"].to_numpy(), strata, rng=rng)
+        place = place_in_line(person, strata, rng=rng)
         test = place < test_share
         calibrate = ~test & (place < test_share + calibration_share * (1 - test_share))
     fit = ~test & ~purged & ~calibrate
@@ -114,17 +114,9 @@ def split_contacts(
                 f"the {name} part of the contacts holds {responses} responses in {int(part.sum())} contacts; at "
                 f"least {FEWEST} responses and {FEWEST} others are needed."
             )
-    person = rows["person"].to_numpy()
-    return Split(
-        fit=np.flatnonzero(fit),
-        calibrate=np.flatnonzero(calibrate),
-        test=np.flatnonzero(test),
-        purged=np.flatnonzero(purged),
-        how=how,
-        cut_at=cut_at,
-        new=~np.isin(person[test], person[fit | calibrate]) & contacts.has_people,
-        warning=warning,
-    )
+    new = ~np.isin(person[test], person[fit | calibrate]) & contacts.has_people
+    places = [np.flatnonzero(part) for part in (fit, calibrate, test, purged)]
+    return Split(*places, how=how, cut_at=cut_at, new=new, warning=warning)
 
 
 def _moment(times: pd.Series, share: float, *, what: str) -> pd.Timestamp:
@@ -148,10 +140,7 @@ def _last_with_enough(times: pd.Series, responded: np.ndarray) -> pd.Timestamp:
 def place_in_line(person: np.ndarray, strata: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     """Place each row in [0, 1) of a shuffled line: a person's rows together, each stratum over the whole line.
 
-    Args:
-        person: Code of each row's person, shape (n,).
-        strata: Value of each row, shape (n,); each value is shuffled apart and spread over the whole line.
-        rng: Shuffles.
+    `person` and `strata` hold a code a row, shape (n,); each stratum is shuffled apart.
     """
     place = np.empty(len(person))
     for stratum in np.unique(strata):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from journeybook.decisions.choices import sent_unpermitted
+from journeybook.decisions.choices import CERTAIN, sent_unpermitted, who_was_certain
 from journeybook.decisions.policy import ANSWERED, EVERYONE, MODEL, TODAY, Deciding, advantage
 from journeybook.decisions.truth import KnownAnswers
 from journeybook.decisions.uplift import Uplift
@@ -47,6 +47,7 @@ def find(
     """Return the page's findings; `by_decade` says whether the groups are decades of birth."""
     return [
         *_sends(sent, permitted),
+        *_certain(sent),
         *_policy(deciding, known.probability),
         *_groups(fair, by_decade=by_decade),
         _effect(moved, known.rankings, decided=not deciding.why_not),
@@ -68,6 +69,26 @@ def _sends(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) -> li
             section=_SENT,
             value=n_against,
             unit="messages",
+            figure=None,
+        )
+    ]
+
+
+def _certain(sent: pd.DataFrame) -> list[Finding]:
+    """Whom no value of a policy is about."""
+    n = int((sent["part"] == CERTAIN).sum())
+    if not n:
+        return []
+    return [
+        Finding(
+            text=f"For {say_count(n)} of {say_count(len(sent))} contacts the choice was certain "
+            f"({who_was_certain(sent)}); they count in no value of a policy.",
+            action="Leave some of them to chance, or decide about them apart.",
+            strength="counted",
+            worth=2,
+            section=_WHOM,
+            value=n,
+            unit="contacts",
             figure=None,
         )
     ]

@@ -16,7 +16,7 @@ from journeybook.decisions.choices import (
     price_list,
     value_of_a_response,
 )
-from journeybook.decisions.off_policy import ESTIMATORS, off_policy_value
+from journeybook.decisions.off_policy import ESTIMATORS, doubly_robust_scores, off_policy_value
 from journeybook.statistics.clusters import clustered_error
 
 PER = 1000
@@ -26,10 +26,10 @@ MODEL = "expected profit"
 NOTHING = "nothing"
 EVERYONE = "everyone "
 ANSWERED = "last channel answered"
-LIKELIEST = "as many, to the likeliest"
 TODAY = "what was sent"
 
 _SHARES = np.linspace(0, 1, 21)
+_FAR_OFF = 4.0  # standard errors of a mean weight from 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,16 +78,9 @@ def decide(
     show it better by more than two standard errors.
 
     Values are per decision, in the situations that the logged policy led to, with one charge for fatigue. The
-    policies `nothing`, `everyone <channel>` for each channel, `last channel answered` (where people and times are
-    known) and `as many, to the likeliest` (messages to those of highest response probability, as many as the
-    model's policy sends) hold to consent and frequency cap too.
-
-    Args:
-        sent: As made by `known_contacts`; the threshold is chosen on its calibration contacts.
-        permitted: As made by `permitted_channels`; None permits all.
-        costs: Cost of one message by channel; None shows a range of prices.
-        value_per_response: None takes the mean `value` of the training responses.
-        max_messages_28d: Messages a person may be sent in 28 days, at least 1.
+    policies `nothing`, `everyone <channel>` for each channel and `last channel answered` (where people and times
+    are known) hold to consent and frequency cap too. Costs and value of None show a range of prices, and take the
+    mean `value` of the training responses.
 
     Raises:
         ValueError: A cost, the cap or the value is out of range.
@@ -127,15 +120,9 @@ def decide(
 
 
 def choose_threshold(calibrate: Choices, costs: np.ndarray, *, value_per_response: float) -> pd.DataFrame:
-    """Try thresholds on the calibration contacts and say which is chosen.
+    """Try thresholds on the calibration contacts and say which is chosen: see `Deciding.thresholds`.
 
-    Args:
-        calibrate: The calibration contacts as choices.
-        costs: Cost of each choice, shape (k,).
-        value_per_response: Value of one response.
-
-    Returns:
-        One row a candidate, ascending: see `Deciding.thresholds`.
+    `costs` has one a choice, shape (k,).
     """
     best, gain = calibrate.best_message(costs, value_per_response=value_per_response)
     allowed = gain[np.isfinite(gain)]
@@ -143,26 +130,17 @@ def choose_threshold(calibrate: Choices, costs: np.ndarray, *, value_per_respons
         np.unique([0.0, *np.quantile(allowed, _SHARES), allowed.max() * 2]) if len(allowed) else np.zeros(1)
     )
     # Twice the largest gain, if there is one above 0, sends nothing at all.
-    profits = []
-    for threshold in candidates:
-        chosen = np.where(gain > threshold, best, calibrate.nothing)
-        found = off_policy_value(calibrate, chosen)
-        paid = costs[chosen]
-        profits.append(
-            (
-                (chosen != calibrate.nothing).mean(),
-                value_per_response * found.rate[2] - paid.mean(),
-                value_per_response * found.influence[2] - (paid - paid.mean()),
-            )
-        )
+    tried = [np.where(gain > threshold, best, calibrate.nothing) for threshold in candidates]
+    scores = [doubly_robust_scores(calibrate, chosen) for chosen in tried]
+    profits = [value_per_response * score - costs[chosen] for score, chosen in zip(scores, tried, strict=True)]
     at_zero = int(np.flatnonzero(candidates == 0)[0])
-    zero = profits[at_zero]
+    more = [profit - profits[at_zero] for profit in profits]
     table = pd.DataFrame(
         {
             "threshold": candidates,
-            "sent_share": [share for share, _, _ in profits],
-            "gain_per_1000": [PER * (profit - zero[1]) for _, profit, _ in profits],
-            "error_per_1000": [PER * clustered_error(off - zero[2], calibrate.person) for _, _, off in profits],
+            "sent_share": [(chosen != calibrate.nothing).mean() for chosen in tried],
+            "gain_per_1000": [PER * of.mean() for of in more],
+            "error_per_1000": [PER * clustered_error(of - of.mean(), calibrate.person) for of in more],
         }
     )
     clear = table["gain_per_1000"].where(table["gain_per_1000"] > 2 * table["error_per_1000"])
@@ -171,11 +149,7 @@ def choose_threshold(calibrate: Choices, costs: np.ndarray, *, value_per_respons
 
 
 def true_values(deciding: Deciding, true: np.ndarray) -> pd.DataFrame:
-    """Return what each policy would truly have brought, where the responses are simulated.
-
-    Args:
-        deciding: As made by `decide`, with something decided.
-        true: True probability of a response of each test contact under each choice, shape (test, k).
+    """Return what each policy would truly have brought, by the true probability of each choice, shape (test, k).
 
     Returns:
         One row a set of costs and policy: `prices`, `policy`, `responses_per_1000_true`,
@@ -206,13 +180,7 @@ def advantage(
     """Return what a policy earns beyond another per 1,000 contacts, at the first set of costs.
 
     Both are doubly robust estimates of the same contacts, charged alike for a message; of `TODAY` what the
-    contacts brought is counted.
-
-    Args:
-        deciding: As made by `decide`, with something decided.
-        policy: One of its policies.
-        other: Another, or `TODAY`.
-        true: Probability of a response under each choice, shape (test, k); None where it is not known.
+    contacts brought is counted. `true` has the true probability of each choice, shape (test, k), or is None.
 
     Returns:
         The estimate, its standard error, clustered by person, and what was planted, None where that is not known.
@@ -223,8 +191,7 @@ def advantage(
     scores, planted = [], []
     for name in (policy, other):
         chosen = test.taken if name == TODAY else deciding.choices[listed["prices"], name]
-        found = off_policy_value(test, chosen)
-        answers = test.responded if name == TODAY else found.rate[2] + found.influence[2]
+        answers = test.responded if name == TODAY else doubly_robust_scores(test, chosen)
         scores.append(deciding.value_per_response * answers - charged[chosen])
         if true is not None:
             likely = true[np.arange(len(true)), chosen]
@@ -250,10 +217,20 @@ def _why_not(sent: pd.DataFrame) -> str:
         return "The model does not read the channel, so that it cannot tell one choice from another."
     if "propensity" not in sent:
         return "The contacts do not tell the probability with which each was chosen (`propensity`)."
-    judged = sent["part"].isin(["calibrate", "test"])
-    used = sent.loc[judged, "propensity"].to_numpy(dtype=float, na_value=np.nan)
+    judged = sent[sent["part"].isin(["calibrate", "test"])]
+    if judged["part"].nunique() < 2:
+        return "No contact is left whose choice chance had a say in: every `propensity` is 0 or 1."
+    used = judged["propensity"].to_numpy(dtype=float, na_value=np.nan)
     if wrong := int((~((used > 0) & (used <= 1))).sum()):
-        return f"The `propensity` of {wrong:,} of {len(used):,} contacts is missing or not above 0 and at most 1."
+        return f"The `propensity` of {wrong:,} of {len(used):,} contacts is missing or not from 0 to 1."
+    unsent = (judged["channel"] == NO_CONTACT).to_numpy()
+    weights = [unsent / used, unsent / np.where(used < 1, 1 - used, 1.0)]
+    as_it_is, turned = (abs(w.mean() - 1) / (w.std() / len(w) ** 0.5) for w in weights)
+    if len(channels) == 2 and as_it_is > _FAR_OFF > turned:
+        return (
+            "In rows without a message `propensity` seems to be the chance of a message: it must be that of the "
+            f"choice made, so that of `{NO_CONTACT}` there, the rest to 1."
+        )
     return ""
 
 
@@ -275,11 +252,7 @@ def _policies(
     nothing = np.full(n, test.nothing)
     best, gain = test.best_message(costs, value_per_response=value_per_response)
     ours = np.where(gain > threshold, best, nothing)
-    likely = np.where(test.allowed, test.probability, -np.inf)[:, : test.nothing]
-    order = np.argsort(-likely.max(axis=1), kind="stable")[: int((ours != nothing).sum())]
-    likeliest = nothing.copy()
-    likeliest[order] = likely.argmax(axis=1)[order]
-    policies = {MODEL: ours, LIKELIEST: likeliest}
+    policies = {MODEL: ours}
     for place, message in enumerate(test.actions[:-1]):
         policies[f"{EVERYONE}{message}"] = np.where(test.allowed[:, place], place, nothing)
     if (test.answered != nothing).any():

@@ -6,7 +6,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.decisions.choices import NO_CONTACT
+from journeybook.decisions.choices import CERTAIN, NO_CONTACT
 from journeybook.decisions.policy import MODEL, NOTHING, PER, Deciding
 from journeybook.statistics.fairness import RULES, Fairness
 
@@ -23,15 +23,7 @@ def recount(
 ) -> pd.DataFrame:
     """Return how far contacts, consent and the policies' values are off when they are counted again.
 
-    Args:
-        sent: As made by `known_contacts`.
-        asked: The contacts it was made of.
-        deciding: As made by `decide`.
-        permitted: As `permitted_channels` returns it.
-        max_messages_28d: Messages a person may be sent in 28 days.
-
-    Returns:
-        One row a check, as `results.checks_of` takes them.
+    `sent` is as made by `set_aside`. One row a check, as `results.checks_of` takes them.
     """
     off = _contacts_off(sent, asked)
     rows: list[tuple] = [
@@ -76,7 +68,8 @@ def _contacts_off(sent: pd.DataFrame, asked: ibis.Table) -> int:
 
 def _weights_off(sent: pd.DataFrame) -> float | None:
     """Greatest distance from 1 of the mean of 1 / propensity, 0 for contacts of other channels, in errors."""
-    if "propensity" not in sent or sent["propensity"].isna().any() or (sent["propensity"] <= 0).any():
+    sent = sent[sent["part"] != CERTAIN]
+    if "propensity" not in sent or sent.empty or not sent["propensity"].between(0, 1).all():
         return None
     worst = 0.0
     for channel, own in sent.groupby("channel")["propensity"]:
