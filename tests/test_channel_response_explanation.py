@@ -178,9 +178,9 @@ def importance(model, rows, responded, **change):
 def test_correlated_features_are_shuffled_together(data, model):
     rows, responded = data
     found = importance(model, rows, responded)
-    groups = found.groups.set_index("group")
+    groups = found.set_index("group")
     assert set(groups.index) == {"visits, spend", "age", "region"}
-    apart = importance(model, rows, responded, max_correlation=1).groups.set_index("group")["roc_auc_drop"]
+    apart = importance(model, rows, responded, max_correlation=1).set_index("group")["roc_auc_drop"]
     # Shuffled together the two are worth more than the one that stands in for the other.
     assert groups.loc["visits, spend", "roc_auc_drop"] > 1.1 * apart[["visits", "spend"]].max()
     assert groups.index[0] == "visits, spend"
@@ -188,7 +188,7 @@ def test_correlated_features_are_shuffled_together(data, model):
 
 def test_importance_is_that_of_scikit_learn(data, model):
     rows, responded = data
-    ours = importance(model, rows, responded, max_correlation=1, n_repeats=30).groups.set_index("group")
+    ours = importance(model, rows, responded, max_correlation=1, n_repeats=30).set_index("group")
     theirs = permutation_importance_of_scikit_learn(
         model.pipeline, rows[list(FEATURES)], responded, scoring="roc_auc", n_repeats=30, random_state=0
     )
@@ -199,12 +199,12 @@ def test_importance_is_that_of_scikit_learn(data, model):
 
 def test_the_interval_counts_people(data, model):
     rows, responded = data
-    one = importance(model, rows, responded).groups.iloc[0]
+    one = importance(model, rows, responded).iloc[0]
     rise, half = one["log_loss_increase"], one["log_loss_increase_high"] - one["log_loss_increase"]
     four = pd.concat([rows] * 4, ignore_index=True)
     four = four.assign(responded=np.tile(responded, 4), person=np.tile(np.arange(len(rows)), 4))
     given = {"max_correlation": 0.7, "n_repeats": 3, "rng": stream(1, "shuffles")}
-    copied = permutation_importance(model, four, **given).groups.iloc[0]
+    copied = permutation_importance(model, four, **given).iloc[0]
     wide = copied["log_loss_increase_high"] - copied["log_loss_increase"]
     # Four copies of each person: rows alone would halve the interval. Copies are shuffled apart: a bit less.
     assert 0.7 * half < wide < 1.1 * half

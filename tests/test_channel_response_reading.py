@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 from journeybook.channel_response import words as say
-from journeybook.channel_response.explanation import Explanation, Importance
-from journeybook.channel_response.study import ChannelModels
+from journeybook.channel_response.explanation import Explanation
 from journeybook.channel_response.truth import KnownAnswers, WindowsTruth
 from journeybook.channel_response.windows import ANY_DAY, WEEKDAYS, ResponseWindows
 from journeybook.plots import channel_response as figures
@@ -35,16 +34,14 @@ def explanation() -> Explanation:
     people = pd.DataFrame({"person": np.repeat(["likeliest", "middle", "least likely"], 2), "probability": 0.2})
     people = people.assign(feature=["visits", "region"] * 3, value=["4", "n"] * 3, contribution=[0.3, -0.2] * 3)
     features = pd.DataFrame({"feature": ["visits", "region"], "mean_size": [0.3, 0.1], "share": [0.75, 0.25]})
-    return Explanation(
-        rows, values, -2.0, np.array([0.1, 0.2, 0.3, 0.4]), features, people
-    )
+    return Explanation(rows, values, -2.0, np.array([0.1, 0.2, 0.3, 0.4]), features, people)
 
 
 @pytest.fixture
-def importance() -> Importance:
+def importance() -> pd.DataFrame:
     groups = pd.DataFrame({"group": ["a, b, c, d", "e"], "n_features": [4, 1], "roc_auc_drop": [0.05, 0.0]})
     groups = groups.assign(log_loss_increase=[0.02, 0.0], log_loss_increase_low=[0.01, -0.01])
-    return Importance(groups.assign(log_loss_increase_high=[0.03, 0.01]))
+    return groups.assign(log_loss_increase_high=[0.03, 0.01])
 
 
 def cell(kind: str, weekday: str, hour: float, rate: float) -> dict:
@@ -83,7 +80,7 @@ def test_importance_counts_what_is_beyond_chance(importance):
     assert say.title_importance(importance) == (
         "a and 3 like it: shuffled, ROC AUC falls by 0.050; 1 of 2 groups matter"
     )
-    nothing = dataclasses.replace(importance, groups=importance.groups.assign(log_loss_increase_low=-0.1))
+    nothing = importance.assign(log_loss_increase_low=-0.1)
     assert say.title_importance(nothing) == "No group of features is needed beyond chance"
 
 
@@ -139,4 +136,4 @@ def test_plots_of_windows(windows):
 def test_where_there_is_nothing_nothing_is_drawn(windows):
     empty = dataclasses.replace(windows, cells=windows.cells.head(0), peaks=windows.peaks.head(0))
     assert figures.plot_windows(empty) is None
-    assert figures.plot_channel_models(ChannelModels(pd.DataFrame(), ())) is None
+    assert figures.plot_channel_models(pd.DataFrame()) is None

@@ -1,10 +1,11 @@
 """Page 07: scores for those who permit them."""
 
+import channel_response_toys
 import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from channel_response_toys import BUDGET, OPEN_GATE, SHARES, framed, simulated, studied
+from channel_response_toys import BUDGET, OPEN_GATE, SHARES, framed, simulated
 
 from journeybook import channel_response as cr
 from journeybook.statistics import stream
@@ -13,7 +14,7 @@ from journeybook.statistics import stream
 @pytest.fixture(scope="module")
 def study():
     """Contacts, split, gate, search and comparison."""
-    return studied(simulated())
+    return channel_response_toys.study()
 
 
 @pytest.fixture(scope="module")

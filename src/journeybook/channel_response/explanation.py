@@ -139,21 +139,9 @@ def _together(own: pd.Series) -> str:
     return str(own.iloc[0]) if own.nunique() == 1 else "mixed"
 
 
-@dataclass(frozen=True, eq=False)
-class Importance:
-    """What is lost when a group of correlated features is shuffled.
-
-    Attributes:
-        groups: One row a group, largest loss first: `group` (its features), `n_features`, `log_loss_increase` in
-            nats with `_low` and `_high` (95 %, clustered on people), `roc_auc_drop`.
-    """
-
-    groups: pd.DataFrame
-
-
 def permutation_importance(
     model: ResponseModel, rows: pd.DataFrame, *, max_correlation: float, n_repeats: int, rng: np.random.Generator
-) -> Importance:
+) -> pd.DataFrame:
     """Shuffle each group of correlated features together over the rows, and see what the model loses by it.
 
     Shuffled one by one, features that say the same stand in for each other and each seems worth nothing. So
@@ -166,6 +154,10 @@ def permutation_importance(
         max_correlation: Groups whose mean correlation is above it are joined, 0 to 1.
         n_repeats: Shuffles over which the loss is averaged, at least 1.
         rng: Shuffles.
+
+    Returns:
+        One row a group, largest loss first: `group` (its features), `n_features`, `log_loss_increase` in nats with
+        `_low` and `_high` (95 %), `roc_auc_drop`.
 
     Raises:
         ValueError: A number is out of range.
@@ -195,7 +187,7 @@ def permutation_importance(
         record |= {"log_loss_increase_low": rise.mean() - half, "log_loss_increase_high": rise.mean() + half}
         records.append({**record, "roc_auc_drop": auc - np.mean([roc_auc_score(responded, p) for p in each])})
     table, by = pd.DataFrame(records), ["log_loss_increase", "group"]
-    return Importance(groups=table.sort_values(by, ascending=[False, True], ignore_index=True))
+    return table.sort_values(by, ascending=[False, True], ignore_index=True)
 
 
 def feature_correlation(rows: pd.DataFrame) -> pd.DataFrame:

@@ -72,13 +72,8 @@ def leak_gate(
     responses: a value or range that always or never goes with one (`always_or_never`), a single column that ranks
     responders better than anything honest does, and two columns that do so only together (`leaking_pairs`).
 
-    Args:
-        contacts: As made by `contact_frame`.
-        split: Its training rows give the evidence; the test is not looked at.
-        known_after_contact: Columns the user declares as known only afterwards.
-        known_before_contact: Columns the user vouches for: no name, time or AUC sets them aside. An outcome
-            column of the canonical table stays an outcome.
-        max_single_auc: A column that alone ranks responders with a larger AUC is set aside, 0.5 to 1.
+    Training rows give the evidence; the test is not looked at. No rule but that of outcomes sets aside a column of
+    `known_before_contact`. `max_single_auc`, 0.5 to 1, is the limit of a column alone.
 
     Raises:
         ValueError: A declared column is not in the table, or is declared both ways.
@@ -227,13 +222,9 @@ def always_or_never(column: pd.Series, responded: np.ndarray, *, false_alarms: f
     hardly one may then be pure over so many rows. Where 12 % respond, a value at which nobody does needs about 300
     rows, a range of a number about 600; a value at which everybody does needs 100.
 
-    Args:
-        column: One column; the first half of its rows is the earlier one. A missing number is a value of its own.
-        responded: 0 or 1, of each row.
-        false_alarms: Share of such honest columns in which chance may raise the alarm, above 0.
-
-    Returns:
-        The evidence, of the value or range with the most rows, in one sentence; empty where there is none.
+    Returns the evidence, of the value or range with the most rows, in one sentence; empty where there is none. The
+    first half of the rows is the earlier one; a missing number is a value of its own. `false_alarms` is the share
+    of such honest columns in which chance may raise the alarm.
     """
     rate = responded.mean()
     if not 0 < rate < 1:

@@ -31,15 +31,8 @@ def response_scores(
     offer, contacts before) is averaged over occasions on which that channel was used in training. Without
     snapshots a person is scored on their own latest contact.
 
-    Args:
-        model: The chosen model; its calibrated probabilities are the scores.
-        contacts: As made by `contact_frame`.
-        split: Occasions are drawn from its training contacts.
-        snapshot: The latest snapshot, one row a person; None where there are no features.
-        permitted: For each channel, who may be contacted through it; a channel that is not named is not
-            scored. None where the data set has no ledger: everyone is scored for every channel.
-        n_occasions: Occasions to average over, at least 1.
-        rng: Draws them.
+    `permitted` says for each channel who may be contacted through it; a channel that is not named is not scored.
+    Where it is None, as without a ledger, everyone is scored for every channel.
 
     Returns:
         `row` (1..n, people in the order of the snapshot or of first contact), `person_id`, `as_of` (null without

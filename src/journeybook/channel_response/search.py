@@ -41,7 +41,6 @@ class Search:
         places: Positions in `ContactFrame.rows` of the contacts searched on, all from `Split.fit`.
         said: Probabilities of these contacts under the chosen settings, as fitted, by method and resampling; each
             contact's is of the fold that did not learn from it.
-        n_folds: Folds of the cross-validation.
         n_fits: Models fitted.
     """
 
@@ -49,7 +48,6 @@ class Search:
     settings: Mapping[tuple[str, str], Mapping[str, float]]
     places: np.ndarray
     said: Mapping[tuple[str, str], np.ndarray]
-    n_folds: int
     n_fits: int
 
 
@@ -118,7 +116,7 @@ def search_settings(
                 record["n_trees"] = round(stopped[i]) if method == "xgboost" else np.nan
                 record |= {"log_loss": losses[:, i].mean(), "log_loss_sd": losses[:, i].std(ddof=1)}
                 records.append({**record, "chosen": i == best})
-    return Search(pd.DataFrame(records), settings, places, said, n_folds, n_fits=len(tasks) * len(tried))
+    return Search(pd.DataFrame(records), settings, places, said, n_fits=len(tasks) * len(tried))
 
 
 @dataclass(frozen=True, eq=False)

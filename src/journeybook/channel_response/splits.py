@@ -19,7 +19,7 @@ class Split:
         fit: Positions that models are fitted on.
         calibrate: Positions that probabilities are calibrated on and a model is chosen on.
         test: Positions that judge; nothing is learned from them.
-        purged: Positions used for nothing: their response window ends after the test begins.
+        purged: Positions used for nothing: their response window ends after the test begins, or after the data.
         how: "time", "person" or "draw".
         cut_at: First moment of the test, for a split by time; otherwise None.
         new: Whether each test contact is of a person met in neither `fit` nor `calibrate`, shape (test,); all
@@ -62,12 +62,8 @@ def split_contacts(
     calibrate, more than their share where it would hold fewer than 10 responses or 10 others. People may be on
     both sides, as they are in use; `new` marks those who are not. Copies of a row stay on one side.
 
-    Args:
-        contacts: As made by `contact_frame`.
-        test_share: Share of contacts for the test, above 0, below 1; met as closely as equal times allow.
-        calibration_share: Share of the training contacts kept for calibration, above 0, below 1.
-        response_window_days: Days after a contact in which a response counts, at least 0.
-        rng: Draws people or contacts where there are no times; not used in a split by time.
+    `test_share` is met as closely as equal times allow; `calibration_share` is of the other contacts. A response
+    counts within `response_window_days`. `rng` draws people or contacts where there are no times.
 
     Raises:
         ValueError: A share is out of range, or a part holds fewer than 10 responses or 10 other contacts.
@@ -80,10 +76,11 @@ def split_contacts(
     rows, person = contacts.rows, contacts.rows["person"].to_numpy()
     purged, cut_at, warning = np.zeros(len(rows), dtype=bool), None, ""
     if contacts.has_times:
-        how, times = "time", rows["occurred_at"]
-        cut_at = _moment(times, test_share, what="test_share")
-        test = (times >= cut_at).to_numpy()
-        purged = ~test & (times + pd.Timedelta(days=response_window_days) > cut_at).to_numpy()
+        how, times, window = "time", rows["occurred_at"], pd.Timedelta(days=response_window_days)
+        unripe, warning = _unripe(times, rows["responded"].to_numpy(), window)
+        cut_at = _moment(times[~unripe], test_share, what="test_share")
+        test = (times >= cut_at).to_numpy() & ~unripe
+        purged = unripe | (~test & (times + window > cut_at).to_numpy())
         left = times[~test & ~purged]
         if left.empty:
             raise ValueError(
@@ -117,6 +114,24 @@ def split_contacts(
     new = ~np.isin(person[test], person[fit | calibrate]) & contacts.has_people
     places = [np.flatnonzero(part) for part in (fit, calibrate, test, purged)]
     return Split(*places, how=how, cut_at=cut_at, new=new, warning=warning)
+
+
+def _unripe(times: pd.Series, responded: np.ndarray, window: pd.Timedelta) -> tuple[np.ndarray, str]:
+    """Which contacts seem to have responses still to come, and why: a window before the last, too few respond.
+
+    Too few are less than four fifths of the earlier rate, by more than four standard errors of two proportions.
+    """
+    last = (times > times.max() - window).to_numpy()
+    if not 0 < last.sum() < len(last):
+        return np.zeros(len(last), dtype=bool), ""
+    late, early, rate = responded[last].mean(), responded[~last].mean(), responded.mean()
+    error = (rate * (1 - rate) * (1 / last.sum() + 1 / (~last).sum())) ** 0.5
+    if late >= 0.8 * early or early - late < 4 * error:
+        return np.zeros(len(last), dtype=bool), ""
+    return last, (
+        f"Of {last.sum():,} contacts of the last {window.days} days {late:.1%} responded, before {early:.1%}: "
+        "responses seem still to come, and these contacts are left out. A column `cut_off` would tell which."
+    )
 
 
 def _moment(times: pd.Series, share: float, *, what: str) -> pd.Timestamp:

@@ -49,19 +49,18 @@ class MethodComparison:
     """Every method with every resampling, judged on the test contacts.
 
     Attributes:
-        methods: One row a method, resampling, channel ("all" is all of them together; of the chosen model
-            also each by itself) and calibrated or not:
-            `n_rows`, `n_responses`, `roc_auc`, `pr_auc`, `log_loss`, `brier`, `ece`, each with `_low` and `_high`
-            (95 %, clustered on people), and `ece_floor`, the ECE that true probabilities would show by chance.
-            A channel with fewer than 10 responses in the test is left out.
+        methods: One row a method, resampling, channel ("all" together; of the chosen model each by itself too, but
+            for those with fewer than 10 responses in the test) and calibrated or not: `n_rows`, `n_responses`,
+            `roc_auc`, `pr_auc`, `log_loss`, `brier`, `ece`, each with `_low` and `_high` (95 %, clustered on
+            people), and `ece_floor`, the ECE that true probabilities would show by chance.
         effects: What resampling changed, after calibration: one row a method, resampling and measure, `difference`
             from the same method without it, paired, with `_low` and `_high`. The method "best" is the better of
             the methods with that resampling less the better without, each picked on the calibration contacts.
-        corrections: What put the probabilities right: one row a method and resampling, `ece_as_fitted`,
-            `ece_corrected` (for the shift in prior alone), `ece_calibrated`.
+        corrections: One row a method and resampling: `ece_as_fitted`, `ece_corrected` (for the shift in prior
+            alone), `ece_calibrated`.
         calibration: One row a method, resampling, calibrated and bin: `predicted`, `observed` and its interval.
         gain: One row a method without resampling, or the chosen one, and share contacted, likeliest first:
-            `found_share` and `lift` with their intervals; calibration does not change them.
+            `found_share` and `lift` with their intervals.
         people: The chosen model on all test contacts, on those of people met in training and of new people.
         models: Every fitted model, a method and resampling each; they serve all channels.
         chosen: The model with the least log loss on the calibration contacts, once calibrated; without resampling,
@@ -285,21 +284,6 @@ def _keyed(frame: pd.DataFrame, fitted: _Fitted) -> pd.DataFrame:
     return frame.assign(method=fitted.model.method, resampling=fitted.model.resampling)[[*_KEY, *frame]]
 
 
-@dataclass(frozen=True, eq=False)
-class ChannelModels:
-    """One joint model beside a model a channel, without resampling, calibrated.
-
-    Attributes:
-        differences: One row a method, channel ("all" pools those compared) and measure: `n_rows`, `joint` and
-            `separate` (the measure), `difference` (separate less joint) with `_low` and `_high` (95 %, paired,
-            clustered on people).
-        left_out: Channels with too few contacts for a model of their own.
-    """
-
-    differences: pd.DataFrame
-    left_out: tuple[str, ...]
-
-
 def channel_models(
     contacts: ContactFrame,
     split: Split,
@@ -308,12 +292,16 @@ def channel_models(
     *,
     rng: np.random.Generator,
     methods: Sequence[str] = ("logistic", "xgboost"),
-) -> ChannelModels:
+) -> pd.DataFrame:
     """Fit methods on each channel alone, with the settings of the joint model, and hold each against that.
 
     A joint model with the channel as a feature learns from every contact what channels share; a model a channel
     can learn that people answer one channel for other reasons than another. A channel needs 10 responses and 10
     others in each part of the split.
+
+    Returns:
+        One row a method, channel ("all" pools those compared) and measure: `n_rows`, `joint` and `separate` (the
+        measure), `difference` (separate less joint) with `_low` and `_high` (95 %, paired, clustered on people).
     """
     features = [name for name in comparison.chosen.features if name != "channel"]
     rows, channel = contacts.rows[[*features, "responded"]], contacts.rows["channel"].to_numpy()
@@ -347,8 +335,7 @@ def channel_models(
             records.append(found.assign(method=method, channel=name, n_rows=int(inside.sum())))
     columns = ["method", "channel", "measure", "n_rows", "joint", "separate"]
     columns += ["difference", "difference_low", "difference_high"]
-    table = pd.concat(records, ignore_index=True)[columns] if records else pd.DataFrame(columns=columns)
-    return ChannelModels(differences=table, left_out=tuple(name for name in parts if own and name not in own))
+    return pd.concat(records, ignore_index=True)[columns] if records else pd.DataFrame(columns=columns)
 
 
 def _said_alone(

@@ -74,12 +74,8 @@ class ResponseWindows:
 def person_types(contacts: ContactFrame, segments: ibis.Table | None, *, column: str | None) -> np.ndarray:
     """Return the type of the person of each contact, as known when it was sent, shape (n,).
 
-    Args:
-        contacts: As made by `contact_frame`.
-        segments: `person_id`, `as_of`, `segment`; the latest strictly before sending counts, but for those
-            marked `retrospective`, which know what came later. None where there are none.
-        column: Column of the contacts to use instead (see `labels`). None for segments, or one type where there
-            are none.
+    Of `segments` (`person_id`, `as_of`, `segment`) the latest strictly before sending counts, but for those marked
+    `retrospective`, which know what came later; `column` names a column of the contacts to use instead.
 
     Raises:
         ValueError: The contacts have no such column.
@@ -116,18 +112,9 @@ def response_windows(
     divided by the design effect (Rao & Scott 1992); what people and days differ in beyond it moves all rates of a
     type together.
 
-    Args:
-        contacts: As made by `contact_frame`.
-        split: Its training contacts are counted; the test is not looked at.
-        types: Type of the person of each contact, shape (n,).
-        window_hours: Hours in a row that make a window, 1 to 12.
-        rng: Draws from the posterior.
-        level: Probability that an interval holds the rate.
-        n_draws: Draws from the posterior.
-
     Returns:
         Rates of hours and weekdays with at least 30 contacts on at least 4 days. Empty where contacts have no
-        times.
+        times. `types` has the type of each contact's person, `window_hours` lies in 1 to 12.
 
     Raises:
         ValueError: `window_hours` is out of range, or `types` is of another length.

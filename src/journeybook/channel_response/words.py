@@ -4,11 +4,11 @@ import pandas as pd
 from scipy.stats import norm
 
 from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
-from journeybook.channel_response.explanation import Explanation, Importance
+from journeybook.channel_response.explanation import Explanation
 from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.models import RESAMPLINGS, ResponseModel
 from journeybook.channel_response.splits import Split
-from journeybook.channel_response.study import ChannelModels, MethodComparison
+from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.truth import KnownAnswers
 from journeybook.channel_response.windows import EVERYONE, ResponseWindows
 from journeybook.channel_response.witnesses import OversamplingPitfall
@@ -167,9 +167,8 @@ def say_people(comparison: MethodComparison) -> str:
     return said
 
 
-def title_channel_models(found: ChannelModels) -> str:
+def title_channel_models(table: pd.DataFrame) -> str:
     """Whether a model a channel beats one for all."""
-    table = found.differences
     if table.empty:
         return "There are not two channels with contacts enough for a model each"
     pooled = table[(table["channel"] == "all") & (table["measure"] == "log_loss")].set_index("method")
@@ -201,9 +200,8 @@ def say_explanation(explanation: Explanation, model: ResponseModel, comparison: 
     )
 
 
-def title_importance(importance: Importance) -> str:
+def title_importance(groups: pd.DataFrame) -> str:
     """What shuffling costs most."""
-    groups = importance.groups
     n_sure = int((groups["log_loss_increase_low"] > 0).sum())
     if not n_sure:
         return "No group of features is needed beyond chance"

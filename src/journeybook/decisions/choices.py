@@ -16,6 +16,9 @@ NO_CONTACT = "none"
 CERTAIN = "certain"
 """Part of the contacts whose choice was certain; see `set_aside`."""
 
+JUDGED = ("calibrate", "test")
+"""Parts that a policy is chosen and valued on."""
+
 PRICE_SHARES = (0.0, 0.01, 0.03, 0.1)
 """Prices of a message, as shares of the value of a response, that are shown where no costs are given."""
 
@@ -89,7 +92,7 @@ def known_contacts(asked: ibis.Table, told: ibis.Table) -> pd.DataFrame:
 
 
 def set_aside(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) -> pd.DataFrame:
-    """Mark as part `certain` the contacts whose choice chance had no say in, though there was another.
+    """Mark as part `certain` the judged contacts whose choice chance had no say in, though there was another.
 
     Their propensity is 1, or 0: nothing tells what another choice would have brought, so that they count in no
     value of a policy. Where consent leaves only `none`, nothing else could have been chosen, and they stay.
@@ -102,7 +105,7 @@ def set_aside(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) ->
     if permitted is not None:
         free = np.any([permitted[name] for name in messages], axis=0) if messages else ~free
     certain = (used == 0) | ((used == 1) & (free | (sent["channel"] != NO_CONTACT).to_numpy()))
-    return sent.assign(part=sent["part"].mask(certain, CERTAIN))
+    return sent.assign(part=sent["part"].mask(certain & sent["part"].isin(JUDGED), CERTAIN))
 
 
 def who_was_certain(sent: pd.DataFrame) -> str:

@@ -42,8 +42,8 @@ class OffPolicyValue:
             return f"the contacts are worth {self.effective_n:.0f} people, below {LEAST_EFFECTIVE}"
         if abs(self.mean_weight - 1) > norm.ppf(0.9995) * self.mean_weight_error:
             return (
-                f"the weights average {self.mean_weight:.3f}, not 1: `propensity` must be, in each row, the chance "
-                "with which the choice made was drawn"
+                f"the weights average {self.mean_weight:.3f}, not 1: `propensity` must be the chance of the "
+                "choice that was made, row by row"
             )
         return ""
 

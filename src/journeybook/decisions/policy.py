@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from journeybook.decisions.choices import (
+    JUDGED,
     NO_CONTACT,
     Choices,
     channels_of,
@@ -217,7 +218,7 @@ def _why_not(sent: pd.DataFrame) -> str:
         return "The model does not read the channel, so that it cannot tell one choice from another."
     if "propensity" not in sent:
         return "The contacts do not tell the probability with which each was chosen (`propensity`)."
-    judged = sent[sent["part"].isin(["calibrate", "test"])]
+    judged = sent[sent["part"].isin(JUDGED)]
     if judged["part"].nunique() < 2:
         return "No contact is left whose choice chance had a say in: every `propensity` is 0 or 1."
     used = judged["propensity"].to_numpy(dtype=float, na_value=np.nan)

@@ -75,25 +75,12 @@ def uplift_study(deciding: Deciding, weights: np.ndarray) -> Uplift:
     every = np.concatenate([np.ones((1, len(message))), weights[:, inside]])
     orders = [np.argsort(-score, kind="stable") for score in scores]
     areas = np.stack([qini((sent - unsent)[order], every[:, order]) for order in orders])
-    curves = [
-        _with_ends("added_per_1000", PER * added_along((sent - unsent)[order], every[:, order]))
-        for order in orders
-    ]
-    return Uplift(
-        why_not="",
-        rankings=_rankings(sent, unsent, orders, areas, own.person),
-        curve=pd.concat(
-            [
-                pd.DataFrame({"ranking": name, "contacted_share": CURVE_SHARES, **curve})
-                for name, curve in zip(RANKINGS, curves, strict=True)
-            ],
-            ignore_index=True,
-        ),
-        scores=scores,
-        message=message,
-        inside=inside,
-        actions=test.actions,
-    )
+    curves = []
+    for name, order in zip(RANKINGS, orders, strict=True):
+        added = _with_ends("added_per_1000", PER * added_along((sent - unsent)[order], every[:, order]))
+        curves.append(pd.DataFrame({"ranking": name, "contacted_share": CURVE_SHARES, **added}))
+    rankings, curve = _rankings(sent, unsent, orders, areas, own.person), pd.concat(curves, ignore_index=True)
+    return Uplift("", rankings, curve, scores, message, inside, test.actions)
 
 
 def added_along(added: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from journeybook.decisions.choices import CERTAIN, sent_unpermitted, who_was_certain
+from journeybook.decisions.choices import CERTAIN, JUDGED, sent_unpermitted, who_was_certain
 from journeybook.decisions.off_policy import ESTIMATORS
 from journeybook.decisions.policy import MODEL, Deciding
 from journeybook.decisions.truth import KnownAnswers
@@ -46,10 +46,11 @@ def say_unpermitted(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | No
 
 def say_set_aside(tried: pd.DataFrame) -> str:
     """Say how many contacts count in no value of a policy, and who they are; nothing where there are none."""
-    if not (n := int((tried["part"] == CERTAIN).sum())):
+    n, judged = (int(tried["part"].isin(parts).sum()) for parts in ([CERTAIN], [*JUDGED, CERTAIN]))
+    if not n:
         return ""
     return (
-        f"**For {n:,} of {len(tried):,} contacts the choice was certain** (`propensity` 1 or 0; "
+        f"**For {n:,} of {judged:,} contacts the choice was certain** (`propensity` 1 or 0; "
         f"{who_was_certain(tried)}). What another choice would have brought them cannot be told: they count in no "
         "value of a policy and in no gain."
     )

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from journeybook.channel_response import words
-from journeybook.channel_response.explanation import Explanation, Importance
+from journeybook.channel_response.explanation import Explanation
 from journeybook.channel_response.leaks import LeakGate
-from journeybook.channel_response.study import ChannelModels, MethodComparison
+from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.windows import ANY_DAY, WEEKDAYS, ResponseWindows
 from journeybook.plots import COLOURS
 
@@ -106,12 +106,12 @@ def plot_resampling(comparison: MethodComparison) -> Figure:
     return _titled(figure, words.title_resampling(comparison))
 
 
-def plot_channel_models(found: ChannelModels, ax: Axes | None = None) -> Axes | None:
+def plot_channel_models(found: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
     """Log loss of a model a channel less that of the joint model; None where there are none to compare."""
-    if found.differences.empty:
+    if found.empty:
         return None
     ax = ax or plt.subplots(figsize=(8.5, 3.8))[1]
-    table = found.differences[found.differences["measure"] == "log_loss"]
+    table = found[found["measure"] == "log_loss"]
     channels = list(dict.fromkeys(table["channel"]))[::-1]
     for shift, (method, marker) in zip((0.15, -0.15), (("logistic", "o"), ("xgboost", "^")), strict=True):
         bars = table[table["method"] == method].set_index("channel").loc[channels]
@@ -219,9 +219,9 @@ def plot_people(explanation: Explanation) -> Figure:
     return _titled(figure, "Three times ten contacts explained, on average: the seven largest parts")
 
 
-def plot_importance(importance: Importance, ax: Axes | None = None) -> Axes:
+def plot_importance(importance: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Increase of the log loss when a group of correlated features is shuffled, with intervals."""
-    shown = importance.groups.head(_MOST)[::-1].reset_index(drop=True)
+    shown = importance.head(_MOST)[::-1].reset_index(drop=True)
     ax = ax or plt.subplots(figsize=(8.5, 1.2 + 0.27 * len(shown)))[1]
     rise, ends = shown["log_loss_increase"], _arms(shown, "log_loss_increase")
     ax.errorbar(rise, shown.index, xerr=ends, fmt="o", markersize=5, capsize=3, color=COLOURS["blue"])
