@@ -10,6 +10,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 from scipy.special import logit
 from scipy.stats import norm
+from scipy.stats.mstats import mquantiles
 from sklearn.compose import ColumnTransformer
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import OneHotEncoder
@@ -238,7 +239,7 @@ def partial_dependences(model: ResponseModel, rows: pd.DataFrame, *, features: S
         if len(grid) < 2:
             continue
         if not words and len(grid) > _GRID:
-            grid = np.linspace(*known.quantile([0.05, 0.95]), _GRID)
+            grid = np.linspace(*mquantiles(known, [0.05, 0.95]), _GRID)
         for value in grid:
             said = model.probability(rows.assign(**{name: value}), calibrated=True)
             at = {"value": np.nan, "level": value} if words else {"value": float(value), "level": ""}
