@@ -48,6 +48,7 @@ class ContactFrame:
         times: Those of `features` that were times: now days before sending, negative where later.
         undated: Columns that are times and no features, for the contacts have no times to hold them against.
         outcomes: Outcome columns present in `rows`; never features.
+        says_cut_off: Whether the table says by `cut_off` whose outcome the data end before.
         n_read: Contacts in the table.
         n_cut_off: Contacts left out because the data end before their outcome was known.
         n_unknown: Contacts left out because `responded` is missing.
@@ -62,6 +63,7 @@ class ContactFrame:
     times: tuple[str, ...]
     undated: tuple[str, ...]
     outcomes: tuple[str, ...]
+    says_cut_off: bool
     n_read: int
     n_cut_off: int
     n_unknown: int
@@ -115,7 +117,7 @@ def contact_frame(contacts: ibis.Table, features: ibis.Table | None, *, max_rows
     given = tuple(name for name in contacts.columns if name not in (*ROLES, *OUTCOMES))
 
     table = _with_fatigue(contacts) if has_history else contacts
-    if "cut_off" in table.columns:
+    if says_cut_off := "cut_off" in table.columns:
         table = table.filter(~table.cut_off.cast("boolean").fill_null(False)).drop("cut_off")
     n_kept = _count(table)
     table = table.filter(table.responded.notnull())
@@ -132,7 +134,8 @@ def contact_frame(contacts: ibis.Table, features: ibis.Table | None, *, max_rows
     table = table.mutate(**{n: table[n].cast("float64") for n in table.columns if table[n].type().is_decimal()})
     counts = {"n_cut_off": n_read - n_kept, "n_unknown": n_kept - n_known, "n_sampled_out": n_known - n_taken}
     rows = table.order_by("row").to_pandas()
-    return _frame(rows, given=given, snapshot=snapshot, n_read=n_read, **counts)
+    about = {"given": given, "snapshot": snapshot, "says_cut_off": says_cut_off}
+    return _frame(rows, **about, n_read=n_read, **counts)
 
 
 def _count(table: ibis.Table) -> int:
@@ -164,7 +167,9 @@ def _with_snapshot(table: ibis.Table, features: ibis.Table) -> tuple[ibis.Table,
     return joined.drop("person_id_right"), tuple(names)
 
 
-def _frame(rows: pd.DataFrame, *, given: Sequence[str], snapshot: Sequence[str], **counts: int) -> ContactFrame:
+def _frame(
+    rows: pd.DataFrame, *, given: Sequence[str], snapshot: Sequence[str], says_cut_off: bool, **counts: int
+) -> ContactFrame:
     """Type the collected rows and say which columns are features."""
     outcome = rows["responded"].astype("float64")
     if not outcome.isin([0, 1]).all():
@@ -194,6 +199,7 @@ def _frame(rows: pd.DataFrame, *, given: Sequence[str], snapshot: Sequence[str],
         times=tuple(name for name in times if name in features),
         undated=tuple(undated),
         outcomes=tuple(name for name in OUTCOMES if name in rows),
+        says_cut_off=says_cut_off,
         n_with_snapshot=int(rows["as_of"].notna().sum()) if snapshot else 0,
         n_identical=0 if named else int(rows.duplicated([*compared, "responded"]).sum()),
         **counts,

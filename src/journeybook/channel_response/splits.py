@@ -77,7 +77,7 @@ def split_contacts(
     purged, cut_at, warning = np.zeros(len(rows), dtype=bool), None, ""
     if contacts.has_times:
         how, times, window = "time", rows["occurred_at"], pd.Timedelta(days=response_window_days)
-        unripe, warning = _unripe(times, rows["responded"].to_numpy(), window)
+        unripe, warning = _unripe(times, rows["responded"].to_numpy(), window, known=contacts.says_cut_off)
         cut_at = _moment(times[~unripe], test_share, what="test_share")
         test = (times >= cut_at).to_numpy() & ~unripe
         purged = unripe | (~test & (times + window > cut_at).to_numpy())
@@ -116,13 +116,16 @@ def split_contacts(
     return Split(*places, how=how, cut_at=cut_at, new=new, warning=warning)
 
 
-def _unripe(times: pd.Series, responded: np.ndarray, window: pd.Timedelta) -> tuple[np.ndarray, str]:
+def _unripe(
+    times: pd.Series, responded: np.ndarray, window: pd.Timedelta, *, known: bool
+) -> tuple[np.ndarray, str]:
     """Which contacts seem to have responses still to come, and why: a window before the last, too few respond.
 
     Too few are less than four fifths of the earlier rate, by more than four standard errors of two proportions.
+    Where the table says it (`known`), nothing is guessed.
     """
     last = (times > times.max() - window).to_numpy()
-    if not 0 < last.sum() < len(last):
+    if known or not 0 < last.sum() < len(last):
         return np.zeros(len(last), dtype=bool), ""
     late, early, rate = responded[last].mean(), responded[~last].mean(), responded.mean()
     error = (rate * (1 - rate) * (1 / last.sum() + 1 / (~last).sum())) ** 0.5
