@@ -99,23 +99,22 @@ def _forbidden(
 def _values(test: pd.DataFrame, deciding: Deciding) -> list[tuple]:
     """Nothing's value by IPS, and the profit of the model's policy by the doubly robust estimate, by hand."""
     told = deciding.policy[deciding.policy["refused"] == ""].set_index(["prices", "policy", "estimator"])
-    first = deciding.costs.iloc[0]
-    rows = []
-    if (first["prices"], NOTHING, "ips") in told.index:
+    first, rows = deciding.costs.iloc[0], []
+    nothing, ours = (first["prices"], NOTHING, "ips"), (first["prices"], MODEL, "dr")
+    if nothing in told.index:
         left = test[test["channel"] == NO_CONTACT]
         by_hand = PER * (left["responded"] / left["propensity"]).sum() / len(test)
-        said = told.loc[(first["prices"], NOTHING, "ips"), "responses_per_1000"]
-        rows.append(("responses per 1,000 if nothing were sent, IPS", said, by_hand, 1e-9,
-                     "Horvitz & Thompson 1952, by hand"))  # fmt: skip
-    if (first["prices"], MODEL, "dr") in told.index and deciding.test is not None:
-        names = np.array(deciding.test.actions, dtype=object)[deciding.choices[first["prices"], MODEL]]
+        said = told.loc[nothing, "responses_per_1000"]
+        rows.append(("responses per 1,000 if nothing were sent, IPS", said, by_hand,
+                     1e-9, "Horvitz & Thompson 1952, by hand"))  # fmt: skip
+    if ours in told.index and deciding.test is not None:
         total = 0.0
-        for row, name in zip(test.to_dict("records"), names, strict=True):
+        for row, at in zip(test.to_dict("records"), deciding.choices[ours[:2]], strict=True):
+            name = deciding.test.actions[at]
             likely = row[f"probability_{name}"]
             seen = (row["responded"] - likely) / row["propensity"] if row["channel"] == name else 0.0
             paid = 0.0 if name == NO_CONTACT else first[name] + first["fatigue"]
             total += deciding.value_per_response * (likely + seen) - paid
-        said = told.loc[(first["prices"], MODEL, "dr"), "profit_per_1000"]
-        rows.append(("profit of the model's policy per 1,000, doubly robust", said, PER * total / len(test), 1e-6,
-                     "Dudik, Langford & Li 2011, contact by contact"))  # fmt: skip
+        rows.append(("profit of the model's policy per 1,000, doubly robust", told.loc[ours, "profit_per_1000"],
+                     PER * total / len(test), 1e-6, "Dudik, Langford & Li 2011, contact by contact"))  # fmt: skip
     return rows
