@@ -34,7 +34,7 @@ MANY_LEVELS = 30
 FARTHEST = 3.0
 """Standard deviations beyond which a number counts as this far, so that a line does not extrapolate."""
 
-FOREST = {"n_estimators": 40, "max_samples": 0.25, "max_features": "sqrt"}
+FOREST = {"n_estimators": 30, "max_samples": 0.25, "max_features": "sqrt"}
 """Few trees on a quarter of the rows each: leaves are large, so that more add little."""
 
 TREES = {"learning_rate": 0.08, "subsample": 0.8, "colsample_bytree": 0.4, "min_child_weight": 10}

@@ -1,6 +1,6 @@
 """Probabilities that other pages read: per person and permitted channel, and per contact and choice."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import ibis
 import numpy as np
@@ -45,16 +45,21 @@ def response_scores(
         raise ValueError(f"n_occasions must be at least 1, got {n_occasions}.")
     parts = [pd.DataFrame(columns=["place", *_COLUMNS])]
     training = contacts.rows.iloc[split.training]
-    people = _people(contacts, snapshot) if contacts.has_people else None
-    for channel in contacts.channels if people is not None else ():
+    people = _people(contacts, snapshot) if contacts.has_people else training[:0].assign(place=0)
+    fixed = set(contacts.contact_features) if snapshot is not None else {"channel"}
+    fixed &= set(model.features)
+    own = _as_read(people, [name for name in model.features if name not in fixed], contacts)
+    for channel in contacts.channels if contacts.has_people else ():
         if channel == NO_CONTACT or (permitted is not None and channel not in permitted):
             continue
         asked = people if permitted is None else people[people["person_id"].isin(permitted[channel])]
         used = training[training["channel"] == channel]
         if asked.empty or used.empty:
             continue
-        occasions = used.iloc[rng.integers(len(used), size=n_occasions if snapshot is not None else 1)]
-        each = [_on(model, contacts, asked, occasion, snapshot) for _, occasion in occasions.iterrows()]
+        each = []
+        for place in rng.integers(len(used), size=n_occasions if snapshot is not None else 1):
+            now = {n: np.full(len(asked), used[n].iloc[place], dtype=used[n].dtype) for n in fixed}
+            each.append(own.loc[asked.index].assign(**now)[list(model.features)])
         said = model.probability(pd.concat(each, ignore_index=True), calibrated=True)
         score = said.reshape(len(each), -1).mean(axis=0)
         parts.append(asked[["place", "person_id", "as_of"]].assign(channel=channel, score=score))
@@ -75,25 +80,16 @@ def _people(contacts: ContactFrame, snapshot: pd.DataFrame | None) -> pd.DataFra
     return people.assign(place=np.arange(len(people)))
 
 
-def _on(
-    model: ResponseModel,
-    contacts: ContactFrame,
-    people: pd.DataFrame,
-    occasion: pd.Series,
-    snapshot: pd.DataFrame | None,
-) -> pd.DataFrame:
-    """What the model reads of each person on one occasion."""
-    fixed = set(contacts.contact_features) if snapshot is not None else {"channel"}
+def _as_read(people: pd.DataFrame, names: Sequence[str], contacts: ContactFrame) -> pd.DataFrame:
+    """Features of people as the model reads them: numbers as float64, text with unknown levels pooled."""
     rows = {}
-    for name in model.features:
-        value = pd.Series(occasion[name], index=people.index) if name in fixed else people[name]
+    for name in names:
         if contacts.rows[name].dtype == "float64":
-            rows[name] = pd.to_numeric(value).astype("float64").replace([np.inf, -np.inf], np.nan)
+            rows[name] = pd.to_numeric(people[name]).astype("float64").replace([np.inf, -np.inf], np.nan)
         else:
-            words = value.astype("object").where(value.notna(), MISSING).astype(str)
-            known = words.isin(contacts.rows[name].unique())
-            rows[name] = words.where(known, RARE).astype("object")
-    return pd.DataFrame(rows)
+            words = people[name].astype("object").where(people[name].notna(), MISSING).astype(str)
+            rows[name] = words.where(words.isin(contacts.rows[name].unique()), RARE).astype("object")
+    return pd.DataFrame(rows, index=people.index)
 
 
 def contact_probabilities(
