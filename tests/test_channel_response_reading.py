@@ -122,6 +122,18 @@ def test_plots_of_dependence_by_kind():
     assert [tick.get_text() for tick in second.get_xticklabels()] == ["n", "s"]
 
 
+def test_means_beyond_the_middle_of_skewed_figures_are_drawn(importance, windows):
+    """Of few loyal people who respond often the mean lies above the middle 80 % of contacts."""
+    word = pd.DataFrame({"feature": "loyal", "value": np.nan, "level": ["no", "yes"], "rate": [0.3, 0.4]})
+    assert figures.plot_dependences(word.assign(rate_low=0.04, rate_high=[0.05, 0.6])) is not None
+    beyond = importance.assign(log_loss_increase_high=-0.05)
+    assert figures.plot_importance(beyond) is not None
+    skewed = dataclasses.replace(windows, cells=windows.cells.assign(response_rate_high=0.01))
+    assert len(figures.plot_windows(skewed).axes) == 2
+    one = dataclasses.replace(windows, cells=windows.cells.head(1), peaks=windows.peaks.head(0))
+    assert len(figures.plot_windows(one).axes) == 1
+
+
 def test_plots_of_windows(windows):
     hours, days = figures.plot_windows(windows).axes
     lines = {c.get_label(): c.lines[0] for c in hours.containers}
