@@ -226,7 +226,7 @@ def test_rows_without_ids_are_numbered_and_rare_levels_are_pooled(learned, files
     )
     found = score_rows(unpack_model(files), rows)
     assert found["row"].tolist() == [1, 2, 3, 4, 5]
-    pooled = models["xgboost"].probability(rows.assign(region="only-of-person-1"), calibrated=True)
+    pooled = models["xgboost"].probability(rows.assign(region="rare level"), calibrated=True)
     assert found["probability"].iloc[1:4].tolist() == pooled[1:4].tolist()
 
 

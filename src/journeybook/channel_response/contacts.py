@@ -232,7 +232,7 @@ def _typed(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         column = rows[name]
         if pd.api.types.is_datetime64_any_dtype(column):
             column = (rows["occurred_at"] - column).dt.total_seconds() / 86_400
-        elif pd.api.types.is_string_dtype(column):
+        elif not pd.api.types.is_numeric_dtype(column):
             column = _numbers(column)
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
             typed[name] = column.astype("float64").replace([np.inf, -np.inf], np.nan)
@@ -244,8 +244,10 @@ def _typed(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 def _numbers(column: pd.Series) -> pd.Series:
     """A text column as numbers, where all of it is numbers but for marks of missing; else as it is."""
-    said = column.astype("str").str.strip().where(column.notna())
-    kept = said.where(~said.str.lower().isin(MARKS_OF_MISSING))
-    numbers = pd.to_numeric(kept, errors="coerce")
-    marked = kept.notna().sum() < said.notna().sum()
-    return numbers if marked and kept.notna().any() and numbers.notna().equals(kept.notna()) else column
+    levels = column.dropna().unique()
+    said = pd.Series(levels, dtype="object").astype("str").str.strip()
+    marks = said.str.lower().isin(MARKS_OF_MISSING)
+    numbers = pd.to_numeric(said.where(~marks), errors="coerce")
+    if not marks.any() or marks.all() or numbers[~marks].isna().any():
+        return column
+    return column.map(dict(zip(levels, numbers, strict=True))).astype("float64")
