@@ -1,5 +1,7 @@
 """Contacts of known probability, framed and studied, for the tests of page 07."""
 
+from functools import cache
+
 import ibis
 import numpy as np
 import pandas as pd
@@ -62,6 +64,12 @@ def studied(frame: pd.DataFrame, *, seed: int = 1, n_draws: int = 60):
     search = cr.search_settings(contacts, split, gate, **BUDGET, rng=stream(seed, "search"))
     found = cr.compare_methods(contacts, split, gate, search, n_draws=n_draws, rng=stream(seed, "models"))
     return contacts, split, gate, search, found
+
+
+@cache
+def study():
+    """Contacts, split, gate, search and comparison of the plain simulation, made once for all tests."""
+    return studied(simulated())
 
 
 def columns(frame: pd.DataFrame) -> pd.DataFrame:

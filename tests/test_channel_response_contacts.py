@@ -1,10 +1,12 @@
 """Page 07: contacts with features as of sending."""
 
+import numpy as np
 import pandas as pd
 import pytest
-from channel_response_toys import framed, simulated
+from channel_response_toys import SHARES, framed, simulated
 
 from journeybook import channel_response as cr
+from journeybook.statistics import stream
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def test_the_latest_snapshot_strictly_before_sending(few):
     assert found.loc[[1, 4]].isna().all()
     assert contacts.n_with_snapshot == 4
     assert "snapshot_channel" in contacts.features
-    assert contacts.rows.set_index("row").loc[6, "snapshot_channel"] == "z"
+    assert contacts.rows["snapshot_channel"].isin(["rare level"]).all(), "nobody's own level is kept"
 
 
 def test_contacts_in_the_28_days_before(few):
@@ -68,7 +70,7 @@ def test_what_cannot_be_judged_is_left_out_and_counted(few):
     assert contacts.rows["row"].tolist() == [1, 3, 4, 6]
     assert (contacts.n_read, contacts.n_cut_off, contacts.n_unknown) == (6, 1, 1)
     assert "cut_off" not in contacts.features
-    assert "left out" in cr.say_contacts(contacts).lower()
+    assert "left out" in cr.words.say_contacts(contacts).lower()
 
 
 def test_a_sample_holds_whole_people_and_nobody_moves_when_one_leaves(frame):
@@ -109,3 +111,37 @@ def test_contacts_that_cannot_be_used(few, change, message):
         bad["responded"] = bad["responded"].astype("float64")
     with pytest.raises(ValueError, match=message):
         framed(bad)
+
+
+def test_cut_off_may_be_numbers(few):
+    contacts = framed(few.assign(cut_off=[0, 1, 0, 0, 0, 0]))
+    assert contacts.n_cut_off == 1 and 2 not in contacts.rows["row"].tolist()
+
+
+def test_marks_of_missing_among_numbers_and_dates_without_a_time_of_sending():
+    n = 60
+    table = pd.DataFrame(
+        {"row": range(1, n + 1), "responded": [True, False] * 30, "age": ["31", "?", "45.5"] * 20}
+    )
+    table = table.assign(
+        since=pd.date_range("2024-01-01", periods=n), plan=["a", "b", "?"] * 20, rare=[f"{i}x" for i in range(n)]
+    )
+    contacts = framed(table)
+    assert contacts.rows["age"].iloc[0] == 31 and contacts.rows["age"].isna().sum() == 20
+    assert set(contacts.rows["plan"]) == {"a", "b", "?"} and set(contacts.rows["rare"]) == {"rare level"}
+    assert contacts.undated == ("since",) and "since" not in contacts.features
+    assert "need a time of sending: since" in cr.words.say_contacts(contacts)
+
+
+def test_copies_of_rows_share_a_person_and_chance_twins_do_not():
+    rng = np.random.default_rng(3)
+    once = pd.DataFrame({"spend": rng.gamma(2, 30, 500), "responded": rng.random(500) < 0.15})
+    twice = pd.concat([once, once], ignore_index=True).assign(row=range(1, 1001))
+    contacts = framed(twice)
+    assert (contacts.rows["person"].iloc[:500].to_numpy() == contacts.rows["person"].iloc[500:].to_numpy()).all()
+    assert "copies stay on one side" in cr.words.say_contacts(contacts)
+    split = cr.split_contacts(contacts, **SHARES, rng=stream(1, "split"))
+    sides = [set(contacts.rows["spend"].iloc[part]) for part in (split.fit, split.calibrate, split.test)]
+    assert not sides[0] & sides[2] and not sides[1] & sides[2]
+    few_values = once.assign(spend=rng.integers(5, size=500), row=range(1, 501))
+    assert framed(few_values).rows["person"].nunique() == 500

@@ -25,7 +25,6 @@ from journeybook.channel_response.explanation import (
 )
 from journeybook.channel_response.models import ResponseModel
 from journeybook.statistics import stream
-from journeybook.statistics.clusters import clustered_error
 
 FEATURES = ("visits", "spend", "age", "region")
 
@@ -150,12 +149,6 @@ def test_three_times_ten_people(data, model):
     assert not set(first["value"]) & set(rows["visits"].map("{:.4g}".format)), "nobody's own figure"
 
 
-def test_direction_is_that_of_the_feature(data, model):
-    found = explain_trees(model, data[0]).features.set_index("feature")["direction"]
-    assert found["spend"] > 0.5
-    assert np.isnan(found["region"])
-
-
 def test_a_model_without_trees_is_refused(data):
     rows, responded = data
     model = fitted(rows.assign(visits=rows["spend"]), responded, LogisticRegression())
@@ -179,15 +172,15 @@ def test_correlation_is_spearmans(data):
 
 def importance(model, rows, responded, **change):
     given = {"max_correlation": 0.7, "n_repeats": 3, "rng": stream(1, "shuffles")} | change
-    return permutation_importance(model, rows, responded, np.arange(len(rows)), **given)
+    return permutation_importance(model, rows.assign(responded=responded, person=np.arange(len(rows))), **given)
 
 
 def test_correlated_features_are_shuffled_together(data, model):
     rows, responded = data
     found = importance(model, rows, responded)
-    groups = found.groups.set_index("group")
+    groups = found.set_index("group")
     assert set(groups.index) == {"visits, spend", "age", "region"}
-    apart = importance(model, rows, responded, max_correlation=1).groups.set_index("group")["roc_auc_drop"]
+    apart = importance(model, rows, responded, max_correlation=1).set_index("group")["roc_auc_drop"]
     # Shuffled together the two are worth more than the one that stands in for the other.
     assert groups.loc["visits, spend", "roc_auc_drop"] > 1.1 * apart[["visits", "spend"]].max()
     assert groups.index[0] == "visits, spend"
@@ -195,7 +188,7 @@ def test_correlated_features_are_shuffled_together(data, model):
 
 def test_importance_is_that_of_scikit_learn(data, model):
     rows, responded = data
-    ours = importance(model, rows, responded, max_correlation=1, n_repeats=30).groups.set_index("group")
+    ours = importance(model, rows, responded, max_correlation=1, n_repeats=30).set_index("group")
     theirs = permutation_importance_of_scikit_learn(
         model.pipeline, rows[list(FEATURES)], responded, scoring="roc_auc", n_repeats=30, random_state=0
     )
@@ -206,24 +199,16 @@ def test_importance_is_that_of_scikit_learn(data, model):
 
 def test_the_interval_counts_people(data, model):
     rows, responded = data
-    one = importance(model, rows, responded).groups.iloc[0]
+    one = importance(model, rows, responded).iloc[0]
     rise, half = one["log_loss_increase"], one["log_loss_increase_high"] - one["log_loss_increase"]
     four = pd.concat([rows] * 4, ignore_index=True)
-    person = np.tile(np.arange(len(rows)), 4)
+    four = four.assign(responded=np.tile(responded, 4), person=np.tile(np.arange(len(rows)), 4))
     given = {"max_correlation": 0.7, "n_repeats": 3, "rng": stream(1, "shuffles")}
-    copied = permutation_importance(model, four, np.tile(responded, 4), person, **given).groups.iloc[0]
+    copied = permutation_importance(model, four, **given).iloc[0]
     wide = copied["log_loss_increase_high"] - copied["log_loss_increase"]
     # Four copies of each person: rows alone would halve the interval. Copies are shuffled apart: a bit less.
     assert 0.7 * half < wide < 1.1 * half
     assert copied["log_loss_increase"] == pytest.approx(rise, abs=half)
-
-
-def test_the_error_of_a_mean_by_hand():
-    values = 100 + np.random.default_rng(6).normal(size=40)
-    off = values - values.mean()
-    alone = clustered_error(off, np.arange(40))
-    assert alone == pytest.approx(values.std(ddof=1) / np.sqrt(40))
-    assert clustered_error(np.repeat(off, 3), np.repeat(np.arange(40), 3)) == pytest.approx(alone)
 
 
 @pytest.mark.parametrize("change", [{"max_correlation": 0}, {"max_correlation": 1.1}, {"n_repeats": 0}])

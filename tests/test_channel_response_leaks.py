@@ -117,6 +117,27 @@ def test_clean_tables_raise_the_alarm_as_seldom_as_stated():
     assert max(alarms[key][1] for key in list(alarms)[1:]) <= 2 / 60
 
 
+@pytest.mark.parametrize("kind", ["difference", "joint bins"])
+def test_two_columns_may_leak_only_together(frame, kind):
+    rng = np.random.default_rng(5)
+    came = frame["responded"].to_numpy()
+    before = rng.gamma(4, 50, len(frame))
+    if kind == "difference":
+        own = {
+            "balance_before": before,
+            "balance_after": before + np.where(came, 3.0, 0.0) + rng.normal(size=len(frame)),
+        }
+    else:
+        coin = rng.integers(2, size=len(frame))
+        told = np.where(rng.random(len(frame)) < 0.9, came, ~came)
+        own = {"balance_before": np.where(coin, "a", "b"), "balance_after": np.where(coin ^ told, "x", "y")}
+    gate = gated(frame.assign(**own))
+    assert gate.aucs.set_index("column").loc[list(own), "auc"].max() < 0.6
+    caught = gate.leaks[gate.leaks["rule"] == "two columns together"]
+    assert set(caught["column"]) == set(own) and caught["evidence"].str.contains("with balance_").all()
+    assert set(own) <= set(gated(frame.assign(**own), known_before_contact=["balance_after"]).features)
+
+
 def test_a_missing_value_can_leak(frame):
     written = np.where(frame["responded"], 1.0, np.nan)
     assert gated(frame.assign(basket=written)).leaks["column"].unique().tolist() == ["value", "basket"]

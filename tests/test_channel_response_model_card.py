@@ -59,7 +59,7 @@ def judged():
 
 def test_the_card_tells_the_tables_figures(judged):
     contacts, split, gate, found = judged
-    contract = training_contract(contacts, split, found.chosen)
+    contract = training_contract(contacts, found.chosen)
     card = model_card(contacts, split, gate, found, contract, data_is="SIMULATED")
     row = found.methods.iloc[0]
     for name, title in (("roc_auc", "ROC AUC"), ("ece", "expected calibration error"), ("brier", "Brier score")):

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 from journeybook.channel_response import words as say
-from journeybook.channel_response.channels import ChannelModels
-from journeybook.channel_response.explanation import Explanation, Importance
+from journeybook.channel_response.explanation import Explanation
 from journeybook.channel_response.truth import KnownAnswers, WindowsTruth
 from journeybook.channel_response.windows import ANY_DAY, WEEKDAYS, ResponseWindows
 from journeybook.plots import channel_response as figures
@@ -35,30 +34,26 @@ def explanation() -> Explanation:
     people = pd.DataFrame({"person": np.repeat(["likeliest", "middle", "least likely"], 2), "probability": 0.2})
     people = people.assign(feature=["visits", "region"] * 3, value=["4", "n"] * 3, contribution=[0.3, -0.2] * 3)
     features = pd.DataFrame({"feature": ["visits", "region"], "mean_size": [0.3, 0.1], "share": [0.75, 0.25]})
-    return Explanation(
-        rows, values, -2.0, np.array([0.1, 0.2, 0.3, 0.4]), features.assign(direction=np.nan), people
-    )
+    return Explanation(rows, values, -2.0, np.array([0.1, 0.2, 0.3, 0.4]), features, people)
 
 
 @pytest.fixture
-def importance() -> Importance:
+def importance() -> pd.DataFrame:
     groups = pd.DataFrame({"group": ["a, b, c, d", "e"], "n_features": [4, 1], "roc_auc_drop": [0.05, 0.0]})
     groups = groups.assign(log_loss_increase=[0.02, 0.0], log_loss_increase_low=[0.01, -0.01])
-    return Importance(groups.assign(log_loss_increase_high=[0.03, 0.01]), pd.DataFrame(), 100)
+    return groups.assign(log_loss_increase_high=[0.03, 0.01])
 
 
-def cell(kind: str, contacted: bool, weekday: str, hour: float, rate: float) -> dict:
+def cell(kind: str, weekday: str, hour: float, rate: float) -> dict:
     ends = {"response_rate_low": rate - 0.02, "response_rate_high": rate + 0.02, "lift": rate / 0.1}
-    where = {"person_type": kind, "contacted": contacted, "weekday": weekday, "hour": hour}
+    where = {"person_type": kind, "weekday": weekday, "hour": hour}
     return {**where, "n_rows": 50, "observed_rate": rate, "response_rate": rate, **ends}
 
 
 @pytest.fixture
 def windows() -> ResponseWindows:
-    cells = [cell(kind, True, ANY_DAY, h, 0.1 + h / 1000) for kind in ("x", "y") for h in (9.0, 10.0, 11.0)]
-    cells += [cell(kind, True, day, np.nan, 0.1) for kind in ("x", "y") for day in WEEKDAYS]
-    cells += [cell(kind, True, d, h, 0.1) for kind in ("x", "y") for d in WEEKDAYS for h in (9.0, 10.0, 11.0)]
-    cells += [cell(kind, False, ANY_DAY, h, 0.05) for kind in ("x", "y") for h in (9.0, 10.0, 11.0)]
+    cells = [cell(kind, ANY_DAY, h, 0.1 + h / 1000) for kind in ("x", "y") for h in (9.0, 10.0, 11.0)]
+    cells += [cell(kind, day, np.nan, 0.1) for kind in ("x", "y") for day in WEEKDAYS]
     peak = {"kind": "hours", "first": 10, "n_rows": 100, "response_rate": 0.12, "response_rate_low": 0.1}
     peak |= {"response_rate_high": 0.14, "lift": 1.2, "best_probability": 0.9, "window": "10:00-12:00"}
     peaks = [
@@ -85,7 +80,7 @@ def test_importance_counts_what_is_beyond_chance(importance):
     assert say.title_importance(importance) == (
         "a and 3 like it: shuffled, ROC AUC falls by 0.050; 1 of 2 groups matter"
     )
-    nothing = dataclasses.replace(importance, groups=importance.groups.assign(log_loss_increase_low=-0.1))
+    nothing = importance.assign(log_loss_increase_low=-0.1)
     assert say.title_importance(nothing) == "No group of features is needed beyond chance"
 
 
@@ -100,23 +95,13 @@ def test_a_peak_that_may_be_chance_is_called_so(windows):
 
 
 def test_the_known_answer_of_windows():
-    kinds = pd.DataFrame({"kind": ["hour"], "n_rates": [42], "inside_share": [0.95], "error": [0.008]})
+    kinds = pd.DataFrame({"kind": ["hour"], "n_rates": [42], "inside_share": [0.95]})
     peaks = pd.DataFrame({"true_rate": [0.18, 0.2], "best_rate": [0.2, 0.2], "among": [False, True]})
-    truth = WindowsTruth(kinds.assign(error_observed=0.011), peaks)
+    truth = WindowsTruth(kinds, peaks)
     said = say.say_known_answers(KnownAnswers(None, truth, pd.DataFrame()))
     assert "95% of 42 hour rates" in said
     assert "for 1 of 2 peaks" in said
     assert say.say_known_answers(KnownAnswers(None, None, pd.DataFrame())) == ""
-
-
-def test_figures_are_flat_numbers(explanation, importance, windows):
-    found = say.reading_figures(explanation, importance, windows)
-    assert found["n_peaks_beyond_chance"] == 1
-    assert found["peak_lift_max"] == 1.2
-    assert found["shapley_top_share"] == 0.75
-    assert {type(value) for value in found.values()} == {float}
-    none = dataclasses.replace(windows, peaks=windows.peaks.head(0))
-    assert "peak_lift_max" not in say.reading_figures(explanation, importance, none)
 
 
 def test_plots_of_the_explanation(explanation, importance):
@@ -137,22 +122,30 @@ def test_plots_of_dependence_by_kind():
     assert [tick.get_text() for tick in second.get_xticklabels()] == ["n", "s"]
 
 
+def test_means_beyond_the_middle_of_skewed_figures_are_drawn(importance, windows):
+    """Of few loyal people who respond often the mean lies above the middle 80 % of contacts."""
+    word = pd.DataFrame({"feature": "loyal", "value": np.nan, "level": ["no", "yes"], "rate": [0.3, 0.4]})
+    assert figures.plot_dependences(word.assign(rate_low=0.04, rate_high=[0.05, 0.6])) is not None
+    beyond = importance.assign(log_loss_increase_high=-0.05)
+    assert figures.plot_importance(beyond) is not None
+    skewed = dataclasses.replace(windows, cells=windows.cells.assign(response_rate_high=0.01))
+    assert len(figures.plot_windows(skewed).axes) == 2
+    one = dataclasses.replace(windows, cells=windows.cells.head(1), peaks=windows.peaks.head(0))
+    assert len(figures.plot_windows(one).axes) == 1
+
+
 def test_plots_of_windows(windows):
     hours, days = figures.plot_windows(windows).axes
-    lines = {c.get_label(): c.lines[0] for c in hours.containers}  # each type beside those of it not contacted
-    assert list(lines) == ["x", "x, not contacted", "y", "y, not contacted"]
-    assert lines["x"].get_color() == lines["x, not contacted"].get_color() != lines["y"].get_color()
+    lines = {c.get_label(): c.lines[0] for c in hours.containers}
+    assert list(lines) == ["x", "y"] and lines["x"].get_color() != lines["y"].get_color()
     assert len(days.containers) == 2
     assert len(hours.patches) == 1  # only the peak beyond chance is shaded
     assert hours.patches[0].get_x() == 9.5
     daily = dataclasses.replace(windows, cells=windows.cells[windows.cells["hour"].isna()])
     assert [title(ax) for ax in figures.plot_windows(daily).axes] == ["By weekday"]
-    panels = figures.plot_week(windows).axes
-    assert [title(ax) for ax in panels[:2]] == ["x", "y"]
-    assert panels[0].images[0].get_array().shape == (7, 3)
 
 
 def test_where_there_is_nothing_nothing_is_drawn(windows):
     empty = dataclasses.replace(windows, cells=windows.cells.head(0), peaks=windows.peaks.head(0))
-    assert figures.plot_windows(empty) is figures.plot_week(empty) is None
-    assert figures.plot_channel_models(ChannelModels(pd.DataFrame(), ())) is None
+    assert figures.plot_windows(empty) is None
+    assert figures.plot_channel_models(pd.DataFrame()) is None

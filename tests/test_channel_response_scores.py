@@ -1,19 +1,21 @@
 """Page 07: scores for those who permit them."""
 
+import channel_response_toys
 import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from channel_response_toys import BUDGET, OPEN_GATE, SHARES, framed, simulated, studied
+from channel_response_toys import OPEN_GATE, SHARES, TREES, framed, simulated
 
 from journeybook import channel_response as cr
+from journeybook.channel_response.models import calibrated_model, fit_together, response_pipelines
 from journeybook.statistics import stream
 
 
 @pytest.fixture(scope="module")
 def study():
     """Contacts, split, gate, search and comparison."""
-    return studied(simulated())
+    return channel_response_toys.study()
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def test_scores_are_for_who_permits(frame, study):
     )
     assert nobody.empty
     assert nobody.dtypes.to_dict() == scores.dtypes.to_dict()
-    assert "Nobody is scored" in cr.say_scores(nobody, contacts, has_ledger=True)
+    assert "Nobody is scored" in cr.words.say_scores(nobody, contacts, has_ledger=True)
 
 
 def test_a_score_without_snapshots_is_that_of_the_latest_contact(frame, study):
@@ -67,17 +69,21 @@ def test_scores_with_snapshots_average_over_occasions():
     contacts = framed(frame.drop(columns="probability"), features)
     split = cr.split_contacts(contacts, **SHARES, rng=stream(1, "split"))
     gate = cr.leak_gate(contacts, split, **OPEN_GATE)
-    search = cr.search_settings(contacts, split, gate, **BUDGET, rng=stream(1, "search"))
-    found = cr.compare_methods(contacts, split, gate, search, n_draws=5, rng=stream(1, "models"))
+    fit, calibrate = (
+        contacts.rows.iloc[part][[*gate.features, "responded"]] for part in (split.fit, split.calibrate)
+    )
+    (pipeline,) = response_pipelines(fit, [("xgboost", TREES)], resampling="none", rng=stream(1, "models"))
+    fit_together([pipeline], fit)
+    model = calibrated_model(pipeline, calibrate, method="xgboost", resampling="none", shift=0.0)
     newest = cr.latest_snapshot(ibis.memtable(features))
     assert (newest["as_of"] == pd.Timestamp("2025-08-01")).all()
     granted = {"email": set(people[:5])}
     scores = cr.response_scores(
-        found.chosen, contacts, split, newest, permitted=granted, n_occasions=4, rng=stream(1, "o")
+        model, contacts, split, newest, permitted=granted, n_occasions=4, rng=stream(1, "o")
     )
     used = contacts.rows.iloc[split.training].query("channel == 'email'")
     drawn = used.iloc[stream(1, "o").integers(len(used), size=4)]
     one = drawn.assign(spend=newest.loc[newest["person_id"] == people[0], "spend"].item())
     assert scores.loc[scores["person_id"] == people[0], "score"].item() == pytest.approx(
-        found.chosen.probability(one, calibrated=True).mean()
+        model.probability(one, calibrated=True).mean()
     )

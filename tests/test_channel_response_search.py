@@ -2,9 +2,10 @@
 
 import dataclasses
 
+import channel_response_toys
 import numpy as np
 import pytest
-from channel_response_toys import BUDGET, simulated, studied
+from channel_response_toys import BUDGET
 from sklearn.metrics import log_loss
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
@@ -17,7 +18,7 @@ from journeybook.statistics import stream
 @pytest.fixture(scope="module")
 def study():
     """Contacts, split, gate, search and comparison."""
-    return studied(simulated())
+    return channel_response_toys.study()
 
 
 def test_the_search_keeps_to_its_budget_and_to_its_contacts(study):

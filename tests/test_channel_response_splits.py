@@ -62,10 +62,22 @@ def test_without_ids_a_stratified_draw_with_a_warning(frame):
     split = cr.split_contacts(contacts, **SHARES, rng=stream(1, "split"))
     responded = contacts.rows["responded"].to_numpy()
     assert split.how == "draw"
-    assert split.warning in cr.say_split(contacts, split)
+    assert split.warning in cr.words.say_split(contacts, split)
     assert [responded[part].mean() for part in (split.fit, split.calibrate, split.test)] == pytest.approx(
         [responded.mean()] * 3, abs=0.002
     )
+
+
+def test_responses_still_to_come_are_left_out(frame):
+    last = frame["occurred_at"] > frame["occurred_at"].max() - pd.Timedelta(days=7)
+    assert cr.split_contacts(framed(frame), **SHARES, rng=stream(1, "split")).warning == ""
+    rng = np.random.default_rng(1)
+    young = pd.concat([frame] * 4, ignore_index=True).assign(row=range(1, 4 * len(frame) + 1))
+    last = young["occurred_at"] > young["occurred_at"].max() - pd.Timedelta(days=7)
+    young["responded"] &= ~last | (rng.random(len(young)) < 0.4)
+    split = cr.split_contacts(framed(young), **SHARES, rng=stream(1, "split"))
+    assert "responses seem still to come" in split.warning
+    assert not last.iloc[np.concatenate([split.training, split.test])].any()
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ from journeybook.channel_response.scoring import score_file, score_rows
 from journeybook.channel_response.storage import (
     TRUSTED,
     pack_model,
-    reading_back,
     training_contract,
     unpack_model,
 )
+from journeybook.channel_response.witnesses import reading_back
 from journeybook.cli import main
 from journeybook.errors import JourneybookError
 from journeybook.statistics import stream
@@ -80,30 +80,30 @@ def learned():
 
 @pytest.fixture(scope="module")
 def files(learned) -> dict[str, bytes]:
-    contacts, split, models = learned
-    return packed(models["xgboost"], contacts, split)
+    contacts, _, models = learned
+    return packed(models["xgboost"], contacts)
 
 
-def packed(model: ResponseModel, contacts, split) -> dict[str, bytes]:
-    return pack_model(model, training_contract(contacts, split, model), card="# A card\n")
+def packed(model: ResponseModel, contacts) -> dict[str, bytes]:
+    return pack_model(model, training_contract(contacts, model), card="# A card\n")
 
 
 @pytest.mark.parametrize("method", [*METHODS, "stack"])
 def test_every_method_is_read_back_to_the_last_digit(learned, method):
     contacts, split, models = learned
-    first = packed(models[method], contacts, split)
+    first = packed(models[method], contacts)
     assert reading_back(first, models[method], contacts, split) == 0
-    assert packed(models[method], contacts, split) == first, "the same model, the same bytes"
+    assert packed(models[method], contacts) == first, "the same model, the same bytes"
     # Packing leaves the model in memory as it was: its resampler is still there.
     pipeline = models[method].pipeline
     assert "resample" in (pipeline.estimators_[0] if method == "stack" else pipeline).named_steps
 
 
 def test_nothing_in_the_files_is_of_one_person(learned):
-    contacts, split, models = learned
+    contacts, _, models = learned
     rarest = contacts.rows.loc[contacts.rows["age_days"].idxmax(), "age_days"]
     for model in models.values():
-        content = packed(model, contacts, split)
+        content = packed(model, contacts)
         with zipfile.ZipFile(io.BytesIO(content["model.skops"])) as archive:
             text = b"".join(archive.read(name) for name in archive.namelist()) + content["contract.json"]
         for secret in (b"only-of-person", b"secret0", repr(float(rarest)).encode(), b"SMOTE", b"pickle"):
@@ -112,9 +112,9 @@ def test_nothing_in_the_files_is_of_one_person(learned):
 
 
 def test_only_listed_types_are_saved_and_opened(learned, files, tmp_path):
-    contacts, split, models = learned
+    contacts, _, models = learned
     for model in models.values():
-        content = packed(model, contacts, split)["model.skops"]
+        content = packed(model, contacts)["model.skops"]
         assert set(skops.io.get_untrusted_types(data=content)) <= set(TRUSTED)
     evil = skops.io.dumps(FunctionTransformer(func=pd.read_pickle))
     contract = json.loads(files["contract.json"]) | {"model_sha256": hashlib.sha256(evil).hexdigest()}
@@ -125,7 +125,7 @@ def test_only_listed_types_are_saved_and_opened(learned, files, tmp_path):
     strange.transformers_ = [("numbers", FunctionTransformer(np.loadtxt), [0])]
     try:
         with pytest.raises(ValueError, match=r"holds numpy.*loadtxt, which is not on the list"):
-            packed(models["logistic"], contacts, split)
+            packed(models["logistic"], contacts)
     finally:
         strange.transformers_ = kept
 
@@ -166,8 +166,8 @@ def stamped(contract: bytes, model: bytes) -> tuple[bytes, bytes]:
 
 
 def test_the_contract_is_what_the_contacts_held(learned):
-    contacts, split, models = learned
-    columns = {c.name: c for c in training_contract(contacts, split, models["xgboost"])}
+    contacts, _, models = learned
+    columns = {c.name: c for c in training_contract(contacts, models["xgboost"])}
     assert set(columns) == {"visits", "age_days", "region", "channel"}
     assert columns["region"].levels == ("north", "south", "west")
     assert columns["region"].others
@@ -226,7 +226,7 @@ def test_rows_without_ids_are_numbered_and_rare_levels_are_pooled(learned, files
     )
     found = score_rows(unpack_model(files), rows)
     assert found["row"].tolist() == [1, 2, 3, 4, 5]
-    pooled = models["xgboost"].probability(rows.assign(region="only-of-person-1"), calibrated=True)
+    pooled = models["xgboost"].probability(rows.assign(region="rare level"), calibrated=True)
     assert found["probability"].iloc[1:4].tolist() == pooled[1:4].tolist()
 
 

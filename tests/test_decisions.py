@@ -109,7 +109,7 @@ def test_figures_draw_what_is_found(judged):
     visible = [ax for ax in figure.axes if ax.get_visible()]
     assert len(visible) == 4
     assert [text.get_text() for text in visible[0].get_yticklabels()] == [
-        "everyone email", "as many, to the likeliest", "expected profit"
+        "everyone email", "expected profit"
     ]  # fmt: skip
     first = deciding.policy[
         (deciding.policy["prices"] == "0 % of a response") & (deciding.policy["estimator"] == "dr")

@@ -11,12 +11,12 @@ import pytest
 from test_decisions_off_policy import made
 
 from journeybook.decisions.choices import Choices
+from journeybook.decisions.off_policy import doubly_robust_scores
 from journeybook.decisions.policy import Deciding
 from journeybook.decisions.truth import KnownAnswers
 from journeybook.decisions.uplift import (
     CURVE_SHARES,
     added_along,
-    doubly_robust_scores,
     part_of,
     qini,
     uplift_study,
@@ -122,7 +122,7 @@ def test_ranking_by_effect_reaches_fewer_sure_visitors(study):
     order = np.argsort(-logged.probability[:, :2].max(axis=1), kind="stable")[: round(0.3 * len(true))]
     wanted = true[order, 2].sum()
     assert rows.loc["response", "sure_visitors_low"] < wanted < rows.loc["response", "sure_visitors_high"]
-    assert "come anyway" in say_pitfall(undecided(logged), found)
+    assert "come anyway" in say_pitfall(found)
     assert "The top 30% by effect add" in say_uplift(found)
     assert figures(undecided(logged), found)["qini_uplift"] == rows.loc["uplift", "qini"]
 

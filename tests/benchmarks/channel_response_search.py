@@ -22,7 +22,7 @@ from journeybook.channel_response.search import SPACE, search_folds
 from journeybook.statistics import stream
 from journeybook.tables import owners_view, read
 
-N_SETTINGS, N_FOLDS, N_TREES, MAX_ROWS = 2, 3, 300, 6000
+N_SETTINGS, N_FOLDS, N_TREES, MAX_ROWS = 2, 2, 300, 5000
 
 
 def main() -> None:

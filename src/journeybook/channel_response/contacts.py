@@ -21,6 +21,18 @@ FATIGUE_DAYS = 28
 NO_CONTACT = "none"
 """Channel of a decision not to contact."""
 
+RARE_LEVEL = 20
+"""Levels of a text column with fewer contacts than this are pooled, so that a model holds no name of theirs."""
+
+RARE = "rare level"
+"""What stands for all of them."""
+
+MISSING = "missing"
+"""What stands for no value in a text column."""
+
+MARKS_OF_MISSING = frozenset({"?", "-", "", "na", "n/a", "nan", "null", "none", "missing", "unknown", "\\n"})
+"""What stands for no value, in any case, where all else in a text column is numbers."""
+
 
 @dataclass(frozen=True, eq=False)
 class ContactFrame:
@@ -28,13 +40,15 @@ class ContactFrame:
 
     Attributes:
         rows: One row a contact, sorted by `row`: `row`, `person` (integer code by first appearance; guests and
-            tables without ids have a code a row), `channel` ("all" where the table names none), `responded`
-            (0 or 1), the columns of the table, and the features. `person_id`, `occurred_at` and `contact_id`
-            only where the table has them.
+            tables without ids have a code a row, and copies of a row share one), `channel` ("all" where the table
+            names none), `responded` (0 or 1), the columns of the table, and the features. `person_id`,
+            `occurred_at` and `contact_id` only where the table has them.
         features: Names of the columns that may predict, in order: numbers as float64, the rest as text.
         contact_features: Those of `features` that come from the contact table itself.
         times: Those of `features` that were times: now days before sending, negative where later.
+        undated: Columns that are times and no features, for the contacts have no times to hold them against.
         outcomes: Outcome columns present in `rows`; never features.
+        says_cut_off: Whether the table says by `cut_off` whose outcome the data end before.
         n_read: Contacts in the table.
         n_cut_off: Contacts left out because the data end before their outcome was known.
         n_unknown: Contacts left out because `responded` is missing.
@@ -47,7 +61,9 @@ class ContactFrame:
     features: tuple[str, ...]
     contact_features: tuple[str, ...]
     times: tuple[str, ...]
+    undated: tuple[str, ...]
     outcomes: tuple[str, ...]
+    says_cut_off: bool
     n_read: int
     n_cut_off: int
     n_unknown: int
@@ -101,8 +117,8 @@ def contact_frame(contacts: ibis.Table, features: ibis.Table | None, *, max_rows
     given = tuple(name for name in contacts.columns if name not in (*ROLES, *OUTCOMES))
 
     table = _with_fatigue(contacts) if has_history else contacts
-    if "cut_off" in table.columns:
-        table = table.filter(~table.cut_off.fill_null(False)).drop("cut_off")
+    if says_cut_off := "cut_off" in table.columns:
+        table = table.filter(~table.cut_off.cast("boolean").fill_null(False)).drop("cut_off")
     n_kept = _count(table)
     table = table.filter(table.responded.notnull())
     n_known = _count(table)
@@ -116,15 +132,10 @@ def contact_frame(contacts: ibis.Table, features: ibis.Table | None, *, max_rows
     if features is not None and has_history:
         table, snapshot = _with_snapshot(table, features)
     table = table.mutate(**{n: table[n].cast("float64") for n in table.columns if table[n].type().is_decimal()})
-    return _frame(
-        table.order_by("row").to_pandas(),
-        given=given,
-        snapshot=snapshot,
-        n_read=n_read,
-        n_cut_off=n_read - n_kept,
-        n_unknown=n_kept - n_known,
-        n_sampled_out=n_known - n_taken,
-    )
+    counts = {"n_cut_off": n_read - n_kept, "n_unknown": n_kept - n_known, "n_sampled_out": n_known - n_taken}
+    rows = table.order_by("row").to_pandas()
+    about = {"given": given, "snapshot": snapshot, "says_cut_off": says_cut_off}
+    return _frame(rows, **about, n_read=n_read, **counts)
 
 
 def _count(table: ibis.Table) -> int:
@@ -156,17 +167,15 @@ def _with_snapshot(table: ibis.Table, features: ibis.Table) -> tuple[ibis.Table,
     return joined.drop("person_id_right"), tuple(names)
 
 
-def _frame(rows: pd.DataFrame, *, given: Sequence[str], snapshot: Sequence[str], **counts: int) -> ContactFrame:
+def _frame(
+    rows: pd.DataFrame, *, given: Sequence[str], snapshot: Sequence[str], says_cut_off: bool, **counts: int
+) -> ContactFrame:
     """Type the collected rows and say which columns are features."""
     outcome = rows["responded"].astype("float64")
     if not outcome.isin([0, 1]).all():
         raise ValueError(f"contacts.responded must be 0 or 1, found {sorted(outcome.unique())[:5]}.")
-    people = rows["person_id"] if "person_id" in rows else pd.Series(None, index=rows.index, dtype="object")
-    codes, known = pd.factorize(people)
-    guests = codes < 0
-    codes = np.where(guests, len(known) + np.cumsum(guests) - 1, codes)
     channel = rows["channel"].fillna("unknown").astype(str) if "channel" in rows else "all"
-    rows = rows.assign(responded=outcome.astype("int8"), person=codes, channel=channel)
+    rows = rows.assign(responded=outcome.astype("int8"), channel=channel)
     own = [*given, *(name for name in ("n_contacts_28d",) if name in rows and name not in given)]
     if "occurred_at" in rows:
         sent = rows["occurred_at"].dt
@@ -175,34 +184,70 @@ def _frame(rows: pd.DataFrame, *, given: Sequence[str], snapshot: Sequence[str],
                 rows[name] = value
                 own.append(name)
     times = [name for name in (*own, *snapshot) if pd.api.types.is_datetime64_any_dtype(rows[name])]
-    if "occurred_at" not in rows:
-        own = [name for name in own if name not in times]
+    undated = [name for name in own if name in times and "occurred_at" not in rows]
+    own = [name for name in own if name not in undated]
     rows = _typed(rows, [*own, *snapshot])
     if rows["channel"].nunique() > 1:
         own.append("channel")
     features = (*own, *snapshot)
-    compared = [*features, "responded", *(["occurred_at"] if "occurred_at" in rows else [])]
+    compared = [*features, *(["occurred_at"] if "occurred_at" in rows else [])]
+    named = "person_id" in rows
     return ContactFrame(
-        rows=rows.reset_index(drop=True),
+        rows=rows.assign(person=_people(rows, compared)).reset_index(drop=True),
         features=features,
         contact_features=tuple(own),
         times=tuple(name for name in times if name in features),
+        undated=tuple(undated),
         outcomes=tuple(name for name in OUTCOMES if name in rows),
+        says_cut_off=says_cut_off,
         n_with_snapshot=int(rows["as_of"].notna().sum()) if snapshot else 0,
-        n_identical=0 if "person_id" in rows else int(rows.duplicated(compared).sum()),
+        n_identical=0 if named else int(rows.duplicated([*compared, "responded"]).sum()),
         **counts,
     )
 
 
+def _people(rows: pd.DataFrame, compared: Sequence[str]) -> np.ndarray:
+    """Code of each row's person; without ids of each row, where copies share one.
+
+    Rows that are equal by chance end as differently as any two: only where equal rows differ in their outcome half
+    as often, or less, are they taken for copies.
+    """
+    if "person_id" in rows:
+        codes, known = pd.factorize(rows["person_id"])
+        return np.where(codes < 0, len(known) + np.cumsum(codes < 0) - 1, codes)
+    if not compared:
+        return np.arange(len(rows))
+    alike = pd.factorize(pd.util.hash_pandas_object(rows[list(compared)], index=False))[0]
+    size, hits = np.bincount(alike), np.bincount(alike, weights=rows["responded"])
+    pairs, unlike = (size * (size - 1) / 2).sum(), (hits * (size - hits)).sum()
+    rate = rows["responded"].mean()
+    copies = unlike < pairs * rate * (1 - rate) and size.max() <= max(10, len(rows) / 100)
+    return alike if copies else np.arange(len(rows))
+
+
 def _typed(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Numbers as float64, times as days before sending, the rest as text."""
+    """Numbers as float64, times as days before sending, the rest as text whose rare levels are pooled."""
     typed = {}
     for name in names:
         column = rows[name]
         if pd.api.types.is_datetime64_any_dtype(column):
             column = (rows["occurred_at"] - column).dt.total_seconds() / 86_400
+        elif not pd.api.types.is_numeric_dtype(column):
+            column = _numbers(column)
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
             typed[name] = column.astype("float64").replace([np.inf, -np.inf], np.nan)
         else:
-            typed[name] = column.astype("object").where(column.notna(), "missing").astype(str).astype("object")
+            words = column.astype("object").where(column.notna(), MISSING).astype(str).astype("object")
+            typed[name] = words.where(words.map(words.value_counts()) >= RARE_LEVEL, RARE)
     return rows.assign(**typed)
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    """A text column as numbers, where all of it is numbers but for marks of missing; else as it is."""
+    levels = column.dropna().unique()
+    said = pd.Series(levels, dtype="object").astype("str").str.strip()
+    marks = said.str.lower().isin(MARKS_OF_MISSING)
+    numbers = pd.to_numeric(said.where(~marks), errors="coerce")
+    if not marks.any() or marks.all() or numbers[~marks].isna().any():
+        return column
+    return column.map(dict(zip(levels, numbers, strict=True))).astype("float64")

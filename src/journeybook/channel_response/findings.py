@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from journeybook.channel_response.groups import EVERYONE
 from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.truth import KnownAnswers, WindowsTruth
-from journeybook.channel_response.windows import ResponseWindows
+from journeybook.channel_response.windows import EVERYONE, ResponseWindows
 from journeybook.findings import Finding, say_group, say_share, size, strength_of, wider
 from journeybook.statistics.labels import UNKNOWN
 

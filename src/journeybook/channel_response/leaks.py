@@ -1,20 +1,20 @@
 """The leak gate: columns that could not be known when the contact was decided.
 
-How often the two rules that look at responses raise a false alarm was simulated on 120 tables each of 500, 2,000
-and 20,000 training rows at response rates of 2, 10 and 40 %. Each table has 20 columns known beforehand: numbers,
-counts, categories of 3 to 200 levels as text and as numbers; half of them predict, with an odds ratio of 1.2 to
-2.5 a standard deviation. "Always or never" set a column aside in none of the 1,080 tables (95 %: at most 0.3 % of
-tables). A single-column AUC above 0.8 did so in 33 % of the tables with ten responses (Monte Carlo error 4 %), in
-0.8 % (0.8 %) of those with 40, and in none of the 840 with more or more frequent ones: it is to be doubted where
-responses are few.
+How often two rules raise a false alarm was simulated on 120 tables each of 500, 2,000 and 20,000 training rows at
+response rates of 2, 10 and 40 %, of 20 columns known beforehand; half of them predict, with an odds ratio of 1.2
+to 2.5 a standard deviation. "Always or never" set a column aside in none of the 1,080 tables. A single-column AUC
+above 0.8 did so in 33 % of the tables with ten responses, in 0.8 % of those with 40, and in none of the 840 with
+more or more frequent ones: it is to be doubted where responses are few.
 """
 
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 
 from journeybook.channel_response.contacts import ContactFrame
@@ -34,8 +34,16 @@ PUBLISHED_NAMES = frozenset(
 FEWEST_PURE = 50
 """Rows in each half of training that a value or range must have before its response rate of 0 or 1 can count."""
 
+MOST_PAIRED = 60
+"""Columns, those that rank best alone, of which each two are looked at together by their bins."""
+
+MOST_ROWS = 10_000
+"""Training rows, evenly over time, that the columns are looked at on two together."""
+
 _HONEST_ODDS = 5.0  # a value known beforehand may have the odds of a response this many times lower or higher
 _FALSE_ALARMS = 0.01  # tables whose columns go no further than that, in which chance may raise the alarm
+_BINS = 10  # of a column that is looked at together with another; missing values have one more
+_BEYOND = 0.05  # what two columns must have together beyond the AUC of two that know different things
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +52,7 @@ class LeakGate:
 
     Attributes:
         leaks: One row a column and rule that caught it: `column`, `rule` (outcome, declared, published name,
-            later than sending, always or never, single-column AUC), `evidence` (one sentence).
+            later than sending, always or never, single-column AUC, two columns together), `evidence` (a sentence).
         aucs: One row a candidate column: `column`, `auc` (0.5 to 1, on training rows), `caught`; highest first.
         features: The candidate features that passed, in their order.
     """
@@ -64,17 +72,12 @@ def leak_gate(
 ) -> LeakGate:
     """Set aside what could not be known before the contact, before any model sees it.
 
-    Beside what the user declares, the outcomes by definition and the published names, two rules look at responses:
-    a value or range that always or never goes with one (see `always_or_never`), and a single column that ranks
-    responders better than anything honest does.
+    Beside what the user declares, the outcomes by definition and the published names, three rules look at
+    responses: a value or range that always or never goes with one (`always_or_never`), a single column that ranks
+    responders better than anything honest does, and two columns that do so only together (`leaking_pairs`).
 
-    Args:
-        contacts: As made by `contact_frame`.
-        split: Its training rows give the evidence; the test is not looked at.
-        known_after_contact: Columns the user declares as known only afterwards.
-        known_before_contact: Columns the user vouches for: no name, time or AUC sets them aside. An outcome
-            column of the canonical table stays an outcome.
-        max_single_auc: A column that alone ranks responders with a larger AUC is set aside, 0.5 to 1.
+    Training rows give the evidence; the test is not looked at. No rule but that of outcomes sets aside a column of
+    `known_before_contact`. `max_single_auc`, 0.5 to 1, is the limit of a column alone.
 
     Raises:
         ValueError: A declared column is not in the table, or is declared both ways.
@@ -82,8 +85,9 @@ def leak_gate(
     if not 0.5 <= max_single_auc <= 1:
         raise ValueError(f"max_single_auc must lie between 0.5 and 1, got {max_single_auc}.")
     candidates = [*contacts.outcomes, *contacts.features]
-    _check_declared(known_after_contact, candidates, what="known_after_contact")
-    _check_declared(known_before_contact, candidates, what="known_before_contact")
+    # A column that was set aside already may stay declared.
+    _check_declared(known_after_contact, [*candidates, *contacts.undated], what="known_after_contact")
+    _check_declared(known_before_contact, [*candidates, *contacts.undated], what="known_before_contact")
     if both := sorted(set(known_after_contact) & set(known_before_contact)):
         raise ValueError(f"{', '.join(both)}: named in known_after_contact and in known_before_contact.")
 
@@ -113,6 +117,12 @@ def leak_gate(
         if auc > max_single_auc:
             found.append((name, "single-column AUC", f"{alone}, above {max_single_auc:g}"))
     caught = {column for column, _, _ in found}
+    asked = {name: aucs[name] for name in contacts.features if name not in caught | set(known_before_contact)}
+    for one, other, auc in leaking_pairs(rows, responded, asked, max_auc=max_single_auc):
+        for name, beside in ((one, other), (other, one)):
+            told = f"with {beside} it ranks responders with AUC {auc:.3f}, alone with {aucs[name]:.3f}"
+            found.append((name, "two columns together", told))
+    caught = {column for column, _, _ in found}
     ranked = pd.DataFrame({"column": list(aucs), "auc": list(aucs.values())})
     ranked["caught"] = ranked["column"].isin(caught)
     return LeakGate(
@@ -131,19 +141,83 @@ def single_column_auc(column: pd.Series, responded: np.ndarray) -> float:
     >>> single_column_auc(pd.Series([1.0, 2.0, 3.0, 4.0]), np.array([1, 1, 0, 0]))
     1.0
     """
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+    if _is_number(column):
         values = column.to_numpy(dtype="float64", na_value=np.nan)
         known = ~np.isnan(values)
         return max(_either_way(values[known], responded[known]), _either_way(known.astype(float), responded))
-    halves = np.arange(len(column)) % 2
-    levels = pd.factorize(column, use_na_sentinel=False)[0]
-    n_levels, prior, score = levels.max() + 1, responded.mean(), np.empty(len(column))
-    for half in (0, 1):
-        other = halves != half
-        count = np.bincount(levels[other], minlength=n_levels)
-        hits = np.bincount(levels[other], weights=responded[other], minlength=n_levels)
-        score[~other] = ((hits + prior) / (count + 1))[levels[~other]]
-    return float(np.mean([_either_way(score[halves == half], responded[halves == half]) for half in (0, 1)]))
+    return _cross_fitted_auc(pd.factorize(column, use_na_sentinel=False)[0], responded)
+
+
+def leaking_pairs(
+    rows: pd.DataFrame, responded: np.ndarray, aucs: dict[str, float], *, max_auc: float
+) -> list[tuple[str, str, float]]:
+    """Return the columns that rank responders too well only two together, as a balance before and one after do.
+
+    Two numbers are looked at along the line that tells responders best (Fisher 1936), and any two columns by the
+    response rate of their joint bins in the other half of the rows. Columns that know different things add up to
+    Phi(sqrt(z1^2 + z2^2)), z of one being the normal quantile of its AUC: what goes beyond that and `max_auc` is
+    no coincidence of honest columns. `aucs` holds each column's own.
+
+    Returns:
+        One column, the other, and their AUC, each pair once.
+    """
+    names, found = [*aucs], []
+    step = -(-len(rows) // MOST_ROWS)
+    rows, responded = rows.iloc[::step], responded[::step]
+    z = {name: ndtri(min(auc, 1 - 1e-9)) for name, auc in aucs.items()}
+
+    def beyond(one: str, other: str, auc: float) -> bool:
+        return auc > max(max_auc, ndtr(np.hypot(z[one], z[other])) + _BEYOND)
+
+    numbers = [name for name in names if _is_number(rows[name]) and rows[name].nunique() > 1]
+    if len(numbers) > 1 and 1 < responded.sum() < len(rows) - 1:
+        values = rows[numbers].fillna(rows[numbers].median())
+        values = ((values - values.mean()) / values.std()).to_numpy()
+        within = np.cov((values - np.stack([values[responded == k].mean(axis=0) for k in (0, 1)])[responded]).T)
+        apart = values[responded == 1].mean(axis=0) - values[responded == 0].mean(axis=0)
+        for i, j in combinations(range(len(numbers)), 2):
+            two = [i, j]
+            line = np.linalg.pinv(within[np.ix_(two, two)], rcond=1e-9) @ apart[two]
+            if beyond(numbers[i], numbers[j], float(ndtr(np.sqrt(max(line @ apart[two], 0) / 2))) + _BEYOND):
+                auc = _either_way(values[:, two] @ line, responded)
+                if beyond(numbers[i], numbers[j], auc):
+                    found.append((numbers[i], numbers[j], auc))
+    told = {frozenset(pair[:2]) for pair in found}
+    codes = {name: _binned(rows[name]) for name in sorted(names, key=lambda n: -aucs[n])[:MOST_PAIRED]}
+    for one, other in combinations(codes, 2):
+        auc = _cross_fitted_auc(codes[one] * (_BINS + 1) + codes[other], responded)
+        if beyond(one, other, auc) and frozenset((one, other)) not in told:
+            found.append((one, other, auc))
+    return found
+
+
+def _binned(column: pd.Series) -> np.ndarray:
+    """Ten bins of a number, or its values if there are no more; nine levels of a category and the others."""
+    if not _is_number(column):
+        places = column.map({level: i for i, level in enumerate(column.value_counts().index)})
+        return places.fillna(_BINS).clip(upper=_BINS - 1).to_numpy(dtype=int)
+    values = column.to_numpy(dtype="float64", na_value=np.nan)
+    known = np.unique(values[~np.isnan(values)])
+    if len(known) > _BINS:
+        known = np.unique(np.nanquantile(values, np.arange(1, _BINS) / _BINS))
+    return np.where(np.isnan(values), _BINS, np.minimum(np.searchsorted(known, values), _BINS - 1))
+
+
+def _cross_fitted_auc(level: np.ndarray, responded: np.ndarray) -> float:
+    """AUC of the response rate of each level in the other half of the rows, mean of the two halves."""
+    n, prior = int(level.max()) + 1, responded.mean()
+    half = np.arange(len(level)) % 2
+    counts = np.bincount((half * n + level) * 2 + responded, minlength=4 * n).reshape(2, n, 2)
+    found = []
+    for here, there in (counts, counts[::-1]):
+        rate = (there[:, 1] + prior) / (there.sum(axis=1) + 1)
+        steps = np.unique(rate, return_inverse=True)[1]
+        others, hits = (np.bincount(steps, weights=here[:, k]) for k in (0, 1))
+        below = np.cumsum(others) - others / 2
+        pairs = others.sum() * hits.sum()
+        auc = (hits * below).sum() / pairs if pairs else 0.5
+        found.append(max(auc, 1 - auc))
+    return float(np.mean(found))
 
 
 def always_or_never(column: pd.Series, responded: np.ndarray, *, false_alarms: float) -> str:
@@ -154,19 +228,15 @@ def always_or_never(column: pd.Series, responded: np.ndarray, *, false_alarms: f
     hardly one may then be pure over so many rows. Where 12 % respond, a value at which nobody does needs about 300
     rows, a range of a number about 600; a value at which everybody does needs 100.
 
-    Args:
-        column: One column; the first half of its rows is the earlier one. A missing number is a value of its own.
-        responded: 0 or 1, of each row.
-        false_alarms: Share of such honest columns in which chance may raise the alarm, above 0.
-
-    Returns:
-        The evidence, of the value or range with the most rows, in one sentence; empty where there is none.
+    Returns the evidence, of the value or range with the most rows, in one sentence; empty where there is none. The
+    first half of the rows is the earlier one; a missing number is a value of its own. `false_alarms` is the share
+    of such honest columns in which chance may raise the alarm.
     """
     rate = responded.mean()
     if not 0 < rate < 1:
         return ""
     later = np.arange(len(column)) >= len(column) / 2
-    if is_number := pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+    if is_number := _is_number(column):
         values = column.to_numpy(dtype="float64", na_value=np.nan)
         levels, code = np.unique(values, return_inverse=True)
     else:
@@ -179,10 +249,8 @@ def always_or_never(column: pd.Series, responded: np.ndarray, *, false_alarms: f
         start = np.flatnonzero(begins)
         n, n_later, kind = np.add.reduceat(n, start), np.add.reduceat(n_later, start), kind[start]
         ends = np.append(start[1:], len(levels)) - 1
-        shown = [
-            f"{levels[a]:g}" if a == b else f"{levels[a]:g} to {levels[b]:g}"
-            for a, b in zip(start, ends, strict=True)
-        ]
+        pairs = [(levels[a], levels[b]) for a, b in zip(start, ends, strict=True)]
+        shown = [f"{a:g}" if a == b or a != a else f"{a:g} to {b:g}" for a, b in pairs]
     odds = rate / (1 - rate)
     found = []
     for outcome, factor, word in ((0, 1 / _HONEST_ODDS, "none"), (1, _HONEST_ODDS, "all")):
@@ -195,6 +263,10 @@ def always_or_never(column: pd.Series, responded: np.ndarray, *, false_alarms: f
         return ""
     rows, level, word = max(found, key=lambda each: each[0])
     return f"{word} of the {rows:,.0f} contacts at {level} responded, in both halves of training"
+
+
+def _is_number(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
 def _either_way(score: np.ndarray, responded: np.ndarray) -> float:

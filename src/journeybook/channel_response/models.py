@@ -1,4 +1,4 @@
-"""Models of the probability of a response, and the calibration of what they say."""
+"""Models of the probability of a response: encoding, resampling, fitting, and the calibration of what they say."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,22 +6,35 @@ from functools import partial, update_wrapper
 
 import numpy as np
 import pandas as pd
+from imblearn.base import BaseSampler
+from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 from imblearn.pipeline import Pipeline
+from imblearn.under_sampling import RandomUnderSampler
+from scipy.sparse import issparse
 from scipy.special import expit, logit
 from scipy.stats import norm
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 from xgboost import XGBClassifier
 
-from journeybook.channel_response.encoding import encoding, resampler
+from journeybook.channel_response.contacts import RARE_LEVEL
 
 BASES = ("logistic", "forest", "xgboost")
 METHODS = (*BASES, "stack")
 RESAMPLINGS = ("none", "class_weights", "smote", "undersample")
 
-FOREST = {"n_estimators": 40, "max_samples": 0.25, "max_features": "sqrt"}
+MANY_LEVELS = 30
+"""A category with more levels than this, after pooling, is a number: its cross-fitted response rate."""
+
+FARTHEST = 3.0
+"""Standard deviations beyond which a number counts as this far, so that a line does not extrapolate."""
+
+FOREST = {"n_estimators": 30, "max_samples": 0.25, "max_features": "sqrt"}
 """Few trees on a quarter of the rows each: leaves are large, so that more add little."""
 
 TREES = {"learning_rate": 0.08, "subsample": 0.8, "colsample_bytree": 0.4, "min_child_weight": 10}
@@ -45,8 +58,7 @@ class ResponseModel:
             weighs three such pipelines.
         slope: Calibrated log odds = `intercept` + `slope` x log odds of the pipeline (Platt 2000).
         intercept: See `slope`; it also undoes the shift in prior that resampling makes.
-        is_calibrated: Whether slope and intercept are those of a calibration; otherwise it did not help on
-            contacts apart from those it was fitted on, and only the shift in prior is taken off.
+        is_calibrated: False where a calibration did not help and only the shift in prior is taken off.
     """
 
     method: str
@@ -67,6 +79,87 @@ class ResponseModel:
         return expit(self.intercept + self.slope * log_odds(probability))
 
 
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """An unfitted encoder, which writes numbers, then marks of missing ones, then ordinal codes of categories.
+
+    Attributes:
+        transformer: The encoder.
+        n_numbers: Columns that are quantities: numbers, and response rates of categories with many levels.
+        n_columns: All columns.
+        first_word: Place of the first ordinal code.
+    """
+
+    transformer: ColumnTransformer
+    n_numbers: int
+    n_columns: int
+    first_word: int
+
+    def one_hot(self, *, clip: bool) -> ColumnTransformer:
+        """Make the unfitted step that follows: a column a code, and numbers held within 3 deviations if asked."""
+        words = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
+        parts = [("words", words, list(range(self.first_word, self.n_columns)))]
+        if clip:
+            held = FunctionTransformer(np.clip, kw_args={"a_min": -FARTHEST, "a_max": FARTHEST})
+            parts.insert(0, ("numbers", held, list(range(self.n_numbers))))
+        return ColumnTransformer(parts, remainder="passthrough")
+
+
+def encoding(features: pd.DataFrame, *, rng: np.random.Generator) -> Encoding:
+    """Make the unfitted encoder of the rows it will be fitted on: float64 columns are numbers, others categories.
+
+    Numbers are filled with the median and standardised. A category with many levels becomes its response rate,
+    each row's from folds without it (Micci-Barreca 2001), whose draws `rng` seeds.
+    """
+    numbers = [name for name in features if pd.api.types.is_float_dtype(features[name])]
+    # Columns that are missing together, as all of a snapshot's are, need one mark.
+    patterns = {features[name].isna().to_numpy().tobytes(): name for name in reversed(numbers)}
+    missing = [name for name in numbers if name in patterns.values() and features[name].isna().any()]
+    texts = [name for name in features if name not in numbers]
+    many = [name for name in texts if (features[name].value_counts() >= RARE_LEVEL).sum() > MANY_LEVELS]
+    words = [name for name in texts if name not in many]
+    seed = int(rng.integers(2**31))
+    fill = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, min_frequency=RARE_LEVEL)
+    rates = make_pipeline(clone(codes), TargetEncoder(target_type="binary", random_state=seed), StandardScaler())
+    parts = [
+        ("numbers", fill, numbers),
+        ("levels", rates, many),
+        ("missing", MissingIndicator(features="all"), missing),
+        ("words", codes, words),
+    ]
+    n_numbers = len(numbers) + len(many)
+    first_word = n_numbers + len(missing)
+    return Encoding(ColumnTransformer(parts), n_numbers, first_word + len(words), first_word)
+
+
+class _OneHot(OneHotEncoder):
+    """One-hot codes whose way back is dense: SMOTENC's own searches a sparse matrix row by row, in Python."""
+
+    def inverse_transform(self, X: np.ndarray) -> np.ndarray:
+        return super().inverse_transform(X.toarray() if issparse(X) else X)
+
+
+def resampler(kind: str, encoded: Encoding, responded: np.ndarray, *, rng: np.random.Generator) -> BaseSampler:
+    """Make the unfitted step that balances responders and others.
+
+    "undersample" drops others at random. "smote" invents responders: it interpolates numbers and takes categories
+    from the majority of the neighbours (SMOTENC; Chawla et al. 2002), 5 of them where there are as many.
+    """
+    seed = int(rng.integers(2**31))
+    if kind == "undersample":
+        return RandomUnderSampler(random_state=seed)
+    responses = int(responded.sum())
+    near = min(5, responses - 1, len(responded) - responses - 1)
+    if encoded.n_numbers == encoded.n_columns:
+        return SMOTE(k_neighbors=near, random_state=seed)
+    if encoded.n_numbers == 0:
+        return SMOTEN(k_neighbors=near, random_state=seed)
+    words = list(range(encoded.n_numbers, encoded.n_columns))
+    codes = _OneHot(handle_unknown="ignore")
+    return SMOTENC(words, categorical_encoder=codes, k_neighbors=near, random_state=seed)
+
+
 def response_pipelines(
     rows: pd.DataFrame,
     settings: Sequence[tuple[str, Mapping[str, float]]],
@@ -77,13 +170,13 @@ def response_pipelines(
     """Make unfitted pipelines that share their first steps: encode, resample; then one-hot and classify, each.
 
     Resampling is a step of the pipeline, so that it sees what the model is fitted on and nothing else. The
-    logistic regression sees numbers held within 3 standard deviations.
+    logistic regression sees numbers held within 3 standard deviations. All trees have one seed.
 
     Args:
         rows: The rows they will be fitted on: features and `responded`.
         settings: A method of `BASES` and the settings of its classifier, for each pipeline.
         resampling: One of `RESAMPLINGS`.
-        rng: Seeds the folds of the encoder, the resampler and the trees; all trees have one seed.
+        rng: Seeds the folds of the encoder, the resampler and the trees.
 
     Raises:
         ValueError: A method or the resampling is unknown.
@@ -102,32 +195,21 @@ def response_pipelines(
     weighted = resampling == "class_weights"
     ratio = float((1 - responded).sum() / responded.sum()) if weighted else 1.0
     seed = int(rng.integers(2**31))
-    return [
-        Pipeline(
-            [
-                *steps,
-                ("one_hot", encoded.one_hot(clip=method == "logistic")),
-                ("classify", _classifier(method, chosen, weighted=weighted, ratio=ratio, seed=seed)),
-            ]
-        )
-        for method, chosen in settings
-    ]
+    made = []
+    for method, chosen in settings:
+        classify = _classifier(method, chosen, weighted=weighted, ratio=ratio, seed=seed)
+        one_hot = encoded.one_hot(clip=method == "logistic")
+        made.append(Pipeline([*steps, ("one_hot", one_hot), ("classify", classify)]))
+    return made
 
 
 def fit_together(
     pipelines: Sequence[Pipeline], rows: pd.DataFrame, *, stop_on: pd.DataFrame | None = None, shift: float = 0.0
 ) -> None:
-    """Fit pipelines made by one call of `response_pipelines`, encoding and resampling once for all of them.
+    """Fit pipelines made by one call of `response_pipelines` in place, encoding and resampling once for all.
 
-    Each ends as its own `fit` would leave it. Resampling is the dear step: sharing it is what makes comparing many
-    models affordable.
-
-    Args:
-        pipelines: Unfitted; fitted in place.
-        rows: Features and `responded`.
-        stop_on: Rows on which boosted trees stop early, once the log loss of their corrected probabilities has not
-            fallen for 20 rounds; None to grow all trees.
-        shift: What `corrected` takes off, see there.
+    Each ends as its own `fit` would leave it; resampling is the dear step. Where `stop_on` has rows, boosted trees
+    stop once the log loss of their probabilities there, corrected by `shift`, has not fallen for 20 rounds.
     """
     features, responded = rows.drop(columns="responded"), rows["responded"].to_numpy()
     encode, *resample = [step for name, step in pipelines[0].steps if name in ("encode", "resample")]
@@ -155,19 +237,17 @@ def said_together(pipelines: Sequence[Pipeline], rows: pd.DataFrame) -> list[np.
 def stacked(
     parts: Mapping[str, Pipeline], rows: pd.DataFrame, *, said: Mapping[str, np.ndarray]
 ) -> StackingClassifier:
-    """Combine pipelines by a logistic regression on their log odds for rows not seen (Wolpert 1992).
+    """Combine fitted pipelines by a logistic regression on their log odds for rows not seen (Wolpert 1992).
 
-    Args:
-        parts: Pipelines by method, fitted on all rows.
-        rows: Features and `responded` of the rows that `said` is about; not resampled, so that the stack learns
-            the true prior.
-        said: Probabilities of these rows by method, shape (n,), each row's from a fit without it.
+    `said` holds the probabilities of `rows` by method, each row's from a fit without it. The rows are not
+    resampled, so that the stack learns the true prior.
     """
     features, responded = rows.drop(columns="responded"), rows["responded"].to_numpy()
     held = FunctionTransformer(np.clip, kw_args={"a_min": _LEAST_PROBABILITY, "a_max": 1 - _LEAST_PROBABILITY})
     weigh = make_pipeline(held, FunctionTransformer(logit), LogisticRegression())
-    stack = StackingClassifier(list(parts.items()), weigh, cv="prefit").fit(features, responded)
-    # `fit` weighed what the parts say of rows they have seen; what counts is what was said without them.
+    # A few rows of both outcomes tell scikit-learn the shapes; what counts is what was said without the rows.
+    some = np.unique([*range(min(50, len(rows))), int(np.argmax(responded)), int(np.argmin(responded))])
+    stack = StackingClassifier(list(parts.items()), weigh, cv="prefit").fit(features.iloc[some], responded[some])
     stack.final_estimator_.fit(np.column_stack([said[method] for method in parts]), responded)
     return stack
 
@@ -184,15 +264,8 @@ def calibrated_model(
     """Calibrate a fitted pipeline on rows that it has not seen and that are never resampled, where that helps.
 
     It helps where a calibration fitted on one half of these rows lowers the log loss of the other, both ways, by
-    more than chance would (95 %, one-sided). A calibration that only follows chance makes new rows worse.
-
-    Args:
-        pipeline: Fitted.
-        calibrate: Features, in the order of the fit, and `responded`.
-        method: One of `METHODS`.
-        resampling: One of `RESAMPLINGS`.
-        shift: Shift in prior to take off the log odds where calibration does not help.
-        raw: What the pipeline says of `calibrate`, where that is known; None asks it.
+    more than chance would (95 %, one-sided). A calibration that only follows chance makes new rows worse: then
+    `shift` is taken off the log odds. `raw` is what the pipeline says of `calibrate`, if that is known.
     """
     features = tuple(str(name) for name in calibrate if name != "responded")
     said = log_odds(pipeline.predict_proba(calibrate[list(features)])[:, 1] if raw is None else raw)
@@ -235,18 +308,13 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
     return logit(np.clip(np.asarray(probability, dtype=float), _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY))
 
 
-def log_loss(probability: np.ndarray, responded: np.ndarray) -> float:
-    """Return the mean log loss in nats of probabilities above 0 and below 1."""
-    return float(row_losses(probability, responded).mean())
-
-
 def row_losses(probability: np.ndarray, responded: np.ndarray) -> np.ndarray:
     """Return the log loss of each row, in nats, shape (n,)."""
     return -np.log(np.where(responded == 1, probability, 1 - probability))
 
 
 def _corrected_loss(responded: np.ndarray, probability: np.ndarray, *, shift: float) -> float:
-    return log_loss(corrected(probability, shift=shift), responded)
+    return float(row_losses(corrected(probability, shift=shift), responded).mean())
 
 
 def _classifier(

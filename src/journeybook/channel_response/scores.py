@@ -1,12 +1,12 @@
 """Probabilities that other pages read: per person and permitted channel, and per contact and choice."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
+from journeybook.channel_response.contacts import MISSING, NO_CONTACT, RARE, ContactFrame
 from journeybook.channel_response.models import ResponseModel
 from journeybook.channel_response.splits import Split
 from journeybook.channel_response.study import MethodComparison
@@ -31,15 +31,8 @@ def response_scores(
     offer, contacts before) is averaged over occasions on which that channel was used in training. Without
     snapshots a person is scored on their own latest contact.
 
-    Args:
-        model: The chosen model; its calibrated probabilities are the scores.
-        contacts: As made by `contact_frame`.
-        split: Occasions are drawn from its training contacts.
-        snapshot: The latest snapshot, one row a person; None where there are no features.
-        permitted: For each channel, who may be contacted through it; a channel that is not named is not
-            scored. None where the data set has no ledger: everyone is scored for every channel.
-        n_occasions: Occasions to average over, at least 1.
-        rng: Draws them.
+    `permitted` says for each channel who may be contacted through it; a channel that is not named is not scored.
+    Where it is None, as without a ledger, everyone is scored for every channel.
 
     Returns:
         `row` (1..n, people in the order of the snapshot or of first contact), `person_id`, `as_of` (null without
@@ -50,24 +43,53 @@ def response_scores(
     """
     if n_occasions < 1:
         raise ValueError(f"n_occasions must be at least 1, got {n_occasions}.")
-    if not contacts.has_people:
-        return _typed([])
+    parts = [pd.DataFrame(columns=["place", *_COLUMNS])]
     training = contacts.rows.iloc[split.training]
-    people = _people(contacts, snapshot)
-    parts = []
-    for channel in contacts.channels:
+    people = _people(contacts, snapshot) if contacts.has_people else training[:0].assign(place=0)
+    fixed = set(contacts.contact_features) if snapshot is not None else {"channel"}
+    fixed &= set(model.features)
+    own = _as_read(people, [name for name in model.features if name not in fixed], contacts)
+    for channel in contacts.channels if contacts.has_people else ():
         if channel == NO_CONTACT or (permitted is not None and channel not in permitted):
             continue
         asked = people if permitted is None else people[people["person_id"].isin(permitted[channel])]
         used = training[training["channel"] == channel]
         if asked.empty or used.empty:
             continue
-        occasions = used.iloc[rng.integers(len(used), size=n_occasions if snapshot is not None else 1)]
-        each = [_on(model, contacts, asked, occasion, snapshot) for _, occasion in occasions.iterrows()]
+        each = []
+        for place in rng.integers(len(used), size=n_occasions if snapshot is not None else 1):
+            now = {n: np.full(len(asked), used[n].iloc[place], dtype=used[n].dtype) for n in fixed}
+            each.append(own.loc[asked.index].assign(**now)[list(model.features)])
         said = model.probability(pd.concat(each, ignore_index=True), calibrated=True)
         score = said.reshape(len(each), -1).mean(axis=0)
         parts.append(asked[["place", "person_id", "as_of"]].assign(channel=channel, score=score))
-    return _typed(parts)
+    scores = pd.concat(parts[1:] or parts).sort_values(["place", "channel"], ignore_index=True)
+    return scores.assign(row=np.arange(1, len(scores) + 1))[list(_COLUMNS)].astype(_COLUMNS)
+
+
+def _people(contacts: ContactFrame, snapshot: pd.DataFrame | None) -> pd.DataFrame:
+    """One row a person, with their features and a place in an order that no id decides."""
+    if snapshot is not None:
+        own = [name for name in snapshot if f"snapshot_{name}" in contacts.features and name != "as_of"]
+        people = snapshot.rename(columns={name: f"snapshot_{name}" for name in own})
+    else:
+        rows = contacts.rows[contacts.rows["person_id"].notna()]
+        by = "occurred_at" if contacts.has_times else "row"
+        people = rows.sort_values([by, "row"]).groupby("person", sort=True).tail(1).sort_values("person")
+        people = people.assign(as_of=pd.Series(pd.NaT, index=people.index))
+    return people.assign(place=np.arange(len(people)))
+
+
+def _as_read(people: pd.DataFrame, names: Sequence[str], contacts: ContactFrame) -> pd.DataFrame:
+    """Features of people as the model reads them: numbers as float64, text with unknown levels pooled."""
+    rows = {}
+    for name in names:
+        if contacts.rows[name].dtype == "float64":
+            rows[name] = pd.to_numeric(people[name]).astype("float64").replace([np.inf, -np.inf], np.nan)
+        else:
+            words = people[name].astype("object").where(people[name].notna(), MISSING).astype(str)
+            rows[name] = words.where(words.isin(contacts.rows[name].unique()), RARE).astype("object")
+    return pd.DataFrame(rows, index=people.index)
 
 
 def contact_probabilities(
@@ -76,12 +98,6 @@ def contact_probabilities(
     """Return what the page knows of each contact, for page 14 to decide with.
 
     In a linear model a channel moves everyone alike; so XGBoost without resampling says what each choice brings.
-
-    Args:
-        comparison: Its models are asked about contacts that they were not fitted on.
-        contacts: As made by `contact_frame`.
-        split: As made by `split_contacts`.
-        response_window_days: Days after a contact in which a response counts.
 
     Returns:
         One row a contact: its `row`, `person_id` and `channel`; `part` (fit, calibrate, test, purged); `known_at`,
@@ -95,7 +111,6 @@ def contact_probabilities(
         part[getattr(split, name)] = name
     judged = rows[np.isin(part, ["calibrate", "test"])]
     days = pd.Timedelta(days=response_window_days)
-    none = pd.Series(np.nan, index=rows.index)
     chosen = comparison.chosen.probability(judged, calibrated=True)
     said = pd.DataFrame({"probability": chosen, "probability_one_more": np.nan}, index=judged.index)
     features = judged[list(trees.features)]
@@ -105,30 +120,20 @@ def contact_probabilities(
     if "n_contacts_28d" in features:
         one_more = features.assign(n_contacts_28d=features["n_contacts_28d"] + 1)
         said["probability_one_more"] = trees.probability(one_more, calibrated=True)
-    told = pd.DataFrame(
-        {
-            "row": rows["row"],
-            "person_id": rows["person_id"] if contacts.has_people else pd.Series(None, rows.index, dtype="str"),
-            "channel": rows["channel"],
-            "part": part.astype(str),
-            "known_at": (rows["occurred_at"] + days).astype("datetime64[us]") if contacts.has_times else pd.NaT,
-            "n_contacts_28d": rows.get("n_contacts_28d", none),
-        }
-    )
-    return told.join(said).reindex(
-        columns=[*told.columns, *dict.fromkeys([*said.columns, "probability_one_more"])]
-    )
+    told = {"row": rows["row"]}
+    told["person_id"] = rows["person_id"] if contacts.has_people else pd.Series(None, rows.index, dtype="str")
+    told |= {"channel": rows["channel"], "part": part.astype(str)}
+    told["known_at"] = (rows["occurred_at"] + days).astype("datetime64[us]") if contacts.has_times else pd.NaT
+    told["n_contacts_28d"] = rows.get("n_contacts_28d", pd.Series(np.nan, index=rows.index))
+    order = [*told, "probability", *(name for name in said if name not in ("probability", "probability_one_more"))]
+    return pd.DataFrame(told).join(said)[[*order, "probability_one_more"]]
 
 
 def granted_channels(run: Run, channels: Iterable[str]) -> dict[str, set[str]] | None:
-    """Return who permits each channel, for the channels that the ledger knows a purpose for.
+    """Return who permits each channel, as `person_id`s, for the channels that the ledger knows a purpose for.
 
-    Args:
-        run: The run whose ledger counts, as of its last decision.
-        channels: The channels; `email` is permitted by the purpose `marketing_email`, and so on.
-
-    Returns:
-        `person_id` of everyone who permits it, by channel; None where the data set has no ledger.
+    `email` is permitted by the purpose `marketing_email`, and so on, as of the ledger's last decision. None where
+    the data set has no ledger.
     """
     if not run.has_ledger:
         return None
@@ -144,51 +149,3 @@ def latest_snapshot(features: ibis.Table | None) -> pd.DataFrame | None:
     newest = features.filter(features.as_of == features.as_of.max())
     decimals = {name: newest[name].cast("float64") for name in newest.columns if newest[name].type().is_decimal()}
     return newest.mutate(**decimals).order_by("row").to_pandas()
-
-
-def _people(contacts: ContactFrame, snapshot: pd.DataFrame | None) -> pd.DataFrame:
-    """One row a person, with their features and a place in an order that no id decides."""
-    if snapshot is not None:
-        renamed = {
-            name: f"snapshot_{name}"
-            for name in snapshot
-            if f"snapshot_{name}" in contacts.features and name != "as_of"
-        }
-        people = snapshot.rename(columns=renamed)
-    else:
-        rows = contacts.rows[contacts.rows["person_id"].notna()]
-        by = "occurred_at" if contacts.has_times else "row"
-        people = rows.sort_values([by, "row"]).groupby("person", sort=True).tail(1).sort_values("person")
-        people = people.assign(as_of=pd.Series(pd.NaT, index=people.index))
-    return people.assign(place=np.arange(len(people)))
-
-
-def _on(
-    model: ResponseModel,
-    contacts: ContactFrame,
-    people: pd.DataFrame,
-    occasion: pd.Series,
-    snapshot: pd.DataFrame | None,
-) -> pd.DataFrame:
-    """What the model reads of each person on one occasion."""
-    own = {name: people[name] for name in model.features if name in people}
-    fixed = set(contacts.contact_features) if snapshot is not None else {"channel"}
-    rows = pd.DataFrame(
-        {name: occasion[name] if name in fixed else own[name] for name in model.features}, index=people.index
-    )
-    kinds = {name: contacts.rows[name].dtype for name in model.features}
-    for name, kind in kinds.items():
-        if kind == "float64":
-            rows[name] = pd.to_numeric(rows[name]).astype("float64").replace([np.inf, -np.inf], np.nan)
-        else:
-            rows[name] = (
-                rows[name].astype("object").where(rows[name].notna(), "missing").astype(str).astype("object")
-            )
-    return rows
-
-
-def _typed(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    if not parts:
-        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _COLUMNS.items()})
-    scores = pd.concat(parts).sort_values(["place", "channel"], ignore_index=True)
-    return scores.assign(row=np.arange(1, len(scores) + 1))[list(_COLUMNS)].astype(_COLUMNS)

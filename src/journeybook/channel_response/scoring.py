@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from journeybook.channel_response.storage import RARE, SavedModel, TrainedColumn, unpack_model
+from journeybook.channel_response.contacts import MARKS_OF_MISSING, MISSING, RARE
+from journeybook.channel_response.storage import SavedModel, TrainedColumn, unpack_model
 from journeybook.errors import JourneybookError
 
 IDS = ("row", "contact_id", "customer_id", "person_id")
@@ -14,20 +15,21 @@ IDS = ("row", "contact_id", "customer_id", "person_id")
 
 
 def score_file(folder: Path, source: Path, target: Path | None) -> str | None:
-    """Score the rows of a file with the model of a folder.
+    """Score the rows of a file with the model that page 07 saved in a folder.
 
-    Args:
-        folder: What page 07 saved: `model.skops` and `contract.json`.
-        source: CSV with a header, or Parquet (by the ending `.parquet`): the model's columns, others as they may.
-        target: CSV or Parquet file to write, whole or not at all; None to get the CSV back.
-
-    Returns:
-        The CSV where `target` is None; else None.
+    The file is a CSV with a header, or Parquet by its ending, and holds the model's columns. What is written to
+    `target`, CSV or Parquet, is whole or not there; without a target the CSV is returned.
 
     Raises:
         JourneybookError: A file cannot be read or written, or a row breaks the training contract.
     """
-    model = _model(folder)
+    names = ("model.skops", "contract.json")
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise JourneybookError(f"--model {folder}: there is no {' and no '.join(missing)}; page 07 writes them.")
+    try:
+        model = unpack_model({name: (folder / name).read_bytes() for name in names})
+    except ValueError as error:
+        raise JourneybookError(f"--model {folder}: {error}") from None
     rows = _rows(source)
     try:
         scored = score_rows(model, rows)
@@ -40,11 +42,7 @@ def score_file(folder: Path, source: Path, target: Path | None) -> str | None:
 
 
 def score_rows(saved: SavedModel, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the calibrated probability of a response of each row.
-
-    Args:
-        saved: As read back by `unpack_model`.
-        rows: The model's columns by name; text is read as the contract says.
+    """Return the calibrated probability of a response of each row; text is read as the contract says.
 
     Returns:
         One row a row, in their order: those of `IDS` that `rows` has (`row`, 1..n, where it has none of them), and
@@ -70,18 +68,19 @@ def score_rows(saved: SavedModel, rows: pd.DataFrame) -> pd.DataFrame:
 def _as_trained(values: pd.Series, column: TrainedColumn) -> pd.Series:
     """Bring one column into the form that training had, or say which value breaks the contract."""
     values = values.reset_index(drop=True)
-    absent = values.isna() | (values.astype("str") == "")
+    said = values.astype("str").where(values.notna(), "")
     if column.kind == "level":
-        words = values.astype("object").where(~absent, "missing").astype(str).astype("object")
+        words = said.where(said != "", MISSING).astype("object")
         strange = ~words.isin(column.levels)
         if column.others:
             return words.mask(strange, RARE)
         _refuse(words, strange, column.name, f"the model knows {', '.join(column.levels)}")
         return words
+    absent = said.str.strip().str.lower().isin(MARKS_OF_MISSING)
     numbers = pd.to_numeric(values.mask(absent), errors="coerce").astype("float64")
     _refuse(values, numbers.isna() & ~absent, column.name, "a number is needed")
     if not column.missing:
-        _refuse(values.mask(absent, "missing"), absent, column.name, "the model never met that")
+        _refuse(values.mask(absent, MISSING), absent, column.name, "the model never met that")
     if column.low is None or column.high is None:
         _refuse(values, ~absent, column.name, "it was always missing")
         return numbers
@@ -95,16 +94,6 @@ def _refuse(values: pd.Series, wrong: pd.Series, name: str, needed: str) -> None
         at = int(np.flatnonzero(wrong)[0])
         more = f" and in {int(wrong.sum()) - 1:,} rows more" if wrong.sum() > 1 else ""
         raise ValueError(f"{name} in row {at + 1} is {str(values[at])!r}{more}: {needed}.")
-
-
-def _model(folder: Path) -> SavedModel:
-    names = ("model.skops", "contract.json")
-    if missing := [name for name in names if not (folder / name).is_file()]:
-        raise JourneybookError(f"--model {folder}: there is no {' and no '.join(missing)}; page 07 writes them.")
-    try:
-        return unpack_model({name: (folder / name).read_bytes() for name in names})
-    except ValueError as error:
-        raise JourneybookError(f"--model {folder}: {error}") from None
 
 
 def _rows(source: Path) -> pd.DataFrame:

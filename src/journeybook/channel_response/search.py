@@ -14,9 +14,9 @@ from journeybook.channel_response.models import (
     RESAMPLINGS,
     corrected,
     fit_together,
-    log_loss,
     prior_shift,
     response_pipelines,
+    row_losses,
     said_together,
 )
 from journeybook.channel_response.splits import Split, place_in_line
@@ -41,7 +41,6 @@ class Search:
         places: Positions in `ContactFrame.rows` of the contacts searched on, all from `Split.fit`.
         said: Probabilities of these contacts under the chosen settings, as fitted, by method and resampling; each
             contact's is of the fold that did not learn from it.
-        n_folds: Folds of the cross-validation.
         n_fits: Models fitted.
     """
 
@@ -49,7 +48,6 @@ class Search:
     settings: Mapping[tuple[str, str], Mapping[str, float]]
     places: np.ndarray
     said: Mapping[tuple[str, str], np.ndarray]
-    n_folds: int
     n_fits: int
 
 
@@ -66,18 +64,9 @@ def search_settings(
 ) -> Search:
     """Choose the settings of every method with every resampling, each with the same budget on the same folds.
 
-    Folds hold whole people, so that what is learned of a person is not tested on them. Neither the calibration
-    contacts nor the test are looked at.
-
-    Args:
-        contacts: As made by `contact_frame`.
-        split: Its `fit` part is searched on.
-        gate: Only the features it let pass are used.
-        n_settings: Settings tried for each method, 1 to 4.
-        n_folds: Folds, at least 2.
-        n_trees: Boosted trees at most; they stop earlier where held-out contacts say so.
-        max_rows: Contacts to search on, about; whole people are drawn.
-        rng: Draws people and folds, and seeds the models.
+    Folds hold whole people, so that what is learned of a person is not tested on them. Only `split.fit` is looked
+    at, and of it about `max_rows` contacts, whole people drawn. Each method tries `n_settings`, 1 to 4; boosted
+    trees stop at `n_trees`, or earlier where held-out contacts say so.
 
     Raises:
         ValueError: A number is out of range, no feature is left, or a fold lacks responses.
@@ -121,26 +110,13 @@ def search_settings(
             said[method, resampling] = np.empty(len(rows))
             for k, part in enumerate(parts):
                 said[method, resampling][fold == k] = part.said[best]
-            records += [
-                {
-                    "method": method,
-                    "resampling": resampling,
-                    "setting": ", ".join(f"{name}={value:g}" for name, value in tried[i][1].items()),
-                    "n_trees": round(stopped[i]) if method == "xgboost" else np.nan,
-                    "log_loss": losses[:, i].mean(),
-                    "log_loss_sd": losses[:, i].std(ddof=1),
-                    "chosen": i == best,
-                }
-                for i in mine
-            ]
-    return Search(
-        trials=pd.DataFrame(records),
-        settings=settings,
-        places=places,
-        said=said,
-        n_folds=n_folds,
-        n_fits=len(tasks) * len(tried),
-    )
+            for i in mine:
+                record: dict[str, object] = {"method": method, "resampling": resampling}
+                record["setting"] = ", ".join(f"{name}={value:g}" for name, value in tried[i][1].items())
+                record["n_trees"] = round(stopped[i]) if method == "xgboost" else np.nan
+                record |= {"log_loss": losses[:, i].mean(), "log_loss_sd": losses[:, i].std(ddof=1)}
+                records.append({**record, "chosen": i == best})
+    return Search(pd.DataFrame(records), settings, places, said, n_fits=len(tasks) * len(tried))
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +143,7 @@ def _one_fold(
     fit_together(pipelines, fit, stop_on=judge, shift=shift)
     said, responded = said_together(pipelines, judge), judge["responded"].to_numpy()
     return _Fold(
-        losses=[log_loss(corrected(p, shift=shift), responded) for p in said],
+        losses=[row_losses(corrected(p, shift=shift), responded).mean() for p in said],
         n_trees=[getattr(pipeline[-1], "best_iteration", -1) + 1 for pipeline in pipelines],
         said=said,
     )

@@ -19,7 +19,7 @@ class Split:
         fit: Positions that models are fitted on.
         calibrate: Positions that probabilities are calibrated on and a model is chosen on.
         test: Positions that judge; nothing is learned from them.
-        purged: Positions used for nothing: their response window ends after the test begins.
+        purged: Positions used for nothing: their response window ends after the test begins, or after the data.
         how: "time", "person" or "draw".
         cut_at: First moment of the test, for a split by time; otherwise None.
         new: Whether each test contact is of a person met in neither `fit` nor `calibrate`, shape (test,); all
@@ -60,14 +60,10 @@ def split_contacts(
     By time the latest contacts are the test, and a training contact whose response window reaches into it is
     purged: on the day the test begins nobody could know its outcome. The latest of the remaining contacts
     calibrate, more than their share where it would hold fewer than 10 responses or 10 others. People may be on
-    both sides, as they are in use; `new` marks those who are not.
+    both sides, as they are in use; `new` marks those who are not. Copies of a row stay on one side.
 
-    Args:
-        contacts: As made by `contact_frame`.
-        test_share: Share of contacts for the test, above 0, below 1; met as closely as equal times allow.
-        calibration_share: Share of the training contacts kept for calibration, above 0, below 1.
-        response_window_days: Days after a contact in which a response counts, at least 0.
-        rng: Draws people or contacts where there are no times; not used in a split by time.
+    `test_share` is met as closely as equal times allow; `calibration_share` is of the other contacts. A response
+    counts within `response_window_days`. `rng` draws people or contacts where there are no times.
 
     Raises:
         ValueError: A share is out of range, or a part holds fewer than 10 responses or 10 other contacts.
@@ -77,13 +73,14 @@ def split_contacts(
             raise ValueError(f"{name} must lie between 0 and 1, got {share}.")
     if response_window_days < 0:
         raise ValueError(f"response_window_days must be at least 0, got {response_window_days}.")
-    rows = contacts.rows
+    rows, person = contacts.rows, contacts.rows["person"].to_numpy()
     purged, cut_at, warning = np.zeros(len(rows), dtype=bool), None, ""
     if contacts.has_times:
-        how, times = "time", rows["occurred_at"]
-        cut_at = _moment(times, test_share, what="test_share")
-        test = (times >= cut_at).to_numpy()
-        purged = ~test & (times + pd.Timedelta(days=response_window_days) > cut_at).to_numpy()
+        how, times, window = "time", rows["occurred_at"], pd.Timedelta(days=response_window_days)
+        unripe, warning = _unripe(times, rows["responded"].to_numpy(), window, known=contacts.says_cut_off)
+        cut_at = _moment(times[~unripe], test_share, what="test_share")
+        test = (times >= cut_at).to_numpy() & ~unripe
+        purged = unripe | (~test & (times + window > cut_at).to_numpy())
         left = times[~test & ~purged]
         if left.empty:
             raise ValueError(
@@ -103,7 +100,7 @@ def split_contacts(
                 "The contacts have neither times nor people: the test is a random draw. It cannot show how the "
                 "model ages, and one person may be on both sides. Expect less of the next campaign."
             )
-        place = place_in_line(rows["person"].to_numpy(), strata, rng=rng)
+        place = place_in_line(person, strata, rng=rng)
         test = place < test_share
         calibrate = ~test & (place < test_share + calibration_share * (1 - test_share))
     fit = ~test & ~purged & ~calibrate
@@ -114,16 +111,29 @@ def split_contacts(
                 f"the {name} part of the contacts holds {responses} responses in {int(part.sum())} contacts; at "
                 f"least {FEWEST} responses and {FEWEST} others are needed."
             )
-    person = rows["person"].to_numpy()
-    return Split(
-        fit=np.flatnonzero(fit),
-        calibrate=np.flatnonzero(calibrate),
-        test=np.flatnonzero(test),
-        purged=np.flatnonzero(purged),
-        how=how,
-        cut_at=cut_at,
-        new=~np.isin(person[test], person[fit | calibrate]) & contacts.has_people,
-        warning=warning,
+    new = ~np.isin(person[test], person[fit | calibrate]) & contacts.has_people
+    places = [np.flatnonzero(part) for part in (fit, calibrate, test, purged)]
+    return Split(*places, how=how, cut_at=cut_at, new=new, warning=warning)
+
+
+def _unripe(
+    times: pd.Series, responded: np.ndarray, window: pd.Timedelta, *, known: bool
+) -> tuple[np.ndarray, str]:
+    """Which contacts seem to have responses still to come, and why: a window before the last, too few respond.
+
+    Too few are less than four fifths of the earlier rate, by more than four standard errors of two proportions.
+    Where the table says it (`known`), nothing is guessed.
+    """
+    last = (times > times.max() - window).to_numpy()
+    if known or not 0 < last.sum() < len(last):
+        return np.zeros(len(last), dtype=bool), ""
+    late, early, rate = responded[last].mean(), responded[~last].mean(), responded.mean()
+    error = (rate * (1 - rate) * (1 / last.sum() + 1 / (~last).sum())) ** 0.5
+    if late >= 0.8 * early or early - late < 4 * error:
+        return np.zeros(len(last), dtype=bool), ""
+    return last, (
+        f"Of {last.sum():,} contacts of the last {window.days} days {late:.1%} responded, before {early:.1%}: "
+        "responses seem still to come, and these contacts are left out. A column `cut_off` would tell which."
     )
 
 
@@ -148,10 +158,7 @@ def _last_with_enough(times: pd.Series, responded: np.ndarray) -> pd.Timestamp:
 def place_in_line(person: np.ndarray, strata: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     """Place each row in [0, 1) of a shuffled line: a person's rows together, each stratum over the whole line.
 
-    Args:
-        person: Code of each row's person, shape (n,).
-        strata: Value of each row, shape (n,); each value is shuffled apart and spread over the whole line.
-        rng: Shuffles.
+    `person` and `strata` hold a code a row, shape (n,); each stratum is shuffled apart.
     """
     place = np.empty(len(person))
     for stratum in np.unique(strata):

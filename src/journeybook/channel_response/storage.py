@@ -1,11 +1,11 @@
-"""A fitted model as files: what is applied, and a contract of the rows it knows. No pickle, no person."""
+"""A fitted model as files: what is applied, a contract of the rows it knows, a card. No pickle, no person."""
 
 import copy
 import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
@@ -14,16 +14,15 @@ import numpy as np
 import pandas as pd
 import skops.io
 from sklearn.base import BaseEstimator
-from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import StackingClassifier
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OrdinalEncoder
 from xgboost import XGBClassifier
 
-from journeybook.channel_response.contacts import ContactFrame
-from journeybook.channel_response.encoding import RARE_LEVEL
+from journeybook.channel_response.contacts import RARE, RARE_LEVEL, ContactFrame
+from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.models import ResponseModel
 from journeybook.channel_response.splits import Split
+from journeybook.channel_response.study import MethodComparison
 
 TRUSTED = (
     # Looked through by hand: each rebuilds numbers and runs nothing that the file brings. scikit-learn's own
@@ -37,12 +36,18 @@ TRUSTED = (
 )
 """Types that a saved model may hold besides those that skops trusts; anything else is not opened."""
 
-RARE = "rare level"
-"""What stands for every level with fewer than `RARE_LEVEL` rows: their names are not kept."""
-
 FORMAT = 1
 
 _LIBRARIES = ("scikit-learn", "xgboost", "numpy")
+_KEPT = ("method", "resampling", "slope", "intercept", "is_calibrated")
+_JUDGED_ON = {"time": "later contacts", "person": "contacts of other people", "draw": "contacts drawn at random"}
+_MEASURES = {
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "log_loss": "log loss (nats)",
+    "brier": "Brier score",
+    "ece": "expected calibration error",
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class TrainedColumn:
         kind: "number" or "level".
         low: Least value, rounded outwards so that it is nobody's; None for levels, or if all were missing.
         high: Greatest value, likewise.
-        levels: Levels of at least 20 rows, sorted; "missing" stands for no value.
+        levels: Levels of at least 20 contacts, sorted; "missing" stands for no value.
         others: Whether there were rarer levels, which were pooled: then any other level counts as one of them.
         missing: Whether a number was missing.
     """
@@ -70,78 +75,55 @@ class TrainedColumn:
 
 @dataclass(frozen=True, eq=False)
 class SavedModel:
-    """A model that was read back, and what it was trained on.
-
-    Attributes:
-        model: It reads `columns`, in their order.
-        columns: The training contract.
-    """
+    """A model that was read back, which reads `columns` in their order, and the training contract of these."""
 
     model: ResponseModel
     columns: tuple[TrainedColumn, ...]
 
 
-def training_contract(contacts: ContactFrame, split: Split, model: ResponseModel) -> tuple[TrainedColumn, ...]:
-    """Return what the contacts held that taught, calibrated or judged the model, column by column of the model.
+def training_contract(contacts: ContactFrame, model: ResponseModel) -> tuple[TrainedColumn, ...]:
+    """Return what the contacts held, column by column of the model.
 
     Beyond them nobody knows how good it is, so that a row outside is refused.
     """
-    rows = contacts.rows.iloc[np.concatenate([split.training, split.test])]
     columns = []
     for name in model.features:
-        column = rows[name]
+        column = contacts.rows[name]
         if pd.api.types.is_float_dtype(column):
             known = column.dropna()
             low, high = _outwards(known.min(), known.max()) if len(known) else (None, None)
             columns.append(TrainedColumn(name, "number", low, high, (), False, bool(column.isna().any())))
         else:
-            counts = column.value_counts()
-            kept = tuple(sorted(counts.index[counts >= RARE_LEVEL]))
-            columns.append(TrainedColumn(name, "level", None, None, kept, len(kept) < len(counts), False))
+            levels = sorted(set(column))
+            kept = tuple(level for level in levels if level != RARE)
+            columns.append(TrainedColumn(name, "level", None, None, kept, RARE in levels, False))
     return tuple(columns)
 
 
 def pack_model(model: ResponseModel, columns: tuple[TrainedColumn, ...], *, card: str) -> dict[str, bytes]:
     """Return the files of a model by name, `model.skops`, `card.md`, `contract.json`: the same bytes each time.
 
-    Only what is applied is kept: the resampler stays behind, which remembers rows, and so do the names of rare
-    levels, which may belong to one person.
-
-    Args:
-        model: Fitted and calibrated.
-        columns: As made by `training_contract`.
-        card: The model card, in Markdown.
+    Only what is applied is kept: the resampler stays behind, which remembers rows.
 
     Raises:
         ValueError: The model holds a type that is not in `TRUSTED`.
     """
-    levels = {column.name: column.levels for column in columns if column.kind == "level"}
-    content = _same_bytes(skops.io.dumps(_applied(model.pipeline, levels)))
+    content = _same_bytes(skops.io.dumps(_applied(model.pipeline)))
     if strange := sorted(set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED)):
         raise ValueError(f"the model holds {', '.join(strange)}, which is not on the list of trusted types.")
     contract = {
         "format": FORMAT,
         "model_sha256": hashlib.sha256(content).hexdigest(),
         "libraries": {name: version(name) for name in _LIBRARIES},
-        "method": model.method,
-        "resampling": model.resampling,
-        "slope": model.slope,
-        "intercept": model.intercept,
-        "is_calibrated": model.is_calibrated,
+        **{name: getattr(model, name) for name in _KEPT},
         "columns": [asdict(column) for column in columns],
     }
-    return {
-        "model.skops": content,
-        "card.md": card.encode(),
-        "contract.json": (json.dumps(contract, indent=1) + "\n").encode(),
-    }
+    text = json.dumps(contract, indent=1) + "\n"
+    return {"model.skops": content, "card.md": card.encode(), "contract.json": text.encode()}
 
 
 def unpack_model(files: Mapping[str, bytes]) -> SavedModel:
-    """Read a model back from its files.
-
-    Args:
-        files: `model.skops` and `contract.json`.
+    """Read a model back from `model.skops` and `contract.json`.
 
     Raises:
         ValueError: A file is damaged, does not belong to the other, holds a type that is not trusted, or was
@@ -150,7 +132,7 @@ def unpack_model(files: Mapping[str, bytes]) -> SavedModel:
     content = files["model.skops"]
     try:
         contract = json.loads(files["contract.json"])
-        kept = {name: contract[name] for name in ("method", "resampling", "slope", "intercept", "is_calibrated")}
+        kept = {name: contract[name] for name in _KEPT}
         columns = tuple(TrainedColumn(**{**c, "levels": tuple(c["levels"])}) for c in contract["columns"])
         stamp, libraries, form = contract["model_sha256"], contract["libraries"], contract["format"]
     except (ValueError, KeyError, TypeError) as error:
@@ -160,10 +142,9 @@ def unpack_model(files: Mapping[str, bytes]) -> SavedModel:
     if hashlib.sha256(content).hexdigest() != stamp:
         raise ValueError("model.skops is not the file that contract.json was written for.")
     for name in _LIBRARIES:
-        if _series(libraries.get(name, "none")) != _series(version(name)):
-            raise ValueError(
-                f"the model was saved with {name} {libraries.get(name, 'none')}, but {version(name)} is installed."
-            )
+        then, now = libraries.get(name, "none"), version(name)
+        if then.split(".")[:2] != now.split(".")[:2]:
+            raise ValueError(f"the model was saved with {name} {then}, but {now} is installed.")
     try:
         pipeline = skops.io.loads(content, trusted=list(TRUSTED))
     except skops.io.exceptions.UntrustedTypesFoundException as error:
@@ -172,16 +153,6 @@ def unpack_model(files: Mapping[str, bytes]) -> SavedModel:
         raise ValueError(f"model.skops cannot be read ({type(error).__name__}).") from None
     features = tuple(column.name for column in columns)
     return SavedModel(ResponseModel(features=features, pipeline=pipeline, **kept), columns)
-
-
-def reading_back(files: Mapping[str, bytes], model: ResponseModel, contacts: ContactFrame, split: Split) -> float:
-    """Return the largest difference between a model's probabilities and its files', on the test contacts."""
-    rows = contacts.rows.iloc[split.test][list(model.features)]
-    saved = unpack_model(files)
-    known = {column.name: column.levels for column in saved.columns if column.kind == "level"}
-    read = rows.assign(**{name: rows[name].where(rows[name].isin(levels), RARE) for name, levels in known.items()})
-    apart = saved.model.probability(read, calibrated=True) - model.probability(rows, calibrated=True)
-    return float(np.abs(apart).max())
 
 
 def _outwards(low: float, high: float) -> tuple[float, float]:
@@ -196,41 +167,19 @@ def _outwards(low: float, high: float) -> tuple[float, float]:
     return round(float(np.floor(low / step) * step), digits), round(float(np.ceil(high / step) * step), digits)
 
 
-def _applied(fitted: BaseEstimator, levels: Mapping[str, tuple[str, ...]]) -> BaseEstimator:
+def _applied(fitted: BaseEstimator) -> BaseEstimator:
     """Copy a fitted pipeline or stack without what served only to fit it."""
     fitted = copy.deepcopy(fitted)
     if isinstance(fitted, StackingClassifier):
-        parts = {
-            name: _applied(part, levels) for name, part in zip(_names(fitted), fitted.estimators_, strict=True)
-        }
+        names = [name for name, _ in fitted.estimators]
+        parts = {name: _applied(part) for name, part in zip(names, fitted.estimators_, strict=True)}
         fitted.estimators, fitted.estimators_ = list(parts.items()), list(parts.values())
         fitted.named_estimators_.update(parts)
         return fitted
     for _, step in fitted.steps:
-        if isinstance(step, ColumnTransformer):
-            _forget_rare_levels(step, levels)
         if isinstance(step, XGBClassifier):
             step.set_params(eval_metric=None, early_stopping_rounds=None)
     return Pipeline([(name, step) for name, step in fitted.steps if name != "resample"])
-
-
-def _names(stack: StackingClassifier) -> list[str]:
-    return [name for name, _ in stack.estimators]
-
-
-def _forget_rare_levels(encoder: ColumnTransformer, levels: Mapping[str, tuple[str, ...]]) -> None:
-    """Take the names of rare levels out of a fitted encoder, in place; pooled ones keep their code as `RARE`."""
-    for _, part, names in encoder.transformers_:
-        steps = [step for _, step in part.steps] if isinstance(part, Pipeline) else [part]
-        for step in steps:
-            if not isinstance(step, OrdinalEncoder):
-                continue
-            for i, name in enumerate(names):
-                kept = np.isin(step.categories_[i], levels[name])
-                places = np.cumsum(~kept)
-                pooled = [RARE if at == 1 else f"{RARE} {at}" for at in places[~kept]]
-                step.categories_[i] = step.categories_[i].astype(object)
-                step.categories_[i][~kept] = pooled
 
 
 def _same_bytes(saved: bytes) -> bytes:
@@ -270,6 +219,74 @@ def _without_gaps(saved: bytes) -> bytes:
     return written.getvalue()
 
 
-def _series(release: str) -> str:
-    """The part of a version in which a saved model may be opened: 1.7 of 1.7.2."""
-    return ".".join(release.split(".")[:2])
+def model_card(
+    contacts: ContactFrame,
+    split: Split,
+    gate: LeakGate,
+    comparison: MethodComparison,
+    columns: tuple[TrainedColumn, ...],
+    *,
+    data_is: str,
+) -> str:
+    """Return the card of the chosen model in Markdown, after Mitchell et al. (2019); no figure is of one person.
+
+    `data_is` is REAL, SIMULATED, MIXED or YOURS.
+    """
+    model, warning = comparison.chosen, split.warning
+    numbers, levels = (_listed(c.name for c in columns if c.kind == kind) for kind in ("number", "level"))
+    learned, calibrated, judged = (_part(contacts, part) for part in (split.fit, split.calibrate, split.test))
+    met = f", {split.seen_share:.0%} of people met in training" if contacts.has_people else ""
+    rows = ["| measure | channel | value | 95 % interval |", "|---|---|---|---|"]
+    for _, row in comparison.of_chosen(comparison.methods).query("calibrated").iterrows():
+        for name in _MEASURES if row["channel"] == "all" else ("roc_auc", "ece"):
+            ends = f"{row[name]:.3f} | {row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}"
+            rows.append(f"| {_MEASURES[name]} | {row['channel']} | {ends} |")
+    table = "\n".join(rows)
+    return f"""# Model card: who answers a contact
+
+## Model
+
+* Method `{model.method}`, resampling `{model.resampling}`; calibrated by Platt's method.
+* It reads as numbers {numbers}; as levels {levels}.
+* Kept out, for they may tell the outcome: {_listed(dict.fromkeys(gate.leaks["column"]))}.
+* Nothing in it is of one person: no row is kept, a level of fewer than {RARE_LEVEL} rows has no name, ranges are
+  rounded outwards.
+
+## Intended use
+
+* The probability that a contact is answered within the response window.
+* Not for whom a contact moves: response is not effect (page 14).
+* Not for credit, work, housing or insurance, nor for people who have not permitted it.
+* A row outside the ranges and levels of `contract.json` is refused, not guessed at.
+
+## Training data
+
+* Data: {data_is}. Channels: {_listed(contacts.channels)}.
+* Fitted on {learned}; calibrated on {calibrated}.
+
+## Evaluation
+
+* Judged on {judged}: {_JUDGED_ON[split.how]}{met}.
+* Intervals are 95 %, clustered by person; they hold the model fixed.
+
+{table}
+
+## Limits
+
+* {warning or "A later campaign, or one of another kind, may be answered otherwise."}
+* Who was contacted was chosen by someone; the model knows people like those.
+* It may serve groups of people unequally; page 14 shows by how much.
+* Columns that grow with time leave their range; fit and calibrate again with new campaigns.
+"""
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"
+
+
+def _part(contacts: ContactFrame, positions: np.ndarray) -> str:
+    rows = contacts.rows.iloc[positions]
+    when = ""
+    if contacts.has_times:
+        when = f", {rows['occurred_at'].min():%d %B %Y} to {rows['occurred_at'].max():%d %B %Y}"
+    return f"{len(rows):,} contacts ({rows['responded'].mean():.1%} responded{when})"

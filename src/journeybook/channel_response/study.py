@@ -1,7 +1,8 @@
-"""The comparison of methods: the same contacts, the same test, with and without resampling."""
+"""Methods on one test: with and without resampling, one model for all channels or one for each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -40,25 +41,26 @@ from journeybook.statistics.quality import (
 
 GAIN_SHARES = tuple(i / 20 for i in range(21))
 
+_KEY = ["method", "resampling"]
+
 
 @dataclass(frozen=True, eq=False)
 class MethodComparison:
     """Every method with every resampling, judged on the test contacts.
 
     Attributes:
-        methods: One row a method, resampling, channel ("all" is all of them together; of the chosen model
-            also each by itself) and calibrated or not:
-            `n_rows`, `n_responses`, `roc_auc`, `pr_auc`, `log_loss`, `brier`, `ece`, each with `_low` and `_high`
-            (95 %, clustered on people), and `ece_floor`, the ECE that true probabilities would show by chance.
-            A channel with fewer than 10 responses in the test is left out.
+        methods: One row a method, resampling, channel ("all" together; of the chosen model each by itself too, but
+            for those with fewer than 10 responses in the test) and calibrated or not: `n_rows`, `n_responses`,
+            `roc_auc`, `pr_auc`, `log_loss`, `brier`, `ece`, each with `_low` and `_high` (95 %, clustered on
+            people), and `ece_floor`, the ECE that true probabilities would show by chance.
         effects: What resampling changed, after calibration: one row a method, resampling and measure, `difference`
             from the same method without it, paired, with `_low` and `_high`. The method "best" is the better of
             the methods with that resampling less the better without, each picked on the calibration contacts.
-        corrections: What put the probabilities right: one row a method and resampling, `ece_as_fitted`,
-            `ece_corrected` (for the shift in prior alone), `ece_calibrated`.
+        corrections: One row a method and resampling: `ece_as_fitted`, `ece_corrected` (for the shift in prior
+            alone), `ece_calibrated`.
         calibration: One row a method, resampling, calibrated and bin: `predicted`, `observed` and its interval.
         gain: One row a method without resampling, or the chosen one, and share contacted, likeliest first:
-            `found_share` and `lift` with their intervals; calibration does not change them.
+            `found_share` and `lift` with their intervals.
         people: The chosen model on all test contacts, on those of people met in training and of new people.
         models: Every fitted model, a method and resampling each; they serve all channels.
         chosen: The model with the least log loss on the calibration contacts, once calibrated; without resampling,
@@ -92,25 +94,20 @@ class MethodComparison:
         there = ", ".join(f"{model.method} with {model.resampling}" for model in self.models)
         raise ValueError(f"no model {method!r} with resampling {resampling!r} was fitted; there are {there}.")
 
+    def of_chosen(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of a table that are about the chosen model."""
+        key = (self.chosen.method, self.chosen.resampling)
+        return table[(table["method"] == key[0]) & (table["resampling"] == key[1])]
+
     def row(self, *, calibrated: bool, method: str | None = None, resampling: str | None = None) -> pd.Series:
         """Return the row of `methods` for all channels together, by default of the chosen model."""
-        table = self.methods
-        return table[
-            (table["channel"] == "all")
-            & (table["calibrated"] == calibrated)
-            & (table["method"] == (method or self.chosen.method))
-            & (table["resampling"] == (resampling or self.chosen.resampling))
-        ].iloc[0]
+        key = (method or self.chosen.method, resampling or self.chosen.resampling, "all", calibrated)
+        return self.methods.set_index([*_KEY, "channel", "calibrated"]).loc[key]
 
     def gain_at(self, share: float) -> pd.Series:
         """Return the row of `gain` at a share contacted, of the chosen model."""
-        mine = self.gain.query("method == @self.chosen.method and resampling == @self.chosen.resampling")
+        mine = self.of_chosen(self.gain)
         return mine[np.isclose(mine["contacted_share"], share)].iloc[0]
-
-    def by_channel(self) -> pd.DataFrame:
-        """Return the rows of `methods` for each channel, of the chosen model, calibrated."""
-        chosen = self.methods.query("method == @self.chosen.method and resampling == @self.chosen.resampling")
-        return chosen[chosen["calibrated"] & (chosen["channel"] != "all")].reset_index(drop=True)
 
 
 def compare_methods(
@@ -125,63 +122,57 @@ def compare_methods(
     """Fit every method with every resampling on the same contacts and judge all on the same test.
 
     One joint model, with the channel as a feature, is fitted for all channels. Nothing is learned from the test:
-    models are fitted on `split.fit`, calibrated and chosen on `split.calibrate`.
-
-    Args:
-        contacts: As made by `contact_frame`.
-        split: As made by `split_contacts`.
-        gate: Only the features it let pass are used.
-        search: As made by `search_settings`; its settings are used, and its folds teach the stacks.
-        n_draws: Bootstrap samples of people, at least 2.
-        rng: Seeds models and bootstrap.
+    models are fitted on `split.fit`, calibrated and chosen on `split.calibrate`; stacks learn from the search.
 
     Raises:
-        ValueError: `n_draws` is out of range.
+        ValueError: `n_draws` is below 2.
     """
     if n_draws < 2:
         raise ValueError(f"n_draws must be at least 2, got {n_draws}.")
     table = contacts.rows[[*gate.features, "responded"]]
-    calibrate, test = (table.iloc[part] for part in (split.calibrate, split.test))
-    responded = test["responded"].to_numpy()
+    fit, calibrate, test = (table.iloc[part] for part in (split.fit, split.calibrate, split.test))
+    responded, done = (part["responded"].to_numpy() for part in (test, calibrate))
     weights = cluster_weights(contacts.rows["person"].iloc[split.test], n_draws=n_draws, rng=rng)
-    channels = _channels(contacts.rows["channel"].iloc[split.test], responded)
     at_once = Parallel(n_jobs=-1, prefer="threads")
     # The dearest first, so that no core waits at the end.
     kinds = sorted(RESAMPLINGS, key=lambda kind: kind != "smote")
     fitted = at_once(
-        delayed(_fit_all)(table.iloc[split.fit], table.iloc[search.places], calibrate, test, search, kind, rng=own)
+        delayed(_fit_all)(fit, table.iloc[search.places], calibrate, test, search, kind, rng=own)
         for kind, own in zip(kinds, rng.spawn(len(kinds)), strict=True)
     )
     by_key = {(each.model.method, each.model.resampling): each for several in fitted for each in several}
-    models = [by_key[m, r] for m in METHODS for r in RESAMPLINGS]
-    rate, done = float(table["responded"].iloc[split.fit].mean()), calibrate["responded"].to_numpy()
     lost = {key: row_losses(each.model.calibrate(each.calibrate), done) for key, each in by_key.items()}
     best = {r: min((lost[m, r].mean(), m) for m in METHODS)[1] for r in RESAMPLINGS}
     picked = by_key[_chosen(lost, best, contacts.rows["person"].to_numpy()[split.calibrate])]
-    chosen = picked.model
-    everyone = {"all": channels["all"]}
-    judged = at_once(
-        delayed(_judge)(
-            each,
-            responded,
-            weights,
-            channels if each is picked else everyone,
-            rate=rate,
-            ranked=each is picked or each.model.resampling == "none",
-        )
-        for each in models
-    )
-    probability = chosen.calibrate(picked.test)
+    models = [by_key[m, r] for m in METHODS for r in RESAMPLINGS]
+    rate = float(fit["responded"].mean())
+    judged = at_once(delayed(_judge)(each, responded, weights, rate=rate) for each in models)
     pooled = {(m.model.method, m.model.resampling): f.pooled for m, f in zip(models, judged, strict=True)}
+    channels = {} if len(contacts.channels) < 2 else _groups(contacts.rows["channel"].to_numpy()[split.test])
+    records = [f.methods for f in judged]
+    records += [_qualities(picked, responded, weights, name, inside)[0] for name, inside in channels.items()]
+    gains = [
+        _keyed(gain(m.test, responded, weights, shares=GAIN_SHARES), m)
+        for m in models
+        if m is picked or m.model.resampling == "none"
+    ]
+    probability = picked.model.calibrate(picked.test)
+    people = {"all": np.ones(len(responded), dtype=bool)}
+    if contacts.has_people:
+        people |= {"met in training": ~split.new, "new": split.new}
     return MethodComparison(
-        methods=pd.concat([found.methods for found in judged], ignore_index=True),
+        methods=pd.DataFrame([*chain.from_iterable(records)]),
         effects=_effects(pooled, best),
         corrections=pd.DataFrame([found.correction for found in judged]),
         calibration=pd.concat([found.calibration for found in judged], ignore_index=True),
-        gain=pd.concat([found.gain for found in judged if len(found.gain)], ignore_index=True),
-        people=_people(probability, responded, weights, new=split.new, known=contacts.has_people),
+        gain=pd.concat(gains, ignore_index=True),
+        people=pd.DataFrame(
+            {"people": name, **quality(probability[inside], responded[inside], weights[:, inside]).record()}
+            for name, inside in people.items()
+            if has_both(responded[inside])
+        ),
         models=tuple(each.model for each in models),
-        chosen=chosen,
+        chosen=picked.model,
         probability=probability,
         responded=responded,
         weights=weights,
@@ -239,52 +230,38 @@ def _fit_all(
 class _Judged:
     """One model's part of a `MethodComparison`, and its calibrated quality over all channels."""
 
-    methods: pd.DataFrame
+    methods: list[dict]
     correction: dict[str, object]
     calibration: pd.DataFrame
-    gain: pd.DataFrame
     pooled: Quality
 
 
-def _judge(
-    fitted: _Fitted,
-    responded: np.ndarray,
-    weights: np.ndarray,
-    channels: dict[str, np.ndarray],
-    *,
-    rate: float,
-    ranked: bool,
-) -> _Judged:
+def _judge(fitted: _Fitted, responded: np.ndarray, weights: np.ndarray, *, rate: float) -> _Judged:
     model, raw = fitted.model, fitted.test
-    key = {"method": model.method, "resampling": model.resampling}
     shift = 0.0 if model.method == "stack" else prior_shift(model.resampling, rate=rate)
     said = {"as_fitted": raw, "corrected": corrected(raw, shift=shift), "calibrated": model.calibrate(raw)}
     tables = {stage: reliability(probability, responded) for stage, probability in said.items()}
-    records, pooled = [], {}
-    for channel, inside in channels.items():
-        pair = [said[stage][inside] for stage in ("as_fitted", "calibrated")]
-        found = qualities(pair, responded[inside], weights[:, inside])
-        records += [
-            {**key, "channel": channel, "calibrated": calibrated, **each.record()}
-            for calibrated, each in zip((False, True), found, strict=True)
-        ]
-        pooled[channel] = found[1]
+    records, pooled = _qualities(fitted, responded, weights, "all", np.ones(len(raw), dtype=bool))
     bins = [tables[stage].assign(calibrated=stage == "calibrated") for stage in ("as_fitted", "calibrated")]
-    return _Judged(
-        methods=pd.DataFrame(records),
-        correction={**key, **{f"ece_{stage}": expected_error(table) for stage, table in tables.items()}},
-        calibration=_keyed(pd.concat(bins, ignore_index=True), key),
-        gain=_keyed(gain(raw, responded, weights, shares=GAIN_SHARES), key) if ranked else pd.DataFrame(),
-        pooled=pooled["all"],
-    )
+    errors = {f"ece_{stage}": expected_error(table) for stage, table in tables.items()}
+    key = {"method": model.method, "resampling": model.resampling}
+    return _Judged(records, {**key, **errors}, _keyed(pd.concat(bins, ignore_index=True), fitted), pooled)
 
 
-def _channels(channel: pd.Series, responded: np.ndarray) -> dict[str, np.ndarray]:
-    """Which rows to judge together: all of them, and each channel where there are several."""
-    names = sorted(channel.unique())
-    parts = {name: (channel == name).to_numpy() for name in names} if len(names) > 1 else {}
-    judged = {name: inside for name, inside in parts.items() if has_both(responded[inside])}
-    return {"all": np.ones(len(channel), dtype=bool), **judged}
+def _qualities(
+    fitted: _Fitted, responded: np.ndarray, weights: np.ndarray, channel: str, inside: np.ndarray
+) -> tuple[list[dict], Quality]:
+    """Rows of `methods` for some test contacts, as fitted and calibrated, none where there are too few."""
+    if channel != "all" and not has_both(responded[inside]):
+        return [], None
+    pair = [fitted.test[inside], fitted.model.calibrate(fitted.test)[inside]]
+    found = qualities(pair, responded[inside], weights[:, inside])
+    key = {"method": fitted.model.method, "resampling": fitted.model.resampling, "channel": channel}
+    return [{**key, "calibrated": c, **q.record()} for c, q in zip((False, True), found, strict=True)], found[1]
+
+
+def _groups(names: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: names == name for name in sorted(set(names))}
 
 
 def has_both(responded: np.ndarray) -> bool:
@@ -298,25 +275,80 @@ def _effects(pooled: dict[tuple[str, str], Quality], best: dict[str, str]) -> pd
         pairs = {method: (method, method) for method in METHODS} | {"best": (best[resampling], best["none"])}
         for name, (with_it, without) in pairs.items():
             found = difference(pooled[with_it, resampling], pooled[without, "none"])
-            parts.append(_keyed(found, {"method": name, "resampling": resampling}))
+            parts.append(found.assign(method=name, resampling=resampling)[[*_KEY, *found]])
     return pd.concat(parts, ignore_index=True)
 
 
-def _people(
-    probability: np.ndarray, responded: np.ndarray, weights: np.ndarray, *, new: np.ndarray, known: bool
+def _keyed(frame: pd.DataFrame, fitted: _Fitted) -> pd.DataFrame:
+    """Put whose they are before the columns of a frame."""
+    return frame.assign(method=fitted.model.method, resampling=fitted.model.resampling)[[*_KEY, *frame]]
+
+
+def channel_models(
+    contacts: ContactFrame,
+    split: Split,
+    comparison: MethodComparison,
+    search: Search,
+    *,
+    rng: np.random.Generator,
+    methods: Sequence[str] = ("logistic", "xgboost"),
 ) -> pd.DataFrame:
-    groups = {"all": np.ones(len(responded), dtype=bool)}
-    if known:
-        groups |= {"met in training": ~new, "new": new}
-    return pd.DataFrame(
-        [
-            {"people": name, **quality(probability[inside], responded[inside], weights[:, inside]).record()}
-            for name, inside in groups.items()
-            if has_both(responded[inside])
-        ]
+    """Fit methods on each channel alone, with the settings of the joint model, and hold each against that.
+
+    A joint model with the channel as a feature learns from every contact what channels share; a model a channel
+    can learn that people answer one channel for other reasons than another. A channel needs 10 responses and 10
+    others in each part of the split.
+
+    Returns:
+        One row a method, channel ("all" pools those compared) and measure: `n_rows`, `joint` and `separate` (the
+        measure), `difference` (separate less joint) with `_low` and `_high` (95 %, paired, clustered on people).
+    """
+    features = [name for name in comparison.chosen.features if name != "channel"]
+    rows, channel = contacts.rows[[*features, "responded"]], contacts.rows["channel"].to_numpy()
+    parts = {
+        name: [rows.iloc[part[channel[part] == name]] for part in (split.fit, split.calibrate, split.test)]
+        for name in contacts.channels
+    }
+    own = {
+        name: cut
+        for name, cut in parts.items()
+        if features and len(parts) > 1 and all(has_both(part["responded"].to_numpy()) for part in cut)
+    }
+    settings = [(method, search.settings[method, "none"]) for method in methods]
+    fitted = Parallel(n_jobs=-1, prefer="threads")(
+        delayed(_said_alone)(cut, settings, rng=each)
+        for cut, each in zip(own.values(), rng.spawn(len(own)), strict=True)
     )
+    records = []
+    for place, method in enumerate(methods):
+        joint = comparison.model(method, "none").probability(contacts.rows.iloc[split.test], calibrated=True)
+        separate = np.full(len(joint), np.nan)
+        for name, said in zip(own, fitted, strict=True):
+            separate[channel[split.test] == name] = said[place]
+        for name in ("all", *own) if own else ():
+            inside = ~np.isnan(separate) & ((channel[split.test] == name) | (name == "all"))
+            first, second = (
+                quality(said[inside], comparison.responded[inside], comparison.weights[:, inside])
+                for said in (separate, joint)
+            )
+            found = difference(first, second).assign(separate=first.estimate[:4], joint=second.estimate[:4])
+            records.append(found.assign(method=method, channel=name, n_rows=int(inside.sum())))
+    columns = ["method", "channel", "measure", "n_rows", "joint", "separate"]
+    columns += ["difference", "difference_low", "difference_high"]
+    return pd.concat(records, ignore_index=True)[columns] if records else pd.DataFrame(columns=columns)
 
 
-def _keyed(frame: pd.DataFrame, key: Mapping[str, str]) -> pd.DataFrame:
-    """Put a key before the columns of a frame."""
-    return frame.assign(**key)[[*key, *frame]]
+def _said_alone(
+    cut: list[pd.DataFrame], settings: list[tuple[str, Mapping[str, float]]], *, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """What models of one channel, fitted and calibrated on it, say of its test contacts."""
+    fit, calibrate, test = cut
+    pipelines = response_pipelines(fit, settings, resampling="none", rng=rng)
+    fit_together(pipelines, fit)
+    about = {"resampling": "none", "shift": 0.0}
+    return [
+        calibrated_model(pipeline, calibrate, method=method, raw=raw, **about).calibrate(said)
+        for (method, _), pipeline, raw, said in zip(
+            settings, pipelines, said_together(pipelines, calibrate), said_together(pipelines, test), strict=True
+        )
+    ]

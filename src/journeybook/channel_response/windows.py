@@ -2,13 +2,18 @@
 
 from dataclasses import dataclass
 
+import ibis
 import numpy as np
 import pandas as pd
-from scipy.special import betaln, expit, logit
+from scipy.special import expit
 
-from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
+from journeybook.channel_response.contacts import ContactFrame
 from journeybook.channel_response.splits import Split
+from journeybook.statistics.labels import labels, labels_before
 from journeybook.statistics.log_odds import log_odds_posterior, times
+
+EVERYONE = "everyone"
+"""Type of everybody where no types are known."""
 
 FEWEST_CONTACTS = 30
 """Contacts that an hour or a weekday must have to be estimated."""
@@ -24,17 +29,14 @@ FEWEST_RESPONSES = 50
 ANY_DAY = "any"
 """What `weekday` is for a rate over all of them."""
 
-# Uniform priors on grids: the standard deviation of log odds, how far hours are alike (0: not at all), and
-# (alpha + beta) ** -0.5 of the beta distribution of an hour of a weekday (Gelman et al. 2013, eq. 5.9).
-_DEVIATIONS = np.arange(1, 61) / 40
+# Uniform priors on grids: the standard deviation of log odds, and how far hours are alike (0: not at all).
+_DEVIATIONS = np.arange(1, 31) / 20
 _LENGTHS = {"hour": (0.0, 0.25, 0.5, 1.0), "weekday": (0.0,)}
-_WIDTHS = np.arange(1, 101) / 100
-
 _MEAN_VARIANCE = 100.0  # of the log odds of a type's mean: next to nothing is said beforehand
 
 _ESTIMATE = ("response_rate", "response_rate_low", "response_rate_high")
 _CELLS = {
-    **{"person_type": "str", "contacted": "bool", "weekday": "str", "hour": "float64", "n_rows": "int64"},
+    **{"person_type": "str", "weekday": "str", "hour": "float64", "n_rows": "int64"},
     **dict.fromkeys(("observed_rate", *_ESTIMATE, "lift"), "float64"),
 }
 _PEAKS = {
@@ -46,13 +48,12 @@ _PEAKS = {
 
 @dataclass(frozen=True, eq=False)
 class ResponseWindows:
-    """Response rates by hour and weekday, and the peak windows.
+    """Response rates by hour and by weekday, and the peak windows.
 
     Attributes:
-        cells: One row a rate: `person_type`, `contacted` (False for decisions not to contact people of
-            the type), `weekday` (a name, or "any"), `hour` (0 to 23, local time; missing where over all hours),
-            `n_rows`, `observed_rate`, `response_rate`, its posterior mean, with `_low` and `_high`, and `lift`,
-            the rate over the mean of all of its kind (hours, weekdays, hours of weekdays).
+        cells: One row a rate: `person_type`, `weekday` (a name, or "any"), `hour` (0 to 23, local time; missing
+            where over all hours), `n_rows`, `observed_rate`, `response_rate`, its posterior mean, with `_low` and
+            `_high`, and `lift`, the rate over the mean of all hours, or weekdays.
         peaks: One row a type and `kind` of window ("hours" in a row, or "weekday"): `person_type`, `window` (its
             name), `first` (first hour, or weekday from 0 for Monday), `n_rows`, `response_rate`, `lift` (the rate
             over the mean of all hours or weekdays), each with `_low` and `_high`, `best_probability` (of being
@@ -69,12 +70,27 @@ class ResponseWindows:
     level: float
     left_out: tuple[str, ...]
 
-    @property
-    def has_week(self) -> bool:
-        """Whether there are rates of hours of weekdays."""
-        return bool(
-            (self.cells["hour"].notna() & (self.cells["weekday"] != ANY_DAY) & self.cells["contacted"]).any()
-        )
+
+def person_types(contacts: ContactFrame, segments: ibis.Table | None, *, column: str | None) -> np.ndarray:
+    """Return the type of the person of each contact, as known when it was sent, shape (n,).
+
+    Of `segments` (`person_id`, `as_of`, `segment`) the latest strictly before sending counts, but for those marked
+    `retrospective`, which know what came later; `column` names a column of the contacts to use instead.
+
+    Raises:
+        ValueError: The contacts have no such column.
+    """
+    rows = contacts.rows
+    if column is not None:
+        if column not in rows:
+            raise ValueError(f"person_type names {column!r}, not a column of the contacts: {', '.join(rows)}.")
+        return labels(rows[column])
+    if segments is None or not (contacts.has_times and contacts.has_people):
+        return np.full(len(rows), EVERYONE, dtype=object)
+    if "retrospective" in segments.columns:
+        segments = segments.filter(~segments.retrospective)
+    known = segments.select("person_id", "as_of", "segment").to_pandas()
+    return labels_before(rows[["row", "person_id", "occurred_at"]], known, column="segment")
 
 
 def response_windows(
@@ -87,28 +103,18 @@ def response_windows(
     level: float = 0.95,
     n_draws: int = 2000,
 ) -> ResponseWindows:
-    """Estimate the response rate of training contacts by hour, by weekday and by both, for each type of person.
+    """Estimate the response rate of training messages by hour and by weekday, for each type of person.
 
     Log odds of hours, and of weekdays, are random effects around the mean of the type (a logistic mixed model), so
     that a rate moves to the mean the more, the fewer its contacts. Hours near each other may be alike: a Gaussian
     process on the day's circle (MacKay 1998). How much and how far is integrated over a grid, with a uniform prior
-    of the standard deviation (Gelman 2006). An hour of a weekday is drawn to what hour and weekday say together,
-    by a beta distribution whose width is learned in the same way. Contacts of one person or one day are not
-    independent: counts are divided by the design effect (Rao & Scott 1992), and what people and days differ in
-    beyond it moves all rates of a type together.
-
-    Args:
-        contacts: As made by `contact_frame`.
-        split: Its training contacts are counted; the test is not looked at.
-        types: Type of the person of each contact, shape (n,); see `person_types`.
-        window_hours: Hours in a row that make a window, 1 to 12.
-        rng: Draws from the posterior.
-        level: Probability that an interval holds the rate.
-        n_draws: Draws from the posterior.
+    of the standard deviation (Gelman 2006). Contacts of one person or one day are not independent: counts are
+    divided by the design effect (Rao & Scott 1992); what people and days differ in beyond it moves all rates of a
+    type together.
 
     Returns:
         Rates of hours and weekdays with at least 30 contacts on at least 4 days. Empty where contacts have no
-        times.
+        times. `types` has the type of each contact's person, `window_hours` lies in 1 to 12.
 
     Raises:
         ValueError: `window_hours` is out of range, or `types` is of another length.
@@ -119,80 +125,42 @@ def response_windows(
         raise ValueError(f"types must have one value a contact, {len(contacts.rows)}; got {len(types)}.")
     cells, peaks, left_out = [], [], []
     if contacts.has_times:
-        rows = _timed(contacts, split, types)
-        contacted = rows["channel"] != NO_CONTACT
-        names = sorted(rows.loc[contacted, "person_type"].unique())
-        for name in names:
-            part = rows[contacted & (rows["person_type"] == name)]
+        for name, part in messages(contacts, split, types).groupby("person_type", sort=True):
             found = _of_type(part, window_hours=window_hours, level=level, n_draws=n_draws, rng=rng)
-            if not found[0]:
-                left_out.append(name)
-            cells += [frame.assign(person_type=name, contacted=True) for frame in found[0]]
+            cells += [frame.assign(person_type=name) for frame in found[0]]
             peaks += [frame.assign(person_type=name) for frame in found[1]]
-        for name in names:
-            part = rows[~contacted & (rows["person_type"] == name)]
-            unasked, _ = _of_type(part, window_hours=window_hours, level=level, n_draws=n_draws, rng=rng)
-            cells += [frame.assign(person_type=name, contacted=False) for frame in unasked]
-    return ResponseWindows(
-        cells=_typed(cells, _CELLS),
-        peaks=_typed(peaks, _PEAKS),
-        window_hours=window_hours,
-        level=level,
-        left_out=tuple(left_out),
-    )
+            left_out += [] if found[0] else [name]
+    return ResponseWindows(_typed(cells, _CELLS), _typed(peaks, _PEAKS), window_hours, level, tuple(left_out))
 
 
-def _timed(contacts: ContactFrame, split: Split, types: np.ndarray) -> pd.DataFrame:
-    """The training contacts with hour, weekday and type."""
+def messages(contacts: ContactFrame, split: Split, types: np.ndarray) -> pd.DataFrame:
+    """Return the training contacts but those of channel `none`, with the hour, weekday, day and type of each."""
     sent = contacts.rows["occurred_at"].dt
     rows = contacts.rows[["person", "channel", "responded"]].assign(
         hour=sent.hour, weekday=sent.day_of_week, day=sent.normalize(), person_type=types
     )
-    return rows.iloc[split.training]
+    return rows.iloc[split.training].query("channel != @NO_CONTACT")
 
 
 def _of_type(
     rows: pd.DataFrame, *, window_hours: int, level: float, n_draws: int, rng: np.random.Generator
 ) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
     """Rates and peaks of one type: empty where there are no two hours or weekdays to compare."""
-    kept = {by: _kept(rows, by) for by in ("hour", "weekday")}
-    if max(len(values) for values in kept.values()) < 2 or rows["responded"].sum() < FEWEST_RESPONSES:
+    days = {by: rows.groupby(by)["day"].agg(["size", "nunique"]) for by in ("hour", "weekday")}
+    enough = {by: (n["size"] >= FEWEST_CONTACTS) & (n["nunique"] >= FEWEST_DAYS) for by, n in days.items()}
+    kept = {by: found.index[found].to_numpy() for by, found in enough.items() if found.sum() > 1}
+    if not kept or rows["responded"].sum() < FEWEST_RESPONSES:
         return [], []
-    cells, peaks, draws = [], [], {}
+    cells, peaks = [], []
     for by, values in kept.items():
-        if len(values) < 2:
-            continue
-        counts = _counts(rows, [by]).loc[values]
+        counts = rows.groupby(by)["responded"].agg(hits="sum", n="size").astype("float64").loc[values]
         effect, shift = _clustering(rows, by)
-        draws[by] = _main(by, values, counts / effect, n_draws=n_draws, rng=rng)
-        shifted = expit(draws[by] + shift * rng.standard_normal((n_draws, 1)))
-        where = (
-            {"hour": values, "weekday": ANY_DAY} if by == "hour" else {"hour": np.nan, "weekday": _names(values)}
-        )
-        cells.append(_rates(counts, shifted, level).assign(**where))
+        drawn = _posterior(by, values, counts / effect, n_draws=n_draws, rng=rng)
+        shifted = expit(drawn + shift * rng.standard_normal((n_draws, 1)))
+        hour, weekday = (values, ANY_DAY) if by == "hour" else (np.nan, [WEEKDAYS[day] for day in values])
+        cells.append(_rates(counts, shifted, level).assign(hour=hour, weekday=weekday))
         peaks.append(_peak(values, counts, shifted, by=by, hours=window_hours, level=level))
-    if len(draws) == 2:
-        counts = _counts(rows, ["weekday", "hour"]).reindex(
-            pd.MultiIndex.from_product([kept["weekday"], kept["hour"]]), fill_value=0
-        )
-        effect, shift = _clustering(rows, "hour")
-        days = draws["weekday"] - draws["weekday"].mean(axis=1, keepdims=True)
-        centre = expit(days[:, :, None] + draws["hour"][:, None, :]).reshape(n_draws, -1)
-        drawn = _joint(counts / effect, centre, rng=rng)
-        shifted = expit(logit(drawn) + shift * rng.standard_normal((n_draws, 1)))
-        days, hours = (counts.index.get_level_values(i) for i in (0, 1))
-        cells.append(_rates(counts, shifted, level).assign(hour=hours, weekday=_names(days)))
     return cells, [frame for frame in peaks if len(frame)]
-
-
-def _kept(rows: pd.DataFrame, by: str) -> np.ndarray:
-    """Hours or weekdays with enough contacts on enough days, in order."""
-    found = rows.groupby(by)["day"].agg(["size", "nunique"])
-    return found.index[(found["size"] >= FEWEST_CONTACTS) & (found["nunique"] >= FEWEST_DAYS)].to_numpy()
-
-
-def _counts(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    return rows.groupby(by)["responded"].agg(hits="sum", n="size").astype("float64")
 
 
 def _clustering(rows: pd.DataFrame, by: str) -> tuple[float, float]:
@@ -228,7 +196,7 @@ def _clustered(off: np.ndarray, cell: np.ndarray, cluster: np.ndarray) -> float:
     return float((np.bincount(of, weights=squares) * m / np.maximum(m - 1, 1)).sum())
 
 
-def _main(
+def _posterior(
     by: str, values: np.ndarray, counts: pd.DataFrame, *, n_draws: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw the log odds of hours or of weekdays from their posterior, shape (n_draws, cells)."""
@@ -242,41 +210,25 @@ def _main(
     return found.mode[drawn] + times(root[drawn], rng.standard_normal((n_draws, len(values))))
 
 
-def _joint(counts: pd.DataFrame, centre: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Draw rates that are beta distributed around `centre`, from their posterior, shape (n_draws, cells)."""
-    hits, n = counts["hits"].to_numpy(), counts["n"].to_numpy()
-    sums, at = _WIDTHS[:, None] ** -2.0, centre.mean(axis=0)
-    alpha, beta = at * sums, (1 - at) * sums
-    fit = (betaln(alpha + hits, beta + n - hits) - betaln(alpha, beta)).sum(axis=1)
-    weight = np.exp(fit - fit.max())
-    drawn = sums[rng.choice(len(sums), size=len(centre), p=weight / weight.sum())]
-    rates = rng.beta(centre * drawn + hits, (1 - centre) * drawn + n - hits)
-    return np.clip(rates, 1e-9, 1 - 1e-9)
-
-
 def _rates(counts: pd.DataFrame, draws: np.ndarray, level: float) -> pd.DataFrame:
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    n = counts["n"].to_numpy()
-    return pd.DataFrame(
-        {
-            "n_rows": n.astype("int64"),
-            "observed_rate": np.divide(counts["hits"], n, out=np.full(len(n), np.nan), where=n > 0),
-            "response_rate": draws.mean(axis=0),
-            "response_rate_low": low,
-            "response_rate_high": high,
-            "lift": (draws / draws.mean(axis=1, keepdims=True)).mean(axis=0),
-        }
-    )
+    rates = {"n_rows": counts["n"].astype("int64"), "observed_rate": counts["hits"] / counts["n"]}
+    rates |= {"response_rate": draws.mean(axis=0), "response_rate_low": low, "response_rate_high": high}
+    return pd.DataFrame({**rates, "lift": (draws / draws.mean(axis=1, keepdims=True)).mean(axis=0)})
+
+
+def windows_of(by: str, values: np.ndarray, hours: int) -> dict[int, list[int]]:
+    """Return the places in `values` of each window whose hours, or weekday, are all there, by its first."""
+    length, place = (hours if by == "hour" else 1), {int(value): i for i, value in enumerate(values)}
+    runs = {first: [(first + i) % 24 for i in range(length)] for first in place}
+    return {first: [place[v] for v in run] for first, run in runs.items() if all(v in place for v in run)}
 
 
 def _peak(
     values: np.ndarray, counts: pd.DataFrame, draws: np.ndarray, *, by: str, hours: int, level: float
 ) -> pd.DataFrame:
     """The best window of one kind: no row where no two windows can be compared."""
-    length = hours if by == "hour" else 1
-    place = {int(value): i for i, value in enumerate(values)}
-    runs = {first: [(first + i) % 24 for i in range(length)] for first in place}
-    windows = {first: [place[v] for v in run] for first, run in runs.items() if all(v in place for v in run)}
+    windows = windows_of(by, values, hours)
     if len(windows) < 2:
         return pd.DataFrame()
     rates = np.column_stack([draws[:, inside].mean(axis=1) for inside in windows.values()])
@@ -285,28 +237,20 @@ def _peak(
     best = int(rates.mean(axis=0).argmax())
     order = np.argsort(-chance, kind="stable")
     needed = order[: int(np.searchsorted(np.cumsum(chance[order]), level - 1e-12)) + 1]
-    lift = rates[:, best] / draws.mean(axis=1)
-    record: dict[str, object] = {
-        "kind": "hours" if by == "hour" else by,
-        "window": window_name(firsts[best], by, length),
-        "first": firsts[best],
-    }
+    record: dict[str, object] = {"kind": "hours" if by == "hour" else by, "first": firsts[best]}
+    record["window"] = window_name(firsts[best], by, hours)
     record["n_rows"] = int(counts["n"].to_numpy()[windows[firsts[best]]].sum())
-    for name, values_drawn in (("response_rate", rates[:, best]), ("lift", lift)):
-        ends = np.quantile(values_drawn, [(1 - level) / 2, (1 + level) / 2])
-        record |= {name: values_drawn.mean(), f"{name}_low": ends[0], f"{name}_high": ends[1]}
+    for name, drawn in (("response_rate", rates[:, best]), ("lift", rates[:, best] / draws.mean(axis=1))):
+        low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+        record |= {name: drawn.mean(), f"{name}_low": low, f"{name}_high": high}
     record["best_probability"] = chance[best]
-    record["could_be_best"] = ", ".join(window_name(firsts[i], by, length) for i in needed)
+    record["could_be_best"] = ", ".join(window_name(firsts[i], by, hours) for i in needed)
     return pd.DataFrame([record])
 
 
-def window_name(first: int, by: str, length: int) -> str:
+def window_name(first: int, by: str, hours: int) -> str:
     """Return the name of a window that begins at an hour, or of a weekday from 0 for Monday."""
-    return WEEKDAYS[first] if by == "weekday" else f"{first:02d}:00-{(first + length) % 24:02d}:00"
-
-
-def _names(weekdays: np.ndarray) -> list[str]:
-    return [WEEKDAYS[day] for day in weekdays]
+    return WEEKDAYS[first] if by == "weekday" else f"{first:02d}:00-{(first + hours) % 24:02d}:00"
 
 
 def _typed(frames: list[pd.DataFrame], kinds: dict[str, str]) -> pd.DataFrame:

@@ -1,23 +1,26 @@
-"""Each step of page 07 made again by another road, and on labels that mean nothing."""
+"""Each step of page 07 made again by another road, on labels that mean nothing, and SMOTE in the wrong place."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import ibis
 import numpy as np
 import pandas as pd
+from imblearn.pipeline import Pipeline
 from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import norm
 from sklearn.base import clone
-from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
-from sklearn.metrics import log_loss as sklearn_log_loss
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from journeybook.channel_response.contacts import ContactFrame
 from journeybook.channel_response.explanation import Explanation
 from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.models import ResponseModel, log_odds, prior_shift, response_pipelines
+from journeybook.channel_response.scoring import score_rows
 from journeybook.channel_response.splits import Split
-from journeybook.channel_response.storage import reading_back
+from journeybook.channel_response.storage import unpack_model
 from journeybook.channel_response.study import MethodComparison
 
 _SAMPLE = 300
@@ -36,16 +39,7 @@ def recount(
 ) -> pd.DataFrame:
     """Return how far the steps up to the chosen model are off when they are taken again.
 
-    Args:
-        contacts: As made by `contact_frame`.
-        asked: The contacts it was made of.
-        snapshots: The snapshots joined to them; None where there are none.
-        split: As made by `split_contacts`.
-        comparison: As made by `compare_methods`.
-        response_window_days: Days after a contact in which a response counts.
-
-    Returns:
-        One row a check, as `results.checks_of` takes them.
+    `asked` and `snapshots` are what the contacts were made of. One row a check, as `results.checks_of` takes them.
     """
     rows = [
         ("contacts whose outcome is not that of the table", _outcomes_off(contacts, asked), 0, 0, "row by row"),
@@ -79,30 +73,23 @@ def handed_on(
 ) -> pd.DataFrame:
     """Return how far explanation, written probabilities and saved model are off the models themselves.
 
-    Args:
-        contacts: As made by `contact_frame`.
-        split: As made by `split_contacts`.
-        comparison: As made by `compare_methods`.
-        explanation: As made by `explain_trees`.
-        told: As made by `contact_probabilities`.
-        files: As made by `pack_model`.
-
-    Returns:
-        One row a check, as `results.checks_of` takes them.
+    One row a check, as `results.checks_of` takes them; `told` is of `contact_probabilities`, `files` of
+    `pack_model`.
     """
-    row = comparison.row(calibrated=True)
     rows = [
-        ("Shapley values and base add up to the log odds, largest gap", explanation.additivity_error, "within", 0,
-         1e-3, "additivity, Lundberg & Lee 2017"),
+        ("Shapley values and base add up to the log odds, largest gap", explanation.additivity_error, 1e-3,
+         "additivity, Lundberg & Lee 2017"),
         ("probabilities written of contacts, off those of the models", _written_off(contacts, comparison, told),
-         "within", 0, 1e-9, f"{_SAMPLE} contacts, each under its own channel"),
+         1e-9, f"{_SAMPLE} contacts, each under its own channel"),
         ("largest difference between the model and its files, read back",
-         reading_back(files, comparison.chosen, contacts, split), "at most", 1e-9, 0, "the model in memory"),
+         reading_back(files, comparison.chosen, contacts, split), 1e-9, "the model in memory"),
     ]  # fmt: skip
+    row = comparison.row(calibrated=True)
     if row["n_rows"] >= _LEAST_ROWS:
-        rows.append(("ECE of the chosen model", row["ece"], "at most", 0.02, 0,
-                     "bar for 10,000 contacts and more; simulated: 0.013"))  # fmt: skip
-    return pd.DataFrame(rows, columns=["name", "value", "rule", "reference", "tolerance", "source"])
+        bar = "bar for 10,000 contacts and more; simulated: 0.013"
+        rows.append(("ECE of the chosen model", row["ece"], 0.02, bar))
+    checks = pd.DataFrame(rows, columns=["name", "value", "reference", "source"])
+    return checks.assign(rule="at most")
 
 
 def noise_trial(
@@ -113,64 +100,27 @@ def noise_trial(
     settings: Mapping[str, float],
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """Shuffle the responses over all contacts, then fit and judge as before: nothing must be found.
+    """Shuffle the responses over all contacts, then fit boosted trees and judge as before: nothing must be found.
 
     The range allowed holds 99.9 % of the ROC AUCs of a random score: that of the Mann-Whitney statistic, with
-    variance (n + 1) / (12 x responders x others).
-
-    Args:
-        contacts: As made by `contact_frame`.
-        split: As made by `split_contacts`.
-        gate: Only the features it let pass are used.
-        settings: Of the boosted trees to fit, without resampling.
-        rng: Shuffles, and seeds the model.
-
-    Returns:
-        One row, a check as `results.checks_of` takes it.
+    variance (n + 1) / (12 x responders x others). Returns one check, as `results.checks_of` takes it.
     """
     table = contacts.rows[[*gate.features, "responded"]]
     table = table.assign(responded=rng.permutation(table["responded"].to_numpy()))
-    auc = _trained_auc(table.iloc[split.training], table.iloc[split.test], settings=settings, rng=rng)
-    n, hits = len(split.test), int(table["responded"].iloc[split.test].sum())
+    fit, test = table.iloc[split.training], table.iloc[split.test]
+    (pipeline,) = response_pipelines(fit, [("xgboost", settings)], resampling="none", rng=rng)
+    pipeline.fit(fit.drop(columns="responded"), fit["responded"].to_numpy())
+    auc = _auc(pipeline, test.drop(columns="responded"), test["responded"].to_numpy())
+    n, hits = len(test), int(test["responded"].sum())
     half = norm.ppf(0.9995) * np.sqrt((n + 1) / (12 * hits * (n - hits)))
     row = ("ROC AUC on shuffled responses", auc, 0.5, half, "99.9 % range of a random score, Mann & Whitney 1947")
     return pd.DataFrame([row], columns=_COLUMNS)
-
-
-def auc_in_file_order(
-    contacts: ContactFrame,
-    split: Split,
-    gate: LeakGate,
-    *,
-    settings: Mapping[str, float],
-    rng: np.random.Generator,
-) -> float | None:
-    """Return the ROC AUC on the last rows of the table of boosted trees trained on the first; None with times.
-
-    Where contacts have neither times nor people, the order of the rows is all there is to tell what time may do.
-
-    Args:
-        contacts: As made by `contact_frame`.
-        split: The last rows tested are as many as its test.
-        gate: Only the features it let pass are used.
-        settings: Of the boosted trees, without resampling.
-        rng: Seeds them.
-    """
-    if split.how != "draw":
-        return None
-    rows = contacts.rows[[*gate.features, "responded"]]
-    return _trained_auc(rows.iloc[: -len(split.test)], rows.iloc[-len(split.test) :], settings=settings, rng=rng)
 
 
 def refitted_alone(contacts: ContactFrame, split: Split, model: ResponseModel) -> float:
     """Return the largest difference of a model's probabilities from those of its pipeline fitted by its own `fit`.
 
     The page encodes and resamples once for several methods; the plain call of imbalanced-learn must say the same.
-
-    Args:
-        contacts: As made by `contact_frame`.
-        split: Fitted on its `fit`, compared on its test.
-        model: Any but a stack, as fitted for these contacts.
     """
     fit, test = contacts.rows.iloc[split.fit], contacts.rows.iloc[split.test]
     alone = clone(model.pipeline).fit(fit[list(model.features)], fit["responded"].to_numpy())
@@ -178,37 +128,42 @@ def refitted_alone(contacts: ContactFrame, split: Split, model: ResponseModel) -
     return float(np.abs(said - model.probability(test, calibrated=False)).max())
 
 
-def _trained_auc(
-    fit: pd.DataFrame, test: pd.DataFrame, *, settings: Mapping[str, float], rng: np.random.Generator
-) -> float:
-    (pipeline,) = response_pipelines(fit, [("xgboost", settings)], resampling="none", rng=rng)
-    pipeline.fit(fit.drop(columns="responded"), fit["responded"].to_numpy())
-    return float(roc_auc_score(test["responded"], pipeline.predict_proba(test.drop(columns="responded"))[:, 1]))
+def _auc(fitted: Pipeline, features: pd.DataFrame | np.ndarray, responded: np.ndarray) -> float:
+    return float(roc_auc_score(responded, fitted.predict_proba(features)[:, 1]))
+
+
+def reading_back(files: Mapping[str, bytes], model: ResponseModel, contacts: ContactFrame, split: Split) -> float:
+    """Return the largest difference between a model's probabilities and its files', on some test contacts."""
+    rows = contacts.rows.iloc[split.test[: 10 * _SAMPLE]][list(model.features)]
+    apart = score_rows(unpack_model(files), rows)["probability"] - model.probability(rows, calibrated=True)
+    return float(np.abs(apart).max())
 
 
 def _written_off(contacts: ContactFrame, comparison: MethodComparison, told: pd.DataFrame) -> float:
     """Largest difference of some contacts' written probabilities from those of the fitted pipelines."""
     mine = contacts.rows.merge(told.drop(columns=["person_id", "channel", "n_contacts_28d"]), on="row")
     mine = mine[mine["probability"].notna()]
-    some, off = mine.iloc[np.unique(np.linspace(0, len(mine) - 1, _SAMPLE, dtype=int))], [0.0]
+    some = mine.iloc[np.unique(np.linspace(0, len(mine) - 1, _SAMPLE, dtype=int))]
     asked = [(comparison.chosen, some["probability"])]
-    trees, names = comparison.model("xgboost", "none"), [f"probability_{name}" for name in some["channel"]]
+    names = [f"probability_{name}" for name in some["channel"]]
     if set(names) <= set(some):
-        own = some[list(dict.fromkeys(names))]
-        asked.append((trees, own.to_numpy()[np.arange(len(some)), own.columns.get_indexer(names)]))
-    for model, written in asked:
-        raw = model.pipeline.predict_proba(some[list(model.features)])[:, 1]
-        off.append(np.abs(expit(model.intercept + model.slope * log_odds(raw)) - written).max())
+        own = [row[name] for name, (_, row) in zip(names, some.iterrows(), strict=True)]
+        asked.append((comparison.model("xgboost", "none"), pd.Series(own, index=some.index)))
+    off = [np.abs(_by_hand(model, some) - written).max() for model, written in asked]
     return float(max(off))
 
 
+def _by_hand(model: ResponseModel, rows: pd.DataFrame) -> np.ndarray:
+    """Calibrated probabilities from the pipeline's own."""
+    raw = model.pipeline.predict_proba(rows[list(model.features)])[:, 1].astype(float)
+    return expit(model.intercept + model.slope * log_odds(raw))
+
+
 def _outcomes_off(contacts: ContactFrame, asked: ibis.Table) -> int:
-    told = asked.select("row", "responded", *[c for c in ("propensity",) if c in asked.columns]).to_pandas()
-    both = contacts.rows[["row", *told.columns[1:]]].merge(told, on="row", suffixes=("", "_raw"), how="left")
-    off = both["responded"] != both["responded_raw"].astype(float)
-    if "propensity" in told:
-        off |= (both["propensity"].astype(float) - both["propensity_raw"].astype(float)).abs() > 1e-12
-    return int(off.sum())
+    names = [name for name in ("responded", "propensity") if name in asked.columns]
+    told = asked.select("row", *names).to_pandas().set_index("row").reindex(contacts.rows["row"])
+    off = [(contacts.rows[name].astype(float).to_numpy() - told[name].astype(float).to_numpy()) for name in names]
+    return int((np.abs(np.nan_to_num(off)).max(axis=0) > 1e-12).sum())
 
 
 def _parts_off(contacts: ContactFrame, split: Split) -> int:
@@ -265,7 +220,7 @@ def _better_than_chosen(contacts: ContactFrame, split: Split, comparison: Method
         return 0
     rows = contacts.rows.iloc[split.calibrate]
     plain = {
-        m.method: sklearn_log_loss(rows["responded"], m.probability(rows, calibrated=True))
+        m.method: log_loss(rows["responded"], m.probability(rows, calibrated=True))
         for m in comparison.models
         if m.resampling == "none"
     }
@@ -274,26 +229,22 @@ def _better_than_chosen(contacts: ContactFrame, split: Split, comparison: Method
 
 def _measures(contacts: ContactFrame, split: Split, comparison: MethodComparison) -> list[tuple]:
     """The chosen model's measures, from its own pipeline on the test contacts, by scikit-learn."""
-    rows, chosen = contacts.rows.iloc[split.test], comparison.chosen
-    done = rows["responded"].to_numpy()
-    raw = log_odds(chosen.pipeline.predict_proba(rows[list(chosen.features)])[:, 1])
-    likely, told = expit(chosen.intercept + chosen.slope * raw), comparison.row(calibrated=True)
+    rows = contacts.rows.iloc[split.test]
+    done, likely = rows["responded"].to_numpy(), _by_hand(comparison.chosen, rows)
+    told = comparison.row(calibrated=True)
     bins = pd.qcut(pd.Series(likely).rank(method="first"), 10, labels=False)
-    by_bin = pd.DataFrame({"p": likely, "y": done}).groupby(bins.to_numpy())
-    ece = float(((by_bin["p"].mean() - by_bin["y"].mean()).abs() * by_bin.size()).sum() / len(done))
-    ours = {
-        "roc_auc": roc_auc_score(done, likely),
-        "pr_auc": average_precision_score(done, likely),
-        "log_loss": sklearn_log_loss(done, likely),
-        "brier": brier_score_loss(done, likely),
-        "ece": ece,
-    }
-    # Bins of equal probabilities may be cut at another place.
-    own = {"ece": (2e-3, "ten bins of equal size in pandas")}
+    off = pd.DataFrame({"off": likely - done}).groupby(bins.to_numpy())["off"].sum()
     plain = (1e-9, "scikit-learn, on the pipeline's own probabilities")
+    ours = {
+        "roc_auc": (roc_auc_score(done, likely), *plain),
+        "pr_auc": (average_precision_score(done, likely), *plain),
+        "log_loss": (log_loss(done, likely), *plain),
+        "brier": (brier_score_loss(done, likely), *plain),
+        # Bins of equal probabilities may be cut at another place.
+        "ece": (off.abs().sum() / len(done), 2e-3, "ten bins of equal size in pandas"),
+    }
     return [
-        (f"{name.replace('_', ' ')} of the chosen model", float(told[name]), value, *own.get(name, plain))
-        for name, value in ours.items()
+        (f"{name.replace('_', ' ')} of the chosen model", float(told[name]), *own) for name, own in ours.items()
     ]
 
 
@@ -303,14 +254,72 @@ def _snapshots_off(contacts: ContactFrame, snapshots: ibis.Table) -> int:
     some = known.iloc[np.unique(np.linspace(0, len(known) - 1, min(len(known), _SAMPLE), dtype=int))]
     mine = snapshots.filter(snapshots.person_id.isin(some["person_id"].unique().tolist())).to_pandas()
     numeric = [c for c in mine.select_dtypes("number").columns if c != "row"]
-    names = {c: f"snapshot_{c}" if f"snapshot_{c}" in some else c for c in numeric}
-    off = 0
+    names = [f"snapshot_{c}" if f"snapshot_{c}" in some else c for c in numeric]
+    off, of = 0, dict(iter(mine.groupby("person_id")))
     for contact in some.to_dict("records"):
-        before = mine[(mine["person_id"] == contact["person_id"]) & (mine["as_of"] < contact["occurred_at"])]
+        before = of.get(contact["person_id"], mine[:0])
+        before = before[before["as_of"] < contact["occurred_at"]]
         if before.empty:
             off += not pd.isna(contact["as_of"])
             continue
-        last = before.loc[before["as_of"].idxmax()]
-        told = np.array([contact[names[c]] for c in numeric], dtype=float)
-        off += not np.allclose(told, last[numeric].astype(float), equal_nan=True)
+        last = before.loc[before["as_of"].idxmax(), numeric].astype(float)
+        off += not np.allclose(np.array([contact[c] for c in names], dtype=float), last, equal_nan=True)
     return off
+
+
+@dataclass(frozen=True, eq=False)
+class OversamplingPitfall:
+    """SMOTE before the split beside SMOTE inside it.
+
+    Attributes:
+        trials: One row a kind of label (noise, own) and place of SMOTE (before the split, inside each fold):
+            `labels`, `smote`, `roc_auc` (mean of the folds).
+    """
+
+    trials: pd.DataFrame
+
+    def roc_auc(self, labels: str, smote: str) -> float:
+        """Return the AUC of one trial."""
+        return float(self.trials.set_index(["labels", "smote"])["roc_auc"][labels, smote])
+
+
+def smote_before_split(
+    contacts: ContactFrame,
+    split: Split,
+    gate: LeakGate,
+    *,
+    max_rows: int,
+    n_folds: int,
+    settings: Mapping[str, float],
+    rng: np.random.Generator,
+) -> OversamplingPitfall:
+    """Cross-validate trees with SMOTE in the wrong place and in the right one, on shuffled and true labels.
+
+    Before the split, synthetic responders are neighbours of responders on the other side, and the test itself is
+    half synthetic. With shuffled labels there is nothing to find: the right answer is 0.5. At most `max_rows`
+    training contacts are drawn; inside the folds a person is on one side.
+    """
+    drawn = np.sort(rng.permutation(split.training)[:max_rows])
+    own = contacts.rows.iloc[drawn][[*gate.features, "responded"]].reset_index(drop=True)
+    person = contacts.rows["person"].to_numpy()[drawn]
+    noise = own.assign(responded=rng.permutation(own["responded"].to_numpy()))
+    seed, records = int(rng.integers(2**31)), []
+    apart = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    mixed = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+    for labels, rows in (("noise", noise), ("own", own)):
+        features, responded = rows.drop(columns="responded"), rows["responded"].to_numpy()
+        (pipeline,) = response_pipelines(rows, [("xgboost", settings)], resampling="smote", rng=rng)
+        inside = [
+            _auc(pipeline.fit(features.iloc[a], responded[a]), features.iloc[b], responded[b])
+            for a, b in apart.split(features, responded, person)
+        ]
+        # The wrong way: the same steps, but the first two see every row before the folds are made.
+        codes = pipeline.named_steps["encode"].fit_transform(features, responded)
+        codes, doubled = pipeline.named_steps["resample"].fit_resample(codes, responded)
+        rest = Pipeline(pipeline.steps[2:])
+        before = [
+            _auc(rest.fit(codes[a], doubled[a]), codes[b], doubled[b]) for a, b in mixed.split(codes, doubled)
+        ]
+        for place, found in (("before the split", before), ("inside each fold", inside)):
+            records.append({"labels": labels, "smote": place, "roc_auc": float(np.mean(found))})
+    return OversamplingPitfall(trials=pd.DataFrame(records))

@@ -3,18 +3,15 @@
 import pandas as pd
 from scipy.stats import norm
 
-from journeybook.channel_response.channels import ChannelModels
 from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
-from journeybook.channel_response.explanation import Explanation, Importance
-from journeybook.channel_response.groups import EVERYONE
+from journeybook.channel_response.explanation import Explanation
 from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.models import RESAMPLINGS, ResponseModel
-from journeybook.channel_response.pitfall import OversamplingPitfall
-from journeybook.channel_response.search import Search
 from journeybook.channel_response.splits import Split
 from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.truth import KnownAnswers
-from journeybook.channel_response.windows import ResponseWindows
+from journeybook.channel_response.windows import EVERYONE, ResponseWindows
+from journeybook.channel_response.witnesses import OversamplingPitfall
 from journeybook.findings import say_group, say_points, say_share
 from journeybook.statistics.labels import UNKNOWN
 
@@ -45,10 +42,15 @@ def say_contacts(contacts: ContactFrame) -> str:
             "hash sample": contacts.n_sampled_out,
         }
         said.append(f"Left out: {'; '.join(f'{n:,} ({reason})' for reason, n in why.items() if n)}.")
-    joined = contacts.n_with_snapshot / len(rows)
-    said.append(f"Features from before sending: {say_share(joined)} of contacts.")
+    said.append(f"Features from before sending: {say_share(contacts.n_with_snapshot / len(rows))} of contacts.")
+    if contacts.undated:
+        said.append(
+            f"Set aside, for a date says nothing without a time of sending: {', '.join(contacts.undated)}."
+        )
     if contacts.n_identical:
-        said.append(f"{contacts.n_identical:,} rows equal an earlier row; without ids they stay.")
+        n, kept = contacts.n_identical, rows["person"].nunique() < len(rows)
+        how = "copies stay on one side of every split" if kept else "as often as chance would have it"
+        said.append(f"{n:,} rows equal an earlier row; {how}.")
     return " ".join(said)
 
 
@@ -57,13 +59,14 @@ def say_split(contacts: ContactFrame, split: Split) -> str:
     responded = contacts.rows["responded"].to_numpy()
     parts = {"training": split.fit, "calibration": split.calibrate, "test": split.test}
     sizes = ", ".join(f"{name} {len(at):,} ({responded[at].mean():.1%} responded)" for name, at in parts.items())
+    warning = f" **{split.warning}**" if split.warning else ""
     if split.cut_at is None:
-        how = "Split by person: nobody is on both sides." if split.how == "person" else f"**{split.warning}**"
-        return f"{how} Contacts: {sizes}."
+        how = "Split by person: nobody is on both sides." if split.how == "person" else "Split by draw."
+        return f"{how} Contacts: {sizes}.{warning}"
     met = f" {say_share(split.seen_share)} of test contacts are of people met in training."
     return (
         f"Split by time; the test set begins on {split.cut_at:%d %B %Y}. Contacts: {sizes}; {len(split.purged):,} "
-        f"purged.{met if contacts.has_people else ''}"
+        f"purged.{met if contacts.has_people else ''}{warning}"
     )
 
 
@@ -73,17 +76,6 @@ def title_gate(gate: LeakGate) -> str:
     if caught:
         return f"Set aside, for they may tell the outcome: {', '.join(caught)}"
     return f"No column gives the outcome away; {gate.aucs['column'].iloc[0]} alone ranks best"
-
-
-def say_search(search: Search, split: Split) -> str:
-    """Say what the search cost, and how much there was to choose between settings."""
-    table = search.trials
-    apart = table.groupby(["method", "resampling"])["log_loss"].agg(lambda losses: losses.max() - losses.min())
-    return (
-        f"{search.n_fits} fits on {len(search.places):,} of {len(split.fit):,} training contacts in "
-        f"{search.n_folds} folds. Best and worst setting of a method differ by a log loss of {apart.median():.4f} "
-        f"(median); folds differ by {table['log_loss_sd'].median():.4f}."
-    )
 
 
 def title_resampling(comparison: MethodComparison) -> str:
@@ -142,13 +134,15 @@ def say_calibration(comparison: MethodComparison) -> str:
     """Say what resampling did to probabilities, what mended them, and whether channels differ."""
     table, models = comparison.corrections, comparison.models
     moved = table[(table["resampling"] != "none") & (table["method"] != "stack")]
-    rows = comparison.by_channel()
+    rows = comparison.of_chosen(comparison.methods).query("calibrated and channel != 'all'")
     beyond = rows.loc[rows["ece_low"] >= 0.0005, "channel"].tolist()
     channels = f" Beyond chance by channel: {', '.join(beyond) or 'none'}." if len(rows) > 1 else ""
+    off = [100 * moved[f"ece_{stage}"] for stage in ("as_fitted", "corrected", "calibrated")]
+    fitted, corrected, calibrated = (f"{of.min():.1f} to {of.max():.1f} points" for of in off)
     return (
-        f"Resampled models are off by {_span(moved['ece_as_fitted'])} as fitted, {_span(moved['ece_corrected'])} "
-        f"corrected for the prior, {_span(moved['ece_calibrated'])} calibrated. Calibration helped "
-        f"{sum(m.is_calibrated for m in models)} of {len(models)} models and is applied to no other.{channels}"
+        f"Resampled models are off by {fitted} as fitted, {corrected} corrected for the prior, {calibrated} "
+        f"calibrated. Calibration helped {sum(m.is_calibrated for m in models)} of {len(models)} models and is "
+        f"applied to no other.{channels}"
     )
 
 
@@ -165,18 +159,16 @@ def say_people(comparison: MethodComparison) -> str:
         f"The top 50 % hold {say_share(half['found_share'])}; the top 10 % have a lift of "
         f"{_with_interval(tenth, 'lift')}."
     )
-    groups = {str(row["people"]): row for _, row in comparison.people.iterrows()}
-    if "new" in groups:
+    for _, row in comparison.people[comparison.people["people"] == "new"].iterrows():
         said += (
-            f" On {groups['new']['n_rows']:,.0f} contacts of people not met in training the ROC AUC is "
-            f"{_with_interval(groups['new'], 'roc_auc')}."
+            f" On {row['n_rows']:,.0f} contacts of people not met in training the ROC AUC is "
+            f"{_with_interval(row, 'roc_auc')}."
         )
     return said
 
 
-def title_channel_models(found: ChannelModels) -> str:
+def title_channel_models(table: pd.DataFrame) -> str:
     """Whether a model a channel beats one for all."""
-    table = found.differences
     if table.empty:
         return "There are not two channels with contacts enough for a model each"
     pooled = table[(table["channel"] == "all") & (table["measure"] == "log_loss")].set_index("method")
@@ -196,22 +188,20 @@ def title_shapley(explanation: Explanation) -> str:
 
 def say_explanation(explanation: Explanation, model: ResponseModel, comparison: MethodComparison) -> str:
     """Say whose explanation it is."""
-    chosen = comparison.chosen
+    chosen, n = comparison.chosen, f"{len(explanation.rows):,} test contacts"
     if (chosen.method, chosen.resampling) == (model.method, model.resampling):
-        return f"Explained is the chosen model, on {len(explanation.rows):,} test contacts."
+        return f"Explained is the chosen model, on {n}."
     ours, best = (
         comparison.row(calibrated=True, method=m.method, resampling=m.resampling)["roc_auc"]
         for m in (model, chosen)
     )
     return (
-        f"Explained is XGBoost without resampling (ROC AUC {ours:.3f}), not the chosen model ({best:.3f}), on "
-        f"{len(explanation.rows):,} test contacts."
+        f"Explained is XGBoost without resampling (ROC AUC {ours:.3f}), not the chosen model ({best:.3f}), on {n}."
     )
 
 
-def title_importance(importance: Importance) -> str:
+def title_importance(groups: pd.DataFrame) -> str:
     """What shuffling costs most."""
-    groups = importance.groups
     n_sure = int((groups["log_loss_increase_low"] > 0).sum())
     if not n_sure:
         return "No group of features is needed beyond chance"
@@ -255,17 +245,6 @@ def say_scores(scores: pd.DataFrame, contacts: ContactFrame, *, has_ledger: bool
     return f"{rule}: {', '.join(f'{n:,} for {name}' for name, n in counts.items())}."
 
 
-def say_file_order(comparison: MethodComparison, in_order: float | None) -> str:
-    """Say what the order of the rows would have told, were they in the order of time; nothing where times are."""
-    if in_order is None:
-        return ""
-    drawn = comparison.row(calibrated=True, method="xgboost", resampling="none")["roc_auc"]
-    return (
-        f"Trained on the first rows and tested on the last, the ROC AUC is {in_order:.3f}, beside {drawn:.3f} on "
-        "a random split. If rows are in the order of time, expect the former of the next campaign."
-    )
-
-
 def say_known_answers(known: KnownAnswers) -> str:
     """Say how near the model and the windows come to the known answer; nothing where there is none."""
     said = []
@@ -276,11 +255,8 @@ def say_known_answers(known: KnownAnswers) -> str:
             f"probabilities are {say_points(truth.mean_absolute_error).lstrip('+')} from the true ones on average."
         )
     if known.windows is not None:
-        held = [
-            f"{row['inside_share']:.0%} of {row['n_rates']} {row['kind']} rates"
-            for row in known.windows.kinds.to_dict("records")
-        ]
-        peaks = known.windows.peaks
+        rows, peaks = known.windows.kinds.to_dict("records"), known.windows.peaks
+        held = [f"{row['inside_share']:.0%} of {row['n_rates']} {row['kind']} rates" for row in rows]
         said.append(
             f"The 95 % intervals hold the true value of {', '.join(held)}. The truly best window is among those "
             f"named for {peaks['among'].sum()} of {len(peaks)} peaks."
@@ -305,10 +281,11 @@ def headline_figures(
     split: Split,
     gate: LeakGate,
     comparison: MethodComparison,
+    windows: ResponseWindows,
     pitfall: OversamplingPitfall,
     known: KnownAnswers,
 ) -> dict[str, float]:
-    """The headline figures of the models by name, numbers only."""
+    """The headline figures by name, numbers only."""
     row = comparison.row(calibrated=True)
     figures: dict[str, float] = {
         "n_contacts": len(contacts.rows),
@@ -320,43 +297,20 @@ def headline_figures(
     }
     for name in ("roc_auc", "pr_auc", "log_loss", "brier", "ece"):
         figures |= {end: row[end] for end in (name, f"{name}_low", f"{name}_high")}
-    figures["ece_floor"] = row["ece_floor"]
     raw = comparison.methods[(comparison.methods["channel"] == "all") & ~comparison.methods["calibrated"]]
-    figures["ece_uncalibrated_max"] = raw["ece"].max()
+    figures |= {"ece_floor": row["ece_floor"], "ece_uncalibrated_max": raw["ece"].max()}
     if contacts.has_people:
         figures["test_contacts_of_people_met_share"] = split.seen_share
-    new = comparison.people.loc[comparison.people["people"] == "new", "roc_auc"]
-    if len(new):
-        figures["roc_auc_new_people"] = new.item()
     for labels in ("noise", "own"):
         figures[f"pitfall_roc_auc_{labels}_smote_before_split"] = pitfall.roc_auc(labels, "before the split")
         figures[f"pitfall_roc_auc_{labels}_smote_inside_folds"] = pitfall.roc_auc(labels, "inside each fold")
+    if len(windows.peaks):
+        figures["n_peaks_beyond_chance"] = int((windows.peaks["lift_low"] > 1).sum())
     if known.ceiling:
         figures["ceiling_roc_auc"] = known.ceiling.roc_auc
         figures["ceiling_reached_share"] = known.ceiling.reached_share
     return {name: float(value) for name, value in figures.items()}
 
 
-def reading_figures(
-    explanation: Explanation, importance: Importance, windows: ResponseWindows
-) -> dict[str, float]:
-    """The headline figures of explanation and windows by name, numbers only."""
-    figures = {
-        "shapley_top_share": explanation.features["share"].iloc[0],
-        "shapley_additivity_error": explanation.additivity_error,
-        "importance_top_log_loss_increase": importance.groups["log_loss_increase"].iloc[0],
-        "n_feature_groups": len(importance.groups),
-    }
-    if len(windows.peaks):
-        figures["peak_lift_max"] = windows.peaks["lift"].max()
-        figures["n_peaks_beyond_chance"] = int((windows.peaks["lift_low"] > 1).sum())
-    return {name: float(value) for name, value in figures.items()}
-
-
 def _with_interval(row: pd.Series, name: str) -> str:
     return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
-
-
-def _span(values: pd.Series) -> str:
-    low, high = f"{100 * values.min():.1f}", f"{100 * values.max():.1f}"
-    return f"{low if low == high else f'{low} to {high}'} points"

@@ -13,41 +13,26 @@
 | words | the sentences of the page |
 """
 
-from journeybook.decisions.choices import known_contacts, permitted_channels
+from journeybook.decisions import words
+from journeybook.decisions.choices import known_contacts, permitted_channels, set_aside
 from journeybook.decisions.findings import find
 from journeybook.decisions.groups import compare_groups, person_groups
 from journeybook.decisions.policy import decide
 from journeybook.decisions.truth import known_answers
 from journeybook.decisions.uplift import uplift_study
 from journeybook.decisions.witnesses import groups_hold, recount
-from journeybook.decisions.words import (
-    headline_figures,
-    say_contacts,
-    say_deciding,
-    say_fairness,
-    say_known_answers,
-    say_pitfall,
-    say_unpermitted,
-    say_uplift,
-)
 
 __all__ = [
     "compare_groups",
     "decide",
     "find",
     "groups_hold",
-    "headline_figures",
     "known_answers",
     "known_contacts",
     "permitted_channels",
     "person_groups",
     "recount",
-    "say_contacts",
-    "say_deciding",
-    "say_fairness",
-    "say_known_answers",
-    "say_pitfall",
-    "say_unpermitted",
-    "say_uplift",
+    "set_aside",
     "uplift_study",
+    "words",
 ]

@@ -13,8 +13,16 @@ from journeybook.tables import PURPOSES, Run, permitted_at, permitted_people
 NO_CONTACT = "none"
 """Channel of a decision not to contact."""
 
+CERTAIN = "certain"
+"""Part of the contacts whose choice was certain; see `set_aside`."""
+
+JUDGED = ("calibrate", "test")
+"""Parts that a policy is chosen and valued on."""
+
 PRICE_SHARES = (0.0, 0.01, 0.03, 0.1)
 """Prices of a message, as shares of the value of a response, that are shown where no costs are given."""
+
+_MOST_VALUES = 12  # of a column by whose values contacts may be told apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,14 +56,9 @@ class Choices:
         return len(self.actions) - 1
 
     def best_message(self, costs: np.ndarray, *, value_per_response: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the message of highest expected profit, and that profit less the profit of sending nothing.
+        """Return the place of the message of highest expected profit, and its gain over sending nothing.
 
-        Args:
-            costs: Cost of each choice, shape (k,).
-            value_per_response: Value of one response, in the unit of the costs.
-
-        Returns:
-            Place of the message, shape (n,), and the gain, shape (n,): -infinity where no message is allowed.
+        Both have shape (n,); the gain is -infinity where no message is allowed. `costs` has one a choice.
         """
         profit = np.where(self.allowed, value_per_response * self.probability - costs, -np.inf)
         best = profit[:, : self.nothing].argmax(axis=1)
@@ -63,15 +66,12 @@ class Choices:
 
 
 def known_contacts(asked: ibis.Table, told: ibis.Table) -> pd.DataFrame:
-    """Join contacts with what page 07 wrote of each, in the order of `row`.
-
-    Args:
-        asked: Canonical contacts.
-        told: `response_probabilities`; its columns stand before those of the same name in `asked`.
+    """Join contacts with what page 07 wrote of each (`response_probabilities`), in the order of `row`.
 
     Returns:
-        One row a contact that page 07 took: the columns of both, `responded` as 0 or 1, and `person`, an integer
-        code by first appearance; a contact that names nobody is a person.
+        One row a contact that page 07 took: the columns of both, those of page 07 before others of their name,
+        `responded` as 0 or 1, and `person`, an integer code by first appearance; a contact that names nobody is a
+        person.
 
     Raises:
         ValueError: What page 07 wrote is of other contacts.
@@ -91,6 +91,37 @@ def known_contacts(asked: ibis.Table, told: ibis.Table) -> pd.DataFrame:
     return rows.assign(person=person, responded=rows["responded"].astype(int))
 
 
+def set_aside(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) -> pd.DataFrame:
+    """Mark as part `certain` the judged contacts whose choice chance had no say in, though there was another.
+
+    Their propensity is 1, or 0: nothing tells what another choice would have brought, so that they count in no
+    value of a policy. Where consent leaves only `none`, nothing else could have been chosen, and they stay.
+    """
+    if "propensity" not in sent:
+        return sent
+    used = sent["propensity"].to_numpy(dtype=float, na_value=np.nan)
+    messages = [name for name in channels_of(sent) if name != NO_CONTACT]
+    free = np.ones(len(sent), dtype=bool)
+    if permitted is not None:
+        free = np.any([permitted[name] for name in messages], axis=0) if messages else ~free
+    certain = (used == 0) | ((used == 1) & (free | (sent["channel"] != NO_CONTACT).to_numpy()))
+    return sent.assign(part=sent["part"].mask(certain & sent["part"].isin(JUDGED), CERTAIN))
+
+
+def who_was_certain(sent: pd.DataFrame) -> str:
+    """Say who the contacts are that `set_aside` marked: what they share and others do not, else their channel."""
+    certain, known = (sent["part"] == CERTAIN).to_numpy(), []
+    told = ("part", "row", "person", "propensity", "responded", "value", "opened", "clicked")
+    for name in (name for name in sent if name not in told and not name.startswith("probability")):
+        values = sent[name].astype("str").where(sent[name].notna())
+        if values.nunique() <= _MOST_VALUES:
+            counts = pd.DataFrame({"in": values[certain].value_counts(), "all": values.value_counts()}).fillna(0)
+            alike = counts["in"] / (counts["all"] + certain.sum() - counts["in"])
+            known += [(alike.max(), f"{name} is {alike.idxmax()}")] if len(alike) else []
+    best = max(known, key=lambda each: each[0], default=(0.0, ""))
+    return best[1] if best[0] > 0.5 else "nothing sets them apart"
+
+
 def channels_of(sent: pd.DataFrame) -> tuple[str, ...]:
     """Return the channels of contacts, most contacts first."""
     counts = sent["channel"].value_counts()
@@ -100,14 +131,10 @@ def channels_of(sent: pd.DataFrame) -> tuple[str, ...]:
 def choices(
     sent: pd.DataFrame, part: str, *, permitted: Mapping[str, np.ndarray] | None, max_messages_28d: int
 ) -> Choices:
-    """Lay out the contacts of one part as choices.
+    """Lay out the contacts of one part, `calibrate` or `test`, as choices.
 
-    Args:
-        sent: As made by `known_contacts`, with the channel `none` among others.
-        part: `calibrate` or `test`.
-        permitted: For each channel whether it may be used, one value a row of `sent`; None permits all.
-        max_messages_28d: Messages that a person may be sent in 28 days, at least 1. It binds where contacts name
-            people and have times.
+    `permitted` says for each channel whether it may be used, one value a row of `sent`; None permits all. The cap
+    on messages binds where contacts name people and have times.
 
     Raises:
         ValueError: The cap is below 1.
@@ -138,14 +165,8 @@ def choices(
 def permitted_channels(run: Run, sent: pd.DataFrame) -> dict[str, np.ndarray] | None:
     """Return whether each contact's person permitted each channel at the moment of the contact.
 
-    Args:
-        run: The run whose ledger counts.
-        sent: As made by `known_contacts`; without times the whole ledger counts, and a contact that names nobody
-            has no permission.
-
-    Returns:
-        For each channel but `none`, one value a contact; a channel that the ledger has no purpose for is not
-        permitted. None where the data set has no ledger.
+    For each channel but `none` one value a contact: False for a channel that the ledger has no purpose for, and
+    for a contact that names nobody. Without times the whole ledger counts. None where the data set has no ledger.
     """
     if not run.has_ledger:
         return None
@@ -214,11 +235,7 @@ def price_list(
 ) -> dict[str, dict[str, float]]:
     """Return the cost of a message by channel, for each set of costs that is to be decided with.
 
-    Args:
-        costs: Cost of one message by channel, in the unit of the value; None shows the prices `PRICE_SHARES`, the
-            same for every channel.
-        messages: The channels that need a cost.
-        value_per_response: Value of one response.
+    Where no costs are given, the prices `PRICE_SHARES` are shown, the same for every channel.
 
     Raises:
         ValueError: A channel has no cost, is unknown, or costs less than 0.
@@ -241,13 +258,7 @@ def price_list(
 
 
 def true_probabilities(sent: pd.DataFrame, truth: pd.DataFrame, *, actions: tuple[str, ...]) -> np.ndarray:
-    """Return the true probability of a response of each test contact under each choice, shape (test, k).
-
-    Args:
-        sent: As made by `known_contacts`.
-        truth: `contact_id` and `probability_<channel>` for every channel, one row a contact.
-        actions: Names of the choices.
-    """
+    """Return the true probability of a response of each test contact under each choice, shape (test, k)."""
     ids = sent.loc[sent["part"] == "test", "contact_id"]
     return truth.set_index("contact_id").loc[ids, [f"probability_{name}" for name in actions]].to_numpy()
 

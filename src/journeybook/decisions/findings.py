@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from journeybook.decisions.choices import sent_unpermitted
+from journeybook.decisions.choices import CERTAIN, JUDGED, sent_unpermitted, who_was_certain
 from journeybook.decisions.policy import ANSWERED, EVERYONE, MODEL, TODAY, Deciding, advantage
 from journeybook.decisions.truth import KnownAnswers
 from journeybook.decisions.uplift import Uplift
@@ -47,35 +47,44 @@ def find(
     """Return the page's findings; `by_decade` says whether the groups are decades of birth."""
     return [
         *_sends(sent, permitted),
+        *_certain(sent),
         *_policy(deciding, known.probability),
         *_groups(fair, by_decade=by_decade),
         _effect(moved, known.rankings, decided=not deciding.why_not),
     ]
 
 
+def _counted(text: str, action: str, *, n: int, unit: str, worth: int, section: str) -> list[Finding]:
+    """A finding that is a count of what was looked at; none where it is 0."""
+    about = {"section": section, "value": n, "unit": unit, "figure": None}
+    return [Finding(text=text, action=action, strength="counted", worth=worth, **about)] if n else []
+
+
 def _sends(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) -> list[Finding]:
     counts = sent_unpermitted(sent, permitted)
     n_sent, n_against = (sum(n) for n in zip((0, 0), *counts.values(), strict=True))
-    if not n_against:
-        return []
-    return [
-        Finding(
-            text=f"{say_count(n_against)} of {say_count(n_sent)} messages looked at here went to people who did "
-            "not permit that channel when they were sent.",
-            action="Check the ledger at the moment of sending; no policy of this page writes to them.",
-            strength="counted",
-            worth=1,
-            section=_SENT,
-            value=n_against,
-            unit="messages",
-            figure=None,
-        )
-    ]
+    return _counted(
+        f"{say_count(n_against)} of {say_count(n_sent)} messages looked at here went to people who did not permit "
+        "that channel when they were sent.",
+        "Check the ledger at the moment of sending; no policy of this page writes to them.",
+        n=n_against, unit="messages", worth=1, section=_SENT,
+    )  # fmt: skip
+
+
+def _certain(sent: pd.DataFrame) -> list[Finding]:
+    """Whom no value of a policy is about."""
+    n, judged = int((sent["part"] == CERTAIN).sum()), int(sent["part"].isin([*JUDGED, CERTAIN]).sum())
+    return _counted(
+        f"For {say_count(n)} of {say_count(judged)} contacts the choice was certain "
+        f"({who_was_certain(sent) if n else ''}); they count in no value of a policy.",
+        "Leave some of them to chance, or decide about them apart.",
+        n=n, unit="contacts", worth=2, section=_WHOM,
+    )  # fmt: skip
 
 
 def _policy(deciding: Deciding, true: np.ndarray | None) -> list[Finding]:
     """What the model's choice earns beyond today's sending, and beyond the best simple rule."""
-    if deciding.why_not or deciding.test is None:
+    if deciding.why_not:
         return []
     table = deciding.policy[(deciding.policy["estimator"] == "dr") & (deciding.policy["refused"] == "")]
     told = table[table["prices"] == deciding.costs["prices"].iloc[0]].set_index("policy")["gain_per_1000"]
@@ -105,20 +114,16 @@ def _beside(deciding: Deciding, rule: str, n_rules: int, true: np.ndarray | None
     named = f"{rule.removeprefix(EVERYONE)} to everyone" if rule.startswith(EVERYONE) else f"the {rule}"
     low, high = _ends(more, error, n_tried=n_rules)
     strength = strength_of(low, high, true=planted, before=_ends(more, error))
-    said = f"The model's choice earns {_said(more)} per 1,000 contacts than a simple rule"
     beaten = planted is not None and planted < 0
-    if planted is not None and beaten:
-        strength = "contradicted"
-        said = (
-            f"By the known answer the model's choice earns {_said(planted)} per 1,000 contacts than a simple rule"
-        )
+    by, earns = ("By the known answer the", planted) if beaten else ("The", more)
     action = "Keep to the simple rule: nothing shows that the model earns more."
     if beaten or strength in ("clear", "known answer recovered"):
-        action = "Use the model's choice." if more > 0 and not beaten else "Use the simple rule."
+        action = "Use the model's choice." if earns > 0 else "Use the simple rule."
     return Finding(
-        text=f"{said}: {named}, where permitted{'' if beaten else _missed(strength, planted)}.",
+        text=f"{by} model's choice earns {_said(earns)} per 1,000 contacts than a simple rule: {named}, where "
+        f"permitted{'' if beaten else _missed(strength, planted)}.",
         action=action,
-        strength=strength,
+        strength="contradicted" if beaten else strength,
         worth=2,
         section=_WHOM,
         **({"value": planted, "unit": "money"} if beaten else size(more, low, high, "money")),

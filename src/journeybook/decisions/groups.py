@@ -47,11 +47,7 @@ def compare_groups(
 ) -> Fairness:
     """Compare groups by the chosen model's probabilities of the test contacts that were sent a message.
 
-    Args:
-        sent: As made by `known_contacts`.
-        groups: Group of each contact's person, shape (n,); None where no group is known: nothing is compared.
-        selected_share: As for `fairness`.
-        min_group_size: As for `fairness`.
+    `groups` has the group of each contact's person, shape (n,); None where none is known: nothing is compared.
     """
     told = ((sent["part"] == "test") & (sent["channel"] != NO_CONTACT)).to_numpy()
     rows, names = sent[told], np.full(len(sent), UNKNOWN) if groups is None else groups

@@ -41,8 +41,20 @@ class OffPolicyValue:
         if self.effective_n < LEAST_EFFECTIVE:
             return f"the contacts are worth {self.effective_n:.0f} people, below {LEAST_EFFECTIVE}"
         if abs(self.mean_weight - 1) > norm.ppf(0.9995) * self.mean_weight_error:
-            return f"the weights average {self.mean_weight:.3f}, not 1: the propensities do not fit the choices"
+            return (
+                f"the weights average {self.mean_weight:.3f}, not 1: `propensity` must be the chance of the "
+                "choice that was made, row by row"
+            )
         return ""
+
+
+def doubly_robust_scores(logged: Choices, chosen: np.ndarray) -> np.ndarray:
+    """Return scores whose mean over any group is the response rate there, had each choice been `chosen`.
+
+    The model's probability, and where the logged choice is `chosen` its error divided by the propensity.
+    """
+    said = logged.probability[np.arange(len(chosen)), chosen]
+    return said + np.where(logged.taken == chosen, (logged.responded - said) / logged.propensity, 0.0)
 
 
 def off_policy_value(logged: Choices, chosen: np.ndarray) -> OffPolicyValue:
@@ -54,14 +66,11 @@ def off_policy_value(logged: Choices, chosen: np.ndarray) -> OffPolicyValue:
     All need that each choice of the policy had a chance; the last is unbiased whatever the model says, for the
     propensities are known and the model has not seen these contacts.
 
-    Args:
-        logged: The contacts.
-        chosen: What the policy would do, shape (n,), place in `actions`.
+    `chosen` is what the policy would do, shape (n,), place in `actions`.
     """
     weight = np.where(logged.taken == chosen, 1 / logged.propensity, 0.0)
-    said = logged.probability[np.arange(len(chosen)), chosen]
     y = logged.responded
-    scores = np.stack([weight * y, weight * y, said + weight * (y - said)])
+    scores = np.stack([weight * y, weight * y, doubly_robust_scores(logged, chosen)])
     rate = scores.mean(axis=1)
     influence = scores - rate[:, None]
     mean_weight = weight.mean()

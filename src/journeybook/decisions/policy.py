@@ -1,13 +1,14 @@
 """Which message to send, if any, and what that would have brought, judged on logged contacts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
 from journeybook.decisions.choices import (
+    JUDGED,
     NO_CONTACT,
     Choices,
     channels_of,
@@ -16,7 +17,7 @@ from journeybook.decisions.choices import (
     price_list,
     value_of_a_response,
 )
-from journeybook.decisions.off_policy import ESTIMATORS, off_policy_value
+from journeybook.decisions.off_policy import ESTIMATORS, doubly_robust_scores, off_policy_value
 from journeybook.statistics.clusters import clustered_error
 
 PER = 1000
@@ -26,10 +27,10 @@ MODEL = "expected profit"
 NOTHING = "nothing"
 EVERYONE = "everyone "
 ANSWERED = "last channel answered"
-LIKELIEST = "as many, to the likeliest"
 TODAY = "what was sent"
 
 _SHARES = np.linspace(0, 1, 21)
+_FAR_OFF = 4.0  # standard errors of a mean weight from 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,25 +41,31 @@ class Deciding:
         why_not: Why nothing is decided, and the tables are empty; empty where something is.
         value_per_response: Value of one response, in the currency of `value` or as given.
         costs: One row a set of costs: `prices` (its name), the cost of a message by channel, and `fatigue`, what
-            any message costs besides by lowering the answers to later ones; in the unit of the value.
+            any message costs besides by lowering the answers to later ones.
         thresholds: What the model's policy was chosen by, on the calibration contacts: one row a set of costs and
             candidate: `prices`, `threshold` (gain over nothing from which on a message is sent), `sent_share`,
             `gain_per_1000` over threshold 0 (doubly robust), its standard error `error_per_1000`, `chosen`.
         policy: One row a set of costs, policy and estimator: `prices`, `policy`, `estimator`, `sent_share`,
-            `responses_per_1000`, `profit_per_1000` and `gain_per_1000` (over sending nothing), all but the share
-            with `_low` and `_high` (95 %, clustered by person), `effective_n`, `mean_weight`, `refused` (why the
-            values are NaN; empty where they are told).
+            `responses_per_1000`, `profit_per_1000` and `gain_per_1000` (over sending nothing), each with `_low`
+            and `_high` (95 %, clustered by person), `effective_n`, `mean_weight`, `refused` (why values are NaN).
         choices: What each policy does on each test contact: (set of costs, policy) to places in `actions`.
         test: The test contacts as choices; None where they cannot tell what another policy would bring.
     """
 
     why_not: str
-    value_per_response: float
-    costs: pd.DataFrame
-    thresholds: pd.DataFrame
-    policy: pd.DataFrame
-    choices: Mapping[tuple[str, str], np.ndarray]
-    test: Choices | None
+    value_per_response: float = np.nan
+    costs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    thresholds: pd.DataFrame = field(default_factory=pd.DataFrame)
+    policy: pd.DataFrame = field(default_factory=pd.DataFrame)
+    choices: Mapping[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    test: Choices | None = None
+
+    def charged(self, prices: str) -> np.ndarray:
+        """Return what each choice costs at a set of costs, fatigue included, shape (k,)."""
+        listed = self.costs.set_index("prices").loc[prices]
+        return np.array(
+            [*(listed[name] + listed["fatigue"] for name in self.costs.columns[1:-1]), 0.0], dtype=float
+        )
 
 
 def decide(
@@ -78,29 +85,21 @@ def decide(
     show it better by more than two standard errors.
 
     Values are per decision, in the situations that the logged policy led to, with one charge for fatigue. The
-    policies `nothing`, `everyone <channel>` for each channel, `last channel answered` (where people and times are
-    known) and `as many, to the likeliest` (messages to those of highest response probability, as many as the
-    model's policy sends) hold to consent and frequency cap too.
-
-    Args:
-        sent: As made by `known_contacts`; the threshold is chosen on its calibration contacts.
-        permitted: As made by `permitted_channels`; None permits all.
-        costs: Cost of one message by channel; None shows a range of prices.
-        value_per_response: None takes the mean `value` of the training responses.
-        max_messages_28d: Messages a person may be sent in 28 days, at least 1.
+    policies `nothing`, `everyone <channel>` for each channel and `last channel answered` (where people and times
+    are known) hold to consent and frequency cap too. Costs and value of None show a range of prices, and take the
+    mean `value` of the training responses.
 
     Raises:
         ValueError: A cost, the cap or the value is out of range.
     """
     if why_not := _why_not(sent):
-        return _undecided(why_not)
+        return Deciding(why_not)
     calibrate, test = (
-        choices(sent, part, permitted=permitted, max_messages_28d=max_messages_28d)
-        for part in ("calibrate", "test")
+        choices(sent, part, permitted=permitted, max_messages_28d=max_messages_28d) for part in JUDGED
     )
     value = value_of_a_response(sent, value_per_response=value_per_response)
     if value is None:
-        return _undecided("No response has a `value`, and `value_per_response` is not given.", test=test)
+        return Deciding("No response has a `value`, and `value_per_response` is not given.", test=test)
     lists = price_list(costs, test.actions[:-1], value_per_response=value)
     worn = value * fatigue_loss(sent)
     thresholds, records, made = [], [], {}
@@ -115,27 +114,15 @@ def decide(
             made[name, policy] = chosen
             found = _records(test, chosen, charged, value_per_response=value)
             records.append(found.assign(prices=name, policy=policy))
-    return Deciding(
-        why_not="",
-        value_per_response=value,
-        costs=pd.DataFrame(lists).T.rename_axis("prices").reset_index(),
-        thresholds=_first(pd.concat(thresholds, ignore_index=True), "prices"),
-        policy=_first(pd.concat(records, ignore_index=True), "prices", "policy"),
-        choices=made,
-        test=test,
-    )
+    table, tried = (pd.concat(parts, ignore_index=True) for parts in (records, thresholds))
+    listed = pd.DataFrame(lists).T.rename_axis("prices").reset_index()
+    return Deciding("", value, listed, _first(tried, "prices"), _first(table, "prices", "policy"), made, test)
 
 
 def choose_threshold(calibrate: Choices, costs: np.ndarray, *, value_per_response: float) -> pd.DataFrame:
-    """Try thresholds on the calibration contacts and say which is chosen.
+    """Try thresholds on the calibration contacts and say which is chosen: see `Deciding.thresholds`.
 
-    Args:
-        calibrate: The calibration contacts as choices.
-        costs: Cost of each choice, shape (k,).
-        value_per_response: Value of one response.
-
-    Returns:
-        One row a candidate, ascending: see `Deciding.thresholds`.
+    `costs` has one a choice, shape (k,).
     """
     best, gain = calibrate.best_message(costs, value_per_response=value_per_response)
     allowed = gain[np.isfinite(gain)]
@@ -143,26 +130,17 @@ def choose_threshold(calibrate: Choices, costs: np.ndarray, *, value_per_respons
         np.unique([0.0, *np.quantile(allowed, _SHARES), allowed.max() * 2]) if len(allowed) else np.zeros(1)
     )
     # Twice the largest gain, if there is one above 0, sends nothing at all.
-    profits = []
-    for threshold in candidates:
-        chosen = np.where(gain > threshold, best, calibrate.nothing)
-        found = off_policy_value(calibrate, chosen)
-        paid = costs[chosen]
-        profits.append(
-            (
-                (chosen != calibrate.nothing).mean(),
-                value_per_response * found.rate[2] - paid.mean(),
-                value_per_response * found.influence[2] - (paid - paid.mean()),
-            )
-        )
+    tried = [np.where(gain > threshold, best, calibrate.nothing) for threshold in candidates]
+    scores = [doubly_robust_scores(calibrate, chosen) for chosen in tried]
+    profits = [value_per_response * score - costs[chosen] for score, chosen in zip(scores, tried, strict=True)]
     at_zero = int(np.flatnonzero(candidates == 0)[0])
-    zero = profits[at_zero]
+    more = [profit - profits[at_zero] for profit in profits]
     table = pd.DataFrame(
         {
             "threshold": candidates,
-            "sent_share": [share for share, _, _ in profits],
-            "gain_per_1000": [PER * (profit - zero[1]) for _, profit, _ in profits],
-            "error_per_1000": [PER * clustered_error(off - zero[2], calibrate.person) for _, _, off in profits],
+            "sent_share": [(chosen != calibrate.nothing).mean() for chosen in tried],
+            "gain_per_1000": [PER * of.mean() for of in more],
+            "error_per_1000": [PER * clustered_error(of - of.mean(), calibrate.person) for of in more],
         }
     )
     clear = table["gain_per_1000"].where(table["gain_per_1000"] > 2 * table["error_per_1000"])
@@ -171,27 +149,18 @@ def choose_threshold(calibrate: Choices, costs: np.ndarray, *, value_per_respons
 
 
 def true_values(deciding: Deciding, true: np.ndarray) -> pd.DataFrame:
-    """Return what each policy would truly have brought, where the responses are simulated.
-
-    Args:
-        deciding: As made by `decide`, with something decided.
-        true: True probability of a response of each test contact under each choice, shape (test, k).
+    """Return what each policy would truly have brought, by the true probability of each choice, shape (test, k).
 
     Returns:
         One row a set of costs and policy: `prices`, `policy`, `responses_per_1000_true`,
         `profit_per_1000_true`, `gain_per_1000_true`, and `errors_off`, by how many of its standard errors the
         doubly robust profit lies above the true one; 0 where it is refused, for then it claims nothing.
     """
-    test = deciding.test
-    assert test is not None
-    rows = np.arange(len(true))
-    nothing = deciding.value_per_response * true[:, test.nothing].mean()
+    nothing = deciding.value_per_response * true[:, -1].mean()
     records = []
     for (prices, policy), chosen in deciding.choices.items():
-        listed = deciding.costs.set_index("prices").loc[prices]
-        charged = np.array([*(listed[name] + listed["fatigue"] for name in test.actions[:-1]), 0.0])
-        responses = true[rows, chosen].mean()
-        profit = deciding.value_per_response * responses - charged[chosen].mean()
+        responses = true[np.arange(len(true)), chosen].mean()
+        profit = deciding.value_per_response * responses - deciding.charged(prices)[chosen].mean()
         records.append((prices, policy, PER * responses, PER * profit, PER * (profit - nothing)))
     names = [f"{name}_per_1000_true" for name in ("responses", "profit", "gain")]
     table = pd.DataFrame(records, columns=["prices", "policy", *names])
@@ -206,25 +175,17 @@ def advantage(
     """Return what a policy earns beyond another per 1,000 contacts, at the first set of costs.
 
     Both are doubly robust estimates of the same contacts, charged alike for a message; of `TODAY` what the
-    contacts brought is counted.
-
-    Args:
-        deciding: As made by `decide`, with something decided.
-        policy: One of its policies.
-        other: Another, or `TODAY`.
-        true: Probability of a response under each choice, shape (test, k); None where it is not known.
+    contacts brought is counted. `true` has the true probability of each choice, shape (test, k), or is None.
 
     Returns:
         The estimate, its standard error, clustered by person, and what was planted, None where that is not known.
     """
-    test, listed = deciding.test, deciding.costs.iloc[0]
+    test, prices = deciding.test, deciding.costs["prices"].iloc[0]
     assert test is not None
-    charged = np.array([*(listed[name] + listed["fatigue"] for name in test.actions[:-1]), 0.0])
-    scores, planted = [], []
+    scores, planted, charged = [], [], deciding.charged(prices)
     for name in (policy, other):
-        chosen = test.taken if name == TODAY else deciding.choices[listed["prices"], name]
-        found = off_policy_value(test, chosen)
-        answers = test.responded if name == TODAY else found.rate[2] + found.influence[2]
+        chosen = test.taken if name == TODAY else deciding.choices[prices, name]
+        answers = test.responded if name == TODAY else doubly_robust_scores(test, chosen)
         scores.append(deciding.value_per_response * answers - charged[chosen])
         if true is not None:
             likely = true[np.arange(len(true)), chosen]
@@ -232,11 +193,6 @@ def advantage(
     more = scores[0] - scores[1]
     error = clustered_error(more - more.mean(), test.person)
     return PER * float(more.mean()), PER * error, PER * (planted[0] - planted[1]) if planted else None
-
-
-def _undecided(why_not: str, *, test: Choices | None = None) -> Deciding:
-    empty = pd.DataFrame()
-    return Deciding(why_not, np.nan, costs=empty, thresholds=empty, policy=empty, choices={}, test=test)
 
 
 def _why_not(sent: pd.DataFrame) -> str:
@@ -250,10 +206,20 @@ def _why_not(sent: pd.DataFrame) -> str:
         return "The model does not read the channel, so that it cannot tell one choice from another."
     if "propensity" not in sent:
         return "The contacts do not tell the probability with which each was chosen (`propensity`)."
-    judged = sent["part"].isin(["calibrate", "test"])
-    used = sent.loc[judged, "propensity"].to_numpy(dtype=float, na_value=np.nan)
+    judged = sent[sent["part"].isin(JUDGED)]
+    if judged["part"].nunique() < 2:
+        return "No contact is left whose choice chance had a say in: every `propensity` is 0 or 1."
+    used = judged["propensity"].to_numpy(dtype=float, na_value=np.nan)
     if wrong := int((~((used > 0) & (used <= 1))).sum()):
-        return f"The `propensity` of {wrong:,} of {len(used):,} contacts is missing or not above 0 and at most 1."
+        return f"The `propensity` of {wrong:,} of {len(used):,} contacts is missing or not from 0 to 1."
+    unsent = (judged["channel"] == NO_CONTACT).to_numpy()
+    weights = [unsent / used, unsent / np.where(used < 1, 1 - used, 1.0)]
+    as_it_is, turned = (abs(w.mean() - 1) / max(w.std() / len(w) ** 0.5, 1e-9) for w in weights)
+    if len(channels) == 2 and as_it_is > _FAR_OFF > turned:
+        return (
+            "In rows without a message `propensity` seems to be the chance of a message: it must be that of the "
+            f"choice made, so that of `{NO_CONTACT}` there, the rest to 1."
+        )
     return ""
 
 
@@ -271,48 +237,34 @@ def _policies(
     test: Choices, costs: np.ndarray, threshold: float, *, value_per_response: float
 ) -> dict[str, np.ndarray]:
     """What each policy does, by name; every message is an allowed one."""
-    n, rows = len(test.taken), np.arange(len(test.taken))
-    nothing = np.full(n, test.nothing)
+    nothing = np.full(len(test.taken), test.nothing)
     best, gain = test.best_message(costs, value_per_response=value_per_response)
-    ours = np.where(gain > threshold, best, nothing)
-    likely = np.where(test.allowed, test.probability, -np.inf)[:, : test.nothing]
-    order = np.argsort(-likely.max(axis=1), kind="stable")[: int((ours != nothing).sum())]
-    likeliest = nothing.copy()
-    likeliest[order] = likely.argmax(axis=1)[order]
-    policies = {MODEL: ours, LIKELIEST: likeliest}
+    policies = {MODEL: np.where(gain > threshold, best, nothing)}
     for place, message in enumerate(test.actions[:-1]):
         policies[f"{EVERYONE}{message}"] = np.where(test.allowed[:, place], place, nothing)
     if (test.answered != nothing).any():
-        policies[ANSWERED] = np.where(test.allowed[rows, test.answered], test.answered, nothing)
+        may = test.allowed[np.arange(len(nothing)), test.answered]
+        policies[ANSWERED] = np.where(may, test.answered, nothing)
     return {**policies, NOTHING: nothing}
 
 
 def _records(test: Choices, chosen: np.ndarray, costs: np.ndarray, *, value_per_response: float) -> pd.DataFrame:
     """One row an estimator: the value of one policy."""
-    found = off_policy_value(test, chosen)
-    unasked = off_policy_value(test, np.full(len(chosen), test.nothing))
-    paid = costs[chosen]
-    refused = found.refusal or unasked.refusal
+    found, unasked = (off_policy_value(test, to) for to in (chosen, np.full(len(chosen), test.nothing)))
+    paid, refused = costs[chosen], found.refusal or unasked.refusal
+    about = {"effective_n": found.effective_n, "mean_weight": found.mean_weight, "refused": refused}
     records = []
     for i, name in enumerate(ESTIMATORS):
-        profit = value_per_response * found.rate[i] - paid.mean()
-        profit_off = value_per_response * found.influence[i] - (paid - paid.mean())
-        figures = {
-            "responses_per_1000": (found.rate[i], found.influence[i]),
-            "profit_per_1000": (profit, profit_off),
-            "gain_per_1000": (
-                profit - value_per_response * unasked.rate[i],
-                profit_off - value_per_response * unasked.influence[i],
-            ),
-        }
-        record: dict[str, float | str] = {"estimator": name, "sent_share": (chosen != test.nothing).mean()}
-        for figure, (estimate, influence) in figures.items():
-            half = norm.ppf(0.975) * clustered_error(influence, test.person)
-            ends = {"": estimate, "_low": estimate - half, "_high": estimate + half}
-            record |= {f"{figure}{end}": np.nan if refused else PER * at for end, at in ends.items()}
-        records.append(
-            {**record, "effective_n": found.effective_n, "mean_weight": found.mean_weight, "refused": refused}
-        )
+        # Each figure beside what each contact adds to its error.
+        rate = np.append(found.rate[i], found.influence[i])
+        profit = value_per_response * rate - np.append(paid.mean(), paid - paid.mean())
+        gain = profit - value_per_response * np.append(unasked.rate[i], unasked.influence[i])
+        record: dict[str, object] = {"estimator": name, "sent_share": (chosen != test.nothing).mean()}
+        for figure, of in (("responses", rate), ("profit", profit), ("gain", gain)):
+            half = norm.ppf(0.975) * clustered_error(of[1:], test.person)
+            for end, at in (("", of[0]), ("_low", of[0] - half), ("_high", of[0] + half)):
+                record[f"{figure}_per_1000{end}"] = np.nan if refused else PER * at
+        records.append({**record, **about})
     return pd.DataFrame(records)
 
 

@@ -30,14 +30,7 @@ class KnownAnswers:
 def known_answers(
     deciding: Deciding, moved: Uplift, sent: pd.DataFrame, *, truth: pd.DataFrame | None
 ) -> KnownAnswers:
-    """Hold policies and rankings against the true probabilities.
-
-    Args:
-        deciding: As made by `decide`.
-        moved: As made by `uplift_study`.
-        sent: As made by `known_contacts`.
-        truth: `contact_id` and `probability_<channel>` for every channel, one row a contact; None without truth.
-    """
+    """Hold policies and rankings against `probability_<channel>` of the truth, one row a `contact_id`."""
     probability, policies, rankings, found = None, pd.DataFrame(), pd.DataFrame(), []
     if truth is not None and not deciding.why_not and deciding.test is not None:
         probability = true_probabilities(sent, truth, actions=deciding.test.actions)

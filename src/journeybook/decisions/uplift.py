@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from journeybook.decisions.choices import Choices
-from journeybook.decisions.off_policy import off_policy_value
+from journeybook.decisions.off_policy import doubly_robust_scores, off_policy_value
 from journeybook.decisions.policy import PER, Deciding
 from journeybook.statistics.clusters import clustered_error
 
@@ -57,9 +57,7 @@ def uplift_study(deciding: Deciding, weights: np.ndarray) -> Uplift:
     mean effect there, whatever the model says, as the propensities are known and the model has not seen these
     contacts. Added up along a ranking they are Radcliffe's Qini curve (2007) for choices of uneven chance.
 
-    Args:
-        deciding: As made by `decide`; its test contacts and their probabilities are used.
-        weights: Bootstrap weights of the test contacts, whole people drawn, shape (n_draws, test).
+    `weights` are bootstrap weights of the test contacts, whole people drawn, shape (n_draws, test).
     """
     test = deciding.test
     if test is None:
@@ -77,45 +75,19 @@ def uplift_study(deciding: Deciding, weights: np.ndarray) -> Uplift:
     every = np.concatenate([np.ones((1, len(message))), weights[:, inside]])
     orders = [np.argsort(-score, kind="stable") for score in scores]
     areas = np.stack([qini((sent - unsent)[order], every[:, order]) for order in orders])
-    curves = [
-        _with_ends("added_per_1000", PER * added_along((sent - unsent)[order], every[:, order]))
-        for order in orders
-    ]
-    return Uplift(
-        why_not="",
-        rankings=_rankings(sent, unsent, orders, areas, own.person),
-        curve=pd.concat(
-            [
-                pd.DataFrame({"ranking": name, "contacted_share": CURVE_SHARES, **curve})
-                for name, curve in zip(RANKINGS, curves, strict=True)
-            ],
-            ignore_index=True,
-        ),
-        scores=scores,
-        message=message,
-        inside=inside,
-        actions=test.actions,
-    )
-
-
-def doubly_robust_scores(logged: Choices, chosen: np.ndarray) -> np.ndarray:
-    """Return scores whose mean over any group is the response rate there, had each choice been `chosen`.
-
-    The model's probability, and where the logged choice is `chosen` its error divided by the propensity.
-    """
-    said = logged.probability[np.arange(len(chosen)), chosen]
-    return said + np.where(logged.taken == chosen, (logged.responded - said) / logged.propensity, 0.0)
+    curves = []
+    for name, order in zip(RANKINGS, orders, strict=True):
+        added = _with_ends("added_per_1000", PER * added_along((sent - unsent)[order], every[:, order]))
+        curves.append(pd.DataFrame({"ranking": name, "contacted_share": CURVE_SHARES, **added}))
+    rankings, curve = _rankings(sent, unsent, orders, areas, own.person), pd.concat(curves, ignore_index=True)
+    return Uplift("", rankings, curve, scores, message, inside, test.actions)
 
 
 def added_along(added: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return what the first contacts add, per contact of all, at each of `CURVE_SHARES`.
+    """Return what the first contacts add, per contact of all, at each of `CURVE_SHARES`, shape (n_draws, 21).
 
-    Args:
-        added: Scores of the effect in the order of the ranking, shape (n,).
-        weights: How often each counts, in the same order, shape (n_draws, n).
-
-    Returns:
-        Shape (n_draws, 21).
+    `added` are scores of the effect in the order of the ranking, shape (n,), `weights` how often each counts,
+    shape (n_draws, n).
     """
     share, total = np.zeros((2, len(weights), len(added) + 1))
     np.cumsum(weights, axis=1, out=share[:, 1:])
@@ -131,10 +103,6 @@ def qini(added: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     >>> qini(np.array([1.0, 0.0]), np.ones((1, 2))).tolist()
     [0.125]
-
-    Args:
-        added: Scores of the effect in the order of the ranking, shape (n,).
-        weights: How often each counts, in the same order, shape (n_draws, n).
     """
     total = weights.sum(axis=1, keepdims=True)
     rank = (np.cumsum(weights, axis=1) - weights / 2) / total
@@ -145,10 +113,6 @@ def true_uplift(found: Uplift, true: np.ndarray) -> pd.DataFrame:
     """Return the table `rankings` as the true probabilities make it, without intervals.
 
     `errors_off` says by how many of its standard errors the estimated Qini coefficient lies above the true one.
-
-    Args:
-        found: As made by `uplift_study`.
-        true: True probability of a response of each test contact under each choice, shape (test, k).
     """
     own = true[found.inside]
     reached, unsent = own[np.arange(len(own)), found.message], own[:, -1]

@@ -6,7 +6,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.decisions.choices import NO_CONTACT
+from journeybook.decisions.choices import CERTAIN, NO_CONTACT
 from journeybook.decisions.policy import MODEL, NOTHING, PER, Deciding
 from journeybook.statistics.fairness import RULES, Fairness
 
@@ -23,15 +23,7 @@ def recount(
 ) -> pd.DataFrame:
     """Return how far contacts, consent and the policies' values are off when they are counted again.
 
-    Args:
-        sent: As made by `known_contacts`.
-        asked: The contacts it was made of.
-        deciding: As made by `decide`.
-        permitted: As `permitted_channels` returns it.
-        max_messages_28d: Messages a person may be sent in 28 days.
-
-    Returns:
-        One row a check, as `results.checks_of` takes them.
+    `sent` is as made by `set_aside`. One row a check, as `results.checks_of` takes them.
     """
     off = _contacts_off(sent, asked)
     rows: list[tuple] = [
@@ -76,7 +68,8 @@ def _contacts_off(sent: pd.DataFrame, asked: ibis.Table) -> int:
 
 def _weights_off(sent: pd.DataFrame) -> float | None:
     """Greatest distance from 1 of the mean of 1 / propensity, 0 for contacts of other channels, in errors."""
-    if "propensity" not in sent or sent["propensity"].isna().any() or (sent["propensity"] <= 0).any():
+    sent = sent[sent["part"] != CERTAIN]
+    if "propensity" not in sent or sent.empty or not sent["propensity"].between(0, 1).all():
         return None
     worst = 0.0
     for channel, own in sent.groupby("channel")["propensity"]:
@@ -106,23 +99,22 @@ def _forbidden(
 def _values(test: pd.DataFrame, deciding: Deciding) -> list[tuple]:
     """Nothing's value by IPS, and the profit of the model's policy by the doubly robust estimate, by hand."""
     told = deciding.policy[deciding.policy["refused"] == ""].set_index(["prices", "policy", "estimator"])
-    first = deciding.costs.iloc[0]
-    rows = []
-    if (first["prices"], NOTHING, "ips") in told.index:
+    first, rows = deciding.costs.iloc[0], []
+    nothing, ours = (first["prices"], NOTHING, "ips"), (first["prices"], MODEL, "dr")
+    if nothing in told.index:
         left = test[test["channel"] == NO_CONTACT]
         by_hand = PER * (left["responded"] / left["propensity"]).sum() / len(test)
-        said = told.loc[(first["prices"], NOTHING, "ips"), "responses_per_1000"]
-        rows.append(("responses per 1,000 if nothing were sent, IPS", said, by_hand, 1e-9,
-                     "Horvitz & Thompson 1952, by hand"))  # fmt: skip
-    if (first["prices"], MODEL, "dr") in told.index and deciding.test is not None:
-        names = np.array(deciding.test.actions, dtype=object)[deciding.choices[first["prices"], MODEL]]
+        said = told.loc[nothing, "responses_per_1000"]
+        rows.append(("responses per 1,000 if nothing were sent, IPS", said, by_hand,
+                     1e-9, "Horvitz & Thompson 1952, by hand"))  # fmt: skip
+    if ours in told.index and deciding.test is not None:
         total = 0.0
-        for row, name in zip(test.to_dict("records"), names, strict=True):
+        for row, at in zip(test.to_dict("records"), deciding.choices[ours[:2]], strict=True):
+            name = deciding.test.actions[at]
             likely = row[f"probability_{name}"]
             seen = (row["responded"] - likely) / row["propensity"] if row["channel"] == name else 0.0
             paid = 0.0 if name == NO_CONTACT else first[name] + first["fatigue"]
             total += deciding.value_per_response * (likely + seen) - paid
-        said = told.loc[(first["prices"], MODEL, "dr"), "profit_per_1000"]
-        rows.append(("profit of the model's policy per 1,000, doubly robust", said, PER * total / len(test), 1e-6,
-                     "Dudik, Langford & Li 2011, contact by contact"))  # fmt: skip
+        rows.append(("profit of the model's policy per 1,000, doubly robust", told.loc[ours, "profit_per_1000"],
+                     PER * total / len(test), 1e-6, "Dudik, Langford & Li 2011, contact by contact"))  # fmt: skip
     return rows

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from journeybook.decisions.choices import sent_unpermitted
+from journeybook.decisions.choices import CERTAIN, JUDGED, sent_unpermitted, who_was_certain
 from journeybook.decisions.off_policy import ESTIMATORS
-from journeybook.decisions.policy import EVERYONE, LIKELIEST, MODEL, PER, Deciding
+from journeybook.decisions.policy import MODEL, Deciding
 from journeybook.decisions.truth import KnownAnswers
 from journeybook.decisions.uplift import Uplift
 from journeybook.findings import say_count, say_interval, say_money, say_p, say_share
@@ -44,6 +44,18 @@ def say_unpermitted(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | No
     )
 
 
+def say_set_aside(tried: pd.DataFrame) -> str:
+    """Say how many contacts count in no value of a policy, and who they are; nothing where there are none."""
+    n, judged = (int(tried["part"].isin(parts).sum()) for parts in ([CERTAIN], [*JUDGED, CERTAIN]))
+    if not n:
+        return ""
+    return (
+        f"**For {n:,} of {judged:,} contacts the choice was certain** (`propensity` 1 or 0; "
+        f"{who_was_certain(tried)}). What another choice would have brought them cannot be told: they count in no "
+        "value of a policy and in no gain."
+    )
+
+
 def title_policies(deciding: Deciding) -> str:
     """What the model's policy gains over sending nothing, at the first set of costs."""
     ours = _model_rows(deciding).iloc[0]
@@ -59,8 +71,6 @@ def say_deciding(deciding: Deciding) -> str:
     if deciding.why_not:
         return f"Nothing is decided. {deciding.why_not}"
     said = [f"A response counts {say_money(deciding.value_per_response)}."]
-    if worth := _worth_of_messages(deciding):
-        said.append(f"Sent to all who permit it, a message brings {worth}, fatigue included.")
     ours = _model_rows(deciding)
     clear = ours.loc[ours["gain_per_1000_low"] > 0, "prices"].tolist()
     if len(ours) > 1:
@@ -137,26 +147,16 @@ def say_known_answers(deciding: Deciding, known: KnownAnswers) -> str:
     return " ".join(said)
 
 
-def say_pitfall(deciding: Deciding, found: Uplift) -> str:
+def say_pitfall(found: Uplift) -> str:
     """Say what writing to the likeliest wastes on people who come anyway."""
     if found.why_not:
         return "Without people left out by chance nobody can tell who would have come anyway."
     ours, theirs = (_of(found.rankings, name) for name in ("uplift", "response"))
     paid = theirs["anyway_per_1000"] / theirs["responses_per_1000"]
-    said = (
+    return (
         f"Of the {theirs['n_reached']:,.0f} contacts likeliest to respond, {_ends(theirs, 'sure_visitors')} come "
         f"anyway: {paid:.0%} of the responses a response model pays for. As many by effect reach "
         f"{say_count(ours['sure_visitors'])}."
-    )
-    if deciding.why_not:
-        return said
-    table = deciding.policy[(deciding.policy["estimator"] == "dr") & (deciding.policy["refused"] == "")]
-    first = table[table["prices"] == deciding.costs["prices"].iloc[0]].set_index("policy")["gain_per_1000"]
-    if not {MODEL, LIKELIEST} <= set(first.index):
-        return said
-    return (
-        f"{said} As many messages to the likeliest gain {say_money(first[LIKELIEST])} per 1,000 decisions; by "
-        f"expected profit, {say_money(first[MODEL])}."
     )
 
 
@@ -193,22 +193,6 @@ def headline_figures(
 def _model_rows(deciding: Deciding) -> pd.DataFrame:
     """Doubly robust rows of the model's policy, one a set of costs."""
     return deciding.policy[(deciding.policy["estimator"] == "dr") & (deciding.policy["policy"] == MODEL)]
-
-
-def _worth_of_messages(deciding: Deciding) -> str:
-    """What a message by each channel brings, sent to everyone who permits it."""
-    costs = deciding.costs.iloc[0]
-    table = deciding.policy[
-        (deciding.policy["prices"] == costs["prices"]) & (deciding.policy["estimator"] == "dr")
-    ]
-    worth = []
-    for row in (row for _, row in table.iterrows() if row["policy"].startswith(EVERYONE)):
-        channel = row["policy"].removeprefix(EVERYONE)
-        if not row["refused"] and row["sent_share"] > 0:
-            paid = costs[channel] + costs["fatigue"]
-            each = [row[f"gain_per_1000{end}"] / PER / row["sent_share"] + paid for end in ("", "_low", "_high")]
-            worth.append(f"{say_money(each[0])} ({say_interval(say_money, *each[1:])}) by {channel}")
-    return ", ".join(worth)
 
 
 def _of(rankings: pd.DataFrame, name: str) -> pd.Series:

@@ -1,4 +1,4 @@
-"""Figures of page 07: columns alone, resampling, calibration, gain, channels, what the trees go by, hours."""
+"""Figures of page 07: columns alone, resampling, calibration, gain, channels, what trees go by, hours."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from journeybook.channel_response import words
-from journeybook.channel_response.channels import ChannelModels
-from journeybook.channel_response.explanation import Explanation, Importance
+from journeybook.channel_response.explanation import Explanation
 from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.windows import ANY_DAY, WEEKDAYS, ResponseWindows
@@ -86,7 +85,6 @@ def plot_calibration(comparison: MethodComparison) -> Figure:
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, title="resampling", loc="outside lower left", ncols=4, fontsize=9)
     return _titled(figure, words.title_calibration(comparison))
-    return figure
 
 
 def plot_resampling(comparison: MethodComparison) -> Figure:
@@ -108,16 +106,14 @@ def plot_resampling(comparison: MethodComparison) -> Figure:
     return _titled(figure, words.title_resampling(comparison))
 
 
-def plot_channel_models(found: ChannelModels, ax: Axes | None = None) -> Axes | None:
+def plot_channel_models(found: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
     """Log loss of a model a channel less that of the joint model; None where there are none to compare."""
-    if found.differences.empty:
+    if found.empty:
         return None
     ax = ax or plt.subplots(figsize=(8.5, 3.8))[1]
-    table = found.differences[found.differences["measure"] == "log_loss"]
+    table = found[found["measure"] == "log_loss"]
     channels = list(dict.fromkeys(table["channel"]))[::-1]
-    for shift, (method, marker) in zip(
-        (0.2, 0, -0.2), (("logistic", "o"), ("forest", "s"), ("xgboost", "^")), strict=True
-    ):
+    for shift, (method, marker) in zip((0.15, -0.15), (("logistic", "o"), ("xgboost", "^")), strict=True):
         bars = table[table["method"] == method].set_index("channel").loc[channels]
         places = [i + shift for i in range(len(channels))]
         _points(ax, bars, places, colour=_METHOD[method][2], marker=marker, label=_METHOD[method][0])
@@ -163,8 +159,8 @@ def _points(ax: Axes, bars: pd.DataFrame, places: list[float], *, colour: str, m
 
 
 def _arms(bars: pd.DataFrame, name: str) -> list[pd.Series]:
-    """Lengths of an interval to the left and to the right of its estimate."""
-    return [bars[name] - bars[f"{name}_low"], bars[f"{name}_high"] - bars[name]]
+    """Lengths of an interval on each side of its estimate; 0 where the mean of skewed figures lies beyond it."""
+    return [(bars[name] - bars[f"{name}_low"]).clip(lower=0), (bars[f"{name}_high"] - bars[name]).clip(lower=0)]
 
 
 def plot_shapley(explanation: Explanation, ax: Axes | None = None) -> Axes:
@@ -223,12 +219,11 @@ def plot_people(explanation: Explanation) -> Figure:
     return _titled(figure, "Three times ten contacts explained, on average: the seven largest parts")
 
 
-def plot_importance(importance: Importance, ax: Axes | None = None) -> Axes:
+def plot_importance(importance: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Increase of the log loss when a group of correlated features is shuffled, with intervals."""
-    shown = importance.groups.head(_MOST)[::-1].reset_index(drop=True)
+    shown = importance.head(_MOST)[::-1].reset_index(drop=True)
     ax = ax or plt.subplots(figsize=(8.5, 1.2 + 0.27 * len(shown)))[1]
-    rise = shown["log_loss_increase"]
-    ends = [rise - shown["log_loss_increase_low"], shown["log_loss_increase_high"] - rise]
+    rise, ends = shown["log_loss_increase"], _arms(shown, "log_loss_increase")
     ax.errorbar(rise, shown.index, xerr=ends, fmt="o", markersize=5, capsize=3, color=COLOURS["blue"])
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_yticks(shown.index, [_group(name) for name in shown["group"]], fontsize=9)
@@ -247,8 +242,9 @@ def plot_dependences(dependence: pd.DataFrame) -> Figure | None:
     for ax, name in zip(axes[0], names, strict=True):
         part = dependence[dependence["feature"] == name].reset_index(drop=True)
         if part["value"].isna().any():
-            ends = [part["rate"] - part["rate_low"], part["rate_high"] - part["rate"]]
-            ax.errorbar(part.index, part["rate"], yerr=ends, fmt="o", color=COLOURS["blue"], elinewidth=1)
+            ax.errorbar(
+                part.index, part["rate"], yerr=_arms(part, "rate"), fmt="o", color=COLOURS["blue"], elinewidth=1
+            )
             ax.set_xticks(part.index, [short(level, 10) for level in part["level"]], rotation=30, ha="right")
         else:
             ax.fill_between(
@@ -264,45 +260,37 @@ def plot_dependences(dependence: pd.DataFrame) -> Figure | None:
 
 
 def plot_windows(windows: ResponseWindows) -> Figure | None:
-    """Shrunken response rate by hour and by weekday, a line a type, with intervals; peaks are filled.
-
-    A dashed line of the same colour is people of the type who were not contacted. None without rates.
-    """
+    """Shrunken response rate by hour and by weekday, a line a type, with intervals; None without rates."""
     cells = windows.cells
     if cells.empty:
         return None
-    by_hour = (cells["weekday"] == ANY_DAY) & cells["hour"].notna()
-    of_kind = {kind: part for kind, part in (("hour", by_hour), ("weekday", cells["hour"].isna())) if part.any()}
+    by_hour = cells["weekday"] == ANY_DAY
+    of_kind = {kind: part for kind, part in (("hour", by_hour), ("weekday", ~by_hour)) if part.any()}
     widths = [1.75, 1][: len(of_kind)]
     figure, axes = plt.subplots(
         1, len(of_kind), figsize=(8.9, 4.0), sharey=True, width_ratios=widths, squeeze=False
     )
     names = _types(windows)
-    lines = [(name, contacted) for name in names for contacted in (True, False)]
     for ax, (kind, inside) in zip(axes[0], of_kind.items(), strict=True):
-        for i, (name, contacted) in enumerate(lines):
-            part = cells[inside & (cells["contacted"] == contacted) & (cells["person_type"] == name)]
+        for i, name in enumerate(names):
+            part = cells[inside & (cells["person_type"] == name)]
             if part.empty:
                 continue
-            colour = COLOURS[_HUES[i // 2]]
+            colour = COLOURS[_HUES[i]]
             at = part["hour"] if kind == "hour" else part["weekday"].map(WEEKDAYS.index)
-            ends = [
-                part["response_rate"] - part["response_rate_low"],
-                part["response_rate_high"] - part["response_rate"],
-            ]
-            shift = (i // 2 - (len(names) - 1) / 2) * 0.09
+            shift = (i - (len(names) - 1) / 2) * 0.09
             ax.errorbar(
                 at + shift,
                 part["response_rate"],
-                yerr=ends if contacted else None,
-                fmt="o-" if contacted else "--",
+                yerr=_arms(part, "response_rate"),
+                fmt="o-",
                 markersize=4,
                 linewidth=1.2,
                 elinewidth=0.8,
                 color=colour,
-                label=name if contacted else f"{name}, not contacted",
+                label=name,
             )
-            for peak in windows.peaks.to_dict("records") if contacted and kind == "hour" else []:
+            for peak in windows.peaks.to_dict("records") if kind == "hour" else []:
                 if peak["person_type"] == name and peak["kind"] == "hours" and peak["lift_low"] > 1:
                     ax.axvspan(
                         peak["first"] - 0.5, peak["first"] + windows.window_hours - 0.5, color=colour, alpha=0.1
@@ -321,39 +309,6 @@ def plot_windows(windows: ResponseWindows) -> Figure | None:
     return _titled(figure, words.title_windows(windows))
 
 
-def plot_week(windows: ResponseWindows) -> Figure | None:
-    """Rate of each hour of each weekday against the mean of the type, a panel a type; None without such rates."""
-    if not windows.has_week:
-        return None
-    cells = windows.cells
-    joint = cells[cells["contacted"] & (cells["weekday"] != ANY_DAY) & cells["hour"].notna()]
-    names = [name for name in _types(windows) if name in set(joint["person_type"])]
-    figure, axes = plt.subplots(1, len(names), figsize=(8.9, 3.0), sharey=True, squeeze=False)
-    farthest = max(float((joint["lift"] - 1).abs().max()), 0.05)
-    for ax, name in zip(axes[0], names, strict=True):
-        part = joint[joint["person_type"] == name]
-        hours = np.arange(int(part["hour"].min()), int(part["hour"].max()) + 1)
-        grid = part.pivot(index="weekday", columns="hour", values="lift").reindex(
-            index=list(WEEKDAYS), columns=hours.astype(float)
-        )
-        image = ax.imshow(
-            grid - 1,
-            aspect="auto",
-            cmap="RdBu_r",
-            vmin=-farthest,
-            vmax=farthest,
-            extent=(hours[0] - 0.5, hours[-1] + 0.5, 6.5, -0.5),
-        )
-        ax.set_title(name, fontsize=10.5)
-        ax.set_yticks(range(7), [day[:3] for day in WEEKDAYS])
-        ax.grid(visible=False)
-    axes[0, len(names) // 2].set_xlabel("hour of sending, local time")
-    bar = figure.colorbar(image, ax=axes[0].tolist(), pad=0.01, aspect=30)
-    bar.ax.yaxis.set_major_formatter(PercentFormatter(1))
-    bar.set_label("response rate against the mean")
-    return _titled(figure, "Hours of the week against the mean of each type, shrunken")
-
-
 def _titled(figure: Figure, title: str) -> Figure:
     figure.suptitle(title, x=0.01, ha="left", fontsize=12)
     return figure
@@ -361,8 +316,7 @@ def _titled(figure: Figure, title: str) -> Figure:
 
 def _types(windows: ResponseWindows) -> list[str]:
     """The types of most contacts, as many as there are colours; by name, so that each keeps its colour."""
-    cells = windows.cells[windows.cells["contacted"]]
-    n = cells.groupby("person_type")["n_rows"].sum().sort_values(ascending=False, kind="stable")
+    n = windows.cells.groupby("person_type")["n_rows"].sum().sort_values(ascending=False, kind="stable")
     return sorted(n.index[: len(_HUES)])
 
 

@@ -106,6 +106,7 @@ def plot_fairness(fair: Fairness) -> Figure | None:
         for i, rule in enumerate(rules):
             part = fair.groups[fair.groups["rule"] == rule].set_index("group").loc[names]
             ends = [part[measure] - part[f"{measure}_low"], part[f"{measure}_high"] - part[measure]]
+            ends = [length.clip(lower=0) for length in ends]
             at = np.arange(len(names)) + ((i - 1) * 0.22 if len(rules) > 1 else 0)
             ax.errorbar(
                 part[measure],
