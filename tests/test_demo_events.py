@@ -98,7 +98,7 @@ def test_few_sessions_of_one_person_touch(demo):
     assert (between <= pd.Timedelta(minutes=30)).mean() < 0.005
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_the_mix_is_the_planted_chain(world, seed):
     """Every transition of the mix lies within what sampling allows; all together by a chi-square."""
     demo = simulate_events(world[0], seed=seed, web_accounts=world[1])

@@ -1,5 +1,7 @@
 """Titles and sentences of page 10 that depend on what was found, and its findings for whoever decides."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -92,7 +94,7 @@ def _cost(released: PrivateReleases, audit: Audit) -> Finding:
     action = "Publish such figures with fresh noise; this page's own can be drawn again, and protects nobody."
     if ceiling > _PROTECTS_FEW:
         action = "Lower the budget: it protects hardly anyone."
-    about = {"strength": "contradicted" if audit.excess > 0 else "counted", "section": _PUBLISHED}
+    about: dict[str, Any] = {"strength": "contradicted" if audit.excess > 0 else "counted", "section": _PUBLISHED}
     return Finding(text=text, action=action, worth=2, value=ceiling, unit="share", **about)
 
 
@@ -105,7 +107,10 @@ def _error(released: PrivateReleases, audit: Audit) -> Finding:
     if (off > 1).any():
         action, value, unit = "Ask for wider groups, not for more budget.", float((off > 1).sum()), "figures"
     held = abs(audit.coverage - 0.95) <= audit.coverage_reach
-    about = {"strength": "known answer recovered" if held else "contradicted", "section": _PUBLISHED}
+    about: dict[str, Any] = {
+        "strength": "known answer recovered" if held else "contradicted",
+        "section": _PUBLISHED,
+    }
     return Finding(text=text, action=action, worth=2, value=value, unit=unit, **about)
 
 
@@ -114,7 +119,7 @@ def _unique(alone: pd.DataFrame) -> Finding:
     text = f"Whoever knows {'one thing' if n == 1 else f'{n} things'} of each person finds "
     text += f"{say_share(share)} of them alone in a table without names."
     action = "Publish figures with noise, never rows, however few columns they have."
-    about = {"strength": "counted", "section": _ALONE, "figure": None}
+    about: dict[str, Any] = {"strength": "counted", "section": _ALONE, "figure": None}
     return Finding(text=text, action=action, worth=2 if share else 3, value=share, unit="share", **about)
 
 
@@ -126,7 +131,13 @@ def _bounds(attack: pd.DataFrame) -> Finding:
     text = f"Limits taken from the data tell whether the biggest customer is there {share} of the time"
     action = "Declare limits and histogram edges from what the business is, before anyone looks at the data."
     value, reach = float(worst.from_data), float(1.96 * worst.standard_error)
-    about = {"value": value, "low": value - reach, "high": value + reach, "unit": "share", "section": _PITFALL}
+    about: dict[str, Any] = {
+        "value": value,
+        "low": value - reach,
+        "high": value + reach,
+        "unit": "share",
+        "section": _PITFALL,
+    }
     if beyond.max() > 3 or worst.edges > worst.ceiling:
         text += f" by the noise and {say_share(worst.edges)} by the histogram; promised is {promised} at most."
         return Finding(text=text, action=action, strength="contradicted", worth=2, **about)
@@ -147,5 +158,5 @@ def _promise(audit: Audit) -> Finding:
         action = "Publish nothing before the mechanism is mended."
     text = f"{told}: repeated draws prove a privacy loss of {say_count(row.epsilon_low)}, where "
     text += f"{say_count(row.epsilon)} is claimed."
-    about = {"value": float(row.epsilon_low), "section": _HOLDS, "figure": None}
+    about: dict[str, Any] = {"value": float(row.epsilon_low), "section": _HOLDS, "figure": None}
     return Finding(text=text, action=action, strength=strength, worth=worth, **about)

@@ -80,7 +80,8 @@ def _draw_effects(n_variants: int, rng: np.random.Generator) -> dict:
         shift[3] = shift[1] + shift[2] + rng.choice([-1, 1]) * rng.uniform(0.05, 0.25)
         uplift[3] = uplift[1] + uplift[2]
     ranges = {"base": (-1.4, -0.8), "slope": (0.5, 0.8), "level": (25, 40), "weight": (0.6, 0.8)}
-    effects = {name: rng.uniform(*of) for name, of in ranges.items()} | {"shift": shift, "uplift": uplift}
+    effects: dict = {name: rng.uniform(*of) for name, of in ranges.items()}
+    effects |= {"shift": shift, "uplift": uplift}
     # The A/B tests work better on one kind of device; the 2x2 test on both alike.
     apart = n_variants == 2
     effects["tilt"] = np.r_[0.0, rng.choice([-1, 1]) * rng.uniform(0.15, 0.3)] if apart else np.zeros(n_variants)
