@@ -128,6 +128,8 @@ def test_your_experiment_grows_under_one_name_and_a_simulation_has_its_own():
     bare = more.drop(columns=["unit_id", "occurred_at"])
     again = look_at(bare.head(50), Plan(alpha=0.05, power=0.8), register={}, **about)
     assert look_at(bare, Plan(alpha=0.05, power=0.8), register={again.key: again.entry}, **about).number == 2
+    old = {"11 x: a | b": {k: v for k, v in seen.entry.items() if k != "first"}}
+    assert look_at(more, Plan(alpha=0.05, power=0.8), register=old, **about).headline == "always_valid"
     # A byte a unit says of nobody whether they were in it.
     assert len(seen.entry["first"]) == 2 * 50
 

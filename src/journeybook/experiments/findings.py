@@ -220,7 +220,8 @@ def _looks(seen: Look, plan: Plan, followed: pd.DataFrame) -> Finding:
     text = f"This is the one look that was planned, at {say_count(n)} units."
     action = "Look no more: the intervals hold for one look."
     if many:
-        text = f"This is look {seen.number}, at {say_count(n)} of {say_count(seen.planned_n)} units; its wider "
+        planned = f" of {say_count(seen.planned_n)}" if plan.given else ""
+        text = f"This is look {seen.number}, at {say_count(n)}{planned} units; its wider "
         text += "intervals hold at every look."
         action = "Look as often as you like at these intervals, and at no others."
     elif not plan.given:

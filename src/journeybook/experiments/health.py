@@ -110,9 +110,9 @@ def health(
         rows.append(_counted("left_out", n_left_out, 0, meaning))
     if n_respelled:
         rows.append(_counted("spelled_alike", n_respelled, 0, "rows whose variant had other capitals or spaces"))
-    for metric, variant in (empty or {}).items():
+    for name, variant in (empty or {}).items():
         rows.append(
-            _row(f"nothing_in_an_arm: {metric}, {variant}", 0, np.nan, False, "no values, so not compared")
+            _row(f"nothing_in_an_arm: {name}, {variant}", 0, np.nan, False, "no values, so not compared")
         )
     rows += _identities(units, arms)
     rows += _allocation(units, arms)

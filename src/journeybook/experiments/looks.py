@@ -102,7 +102,8 @@ def look_at(
     about, first = f"{page} {plan.name or experiment}", first_units(units)
     key = f"{about}: {dataset} {digest[:12]}"
     if dataset == "files":
-        mine = {name: entry["first"] for name, entry in register.items() if name.startswith(f"{about}: ")}
+        # An entry that names no first units may be of this test.
+        mine = {name: entry.get("first", "") for name, entry in register.items() if name.startswith(f"{about}: ")}
         same = (name for name, earlier in mine.items() if plan.name or is_same_test(earlier, first))
         key = next(same, f"{about}: {first[:12]}")
     found = look(
