@@ -107,7 +107,7 @@ def past_holds(
 
 
 def movement_holds(found: Segmentation, moves: Movement, *, since: pd.Timestamp, level: float) -> pd.DataFrame:
-    """Hold the steps against a crosstab, and the interval of staying against the delta method over whole people."""
+    """Hold the steps against a crosstab, and the interval of staying against the delta method over people."""
     kept = found.assignments[found.assignments["as_of"] >= since]
     dates = np.sort(kept["as_of"].unique())
     before = kept.assign(then=kept["as_of"].map(dict(pairwise(dates))))
