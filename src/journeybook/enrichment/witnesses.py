@@ -43,10 +43,7 @@ def totals_by_date(
 
 
 def recount(lines: pd.DataFrame, *, as_of: datetime, groups: Mapping[str, str]) -> pd.Series:
-    """Count one person's features from the person's own lines, in any order, the plain way, in pandas.
-
-    The lines hold `group` where there are groups, by column name as for `feature_snapshots`.
-    """
+    """Count one person's features from the person's own lines (with `group` where there are groups) in pandas."""
     past = lines[lines.occurred_at < as_of].sort_values(["occurred_at", "row"])
     day = pd.Timedelta(days=1)
     revenue = past.revenue.astype(float)
@@ -178,10 +175,7 @@ def snapshots_hold(
     third_party: ibis.Table | None,
     places: ibis.Table | None,
 ) -> pd.DataFrame:
-    """Hold the snapshots against totals and a second count; the arguments are those they were made with.
-
-    Returns `name`, `value`, `reference` (0), `tolerance`, `source`.
-    """
+    """Hold the snapshots against totals and a second count; the arguments are those they were made with."""
     joined = {*attributes_of(features, third_party).values(), "third_party_known"} & set(features.columns)
     own = features.drop(*joined)
     n_misplaced = misplaced_snapshots(transactions, features, as_of_dates=totals.as_of.dt.to_pydatetime().tolist())

@@ -108,11 +108,10 @@ def try_linkage(
     records = ibis.memtable(known.records)
     pairs = compare(records, blocking=blocking, max_block=max_block, n_random_pairs=n_random_pairs, rng=rng)
     model = fit_linkage(pairs, max_iterations=max_iterations)
-    linking = {"max_diameter": max_diameter, "pairs": pairs, "model": model}
-    found = {
-        at: pair_quality(resolve(records, threshold=at, **linking).records.cluster, known.truth)
-        for at in sorted({threshold, *THRESHOLDS})
-    }
+    found = {}
+    for at in sorted({threshold, *THRESHOLDS}):
+        linked = resolve(records, threshold=at, max_diameter=max_diameter, pairs=pairs, model=model)
+        found[at] = pair_quality(linked.records.cluster, known.truth)
     rows = [(at, q.precision, q.recall, q.n_found - q.n_right, q.n_true - q.n_right) for at, q in found.items()]
     curve = pd.DataFrame(rows, columns=["threshold", "precision", "recall", "n_wrong", "n_missed"])
     return LinkageTrial(found[threshold], model.n_matches, curve)

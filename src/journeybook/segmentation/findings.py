@@ -40,7 +40,8 @@ def _groups(found: Segmentation, count: GroupCount, chance: float, power: pd.Dat
         if len(count.evidence) < 2:
             text = "There are too few different customers to tell groups among them: ten a group are needed."
             action = "Wait for more customers."
-    yield about(text=text, action=action, strength=strength, worth=2, value=explained, unit="share")
+    figure = 0 if len(count.evidence) > 1 else None
+    yield about(text=text, action=action, strength=strength, worth=2, value=explained, unit="share", figure=figure)
     if n == 1 and len(blind := missed(power)):
         text = f"Groups of customers that differ in {blind.n_features.max()} or fewer of {power.n_features.max()} "
         text += "measures, even if far apart, would have been missed."

@@ -59,8 +59,8 @@ def movement(
     counts = np.zeros((len(people), k * k))
     np.add.at(counts, (person, steps["source"].to_numpy() * k + steps["target"].to_numpy()), 1)
     sizes_drawn = [min(DRAWS_AT_ONCE, n_draws - start) for start in range(0, n_draws, DRAWS_AT_ONCE)]
-    drawn = [cluster_weights(np.arange(len(people)), n_draws=n, rng=rng) @ counts for n in sizes_drawn]
-    drawn = np.concatenate(drawn).reshape(-1, k, k)
+    parts = [cluster_weights(np.arange(len(people)), n_draws=n, rng=rng) @ counts for n in sizes_drawn]
+    drawn = np.concatenate(parts).reshape(-1, k, k)
     total = counts.sum(axis=0).reshape(k, k)
     ends = [(1 - level) / 2, (1 + level) / 2]
     with np.errstate(invalid="ignore"):

@@ -32,9 +32,7 @@ def name_segments(standardised: pd.DataFrame) -> list[str]:
 
     Features that call for the same word speak together, by their mean distance. The segment furthest from everyone
     chooses first, and no word is given twice. Who is near everyone, or finds no word left, is average.
-
-    Args:
-        standardised: Means in standard deviations from everyone's, a row a segment, in order; a column a feature.
+    `standardised` has means in standard deviations from everyone's, a row a segment.
 
     >>> far = {"n_baskets_91d": [0.9, -0.2, -1.4], "recency_days": [-0.7, 0.0, 1.4], "revenue": [0.7, 0, -1.5]}
     >>> name_segments(pd.DataFrame(far))

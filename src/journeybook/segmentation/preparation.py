@@ -49,7 +49,7 @@ def last_snapshot(features: pd.DataFrame) -> pd.DataFrame:
     """The rows of the last `as_of`, in the order of `row`.
 
     Raises:
-        ValueError: There are no rows.
+        ValueError: Nobody is described.
     """
     if features.empty:
         raise ValueError("features have no row: nobody is described on page 04, so that nobody can be segmented.")

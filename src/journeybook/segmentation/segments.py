@@ -64,7 +64,7 @@ def segment(
     mean of the value feature, most first, so that the same groups carry the same numbers in another run.
 
     Raises:
-        ValueError: There are fewer different people than segments, or none are asked for.
+        ValueError: `n_segments` is below 1 or above the number of different people.
     """
     last, columns = last_snapshot(features), preparation.columns
     values = matrix(last, preparation=preparation)
@@ -100,14 +100,11 @@ def segment(
 def segments_of_each_date(
     features: pd.DataFrame, *, columns: Sequence[str] | None, found: Segmentation, seed: int
 ) -> pd.DataFrame:
-    """Give every snapshot the segments that could have been made on its date.
+    """Give every snapshot the segments that could have been made on its date, a row for each of the features.
 
-    Columns, scale and centres are learned from the rows up to the date, and segments are numbered by revenue.
-    Their count and the words are those of `found`, of the last snapshot.
-
-    Returns:
-        `person_id`, `as_of`, `segment`, `fitted_as_of` (date whose data the model saw), `retrospective` (the model
-        is of a later date, because too little was known on this one), `row`; one row a row of the features.
+    Columns, scale and centres are learned from the rows up to the date; the count and the words of segments are
+    those of `found`. `fitted_as_of` is the date whose data the model saw, `retrospective` that it is a later one,
+    because too little was known.
     """
     made, last = [], features["as_of"].max()
     for as_of in sorted(features["as_of"].unique()):

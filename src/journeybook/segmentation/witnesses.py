@@ -1,4 +1,7 @@
-"""Each result of the page made again by another road, from the features alone."""
+"""Each result of the page made again by another road, from the features alone.
+
+The functions return one row a comparison: name, value, reference, tolerance (or rule and kind), source.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -22,10 +25,7 @@ FIGURES = ["name", "value", "reference", "tolerance", "source"]
 
 
 def detection_holds(power: pd.DataFrame) -> pd.DataFrame:
-    """Ask that planted groups are found, and none where there are none; one in few features is a known miss.
-
-    Returns `name`, `value`, `reference`, `rule`, `kind`, `source`.
-    """
+    """Ask that planted groups are found, and none where there are none; one in few features is a known miss."""
     if power.empty:
         return pd.DataFrame(columns=["name", "value", "reference", "rule", "kind", "source"])
     everywhere, nowhere, few = power.iloc[-2], power.iloc[-1], power.iloc[0]
@@ -53,8 +53,7 @@ def segments_hold(
 ) -> pd.DataFrame:
     """Hold what the page shows of the last snapshot against the same made in plain pandas and scikit-learn.
 
-    `n_asked` is the number of segments asked for; None is the page's choice. Returns `name`, `value`, `reference`,
-    `tolerance`, `source`.
+    `n_asked` is the number of segments asked for; None is the page's choice.
     """
     rows = features.sort_values("row", kind="stable", ignore_index=True)
     at_end = (rows["as_of"] == rows["as_of"].max()).to_numpy()
@@ -92,10 +91,7 @@ def segments_hold(
 def past_holds(
     features: pd.DataFrame, *, found: Segmentation, dated: pd.DataFrame, columns: Sequence[str] | None, seed: int
 ) -> pd.DataFrame:
-    """Hold the segments of a past date against those made of rows to that date alone.
-
-    Returns `name`, `value`, `reference`, `tolerance`, `source`.
-    """
+    """Hold the segments of a past date against those made of rows to that date alone."""
     told = dated.merge(features[["person_id", "as_of"]], on=["person_id", "as_of"], how="outer")
     n_astray = int(told["segment"].isna().sum()) + abs(len(dated) - len(features))
     rows = [("people and dates without one segment", n_astray, 0, 0, "features")]
@@ -111,10 +107,7 @@ def past_holds(
 
 
 def movement_holds(found: Segmentation, moves: Movement, *, since: pd.Timestamp, level: float) -> pd.DataFrame:
-    """Hold the steps against a crosstab, and the interval of staying against the delta method over whole people.
-
-    Returns `name`, `value`, `reference`, `tolerance`, `source`; nothing where there are no steps.
-    """
+    """Hold the steps against a crosstab, and the interval of staying against the delta method over people."""
     kept = found.assignments[found.assignments["as_of"] >= since]
     dates = np.sort(kept["as_of"].unique())
     before = kept.assign(then=kept["as_of"].map(dict(pairwise(dates))))
