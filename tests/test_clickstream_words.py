@@ -20,7 +20,9 @@ def analyse(table):
     return (
         choose_order(table, max_order=3),
         compare_groups(table, group_by=None, n_periods=2, alpha=0.05),
-        find_faults(table, alpha=0.05, shortest_days=2, longest_days=20, n_simulations=39, rng=rng),
+        find_faults(
+            table, alpha=0.05, shortest_days=2, longest_days=20, n_simulations=39, rng=np.random.default_rng(2)
+        ),
         fit_types(table, max_types=3, n_starts=3, rng=rng),
     )
 
