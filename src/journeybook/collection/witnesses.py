@@ -155,7 +155,9 @@ def check_ledger(consent: Consent) -> pd.DataFrame:
         return pd.DataFrame(columns=_COLUMNS)
     words = consent.ledger.to_pandas()
     words = words.assign(**{c: pd.Series(pd.NaT, words.index) for c in _OPTIONAL if c not in words})
-    by_sql = duckdb.sql(_LATEST, params={"as_of": consent.as_of}).df()
+    engine = duckdb.connect()
+    engine.register("words", words)
+    by_sql = engine.execute(_LATEST, {"as_of": consent.as_of}).df()
     by_sql = by_sql[by_sql.permits][["customer_id", "purpose"]]
     permits = consent.now.filter(consent.now.permits).select("customer_id", "purpose").to_pandas()
     both = permits.merge(by_sql, how="outer", indicator="side")
