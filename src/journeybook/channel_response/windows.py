@@ -139,7 +139,8 @@ def messages(contacts: ContactFrame, split: Split, types: np.ndarray) -> pd.Data
     rows = contacts.rows[["person", "channel", "responded"]].assign(
         hour=sent.hour, weekday=sent.day_of_week, day=sent.normalize(), person_type=types
     )
-    return rows.iloc[split.training].query("channel != @NO_CONTACT")
+    rows = rows.iloc[split.training]
+    return rows[rows["channel"] != NO_CONTACT]
 
 
 def _of_type(
