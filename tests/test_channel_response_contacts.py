@@ -130,7 +130,7 @@ def test_marks_of_missing_among_numbers_and_dates_without_a_time_of_sending():
     assert contacts.rows["age"].iloc[0] == 31 and contacts.rows["age"].isna().sum() == 20
     assert set(contacts.rows["plan"]) == {"a", "b", "?"} and set(contacts.rows["rare"]) == {"rare level"}
     assert contacts.undated == ("since",) and "since" not in contacts.features
-    assert "need a time of sending: since" in cr.words.say_contacts(contacts)
+    assert "without a time of sending: since" in cr.words.say_contacts(contacts)
 
 
 def test_copies_of_rows_share_a_person_and_chance_twins_do_not():

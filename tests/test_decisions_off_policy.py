@@ -209,6 +209,8 @@ def test_a_choice_that_was_certain_is_in_no_value_and_named():
     tried = set_aside(sent, None)
     assert ((tried["part"] == CERTAIN) == (sent["vip"] == "yes")).all()
     assert who_was_certain(tried) == "vip is yes"
+    taught = set_aside(sent.assign(part=np.where(np.arange(6000) < 3500, "fit", "test")), None)
+    assert who_was_certain(taught) == "vip is yes" and (taught["part"] == CERTAIN).sum() < 120
     assert who_was_certain(tried.drop(columns="vip")) == "nothing sets them apart"
     # Where consent leaves nothing but no message, nothing else could have been chosen.
     closed = sent.assign(channel="none", propensity=1.0)

@@ -134,8 +134,8 @@ def contact_frame(contacts: ibis.Table, features: ibis.Table | None, *, max_rows
     table = table.mutate(**{n: table[n].cast("float64") for n in table.columns if table[n].type().is_decimal()})
     counts = {"n_cut_off": n_read - n_kept, "n_unknown": n_kept - n_known, "n_sampled_out": n_known - n_taken}
     rows = table.order_by("row").to_pandas()
-    about = {"given": given, "snapshot": snapshot, "says_cut_off": says_cut_off}
-    return _frame(rows, **about, n_read=n_read, **counts)
+    counts["n_read"] = n_read
+    return _frame(rows, given=given, snapshot=snapshot, says_cut_off=says_cut_off, counts=counts)
 
 
 def _count(table: ibis.Table) -> int:
@@ -168,7 +168,12 @@ def _with_snapshot(table: ibis.Table, features: ibis.Table) -> tuple[ibis.Table,
 
 
 def _frame(
-    rows: pd.DataFrame, *, given: Sequence[str], snapshot: Sequence[str], says_cut_off: bool, **counts: int
+    rows: pd.DataFrame,
+    *,
+    given: Sequence[str],
+    snapshot: Sequence[str],
+    says_cut_off: bool,
+    counts: dict[str, int],
 ) -> ContactFrame:
     """Type the collected rows and say which columns are features."""
     outcome = rows["responded"].astype("float64")

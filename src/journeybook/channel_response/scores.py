@@ -48,6 +48,7 @@ def response_scores(
     people = _people(contacts, snapshot) if contacts.has_people else training[:0].assign(place=0)
     fixed = set(contacts.contact_features) if snapshot is not None else {"channel"}
     fixed &= set(model.features)
+    kinds = {name: "float64" if contacts.rows[name].dtype == "float64" else "object" for name in fixed}
     own = _as_read(people, [name for name in model.features if name not in fixed], contacts)
     for channel in contacts.channels if contacts.has_people else ():
         if channel == NO_CONTACT or (permitted is not None and channel not in permitted):
@@ -58,7 +59,7 @@ def response_scores(
             continue
         each = []
         for place in rng.integers(len(used), size=n_occasions if snapshot is not None else 1):
-            now = {n: np.full(len(asked), used[n].iloc[place], dtype=used[n].dtype) for n in fixed}
+            now = {n: np.full(len(asked), used[n].iloc[place], dtype=kind) for n, kind in kinds.items()}
             each.append(own.loc[asked.index].assign(**now)[list(model.features)])
         said = model.probability(pd.concat(each, ignore_index=True), calibrated=True)
         score = said.reshape(len(each), -1).mean(axis=0)

@@ -112,8 +112,9 @@ def split_contacts(
                 f"least {FEWEST} responses and {FEWEST} others are needed."
             )
     new = ~np.isin(person[test], person[fit | calibrate]) & contacts.has_people
-    places = [np.flatnonzero(part) for part in (fit, calibrate, test, purged)]
-    return Split(*places, how=how, cut_at=cut_at, new=new, warning=warning)
+    parts = {"fit": fit, "calibrate": calibrate, "test": test, "purged": purged}
+    places = {name: np.flatnonzero(part) for name, part in parts.items()}
+    return Split(**places, how=how, cut_at=cut_at, new=new, warning=warning)
 
 
 def _unripe(

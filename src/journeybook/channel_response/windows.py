@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from journeybook.channel_response.contacts import ContactFrame
+from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
 from journeybook.channel_response.splits import Split
 from journeybook.statistics.labels import labels, labels_before
 from journeybook.statistics.log_odds import log_odds_posterior, times
@@ -139,7 +139,8 @@ def messages(contacts: ContactFrame, split: Split, types: np.ndarray) -> pd.Data
     rows = contacts.rows[["person", "channel", "responded"]].assign(
         hour=sent.hour, weekday=sent.day_of_week, day=sent.normalize(), person_type=types
     )
-    return rows.iloc[split.training].query("channel != @NO_CONTACT")
+    rows = rows.iloc[split.training]
+    return rows[rows["channel"] != NO_CONTACT]
 
 
 def _of_type(

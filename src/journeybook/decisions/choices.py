@@ -109,7 +109,8 @@ def set_aside(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) ->
 
 
 def who_was_certain(sent: pd.DataFrame) -> str:
-    """Say who the contacts are that `set_aside` marked: what they share and others do not, else their channel."""
+    """Say who the contacts are that `set_aside` marked: the value of a column they share."""
+    sent = sent[sent["part"].isin([*JUDGED, CERTAIN])]
     certain, known = (sent["part"] == CERTAIN).to_numpy(), []
     told = ("part", "row", "person", "propensity", "responded", "value", "opened", "clicked")
     for name in (name for name in sent if name not in told and not name.startswith("probability")):

@@ -6,7 +6,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.decisions.choices import CERTAIN, NO_CONTACT
+from journeybook.decisions.choices import JUDGED, NO_CONTACT
 from journeybook.decisions.policy import MODEL, NOTHING, PER, Deciding
 from journeybook.statistics.fairness import RULES, Fairness
 
@@ -68,7 +68,7 @@ def _contacts_off(sent: pd.DataFrame, asked: ibis.Table) -> int:
 
 def _weights_off(sent: pd.DataFrame) -> float | None:
     """Greatest distance from 1 of the mean of 1 / propensity, 0 for contacts of other channels, in errors."""
-    sent = sent[sent["part"] != CERTAIN]
+    sent = sent[sent["part"].isin(JUDGED)]
     if "propensity" not in sent or sent.empty or not sent["propensity"].between(0, 1).all():
         return None
     worst = 0.0
