@@ -42,7 +42,7 @@ def build_dataset(
     """
     folder = Path(folder)
     connection = ibis.duckdb.connect()
-    lines: dict[str, dict[str, int]] = {}
+    found: dict[str, dict] = {}
     if dataset == "journey_demo":
         from journeybook.datasets.complete_journey import TIMEZONE, build_complete_journey
         from journeybook.datasets.demo import build_demo, draw_households
@@ -59,11 +59,11 @@ def build_dataset(
     elif dataset == "files":
         from journeybook.datasets.files import build_files
 
-        lines = build_files(connection, folder, files=files or {}, timezone=timezone, base=Path(base or "."))
+        found = build_files(connection, folder, files=files or {}, timezone=timezone, base=Path(base or "."))
     else:
         raise JourneybookError(f"dataset is {dataset!r}: it must be one of {', '.join(DATASETS)}.")
     about = {"dataset": dataset, "seed": seed, "scale": scale, "timezone": timezone}
-    _describe(connection, folder, about, lines=lines)
+    _describe(connection, folder, about, found=found)
 
 
 def _check_timezone(dataset: str, given: str, needed: str) -> None:
@@ -71,8 +71,8 @@ def _check_timezone(dataset: str, given: str, needed: str) -> None:
         raise JourneybookError(f"timezone is {given!r}: the shops of {dataset} are in {needed}.")
 
 
-def _describe(connection: Backend, folder: Path, described: Mapping, *, lines: Mapping) -> None:
-    """Write `dataset.json`: what the tables are, and the lines of the files they come from."""
+def _describe(connection: Backend, folder: Path, described: Mapping, *, found: Mapping[str, Mapping]) -> None:
+    """Write `dataset.json`: what the tables are, the lines of the files they come from, what is odd about them."""
     tables = {}
     for path in sorted((folder / "raw").glob("*.parquet")):
         table = connection.read_parquet(path)
@@ -86,7 +86,7 @@ def _describe(connection: Backend, folder: Path, described: Mapping, *, lines: M
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "provenance": about["provenance"],
             "source": about["source"],
-            **({"lines": lines[path.stem]} if path.stem in lines else {}),
+            **found.get(path.stem, {}),
         }
     (folder / "dataset.json").write_text(
         json.dumps({**described, "tables": tables}, indent=1) + "\n", encoding="utf-8"
