@@ -45,6 +45,7 @@ class Column:
         n_right: Values of that kind.
         dates: How dates are written, where the kind is date or timestamp.
         currencies: What stands beside its numbers.
+        unclear: Why its numbers cannot be trusted; empty if they can.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Column:
     n_right: int = 0
     dates: Dates = ISO
     currencies: tuple[str, ...] = ()
+    unclear: str = ""
 
     @property
     def clean(self) -> bool:
@@ -125,9 +127,7 @@ def from_value(value: str, native: str, dtype: str, *, notation: Notation, dates
     return f"TRY_CAST({value} AS {ENGINE_TYPES[dtype]})"
 
 
-def profile(
-    engine: duckdb.DuckDBPyConnection, view: str, columns: Sequence[Column], *, place: str
-) -> list[Column]:
+def profile(engine: duckdb.DuckDBPyConnection, view: str, columns: Sequence[Column]) -> list[Column]:
     """Return the columns with what all of their values say of their kind.
 
     A column of text is of a kind when more than half of its values are; it stays text where a number begins with a
@@ -139,7 +139,7 @@ def profile(
     listed = ", ".join(measure for measures in asked for measure in measures)
     counts = iter(engine.execute(f"SELECT {listed} FROM {view}").fetchall()[0])
     return [
-        _decided(engine, view, column, [next(counts) for _ in measures], place=f"{place}: column {column.name!r}")
+        _decided(engine, view, column, [next(counts) for _ in measures])
         for column, measures in zip(columns, asked, strict=True)
     ]
 
@@ -163,9 +163,7 @@ def _measures(column: Column) -> list[str]:
     ]
 
 
-def _decided(
-    engine: duckdb.DuckDBPyConnection, view: str, column: Column, counts: Sequence[int], *, place: str
-) -> Column:
+def _decided(engine: duckdb.DuckDBPyConnection, view: str, column: Column, counts: Sequence[int]) -> Column:
     n_values = counts[0]
     if column.native != "VARCHAR":
         return replace(column, kind=_native_kind(column.native, counts), n_values=n_values, n_right=n_values)
@@ -176,9 +174,9 @@ def _decided(
     if not n_padded and n_whole == n_values:
         return replace(column, kind="integer")
     if 2 * n_iso <= n_values and not n_padded:
-        notation = find_notation(engine, view, column.stored, notation=column.notation, place=place)
+        notation, unclear = find_notation(engine, view, column.stored, notation=column.notation)
         if notation != column.notation:
-            column = replace(column, notation=notation)
+            column = replace(column, notation=notation, unclear=unclear)
             n_numbers = engine.execute(f"SELECT count({notation.number(column.stored)}) FROM {view}").fetchall()[
                 0
             ][0]

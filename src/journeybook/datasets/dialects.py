@@ -79,7 +79,7 @@ def _check_preamble(text: str, delimiter: str, quote: str, skipped: int, *, plac
     ):
         skip = skipped + records[start - 1][1]
         raise JourneybookError(
-            f"{place} has {most} fields a line from line {skip + 1} on and fewer above it: if that line is the header, "
+            f"{place} has {most} fields a line from line {skip + 1} on, fewer above it: if that is the header, "
             f"give options: {{skip: {skip}}}."
         )
 

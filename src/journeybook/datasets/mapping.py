@@ -20,6 +20,7 @@ from journeybook.tables import UNCONVERTED_SIGN, Schema
 # A further column is a number or a date when this share of its values is; else it is text.
 _FURTHER_SHARE = 0.99
 
+_CURRENCY_NAME = re.compile(r"currency|devise|währung|moneda|valuta", re.IGNORECASE)
 _NESTED = re.compile(r"\[\d*\]$|^(?:STRUCT|MAP|TUPLE|UNION|LIST)\b")
 
 
@@ -73,8 +74,9 @@ def map_rows(
     asked = [*targets, *([where] if where else [])]
     used = {name for target in asked for name in target.uses}
     wanted = [c for c in source.columns if c.name in used]
-    columns = {c.name: c for c in profile(engine, source.view, wanted, place=f"files.{table}")}
-    _check_currencies(engine, source, columns, targets, used, table=table)
+    columns = {c.name: c for c in profile(engine, source.view, wanted)}
+    if any((target.dtype or "").startswith("decimal") for target in targets):
+        _check_currency(engine, source, used, table=table)
     typed = f"typed_{table}"
     values = "".join(f", {c.typed} AS {_typed(c)}" for c in columns.values())
     _view(engine, typed, f"SELECT *{values} FROM {source.view}")
@@ -139,34 +141,35 @@ def _how_numbers(column: Column, source: Source) -> str:
     return f"Column {column.name!r} is read with {column.notation.point!r} before fractions{thousands}."
 
 
-def _check_currencies(
-    engine: duckdb.DuckDBPyConnection,
-    source: Source,
-    columns: Mapping[str, Column],
-    targets: Sequence[Target],
-    used: Collection[str],
-    *,
-    table: str,
+def _check_numbers(column: Column, *, target: Target) -> None:
+    """Raise JourneybookError where a column's numbers can be read in two ways, or are of several currencies."""
+    place = f"{target.place} is {target.given!r}: column {column.name!r}"
+    if len(column.currencies) > 1:
+        raise JourneybookError(
+            f"{place} holds {' and '.join(column.currencies[:4])}, amounts of several currencies that cannot be "
+            f"added: keep one with where: \"{column.name}\" LIKE '%...%', or convert them before."
+        )
+    if column.unclear:
+        raise JourneybookError(
+            f'{place} {column.unclear}: say which with options: {{decimal_separator: ","}} or "."}}.'
+        )
+
+
+def _check_currency(
+    engine: duckdb.DuckDBPyConnection, source: Source, used: Collection[str], *, table: str
 ) -> None:
-    """Raise JourneybookError where amounts of several currencies would be added up."""
-    place, cure = f"files.{table}", "amounts of several currencies cannot be added"
-    for column in columns.values():
-        if len(column.currencies) > 1:
-            raise JourneybookError(
-                f"{place}: column {column.name!r} holds {' and '.join(column.currencies[:4])}: {cure}; keep one "
-                f"with where: \"{column.name}\" LIKE '%...%', or convert them before."
-            )
-    if not any(target.dtype and target.dtype.startswith("decimal") for target in targets):
-        return
+    """Raise JourneybookError where another column says that the amounts are of several currencies."""
     for column in source.columns:
-        if re.search(r"currency|devise|währung|moneda|valuta", column.name.lower()) and column.name not in used:
-            asked = f"SELECT DISTINCT {column.stored} FROM {source.view} WHERE {column.stored} IS NOT NULL LIMIT 5"
-            found = sorted(str(value) for (value,) in engine.execute(asked).fetchall())
-            if len(found) > 1:
-                raise JourneybookError(
-                    f"{place}: column {column.name!r} holds {list_columns(found)}: {cure}; keep one with where: "
-                    f'"{column.name}" = {found[0]!r}, or convert them in the expression of the amount.'
-                )
+        if not _CURRENCY_NAME.search(column.name) or column.name in used:
+            continue
+        asked = f"SELECT DISTINCT {column.stored} FROM {source.view} WHERE {column.stored} IS NOT NULL LIMIT 5"
+        found = sorted(str(value) for (value,) in engine.execute(asked).fetchall())
+        if len(found) > 1:
+            raise JourneybookError(
+                f"files.{table}: column {column.name!r} holds {list_columns(found)}, and amounts of several "
+                f'currencies cannot be added: keep one with where: "{column.name}" = {found[0]!r}, or convert '
+                "them in an expression."
+            )
 
 
 def _counted(engine: duckdb.DuckDBPyConnection, view: str, unconverted: str, n_targets: int) -> tuple:
@@ -219,6 +222,8 @@ def _bind(
         return _Bound(f"CASE WHEN line_problem IS NULL THEN {target.literal} END", "NULL::VARCHAR", native, False)
     if target.column is not None:
         column = columns[target.column]
+        if target.dtype in ("int64", "float64", "decimal(18, 4)"):
+            _check_numbers(column, target=target)
         return _Bound(
             column.stored if column.native == "VARCHAR" else _typed(column),
             "NULL::VARCHAR",
@@ -254,6 +259,9 @@ def _bind(
                     f"{target.place} is {target.given!r}, which gives {native}: it must be a condition, true or "
                     "false."
                 )
+            for c in used:
+                if c.name not in as_text:
+                    _check_numbers(c, target=target)
             bad = [
                 f"CASE WHEN {_typed(c)} IS NULL AND lower({c.stored}) NOT IN {listed(MISSING)} THEN "
                 f"{quoted(c.name + ' ')} || {_shown(c.stored)} END"

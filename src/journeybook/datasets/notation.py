@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 
 import duckdb
 
-from journeybook.errors import JourneybookError
-
 _SIGNS = {"€": "EUR", "£": "GBP", "$": "USD", "US$": "USD", "¥": "JPY", "₹": "INR", "R$": "BRL", "ZŁ": "PLN"}
 _CODES = (
     "USD EUR GBP JPY CNY INR CHF CAD AUD NZD SEK NOK DKK PLN CZK HUF RON BGN TRY RUB UAH BRL MXN ARS CLP COP PEN "
@@ -18,6 +16,14 @@ _MINUS = r"[-−–]"
 # Signs that stand between groups of three digits and nowhere else.
 _GROUPS = r"[ '’\x{a0}\x{202f}\x{2009}]"
 _SEEN = 2_000
+# Digits, points and commas of a number, and what they say of the decimal sign.
+_SHAPES = {
+    "point": r"\d*(?:,\d+)*\.\d{0,2}|\d*(?:,\d+)*\.\d{4,}|\d+(?:,\d+)+\.\d+|\d+(?:,\d+){2,}|0*\.\d+",
+    "comma": r"\d*(?:\.\d+)*,\d{0,2}|\d*(?:\.\d+)*,\d{4,}|\d+(?:\.\d+)+,\d+|\d+(?:\.\d+){2,}|0*,\d+",
+    "comma_three": r"[1-9]\d{0,2},\d{3}",
+    "point_three": r"[1-9]\d{0,2}\.\d{3}",
+    "none": r"\d+",
+}
 # A share of values written the other way that is no longer a slip.
 _FEW = 0.01
 
@@ -92,66 +98,49 @@ class Notation:
 
 
 def find_notation(
-    engine: duckdb.DuckDBPyConnection, view: str, text: str, *, notation: Notation, place: str
-) -> Notation:
-    """Return how a column of text writes numbers that are not all plain; as given where they are no numbers.
+    engine: duckdb.DuckDBPyConnection, view: str, text: str, *, notation: Notation
+) -> tuple[Notation, str]:
+    """Return how a column of text writes numbers that are not all plain, as given where they are no numbers.
 
-    Args:
-        engine: DuckDB inside the process.
-        view: The source's rows.
-        text: SQL of the column.
-        notation: What the user gave.
-        place: What the column is called, for messages.
-
-    Raises:
-        JourneybookError: Nothing says whether a sign divides groups or fractions, or values disagree.
+    The second value says what is unclear: values disagree, or nothing says whether a sign divides thousands or
+    fractions. It is empty where nothing is.
     """
     unlike = f"{text} IS NOT NULL AND {notation.number(text)} IS NULL"
-    whole = quoted(r"[+-]?\d+")
-    odd = f"SELECT {text} AS t FROM {view} WHERE {unlike} LIMIT {_SEEN}"
-    shown = f"SELECT {text} AS t FROM {view} WHERE NOT regexp_full_match({text}, {whole}) LIMIT {_SEEN}"
     loose = quoted(
         rf"{_BLANK}*\(?(?:{_MINUS}|\+|{_CURRENCY}|{_BLANK})*\d[\d.,'’\s\x{{a0}}\x{{202f}}\x{{2009}}]*"
         rf"(?:{_MINUS}|{_CURRENCY}|{_BLANK})*\)?{_BLANK}*"
     )
-    threes = quoted(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")
-    asked = f"SELECT count(*), coalesce(count_if(regexp_full_match(t, {loose})), 0) FROM ({odd})"
-    n_odd, n_loose = engine.execute(asked).fetchall()[0]
-    only_threes = engine.execute(
-        f"SELECT count(*) > 0 AND bool_and(regexp_full_match(t, {threes})) FROM ({shown})"
+    threes, whole = quoted(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+"), quoted(r"[+-]?\d+")
+    odd = f"SELECT {text} AS t FROM {view} WHERE {unlike} LIMIT {_SEEN}"
+    broken = f"SELECT {text} AS t FROM {view} WHERE NOT regexp_full_match({text}, {whole}) LIMIT {_SEEN}"
+    (n_odd, n_loose), (only_threes, _) = (
+        engine.execute(
+            f"SELECT {asked}, coalesce(count_if(regexp_full_match(t, {pattern})), 0) FROM ({rows})"
+        ).fetchall()[0]
+        for asked, pattern, rows in (
+            ("count(*)", loose, odd),
+            (f"coalesce(bool_and(regexp_full_match(t, {threes})), false)", threes, broken),
+        )
     )
-    if 2 * n_loose < n_odd or (not n_odd and not only_threes.fetchall()[0][0]):
-        return notation
+    if 2 * n_loose < n_odd or not (n_odd or only_threes):
+        return notation, ""
     made = replace(notation, dressed=n_loose > 0)
     if notation.decimal or notation.thousands:
-        return made
-    bare = f"regexp_replace({text}, '[^0-9.,]', '', 'g')"
-    shapes = {
-        "point": r"\d*(?:,\d+)*\.\d{0,2}|\d*(?:,\d+)*\.\d{4,}|\d+(?:,\d+)+\.\d+|\d+(?:,\d+){2,}|0*\.\d+",
-        "comma": r"\d*(?:\.\d+)*,\d{0,2}|\d*(?:\.\d+)*,\d{4,}|\d+(?:\.\d+)+,\d+|\d+(?:\.\d+){2,}|0*,\d+",
-        "comma_three": r"[1-9]\d{0,2},\d{3}",
-        "point_three": r"[1-9]\d{0,2}\.\d{3}",
-        "none": r"\d+",
-    }
-    counts = ", ".join(f"count_if(regexp_full_match(b, {quoted(shape)}))" for shape in shapes.values())
-    loosely = f"SELECT {bare} AS b FROM {view} WHERE regexp_full_match({text}, {loose})"
-    found = dict(zip(shapes, engine.execute(f"SELECT {counts} FROM ({loosely})").fetchall()[0], strict=True))
-    point, comma = found["point"], found["comma"]
-    cure = 'say which with the option decimal_separator: "," or decimal_separator: "."'
+        return made, ""
+    counts = ", ".join(f"coalesce(count_if(regexp_full_match(b, {quoted(s)})), 0)" for s in _SHAPES.values())
+    bare = f"SELECT regexp_replace({text}, '[^0-9.,]', '', 'g') AS b FROM {view}"
+    asked = f"SELECT {counts} FROM ({bare} WHERE regexp_full_match({text}, {loose}))"
+    found = dict(zip(_SHAPES, engine.execute(asked).fetchall()[0], strict=True))
+    point, comma, unclear = found["point"], found["comma"], ""
     if min(point, comma) > _FEW * max(point, comma):
-        raise JourneybookError(
-            f"{place} writes {point:,} numbers with a decimal point and {comma:,} with a decimal comma: {cure}."
-        )
-    three = "comma_three" if found["comma_three"] else "point_three"
-    if not point and not comma and found[three] and (three == "point_three" or not found["none"]):
-        sign = "comma" if three == "comma_three" else "point"
-        raise JourneybookError(
-            f"{place} writes {found[three]:,} numbers with a {sign} and three digits, which may divide thousands "
-            f"or fractions: {cure}."
-        )
+        unclear = f"writes {point:,} numbers with a decimal point and {comma:,} with a decimal comma"
+    elif not point and not comma:
+        for sign, n in (("point", found["point_three"]), ("comma", 0 if found["none"] else found["comma_three"])):
+            if n:
+                unclear = f"writes {n:,} numbers with a {sign} and three digits, thousands or fractions"
     if comma > point:
-        return replace(made, decimal=",", thousands=".")
-    return replace(made, decimal=".", thousands="," if found["comma_three"] or point else "")
+        return replace(made, decimal=",", thousands="."), unclear
+    return replace(made, decimal=".", thousands="," if found["comma_three"] or point else ""), unclear
 
 
 def find_currencies(engine: duckdb.DuckDBPyConnection, view: str, text: str) -> tuple[str, ...]:
