@@ -28,6 +28,7 @@ _TRUE = "('true', 't', 'yes', 'y', '1', '1.0')"
 _FALSE = "('false', 'f', 'no', 'n', '0', '0.0')"
 _DATE_ONLY = r"\d{4}[-/]\d\d?[-/]\d\d?"
 
+_BLANKS = (32, 9, 10, 13, 160)
 _INTEGERS = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?$")
 
 
@@ -87,6 +88,15 @@ class Column:
             finite = f"CASE WHEN isfinite({self.stored}) THEN {self.stored} END"
             return f"CAST({finite} AS BIGINT)" if self.kind == "integer" else finite
         return self.stored
+
+
+def trimmed(value: str) -> str:
+    """Return SQL of text without blanks around it, null where nothing is left; quick where there are none."""
+    blanks = [f"chr({code})" for code in _BLANKS]
+    around = " OR ".join(
+        [f"ascii({value}) <= 32", f"ascii({value}) = 160", *(f"suffix({value}, {b})" for b in blanks)]
+    )
+    return f"CASE WHEN {around} THEN nullif(trim({value}, {' || '.join(blanks)}), '') ELSE {value} END"
 
 
 def from_text(text: str, dtype: str, *, notation: Notation, dates: Dates) -> str:

@@ -15,13 +15,7 @@ from journeybook.datasets.sequences import read_head
 
 
 def count_csv(file: Path, dialect: Dialect, options: Mapping) -> int:
-    """Return the records of a CSV file below its header, as Python's csv module counts them; blank lines are none.
-
-    Args:
-        file: The file, in UTF-8.
-        dialect: How it is written.
-        options: As `reading.read_options` returns them.
-    """
+    """Return the records of a CSV file below its header, as the csv module counts them; blank lines are none."""
     quote = read_quote(options)
     escape = str(options.get("escape", quote))
     rules: dict[str, Any] = {"quoting": csv.QUOTE_NONE}

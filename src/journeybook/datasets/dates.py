@@ -94,8 +94,7 @@ class Dates:
             zoned = f"timezone({quoted(notation.timezone)}, TRY_CAST({text} AS TIMESTAMPTZ))"
             local = f"CASE WHEN regexp_matches({text}, {quoted(_OFFSET)}) THEN {zoned} ELSE {local} END"
         # A year has four digits: the engine takes 25-03-24 for the year 25, and 'epoch' for a time.
-        year = f"{text}[5] IN ('-', '/') AND TRY_CAST({text}[:4] AS USMALLINT) IS NOT NULL"
-        return f"CASE WHEN {year} THEN {local} END"
+        return f"CASE WHEN ascii({text}) BETWEEN 48 AND 57 AND year({local}) > 999 THEN {local} END"
 
 
 ISO = Dates()
@@ -119,13 +118,6 @@ def find_dates(
 
     Each file is judged alone: ISO 8601 first, then common formats, then numbers that count. The order of day and
     month is decided by the values that allow one order only; a file without any is read as all others are.
-
-    Args:
-        engine: DuckDB inside the process.
-        view: The rows, with `file`.
-        text: SQL of the values as text.
-        notation: What the user gave.
-        n_values: Values that are not missing, where it is known that all are ISO 8601.
     """
     if notation.formats:
         given = Dates(formats=notation.formats)
@@ -239,7 +231,7 @@ def _count(engine: duckdb.DuckDBPyConnection, view: str, condition: str) -> int:
 def check_dates(dates: Dates, *, expression: str, place: str) -> None:
     """Raise JourneybookError where nothing says whether the day or the month comes first."""
     if dates.ambiguous:
-        formats = next((d.formats for d in (dates, *(d for _, d in dates.by_file)) if d.ambiguous), ("%d/%m/%Y",))
+        formats = next(d.formats for d in (dates, *(d for _, d in dates.by_file)) if d.ambiguous and d.formats)
         one = f" (one is {dates.ambiguous!r})" if dates.ambiguous != _BOTH else ", written in both orders,"
         raise JourneybookError(
             f"{place} is {expression!r}, whose dates{one} can be read month first or day first: say which, with "

@@ -29,7 +29,7 @@ from journeybook.errors import JourneybookError
 from journeybook.tables import SCHEMAS, Schema, schema_of
 
 _KEYS = ("path", "options", "columns", "where", "keep")
-_SAMPLE_ROWS = 100_000
+_SAMPLE_ROWS = 50_000
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class TableCheck:
     Attributes:
         table: Canonical table.
         n_files: Files the path names.
-        n_rows: Rows read, and kept by `where`.
-        n_unconverted: Those of them that would go to quarantine because a value does not convert.
-        first_at: First moment, as text; empty where there is none.
-        last_at: Last moment.
+        n_rows: Rows that `where` keeps.
+        n_tried: The first of them, of which the columns below speak.
+        n_unconverted: Those of them that would go to quarantine.
+        period: First and last moment; empty where there is none.
         n_ids: About how many ids there are, by column.
         currencies: What stands beside the amounts.
         examples: For each column: name, a masked value as given and as made, share that does not convert.
@@ -52,9 +52,9 @@ class TableCheck:
     table: str
     n_files: int
     n_rows: int
+    n_tried: int
     n_unconverted: int
-    first_at: str
-    last_at: str
+    period: tuple[str, ...]
     n_ids: Mapping[str, int]
     currencies: tuple[str, ...]
     examples: tuple[tuple[str, str, str, float], ...]
@@ -76,13 +76,6 @@ def build_files(
     connection: Backend, folder: Path, *, files: Mapping, timezone: str, base: Path
 ) -> dict[str, dict]:
     """Write the canonical tables that a user's files hold to `raw/`.
-
-    Args:
-        connection: DuckDB inside the process.
-        folder: The run's folder of tables.
-        files: The block `files:` of the parameters.
-        timezone: Zone of the naive times; times with an offset are converted to it.
-        base: Folder that relative paths start from.
 
     Returns:
         For each table `lines`, those of its files below their headers: n_counted (without the engine), n_read (by
@@ -112,12 +105,6 @@ def build_files(
 def check_files(connection: Backend, *, files: Mapping, base: Path, timezone: str = "UTC") -> list[TableCheck]:
     """Check a block `files:`: how it is read by the first rows of each file, what comes of it by all of them.
 
-    Args:
-        connection: DuckDB inside the process.
-        files: The block `files:` of the parameters.
-        base: Folder that relative paths start from.
-        timezone: Zone of the naive times.
-
     Returns:
         One check a table, in the order of the block. Nothing is left of what it writes.
 
@@ -136,43 +123,33 @@ def check_files(connection: Backend, *, files: Mapping, base: Path, timezone: st
 
 
 def _check(engine: duckdb.DuckDBPyConnection, table: str, made: _Prepared, odd: Sequence[Notice]) -> TableCheck:
-    """Read all rows once, as the sample says they are written."""
+    """Say what became of the rows read; rows, period and ids are of all of them, read once more as text."""
     mapped, source = made.rows, made.source
-    example = ", ".join(
-        f"min(CASE WHEN v{n} IS NOT NULL THEN {_mask(f'g{n}')} || chr(31) || {_mask(f'v{n}')} END)"
-        for n in range(len(made.targets))
-    )
-    examples = engine.execute(f"SELECT {example} FROM {mapped.converted}").fetchall()[0]
+    masked = [f"{_mask(f'g{n}')} || chr(31) || {_mask(f'v{n}')}" for n in range(len(made.targets))]
+    asked = [f"min(CASE WHEN v{n} IS NOT NULL THEN {pair} END)" for n, pair in enumerate(masked)]
+    asked += [f"count_if(g{n} IS NOT NULL AND v{n} IS NULL) + count(x{n})" for n in range(len(masked))]
+    found = engine.execute(f"SELECT {', '.join(asked)} FROM {mapped.converted}").fetchall()[0]
+    examples = [tuple((pair or "\x1f").split("\x1f")) for pair in found[: len(masked)]]
+    shares = [n / max(mapped.n_rows, 1) for n in found[len(masked) :]]
     if not source.whole:
         engine.execute(f"CREATE OR REPLACE TEMP VIEW {source.view} AS {source.unstaged}")
-    asked = ["count(*)", f"count({mapped.unconverted})"]
-    for n, target in enumerate(made.targets):
-        asked += [f"count_if(g{n} IS NOT NULL AND v{n} IS NULL)", f"count(x{n})"]
-        if target.name == "occurred_at":
-            asked += [f"min(v{n})", f"max(v{n})"]
-        elif target.is_id:
-            asked.append(f"approx_count_distinct(v{n})")
-    counts = iter(engine.execute(f"SELECT {', '.join(asked)} FROM {mapped.converted}").fetchall()[0])
-    n_rows, n_unconverted = next(counts), next(counts)
-    first_at, last_at, n_ids, shown = "", "", {}, []
-    for target, pair in zip(made.targets, examples, strict=True):
-        n_lost = next(counts) + next(counts)
-        if target.name == "occurred_at":
-            first_at, last_at = (str(at or "")[:16] for at in (next(counts), next(counts)))
-        elif target.is_id:
-            n_ids[target.name] = next(counts)
-        before, after = (pair or "\x1f").split("\x1f")
-        shown.append((target.name, before, after, n_lost / max(n_rows, 1)))
+    ids = {target.name: n for n, target in enumerate(made.targets) if target.is_id}
+    at = next((n for n, target in enumerate(made.targets) if target.name == "occurred_at"), None)
+    asked = ["count(*)", *(f"approx_count_distinct(v{n})" for n in ids.values())]
+    asked += [] if at is None else [f"min(v{at})", f"max(v{at})"]
+    counts = engine.execute(f"SELECT {', '.join(asked)} FROM {mapped.converted}").fetchall()[0]
     return TableCheck(
         table=table,
         n_files=source.n_files,
-        n_rows=n_rows,
-        n_unconverted=n_unconverted,
-        first_at=first_at,
-        last_at=last_at,
-        n_ids=n_ids,
+        n_rows=counts[0],
+        n_tried=mapped.n_rows,
+        n_unconverted=mapped.n_unconverted,
+        period=tuple(str(moment)[:16] for moment in counts[1 + len(ids) :] if moment is not None),
+        n_ids=dict(zip(ids, counts[1:], strict=False)),
         currencies=mapped.currencies,
-        examples=tuple(shown),
+        examples=tuple(
+            (t.name, *pair, lost) for t, pair, lost in zip(made.targets, examples, shares, strict=True)
+        ),
         notes=(*made.notes, *(f"{one.text} {one.action}" for one in odd)),
     )
 
@@ -222,7 +199,7 @@ def _describe(block: Mapping, made: _Prepared) -> str:
     n_read, n_left = made.rows.n_read, made.rows.n_read - made.rows.n_rows
     words = f"{Path(block['path']).name}: {made.source.n_files} file(s), {n_read} rows"
     words += f", {n_left} of them left out by `where`" if n_left else ""
-    return "; ".join([words, *made.source.notes])
+    return "; ".join([words, *made.notes])
 
 
 def _prepare(

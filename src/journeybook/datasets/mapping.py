@@ -1,15 +1,16 @@
 """From a staged source to the rows of one canonical table."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import duckdb
 
+from journeybook.datasets.amounts import check_currency, check_numbers
 from journeybook.datasets.converting import Column, from_text, from_value, profile
 from journeybook.datasets.dates import Dates, check_dates, find_dates
-from journeybook.datasets.expressions import list_columns, not_scalar
+from journeybook.datasets.expressions import not_scalar
 from journeybook.datasets.ids import CROWD_SHARE, MISSING, check_digits, listed, normal, without_nobody
 from journeybook.datasets.notation import quoted
 from journeybook.datasets.reading import Source
@@ -20,7 +21,6 @@ from journeybook.tables import UNCONVERTED_SIGN, Schema
 # A further column is a number or a date when this share of its values is; else it is text.
 _FURTHER_SHARE = 0.99
 
-_CURRENCY_NAME = re.compile(r"currency|devise|währung|moneda|valuta", re.IGNORECASE)
 _NESTED = re.compile(r"\[\d*\]$|^(?:STRUCT|MAP|TUPLE|UNION|LIST)\b")
 
 
@@ -75,8 +75,11 @@ def map_rows(
     used = {name for target in asked for name in target.uses}
     wanted = [c for c in source.columns if c.name in used]
     columns = {c.name: c for c in profile(engine, source.view, wanted)}
+    if not source.whole:
+        # What nothing decides in a sample, a later row may decide.
+        columns = {name: replace(column, unclear="") for name, column in columns.items()}
     if any((target.dtype or "").startswith("decimal") for target in targets):
-        _check_currency(engine, source, used, table=table)
+        check_currency(engine, source, used, table=table)
     typed = f"typed_{table}"
     values = "".join(f", {c.typed} AS {_typed(c)}" for c in columns.values())
     _view(engine, typed, f"SELECT *{values} FROM {source.view}")
@@ -114,9 +117,11 @@ def map_rows(
         _check_counts(target, schema, counts[5 * n : 5 * n + 5], whole=source.whole)
     for target, written in zip(targets, dates, strict=True):
         notes += [f"{target.name} is read as {unit}." for unit in written.units]
+        if written.ambiguous:
+            notes.append(f"The sample does not tell the day from the month in {target.name}.")
         if written.by_file:
-            ways = "; ".join(", ".join(d.formats[:1]) or d.unit or "ISO 8601" for _, d in written.by_file)
-            notes.append(f"{target.name} is not written alike in all files: {ways}.")
+            told = "; ".join(", ".join(d.formats[:1]) or d.unit or "ISO 8601" for _, d in written.by_file)
+            notes.append(f"{target.name} is not written alike in all files: {told}.")
     notes += [note for c in columns.values() if (note := _how_numbers(c, source))]
     return Mapped(
         view=rows,
@@ -139,37 +144,6 @@ def _how_numbers(column: Column, source: Source) -> str:
         return ""
     thousands = f", {column.notation.thousands!r} between thousands" if column.notation.thousands else ""
     return f"Column {column.name!r} is read with {column.notation.point!r} before fractions{thousands}."
-
-
-def _check_numbers(column: Column, *, target: Target) -> None:
-    """Raise JourneybookError where a column's numbers can be read in two ways, or are of several currencies."""
-    place = f"{target.place} is {target.given!r}: column {column.name!r}"
-    if len(column.currencies) > 1:
-        raise JourneybookError(
-            f"{place} holds {' and '.join(column.currencies[:4])}, amounts of several currencies that cannot be "
-            f"added: keep one with where: \"{column.name}\" LIKE '%...%', or convert them before."
-        )
-    if column.unclear:
-        raise JourneybookError(
-            f'{place} {column.unclear}: say which with options: {{decimal_separator: ","}} or "."}}.'
-        )
-
-
-def _check_currency(
-    engine: duckdb.DuckDBPyConnection, source: Source, used: Collection[str], *, table: str
-) -> None:
-    """Raise JourneybookError where another column says that the amounts are of several currencies."""
-    for column in source.columns:
-        if not _CURRENCY_NAME.search(column.name) or column.name in used:
-            continue
-        asked = f"SELECT DISTINCT {column.stored} FROM {source.view} WHERE {column.stored} IS NOT NULL LIMIT 5"
-        found = sorted(str(value) for (value,) in engine.execute(asked).fetchall())
-        if len(found) > 1:
-            raise JourneybookError(
-                f"files.{table}: column {column.name!r} holds {list_columns(found)}, and amounts of several "
-                f'currencies cannot be added: keep one with where: "{column.name}" = {found[0]!r}, or convert '
-                "them in an expression."
-            )
 
 
 def _counted(engine: duckdb.DuckDBPyConnection, view: str, unconverted: str, n_targets: int) -> tuple:
@@ -223,7 +197,7 @@ def _bind(
     if target.column is not None:
         column = columns[target.column]
         if target.dtype in ("int64", "float64", "decimal(18, 4)"):
-            _check_numbers(column, target=target)
+            check_numbers(column, target=target)
         return _Bound(
             column.stored if column.native == "VARCHAR" else _typed(column),
             "NULL::VARCHAR",
@@ -261,7 +235,7 @@ def _bind(
                 )
             for c in used:
                 if c.name not in as_text:
-                    _check_numbers(c, target=target)
+                    check_numbers(c, target=target)
             bad = [
                 f"CASE WHEN {_typed(c)} IS NULL AND lower({c.stored}) NOT IN {listed(MISSING)} THEN "
                 f"{quoted(c.name + ' ')} || {_shown(c.stored)} END"
@@ -292,7 +266,8 @@ def _dates(
     if target.dtype not in ("date", "timestamp(6)") or bound.native in ("DATE", "TIMESTAMP"):
         return Dates()
     dates, _ = find_dates(engine, view, f"CAST({value} AS VARCHAR)", notation=source.notation)
-    check_dates(dates, expression=target.given, place=target.place)
+    if source.whole:
+        check_dates(dates, expression=target.given, place=target.place)
     return dates
 
 

@@ -45,15 +45,7 @@ class Notice:
 def notice(
     engine: duckdb.DuckDBPyConnection, rows: str, *, schema: Schema, mapped: Mapped, source: Source
 ) -> list[Notice]:
-    """Return what is odd about a table's rows.
-
-    Args:
-        engine: DuckDB inside the process.
-        rows: The table: a view, or SQL that stands for one.
-        schema: Its columns.
-        mapped: How its columns were made.
-        source: The files they come from.
-    """
+    """Return what is odd about a table's rows."""
     have = {name: n for n, name in enumerate(mapped.columns)}
     found = list(_unread(engine, rows, schema, mapped))
     if schema.name == "transactions":

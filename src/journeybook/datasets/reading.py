@@ -7,30 +7,41 @@ columns by their paths. Parquet files bring their types.
 
 import glob
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-from journeybook.datasets.converting import Column
+from journeybook.datasets.converting import Column, trimmed
 from journeybook.datasets.counting import count_csv, count_json, count_parquet, count_sessions
 from journeybook.datasets.dialects import Dialect, read_dialect, read_quote
 from journeybook.datasets.expressions import list_columns, nearest
 from journeybook.datasets.finding import is_json, is_parquet
 from journeybook.datasets.notation import Notation, quoted
 from journeybook.datasets.sequences import SESSION_COLUMNS, session_rows
-from journeybook.datasets.unpacking import Plain, as_western, unpack, without_lines
+from journeybook.datasets.unpacking import Plain, as_western, json_paths, unpack, without_lines
 from journeybook.errors import JourneybookError
 
 _SAME = {"sep": "delim", "delimiter": "delim", "separator": "delim", "null": "nullstr", "column_names": "names"}
 _SAME |= {"date_format": "dateformat", "timestamp_format": "timestampformat", "quotechar": "quote"}
 _PASSED = ("max_line_size", "null_padding", "strict_mode")
 _ANY = ("filename", "union_by_name", "join_ids", "dateformat", "timestampformat")
-_OWN = ("delim", "quote", "escape", "header", "skip", "names", "nullstr", "encoding", "sheet", "layout")
+_OWN: tuple[str, ...] = (
+    "delim",
+    "quote",
+    "escape",
+    "header",
+    "skip",
+    "names",
+    "nullstr",
+    "encoding",
+    "sheet",
+    "layout",
+)
 _OWN += ("decimal_separator", "thousands", *_ANY)
 # Readings that are always so here: no value decides a type, no line is dropped, and a file says how it is packed.
-_NEEDLESS = (
+_NEEDLESS: tuple[str, ...] = (
     "all_varchar",
     "auto_detect",
     "sample_size",
@@ -42,7 +53,6 @@ _NEEDLESS = (
 _NEEDLESS += ("compression",)
 # Lines whose quote does not close, taken out one after the other.
 _UNCLOSED = 20
-_BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
 
 
 @dataclass(frozen=True)
@@ -50,9 +60,9 @@ class Source:
     """A user's files, staged as one table.
 
     Attributes:
-        view: Name of the staged table: `position` from 1 in the order of the files, `file` (its number),
-            `line_problem` (null for a line that could be read) and a column for each of the files'.
-        unstaged: SQL of the same rows read anew from the files, without their order and the lines that do not fit.
+        view: The staged table: `position` from 1 in the order of the files, `file` (its number), `line_problem`
+            (null for a line that could be read) and a column for each of the files'.
+        unstaged: SQL of the same rows read anew, without their order, the lines that do not fit and blanks cut.
         columns: The columns, in the order of the first file.
         notation: How numbers and dates are written.
         n_files: Number of files.
@@ -60,7 +70,7 @@ class Source:
         n_counted: Lines below the headers, counted without the engine; None of a sample.
         whole: Whether all rows were read, not a sample.
         join_ids: Whether ids alike but for zeros, capitals and blanks are one.
-        notes: What a user should know about the reading, one sentence each.
+        notes: What a user should know, one sentence each.
     """
 
     view: str
@@ -117,15 +127,6 @@ def stage(
     limit: int | None = None,
 ) -> Source:
     """Read files into one staged table.
-
-    Args:
-        connection: DuckDB inside the process.
-        files: Files of text (CSV or JSON, packed or not) or of Excel, or Parquet files.
-        options: As `read_options` returns them.
-        name: Name of the table, for messages and views.
-        timezone: Zone that times with an offset are converted to.
-        folder: Folder for the staged rows, removed by the caller.
-        limit: Rows to read of each file; None reads all.
 
     Raises:
         JourneybookError: A file is empty or broken, the files' columns differ, or most lines do not fit the
@@ -195,7 +196,8 @@ class _Staging:
             raise JourneybookError(f"files.{self.name}: {plain.name!r} is empty.")
         dialect = read_dialect(plain, self.options, name=self.name)
         self._check_columns(plain.name, dict.fromkeys(dialect.names, "VARCHAR"))
-        file, taken = plain.path, {}
+        file = plain.path
+        taken: dict[int, str] = {}
         try:
             problems = self._parse(plain, dialect)
         except duckdb.Error as problem:
@@ -237,12 +239,12 @@ class _Staging:
         self.rejects += [(plain.name, line, said) for line, said in sorted(taken.items())]
 
     def add_json(self, plain: Plain) -> None:
-        """Stage one JSON file, an object a line or one array: each property that is no object, by its path."""
+        """Stage one JSON file, an object a line or one array."""
         rows = f"read_json_objects({quoted(glob.escape(str(plain.path)))}, ignore_errors = true, format = 'auto')"
         head = f"(SELECT json FROM {rows}{f' LIMIT {self.limit}' if self.limit else ''})"
         try:
             (shape,) = self.connection.execute(f"SELECT json_group_structure(json) FROM {head}").fetchall()[0]
-            paths = dict(_paths(json.loads(shape or "{}")))
+            paths = dict(json_paths(json.loads(shape or "{}")))
             if not paths:
                 raise JourneybookError(f"files.{self.name}: {plain.name!r} holds no object.")
             types = dict.fromkeys(paths, "VARCHAR")
@@ -371,22 +373,22 @@ class _Staging:
         self, rows: str, names: Mapping[str, str], types: Mapping[str, str], file: str, *, anew: str = ""
     ) -> None:
         """Stage the rows of one file under the staged columns' names; `anew` reads them and notes no failures."""
-        order = list(self.types)
-        wanted = []
+        order, wanted, quick = list(self.types), [], []
         for column, original in names.items():
-            value = '"' + original.replace('"', '""') + '"'
-            kind = types[column]
-            if kind == "VARCHAR" and len(names) == 1:
-                # Lines of fixed width: their blanks are positions.
-                value = f"nullif({value}, '')"
-            elif kind == "VARCHAR" or kind.startswith("ENUM") or kind == "UUID":
-                value = f"nullif(trim(CAST({value} AS VARCHAR), {_BLANKS}), '')"
-            wanted.append(f"{value} AS s{order.index(column)}")
+            value, kind = '"' + original.replace('"', '""') + '"', types[column]
+            text = kind in ("VARCHAR", "UUID") or kind.startswith("ENUM")
+            whole = f"nullif({value}, '')" if kind == "VARCHAR" else value
+            # Lines of fixed width: their blanks are positions.
+            cut = whole if not text or len(names) == 1 else trimmed(f"CAST({value} AS VARCHAR)")
+            wanted.append(f"{cut} AS s{order.index(column)}")
+            quick.append(f"{whole} AS s{order.index(column)}")
         if self.options.get("filename"):
             wanted.append(f"{quoted(file)} AS s{order.index('filename')}")
+            quick.append(wanted[-1])
         number = len(self.parts)
-        about = f"{number} AS file, NULL::VARCHAR AS line_problem, {', '.join(wanted)}"
-        self.unstaged.append(f"SELECT 0 AS position, {about} FROM {anew or rows}")
+        about = f"{number} AS file, NULL::VARCHAR AS line_problem, "
+        self.unstaged.append(f"SELECT 0 AS position, {about}{', '.join(quick)} FROM {anew or rows}")
+        about += ", ".join(wanted)
         limit = f" LIMIT {self.limit}" if self.limit is not None else ""
         query = f"SELECT row_number() OVER () + {self.n_rows} AS position, {about} FROM {rows}{limit}"
         path = self.folder / f"part_{number}.parquet"
@@ -397,16 +399,3 @@ class _Staging:
         first = str(problem).strip().splitlines()
         reason = " ".join(first[:1]).rstrip(".")
         return JourneybookError(f"files.{self.name}: {file!r} cannot be read: {reason}.")
-
-
-def _paths(shape: object, names: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Yield the name (a.b) and the JSON path of each property that is no object.
-
-    >>> dict(_paths({"a": {"b c": "VARCHAR"}, "d": ["BIGINT"]}))
-    {'a.b c': '$."a"."b c"', 'd': '$."d"'}
-    """
-    if isinstance(shape, dict) and shape:
-        for name, inner in shape.items():
-            yield from _paths(inner, (*names, name))
-    elif names:
-        yield ".".join(names), "$." + ".".join(f'"{name}"' for name in names)

@@ -25,12 +25,6 @@ class Plain(NamedTuple):
 def unpack(file: Path, scratch: Path, options: Mapping, *, place: str) -> Iterator[Plain]:
     """Yield the texts that a file holds, each in UTF-8.
 
-    Args:
-        file: Text, gzip, zip or an Excel workbook, by what it begins with.
-        scratch: Folder for copies, removed by the caller.
-        options: As `reading.read_options` returns them: encoding, sheet.
-        place: Table of the parameters, for messages.
-
     Raises:
         JourneybookError: It is of another kind, is broken, or holds several sheets of which none is named.
     """
@@ -158,3 +152,16 @@ def _cell(value: object) -> object:
 
 def _free(scratch: Path) -> Path:
     return scratch / f"plain_{len(list(scratch.iterdir()))}.csv"
+
+
+def json_paths(shape: object, names: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Yield the name (a.b) and the JSON path of each property that is no object.
+
+    >>> dict(json_paths({"a": {"b c": "VARCHAR"}, "d": ["BIGINT"]}))
+    {'a.b c': '$."a"."b c"', 'd': '$."d"'}
+    """
+    if isinstance(shape, dict) and shape:
+        for name, inner in shape.items():
+            yield from json_paths(inner, (*names, name))
+    elif names:
+        yield ".".join(names), "$." + ".".join(f'"{name}"' for name in names)

@@ -97,8 +97,8 @@ def check_lines(parameters: RunParameters) -> Iterator[str]:
 
         from journeybook.datasets.files import check_files
 
-        about = {"files": parameters.files, "base": parameters.base, "timezone": parameters.timezone}
-        for found in check_files(ibis.duckdb.connect(), **about):
+        engine, where = ibis.duckdb.connect(), parameters.base
+        for found in check_files(engine, files=parameters.files, base=where, timezone=parameters.timezone):
             yield from _table_lines(found)
         yield from plan_lines(parameters, raw=list(parameters.files))
     else:
@@ -109,8 +109,9 @@ def check_lines(parameters: RunParameters) -> Iterator[str]:
 def _table_lines(found: "TableCheck") -> Iterator[str]:
     """What was understood of one table; values are shown by their shape alone."""
     files = f"{found.n_files} file{'s' if found.n_files != 1 else ''}"
-    told = [f"{found.n_rows:,} rows in {files}", f"{found.n_unconverted:,} of them for quarantine"]
-    told += [f"{found.first_at} to {found.last_at}"] if found.first_at else []
+    tried = "them" if found.n_tried == found.n_rows else f"the first {found.n_tried:,}"
+    told = [f"{found.n_rows:,} rows in {files}", f"{found.n_unconverted:,} of {tried} for quarantine"]
+    told += [" to ".join(found.period)] if found.period else []
     told += [f"about {n:,} {name}" for name, n in found.n_ids.items()]
     told += [f"amounts in {' and '.join(found.currencies)}"] if found.currencies else []
     yield _indented(f"{found.table}: {'; '.join(told)}.", by=0)
