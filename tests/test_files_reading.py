@@ -135,7 +135,7 @@ def test_json_lines_with_properties_by_path(tmp_path):
     lines = "\n".join(map(json.dumps, rows)) + "\n"
     for text in (lines, json.dumps(rows)):
         found = transactions(tmp_path, text, name="events.json", columns=columns)
-        assert found.customer_id.tolist() == ["479386071892000123", "7"] and found.store_id[0] == "01"
+        assert found.customer_id.tolist() == ["479386071892000123", "7"] and found.store_id[0] == "01234"
         assert found.revenue.tolist() == [Decimal("12.5"), Decimal(3)] and found.occurred_at[0].hour == 11
     found = transactions(tmp_path, lines + "{broken\n", name="events.json", columns=columns)
     assert found.unconverted.dropna().str.contains("the line is no JSON").tolist() == [True]
