@@ -135,7 +135,8 @@ def _check(engine: duckdb.DuckDBPyConnection, table: str, made: _Prepared, odd: 
         engine.execute(f"CREATE OR REPLACE TEMP VIEW {source.view} AS {source.unstaged}")
     ids = {target.name: n for n, target in enumerate(made.targets) if target.is_id}
     at = next((n for n, target in enumerate(made.targets) if target.name == "occurred_at"), None)
-    asked = ["count(*)", *(f"approx_count_distinct(v{n})" for n in ids.values())]
+    given = "v" if source.whole else "g"
+    asked = ["count(*)", *(f"approx_count_distinct({given}{n})" for n in ids.values())]
     asked += [] if at is None else [f"min(v{at})", f"max(v{at})"]
     counts = engine.execute(f"SELECT {', '.join(asked)} FROM {mapped.converted}").fetchall()[0]
     return TableCheck(

@@ -4,6 +4,7 @@ import csv
 import gzip
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -51,7 +52,7 @@ def unpack(file: Path, scratch: Path, options: Mapping, *, place: str) -> Iterat
             raise JourneybookError(f"{place}: {file.name!r} is an old Excel file: save it as .xlsx or CSV.")
         else:
             yield from _decoded(Plain(file.name, file), scratch, options, place=place)
-    except (OSError, EOFError, zipfile.BadZipFile) as problem:
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as problem:
         raise JourneybookError(f"{place}: {file.name!r} cannot be unpacked: {problem}.") from None
 
 
