@@ -21,7 +21,7 @@ def notices(
 ) -> list[dict]:
     """The notices of a table, as page 01 gets them; each makes a finding."""
     frame.to_csv(folder / "t.csv", index=False)
-    files = {table: block("t.csv", columns, **more)}
+    files = {table: block("t.csv", columns or COLUMNS, **more)}
     run = folder / "tables"
     build_dataset(run, dataset="files", seed=1, timezone="Europe/London", files=files, base=folder)
     found = source_notices(owners_view(run))

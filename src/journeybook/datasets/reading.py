@@ -27,30 +27,11 @@ _SAME = {"sep": "delim", "delimiter": "delim", "separator": "delim", "null": "nu
 _SAME |= {"date_format": "dateformat", "timestamp_format": "timestampformat", "quotechar": "quote"}
 _PASSED = ("max_line_size", "null_padding", "strict_mode")
 _ANY = ("filename", "union_by_name", "join_ids", "dateformat", "timestampformat")
-_OWN: tuple[str, ...] = (
-    "delim",
-    "quote",
-    "escape",
-    "header",
-    "skip",
-    "names",
-    "nullstr",
-    "encoding",
-    "sheet",
-    "layout",
-)
-_OWN += ("decimal_separator", "thousands", *_ANY)
+_OWN: tuple[str, ...] = ("delim", "quote", "escape", "header", "skip", "names", "nullstr", "encoding", "sheet")
+_OWN += ("layout", "decimal_separator", "thousands", *_ANY)
 # Readings that are always so here: no value decides a type, no line is dropped, and a file says how it is packed.
-_NEEDLESS: tuple[str, ...] = (
-    "all_varchar",
-    "auto_detect",
-    "sample_size",
-    "ignore_errors",
-    "store_rejects",
-    "parallel",
-    "buffer_size",
-)
-_NEEDLESS += ("compression",)
+_NEEDLESS: tuple[str, ...] = ("all_varchar", "auto_detect", "sample_size", "ignore_errors", "store_rejects")
+_NEEDLESS += ("parallel", "buffer_size", "compression")
 # Lines whose quote does not close, taken out one after the other.
 _UNCLOSED = 20
 
