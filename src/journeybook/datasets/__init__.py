@@ -40,13 +40,13 @@ def build_dataset(
         JourneybookError: The data set is unknown or its rows cannot be used.
     """
     folder, connection = Path(folder), ibis.duckdb.connect()
-    lines: dict[str, dict[str, int]] = {}
+    found: dict[str, dict] = {}
     if dataset not in DATASETS:
         raise JourneybookError(f"dataset is {dataset!r}: it must be one of {', '.join(DATASETS)}.")
     if dataset == "files":
         from journeybook.datasets.files import build_files
 
-        lines = build_files(connection, folder, files=files or {}, timezone=timezone, base=Path(base or "."))
+        found = build_files(connection, folder, files=files or {}, timezone=timezone, base=Path(base or "."))
     else:
         from journeybook.datasets.complete_journey import TIMEZONE, build_complete_journey
 
@@ -61,12 +61,12 @@ def build_dataset(
             build_complete_journey(connection, folder, households=households, with_demographics=False)
             build_demo(connection, folder, seed=seed)
     about = {"dataset": dataset, "seed": seed, "scale": scale, "timezone": timezone}
-    about |= {"tables": _described(connection, folder, lines)}
+    about |= {"tables": _described(connection, folder, found)}
     (folder / "dataset.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
-def _described(connection: Backend, folder: Path, lines: Mapping) -> dict[str, dict]:
-    """Return what the raw tables are, and the lines of the files they come from."""
+def _described(connection: Backend, folder: Path, found: Mapping[str, Mapping]) -> dict[str, dict]:
+    """Return what the raw tables are, the lines of the files they come from and what is odd about them."""
     tables = {}
     for path in sorted((folder / "raw").glob("*.parquet")):
         written = connection.con.execute(
@@ -78,6 +78,6 @@ def _described(connection: Backend, folder: Path, lines: Mapping) -> dict[str, d
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "provenance": about["provenance"],
             "source": about["source"],
-            **({"lines": lines[path.stem]} if path.stem in lines else {}),
+            **found.get(path.stem, {}),
         }
     return tables

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import duckdb
 
-from journeybook.errors import JourneybookError
+from journeybook.datasets.dates import ISO, Dates, find_dates
+from journeybook.datasets.notation import Notation, find_currencies, find_notation, quoted
 
 # Ibis types of the canonical tables, in DuckDB's words.
 ENGINE_TYPES = {
@@ -25,82 +26,10 @@ ENGINE_TYPES = {
 
 _TRUE = "('true', 't', 'yes', 'y', '1', '1.0')"
 _FALSE = "('false', 'f', 'no', 'n', '0', '0.0')"
-_OFFSET = r"\d:\d\d.*(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?|[A-Za-z]+/[A-Za-z_/]+)$"
 _DATE_ONLY = r"\d{4}[-/]\d\d?[-/]\d\d?"
-_SAMPLE = 2_000
 
-# Two-digit years stand first: %Y would take '10' for the year 10.
-_DAY_FIRST = ("%d/%m/%y", "%d/%m/%Y", "%d.%m.%y", "%d.%m.%Y", "%d-%m-%y", "%d-%m-%Y")
-_MONTH_FIRST = ("%m/%d/%y", "%m/%d/%Y", "%m.%d.%y", "%m.%d.%Y", "%m-%d-%y", "%m-%d-%Y")
-_EITHER = (
-    *("%Y%m%d", "%Y.%m.%d", "%d %b %y", "%d %b %Y", "%d %B %Y", "%d-%b-%y", "%d-%b-%Y"),
-    *("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
-)
-_TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S")
-
+_BLANKS = (32, 9, 10, 13, 160)
 _INTEGERS = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?$")
-
-
-def quoted(text: str) -> str:
-    """Return an SQL text literal.
-
-    >>> quoted("it's")
-    "'it''s'"
-    """
-    return "'" + text.replace("'", "''") + "'"
-
-
-@dataclass(frozen=True)
-class Notation:
-    """How a source writes numbers and dates.
-
-    Attributes:
-        timezone: Zone that times with an offset are converted to.
-        decimal: Sign between whole and fraction.
-        thousands: Sign between groups of three digits; empty for none.
-        formats: Formats of dates as the user gives them; empty to find them.
-    """
-
-    timezone: str
-    decimal: str = "."
-    thousands: str = ""
-    formats: tuple[str, ...] = ()
-
-    def number(self, text: str) -> str:
-        """Return SQL for the text of a number as the engine writes it, null where it is none."""
-        point, group = re.escape(self.decimal), re.escape(self.thousands)
-        whole = rf"(?:\d+|\d{{1,3}}(?:{group}\d{{3}})+)" if group else r"\d+"
-        pattern = quoted(rf"[+-]?(?:{whole}(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?")
-        plain = f"replace({text}, {quoted(self.thousands)}, '')" if self.thousands else text
-        plain = f"replace({plain}, {quoted(self.decimal)}, '.')" if self.decimal != "." else plain
-        return f"CASE WHEN regexp_full_match({text}, {pattern}) THEN {plain} END"
-
-
-@dataclass(frozen=True)
-class Dates:
-    """How a column writes dates.
-
-    Attributes:
-        formats: Formats tried in turn; empty for ISO 8601.
-        offset: Whether some times bring an offset from UTC.
-        ambiguous: A value that reads day first and month first, where nothing decides; empty where something does.
-    """
-
-    formats: tuple[str, ...] = ()
-    offset: bool = False
-    ambiguous: str = ""
-
-    def moment(self, text: str, notation: Notation) -> str:
-        """Return SQL for the naive local time, null where there is none."""
-        if self.formats:
-            listed = ", ".join(map(quoted, self.formats))
-            return f"CAST(try_strptime({text}, [{listed}]) AS TIMESTAMP)"
-        local = f"TRY_CAST({text} AS TIMESTAMP)"
-        if self.offset:
-            zoned = f"timezone({quoted(notation.timezone)}, TRY_CAST({text} AS TIMESTAMPTZ))"
-            local = f"CASE WHEN regexp_matches({text}, {quoted(_OFFSET)}) THEN {zoned} ELSE {local} END"
-        # 'infinity' and 'epoch' are times to the engine.
-        return f"CASE WHEN ascii({text}) BETWEEN 48 AND 57 THEN {local} END"
 
 
 @dataclass(frozen=True)
@@ -111,19 +40,25 @@ class Column:
         name: Name in the file.
         stored: Its name in the staged table, where text is trimmed and blank text is null.
         native: The type it is stored as; VARCHAR for everything from a CSV file.
+        notation: How its numbers and dates are written.
         kind: What its values are: text, integer, number, boolean, date, timestamp, or nested.
         n_values: Values that are not missing.
         n_right: Values of that kind.
         dates: How dates are written, where the kind is date or timestamp.
+        currencies: What stands beside its numbers.
+        unclear: Why its numbers cannot be trusted; empty if they can.
     """
 
     name: str
     stored: str
     native: str
+    notation: Notation
     kind: str = "text"
     n_values: int = 0
     n_right: int = 0
-    dates: Dates = Dates()
+    dates: Dates = ISO
+    currencies: tuple[str, ...] = ()
+    unclear: str = ""
 
     @property
     def clean(self) -> bool:
@@ -133,26 +68,35 @@ class Column:
     @property
     def text(self) -> str:
         """SQL of the value as text."""
-        if self.native == "VARCHAR":
-            return self.stored
-        return f"CAST({self._native_value()} AS VARCHAR)"
+        return self.stored if self.native == "VARCHAR" else f"CAST({self._native_value()} AS VARCHAR)"
 
-    def typed(self, notation: Notation) -> str:
+    @property
+    def typed(self) -> str:
         """SQL of the value in its kind's type, null where it does not convert."""
         if self.kind == "text":
             return self.stored
         if self.native != "VARCHAR":
-            zone = quoted(notation.timezone)
+            zone = quoted(self.notation.timezone)
             zoned = self.native == "TIMESTAMP WITH TIME ZONE"
             return f"timezone({zone}, {self.stored})" if zoned else self._native_value()
-        dtype = {"integer": "int64", "number": "float64", "boolean": "boolean", "date": "date"}
-        return from_text(self.stored, dtype.get(self.kind, "timestamp(6)"), notation=notation, dates=self.dates)
+        kinds = {"integer": "int64", "number": "float64", "boolean": "boolean", "date": "date"}
+        dtype = kinds.get(self.kind, "timestamp(6)")
+        return from_text(self.stored, dtype, notation=self.notation, dates=self.dates)
 
     def _native_value(self) -> str:
         if self.native in ("DOUBLE", "FLOAT"):
             finite = f"CASE WHEN isfinite({self.stored}) THEN {self.stored} END"
             return f"CAST({finite} AS BIGINT)" if self.kind == "integer" else finite
         return self.stored
+
+
+def trimmed(value: str) -> str:
+    """Return SQL of text without blanks around it, null where nothing is left; quick where there are none."""
+    blanks = [f"chr({code})" for code in _BLANKS]
+    around = " OR ".join(
+        [f"ascii({value}) <= 32", f"ascii({value}) = 160", *(f"suffix({value}, {b})" for b in blanks)]
+    )
+    return f"CASE WHEN {around} THEN nullif(trim({value}, {' || '.join(blanks)}), '') ELSE {value} END"
 
 
 def from_text(text: str, dtype: str, *, notation: Notation, dates: Dates) -> str:
@@ -193,70 +137,71 @@ def from_value(value: str, native: str, dtype: str, *, notation: Notation, dates
     return f"TRY_CAST({value} AS {ENGINE_TYPES[dtype]})"
 
 
-def profile(
-    connection: duckdb.DuckDBPyConnection, view: str, columns: Sequence[Column], *, notation: Notation
-) -> list[Column]:
+def profile(engine: duckdb.DuckDBPyConnection, view: str, columns: Sequence[Column]) -> list[Column]:
     """Return the columns with what all of their values say of their kind.
 
     A column of text is of a kind when more than half of its values are; it stays text where a number begins with a
     needless zero or has 19 digits, for then it is a code (a postcode, an account).
     """
-    measures: list[str] = []
-    spans = []
-    for column in columns:
-        asked = _measures(column, notation)
-        spans.append(len(asked))
-        measures += asked
-    if not measures:
+    asked = [_measures(column) for column in columns]
+    if not asked:
         return []
-    (row,) = connection.execute(f"SELECT {', '.join(measures)} FROM {view}").fetchall()
-    found, at = [], 0
-    for column, span in zip(columns, spans, strict=True):
-        found.append(_decided(connection, view, column, row[at : at + span], notation=notation))
-        at += span
-    return found
+    listed = ", ".join(measure for measures in asked for measure in measures)
+    counts = iter(engine.execute(f"SELECT {listed} FROM {view}").fetchall()[0])
+    return [
+        _decided(engine, view, column, [next(counts) for _ in measures])
+        for column, measures in zip(columns, asked, strict=True)
+    ]
 
 
-def _measures(column: Column, notation: Notation) -> list[str]:
+def _measures(column: Column) -> list[str]:
     value = column.stored
     if column.native in ("DOUBLE", "FLOAT"):
         finite = f"isfinite({value})"
         return [f"count_if({finite})", f"count_if({finite} AND {value} = trunc({value}) AND abs({value}) < 9e15)"]
     if column.native != "VARCHAR":
         return [f"count({value})"]
-    point = re.escape(notation.decimal)
-    whole = rf"[+-]?\d{{1,18}}(?:{point}0*)?"
+    whole = rf"[+-]?\d{{1,18}}(?:{re.escape(column.notation.point)}0*)?"
     return [
         f"count({value})",
-        f"count({notation.number(value)})",
+        f"count({column.notation.number(value)})",
         f"count_if(regexp_full_match({value}, {quoted(whole)}))",
         f"count_if(regexp_matches({value}, '^[+-]?(?:0\\d|\\d{{19}})'))",
         f"count_if(lower({value}) IN ('true', 'false'))",
-        f"count_if(ascii({value}) BETWEEN 48 AND 57 AND TRY_CAST({value} AS TIMESTAMP) IS NOT NULL)",
+        f"count({Dates().moment(value, column.notation)})",
         f"count_if(regexp_full_match({value}, {quoted(_DATE_ONLY)}))",
     ]
 
 
-def _decided(
-    connection: duckdb.DuckDBPyConnection, view: str, column: Column, counts: Sequence[int], *, notation: Notation
-) -> Column:
+def _decided(engine: duckdb.DuckDBPyConnection, view: str, column: Column, counts: Sequence[int]) -> Column:
     n_values = counts[0]
     if column.native != "VARCHAR":
         return replace(column, kind=_native_kind(column.native, counts), n_values=n_values, n_right=n_values)
     _, n_numbers, n_whole, n_padded, n_words, n_iso, n_days = counts
-    kind, n_right = "text", n_values
-    dates = Dates()
-    if n_padded == 0 and 2 * n_numbers > n_values:
-        kind, n_right = ("integer" if n_whole == n_numbers else "number"), n_numbers
-    elif n_values and n_words == n_values:
-        kind = "boolean"
-    elif 2 * n_numbers <= n_values and n_values:
-        dates, n_dates = find_dates(connection, view, column.stored, n_iso=n_iso, notation=notation)
-        if 2 * n_dates > n_values and not dates.ambiguous:
-            kind, n_right = "timestamp", n_dates
-            if n_days == n_values or (dates.formats and not any("%H" in f or "%I" in f for f in dates.formats)):
-                kind = "date"
-    return replace(column, kind=kind, n_values=n_values, n_right=n_right, dates=dates)
+    column = replace(column, n_values=n_values, n_right=n_values)
+    if not n_values or n_words == n_values:
+        return replace(column, kind="boolean" if n_values else "text")
+    if not n_padded and n_whole == n_values:
+        return replace(column, kind="integer")
+    if 2 * n_iso <= n_values and not n_padded:
+        notation, unclear = find_notation(engine, view, column.stored, notation=column.notation)
+        if notation != column.notation:
+            column = replace(column, notation=notation, unclear=unclear)
+            n_numbers = engine.execute(f"SELECT count({notation.number(column.stored)}) FROM {view}").fetchall()[
+                0
+            ][0]
+            if notation.dressed:
+                column = replace(column, currencies=find_currencies(engine, view, column.stored))
+        if 2 * n_numbers > n_values:
+            kind = "integer" if n_whole == n_numbers and not notation.thousands else "number"
+            return replace(column, kind=kind, n_right=n_numbers)
+    if 2 * n_numbers <= n_values:
+        all_iso = n_values if n_iso == n_values else None
+        dates, n_dates = find_dates(engine, view, column.stored, notation=column.notation, n_values=all_iso)
+        if 2 * n_dates > n_values and not dates.ambiguous and not dates.units:
+            plain = n_days == n_values or ((dates.formats or dates.by_file) and not dates.timed and not n_iso)
+            return replace(column, kind="date" if plain else "timestamp", n_right=n_dates, dates=dates)
+    return column
 
 
 def _native_kind(native: str, counts: Sequence[int]) -> str:
@@ -264,66 +209,5 @@ def _native_kind(native: str, counts: Sequence[int]) -> str:
         return "integer" if counts[0] and counts[0] == counts[1] else "number"
     if _INTEGERS.match(native):
         return "integer"
-    for start, kind in (
-        ("DECIMAL", "number"),
-        ("BOOLEAN", "boolean"),
-        ("DATE", "date"),
-        ("TIMESTAMP", "timestamp"),
-    ):
-        if native.startswith(start):
-            return kind
-    return "nested"
-
-
-def find_dates(
-    connection: duckdb.DuckDBPyConnection, view: str, text: str, *, notation: Notation, n_iso: int | None = None
-) -> tuple[Dates, int]:
-    """Return how a column of text writes dates, and how many of its values are dates.
-
-    ISO 8601 comes first, then common formats; the order of day and month is decided by the values that allow one
-    order only, over the whole column.
-    """
-
-    def count(condition: str) -> int:
-        return connection.execute(f"SELECT count_if({condition}) FROM {view}").fetchall()[0][0]
-
-    if notation.formats:
-        given = Dates(formats=notation.formats)
-        return given, count(f"{given.moment(text, notation)} IS NOT NULL")
-    if n_iso is None:
-        n_iso = count(f"{Dates().moment(text, notation)} IS NOT NULL")
-    iso = Dates(offset=n_iso > 0 and count(f"regexp_matches({text}, {quoted(_OFFSET)})") > 0)
-    if 2 * n_iso > count(f"{text} IS NOT NULL"):
-        return iso, n_iso
-    sample = (
-        f"(SELECT DISTINCT {text} AS t FROM {view} WHERE {text} IS NOT NULL ORDER BY hash(t), t LIMIT {_SAMPLE})"
-    )
-    likely, counts = [], []
-    for days in (_MONTH_FIRST, _DAY_FIRST, _EITHER):
-        formats = [day + time for time in _TIMES for day in days]
-        asked = ", ".join(f"count_if(year(try_strptime(t, {quoted(f)})) > 999)" for f in formats)
-        (hits,) = connection.execute(f"SELECT {asked} FROM {sample}").fetchall()
-        dates = Dates(formats=tuple(f for f, n in zip(formats, hits, strict=True) if n))
-        if dates.formats:
-            likely.append(dates)
-            counts.append(count(f"{dates.moment(text, notation)} IS NOT NULL"))
-    if n_iso >= max(counts, default=0):
-        return iso, n_iso
-    best = max(range(len(likely)), key=counts.__getitem__)
-    if len(likely) > 1 and counts[0] == counts[1]:
-        month, day = (dates.moment(text, notation) for dates in likely[:2])
-        unlike = f"SELECT min({text}) FROM {view} WHERE {month} IS DISTINCT FROM {day}"
-        example = connection.execute(unlike).fetchall()[0][0]
-        if example is not None:
-            return replace(likely[0], ambiguous=example), counts[0]
-    return likely[best], counts[best]
-
-
-def check_dates(dates: Dates, *, expression: str, place: str) -> None:
-    """Raise JourneybookError where nothing says whether the day or the month comes first."""
-    if dates.ambiguous:
-        raise JourneybookError(
-            f"{place} is {expression!r}, whose dates (one is {dates.ambiguous!r}) can all be read month first or "
-            f"day first: say which, with an expression such as strptime(column, {dates.formats[0]!r}) or with the "
-            "option dateformat."
-        )
+    kinds = {"DECIMAL": "number", "BOOLEAN": "boolean", "DATE": "date", "TIMESTAMP": "timestamp"}
+    return next((kind for start, kind in kinds.items() if native.startswith(start)), "nested")

@@ -1,8 +1,8 @@
 """Lines of a user's files, counted without the engine that reads them."""
 
 import csv
-import gzip
 import itertools
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +15,7 @@ from journeybook.datasets.sequences import read_head
 
 
 def count_csv(file: Path, dialect: Dialect, options: Mapping) -> int:
-    """Return the records of a CSV file below its header, as Python's csv module counts them; blank lines are none.
-
-    The file is compressed where its name ends in `.gz`; options are as `reading.read_options` returns them.
-    """
+    """Return the records of a CSV file below its header, as the csv module counts them; blank lines are none."""
     quote = read_quote(options)
     escape = str(options.get("escape", quote))
     rules: dict[str, Any] = {"quoting": csv.QUOTE_NONE}
@@ -27,9 +24,7 @@ def count_csv(file: Path, dialect: Dialect, options: Mapping) -> int:
     if escape and escape != quote:
         rules["escapechar"] = escape
     csv.field_size_limit(sys.maxsize)
-    opener = gzip.open if file.suffix.lower() == ".gz" else open
-    python = {"latin-1": "iso-8859-1"}.get(dialect.encoding, dialect.encoding)
-    with opener(file, "rt", encoding=python, errors="replace", newline="") as text:
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as text:
         lines = itertools.islice(text, dialect.skip, None)
         return sum(1 for record in csv.reader(lines, delimiter=dialect.delimiter, **rules) if record)
 
@@ -45,3 +40,13 @@ def count_sessions(file: Path) -> int:
     with file.open(encoding="utf-8", errors="replace") as lines:
         below = itertools.islice(lines, n_head, None)
         return sum(len(line.split()) for line in below if not line.lstrip().startswith("%"))
+
+
+def count_json(file: Path) -> int:
+    """Return the objects of a JSON file: its lines that are not blank, or the length of its one array."""
+    with file.open(encoding="utf-8-sig", errors="replace") as text:
+        if text.read(1) == "[":
+            text.seek(0)
+            return len(json.load(text))
+        text.seek(0)
+        return sum(1 for line in text if line.strip())

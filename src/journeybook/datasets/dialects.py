@@ -1,16 +1,17 @@
 """How a CSV file is written: found in its first lines, or given."""
 
 import csv
-import gzip
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 
+from journeybook.datasets.unpacking import Plain
 from journeybook.errors import JourneybookError
 
 _DELIMITERS = (",", ";", "\t", "|")
 _HEAD_BYTES = 1 << 20
+_PREAMBLE = 60
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,16 @@ class Dialect:
     names: tuple[str, ...]
     delimiter: str
     skip: int
-    encoding: str
 
 
-def read_dialect(file: Path, options: Mapping, *, name: str) -> Dialect:
+def read_dialect(file: Plain, options: Mapping, *, name: str) -> Dialect:
     """Return how a CSV file is written, from what is given and from its first lines.
 
     Raises:
-        JourneybookError: The header cannot be found.
+        JourneybookError: The header cannot be found, or other lines stand above it.
     """
-    head, encoding = _head(file, options, name=name)
+    with file.path.open("rb") as opened:
+        head = opened.read(_HEAD_BYTES).decode("utf-8-sig", errors="replace")
     quote = read_quote(options)
     skipped = _whole_number(options.get("skip", 0), place=f"files.{name}.options.skip")
     lines = head.splitlines(keepends=True)[skipped:]
@@ -47,6 +48,8 @@ def read_dialect(file: Path, options: Mapping, *, name: str) -> Dialect:
     if first is None:
         raise JourneybookError(f"files.{name}: {file.name!r} has no header.")
     fields, n_lines = first
+    if options.get("header", True) is not False and not options.get("names"):
+        _check_preamble(text, delimiter, quote, skipped, place=f"files.{name}: {file.name!r}")
     if options.get("header", True) is False:
         fields = [""] * len(fields)
     else:
@@ -54,7 +57,7 @@ def read_dialect(file: Path, options: Mapping, *, name: str) -> Dialect:
     names = options.get("names", [])
     if not isinstance(names, list):
         raise JourneybookError(f"files.{name}.options.names is {names!r}: it must be a list of column names.")
-    return Dialect(_unlike([*names, *fields[len(names) :]]), delimiter, skipped, encoding)
+    return Dialect(_unlike([*names, *fields[len(names) :]]), delimiter, skipped)
 
 
 def read_quote(options: Mapping) -> str:
@@ -63,29 +66,22 @@ def read_quote(options: Mapping) -> str:
     return "" if quote is None else str(quote)
 
 
-def _head(file: Path, options: Mapping, *, name: str) -> tuple[str, str]:
-    """Return the beginning of a file as text, and its encoding."""
-    opener = gzip.open if file.suffix.lower() == ".gz" else open
-    try:
-        with opener(file, "rb") as opened:
-            start = opened.read(_HEAD_BYTES)
-    except OSError as problem:
-        raise JourneybookError(f"files.{name}: {file.name!r} cannot be read: {problem}.") from None
-    if start[:2] in (b"PK", b"\x1f\x8b", b"\xd0\xcf"):
-        raise JourneybookError(f"files.{name}: {file.name!r} is not text: CSV and Parquet files can be read.")
-    found = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
-    given = str(options.get("encoding", found)).lower()
-    encoding = {"utf8": "utf-8", "latin1": "latin-1", "iso-8859-1": "latin-1", "utf16": "utf-16"}.get(given, given)
-    if encoding not in ("utf-8", "latin-1", "utf-16"):
-        raise JourneybookError(f"files.{name}.options.encoding is {given!r}: it must be utf-8, latin-1 or utf-16.")
-    if encoding == "utf-8":
-        try:
-            # Up to the last whole line, which no character crosses.
-            start[: start.rfind(b"\n") + 1].decode()
-        except UnicodeDecodeError:
-            encoding = encoding if "encoding" in options else "latin-1"
-    python = "utf-8-sig" if encoding == "utf-8" else encoding
-    return start.decode(python, errors="replace"), encoding
+def _check_preamble(text: str, delimiter: str, quote: str, skipped: int, *, place: str) -> None:
+    """Raise JourneybookError where the first lines have fewer fields than nearly all below them."""
+    records = [(len(fields), end) for fields, end in islice(_records(text, delimiter, quote), _PREAMBLE) if fields]
+    counts = [n for n, _ in records]
+    most = max(set(counts), key=lambda n: (counts.count(n), n))
+    start = counts.index(most)
+    if (
+        start
+        and 2 * max(counts[:start]) <= most
+        and counts[start:].count(most) >= 0.8 * len(counts[start:]) >= 1.6
+    ):
+        skip = skipped + records[start - 1][1]
+        raise JourneybookError(
+            f"{place} has {most} fields a line from line {skip + 1} on, fewer above it: if that is the header, "
+            f"give options: {{skip: {skip}}}."
+        )
 
 
 def _records(text: str, delimiter: str, quote: str) -> Iterator[tuple[list[str], int]]:
@@ -111,10 +107,8 @@ def _fit(text: str, delimiter: str, quote: str) -> tuple[bool, int]:
             counts.append(len(fields))
         if len(counts) == 50:
             break
-    if not counts or counts[0] == 1:
-        return (False, 0)
-    agree = sum(count == counts[0] for count in counts)
-    return (agree >= 0.8 * len(counts), counts[0])
+    most = max(counts, key=counts.count, default=1)
+    return (False, 0) if most == 1 else (counts.count(most) >= 0.8 * len(counts), most)
 
 
 def _unlike(names: Sequence[object]) -> tuple[str, ...]:

@@ -5,10 +5,11 @@ columns of one row; numbers and booleans stand for themselves. Values that do no
 quarantine (`unconverted` names them); what cannot be right for any row stops with one sentence.
 """
 
+import glob
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +20,16 @@ from ibis.backends.duckdb import Backend
 from journeybook.datasets.expressions import nearest
 from journeybook.datasets.finding import find_files, is_parquet
 from journeybook.datasets.mapping import Mapped, map_rows
+from journeybook.datasets.notation import quoted
+from journeybook.datasets.noticing import Notice, notice
 from journeybook.datasets.reading import Source, read_options, stage
 from journeybook.datasets.storage import write_raw
-from journeybook.datasets.targets import check_required, make_target, rest_of
+from journeybook.datasets.targets import Target, check_required, make_target, rest_of
 from journeybook.errors import JourneybookError
-from journeybook.tables import SCHEMAS, schema_of
+from journeybook.tables import SCHEMAS, Schema, schema_of
 
 _KEYS = ("path", "options", "columns", "where", "keep")
-_SAMPLE_ROWS = 100_000
+_SAMPLE_ROWS = 50_000
 
 
 @dataclass(frozen=True)
@@ -36,30 +39,34 @@ class TableCheck:
     Attributes:
         table: Canonical table.
         n_files: Files the path names.
-        n_rows: Rows read, a sample of each file.
-        n_unconverted: Those of them that would go to quarantine because a value does not convert.
-        columns: Columns the table would have, in order.
+        n_rows: Rows that `where` keeps.
+        n_tried: The first of them, of which the columns below speak.
+        n_unconverted: Those of them that would go to quarantine.
+        period: First and last moment; empty where there is none.
+        n_ids: About how many ids there are, by column.
+        currencies: What stands beside the amounts.
+        examples: For each column: name, a masked value as given and as made, share that does not convert.
         notes: What a user should know, one sentence each.
     """
 
     table: str
     n_files: int
     n_rows: int
+    n_tried: int
     n_unconverted: int
-    columns: tuple[str, ...]
+    period: tuple[str, ...]
+    n_ids: Mapping[str, int]
+    currencies: tuple[str, ...]
+    examples: tuple[tuple[str, str, str, float], ...]
     notes: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """Say it in words, for the terminal."""
-        files = "1 file" if self.n_files == 1 else f"{self.n_files} files"
-        told = f"{self.table}: {self.n_rows:,} rows read of {files}, {self.n_unconverted:,} of them would go to "
-        return " ".join([f"{told}quarantine; columns {', '.join(self.columns)}.", *self.notes])
 
 
 @dataclass(frozen=True)
 class _Prepared:
     """One table, ready to be written: its rows, the files they come from, notes for the user."""
 
+    schema: Schema
+    targets: tuple[Target, ...]
     rows: Mapped
     source: Source
     notes: tuple[str, ...]
@@ -67,25 +74,18 @@ class _Prepared:
 
 def build_files(
     connection: Backend, folder: Path, *, files: Mapping, timezone: str, base: Path
-) -> dict[str, dict[str, int]]:
+) -> dict[str, dict]:
     """Write the canonical tables that a user's files hold to `raw/`.
 
-    Args:
-        connection: DuckDB inside the process.
-        folder: The run's folder of tables.
-        files: The block `files:` of the parameters.
-        timezone: Zone of the naive times; times with an offset are converted to it.
-        base: Folder that relative paths start from.
-
     Returns:
-        Lines of each table's files below their headers: n_counted (without the engine), n_read (by it), n_left_out
-        (by `where`).
+        For each table `lines`, those of its files below their headers: n_counted (without the engine), n_read (by
+        it), n_left_out (by `where`); and `notices`, what is odd about it (`noticing.Notice`).
 
     Raises:
         JourneybookError: A file, a column or an expression cannot be used; one sentence says which and why.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lines = {}
+    about = {}
     for table, block in _checked(files).items():
         with _scratch(folder) as scratch:
             made = _prepare(connection.con, table, block, timezone=timezone, base=base, folder=scratch)
@@ -93,41 +93,71 @@ def build_files(
             if not made.rows.n_unconverted:
                 rows = rows.drop("unconverted")
             write_raw(connection, folder, table, rows, provenance="YOURS", source=_describe(block, made))
+            written = f"read_parquet({quoted(glob.escape(str(folder / 'raw' / f'{table}.parquet')))})"
+            odd = notice(connection.con, written, schema=made.schema, mapped=made.rows, source=made.source)
         n_counted, n_read = made.source.n_counted, made.rows.n_read
         assert n_counted is not None
-        lines[table] = {"n_counted": n_counted, "n_read": n_read, "n_left_out": n_read - made.rows.n_rows}
-    return lines
+        lines = {"n_counted": n_counted, "n_read": n_read, "n_left_out": n_read - made.rows.n_rows}
+        about[table] = {"lines": lines, "notices": [one.record() for one in odd]}
+    return about
 
 
 def check_files(connection: Backend, *, files: Mapping, base: Path, timezone: str = "UTC") -> list[TableCheck]:
-    """Check a block `files:` on the first rows of each file, and write nothing.
-
-    Args:
-        connection: DuckDB inside the process.
-        files: The block `files:` of the parameters.
-        base: Folder that relative paths start from.
-        timezone: Zone of the naive times.
+    """Check a block `files:`: how it is read by the first rows of each file, what comes of it by all of them.
 
     Returns:
-        One check a table, in the order of the block.
+        One check a table, in the order of the block. Nothing is left of what it writes.
 
     Raises:
         JourneybookError: What `build_files` would raise for these rows.
     """
     checks = []
     for table, block in _checked(files).items():
-        made = _prepare(connection.con, table, block, timezone=timezone, base=base, folder=None)
-        checks.append(
-            TableCheck(
-                table=table,
-                n_files=made.source.n_files,
-                n_rows=made.rows.n_read,
-                n_unconverted=made.rows.n_unconverted,
-                columns=made.rows.columns,
-                notes=made.notes,
+        with _scratch(None) as scratch:
+            made = _prepare(
+                connection.con, table, block, timezone=timezone, base=base, folder=scratch, sample=_SAMPLE_ROWS
             )
-        )
+            odd = notice(connection.con, made.rows.view, schema=made.schema, mapped=made.rows, source=made.source)
+            checks.append(_check(connection.con, table, made, odd))
     return checks
+
+
+def _check(engine: duckdb.DuckDBPyConnection, table: str, made: _Prepared, odd: Sequence[Notice]) -> TableCheck:
+    """Say what became of the rows read; rows, period and ids are of all of them, read once more as text."""
+    mapped, source = made.rows, made.source
+    masked = [f"{_mask(f'g{n}')} || chr(31) || {_mask(f'v{n}')}" for n in range(len(made.targets))]
+    asked = [f"min(CASE WHEN v{n} IS NOT NULL THEN {pair} END)" for n, pair in enumerate(masked)]
+    asked += [f"count_if(g{n} IS NOT NULL AND v{n} IS NULL) + count(x{n})" for n in range(len(masked))]
+    found = engine.execute(f"SELECT {', '.join(asked)} FROM {mapped.converted}").fetchall()[0]
+    examples = [tuple((pair or "\x1f").split("\x1f")) for pair in found[: len(masked)]]
+    shares = [n / max(mapped.n_rows, 1) for n in found[len(masked) :]]
+    if not source.whole:
+        engine.execute(f"CREATE OR REPLACE TEMP VIEW {source.view} AS {source.unstaged}")
+    ids = {target.name: n for n, target in enumerate(made.targets) if target.is_id}
+    at = next((n for n, target in enumerate(made.targets) if target.name == "occurred_at"), None)
+    given = "v" if source.whole else "g"
+    asked = ["count(*)", *(f"approx_count_distinct({given}{n})" for n in ids.values())]
+    asked += [] if at is None else [f"min(v{at})", f"max(v{at})"]
+    counts = engine.execute(f"SELECT {', '.join(asked)} FROM {mapped.converted}").fetchall()[0]
+    return TableCheck(
+        table=table,
+        n_files=source.n_files,
+        n_rows=counts[0],
+        n_tried=mapped.n_rows,
+        n_unconverted=mapped.n_unconverted,
+        period=tuple(str(moment)[:16] for moment in counts[1 + len(ids) :] if moment is not None),
+        n_ids=dict(zip(ids, counts[1:], strict=False)),
+        currencies=mapped.currencies,
+        examples=tuple(
+            (t.name, *pair, lost) for t, pair, lost in zip(made.targets, examples, shares, strict=True)
+        ),
+        notes=(*made.notes, *(f"{one.text} {one.action}" for one in odd)),
+    )
+
+
+def _mask(value: str) -> str:
+    """Return SQL of a value as it may be shown: its digits as 9, its letters as a."""
+    return f"regexp_replace(regexp_replace(CAST({value} AS VARCHAR)[:30], '[0-9]', '9', 'g'), '\\pL', 'a', 'g')"
 
 
 def _checked(files: object) -> dict[str, dict]:
@@ -156,7 +186,7 @@ def _checked(files: object) -> dict[str, dict]:
 
 
 @contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
+def _scratch(folder: Path | None) -> Iterator[Path]:
     """Give a folder for staged rows that only its owner can open, and remove it."""
     scratch = Path(tempfile.mkdtemp(prefix=".staged-", dir=folder))
     try:
@@ -170,7 +200,7 @@ def _describe(block: Mapping, made: _Prepared) -> str:
     n_read, n_left = made.rows.n_read, made.rows.n_read - made.rows.n_rows
     words = f"{Path(block['path']).name}: {made.source.n_files} file(s), {n_read} rows"
     words += f", {n_left} of them left out by `where`" if n_left else ""
-    return "; ".join([words, *made.source.notes])
+    return "; ".join([words, *made.notes])
 
 
 def _prepare(
@@ -180,14 +210,15 @@ def _prepare(
     *,
     timezone: str,
     base: Path,
-    folder: Path | None,
+    folder: Path,
+    sample: int | None = None,
 ) -> _Prepared:
     """Stage one table's files and make the view of its rows."""
     place, schema = f"files.{table}", schema_of(table)
     assert schema is not None
     files = find_files(block.get("path"), base=base, place=place)
     options = read_options(block.get("options"), parquet=is_parquet(files[0]), place=place)
-    limit = max(_SAMPLE_ROWS // len(files), 1_000) if folder is None else None
+    limit = max(sample // len(files), 1_000) if sample else None
     source = stage(engine, files, options, name=table, timezone=timezone, folder=folder, limit=limit)
     names = [column.name for column in source.columns]
     targets = [
@@ -200,6 +231,10 @@ def _prepare(
         targets += kept
         notes += left
     check_required(schema, targets, names=names, place=place)
+    for column in schema.columns:
+        if column.required and column.nullable and column.name not in {target.name for target in targets}:
+            targets.append(Target(column.name, place, "", column.dtype, literal="NULL::VARCHAR"))
+            notes.append(f"{column.name} is not mapped: no row has one.")
     where = None
     if block.get("where") is not None:
         where = make_target(engine, None, "where", block["where"], names=names, place=f"{place}.where")
@@ -209,4 +244,4 @@ def _prepare(
         # The engine quotes values in its messages, and a value may name a person.
         reason = re.sub(r"'[^']*'|\"[^\"]*\"", "'…'", str(problem).split("\n")[0]).rstrip(".")
         raise JourneybookError(f"{place} cannot be read as its columns say: {reason}.") from None
-    return _Prepared(rows=rows, source=source, notes=(*notes, *rows.notes))
+    return _Prepared(schema=schema, targets=tuple(targets), rows=rows, source=source, notes=(*notes, *rows.notes))

@@ -7,18 +7,16 @@ from pathlib import Path
 from journeybook.datasets.expressions import nearest
 from journeybook.errors import JourneybookError
 
-_LATER = {".json": "JSON", ".jsonl": "JSON lines", ".ndjson": "JSON lines", ".xlsx": "Excel", ".xls": "Excel"}
-
 
 def find_files(path: object, *, base: Path, place: str) -> list[Path]:
     """Return the files a path or glob names, sorted.
 
     Raises:
-        JourneybookError: There is none, or it is of a kind that cannot be read.
+        JourneybookError: There is none, or it is on another machine.
     """
     if not isinstance(path, str) or not path.strip():
         raise JourneybookError(
-            f"{place}.path is {path!r}: it must be the path of a CSV or Parquet file, or a glob."
+            f"{place}.path is {path!r}: it must be the path of a CSV, JSON, Excel or Parquet file, or a glob."
         )
     if re.match(r"[a-z0-9]+://", path):
         raise JourneybookError(f"{place}.path is {path!r}: only files of this machine can be read so far.")
@@ -32,12 +30,6 @@ def find_files(path: object, *, base: Path, place: str) -> list[Path]:
         siblings = [p.name for p in whole.parent.iterdir() if p.is_file()] if whole.parent.is_dir() else []
         hint = nearest(whole.name, siblings) if whole.parent.is_dir() else "; there is no such folder"
         raise JourneybookError(f"{place}.path is {path!r}, and there is no such file from {str(base)!r}{hint}.")
-    for file in found:
-        if file.suffix.lower() in _LATER:
-            kind = _LATER[file.suffix.lower()]
-            raise JourneybookError(
-                f"{place}.path is {path!r}: {kind} files cannot be read yet, CSV and Parquet can."
-            )
     return found
 
 
@@ -45,3 +37,10 @@ def is_parquet(file: Path) -> bool:
     """Return whether a file is Parquet, by what it begins with."""
     with file.open("rb") as opened:
         return opened.read(4) == b"PAR1"
+
+
+def is_json(file: Path) -> bool:
+    """Return whether a file of text is JSON, an object a line or one array of them, by what it begins with."""
+    with file.open("rb") as opened:
+        start = opened.read(4_096).removeprefix(b"\xef\xbb\xbf").lstrip()
+    return re.match(rb'\{\s*["}]|\[\s*\{', start) is not None

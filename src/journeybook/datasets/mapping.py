@@ -2,22 +2,17 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import duckdb
 
-from journeybook.datasets.converting import (
-    Column,
-    Dates,
-    check_dates,
-    find_dates,
-    from_text,
-    from_value,
-    profile,
-    quoted,
-)
+from journeybook.datasets.amounts import check_currency, check_numbers
+from journeybook.datasets.converting import Column, from_text, from_value, profile
+from journeybook.datasets.dates import Dates, check_dates, find_dates
 from journeybook.datasets.expressions import not_scalar
+from journeybook.datasets.ids import CROWD_SHARE, MISSING, check_digits, listed, normal, without_nobody
+from journeybook.datasets.notation import quoted
 from journeybook.datasets.reading import Source
 from journeybook.datasets.targets import Target
 from journeybook.errors import JourneybookError
@@ -35,15 +30,26 @@ class Mapped:
 
     Attributes:
         view: View with `row`, the columns and `unconverted`.
+        converted: View behind it: the values as given `g<n>` and as converted `v<n>`, in the order of `columns`.
+        unconverted: SQL over `converted` of what is wrong with a row, null for nothing.
         columns: The columns' names, in order.
+        currencies: Those that stand beside numbers.
+        used: Columns of the files that some column is made from.
+        counts: For each column: values given, values made, the least as given, rows that could not be computed,
+            the least of their problems.
         n_read: Rows read.
         n_rows: Rows that `where` keeps.
         n_unconverted: Rows of them that hold a value that does not convert.
-        notes: What a sample of the rows does not tell, one sentence each.
+        notes: What a user should know of the reading, one sentence each.
     """
 
     view: str
+    converted: str
+    unconverted: str
     columns: tuple[str, ...]
+    currencies: tuple[str, ...]
+    used: frozenset[str]
+    counts: tuple[tuple, ...]
     n_read: int
     n_rows: int
     n_unconverted: int
@@ -67,26 +73,35 @@ def map_rows(
     """
     asked = [*targets, *([where] if where else [])]
     used = {name for target in asked for name in target.uses}
-    columns = {c.name: c for c in source.columns if c.name in used}
-    columns = {c.name: c for c in profile(engine, source.view, list(columns.values()), notation=source.notation)}
+    wanted = [c for c in source.columns if c.name in used]
+    columns = {c.name: c for c in profile(engine, source.view, wanted)}
+    if not source.whole:
+        # What nothing decides in a sample, a later row may decide.
+        columns = {name: replace(column, unclear="") for name, column in columns.items()}
+    if any((target.dtype or "").startswith("decimal") for target in targets):
+        check_currency(engine, source, used, table=table)
     typed = f"typed_{table}"
-    values = "".join(f", {c.typed(source.notation)} AS {_typed(c)}" for c in columns.values())
+    values = "".join(f", {c.typed} AS {_typed(c)}" for c in columns.values())
     _view(engine, typed, f"SELECT *{values} FROM {source.view}")
     # Values as given, with what is wrong with them before any conversion.
     tried, found = f"tried_{table}", f"found_{table}"
     bound = [_bind(engine, target, columns, view=typed) for target in asked]
     parts = ", ".join(f"{b.tried} AS e{n}, {b.bad} AS b{n}" for n, b in enumerate(bound))
-    _view(engine, tried, f"SELECT position, line_problem, {parts} FROM {typed}")
+    _view(engine, tried, f"SELECT position, file, line_problem, {parts} FROM {typed}")
     parts = ", ".join(f"{b.found(n)} AS g{n}, {b.problem(n)} AS x{n}" for n, b in enumerate(bound))
     keep = "line_problem IS NOT NULL OR x{n} IS NOT NULL OR g{n}".format(n=len(targets)) if where else "true"
-    _view(engine, found, f"SELECT * FROM (SELECT position, line_problem, {parts} FROM {tried}) WHERE {keep}")
+    _view(engine, found, f"SELECT * FROM (SELECT position, file, line_problem, {parts} FROM {tried}) WHERE {keep}")
     converted = f"converted_{table}"
     dates = [
         _dates(engine, found, f"g{n}", b, t, source) for n, (b, t) in enumerate(zip(bound, targets, strict=False))
     ]
-    parts = "".join(
-        f", {_convert(f'g{n}', bound[n], target, source, dates[n])} AS v{n}" for n, target in enumerate(targets)
-    )
+    ways = [_convert(f"g{n}", bound[n], target, source, dates[n]) for n, target in enumerate(targets)]
+    notes = []
+    for n, target in enumerate(targets):
+        if target.is_id:
+            ways[n], said = _as_id(engine, found, ways[n], n, bound[n], target, source)
+            notes += said
+    parts = "".join(f", {way} AS v{n}" for n, way in enumerate(ways))
     _view(engine, converted, f"SELECT *{parts} FROM {found}")
     unconverted = ", ".join(_problem(n, target) for n, target in enumerate(asked))
     sign = quoted(UNCONVERTED_SIGN)
@@ -95,21 +110,40 @@ def map_rows(
     named = ", ".join(f"v{n} AS {_name(target.name)}" for n, target in enumerate(targets))
     rows = f"rows_{table}"
     _view(engine, rows, f"SELECT {order} AS row, {named}, {unconverted} AS unconverted FROM {converted}")
-    n_read = engine.execute(f"SELECT count(*) FROM {source.view}").fetchall()[0][0]
     n_rows, n_unconverted, *counts = _counted(engine, converted, unconverted, len(targets))
     if source.whole and not n_rows and where is not None:
         raise JourneybookError(f"files.{table}.where is {where.given!r}, which keeps no row.")
     for n, target in enumerate(targets):
         _check_counts(target, schema, counts[5 * n : 5 * n + 5], whole=source.whole)
-    unclear = [target.name for target, written in zip(targets, dates, strict=True) if written.ambiguous]
+    for target, written in zip(targets, dates, strict=True):
+        notes += [f"{target.name} is read as {unit}." for unit in written.units]
+        if written.ambiguous:
+            notes.append(f"The sample does not tell the day from the month in {target.name}.")
+        if written.by_file:
+            told = "; ".join(", ".join(d.formats[:1]) or d.unit or "ISO 8601" for _, d in written.by_file)
+            notes.append(f"{target.name} is not written alike in all files: {told}.")
+    notes += [note for c in columns.values() if (note := _how_numbers(c, source))]
     return Mapped(
         view=rows,
+        converted=converted,
+        unconverted=unconverted,
         columns=tuple(target.name for target in targets),
-        n_read=n_read,
+        currencies=tuple(dict.fromkeys(name for c in columns.values() for name in c.currencies)),
+        used=frozenset(used),
+        counts=tuple(tuple(counts[5 * n : 5 * n + 5]) for n in range(len(targets))),
+        n_read=source.n_read,
         n_rows=n_rows,
         n_unconverted=n_unconverted,
-        notes=tuple(f"The sample does not tell the day from the month in {name}." for name in unclear),
+        notes=tuple(notes),
     )
+
+
+def _how_numbers(column: Column, source: Source) -> str:
+    """Return how a column writes numbers, where nobody gave it."""
+    if column.notation.decimal == source.notation.decimal:
+        return ""
+    thousands = f", {column.notation.thousands!r} between thousands" if column.notation.thousands else ""
+    return f"Column {column.name!r} is read with {column.notation.point!r} before fractions{thousands}."
 
 
 def _counted(engine: duckdb.DuckDBPyConnection, view: str, unconverted: str, n_targets: int) -> tuple:
@@ -158,10 +192,12 @@ def _bind(
     is first taken as text. Where that does not bind, the other reading of one column after the other is tried.
     """
     if target.literal is not None:
-        native = "BOOLEAN" if target.literal in ("true", "false") else "DOUBLE"
+        native = {"true": "BOOLEAN", "false": "BOOLEAN", "NULL::VARCHAR": "VARCHAR"}.get(target.literal, "DOUBLE")
         return _Bound(f"CASE WHEN line_problem IS NULL THEN {target.literal} END", "NULL::VARCHAR", native, False)
     if target.column is not None:
         column = columns[target.column]
+        if target.dtype in ("int64", "float64", "decimal(18, 4)"):
+            check_numbers(column, target=target)
         return _Bound(
             column.stored if column.native == "VARCHAR" else _typed(column),
             "NULL::VARCHAR",
@@ -197,9 +233,12 @@ def _bind(
                     f"{target.place} is {target.given!r}, which gives {native}: it must be a condition, true or "
                     "false."
                 )
+            for c in used:
+                if c.name not in as_text:
+                    check_numbers(c, target=target)
             bad = [
-                f"CASE WHEN {c.stored} IS NOT NULL AND {_typed(c)} IS NULL THEN {quoted(c.name + ' ')} || "
-                f"{_shown(c.stored)} END"
+                f"CASE WHEN {_typed(c)} IS NULL AND lower({c.stored}) NOT IN {listed(MISSING)} THEN "
+                f"{quoted(c.name + ' ')} || {_shown(c.stored)} END"
                 for c in used
                 if c.name not in as_text and not c.clean and c.native == "VARCHAR"
             ]
@@ -234,17 +273,34 @@ def _dates(
 
 def _convert(value: str, bound: _Bound, target: Target, source: Source, dates: Dates) -> str:
     """Return SQL of the value in the type the table needs."""
-    notation, column = source.notation, bound.column
+    column = bound.column
+    notation = source.notation if column is None else column.notation
     dtype = target.dtype or _further_type(bound)
     if dtype is None:
         return value
     if bound.native == "VARCHAR" and dtype == "string" and column is not None and column.kind == "integer":
         # An id that a spreadsheet or a data frame made a float: 12345.0 is 12345.
-        point = re.escape(notation.decimal)
+        point = re.escape(notation.point)
         return rf"regexp_replace({value}, '^([+-]?\d+){point}0+$', '\1')"
     if bound.native == "VARCHAR":
         return from_text(value, dtype, notation=notation, dates=dates)
     return from_value(value, bound.native, dtype, notation=notation, dates=dates)
+
+
+def _as_id(
+    engine: duckdb.DuckDBPyConnection, view: str, way: str, n: int, bound: _Bound, target: Target, source: Source
+) -> tuple[str, list[str]]:
+    """Return SQL of an id, null for what stands for nobody, and what a user should know of it."""
+    if bound.column is not None:
+        check_digits(engine, view, f"g{n}", native=bound.native, given=target.given, place=target.place)
+    notes = []
+    if target.name in ("customer_id", "session_id"):
+        asked = f"SELECT count_if(i = '0') > {CROWD_SHARE} * count(*) FROM (SELECT {way} AS i FROM {view})"
+        if target.name == "customer_id" and engine.execute(asked).fetchall()[0][0]:
+            way = f"nullif({way}, '0')"
+            notes.append("customer_id 0 has a great share of the rows and is taken for a guest.")
+        way = without_nobody(way)
+    return (normal(way) if source.join_ids else way), notes
 
 
 def _further_type(bound: _Bound) -> str | None:
@@ -270,13 +326,19 @@ def _problem(n: int, target: Target) -> str:
     wrong = f"WHEN x{n} IS NOT NULL THEN {name} || x{n}"
     if target.condition:
         return f"CASE {wrong} END"
-    unlike = f"WHEN g{n} IS NOT NULL AND v{n} IS NULL THEN {name} || {_shown(f'CAST(g{n} AS VARCHAR)')}"
+    if target.is_id:
+        return f"CASE {wrong} END"
+    text = f"CAST(g{n} AS VARCHAR)"
+    lost = f"g{n} IS NOT NULL AND v{n} IS NULL AND lower({text}) NOT IN {listed(MISSING)}"
+    unlike = f"WHEN {lost} THEN {name} || {_shown(text)}"
     return f"CASE {wrong} {unlike} END"
 
 
 def _check_counts(target: Target, schema: Schema, counts: Sequence, *, whole: bool) -> None:
     """Raise JourneybookError where no value of a column converts, or where a needed one has no value."""
     n_given, n_made, example, n_wrong, wrong = counts
+    if target.is_id:
+        n_given = n_made
     column = schema.by_name.get(target.name)
     needs = f"a value of type {target.dtype or 'the kind found'}"
     if n_made:

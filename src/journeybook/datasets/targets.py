@@ -54,6 +54,11 @@ class Target:
     condition: bool = False
 
     @property
+    def is_id(self) -> bool:
+        """Whether it is the id of something."""
+        return self.dtype == "string" and self.name.endswith("_id")
+
+    @property
     def uses(self) -> tuple[str, ...]:
         """Columns of the source it is made from."""
         if self.expression is not None:
@@ -151,7 +156,7 @@ def check_required(schema: Schema, targets: Sequence[Target], *, names: Sequence
     have = {target.name for target in targets}
     if len({target.name.lower() for target in targets}) < len(targets):
         raise JourneybookError(f"{place}.columns gives two columns whose names differ in capitals only.")
-    lacking = [name for name in schema.required if name not in have]
+    lacking = [name for name in schema.required if name not in have and not schema.by_name[name].nullable]
     lacking += [" or ".join(group) for group in schema.either if not have & set(group)]
     if lacking:
         raise JourneybookError(

@@ -4,6 +4,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import yaml
@@ -13,6 +14,9 @@ from journeybook.report.kinds import in_words
 from journeybook.report.params import RUN_DEFAULTS, RUN_MEANINGS, PageRun, RunParameters
 from journeybook.report.planning import plan
 from journeybook.tables import owners_view, schema_of
+
+if TYPE_CHECKING:
+    from journeybook.datasets.files import TableCheck
 
 WIDTH = 110
 
@@ -89,16 +93,28 @@ def check_lines(parameters: RunParameters) -> Iterator[str]:
 
         from journeybook.datasets.files import check_files
 
-        for found in check_files(ibis.duckdb.connect(), files=parameters.files, base=parameters.base):
-            files = f"{found.n_files} file{'s' if found.n_files != 1 else ''}"
-            misfits = f"{found.n_unconverted:,} with a value that does not convert"
-            yield f"{found.table}: {found.n_rows:,} rows in {files}, {misfits}"
-            yield _indented(", ".join(found.columns), by=4)
-            yield from (_indented(note, by=4) for note in found.notes)
+        engine, where = ibis.duckdb.connect(), parameters.base
+        for found in check_files(engine, files=parameters.files, base=where, timezone=parameters.timezone):
+            yield from _table_lines(found)
         yield from plan_lines(parameters, raw=list(parameters.files))
     else:
         yield f"{parameters.dataset} comes with journeybook: nothing of yours to check."
     yield "Parameters and data can be used."
+
+
+def _table_lines(found: "TableCheck") -> Iterator[str]:
+    """What was understood of one table; values are shown by their shape alone."""
+    files = f"{found.n_files} file{'s' if found.n_files != 1 else ''}"
+    tried = "them" if found.n_tried == found.n_rows else f"the first {found.n_tried:,}"
+    told = [f"{found.n_rows:,} rows in {files}", f"{found.n_unconverted:,} of {tried} for quarantine"]
+    told += [" to ".join(found.period)] if found.period else []
+    told += [f"about {n:,} {name}" for name, n in found.n_ids.items()]
+    told += [f"amounts in {' and '.join(found.currencies)}"] if found.currencies else []
+    yield _indented(f"{found.table}: {'; '.join(told)}.", by=0)
+    for name, before, after, lost in found.examples:
+        said = f"{before} -> {after}" if before else "no value in any row read"
+        yield f"    {name:<16} {said}" + (f"    ({lost:.1%} does not convert)" if lost else "")
+    yield from (_indented(note, by=4) for note in found.notes)
 
 
 def _block(run: PageRun) -> list[str]:

@@ -43,6 +43,7 @@ from journeybook.tables.run import (
     owners_view,
     provenance,
     source_lines,
+    source_notices,
     store,
 )
 from journeybook.tables.sampling import in_sample, sample_share
@@ -104,6 +105,7 @@ __all__ = [
     "standings",
     "store",
     "source_lines",
+    "source_notices",
     "undecided_or_granting",
     "unpermitted_sends",
     "whole_row",

@@ -123,6 +123,12 @@ def source_lines(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["table", "n_lines", "n_read", "n_left_out"])
 
 
+def source_notices(run: Run) -> list[dict[str, Any]]:
+    """Return what was odd about a user's tables when they were made, each as `findings.Finding` takes it."""
+    described = json.loads(_described(run._folder))["tables"]
+    return [one for _, about in sorted(described.items()) for one in about.get("notices", [])]
+
+
 def key_digest(run: Run) -> str:
     """Return a digest of the key of the pseudonyms: another key is another run."""
     return hashlib.sha256(f"digest of a key\0{run._key}".encode()).hexdigest()

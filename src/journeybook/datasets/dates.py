@@ -1,0 +1,239 @@
+"""How a source writes dates: found file by file, never guessed where day and month cannot be told apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import duckdb
+
+from journeybook.datasets.notation import Notation, quoted
+from journeybook.errors import JourneybookError
+
+_OFFSET = r"\d:\d\d.*(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?|[A-Za-z]+/[A-Za-z_/]+)$"
+_SAMPLE, _LEAST = 2_000, 100
+
+# Two-digit years stand first: %Y would take '10' for the year 10.
+_DAY_FIRST = ("%d/%m/%y", "%d/%m/%Y", "%d.%m.%y", "%d.%m.%Y", "%d-%m-%y", "%d-%m-%Y")
+_MONTH_FIRST = ("%m/%d/%y", "%m/%d/%Y", "%m.%d.%y", "%m.%d.%Y", "%m-%d-%y", "%m-%d-%Y")
+_EITHER = (
+    *("%Y%m%d", "%Y.%m.%d", "%d %b %y", "%d %b %Y", "%d %B %Y", "%d-%b-%y", "%d-%b-%Y"),
+    *("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%a, %d %b %Y", "%A, %B %d, %Y"),
+)
+_TIMES = (
+    "",
+    " %H:%M",
+    " %H:%M:%S",
+    " %H:%M:%S.%f",
+    " %I:%M %p",
+    " %I:%M:%S %p",
+    "T%H:%M:%S",
+    ", %H:%M",
+    ", %H:%M:%S",
+)
+_WRITTEN = tuple(
+    tuple(day + time for time in _TIMES for day in days) for days in (_MONTH_FIRST, _DAY_FIRST, _EITHER)
+)
+_WRITTEN = (*_WRITTEN[:2], (*_WRITTEN[2], "%Y%m%d%H%M%S"))
+# Numbers that are times: what they look like, and how many of them a second has.
+_COUNTED = {
+    "seconds since 1970": (r"\d{9,10}(?:\.\d+)?", 1),
+    "milliseconds since 1970": (r"\d{12,13}(?:\.0*)?", 1_000),
+    "microseconds since 1970": (r"\d{15,16}(?:\.0*)?", 1_000_000),
+    "days since 1899-12-30, as spreadsheets count": (r"[2-7]\d{4}(?:\.\d+)?", 0),
+}
+# A share of a file's dates in the other order that is no longer a slip.
+_FEW = 0.02
+_BOTH = "both orders"
+
+
+@dataclass(frozen=True)
+class Dates:
+    """How a column writes dates.
+
+    Attributes:
+        formats: Formats tried in turn; empty for ISO 8601, or for what `unit` counts.
+        unit: What numbers count, a key of `_COUNTED`; empty for dates that are written.
+        offset: Whether some times bring an offset from UTC.
+        ambiguous: A value that reads day first and month first, where nothing decides; empty where something does.
+        by_file: Files and how they write dates, where they differ.
+    """
+
+    formats: tuple[str, ...] = ()
+    unit: str = ""
+    offset: bool = False
+    ambiguous: str = ""
+    by_file: tuple[tuple[tuple[int, ...], "Dates"], ...] = ()
+
+    @property
+    def timed(self) -> bool:
+        """Whether some format holds an hour."""
+        return any("%H" in f or "%I" in f for f in self.formats) or any(d.timed for _, d in self.by_file)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """What numbers count, in any file."""
+        return tuple(dict.fromkeys(d.unit for d in (self, *(d for _, d in self.by_file)) if d.unit))
+
+    def moment(self, text: str, notation: Notation) -> str:
+        """Return SQL for the naive local time, null where there is none; where files differ it asks for `file`."""
+        if self.by_file:
+            ways = (
+                f"WHEN file IN ({', '.join(map(str, n))}) THEN {d.moment(text, notation)}" for n, d in self.by_file
+            )
+            return f"CASE {' '.join(ways)} END"
+        if self.unit:
+            return _counted(text, self.unit, notation)
+        made = self._written(text, notation)
+        midnight = self._written(f"replace({text}, '24:00', '00:00')", notation)
+        return f"coalesce({made}, CASE WHEN contains({text}, '24:00') THEN {midnight} + INTERVAL 1 DAY END)"
+
+    def _written(self, text: str, notation: Notation) -> str:
+        if self.formats:
+            return f"CAST(try_strptime({text}, [{', '.join(map(quoted, self.formats))}]) AS TIMESTAMP)"
+        local = f"TRY_CAST({text} AS TIMESTAMP)"
+        if self.offset:
+            zoned = f"timezone({quoted(notation.timezone)}, TRY_CAST({text} AS TIMESTAMPTZ))"
+            local = f"CASE WHEN regexp_matches({text}, {quoted(_OFFSET)}) THEN {zoned} ELSE {local} END"
+        # A year has four digits: the engine takes 25-03-24 for the year 25, and 'epoch' for a time.
+        return f"CASE WHEN ascii({text}) BETWEEN 48 AND 57 AND year({local}) > 999 THEN {local} END"
+
+
+ISO = Dates()
+
+
+def _counted(text: str, unit: str, notation: Notation) -> str:
+    pattern, per_second = _COUNTED[unit]
+    if per_second:
+        micro = f"CAST(TRY_CAST({text} AS DECIMAL(28, 6)) * {1_000_000 // per_second} AS BIGINT)"
+        made = f"timezone({quoted(notation.timezone)}, make_timestamptz({micro}))"
+    else:
+        micro = f"CAST(round(TRY_CAST({text} AS DOUBLE) * 86400) AS BIGINT) * 1000000"
+        made = f"TIMESTAMP '1899-12-30' + to_microseconds({micro})"
+    return f"CASE WHEN regexp_full_match({text}, {quoted(pattern)}) THEN {made} END"
+
+
+def find_dates(
+    engine: duckdb.DuckDBPyConnection, view: str, text: str, *, notation: Notation, n_values: int | None = None
+) -> tuple[Dates, int]:
+    """Return how a column of text writes dates, and how many of its values are dates.
+
+    Each file is judged alone: ISO 8601 first, then common formats, then numbers that count. The order of day and
+    month is decided by the values that allow one order only; a file without any is read as all others are.
+    """
+    if notation.formats:
+        given = Dates(formats=notation.formats)
+        return given, _count(engine, view, f"{given.moment(text, notation)} IS NOT NULL")
+    iso, offset = f"{Dates().moment(text, notation)} IS NOT NULL", f"regexp_matches({text}, {quoted(_OFFSET)})"
+    if n_values is not None:
+        return Dates(offset=_count(engine, view, offset) > 0), n_values
+    asked = [f"{text} IS NOT NULL", iso, f"{iso} AND {offset}"]
+    files = {file: counts for file, *counts in _by_file(engine, view, asked)}
+    found: dict[int, tuple[Dates, int]] = {
+        file: (Dates(offset=n_offset > 0), n_iso)
+        for file, (n, n_iso, n_offset) in files.items()
+        if 2 * n_iso > n or not n
+    }
+    open_ = {file: n_iso for file, (_, n_iso, _) in files.items() if file not in found}
+    if open_:
+        found |= _find_written(engine, view, text, open_, notation=notation)
+    return _joined(found), sum(n for _, n in found.values())
+
+
+def _find_written(
+    engine: duckdb.DuckDBPyConnection, view: str, text: str, files: dict[int, int], *, notation: Notation
+) -> dict[int, tuple[Dates, int]]:
+    """Return for each of the files how it writes dates and how many it holds, given how many are ISO 8601."""
+    listed = f"file IN ({', '.join(map(str, files))})"
+    limit = max(_SAMPLE // len(files), _LEAST)
+    sample = (
+        f"(SELECT DISTINCT file, {text} AS t FROM {view} WHERE {listed} AND {text} IS NOT NULL "
+        f"QUALIFY row_number() OVER (PARTITION BY file ORDER BY hash(t), t) <= {limit})"
+    )
+    asked = [f"year(try_strptime(t, {quoted(f)})) > 999" for formats in _WRITTEN for f in formats]
+    asked += [f"regexp_full_match(t, {quoted(pattern)})" for pattern, _ in _COUNTED.values()]
+    likely: dict[int, list[Dates]] = {}
+    for file, *hits in _by_file(engine, sample, asked):
+        ways, at = [], 0
+        for formats in _WRITTEN:
+            seen = tuple(f for f, n in zip(formats, hits[at : at + len(formats)], strict=True) if n)
+            ways.append(Dates(formats=seen))
+            at += len(formats)
+        ways += [Dates(unit=unit) for unit, n in zip(_COUNTED, hits[at:], strict=True) if n]
+        likely[file] = ways
+    found: dict[int, tuple[Dates, int]] = {}
+    for same in {tuple(ways): None for ways in likely.values()}:
+        numbers = [file for file, ways in likely.items() if tuple(ways) == same]
+        rows = f"(SELECT * FROM {view} WHERE file IN ({', '.join(map(str, numbers))}))"
+        moments = [d.moment(text, notation) if d.formats or d.unit else "NULL::TIMESTAMP" for d in same]
+        month, day = moments[:2]
+        asked = [f"{moment} IS NOT NULL" for moment in moments]
+        asked += [f"{month} IS NOT NULL AND {day} IS NULL", f"{day} IS NOT NULL AND {month} IS NULL"]
+        unlike = f"min(CASE WHEN {month} <> {day} THEN {text} END)"
+        for file, *counts, example in _by_file(engine, rows, asked, more=unlike):
+            *counts, n_month, n_day = counts
+            best = max(range(len(counts)), key=counts.__getitem__)
+            if files[file] >= counts[best]:
+                found[file] = Dates(), files[file]
+                continue
+            unclear = example if best < 2 and counts[0] == counts[1] and example else ""
+            if best < 2 and min(n_month, n_day) > _FEW * counts[best]:
+                unclear = _BOTH
+            # Days that read alike in both orders, as 05/05 does, decide nothing.
+            alike = best < 2 and counts[0] == counts[1] and example is None
+            way = Dates(formats=same[0].formats + same[1].formats) if alike else same[best]
+            found[file] = replace(way, ambiguous=unclear), counts[best]
+    return {file: found.get(file, (Dates(), n)) for file, n in files.items()}
+
+
+def _joined(found: dict[int, tuple[Dates, int]]) -> Dates:
+    """Return one way for all files: a file that cannot tell day from month follows the others where they agree."""
+    orders = {order for dates, n in found.values() if n and not dates.ambiguous if (order := _order(dates))}
+    ways: dict[Dates, list[int]] = {}
+    for file, (dates, n) in found.items():
+        if dates.ambiguous not in ("", _BOTH) and len(orders) == 1:
+            dates = replace(dates, formats=_turned(dates.formats, min(orders)), ambiguous="")
+        if n or len(found) == 1:
+            ways.setdefault(dates, []).append(file)
+    if len(ways) <= 1:
+        return next(iter(ways), Dates())
+    unclear = next((dates.ambiguous for dates in ways if dates.ambiguous), "")
+    offset = any(dates.offset for dates in ways)
+    return Dates(offset=offset, ambiguous=unclear, by_file=tuple((tuple(files), d) for d, files in ways.items()))
+
+
+def _order(dates: Dates) -> str | None:
+    """Return "d" or "m" where a format says what comes first, else None."""
+    first = {f[1] for f in dates.formats if f in _WRITTEN[0] or f in _WRITTEN[1]}
+    return min(first) if len(first) == 1 else None
+
+
+def _turned(formats: Sequence[str], order: str) -> tuple[str, ...]:
+    """Return the formats with the day ("d") or the month ("m") first.
+
+    >>> _turned(["%m/%d/%Y"], "d"), _turned(["%d/%m/%Y"], "d")
+    (('%d/%m/%Y',), ('%d/%m/%Y',))
+    """
+    return tuple(f if f[1] == order else f"%{order}{f[2]}%{f[1]}{f[5:]}" for f in formats)
+
+
+def _by_file(
+    engine: duckdb.DuckDBPyConnection, rows: str, conditions: Sequence[str], *, more: str = ""
+) -> list[tuple]:
+    """Return one row a file: its number, how many rows meet each condition, and what else is asked."""
+    counts = [f"coalesce(count_if({condition}), 0)" for condition in conditions]
+    asked = ", ".join([*counts, *([more] if more else [])])
+    return engine.execute(f"SELECT file, {asked} FROM {rows} GROUP BY file ORDER BY file").fetchall()
+
+
+def _count(engine: duckdb.DuckDBPyConnection, view: str, condition: str) -> int:
+    return engine.execute(f"SELECT coalesce(count_if({condition}), 0) FROM {view}").fetchall()[0][0]
+
+
+def check_dates(dates: Dates, *, expression: str, place: str) -> None:
+    """Raise JourneybookError where nothing says whether the day or the month comes first."""
+    if dates.ambiguous:
+        formats = next(d.formats for d in (dates, *(d for _, d in dates.by_file)) if d.ambiguous and d.formats)
+        one = f" (one is {dates.ambiguous!r})" if dates.ambiguous != _BOTH else ", written in both orders,"
+        raise JourneybookError(
+            f"{place} is {expression!r}, whose dates{one} can be read month first or day first: say which, with "
+            f"options: {{dateformat: {formats[0]!r}}} or an expression such as strptime(column, {formats[0]!r})."
+        )

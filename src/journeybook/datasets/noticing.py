@@ -1,0 +1,199 @@
+"""What is odd about a user's rows although each of them can be read: said on page 01 and by `check`."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import duckdb
+
+from journeybook.datasets.ids import CROWD_SHARE, CROWD_TIMES, normal
+from journeybook.datasets.mapping import Mapped
+from journeybook.datasets.notation import quoted
+from journeybook.datasets.reading import Source
+from journeybook.tables import Schema
+
+_MUCH = 0.01
+_NEARLY = 0.95
+_FEW_ROWS = 50
+_HINTS = ("customer", "client", "member", "user", "account", "email", "mail", "person", "contact", "buyer")
+_OPTIONS = dict.fromkeys(("decimal(18, 4)", "float64", "int64"), "decimal_separator, thousands and nullstr")
+_OPTIONS |= dict.fromkeys(("timestamp(6)", "date"), "dateformat and nullstr")
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something odd about a table, for whoever decides.
+
+    Attributes:
+        text: What it is, with its size.
+        action: What to do.
+        value: Its size.
+        unit: Unit of the size.
+        worth: 1 for what moves the report's figures, 3 for what is only good to know.
+    """
+
+    text: str
+    action: str
+    value: float
+    unit: str = "rows"
+    worth: int = 2
+
+    def record(self) -> dict:
+        """Return it as `dataset.json` holds it and page 01 takes it for a finding."""
+        return {**asdict(self), "strength": "counted", "section": "Is every row valid?", "figure": None}
+
+
+def notice(
+    engine: duckdb.DuckDBPyConnection, rows: str, *, schema: Schema, mapped: Mapped, source: Source
+) -> list[Notice]:
+    """Return what is odd about a table's rows."""
+    have = {name: n for n, name in enumerate(mapped.columns)}
+    found = list(_unread(engine, rows, schema, mapped))
+    if schema.name == "transactions":
+        found += _debits(engine, rows)
+    if "customer_id" in have:
+        n_given, n_made, *_ = mapped.counts[have["customer_id"]]
+        if n_given > n_made:
+            said = f"{_rows(n_given - n_made)} of {schema.name} have a word such as Guest or NULL as customer_id."
+            action = "They count as guests; map another column if it knows who they are."
+            found.append(Notice(said, action, n_given - n_made, worth=3))
+        found += _people(engine, rows, schema, mapped, source)
+    if "occurred_at" in have:
+        found += _hours(engine, rows, schema, source)
+    return found
+
+
+def _unread(engine: duckdb.DuckDBPyConnection, rows: str, schema: Schema, mapped: Mapped) -> Iterator[Notice]:
+    """Rows in quarantine, with their share of the money, and the option that may read them."""
+    if not mapped.n_unconverted:
+        return
+    share, money = mapped.n_unconverted / mapped.n_rows, ""
+    amount = next((c for c in ("revenue", "value") if c in mapped.columns and schema.name != "events"), None)
+    if amount is not None:
+        # The amount of a row that cannot be read, as far as its first digits go.
+        text = f"regexp_extract(unconverted, {quoted(amount + ': [^0-9]*([0-9][0-9.,]*)')}, 1)"
+        rough = f"abs(coalesce({amount}, TRY_CAST(replace({text}, ',', '') AS DOUBLE), 0))"
+        asked = f"SELECT sum({rough}) FILTER (unconverted IS NOT NULL) / nullif(sum({rough}), 0) FROM {rows}"
+        of_money = float(engine.execute(asked).fetchall()[0][0] or 0)
+        share, money = max(share, of_money), f" and, as far as it is legible, {of_money:.1%} of {amount}"
+    losses = [
+        (n_wrong + (n_given - n_made if n_given > n_made else 0), name)
+        for name, (n_given, n_made, _, n_wrong, _) in zip(mapped.columns, mapped.counts, strict=True)
+        if not name.endswith("_id")
+    ]
+    n_worst, worst = max(losses, default=(0, ""))
+    dtype = schema.by_name[worst].dtype if worst in schema.by_name else ""
+    cure = _OPTIONS.get(dtype, "quote and delim") if dtype or not n_worst else "nullstr"
+    why = f", most often for {worst}" if n_worst else ", for they do not fit the header"
+    of_rows = f"{mapped.n_unconverted / mapped.n_rows:.1%} of the rows"
+    yield Notice(
+        f"{_rows(mapped.n_unconverted)} of {schema.name} cannot be read{why}: {of_rows}{money}.",
+        f"See in the quarantine how they are written; the options {cure} may read them.",
+        share,
+        "share",
+        1 if share > _MUCH else 3,
+    )
+
+
+def _debits(engine: duckdb.DuckDBPyConnection, rows: str) -> Iterator[Notice]:
+    asked = f"SELECT count_if(revenue < 0), count_if(revenue <> 0) FROM {rows}"
+    n_below, n_moved = engine.execute(asked).fetchall()[0]
+    if n_below and n_below >= _NEARLY * n_moved:
+        yield Notice(
+            f"{n_below:,} of {n_moved:,} amounts in transactions are negative, as where money spent is a debit.",
+            "If they are sales, map revenue with a minus before it; as they stand they are refunds.",
+            n_below / n_moved,
+            "share",
+            1,
+        )
+
+
+def _people(
+    engine: duckdb.DuckDBPyConnection, rows: str, schema: Schema, mapped: Mapped, source: Source
+) -> Iterator[Notice]:
+    each = f"(SELECT customer_id AS i, count(*) AS n FROM {rows} WHERE customer_id IS NOT NULL GROUP BY i)"
+    asked = f"SELECT count(*), count(DISTINCT {normal('i')}), sum(n), max(n) FROM {each}"
+    n_ids, n_normal, n_known, n_most = engine.execute(asked).fetchall()[0]
+    if not n_ids:
+        return
+    name = schema.name
+    if n_ids > n_normal:
+        yield Notice(
+            f"{n_ids:,} values of customer_id in {name} are {n_normal:,} but for zeros before them, capitals, "
+            "blanks or a trailing .0.",
+            "If they are the same people, give each table that holds them options: {join_ids: true}.",
+            n_ids - n_normal,
+            "ids",
+            1 if n_ids - n_normal > _MUCH * n_ids else 3,
+        )
+    if n_most > CROWD_SHARE * mapped.n_rows and n_most * n_ids > CROWD_TIMES * n_known:
+        yield Notice(
+            f"One customer_id has {n_most / mapped.n_rows:.0%} of the rows of {name}, "
+            f"{n_most * n_ids / n_known:,.0f} times the average.",
+            "If it stands for guests or a till, name it in the option nullstr.",
+            n_most,
+            worth=1,
+        )
+    if name == "transactions" and n_known >= _FEW_ROWS:
+        yield from _passing(engine, rows, mapped, source, n_ids=n_ids)
+
+
+def _passing(
+    engine: duckdb.DuckDBPyConnection, rows: str, mapped: Mapped, source: Source, *, n_ids: int
+) -> Iterator[Notice]:
+    """An id that is new with each order, where another column comes back."""
+    order = "basket_id" if "basket_id" in mapped.columns else "row"
+    n_orders = engine.execute(
+        f"SELECT count(DISTINCT {order}) FROM {rows} WHERE customer_id IS NOT NULL"
+    ).fetchall()[0][0]
+    if n_ids < _NEARLY * n_orders:
+        return
+    others = [
+        c for c in source.columns if c.name not in mapped.used and c.native in ("VARCHAR", "BIGINT", "INTEGER")
+    ]
+    lasting = ""
+    if others:
+        counted = ", ".join(f"approx_count_distinct({c.stored}), count({c.stored})" for c in others)
+        counts = engine.execute(f"SELECT {counted} FROM {source.view}").fetchall()[0]
+        likely = [
+            (any(hint in c.name.lower() for hint in _HINTS), n, c.name)
+            for c, n, n_filled in zip(others, counts[::2], counts[1::2], strict=True)
+            if _FEW_ROWS // 2 < n < 0.8 * n_ids and n_filled > 0.5 * mapped.n_read
+        ]
+        lasting = f" Column {max(likely)[2]!r} comes back: it may be the lasting id." if likely else ""
+    yield Notice(
+        f"customer_id is new in nearly every order of transactions, {n_ids:,} ids in {n_orders:,}.{lasting}",
+        "If one of the columns knows the person, map it as customer_id; with this id nobody ever comes back.",
+        n_ids / n_orders,
+        "share",
+        1,
+    )
+
+
+def _hours(engine: duckdb.DuckDBPyConnection, rows: str, schema: Schema, source: Source) -> Iterator[Notice]:
+    """Times that a change of clocks skips, or that it repeats."""
+    place = source.notation.timezone
+    zone = quoted(place)
+    before = f"timezone({zone}, occurred_at - INTERVAL 1 HOUR)"
+    asked = (
+        f"SELECT count_if(timezone({zone}, timezone({zone}, occurred_at)) <> occurred_at), "
+        f"count_if(epoch(timezone({zone}, occurred_at)) - epoch({before}) > 3600) "
+        f"FROM {rows} WHERE occurred_at > TIMESTAMP '1900-01-01' AND occurred_at < TIMESTAMP '2200-01-01'"
+    )
+    n_skipped, n_repeated = engine.execute(asked).fetchall()[0]
+    if n_skipped:
+        yield Notice(
+            f"{_rows(n_skipped)} of {schema.name} lie in an hour that the clocks of {place} skip.",
+            "The times may be of another zone: set timezone to the one they are in.",
+            n_skipped,
+        )
+    if n_repeated and schema.name == "events":
+        yield Notice(
+            f"{_rows(n_repeated)} of events lie in an hour that the clocks of {place} repeat, so that local time "
+            "may put them in the wrong order.",
+            "If the order of these matters, set timezone: UTC.",
+            n_repeated,
+        )
+
+
+def _rows(n: int) -> str:
+    return f"{n:,} row{'' if n == 1 else 's'}"

@@ -1,0 +1,115 @@
+"""What is odd about somebody's own rows: said with its size, by `check` and on page 01."""
+
+import json
+
+import ibis
+import pandas as pd
+import pytest
+from own_files import ENGINE, block, write
+
+from journeybook.datasets import build_dataset
+from journeybook.datasets.files import check_files
+from journeybook.findings import Finding
+from journeybook.tables import owners_view, source_notices
+
+COLUMNS = {"customer_id": "who", "occurred_at": "day", "revenue": "spent"}
+DAYS = [f"2024-01-{1 + n % 28:02d}" for n in range(200)]
+
+
+def notices(
+    folder, frame: pd.DataFrame, table: str = "transactions", columns: dict | None = None, **more
+) -> list[dict]:
+    """The notices of a table, as page 01 gets them; each makes a finding."""
+    frame.to_csv(folder / "t.csv", index=False)
+    files = {table: block("t.csv", columns or COLUMNS, **more)}
+    run = folder / "tables"
+    build_dataset(run, dataset="files", seed=1, timezone="Europe/London", files=files, base=folder)
+    found = source_notices(owners_view(run))
+    for one in found:
+        finding = Finding(**one)
+        assert len(finding.text.split()) <= 30 and len(finding.action.split()) <= 30
+    return found
+
+
+def shop(**changed) -> pd.DataFrame:
+    return pd.DataFrame({"who": [f"c{n % 40}" for n in range(200)], "day": DAYS, "spent": 10.0, **changed})
+
+
+def test_nothing_is_noticed_where_nothing_is_odd(tmp_path):
+    assert notices(tmp_path, shop()) == []
+
+
+def test_rows_that_cannot_be_read_are_said_with_their_share_of_revenue(tmp_path):
+    spent = ["about 90" if n < 10 else "10" for n in range(200)]
+    (found,) = notices(tmp_path, shop(spent=spent))
+    assert (
+        "10 rows" in found["text"] and "5.0% of the rows" in found["text"] and "32.1% of revenue" in found["text"]
+    )
+    assert found["value"] == pytest.approx(900 / 2800) and found["worth"] == 1
+
+
+def test_debits(tmp_path):
+    (found,) = notices(tmp_path, shop(spent=-10.0))
+    assert "200 of 200 amounts" in found["text"]
+    assert notices(tmp_path, shop(spent=[-10.0 if n % 10 == 0 else 10.0 for n in range(200)])) == []
+
+
+def test_ids_in_several_spellings(tmp_path):
+    ids = [("{:06d}", "{}", "{}.0")[n % 3].format(n % 40 + 1) for n in range(200)]
+    (found,) = notices(tmp_path, shop(who=ids))
+    assert "120 values" in found["text"] and "are 40 but" in found["text"] and "join_ids" in found["action"]
+    assert notices(tmp_path, shop(who=ids), options={"join_ids": True}) == []
+
+
+def test_guests_and_a_crowd(tmp_path):
+    (found,) = notices(tmp_path, shop(who=["Guest" if n % 4 == 0 else f"c{n % 40}" for n in range(200)]))
+    assert "50 rows" in found["text"] and found["worth"] == 3
+    (found,) = notices(tmp_path, shop(who=["till 7" if n % 2 == 0 else f"c{n % 80}" for n in range(200)]))
+    assert "50% of the rows" in found["text"]
+
+
+def test_an_id_that_is_new_with_each_order(tmp_path):
+    ids = [f"o{n}" for n in range(200)]
+    (found,) = notices(tmp_path, shop(who=ids, lasting=[n % 60 for n in range(200)]))
+    assert "200 ids in 200" in found["text"] and "'lasting'" in found["text"]
+    (found,) = notices(tmp_path, shop(who=ids))
+    assert "Column" not in found["text"]
+
+
+def test_hours_that_a_clock_skips_or_repeats(tmp_path):
+    events = pd.DataFrame({"s": range(50), "e": "view", "day": "2024-03-31 01:30:00"})
+    columns = {"session_id": "s", "event": "e", "occurred_at": "day"}
+    assert "50 rows" in notices(tmp_path, events, "events", columns)[0]["text"]
+    events["day"] = "2024-10-27 01:30:00"
+    assert "repeat" in notices(tmp_path, events, "events", columns)[0]["text"]
+
+
+def test_check_says_what_it_understood_and_shows_no_value(tmp_path):
+    text = "who,day,spent\n" + "".join(f"Jo{n % 7},25/03/2024,€{n}.50\n" for n in range(300)) + "x,never,1\n"
+    files = {"transactions": block(write(tmp_path, "shop.csv", text), COLUMNS)}
+    before = sorted(tmp_path.rglob("*"))
+    (found,) = check_files(ENGINE, files=files, base=tmp_path)
+    assert (found.n_files, found.n_rows, found.n_tried, found.n_unconverted) == (1, 301, 301, 1)
+    assert found.period == ("2024-03-25 00:00", "2024-03-25 00:00") and found.currencies == ("EUR",)
+    assert found.n_ids["customer_id"] == pytest.approx(8, abs=1)
+    examples = {name: (given, made, lost) for name, given, made, lost in found.examples}
+    assert examples["occurred_at"] == ("99/99/9999", "9999-99-99 99:99:99", pytest.approx(1 / 301))
+    assert examples["customer_id"][0] in ("a", "aa9")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_check_counts_all_rows_of_a_large_file(tmp_path):
+    rows = 60_000
+    ENGINE.con.execute(
+        f"COPY (SELECT 'c' || (i % 500) AS who, DATE '2024-01-01' + (i // 1000)::INTEGER AS day, 1 AS spent "
+        f"FROM range({rows}) r(i)) TO '{tmp_path / 'shop.csv'}'"
+    )
+    (found,) = check_files(
+        ibis.duckdb.connect(), files={"transactions": block("shop.csv", COLUMNS)}, base=tmp_path
+    )
+    assert found.n_rows == rows and found.n_tried == 50_000 and found.period[1] == "2024-02-29 00:00"
+
+
+def test_notices_hold_no_id(tmp_path):
+    found = notices(tmp_path, shop(who=["secret" if n % 2 == 0 else f"c{n}" for n in range(200)]))
+    assert "secret" not in json.dumps(found)
