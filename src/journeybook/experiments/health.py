@@ -111,9 +111,7 @@ def health(
     if n_respelled:
         rows.append(_counted("spelled_alike", n_respelled, 0, "rows whose variant had other capitals or spaces"))
     for name, variant in (empty or {}).items():
-        rows.append(
-            _row(f"nothing_in_an_arm: {name}, {variant}", 0, np.nan, False, "no values, so not compared")
-        )
+        rows.append(_row(f"nothing_in_an_arm: {name}, {variant}", 0, np.nan, False, "no values, so not compared"))
     rows += _identities(units, arms)
     rows += _allocation(units, arms)
     if "withdrew" in units.columns:
