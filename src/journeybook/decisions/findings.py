@@ -56,8 +56,10 @@ def find(
 
 def _counted(text: str, action: str, *, n: int, unit: str, worth: int, section: str) -> list[Finding]:
     """A finding that is a count of what was looked at; none where it is 0."""
-    about = {"text": text, "action": action, "section": section}
-    return [Finding(**about, strength="counted", worth=worth, value=n, unit=unit, figure=None)] if n else []
+    found = Finding(
+        text=text, action=action, strength="counted", worth=worth, section=section, value=n, unit=unit, figure=None
+    )
+    return [found] if n else []
 
 
 def _sends(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) -> list[Finding]:
