@@ -239,7 +239,8 @@ def partial_dependences(model: ResponseModel, rows: pd.DataFrame, *, features: S
         if len(grid) < 2:
             continue
         if not words and len(grid) > _GRID:
-            grid = np.linspace(*mquantiles(known, [0.05, 0.95]), _GRID)
+            first, last = (float(at) for at in mquantiles(known, [0.05, 0.95]))
+            grid = np.linspace(first, last, _GRID).tolist()
         for value in grid:
             said = model.probability(rows.assign(**{name: value}), calibrated=True)
             at = {"value": np.nan, "level": value} if words else {"value": float(value), "level": ""}

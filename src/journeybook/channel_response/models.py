@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, update_wrapper
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -136,7 +137,7 @@ def encoding(features: pd.DataFrame, *, rng: np.random.Generator) -> Encoding:
 class _OneHot(OneHotEncoder):
     """One-hot codes whose way back is dense: SMOTENC's own searches a sparse matrix row by row, in Python."""
 
-    def inverse_transform(self, X: np.ndarray) -> np.ndarray:
+    def inverse_transform(self, X: Any) -> np.ndarray:
         return super().inverse_transform(X.toarray() if issparse(X) else X)
 
 

@@ -150,7 +150,11 @@ def compare_methods(
     pooled = {(m.model.method, m.model.resampling): f.pooled for m, f in zip(models, judged, strict=True)}
     channels = {} if len(contacts.channels) < 2 else _groups(contacts.rows["channel"].to_numpy()[split.test])
     records = [f.methods for f in judged]
-    records += [_qualities(picked, responded, weights, name, inside)[0] for name, inside in channels.items()]
+    records += [
+        _qualities(picked, responded, weights, name, inside)[0]
+        for name, inside in channels.items()
+        if has_both(responded[inside])
+    ]
     gains = [
         _keyed(gain(m.test, responded, weights, shares=GAIN_SHARES), m)
         for m in models
@@ -251,9 +255,7 @@ def _judge(fitted: _Fitted, responded: np.ndarray, weights: np.ndarray, *, rate:
 def _qualities(
     fitted: _Fitted, responded: np.ndarray, weights: np.ndarray, channel: str, inside: np.ndarray
 ) -> tuple[list[dict], Quality]:
-    """Rows of `methods` for some test contacts, as fitted and calibrated, none where there are too few."""
-    if channel != "all" and not has_both(responded[inside]):
-        return [], None
+    """Rows of `methods` for some test contacts, as fitted and calibrated, and their quality calibrated."""
     pair = [fitted.test[inside], fitted.model.calibrate(fitted.test)[inside]]
     found = qualities(pair, responded[inside], weights[:, inside])
     key = {"method": fitted.model.method, "resampling": fitted.model.resampling, "channel": channel}
@@ -345,9 +347,8 @@ def _said_alone(
     fit, calibrate, test = cut
     pipelines = response_pipelines(fit, settings, resampling="none", rng=rng)
     fit_together(pipelines, fit)
-    about = {"resampling": "none", "shift": 0.0}
     return [
-        calibrated_model(pipeline, calibrate, method=method, raw=raw, **about).calibrate(said)
+        calibrated_model(pipeline, calibrate, method=method, raw=raw, resampling="none", shift=0.0).calibrate(said)
         for (method, _), pipeline, raw, said in zip(
             settings, pipelines, said_together(pipelines, calibrate), said_together(pipelines, test), strict=True
         )

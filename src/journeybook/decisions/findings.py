@@ -56,8 +56,10 @@ def find(
 
 def _counted(text: str, action: str, *, n: int, unit: str, worth: int, section: str) -> list[Finding]:
     """A finding that is a count of what was looked at; none where it is 0."""
-    about = {"section": section, "value": n, "unit": unit, "figure": None}
-    return [Finding(text=text, action=action, strength="counted", worth=worth, **about)] if n else []
+    found = Finding(
+        text=text, action=action, strength="counted", worth=worth, section=section, value=n, unit=unit, figure=None
+    )
+    return [found] if n else []
 
 
 def _sends(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) -> list[Finding]:
@@ -114,8 +116,9 @@ def _beside(deciding: Deciding, rule: str, n_rules: int, true: np.ndarray | None
     named = f"{rule.removeprefix(EVERYONE)} to everyone" if rule.startswith(EVERYONE) else f"the {rule}"
     low, high = _ends(more, error, n_tried=n_rules)
     strength = strength_of(low, high, true=planted, before=_ends(more, error))
-    beaten = planted is not None and planted < 0
-    by, earns = ("By the known answer the", planted) if beaten else ("The", more)
+    by, earns, beaten = "The", more, False
+    if planted is not None and planted < 0:
+        by, earns, beaten = "By the known answer the", planted, True
     action = "Keep to the simple rule: nothing shows that the model earns more."
     if beaten or strength in ("clear", "known answer recovered"):
         action = "Use the model's choice." if earns > 0 else "Use the simple rule."
