@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -87,7 +88,11 @@ def attribute(paths: ChannelPaths, *, n_draws: int, rng: np.random.Generator, le
                 "solved; leave it out."
             )
         states, total = count_matrix(counts, conversion=CONVERSION, exit=EXIT)
-        about = {"start": states.index(START), "owner": owners(states, channels), "n_channels": len(channels)}
+        about: dict[str, Any] = {
+            "start": states.index(START),
+            "owner": owners(states, channels),
+            "n_channels": len(channels),
+        }
         effect, chances = removal_effects(total, **about)
         chance, drawn = float(chances), np.full((2, len(channels)), np.nan)
         if len(states) <= MOST_STATES_DRAWN:

@@ -113,8 +113,9 @@ def _touches(mine: pd.DataFrame, path_gap_days: float, half_life_days: float) ->
         opens=("occurred_at", "min"),
         left=("occurred_at", "max"),
         row=("row", "min"),
-        sold=("label", lambda labels: labels.iloc[-1] == CONVERSION),
+        sold=("label", "last"),
     )
+    visits["sold"] = visits["sold"].eq(CONVERSION)
     visits = visits.assign(
         who=visits["who"].fillna(visits["line"].astype(str)), channel=visits["channel"].fillna(UNKNOWN)
     )

@@ -81,6 +81,8 @@ def _step(
         strength = "known answer recovered" if same else "contradicted"
     # The interval of a sum that supposes the improvement says nothing of whether it comes: none is told.
     extra = round(float(f"{top['extra_conversions']:.2g}"))
+    if not extra:
+        return
     about: dict[str, Any] = {"value": extra, "unit": "conversions"}
     text = (
         f"Taking {improvement:.0%} more visits from {said(top['source'])} to {said(top['target'])} would bring "

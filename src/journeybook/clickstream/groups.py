@@ -245,7 +245,8 @@ def _by_block(counts: pd.DataFrame) -> tuple[NDArray[np.float64], list[str], lis
     place[common] = np.arange(len(common))
     shape = (len(blocks), len(levels), len(common) + 1)
     cell = np.ravel_multi_index((block, level, place[target]), shape)
-    table, names = np.bincount(cell, n, minlength=np.prod(shape)).reshape(shape), [*targets[common], OTHER]
+    table = np.bincount(cell, n, minlength=int(np.prod(shape))).reshape(shape).astype(float)
+    names = [*targets[common], OTHER]
     # What is put together is left out where it is itself too rare to test.
     if table[..., -1].sum() * least < _LEAST_EXPECTED:
         table, names = table[..., :-1], names[:-1]

@@ -118,7 +118,7 @@ def steps_of_model(model: TransitionModel) -> pd.DataFrame:
     return pd.DataFrame(ends | {"n": whole(model.n), "probability": model.steps})
 
 
-def whole(values: Array) -> NDArray:
+def whole(values: NDArray) -> NDArray:
     """Return counts as whole numbers, where they are; the numbers of aggregated paths may be fractions."""
     return values.astype(np.int64) if (values == np.round(values)).all() else values
 
