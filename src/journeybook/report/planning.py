@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pyarrow import parquet
+
 from journeybook.errors import JourneybookError
 from journeybook.report.imports import PACKAGE, reached
 from journeybook.report.kinds import nearest
@@ -117,13 +119,15 @@ def written_files(step: Step, folder: Path) -> list[Path]:
 
 
 def unmet(step: Step, folder: Path) -> str:
-    """The first table the page cannot do without that is not in the folder; empty when all are."""
+    """What the page lacks among the tables it cannot do without, in words; empty when each is there with a row."""
     bases = {_own(step, folder), folder}
     for read in _reads(step.run):
-        if not read.optional and not any(
-            any(base.glob(f"{a}.parquet")) for base in bases for a in read.alternatives
-        ):
-            return " or ".join(read.alternatives)
+        names = " or ".join(read.alternatives)
+        there = [path for base in bases for a in read.alternatives for path in base.glob(f"{a}.parquet")]
+        if not (read.optional or there):
+            return f"it needs the table {names}, which no page wrote"
+        if not read.optional and not any(parquet.read_metadata(path).num_rows for path in there):
+            return f"it needs rows of {names}, which has none"
     return ""
 
 

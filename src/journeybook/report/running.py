@@ -309,8 +309,7 @@ class _Runner:
         for name in [name for name in step.needs if name in outcomes]:
             if outcomes[name].status != "done":
                 return f"it needs {name}, which {'failed' if outcomes[name].status == 'failed' else 'was not run'}"
-        table = planning.unmet(step, self.tables)
-        return f"it needs the table {table}, which no page wrote" if table else ""
+        return planning.unmet(step, self.tables)
 
     def _values(self, step: Step) -> dict[str, object]:
         """Every parameter of the page: its own, and those that the run gives and it declares."""
