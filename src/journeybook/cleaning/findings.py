@@ -18,7 +18,6 @@ def find(
 ) -> list[Finding]:
     """Return the page's findings; the frames are those of the page's other functions."""
     return [
-        *_debits(found),
         *_mistakes(found, score),
         *_spend(differs(presence)),
         *_holes(report, advice),
@@ -50,20 +49,6 @@ def _mistakes(found: Cleaning, score: pd.DataFrame) -> Iterator[Finding]:
             value=float(cells + rows),
             unit="mistakes",
             figure=None,
-        )
-
-
-def _debits(found: Cleaning) -> Iterator[Finding]:
-    changes = found.changes[(found.changes["table"] == "transactions") & (found.changes.rule == "return")]
-    n_lines = int(found.counts.rows_out[found.counts["table"] == "transactions"].sum())
-    for n in changes.rows_changed[2 * changes.rows_changed > n_lines]:
-        yield _about_rules(
-            text=f"{say_count(n)} of {say_count(n_lines)} receipt lines are negative and count as returns.",
-            action="If the source writes payments as debits, map `revenue` to the amount with the other sign.",
-            strength="counted",
-            worth=1,
-            value=float(n),
-            unit="rows",
         )
 
 

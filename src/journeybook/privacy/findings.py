@@ -83,7 +83,8 @@ def headline_figures(
 
 def find(alone: pd.DataFrame, released: PrivateReleases, audit: Audit, attack: pd.DataFrame) -> list[Finding]:
     """Return the page's findings."""
-    return [_cost(released, audit), _error(released, audit), _unique(alone), _bounds(attack), _promise(audit)]
+    blurred = [_error(released, audit)] if np.isfinite(audit.coverage) else []
+    return [_cost(released, audit), *blurred, _unique(alone), _bounds(attack), _promise(audit)]
 
 
 def _cost(released: PrivateReleases, audit: Audit) -> Finding:

@@ -32,7 +32,8 @@ class Audit:
         excess: Greatest `epsilon_low` over the claim; above 0 the promise is broken.
         tightness: Least share proven of a claim (of at most 4) over all groups; 0.5 notices half the noise.
         correlation: Greatest correlation of the noise of any two figures, in standard errors.
-        coverage, coverage_reach: Share of 95 % intervals of revenue that hold; four of its standard errors.
+        coverage: Share of 95 % intervals of revenue above 0 that hold; NaN where none is.
+        coverage_reach: Four of its standard errors.
         gap: How far the release without noise is from a recount, in people or currency.
     """
 
@@ -96,7 +97,10 @@ def audit_release(
             rows.append((figure, group, n_more, claim, found))
     proven = pd.DataFrame(rows, columns=["figure", "group", "n_people_more", "epsilon", "epsilon_low"])
     over_all = proven[proven.group == "all"]
-    # Intervals, and noise side by side, of the table as it is.
+    # Intervals, and noise side by side, of the table as it is. Cut at nothing, the interval of a sum of nothing
+    # holds it more often than it promises, so that such a sum tells nothing.
+    sums = np.flatnonzero(exact[n_groups:] > 0) + n_groups
+    held = ((low <= exact) & (exact <= high))[:, sums]
     with np.errstate(invalid="ignore", divide="ignore"):
         alike = np.abs(np.corrcoef(value, rowvar=False))[np.triu_indices(exact.size, k=1)]
     return Audit(
@@ -104,8 +108,8 @@ def audit_release(
         excess=float((proven.epsilon_low - proven.epsilon).max()),
         tightness=float((over_all.epsilon_low / over_all.epsilon.clip(upper=4)).min()),
         correlation=float(alike.max() * np.sqrt(n_draws)),
-        coverage=float(((low <= exact) & (exact <= high))[:, n_groups:].mean()),
-        coverage_reach=4 * (0.95 * 0.05 / (n_draws * n_groups)) ** 0.5,
+        coverage=float(held.mean()) if held.size else float("nan"),
+        coverage_reach=4 * (0.95 * 0.05 / max(1, held.size)) ** 0.5,
         gap=float(np.abs(released_by(people.revenue, groups, epsilon=1e15, rng=rng).noised.value - exact).max()),
     )
 
@@ -209,13 +213,14 @@ def release_holds(released: PrivateReleases, audit: Audit, *, largest: float, ep
         ("audit: epsilon proven over the claim", audit.excess, "at most", 0, 0, "the promise"),
         ("audit: share of the claim not proven", 1 - audit.tightness, "at most", 0.5, 0, "half the noise"),
         ("audit: noise alike, in standard errors", audit.correlation, "at most", 4.5, 0, "drawn apart"),
-        ("audit: intervals that hold", audit.coverage, "within", 0.95, error, "95 %, 4 standard errors"),
         ("one person's share of a sensitivity", largest, "at most", 1, 0, "each person left out in turn"),
         ("figures without noise, off", audit.gap, "within", 0, 0.006, "a second road"),
         ("means off", means, "within", 0, 0.006, "published sums over published counts"),
         ("epsilon of all releases", spent, "within", epsilon, 1e-9, "the budget"),
         ("epsilon spent", released.epsilon, "within", epsilon, 1e-9, "diffprivlib's accountant"),
     ]
+    if np.isfinite(audit.coverage):
+        rows.append(("audit: intervals that hold", audit.coverage, "within", 0.95, error, "4 standard errors"))
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
