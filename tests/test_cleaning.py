@@ -521,14 +521,3 @@ def test_the_page_s_witnesses_hold_and_would_notice():
 def test_what_a_field_says(column, before, after, same):
     says, _ = witnesses._SAYS[column]
     assert (says(before) == says(after)) is same
-
-
-@pytest.mark.parametrize(("sign", "n"), [(-1, 1), (1, 0)])
-def test_amounts_that_are_mostly_negative_are_a_finding(sign, n):
-    lines = {"transactions": receipts([("a", sign * k, 1, "p") for k in (1, 2, 3)] + [("b", -sign, 1, "p")])}
-    found, report = cleaning.clean_tables(lines, **RULES), cleaning.missing_report(lines)
-    presence = cleaning.presence_by_spend(lines, level=0.95, max_customers=10)
-    nothing = pd.DataFrame({"column": [], "advice": []})
-    score = pd.DataFrame({"n_right": [], "n_planted": []})
-    said = [f.text for f in cleaning.find(found, report, presence=presence, advice=nothing, score=score)]
-    assert sum(text.startswith("3 of 4 receipt lines are negative") for text in said) == n
