@@ -94,6 +94,10 @@ class Page:
         self.say(f"Data: **{self.data_is}**. {note}")
         return describe_columns(frame)
 
+    def noticed(self) -> list[Finding]:
+        """Return what was odd about the files when they were read; for data of our own, nothing."""
+        return [Finding(**one) for one in door.source_notices(self.run)]
+
     def say(self, *texts: str) -> None:
         """Show texts as Markdown, one paragraph each; an empty one is left out."""
         for text in filter(None, texts):
