@@ -122,12 +122,8 @@ def _copied(file: Path, scratch: Path, encoding: str) -> Path:
 
 def _sheet(file: Path, scratch: Path, options: Mapping, *, place: str) -> Plain:
     """Write one sheet of a workbook as CSV."""
-    try:
-        import openpyxl
-    except ImportError:
-        raise JourneybookError(
-            f"{place}: {file.name!r} is an Excel file, which needs openpyxl (pip install openpyxl)."
-        ) from None
+    import openpyxl
+
     book = openpyxl.load_workbook(file, read_only=True, data_only=True)
     wanted = options.get("sheet")
     filled = [name for name in book.sheetnames if any(v is not None for row in book[name].values for v in row)]
