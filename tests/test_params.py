@@ -208,3 +208,17 @@ def test_pages_that_cannot_be_read(tmp_path: Path) -> None:
 def test_committed_parameters_can_be_read() -> None:
     parameters = read_parameters(pages=discover(), defaults=PARAMS)
     assert parameters.dataset == "journey_demo"
+
+
+def test_what_is_set_for_a_page_that_was_split_holds_for_both(tmp_path: Path) -> None:
+    def values_of(text: str) -> dict[str, dict]:
+        file = tmp_path / "own.yaml"
+        file.write_text(f"pages: {{{text}}}", encoding="utf-8")
+        return {run.name: run.values for run in read_parameters(file, pages=discover()).pages}
+
+    clicks = "08_clickstream: {conversion: paid, half_life_days: 3}"
+    found = values_of(clicks + ", 07_channel_response.mine: {selected_share: 0.2}")
+    assert [found[name]["conversion"] for name in ("08_clickstream", "09_attribution")] == ["paid", "paid"]
+    assert found["09_attribution"]["half_life_days"] == 3 and "half_life_days" not in found["08_clickstream"]
+    assert found["14_decisions.mine"]["selected_share"] == 0.2 != found["14_decisions"]["selected_share"]
+    assert values_of(clicks + ", 09_attribution: {conversion: seen}")["09_attribution"]["conversion"] == "seen"

@@ -76,7 +76,9 @@ def execute(
                 shutdown_kernel="immediate",
             )
         except PapermillExecutionError as stopped:
-            error = f"{stopped.ename}: {masked(_plain(stopped.evalue))}"
+            # A stage function's ValueError is a sentence; of any other error its kind tells something.
+            kind = "" if stopped.ename in ("ValueError", "JourneybookError") else f"{stopped.ename}: "
+            error = kind + masked(_plain(stopped.evalue))
         except CellTimeoutError:
             error = f"a cell took longer than {timeout} s"
         except DeadKernelError:

@@ -3,7 +3,7 @@
 import difflib
 import re
 import zoneinfo
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -190,6 +190,35 @@ def _merged(old: object, new: object) -> object:
     return new
 
 
+_SPLIT: dict[str, tuple[str, tuple[str, ...]]] = {
+    "07_channel_response": ("14_decisions", ("contacts", "n_draws")),
+    "08_clickstream": (
+        "09_attribution",
+        ("conversion", "session_gap_minutes", "least_events", "most_events", "least_pause_seconds", "n_draws"),
+    ),
+    "11_experiments": ("12_experiment_design", ()),
+}
+"""Pages that go on with another's question, and what is set there for both, unless a file sets it for each."""
+
+
+def _shared(blocks: dict[str, dict], *, by_name: Mapping[str, Page]) -> dict[str, dict]:
+    """The blocks with what one page's hold for the other: the shared values, and those that only the other knows.
+
+    A file written when the two were one page goes on working.
+    """
+    shared = dict(blocks)
+    for name, block in blocks.items():
+        base, dot, variant = name.partition(".")
+        second, both = _SPLIT.get(base, ("", ()))
+        if second in by_name:
+            own, others = by_name[base].own, by_name[second].own
+            taken = {k: v for k, v in block.items() if k in others and (k not in own or (k in both and not dot))}
+            if taken:
+                shared[second + dot + variant] = taken | shared.get(second + dot + variant, {})
+                shared[name] = {k: v for k, v in block.items() if k in own or k not in others}
+    return shared
+
+
 def _blocks(given: object, *, pages: Sequence[Page], where: str) -> dict[str, dict]:
     """The blocks under `pages:`, each value checked against the parameter it sets."""
     if given is None:
@@ -198,24 +227,26 @@ def _blocks(given: object, *, pages: Sequence[Page], where: str) -> dict[str, di
         raise JourneybookError(f"{where}: pages is {said(given)}, but must hold a block for each page it changes.")
     by_name = {page.name: page for page in pages}
     for name, block in given.items():
-        base, dot, variant = str(name).partition(".")
+        if not isinstance(block, dict | None):
+            raise JourneybookError(f"{where}: pages.{name} is {said(block)}, but must hold parameter: value.")
+    blocks = _shared({str(name): dict(block or {}) for name, block in given.items()}, by_name=by_name)
+    for name, block in blocks.items():
+        base, dot, variant = name.partition(".")
         if base not in by_name:
             raise JourneybookError(f"{where}: unknown page {name}; {nearest(base, by_name)}")
         if dot and not re.fullmatch(r"[A-Za-z0-9_-]+", variant):
             raise JourneybookError(
                 f"{where}: variant {name} is not named in letters, digits, _ and - after one dot."
             )
-        if not isinstance(block, dict | None):
-            raise JourneybookError(f"{where}: pages.{name} is {said(block)}, but must hold parameter: value.")
         own = by_name[base].own
-        for key, value in (block or {}).items():
+        for key, value in block.items():
             if key in GIVEN:
                 hint = f"write {key} at the top" if key in KEYS else "the run gives it"
                 raise JourneybookError(f"{where}: pages.{name}.{key} is the same for every page; {hint}.")
             if key not in own:
                 raise JourneybookError(f"{where}: unknown parameter {key} of {name}; {nearest(key, own)}")
             check_kind(value, own[key].kind, where=f"{where}: pages.{name}.{key}")
-    return {name: dict(block or {}) for name, block in given.items()}
+    return blocks
 
 
 def _check_run(given: dict, *, where: str) -> None:
