@@ -16,13 +16,22 @@ UNPLANNED = Plan(alpha=0.05, power=0.8)
 
 
 def told(
-    effect=0.0, *, plan=PLAN, planted=None, fails=(), verdict="holds", variants=("control", "new"), **changed
+    effect=0.0,
+    *,
+    plan=PLAN,
+    planted=None,
+    fails=(),
+    verdict="holds",
+    variants=("control", "new"),
+    without=(),
+    **changed,
 ):
     """Findings on 4,000 simulated units whose share converted differs by `effect`."""
     units = simulated(4_000, variants=variants)
     rate = 0.2 + effect * (units["variant"] != "control")
     units["converted"] = (stream(2, "orders").random(len(units)) < rate).astype(int)
     units["stratum"] = np.where(units.index % 2, "mobile", "desktop")
+    units = units.drop(columns=list(without))
     measured = experiments.measures(units, metrics={"converted": "proportion"}, covariates=[])
     found = compared(units, metrics={"converted": "proportion"}, covariates=[])
     health = checked(units, measured=measured, control="control", shares=None)
@@ -74,6 +83,11 @@ def test_where_a_check_alarms_no_effect_is_told():
     careful = told(0.1, fails=["rare_outcome: converted"])
     assert {f.strength for f in careful if f.section.startswith("Is the")} == {"suggestive"}
     assert careful[1].section == "Is the experiment healthy?"
+
+
+def test_rows_without_an_id_are_said_to_be_taken_for_units():
+    said = [[f.text[:6] for f in told(0.1, without=without)] for without in ((), ["unit_id"])]
+    assert ["No id " in texts for texts in said] == [False, True]
 
 
 def test_a_changed_plan_comes_first_and_an_early_look_is_said():

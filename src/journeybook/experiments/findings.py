@@ -103,15 +103,17 @@ def _health(health: pd.DataFrame) -> Iterator[Finding]:
             name=_words(name.split(",")[0]), n=say_count(row.value), points=_said(row.value, "points"),
             share=say_share(row.value),
         )  # fmt: skip
-        if check == "sample_ratio" and "`shares`" not in row.meaning:
-            action = _ALARM
-        stops = row.check in alarms(health)
-        action = _CURES.get(check, _ALARM)
-        if stops:
+        if row.check in alarms(health):
+            named = check == "sample_ratio" and "`shares`" not in row.meaning
+            action = _ALARM if named else _CURES.get(check, _ALARM)
             yield Finding(text=text, action=action, strength="contradicted", worth=1, **about)
         else:
             action = _CURES.get(check, "Read it with care.")
             yield Finding(text=text, action=action, strength="suggestive", worth=2, **about)
+    if not health["check"].isin(["unit_twice", "person_in_two_arms"]).any():
+        text = "No id tells units apart, so that each row counts as a unit."
+        action = "Map unit_id: where a unit has several rows, these intervals are too narrow."
+        yield Finding(text=text, action=action, strength="cannot be told", worth=2, **about)
 
 
 def _effect(row: Any, plan: Plan, made: Any, planted: dict, failed: list[str], *, fewer: bool) -> Finding:
