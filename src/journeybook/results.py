@@ -211,7 +211,7 @@ def failed(checks: Sequence[Check]) -> list[Finding]:
     if not wrong:
         return []
     said = "A figure of this page does not" if len(wrong) == 1 else f"{len(wrong)} figures of this page do not"
-    name = " ".join(wrong[0].name.split()[:12])
+    name = " ".join(wrong[0].name.split()[:12]).rstrip(",")
     return [
         Finding(
             text=f"{said} hold: {name}, {say_figure(wrong[0].value)}, must be {say_rule(wrong[0])}.",
