@@ -94,14 +94,15 @@ def test_bandits_lose_less_where_arms_differ():
     assert lost["fixed_split"] == pytest.approx(300, rel=0.02)
 
 
-def test_naive_means_are_too_low_and_weighting_mends_them():
+def test_naive_means_are_too_low_and_weighting_halves_the_bias_and_mends_the_intervals():
     found = study({"a": 0.2, "b": 0.2}, n_simulations=2000)
     for quantity in ("mean of a", "mean of b"):
         naive = of(found.estimates, estimator="naive", quantity=quantity)
         mended = of(found.estimates, estimator="adaptively_weighted", quantity=quantity)
         for policy in ("thompson", "epsilon_greedy"):
             assert naive["bias"][policy] < -8 * naive["bias_error"][policy]
-            assert abs(mended["bias"][policy]) < 0.7 * abs(naive["bias"][policy])
+            assert abs(mended["bias"][policy]) < 0.6 * abs(naive["bias"][policy])
+            assert mended["coverage"][policy] == pytest.approx(0.95, abs=4 * mended["coverage_error"][policy])
         assert naive["bias"]["fixed_split"] == pytest.approx(0, abs=4 * naive["bias_error"]["fixed_split"])
 
 
