@@ -26,7 +26,7 @@
 
 from journeybook.statistics.corrections import holm
 from journeybook.statistics.intervals import Interval, proportion_interval
-from journeybook.statistics.resampling import cluster_bootstrap, cluster_weights
+from journeybook.statistics.resampling import cluster_weights
 from journeybook.statistics.streams import stream
 
-__all__ = ["Interval", "cluster_bootstrap", "cluster_weights", "holm", "proportion_interval", "stream"]
+__all__ = ["Interval", "cluster_weights", "holm", "proportion_interval", "stream"]

@@ -3,13 +3,10 @@
 A sample's order statistics are the data's at random ranks of known distribution, its sums Poisson counts.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from journeybook.statistics.contrasts import Effect
-from journeybook.statistics.intervals import Interval
 
 # Units that an arm needs beyond its quantile: below about ten the bootstrap's interval is too narrow.
 MIN_TAIL = 10
@@ -30,21 +27,6 @@ def cluster_weights(clusters: ArrayLike, *, n_draws: int, rng: np.random.Generat
     m = len(values)
     drawn = rng.multinomial(m, np.full(m, 1 / m), size=n_draws)
     return drawn[:, appearance[inverse]]
-
-
-def cluster_bootstrap(
-    clusters: ArrayLike,
-    statistic: Callable[[NDArray[np.int64]], ArrayLike],
-    *,
-    n_draws: int,
-    rng: np.random.Generator,
-    level: float = 0.95,
-) -> Interval:
-    """Return the percentile interval of a statistic (of weights, shape (n,)) when whole clusters are drawn."""
-    weights = cluster_weights(clusters, n_draws=n_draws, rng=rng)
-    draws = np.array([statistic(row) for row in weights], dtype=float)
-    low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return Interval(low=low, high=high)
 
 
 def quantile_effect(
