@@ -13,7 +13,6 @@ import ibis
 
 from journeybook.datasets.files import check_files
 
-ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
 COLUMNS = {"customer_id": "customer", "occurred_at": "date", "revenue": "amount"}
 
 
@@ -27,16 +26,22 @@ def seconds(do, times: int = 3) -> float:
     return min(taken)
 
 
-with tempfile.TemporaryDirectory() as folder:
-    file = Path(folder) / "large.csv"
-    duckdb.sql(
-        "COPY (SELECT 'c' || (i * 7919 % 500000) AS customer, "
-        "TIMESTAMP '2023-01-01' + INTERVAL (i % 600000) MINUTE AS date, "
-        f"round(i % 9973 / 7.0, 2) AS amount, 'shop ' || (i % 50) AS shop FROM range({ROWS}) r(i)) "
-        f"TO '{file}' (HEADER)"
-    )
-    files = {"transactions": {"path": file.name, "columns": COLUMNS}}
-    own = seconds(lambda: duckdb.sql(f"SELECT count(COLUMNS(*)) FROM read_csv('{file}')").fetchall())
-    ours = seconds(lambda: check_files(ibis.duckdb.connect(), files=files, base=Path(folder)))
-    size = f"{ROWS:,} rows, {file.stat().st_size / 1e6:,.0f} MB"
-    print(f"{size}: scan {own:.2f} s, check {ours:.2f} s, {ours / own:.2f} times")
+def main(rows: int) -> None:
+    """Print the seconds of both, and how many times DuckDB's scan the check takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "large.csv"
+        duckdb.sql(
+            "COPY (SELECT 'c' || (i * 7919 % 500000) AS customer, "
+            "TIMESTAMP '2023-01-01' + INTERVAL (i % 600000) MINUTE AS date, "
+            f"round(i % 9973 / 7.0, 2) AS amount, 'shop ' || (i % 50) AS shop FROM range({rows}) r(i)) "
+            f"TO '{file}' (HEADER)"
+        )
+        files = {"transactions": {"path": file.name, "columns": COLUMNS}}
+        own = seconds(lambda: duckdb.sql(f"SELECT count(COLUMNS(*)) FROM read_csv('{file}')").fetchall())
+        ours = seconds(lambda: check_files(ibis.duckdb.connect(), files=files, base=Path(folder)))
+        size = f"{rows:,} rows, {file.stat().st_size / 1e6:,.0f} MB"
+        print(f"{size}: scan {own:.2f} s, check {ours:.2f} s, {ours / own:.2f} times")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000)
