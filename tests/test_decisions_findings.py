@@ -69,7 +69,8 @@ def test_groups_that_are_not_found_alike(shift, strength, worth):
 )
 def test_a_policy_is_advised_only_where_the_interval_shows_it(monkeypatch, more, error, action):
     monkeypatch.setattr(page, "advantage", lambda *_args, **_asked: (more, error, None))
-    assert short(page._beside(Bag(), page.ANSWERED, 1, None)).action.startswith(action)
+    found = short(page._beside(Bag(currency="EUR"), page.ANSWERED, 1, None))
+    assert found.action.startswith(action) and found.unit == "EUR" and " EUR " in found.text
 
 
 def test_without_people_left_out_no_effect_is_told():

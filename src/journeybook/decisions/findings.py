@@ -99,13 +99,13 @@ def _policy(deciding: Deciding, true: np.ndarray | None) -> list[Finding]:
     strength = strength_of(low, high, true=planted)
     gains = low > 0 and strength != "contradicted"
     today = Finding(
-        text=f"{at}, choosing whom to write to by expected profit earns {_said(more)} per 1,000 contacts than "
-        f"today's sending{_missed(strength, planted)}.",
+        text=f"{at}, choosing whom to write to by expected profit earns {_said(more, deciding)} per 1,000 "
+        f"contacts than today's sending{_missed(strength, planted)}.",
         action="Try it on customers drawn by chance." if gains else "Keep today's sending for now.",
         strength=strength,
         worth=1 if gains else 2,
         section=_WHOM,
-        **size(more, low, high, "money"),
+        **size(more, low, high, deciding.currency or "money"),
     )
     return [today] if simple.empty else [today, _beside(deciding, str(simple.idxmax()), len(simple), true)]
 
@@ -116,20 +116,20 @@ def _beside(deciding: Deciding, rule: str, n_rules: int, true: np.ndarray | None
     named = f"{rule.removeprefix(EVERYONE)} to everyone" if rule.startswith(EVERYONE) else f"the {rule}"
     low, high = _ends(more, error, n_tried=n_rules)
     strength = strength_of(low, high, true=planted, before=_ends(more, error))
-    by, earns, beaten = "The", more, False
+    by, earns, beaten, unit = "The", more, False, deciding.currency or "money"
     if planted is not None and planted < 0:
         by, earns, beaten = "By the known answer the", planted, True
     action = "Keep to the simple rule: nothing shows that the model earns more."
     if beaten or strength in ("clear", "known answer recovered"):
         action = "Use the model's choice." if earns > 0 else "Use the simple rule."
     return Finding(
-        text=f"{by} model's choice earns {_said(earns)} per 1,000 contacts than a simple rule: {named}, where "
-        f"permitted{'' if beaten else _missed(strength, planted)}.",
+        text=f"{by} model's choice earns {_said(earns, deciding)} per 1,000 contacts than a simple rule: {named}, "
+        f"where permitted{'' if beaten else _missed(strength, planted)}.",
         action=action,
         strength="contradicted" if beaten else strength,
         worth=2,
         section=_WHOM,
-        **({"value": planted, "unit": "money"} if beaten else size(more, low, high, "money")),
+        **({"value": planted, "unit": unit} if beaten else size(more, low, high, unit)),
     )
 
 
@@ -207,8 +207,8 @@ def _missed(strength: str, true: float | None) -> str:
     )
 
 
-def _said(more: float) -> str:
-    return f"{say_money(abs(more))} {'more' if more > 0 else 'less'}"
+def _said(more: float, deciding: Deciding) -> str:
+    return f"{say_money(abs(more), currency=deciding.currency)} {'more' if more > 0 else 'less'}"
 
 
 def _group(name: str, *, by_decade: bool) -> str:

@@ -50,6 +50,7 @@ class Deciding:
             and `_high` (95 %, clustered by person), `effective_n`, `mean_weight`, `refused` (why values are NaN).
         choices: What each policy does on each test contact: (set of costs, policy) to places in `actions`.
         test: The test contacts as choices; None where they cannot tell what another policy would bring.
+        currency: Currency of `value`, costs and profits; None where none is given.
     """
 
     why_not: str
@@ -59,6 +60,7 @@ class Deciding:
     policy: pd.DataFrame = field(default_factory=pd.DataFrame)
     choices: Mapping[tuple[str, str], np.ndarray] = field(default_factory=dict)
     test: Choices | None = None
+    currency: str | None = None
 
     def charged(self, prices: str) -> np.ndarray:
         """Return what each choice costs at a set of costs, fatigue included, shape (k,)."""
@@ -75,6 +77,7 @@ def decide(
     costs: Mapping[str, float] | None,
     value_per_response: float | None,
     max_messages_28d: int,
+    currency: str | None = None,
 ) -> Deciding:
     """Choose whom to write to by expected profit, and value that and simpler policies on the test contacts.
 
@@ -116,7 +119,9 @@ def decide(
             records.append(found.assign(prices=name, policy=policy))
     table, tried = (pd.concat(parts, ignore_index=True) for parts in (records, thresholds))
     listed = pd.DataFrame(lists).T.rename_axis("prices").reset_index()
-    return Deciding("", value, listed, _first(tried, "prices"), _first(table, "prices", "policy"), made, test)
+    return Deciding(
+        "", value, listed, _first(tried, "prices"), _first(table, "prices", "policy"), made, test, currency
+    )
 
 
 def choose_threshold(calibrate: Choices, costs: np.ndarray, *, value_per_response: float) -> pd.DataFrame:

@@ -62,7 +62,7 @@ def title_policies(deciding: Deciding) -> str:
     if ours["refused"]:
         return "No value of a policy is told: too few contacts chose as it would"
     at = "the costs given" if len(deciding.costs) == 1 else "no cost"
-    gains = _of_money(ours, "gain_per_1000")
+    gains = _of_money(ours, "gain_per_1000", currency=deciding.currency)
     return f"Expected profit gains {gains} per 1,000 contacts over sending nothing, at {at}"
 
 
@@ -70,7 +70,7 @@ def say_deciding(deciding: Deciding) -> str:
     """Say what a response and a message are worth, and at which costs a gain is shown."""
     if deciding.why_not:
         return f"Nothing is decided. {deciding.why_not}"
-    said = [f"A response counts {say_money(deciding.value_per_response)}."]
+    said = [f"A response counts {say_money(deciding.value_per_response, currency=deciding.currency)}."]
     ours = _model_rows(deciding)
     clear = ours.loc[ours["gain_per_1000_low"] > 0, "prices"].tolist()
     if len(ours) > 1:
@@ -203,5 +203,6 @@ def _ends(row: pd.Series, name: str) -> str:
     return f"{say_count(row[name])} ({say_interval(say_count, row[f'{name}_low'], row[f'{name}_high'])})"
 
 
-def _of_money(row: pd.Series, name: str) -> str:
-    return f"{say_money(row[name])} ({say_interval(say_money, row[f'{name}_low'], row[f'{name}_high'])})"
+def _of_money(row: pd.Series, name: str, *, currency: str | None) -> str:
+    between = say_interval(say_money, row[f"{name}_low"], row[f"{name}_high"])
+    return f"{say_money(row[name], currency=currency)} ({between})"

@@ -60,7 +60,7 @@ def plot_policies(deciding: Deciding) -> Figure | None:
     for ax in axes.flat[len(lists) :]:
         ax.set_visible(False)
     for ax in axes[-1]:
-        ax.set_xlabel("gain over sending nothing, per 1,000 decisions", fontsize=9)
+        ax.set_xlabel(f"gain over sending nothing, {deciding.currency or 'money'} per 1,000 decisions", fontsize=9)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=9)
     figure.suptitle(words.title_policies(deciding), x=0.01, ha="left", fontsize=12)
     return figure
