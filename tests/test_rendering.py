@@ -16,6 +16,7 @@ from journeybook.report.cells import find_pictures, parts_of
 from journeybook.report.outcomes import VARIANTS, PageOutcome
 from journeybook.report.params import RunParameters
 from journeybook.report.rendering import page_body, parameters_of, render_report
+from journeybook.tables import logged_reads
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VOID = {"meta", "link", "img", "br", "hr", "input", "col", "wbr"}
@@ -167,7 +168,8 @@ def test_the_same_results_give_the_same_html(toy_run, tmp_path: Path) -> None:
     parameters = RunParameters("journey_demo", "duckdb", 7, 1.0, "America/New_York", "USD", {}, tmp_path, ())
     bodies = {page.name: page_body(copy, page.name) for page in pages if page.status == "done"}
     render_report(
-        copy, pages=pages, parameters=parameters, described=described, manifest=manifest, bodies=bodies
+        copy, pages=pages, parameters=parameters, described=described, manifest=manifest, bodies=bodies,
+        reads=logged_reads(copy / "tables"),
     )  # fmt: skip
     for path in copy.glob("*.html"):
         assert path.read_bytes() == (toy_run.out / path.name).read_bytes(), path.name

@@ -23,6 +23,7 @@ from journeybook.report.pages import discover
 from journeybook.report.params import PageRun, read_parameters
 from journeybook.report.progress import Progress
 from journeybook.report.storing import locked
+from journeybook.tables import logged_reads
 
 
 @pytest.fixture
@@ -133,7 +134,8 @@ def logged(out: Path) -> pd.DataFrame:
 
 
 def test_pages_log_their_reads_in_order(toy_run, again) -> None:
-    log = logged(toy_run.out)
+    log = pd.DataFrame(logged_reads(toy_run.out / "tables"))
+    assert "3 reads: which page saw" in (toy_run.out / "index.html").read_text(encoding="utf-8")
     assert log[["page", "table", "purpose", "n_rows"]].values.tolist() == [
         ["01_copy", "raw/transactions", "collection", 4],
         ["02_count", "accepted/transactions", "analytics", 3],

@@ -47,10 +47,12 @@ def render_report(
     described: Mapping,
     manifest: Mapping,
     bodies: Mapping[str, Parts],
+    reads: Sequence[Mapping] = (),
 ) -> Path:
     """Write the HTML of every page that was executed, and the index; returns the path of the index.
 
-    `described` is the data set as `dataset.json` says it; `bodies` has what `page_body` returns of each page.
+    `described` is the data set as `dataset.json` says it; `bodies` has what `page_body` returns of each page,
+    `reads` what each page read.
     """
     results = {p.name: read_json(results_path(out, p.name)) for p in pages}
     shown = [p for p in pages if p.status != "not run"]
@@ -105,6 +107,7 @@ def render_report(
         planted_errors=planted,
         n_caught=sum(all(row["caught"].values()) for row in planted),
         tables=[{**t, "name": name, "rows": f"{t['rows']:,}"} for name, t in described["tables"].items()],
+        reads=reads,
         manifest=manifest,
     )
     return index

@@ -33,7 +33,7 @@ from journeybook.report.storing import (
     write_text,
 )
 from journeybook.report.trust import planted_errors
-from journeybook.tables import key_digest, owners_view, root
+from journeybook.tables import key_digest, logged_reads, owners_view, root
 
 if TYPE_CHECKING:
     from journeybook.report.cells import Parts
@@ -207,8 +207,9 @@ class _Runner:
         self._draw(page.name for page in pages if page.status != "not run")
         bodies = {name: body.result() for name, body in self.bodies.items()}
         render_report(
-            self.out, pages=pages, parameters=self.parameters, described=described, manifest=told, bodies=bodies
-        )
+            self.out, pages=pages, parameters=self.parameters, described=described, manifest=told, bodies=bodies,
+            reads=logged_reads(self.tables),
+        )  # fmt: skip
         _remove(self.out / f"report.{kind}" for kind in ("html", "pdf"))
 
     def _prepare_data(self) -> str:

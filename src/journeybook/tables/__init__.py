@@ -27,6 +27,7 @@ from journeybook.tables.door import (
     write,
 )
 from journeybook.tables.keys import PUBLISHED_KEY, new_key
+from journeybook.tables.log import logged_reads
 from journeybook.tables.places import root
 from journeybook.tables.register import keep_in_register, outliving, read_register, write_files
 from journeybook.tables.rotation import rotate_key
@@ -76,6 +77,7 @@ __all__ = [
     "ledger_as_of",
     "ledger_dates",
     "list_tables",
+    "logged_reads",
     "match_codes",
     "named_purpose",
     "new_key",

@@ -1,5 +1,8 @@
 """The log of reads: which page read which table, for which purpose, and how much of it."""
 
+from pathlib import Path
+
+import duckdb
 import ibis
 import pandas as pd
 
@@ -27,3 +30,15 @@ def log_read(run: Run, name: str, *, purpose: str, table: ibis.Table) -> int | N
     about = {"provenance": "LOG", "source": "reads by the pages"}
     store(run._connection, ibis.memtable(log), path, about=about)
     return n_rows
+
+
+def logged_reads(tables: Path) -> list[dict]:
+    """What each page read: `page`, `table`, `purpose`, `n_rows`, `n_columns`, at most."""
+    logs = [str(path) for path in (tables / "reads").glob("*.parquet")]
+    if not logs:
+        return []
+    asked = """
+        SELECT page, "table", purpose, max(n_rows) AS n_rows, max(n_columns) AS n_columns
+        FROM read_parquet($logs) GROUP BY page, "table", purpose ORDER BY ALL
+    """
+    return duckdb.execute(asked, {"logs": logs}).df().to_dict("records")
