@@ -199,13 +199,13 @@ def test_no_figure_depends_on_the_values_of_ids():
 def test_revenue_of_people_others_and_guests_is_all_revenue_to_the_cent():
     lines = shoppers(n_people=200, n_lines=400)
     totals = enrichment.totals_by_date(lines, snapshots(lines, DATES), as_of_dates=DATES)
-    assert (totals.left_over == 0).all()
+    assert (totals.revenue_left_over == 0).all()
     frame = lines.to_pandas()
     for row in totals.itertuples():
         before = frame[frame.occurred_at < row.as_of]
-        assert row.total == pytest.approx(float(before.revenue.sum()))
-        assert row.guests == pytest.approx(float(before.revenue[before.person_id.isna()].sum()))
-    assert totals.no_purchase.iloc[0] < 0
+        assert row.revenue_total == pytest.approx(float(before.revenue.sum()))
+        assert row.revenue_guests == pytest.approx(float(before.revenue[before.person_id.isna()].sum()))
+    assert totals.revenue_no_purchase.iloc[0] < 0
 
 
 def test_who_only_returned_has_no_snapshot():

@@ -11,7 +11,7 @@ from journeybook.enrichment.truth import MatchTruth
 def find(*, full=(False, True), guests=0.0, n_known=60, median=1241.05, joined=None, interval=None, third=True):
     dates = pd.to_datetime(["2017-04-01", "2017-05-01"])
     by_date = pd.DataFrame({"as_of": dates, "n_people": [80, 90], "window_full": full})
-    totals = pd.DataFrame({"guests": [guests], "total": [95.0]})
+    totals = pd.DataFrame({"revenue_guests": [guests], "revenue_total": [95.0]})
     known_of = pd.DataFrame({"n_people": [90], "n_known": n_known, "known_share": n_known / 90})
     known_of = known_of.assign(median_revenue_known=median, median_revenue_unknown=1116.44)
     low, high = interval or (0.0, 0.0)

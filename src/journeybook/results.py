@@ -236,6 +236,8 @@ def say_figure(value: float | None) -> str:
         return str(value)
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
+    if abs(value) < 1e-6:
+        return f"{value:.2g}"
     return f"{value:,.2f}" if 1e4 <= abs(value) < 1e15 else f"{value:.6g}"
 
 

@@ -11,7 +11,7 @@ from journeybook.clickstream.faults import FaultScan
 from journeybook.clickstream.groups import GroupDifferences
 from journeybook.clickstream.orders import OrderChoice
 from journeybook.clickstream.truth import Truths, fault_overlap, planted_step
-from journeybook.clickstream.words import say_fault
+from journeybook.clickstream.words import say_fault, say_groups
 from journeybook.findings import Finding, say_count, say_group, say_share
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, said
 
@@ -125,8 +125,7 @@ def _groups(found: GroupDifferences, faults: FaultScan) -> Iterator[Finding]:
     goes_on = {EXIT: "are the last", CONVERSION: "convert"}.get(top["target"], f"lead to {said(top['target'])}")
     text = (
         f"{say_share(top['probability'])} of visits to {where} {goes_on}, "
-        f"{say_share(top['probability_elsewhere'])} of all others; {len(apart)} of {len(found.table)} comparisons "
-        "differ clearly."
+        f"{say_share(top['probability_elsewhere'])} of all others; {say_groups(found).partition(':')[0]}."
     )
     broken = (faults.table["fault"].astype(bool) & (faults.table["source"] == top["state"])).any()
     why = "; the step that was broken may explain it" if broken else ""

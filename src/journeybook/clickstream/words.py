@@ -226,7 +226,7 @@ def say_when(moments: pd.DataFrame, live: pd.DataFrame, *, has_ledger: bool) -> 
     return (
         f"An offer changes most at {said(top['state'])}: {100 * top['gain_now']:.2g} conversions for a hundred "
         f"sessions ({ends}). It is best made at once at {_listed(now)}; elsewhere another page is worth the wait. "
-        f"{len(live):,} sessions{whose} are open at the end of the log."
+        f"Open at the end of the log: {len(live):,} session{'s' * (len(live) != 1)}{whose}."
     )
 
 

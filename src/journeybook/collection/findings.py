@@ -81,7 +81,7 @@ def _quarantine(found: Collection) -> Iterator[Finding]:
     worst = found.problems.sort_values("n_rows", ascending=False, kind="stable").head(1)
     for of in worst.itertuples():
         rows = "One row breaks" if found.n_aside == 1 else f"{say_count(found.n_aside)} rows break"
-        text = f"{rows} a rule, most often because {of.column} of {of.table} "
+        text = f"{rows} a rule, most often because column {of.column} of {of.table} "
         yield _counted(
             text=f"{text}{of.problem}.",
             action="Mend them where they come from, and collect them again.",

@@ -45,7 +45,8 @@ def _nobody(n_all: int) -> Iterator[Finding]:
 def _known(by_date: pd.DataFrame, totals: pd.DataFrame, n_all: int) -> Iterator[Finding]:
     about = partial(Finding, section="What is known of each person at the start of each month?")
     n, day, last = int(by_date.n_people.iloc[-1]), by_date.as_of.iloc[-1], totals.iloc[-1]
-    guests = float(last.guests / last.total) if 0 < last.guests <= last.total else 0.0
+    part, whole = last.revenue_guests, last.revenue_total
+    guests = float(part / whole) if 0 < part <= whole else 0.0
     text = f"{say_count(n)} of {say_count(n_all)} people are described as of {day.day} {day:%B %Y}, by nothing "
     text += "recorded later" + (f"; {say_share(guests)} of revenue is that of unknown guests." if guests else ".")
     others = "Plan for all others without features." if n_all > n else "Nothing to do."

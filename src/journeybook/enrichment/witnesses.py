@@ -17,8 +17,8 @@ def totals_by_date(
     """Set the revenue in the features, and that of all others, against all receipts before each date.
 
     Returns:
-        `as_of`, `people`, `no_purchase` (people with returns or empty lines only), `guests` and `total` revenue,
-        and `left_over`, which is 0: every figure is summed as a DECIMAL.
+        `as_of`, and revenue: `revenue_people`, `revenue_no_purchase` (of people with returns or empty lines only),
+        `revenue_guests`, `revenue_total` and `revenue_left_over`, which is 0: all are summed as DECIMAL.
     """
     days = sorted(as_of_dates)
     dates = ibis.memtable({"place": range(len(days)), "as_of": days}, schema=DATES)
@@ -32,12 +32,13 @@ def totals_by_date(
     both = held.left_join(told, [held.person_id == told.person, held.as_of == told.date])
     guest, unnamed = both.person_id.isnull(), both.person.isnull()
     found = both.group_by("as_of").aggregate(
-        people=both.told.sum().fill_null(0),
-        no_purchase=both.revenue.sum(where=unnamed & ~guest).fill_null(0),
-        guests=both.revenue.sum(where=guest).fill_null(0),
-        total=both.revenue.sum(),
+        revenue_people=both.told.sum().fill_null(0),
+        revenue_no_purchase=both.revenue.sum(where=unnamed & ~guest).fill_null(0),
+        revenue_guests=both.revenue.sum(where=guest).fill_null(0),
+        revenue_total=both.revenue.sum(),
     )
-    found = found.mutate(left_over=found.total - found.people - found.no_purchase - found.guests)
+    told_of = found.revenue_people + found.revenue_no_purchase + found.revenue_guests
+    found = found.mutate(revenue_left_over=found.revenue_total - told_of)
     frame = found.order_by("as_of").to_pandas()
     return frame.astype(dict.fromkeys(frame.columns[1:], float))
 
@@ -180,7 +181,7 @@ def snapshots_hold(
     own = features.drop(*joined)
     n_misplaced = misplaced_snapshots(transactions, features, as_of_dates=totals.as_of.dt.to_pydatetime().tolist())
     rows = [
-        ("revenue not accounted for", totals.left_over.abs().max(), 0.0, "all receipts before each date"),
+        ("revenue not accounted for", totals.revenue_left_over.abs().max(), 0.0, "all receipts before each date"),
         ("snapshots missing, doubled or too many", n_misplaced, 0.0, "first purchases in pandas"),
     ]
     if own.count().to_pandas():

@@ -37,6 +37,6 @@ def headline_figures(
         "n_people": by_date.n_people.iloc[-1] if len(by_date) else 0,
         "n_snapshots": len(by_date),
         "n_guest_lines": n_guest_lines,
-        "revenue_of_people": totals.people.iloc[-1],
+        "revenue_of_people": totals.revenue_people.iloc[-1],
         "third_party_known_share": known_of.known_share.iloc[-1] if len(known_of) else 0,
     }
