@@ -1,8 +1,8 @@
 """The values a parameter may have, as the comment above it says: what the user reads is what is checked.
 
-Understood are "Range 2 to 20", "At least 1", "1 or more", "Above 0, at most 0.8", "Above alpha, below 1" (`alpha` is
-another parameter of the page), "Between 0 and 1" (without its ends), "One of: a, b", "ascending", "in digits", and a
-day given as an example. Of a list or mapping each value is meant; "at least one" counts them.
+Understood are "Range 2 to 20", "At least 1", "1 or more", "Above 0, at most 0.8", "Above alpha, below 1" (another
+parameter of the page), "Between 0 and 1" (without its ends), "One of: a, b", "ascending", "in digits", and a day
+given as an example. Of a list or mapping each value is meant; "at least one" counts them.
 """
 
 import re
@@ -65,7 +65,7 @@ def range_of(meaning: str, names: Iterable[str] = ()) -> Range:
         meaning,
         re.IGNORECASE,
     )
-    choices = re.search(r"\bOne of: (.+?)\.", meaning)
+    choices = re.search(r"\bone of: (.+?)\.", meaning, re.IGNORECASE)
     several = re.search(r"\bat least (one|two)\b", meaning, re.IGNORECASE)
     return Range(
         low=next(filter(None, low.group("a", "b", "c"))).replace(",", "") if low else "",
@@ -89,20 +89,21 @@ def check_range(name: str, values: Mapping[str, object], *, meaning: str, where:
         where: The key it is given for.
 
     Raises:
-        JourneybookError: The value, or one in it, is out of range, no choice, of another form; or too few are given.
+        JourneybookError: The value, or one in it, is out of range, no choice or of another form; too few are given.
     """
     allowed, value = range_of(meaning, values), values[name]
     several = isinstance(value, list | dict)
+    holds = f"{where} {'holds' if several else 'is'}"
     if several and len(value) < allowed.least_values:
-        raise JourneybookError(f"{where} holds {len(value)}, but at least {allowed.least_values} are needed.")
+        least = "a value" if allowed.least_values == 1 else f"{allowed.least_values} values"
+        raise JourneybookError(f"{where} holds {len(value)} values, but at least {least} must be in it.")
     for one in _leaves(value):
         if isinstance(one, str):
-            _check_text(one, allowed, where=where)
+            _check_text(one, allowed, holds=holds)
         low, high = (_bound(end, values, one) for end in (allowed.low, allowed.high))
         below = low is not None and (one < low or (allowed.above and one == low))
         if below or (high is not None and (one > high or (allowed.below and one == high))):
-            holds = "holds" if several else "is"
-            raise JourneybookError(f"{where} {holds} {said(one)}, but must be {_words(allowed, values)}.")
+            raise JourneybookError(f"{holds} {said(one)}, but must be {_words(allowed, values)}.")
     if allowed.ascending and isinstance(value, list) and any(a >= b for a, b in pairwise(value)):
         raise JourneybookError(f"{where} is {said(value)}, but must ascend.")
 
@@ -115,9 +116,9 @@ def _leaves(value: object) -> Iterator:
         yield value
 
 
-def _check_text(value: str, allowed: Range, *, where: str) -> None:
+def _check_text(value: str, allowed: Range, *, holds: str) -> None:
     if allowed.choices and value not in allowed.choices:
-        raise JourneybookError(f"{where} is {said(value)}; {nearest(value, allowed.choices)}")
+        raise JourneybookError(f"{holds} {said(value)}; {nearest(value, allowed.choices)}")
     right = True
     if allowed.form == "digits":
         right = re.fullmatch(r"[0-9]*", value) is not None
@@ -127,7 +128,7 @@ def _check_text(value: str, allowed: Range, *, where: str) -> None:
         except ValueError:
             right = False
     if not right:
-        raise JourneybookError(f"{where} is {said(value)}, but must be {allowed.form}.")
+        raise JourneybookError(f"{holds} {said(value)}, but must be {allowed.form}.")
 
 
 def _bound(end: str, values: Mapping[str, object], value: object) -> float | str | None:
@@ -139,5 +140,7 @@ def _bound(end: str, values: Mapping[str, object], value: object) -> float | str
 def _words(allowed: Range, values: Mapping[str, object]) -> str:
     """The range in words: `above 0 and at most 0.8`, `above alpha (0.05) and below 1`."""
     low, high = (f"{end} ({values[end]})" if end in values else end for end in (allowed.low, allowed.high))
+    if low and high and not (allowed.above or allowed.below):
+        return f"from {low} to {high}"
     least, most = "above" if allowed.above else "at least", "below" if allowed.below else "at most"
     return " and ".join([*([f"{least} {low}"] if low else []), *([f"{most} {high}"] if high else [])])
