@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import journeybook
-from journeybook import checking, pages, params, running, sending
+from journeybook import checking
 from journeybook.cli import main
+from journeybook.report import pages, params, running, sending
 from journeybook.report.storing import locked
 
 

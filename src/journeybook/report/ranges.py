@@ -89,7 +89,7 @@ def check_range(name: str, values: Mapping[str, object], *, meaning: str, where:
         where: The key it is given for.
 
     Raises:
-        JourneybookError: The value, or one in it, is out of range, no choice or of another form; too few are given.
+        JourneybookError: The value or one in it is out of range, no choice, of another form; too few are given.
     """
     allowed, value = range_of(meaning, values), values[name]
     several = isinstance(value, list | dict)
