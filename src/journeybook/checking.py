@@ -19,7 +19,8 @@ from journeybook.statistics import stream
 
 WIDTH = 110
 WILL_RUN = "will run"
-Values, Tables = dict[str, Any], Mapping[str, ibis.Table]
+Values = dict[str, Any]
+Tables = Mapping[str, ibis.Table]
 
 
 def check_lines(parameters: RunParameters) -> Iterator[str]:

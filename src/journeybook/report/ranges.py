@@ -92,9 +92,8 @@ def check_range(name: str, values: Mapping[str, object], *, meaning: str, where:
         JourneybookError: The value or one in it is out of range, no choice, of another form; too few are given.
     """
     allowed, value = range_of(meaning, values), values[name]
-    several = isinstance(value, list | dict)
-    holds = f"{where} {'holds' if several else 'is'}"
-    if several and len(value) < allowed.least_values:
+    holds = f"{where} {'holds' if isinstance(value, list | dict) else 'is'}"
+    if isinstance(value, list | dict) and len(value) < allowed.least_values:
         least = "a value" if allowed.least_values == 1 else f"{allowed.least_values} values"
         raise JourneybookError(f"{where} holds {len(value)} values, but at least {least} must be in it.")
     for one in _leaves(value):
