@@ -108,15 +108,14 @@ def measures(
         raise ValueError("The experiment has no units; one row a unit is needed.")
     candidates = [str(column) for column in units.columns if column not in NOT_MEASURED]
     listed, named = ", ".join(candidates) or "none", covariates
+    before = [column for column in candidates if column.startswith(COVARIATE_PREFIX)]
     if covariates is None:
-        covariates = [column for column in candidates if column.startswith(COVARIATE_PREFIX)]
-    if named is None:
-        covariates = [column for column in covariates if not _constant(_known(units, column))]
+        covariates = [column for column in before if not _constant(_known(units, column))]
     reasons: dict[str, str] = {}
     if isinstance(metrics, str):
         if metrics != "auto":
             raise ValueError(f"metrics: found '{metrics}', needed 'auto' or a kind for each metric column.")
-        if not covariates and not (named is None and any(c.startswith(COVARIATE_PREFIX) for c in candidates)):
+        if not (covariates or (named is None and before)):
             found = "found none named pre_..." if named is None else "found []"
             raise ValueError(
                 f"covariates: {found}, but with metrics: auto the columns measured before assignment must be "
