@@ -24,6 +24,7 @@ SHARED = {
     "showing",
     "plots",
     "report",
+    "checking",
     "cli",
 }
 STAGES = {p.stem for p in PACKAGE.iterdir() if p.stem not in SHARED and not p.stem.startswith("__")}
@@ -46,7 +47,9 @@ ALLOWED = {
     "plots": {"errors", "statistics", "conservation", "findings", "journeys", "showing", *STAGES},
     "report": {"errors", "tables", "datasets", "results", "findings", "teaching"},
     # `journeybook score` applies a saved model, and needs no notebook for it.
-    "cli": {"errors", "report", "teaching", "channel_response", "tables"},
+    # `journeybook check` asks the pages' own functions what they would refuse.
+    "checking": {"errors", "report", "datasets", "statistics", "journeys", *STAGES},
+    "cli": {"errors", "report", "teaching", "channel_response", "tables", "checking"},
     **{
         stage: {"errors", "tables", "statistics", "conservation", "journeys", "findings", "planted"}
         for stage in STAGES

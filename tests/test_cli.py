@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import journeybook
+from journeybook import checking
 from journeybook.cli import main
-from journeybook.report import listing, pages, params, running, sending
+from journeybook.report import pages, params, running, sending
 from journeybook.report.storing import locked
 
 
@@ -113,7 +114,7 @@ def test_a_defect_of_ours_is_1_without_a_traceback(toy_house: Path, monkeypatch,
     def broken(parameters) -> None:
         raise KeyError("x")
 
-    monkeypatch.setattr(listing, "check_lines", broken)
+    monkeypatch.setattr(checking, "check_lines", broken)
     assert main(["check"]) == 1
     assert capsys.readouterr().err == "journeybook: KeyError: 'x' (--debug shows where)\n"
     with pytest.raises(KeyError):

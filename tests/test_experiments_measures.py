@@ -6,6 +6,7 @@ import pytest
 from experiment_units import compared, simulated
 
 from journeybook import experiments
+from journeybook.errors import TooLittle
 from journeybook.experiments.measures import numbers
 from journeybook.experiments.variants import choose_control
 
@@ -87,7 +88,7 @@ def test_auto_shows_what_it_takes_each_column_for():
         ({"spend": 3.0}, {"metrics": {"spend": "mean"}}, "only the value 3"),
         ({"converted": 0}, {"metrics": {"converted": "proportion"}}, "only the value 0"),
         ({"spend": np.nan}, {"metrics": {"spend": "mean"}}, "no value"),
-        ({"pre_spend": 1.0}, {}, "fewer than two values"),
+        ({"pre_spend": 1.0}, {"covariates": ["pre_spend"]}, "fewer than two values"),
         ({"variant": None}, {}, "variant"),
     ],
 )
@@ -116,3 +117,15 @@ def test_decimals_booleans_and_missing_integers_are_numbers():
     measured = experiments.measures(other, metrics="auto", covariates=["pre_spend"])
     assert measured.kinds == {"spend": "mean", "converted": "proportion"}
     assert numbers(pd.DataFrame({"x": pd.array([1, None], dtype="Int64")}), "x")[0] == 1
+
+
+def test_what_is_the_same_for_every_unit_is_left_out_or_too_little():
+    units = simulated(50).assign(pre_spend=1.0)
+    found = experiments.measures(units, metrics="auto", covariates=None)
+    left = found.columns.set_index("column").loc["pre_spend"]
+    assert found.covariates == [] and (left["role"], left["reason"]) == (
+        "left out",
+        "the same value for every unit",
+    )
+    with pytest.raises(TooLittle, match="no column that could be a metric differs between units"):
+        experiments.measures(units.assign(spend=3.0, converted=0), metrics="auto", covariates=None)

@@ -23,8 +23,9 @@ planted           faults planted in simulated rows, against what pages 01 and 02
 showing           how tables look, from the names of their columns
 plots             how figures look; one module a page, only drawing
 report            parameters, running, rendering, comparing: all that knows papermill and HTML
+checking          what of the data is understood, and what pages would refuse, before anything runs
 cli               the command line
-errors            the one error a user is meant to read
+errors            the errors a user is meant to read
 """
 
 __version__ = "0.1.0"

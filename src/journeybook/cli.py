@@ -69,7 +69,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from journeybook.report.listing import check_lines
+    from journeybook.checking import check_lines
 
     for line in check_lines(_parameters(arguments)):
         print(line)

@@ -56,7 +56,10 @@ def recount(
     total = abs(table.sum() - first["won"].sum()).max()
     off["credit of each method and conversions, greatest difference"] = total
     off["removal effects, channels cut out of the matrix one by one"] = _removal_error(paths, found)
-    width = {"name": "width of the intervals of linear credit", "value": _width(touches, shares["linear"], found)}
+    value = _width(touches, shares["linear"], found)
+    if np.isnan(value):  # One channel has all the credit, whoever is drawn.
+        return checks_of(off)
+    width = {"name": "width of the intervals of linear credit", "value": value}
     width |= {"reference": 1.0, "tolerance": WIDTH_APART, "source": "delta method over whole people"}
     return pd.concat([checks_of(off), pd.DataFrame([width])], ignore_index=True)
 
@@ -170,7 +173,7 @@ def _removal_error(paths: ChannelPaths, found: Attribution) -> float:
 
 
 def _width(touches: pd.DataFrame, linear: pd.Series, found: Attribution) -> float:
-    """Mean width of the intervals of linear credit, over that by the delta method."""
+    """Mean width of the intervals of linear credit, over that by the delta method; NaN where none has any."""
     told = found.table[found.table["method"] == "linear"].set_index("channel")
     credit = (linear * touches["won"]).groupby([touches["who"], touches["channel"]]).sum().unstack(fill_value=0.0)
     total = credit.sum(axis=1)

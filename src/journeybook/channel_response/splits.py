@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from journeybook.channel_response.contacts import ContactFrame
+from journeybook.errors import TooLittle
 
 FEWEST = 10
 """Responses, and contacts without one, that every part must hold."""
@@ -66,7 +67,8 @@ def split_contacts(
     counts within `response_window_days`. `rng` draws people or contacts where there are no times.
 
     Raises:
-        ValueError: A share is out of range, or a part holds fewer than 10 responses or 10 other contacts.
+        ValueError: A share is out of range.
+        TooLittle: A part would hold fewer than 10 responses or 10 other contacts.
     """
     for name, share in (("test_share", test_share), ("calibration_share", calibration_share)):
         if not 0 < share < 1:
@@ -83,7 +85,7 @@ def split_contacts(
         purged = unripe | (~test & (times + window > cut_at).to_numpy())
         left = times[~test & ~purged]
         if left.empty:
-            raise ValueError(
+            raise TooLittle(
                 f"no contact is left to learn from: the test begins on {cut_at:%Y-%m-%d}, and the "
                 f"response_window_days of {response_window_days} of every earlier contact end after that."
             )
@@ -107,7 +109,7 @@ def split_contacts(
     for name, part in (("fit", fit), ("calibration", calibrate), ("test", test)):
         responses = int(rows["responded"].to_numpy()[part].sum())
         if min(responses, int(part.sum()) - responses) < FEWEST:
-            raise ValueError(
+            raise TooLittle(
                 f"the {name} part of the contacts holds {responses} responses in {int(part.sum())} contacts; at "
                 f"least {FEWEST} responses and {FEWEST} others are needed."
             )
@@ -142,7 +144,7 @@ def _moment(times: pd.Series, share: float, *, what: str) -> pd.Timestamp:
     """Find the moment from which on the share of contacts is nearest to `share`, leaving some before it."""
     counts = times.value_counts().sort_index()
     if len(counts) < 2:
-        raise ValueError(
+        raise TooLittle(
             f"the contacts to split by {what} are all of one moment, {counts.index[0]}; two are needed."
         )
     from_here_on = counts[::-1].cumsum()[::-1].iloc[1:] / len(times)

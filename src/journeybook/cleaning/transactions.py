@@ -39,11 +39,7 @@ def clean_transactions(
         raise ValueError(f"volume_quantity is {volume_quantity}: it must be above 1 unit.")
     if not outlier_mads > 0:
         raise ValueError(f"outlier_mads is {outlier_mads}: it must be above 0.")
-    for column in unique_key:
-        if column not in transactions.columns:
-            raise ValueError(
-                f"unique_key names {column!r}: transactions has the columns {', '.join(transactions.columns)}."
-            )
+    check_key(unique_key, transactions.columns)
     lines = transactions.mutate(place=_place_among_copies(transactions, unique_key))
     copies = lines.filter(lines.place > 0).drop("place")
     copy = Rule("copy of a line with the same key", ", ".join(unique_key), "set aside", lines.place > 0)
@@ -62,6 +58,13 @@ def clean_transactions(
         changes=pd.concat([removed, flagged], ignore_index=True) if unique_key else flagged,
         touched=touched_rows(lines, flags).union(copies.select("row")),
     )
+
+
+def check_key(unique_key: Sequence[str], columns: Sequence[str]) -> None:
+    """Raise ValueError where a column that should name a line is not one of the table's."""
+    for column in unique_key:
+        if column not in columns:
+            raise ValueError(f"unique_key names {column!r}: transactions has the columns {', '.join(columns)}.")
 
 
 def revenue_fence(lines: ibis.Table, outlier_mads: float) -> float:

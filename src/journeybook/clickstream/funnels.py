@@ -66,18 +66,22 @@ def funnel(
     stages = likeliest_path(model) if stages is None else [CONVERSION if s == conversion else s for s in stages]
     if "session" not in steps.columns or not (asked or len(stages) > 1):
         return pd.DataFrame(columns=_COLUMNS)
-    if len(stages) < 2:
-        raise ValueError(f"funnel holds {len(stages)} stages: two or more are needed.")
-    known = set(steps.select(steps.label).distinct().to_pandas()["label"])
-    missing = [stage for stage in stages if stage not in known]
-    if missing:
-        raise ValueError(f"funnel names {missing[0]!r}, which never happens; the events are {_listed(known)}.")
+    check_stages(stages, set(steps.select(steps.label).distinct().to_pandas()["label"]))
     attempts = _attempts(_reached(steps, stages), len(stages))
     found = clustered_rates(attempts, by=["definition", "number"], hit="come")
     n_sessions = int(found["n"].max())  # all of them may come to the first stage
     found["stage"] = [stages[number - 1] for number in found["number"]]
     found["share"] = found["n_hits"] / n_sessions
     return found.rename(columns={"n_hits": "n_sessions"} | _RATES)[_COLUMNS]
+
+
+def check_stages(stages: Sequence[str], known: set[str]) -> None:
+    """Raise ValueError where a funnel has fewer than two stages, or one that is not among the known events."""
+    if len(stages) < 2:
+        raise ValueError(f"funnel holds {len(stages)} stages: two or more are needed.")
+    missing = [stage for stage in stages if stage not in known]
+    if missing:
+        raise ValueError(f"funnel names {missing[0]!r}, which never happens; the events are {_listed(known)}.")
 
 
 def _reached(steps: ibis.Table, stages: Sequence[str]) -> ibis.Table:

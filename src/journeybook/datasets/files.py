@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+from ibis import Table
 from ibis.backends.duckdb import Backend
 
 from journeybook.datasets.expressions import nearest
 from journeybook.datasets.finding import find_files, is_parquet
-from journeybook.datasets.mapping import Mapped, map_rows
+from journeybook.datasets.mapping import Mapped, map_rows, shape
 from journeybook.datasets.notation import quoted
 from journeybook.datasets.noticing import Notice, notice
 from journeybook.datasets.reading import Source, read_options, stage
@@ -29,7 +30,7 @@ from journeybook.errors import JourneybookError
 from journeybook.tables import SCHEMAS, Schema, schema_of
 
 _KEYS = ("path", "options", "columns", "where", "keep")
-_SAMPLE_ROWS = 50_000
+_SAMPLE_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class TableCheck:
         n_ids: About how many ids there are, by column.
         currencies: What stands beside the amounts.
         examples: For each column: name, a masked value as given and as made, share that does not convert.
+        alike: Columns that hold one value in every row tried that has one.
         notes: What a user should know, one sentence each.
     """
 
@@ -58,6 +60,7 @@ class TableCheck:
     n_ids: Mapping[str, int]
     currencies: tuple[str, ...]
     examples: tuple[tuple[str, str, str, float], ...]
+    alike: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -111,34 +114,52 @@ def check_files(connection: Backend, *, files: Mapping, base: Path, timezone: st
     Raises:
         JourneybookError: What `build_files` would raise for these rows.
     """
-    checks = []
-    for table, block in _checked(files).items():
-        with _scratch(None) as scratch:
+    with open_checked(connection, files=files, base=base, timezone=timezone) as found:
+        return [check for check, _ in found]
+
+
+@contextmanager
+def open_checked(
+    connection: Backend, *, files: Mapping, base: Path, timezone: str
+) -> Iterator[list[tuple[TableCheck, Table]]]:
+    """Give what `check_files` finds, each with its rows as `build_files` would write them, but in no order."""
+    with _scratch(None) as scratch:
+        found = []
+        for table, block in _checked(files).items():
+            place = scratch / table
+            place.mkdir()
             made = _prepare(
-                connection.con, table, block, timezone=timezone, base=base, folder=scratch, sample=_SAMPLE_ROWS
+                connection.con, table, block, timezone=timezone, base=base, folder=place, sample=_SAMPLE_ROWS
             )
             odd = notice(connection.con, made.rows.view, schema=made.schema, mapped=made.rows, source=made.source)
-            checks.append(_check(connection.con, table, made, odd))
-    return checks
+            check = _check(connection.con, table, made, odd)
+            found.append((check, connection.table(made.rows.view)))
+        yield found
 
 
 def _check(engine: duckdb.DuckDBPyConnection, table: str, made: _Prepared, odd: Sequence[Notice]) -> TableCheck:
-    """Say what became of the rows read; rows, period and ids are of all of them, read once more as text."""
+    """Say what became of the rows read; rows, period and ids are of all of them, scanned once more as text."""
     mapped, source = made.rows, made.source
-    masked = [f"{_mask(f'g{n}')} || chr(31) || {_mask(f'v{n}')}" for n in range(len(made.targets))]
-    asked = [f"min(CASE WHEN v{n} IS NOT NULL THEN {pair} END)" for n, pair in enumerate(masked)]
-    asked += [f"count_if(g{n} IS NOT NULL AND v{n} IS NULL) + count(x{n})" for n in range(len(masked))]
+    names = [target.name for target in made.targets]
+    pairs = [f"{{'g': CAST(g{n} AS VARCHAR), 'v': CAST(v{n} AS VARCHAR)}}" for n in range(len(names))]
+    asked = [f"arg_min({pair}, position) FILTER (v{n} IS NOT NULL)" for n, pair in enumerate(pairs)]
+    asked += [f"min(v{n}) = max(v{n})" for n in range(len(names))]
+    at = names.index("occurred_at") if "occurred_at" in names else None
+    # What the engine casts as it is, is cast: the way of the table tries more, and takes twice the time.
+    cast = f"TRY_CAST(CAST(g{at} AS VARCHAR) AS TIMESTAMP)"
+    asked += ["true" if at is None else f"bool_and(v{at} IS NOT DISTINCT FROM {cast})"]
     found = engine.execute(f"SELECT {', '.join(asked)} FROM {mapped.converted}").fetchall()[0]
-    examples = [tuple((pair or "\x1f").split("\x1f")) for pair in found[: len(masked)]]
-    shares = [n / max(mapped.n_rows, 1) for n in found[len(masked) :]]
+    examples, alike, plain = found[: len(names)], found[len(names) : -1], found[-1]
     if not source.whole:
         engine.execute(f"CREATE OR REPLACE TEMP VIEW {source.view} AS {source.unstaged}")
     ids = {target.name: n for n, target in enumerate(made.targets) if target.is_id}
-    at = next((n for n, target in enumerate(made.targets) if target.name == "occurred_at"), None)
     given = "v" if source.whole else "g"
     asked = ["count(*)", *(f"approx_count_distinct({given}{n})" for n in ids.values())]
-    asked += [] if at is None else [f"min(v{at})", f"max(v{at})"]
-    counts = engine.execute(f"SELECT {', '.join(asked)} FROM {mapped.converted}").fetchall()[0]
+    known = "moment > TIMESTAMP '1000-01-01' AND moment < TIMESTAMP 'infinity'"
+    asked += [] if at is None else [f"{end}(moment) FILTER ({known})" for end in ("min", "max")]
+    moment = "NULL" if at is None else (cast if plain else f"v{at}")
+    rows = f"(SELECT *, {moment} AS moment FROM {mapped.converted})"
+    counts = engine.execute(f"SELECT {', '.join(asked)} FROM {rows}").fetchall()[0]
     return TableCheck(
         table=table,
         n_files=source.n_files,
@@ -149,15 +170,14 @@ def _check(engine: duckdb.DuckDBPyConnection, table: str, made: _Prepared, odd: 
         n_ids=dict(zip(ids, counts[1:], strict=False)),
         currencies=mapped.currencies,
         examples=tuple(
-            (t.name, *pair, lost) for t, pair, lost in zip(made.targets, examples, shares, strict=True)
+            (name, shape(pair["g"]), shape(pair["v"]), (given - made + wrong) / max(mapped.n_rows, 1))
+            if pair
+            else (name, "", "", (given + wrong) / max(mapped.n_rows, 1))
+            for name, pair, (given, made, _, wrong, _) in zip(names, examples, mapped.counts, strict=True)
         ),
+        alike=tuple(name for name, same in zip(names, alike, strict=True) if same and mapped.n_rows > 1),
         notes=(*made.notes, *(f"{one.text} {one.action}" for one in odd)),
     )
-
-
-def _mask(value: str) -> str:
-    """Return SQL of a value as it may be shown: its digits as 9, its letters as a."""
-    return f"regexp_replace(regexp_replace(CAST({value} AS VARCHAR)[:30], '[0-9]', '9', 'g'), '\\pL', 'a', 'g')"
 
 
 def _checked(files: object) -> dict[str, dict]:

@@ -344,11 +344,7 @@ def _check_counts(target: Target, schema: Schema, counts: Sequence, *, whole: bo
     if n_made:
         return
     if n_given:
-        shown = (
-            "of this kind: " + re.sub(r"\d", "9", re.sub(r"[^\W\d_]", "a", example))
-            if target.hidden
-            else repr(example)
-        )
+        shown = f"of this kind: {shape(example)}" if target.hidden else repr(example)
         raise JourneybookError(
             f"{target.place} is {target.given!r}, and none of its {n_given} values converts (one is {shown}): "
             f"{schema.name}.{target.name} needs {needs}."
@@ -363,6 +359,15 @@ def _check_counts(target: Target, schema: Schema, counts: Sequence, *, whole: bo
         raise JourneybookError(
             f"{target.place} is {target.given!r}, which is empty in every row: {schema.name} needs {target.name}."
         )
+
+
+def shape(value: str) -> str:
+    """Return a value as it may be shown whoever it is of: its first 30 signs, digits as 9 and letters as a.
+
+    >>> shape("Zoë 7, 12/03")
+    'aaa 9, 99/99'
+    """
+    return re.sub(r"\d", "9", re.sub(r"[^\W\d_]", "a", value[:30]))
 
 
 def _shown(text: str) -> str:

@@ -172,7 +172,7 @@ def _together(arms: ArmMoments) -> ArmMoments:
     n = arms.n.astype(float)
     within = np.where(n[:, None, None] > 1, (n - 1)[:, None, None] * arms.covariance, 0).sum(axis=0)
     mean = (n[:, None] * arms.mean).sum(axis=0) / n.sum()
-    return ArmMoments(np.array([n.sum()]), mean[None], within[None] / (n - 1).clip(0).sum())
+    return ArmMoments(np.array([n.sum()]), mean[None], within[None] / ((n - 1).clip(0).sum() or np.nan))
 
 
 def _numbers(units: pd.DataFrame, covariates: Sequence[str]) -> list[str]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from journeybook.errors import TooLittle
+
 # What each kind needs besides the metric's name: key, and whether it may be left out.
 KINDS: dict[str, dict[str, bool]] = {
     "proportion": {"column": True},
@@ -100,18 +102,20 @@ def measures(
     Raises:
         ValueError: A column is missing, is no number, is infinite or constant, a kind is unknown or lacks what
             it needs, or `auto` is asked without covariates.
+        TooLittle: No column differs between units.
     """
     if units.empty:
         raise ValueError("The experiment has no units; one row a unit is needed.")
     candidates = [str(column) for column in units.columns if column not in NOT_MEASURED]
     listed, named = ", ".join(candidates) or "none", covariates
+    before = [column for column in candidates if column.startswith(COVARIATE_PREFIX)]
     if covariates is None:
-        covariates = [column for column in candidates if column.startswith(COVARIATE_PREFIX)]
+        covariates = [column for column in before if not _constant(_known(units, column))]
     reasons: dict[str, str] = {}
     if isinstance(metrics, str):
         if metrics != "auto":
             raise ValueError(f"metrics: found '{metrics}', needed 'auto' or a kind for each metric column.")
-        if not covariates:
+        if not (covariates or (named is None and before)):
             found = "found none named pre_..." if named is None else "found []"
             raise ValueError(
                 f"covariates: {found}, but with metrics: auto the columns measured before assignment must be "
@@ -122,8 +126,10 @@ def measures(
         declared = [_declared(name, given) for name, given in metrics.items()]
         taken = [metric for metric in declared if not _alike(units, metric)] or declared
         reasons = {metric.name: "the same value for every unit" for metric in declared if metric not in taken}
+    if not taken and candidates:
+        raise TooLittle(f"no column that could be a metric differs between units; the columns are {listed}.")
     if not taken:
-        raise ValueError(f"metrics: none found among the columns {listed}.")
+        raise ValueError("metrics: none found, for the table has no column but those that name a unit.")
     for metric in taken:
         _check_metric(units, metric)
     used = [column for metric in taken for column in metric.columns]

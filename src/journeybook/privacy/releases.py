@@ -11,6 +11,8 @@ import pandas as pd
 from diffprivlib import BudgetAccountant
 from diffprivlib.mechanisms import Geometric, Laplace
 
+from journeybook.errors import TooLittle
+
 CENTS = 100
 NOT_PRIVATE = "NOT PRIVATE"
 
@@ -69,10 +71,15 @@ def people_at_end(
     """Return what this page uses of each person of the last snapshot, and nothing else, in the order of `row`.
 
     That is `person_id`, `revenue`, the quasi-identifiers that are there, and the `segment` of `segments`.
+
+    Raises:
+        TooLittle: Fewer than two people have revenue.
     """
     last = features.filter(features.as_of == features.as_of.max()).order_by("row")
     columns = dict.fromkeys(["person_id", "revenue", *(c for c in quasi_identifiers if c in features.columns)])
     people = last.select(*columns).to_pandas().astype({"revenue": float})
+    if (n := int((people["revenue"] > 0).sum())) < 2:
+        raise TooLittle(f"features describe {n} people with revenue, and a group to hide in has two or more.")
     if segments is None:
         return people
     at_end = segments.filter(segments.as_of == segments.as_of.max()).select("person_id", "segment").to_pandas()

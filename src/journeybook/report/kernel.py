@@ -55,7 +55,7 @@ def execute(
     with tempfile.TemporaryDirectory(prefix="", dir=kernels.ready()) as folder:
         asked, output = Path(folder) / "asked.ipynb", Path(folder) / "executed.ipynb"
         nbformat.write(source, asked)
-        error = ""
+        error, too_little = "", False
         try:
             papermill.execute_notebook(
                 asked,
@@ -77,7 +77,9 @@ def execute(
             )
         except PapermillExecutionError as stopped:
             # A stage function's ValueError is a sentence; of any other error its kind tells something.
-            kind = "" if stopped.ename in ("ValueError", "JourneybookError") else f"{stopped.ename}: "
+            too_little = stopped.ename == "TooLittle"
+            plain = too_little or stopped.ename in ("ValueError", "JourneybookError")
+            kind = "" if plain else f"{stopped.ename}: "
             error = kind + masked(_plain(stopped.evalue))
         except CellTimeoutError:
             error = f"a cell took longer than {timeout} s"
@@ -92,6 +94,7 @@ def execute(
         seconds=time.monotonic() - started,
         error=error,
         section=section if error else "",
+        too_little=too_little,
     )
 
 

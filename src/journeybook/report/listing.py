@@ -2,9 +2,8 @@
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
 import yaml
@@ -12,11 +11,7 @@ import yaml
 from journeybook.errors import JourneybookError
 from journeybook.report.kinds import in_words
 from journeybook.report.params import RUN_DEFAULTS, RUN_MEANINGS, PageRun, RunParameters
-from journeybook.report.planning import plan
 from journeybook.tables import owners_view, schema_of
-
-if TYPE_CHECKING:
-    from journeybook.datasets.files import TableCheck
 
 WIDTH = 110
 
@@ -25,7 +20,7 @@ def parameter_lines(parameters: RunParameters) -> Iterator[str]:
     """Every parameter with its value, its type, and its meaning with unit and range."""
     for key, meaning in RUN_MEANINGS.items():
         yield f"{key}: {_flow(getattr(parameters, key))}"
-        yield _indented(meaning, by=4)
+        yield indented(meaning, by=4)
     yield "pages:"
     for run in parameters.pages:
         yield f"  {run.name}:"
@@ -34,7 +29,7 @@ def parameter_lines(parameters: RunParameters) -> Iterator[str]:
             changed = "" if value == parameter.default else f"; the notebook has {_flow(parameter.default)}"
             yield f"    {name}: {_flow(value)}    ({in_words(parameter.kind)}{changed})"
             if parameter.meaning and not run.variant:
-                yield _indented(_in_yaml(parameter.meaning), by=8)
+                yield indented(_in_yaml(parameter.meaning), by=8)
 
 
 def params_yaml(parameters: RunParameters) -> str:
@@ -80,43 +75,6 @@ def table_lines(tables: Path) -> Iterator[str]:
         yield f"{name:<44} {rows:>12,} {len(columns):>8}  {about.get('provenance', ''):<10} {meaning}".rstrip()
 
 
-def plan_lines(parameters: RunParameters, *, raw: Sequence[str]) -> Iterator[str]:
-    """Which pages a data set with these tables allows."""
-    for step in plan(parameters.pages, raw=raw):
-        yield f"{step.name:<32} " + (f"not possible: it needs {step.missing}" if step.missing else "will run")
-
-
-def check_lines(parameters: RunParameters) -> Iterator[str]:
-    """What a run would do, once parameters and data are found right; nothing is executed or written."""
-    if parameters.dataset == "files":
-        import ibis
-
-        from journeybook.datasets.files import check_files
-
-        engine, where = ibis.duckdb.connect(), parameters.base
-        for found in check_files(engine, files=parameters.files, base=where, timezone=parameters.timezone):
-            yield from _table_lines(found)
-        yield from plan_lines(parameters, raw=list(parameters.files))
-    else:
-        yield f"{parameters.dataset} comes with journeybook: nothing of yours to check."
-    yield "Parameters and data can be used."
-
-
-def _table_lines(found: "TableCheck") -> Iterator[str]:
-    """What was understood of one table; values are shown by their shape alone."""
-    files = f"{found.n_files} file{'s' if found.n_files != 1 else ''}"
-    tried = "them" if found.n_tried == found.n_rows else f"the first {found.n_tried:,}"
-    told = [f"{found.n_rows:,} rows in {files}", f"{found.n_unconverted:,} of {tried} for quarantine"]
-    told += [" to ".join(found.period)] if found.period else []
-    told += [f"about {n:,} {name}" for name, n in found.n_ids.items()]
-    told += [f"amounts in {' and '.join(found.currencies)}"] if found.currencies else []
-    yield _indented(f"{found.table}: {'; '.join(told)}.", by=0)
-    for name, before, after, lost in found.examples:
-        said = f"{before} -> {after}" if before else "no value in any row read"
-        yield f"    {name:<16} {said}" + (f"    ({lost:.1%} does not convert)" if lost else "")
-    yield from (_indented(note, by=4) for note in found.notes)
-
-
 def _block(run: PageRun) -> list[str]:
     defaults = {name: p.default for name, p in run.page.own.items()}
     if run.variant:
@@ -147,7 +105,7 @@ def _in_yaml(meaning: str) -> str:
     return re.sub(r"\b(None|True|False)\b", lambda m: {"None": "null"}.get(m[0], m[0].lower()), meaning)
 
 
-def _indented(text: str, *, by: int) -> str:
+def indented(text: str, *, by: int) -> str:
     return textwrap.fill(text, WIDTH, initial_indent=" " * by, subsequent_indent=" " * by)
 
 

@@ -22,6 +22,7 @@ class Execution:
         notebook: The notebook with its outputs, without times, paths, ids or warnings of this run.
         seconds: Time from the start of the process to its end.
         error: What went wrong, one sentence, with the heading of its `section`; empty when all cells ran.
+        too_little: Whether nothing went wrong but that the data are too few or too much alike for the page.
         warned: What the page said on its error stream, a section and a line each.
     """
 
@@ -29,6 +30,7 @@ class Execution:
     seconds: float
     error: str = ""
     section: str = ""
+    too_little: bool = False
     warned: tuple[tuple[str, str], ...] = ()
 
 

@@ -13,6 +13,7 @@ from journeybook.datasets.complete_journey import TIMEZONE
 from journeybook.errors import JourneybookError
 from journeybook.report.kinds import check_kind, nearest
 from journeybook.report.pages import GIVEN, Page
+from journeybook.report.ranges import check_range
 from journeybook.report.reading import read_document, read_value, said
 from journeybook.tables import SCHEMAS, root, schema_of
 
@@ -95,7 +96,7 @@ def read_parameters(
     Every page runs that the data allow. `pages:` changes values and adds variants; it selects nothing.
 
     Raises:
-        JourneybookError: Anything unknown, of another type, or missing; one sentence.
+        JourneybookError: Anything unknown, of another type, out of its range, or missing; one sentence.
     """
     documents = [(defaults.name, read_document(defaults) if defaults.exists() else {})]
     if file is not None:
@@ -150,16 +151,22 @@ def _apply(document: dict, run: dict, changes: dict, *, pages: Sequence[Page], w
         given["files"] = _merged(run["files"], given["files"])
     _check_run(given, where=where)
     for name, block in _blocks(document.get("pages"), pages=pages, where=where).items():
-        changes.setdefault(name, {}).update(block)
+        changes.setdefault(name, {}).update({key: (value, where) for key, value in block.items()})
     return given
 
 
 def _page_runs(pages: Sequence[Page], changes: dict[str, dict]) -> Iterator[PageRun]:
+    """The pages and variants with their values, each in its range where something was changed."""
     for page in pages:
-        values = {name: p.default for name, p in page.own.items()} | changes.get(page.name, {})
-        yield PageRun(page.name, page, values)
-        for name in sorted(n for n in changes if n.startswith(page.name + ".")):
-            yield PageRun(name, page, values | changes[name])
+        given = {name: (p.default, "") for name, p in page.own.items()} | changes.get(page.name, {})
+        for name in [page.name, *sorted(n for n in changes if n.startswith(page.name + "."))]:
+            own = given | changes.get(name, {})
+            values = {key: value for key, (value, _) in own.items()}
+            origin = next((where for _, where in reversed(own.values()) if where), "")
+            for key, (_, where) in own.items() if origin else ():
+                at = f"{where or origin}: pages.{name}.{key}"
+                check_range(key, values, meaning=page.own[key].meaning, where=at)
+            yield PageRun(name, page, values)
 
 
 def _setting(setting: str) -> dict:

@@ -145,8 +145,7 @@ class _Runner:
                 return _ended(_not_run(step, reason))
             obstacle = self._obstacle(step, outcomes)
             if obstacle:
-                self.progress.tell("page not run", f"{name:<32} not run: {obstacle}", page=name, reason=obstacle)
-                return _ended(_not_run(step, obstacle))
+                return _ended(self._impossible(step, obstacle))
             self.kernels.warm_up()
             self.progress.tell("page started", page=name)
             written: Future[None] = Future()
@@ -158,7 +157,7 @@ class _Runner:
         waits = {step.name: step.uses for step in steps}
         for name, found in in_order(waits, begin=begin, failed=failed, at_most=self.workers):
             step = by_name[name]
-            outcomes[name] = self._looked_at(step, found) if isinstance(found, Execution) else found
+            outcomes[name] = self._looked_at(step, found, only) if isinstance(found, Execution) else found
             if isinstance(found, Execution):
                 # The end of the run waits for none but the last.
                 self._draw(p for p, outcome in outcomes.items() if outcome.status != "not run")
@@ -276,10 +275,17 @@ class _Runner:
         about = {path: path.stat() for path in planning.written_files(step, self.tables)}
         return {path: (found.st_mtime_ns, found.st_size) for path, found in about.items()}
 
-    def _looked_at(self, step: Step, done: Execution) -> PageOutcome:
+    def _impossible(self, step: Step, reason: str) -> PageOutcome:
+        self.progress.tell("page not run", f"{step.name:<32} not run: {reason}", page=step.name, reason=reason)
+        return _not_run(step, reason)
+
+    def _looked_at(self, step: Step, done: Execution, only: Sequence[str]) -> PageOutcome:
         """What became of a page that was executed; of one that failed no table and no results stay."""
         import nbformat
 
+        if done.too_little and step.name not in only:
+            _remove(planning.written_files(step, self.tables))
+            return self._impossible(step, done.error.rstrip("."))
         write_text(executed_path(self.out, step.name), nbformat.writes(done.notebook))
         results = read_json(results_path(self.out, step.name))
         if not done.error and not results:

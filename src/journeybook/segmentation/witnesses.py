@@ -110,7 +110,9 @@ def movement_holds(found: Segmentation, moves: Movement, *, since: pd.Timestamp,
     """Hold the steps against a crosstab, and the interval of staying against the delta method over people."""
     kept = found.assignments[found.assignments["as_of"] >= since]
     dates = np.sort(kept["as_of"].unique())
-    before = kept.assign(then=kept["as_of"].map(dict(pairwise(dates))))
+    # Of one date, no row has a later one, and a column of nothing would be taken for numbers.
+    then = kept["as_of"].map(dict(pairwise(dates))).astype(kept["as_of"].dtype)
+    before = kept.assign(then=then)
     steps = before.merge(
         kept, left_on=["person_id", "then"], right_on=["person_id", "as_of"], suffixes=("", "_then")
     )

@@ -1,0 +1,209 @@
+"""`journeybook check`: what was understood of the data, and what pages would refuse of it, before anything runs.
+
+Ranges of parameters are held when these are read (`report.ranges`). What needs the data is asked of the pages' own
+functions, so that nothing is judged here by another rule than there.
+"""
+
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import ibis
+
+from journeybook.datasets.files import TableCheck, open_checked
+from journeybook.errors import JourneybookError, TooLittle
+from journeybook.report.params import RunParameters
+from journeybook.report.planning import Step, plan
+from journeybook.statistics import stream
+
+WIDTH = 110
+WILL_RUN = "will run"
+Values = dict[str, Any]
+Tables = Mapping[str, ibis.Table]
+
+
+def check_lines(parameters: RunParameters) -> Iterator[str]:
+    """What a run would do, and what was understood of each table; nothing is executed, nothing is left.
+
+    Raises:
+        JourneybookError: What the data are read by, or what a page does, cannot be done; one sentence each.
+    """
+    if parameters.dataset != "files":
+        yield f"{parameters.dataset} comes with journeybook: nothing of yours to check."
+        yield "Parameters and data can be used."
+        return
+    source, refusals = parameters.source, []
+    asked = {name: source[name] for name in ("files", "base", "timezone")}
+    with open_checked(ibis.duckdb.connect(), **asked) as found:
+        tables = {check.table: _usable(check, rows) for check, rows in found}
+        for check, _ in found:
+            yield from _table_lines(check)
+        barred: set[str] = set()
+        for step in plan(parameters.pages, raw=list(tables)):
+            said = _page(step, tables, barred)
+            barred |= set() if said == WILL_RUN else {step.name}
+            yield f"{step.name:<32} {said}"
+            refusals += [f"{step.name}: {said.removeprefix('REFUSED: ')}"] if said.startswith("REFUSED") else []
+    if refusals:
+        raise JourneybookError("\n".join(refusals))
+    yield "Parameters and data can be used."
+
+
+def _usable(check: TableCheck, rows: ibis.Table) -> ibis.Table:
+    """The rows that do not go to quarantine, numbered also where they were read in no order."""
+    rows = rows.filter(rows.unconverted.isnull()).drop("unconverted")
+    return rows if check.n_tried == check.n_rows else rows.mutate(row=ibis.row_number())
+
+
+def _table_lines(found: TableCheck) -> Iterator[str]:
+    """What was understood of one table; values are shown by their shape alone."""
+    files = f"{found.n_files} file{'s' if found.n_files != 1 else ''}"
+    tried = "them" if found.n_tried == found.n_rows else f"the first {found.n_tried:,}"
+    told = [f"{found.n_rows:,} rows in {files}", f"{found.n_unconverted:,} of {tried} for quarantine"]
+    told += [" to ".join(found.period)] if found.period else []
+    told += [f"about {n:,} {name}" for name, n in found.n_ids.items()]
+    told += [f"amounts in {' and '.join(found.currencies)}"] if found.currencies else []
+    yield _indented(f"{found.table}: {'; '.join(told)}.", by=0)
+    for name, before, after, lost in found.examples:
+        said = f"{before} -> {after}" if before else "no value in any row read"
+        said += "    (the same in every row)" if name in found.alike else ""
+        yield f"    {name:<16} {said}" + (f"    ({lost:.1%} does not convert)" if lost else "")
+    yield from (_indented(note, by=4) for note in found.notes)
+
+
+def _indented(text: str, *, by: int) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=" " * by, subsequent_indent=" " * by)
+
+
+def _page(step: Step, tables: Tables, barred: set[str]) -> str:
+    """What would become of a page, as far as its parameters and the raw tables tell."""
+    if step.missing:
+        return f"not possible: it needs {step.missing}"
+    if lacking := sorted(barred & set(step.needs)):
+        return f"not possible: it needs {lacking[0]}"
+    try:
+        if asked := _ASKED.get(step.run.page.name):
+            asked(step.run.values, tables)
+    except TooLittle as reason:
+        return f"not possible: {reason}"
+    except ValueError as reason:
+        return f"REFUSED: {reason}"
+    return WILL_RUN
+
+
+# --- what the pages' functions would refuse -----------------------------------------------------------
+
+
+def _cleaning(values: Values, tables: Tables) -> None:
+    from journeybook.cleaning.transactions import check_key
+
+    if "transactions" in tables:
+        check_key(values["unique_key"], tables["transactions"].columns)
+
+
+def _identity(values: Values, tables: Tables) -> None:
+    from journeybook.identity.comparison import blocking_rules
+
+    blocking_rules(values["blocking"], columns=tables["customer_records"].columns)
+
+
+def _enrichment(values: Values, tables: Tables) -> None:
+    from journeybook import enrichment
+
+    if values["as_of"] is not None:
+        ends = [
+            table.occurred_at.max().to_pyarrow().as_py() for table in tables.values() if "occurred_at" in table
+        ]
+        midnight = datetime.combine(max(filter(None, ends)), datetime.min.time()) + timedelta(days=1)
+        last = enrichment.last_date(midnight, as_of=values["as_of"])
+        enrichment.snapshot_dates(enrichment.first_receipt(tables["transactions"]), last=last, max_snapshots=1)
+
+
+def _contacts(values: Values, tables: Tables) -> None:
+    from journeybook import channel_response
+
+    rows = _of_people(tables[values["contacts"]])
+    sent = channel_response.contact_frame(rows, None, max_rows=values["max_contacts"])
+    split = channel_response.split_contacts(
+        sent,
+        **{name: values[name] for name in ("test_share", "calibration_share", "response_window_days")},
+        rng=stream(0, "split"),
+    )
+    if "transactions" not in tables:
+        # With features, which page 04 makes, more columns may be named than those of the contacts.
+        names = ("known_after_contact", "known_before_contact", "max_single_auc")
+        channel_response.leak_gate(sent, split, **{name: values[name] for name in names})
+        channel_response.person_types(sent, None, column=values["person_type"])
+
+
+def _events(values: Values, tables: Tables) -> None:
+    from journeybook.clickstream.funnels import check_stages
+    from journeybook.journeys.links import check_ends
+    from journeybook.journeys.sessions import check_labels
+
+    if "events" not in tables:
+        check_ends(values["conversion"])
+        return
+    labels = sorted(tables["events"].event.cast("string").topk(100_000).event.to_pandas().dropna())
+    check_labels(labels)
+    if values.get("funnel") is not None:
+        check_stages(values["funnel"], set(labels))
+
+
+def _experiment(values: Values, tables: Tables) -> None:
+    from journeybook import experiments
+    from journeybook.experiments.health import sample_ratio
+
+    rows = _of_people(tables[values["experiment"]])
+    acted = _of_people(tables[values["outcomes"]]) if values["outcomes"] in tables else None
+    how = {name: values[name] for name in ("aggregates", "window_days", "pre_days")}
+    made = experiments.units_from_rows(rows.filter(rows.variant.notnull()), acted, **how)
+    everybody = made.units.order_by("row").to_pandas()
+    units, _ = experiments.units_in_arms(everybody, units_in_two_arms=values["units_in_two_arms"])
+    declared = experiments.measures(units, metrics=values["metrics"], covariates=values["covariates"])
+    levels = {"alpha": values["alpha"], "power": values["power"]}
+    planned = experiments.read_plan(values["plan"], measured=declared, units=units, **levels)
+    experiments.is_over(planned, units)
+    analysed = experiments.by_cluster(units, measured=declared, control=values["control"])
+    given = {"measured": analysed.measured, "control": values["control"]}
+    experiments.lower_is_better(analysed.measured, plan=planned, given=values["higher_is_better"])
+    sample_ratio(analysed.units["variant"].astype(str).value_counts().to_dict(), shares=values["shares"])
+    corrected = {"alpha": planned.alpha, "correction": values["correction"], "rng": stream(0, "quantiles")}
+    experiments.compare(analysed.units, **given, **corrected)
+
+
+def _design(values: Values, tables: Tables) -> None:
+    from journeybook import experiment_design
+
+    units = experiment_design.last_units(tables.get(values["experiment"]))
+    given = {name: values[name] for name in ("metrics", "covariates", "baseline")}
+    experiment_design.spread(units, **given)
+
+
+def _costs(values: Values, tables: Tables) -> None:
+    from journeybook.decisions.choices import NO_CONTACT, price_list
+
+    rows = tables[values["contacts"]]
+    known = rows.channel.fill_null("unknown") if "channel" in rows.columns else ibis.literal("all")
+    channels = rows.select(channel=known).distinct().to_pandas()["channel"]
+    messages = tuple(sorted(name for name in channels if name != NO_CONTACT))
+    price_list(values["costs"], messages, value_per_response=1.0)
+
+
+def _of_people(rows: ibis.Table) -> ibis.Table:
+    """Rows under the names that pages after 02 know."""
+    return rows.rename(person_id="customer_id") if "customer_id" in rows.columns else rows
+
+
+_ASKED: dict[str, Callable[[Values, Tables], None]] = {
+    "02_cleaning": _cleaning,
+    "03_identity": _identity,
+    "04_enrichment": _enrichment,
+    "07_channel_response": _contacts,
+    "08_clickstream": _events,
+    "09_attribution": _events,
+    "11_experiments": _experiment,
+    "12_experiment_design": _design,
+    "14_decisions": _costs,
+}
