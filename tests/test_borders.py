@@ -16,6 +16,7 @@ SHARED = {
     "results",
     "teaching",
     "datasets",
+    "proposing",
     "conservation",
     "journeys",
     "findings",
@@ -35,6 +36,7 @@ ALLOWED = {
     "tables": {"errors"},
     "statistics": {"errors"},
     "datasets": {"errors", "tables", "statistics"},
+    "proposing": {"errors", "tables", "datasets"},
     "results": {"errors", "tables", "findings"},
     "page": {"errors", "tables", "results", "findings", "plots", "teaching"},
     "teaching": {"errors"},
@@ -46,7 +48,7 @@ ALLOWED = {
     "plots": {"errors", "statistics", "conservation", "findings", "journeys", "showing", *STAGES},
     "report": {"errors", "tables", "datasets", "results", "findings", "teaching"},
     # `journeybook score` applies a saved model, and needs no notebook for it.
-    "cli": {"errors", "report", "teaching", "channel_response", "tables"},
+    "cli": {"errors", "report", "teaching", "channel_response", "tables", "proposing"},
     **{
         stage: {"errors", "tables", "statistics", "conservation", "journeys", "findings", "planted"}
         for stage in STAGES
