@@ -231,10 +231,23 @@ def test_nothing_is_overwritten_and_errors_are_one_sentence(tmp_path: Path, caps
     empty = str(tmp_path / write(tmp_path, "empty.csv", ""))
     for asked, said in (
         ([shop, "--output", shop], "is there already"),
-        ([shop + "x"], "There is no file"),
+        ([shop + "x"], "is no file."),
+        ([str(tmp_path)], "is a folder: name its files"),
         ([empty], "'empty.csv' is empty."),
     ):
         assert main(["map", *asked]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line and line.endswith(".") and "file_0" not in line
     assert (tmp_path / "shop.csv").read_text() == SHOP
+
+
+def test_strange_names_stay_in_their_line(tmp_path: Path) -> None:
+    odd = 'date,"cust\nomer: {id}","amount # x","amount"\n2024-05-01,a,1.5,2.5\n2024-05-02,b,1.5,3.5\n'
+    _, given = proposed(tmp_path, write(tmp_path, "odd.csv", odd))
+    assert given["files"]["transactions"]["columns"] == {
+        "customer_id": "cust\nomer: {id}",
+        "occurred_at": "date",
+        "revenue": "amount",
+    }
+    said, given = proposed(tmp_path, write(tmp_path, "bytes.dat", bytes(range(256)) * 20))
+    assert given["files"] == {} and "not recognised" in said

@@ -75,7 +75,8 @@ def _names(file: _File) -> list[str]:
 def _read(engine: duckdb.DuckDBPyConnection, path: Path, *, scratch: Path, name: str) -> _File:
     """Stage the first rows of one file; a preamble is skipped, and of several sheets the first is read."""
     if not path.is_file():
-        raise JourneybookError(f"There is no file {str(path)!r}.")
+        what = f"a folder: name its files, as {path}/*.csv does" if path.is_dir() else "no file"
+        raise JourneybookError(f"{str(path)!r} is {what}.")
     (folder := scratch / name).mkdir()
     options: dict[str, object] = {}
     if zipfile.is_zipfile(path) and "xl/workbook.xml" in zipfile.ZipFile(path).namelist():
@@ -90,7 +91,8 @@ def _read(engine: duckdb.DuckDBPyConnection, path: Path, *, scratch: Path, name:
         except JourneybookError as error:
             cure = re.search(r"options: \{skip: (\d+)\}", str(error))
             if cure is None or "skip" in options:
-                raise JourneybookError(str(error).replace(f"files.{name}: ", "")) from None
+                said = str(error).replace(f"files.{name}: ", "")
+                raise JourneybookError(said if path.name in said else f"{path.name!r}: {said}") from None
             options["skip"] = int(cure[1])
     export = recognised([column.name for column in source.columns])
     return _File((path,), options, source, look(engine, source, typed=export is None), export)
@@ -169,7 +171,7 @@ def _block(
         yield f"    options: {_scalar(dict(file.options))}"
     yield "    columns:"
     for column, given in one.columns.items():
-        yield f"      {column}: {_scalar(given)}" + (f"  # {one.remarks[column]}" if column in one.remarks else "")
+        yield f"      {column}: {_scalar(given)}" + (_remark(one.remarks.get(column, "")))
     if one.where:
         yield f"    where: {_scalar(one.where)}"
     if one.rest:
@@ -214,5 +216,12 @@ def _scalar(value: object) -> str:
     return text.removesuffix("\n").removesuffix("\n...")
 
 
+def _remark(text: str) -> str:
+    """Return a comment behind a value; names of columns may hold line ends and signs that YAML refuses."""
+    plain = "".join(sign if sign.isprintable() else " " for sign in text)
+    return f"  # {' '.join(plain.split())}" if text else ""
+
+
 def _said(text: str, *, by: int = 0) -> list[str]:
+    text = _remark(text).removeprefix("  # ")
     return textwrap.wrap(text, _WIDTH, initial_indent=" " * by + "# ", subsequent_indent=" " * by + "#   ")
