@@ -16,6 +16,7 @@ SHARED = {
     "results",
     "teaching",
     "datasets",
+    "proposing",
     "conservation",
     "journeys",
     "findings",
@@ -36,6 +37,7 @@ ALLOWED = {
     "tables": {"errors"},
     "statistics": {"errors"},
     "datasets": {"errors", "tables", "statistics"},
+    "proposing": {"errors", "tables", "datasets"},
     "results": {"errors", "tables", "findings"},
     "page": {"errors", "tables", "results", "findings", "plots", "teaching"},
     "teaching": {"errors"},
@@ -49,7 +51,7 @@ ALLOWED = {
     # `journeybook score` applies a saved model, and needs no notebook for it.
     # `journeybook check` asks the pages' own functions what they would refuse.
     "checking": {"errors", "report", "datasets", "statistics", "journeys", *STAGES},
-    "cli": {"errors", "report", "teaching", "channel_response", "tables", "checking"},
+    "cli": {"errors", "report", "teaching", "channel_response", "tables", "checking", "proposing"},
     **{
         stage: {"errors", "tables", "statistics", "conservation", "journeys", "findings", "planted"}
         for stage in STAGES

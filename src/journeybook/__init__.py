@@ -7,6 +7,7 @@ results           a page's figures, checks and results file
 page              one page at work: parameters, tables, figures, checks, results
 teaching          exercises: the student's and the teacher's notebooks, answers graded
 datasets          where rows come from: complete_journey, demo (simulated around it), files (yours)
+proposing         parameters proposed for files of yours, by names, types and values
 collection        01: which rows are valid, and who permits what
 cleaning          02: named rules, what is missing, what filling in would do
 identity          03: which records are one person, whose refusals hold for whom

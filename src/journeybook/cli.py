@@ -1,4 +1,4 @@
-"""The command line: run, check, params, data, score, compare, teach, erase, key."""
+"""The command line: run, check, map, params, data, score, compare, teach, erase, key."""
 
 import argparse
 import json
@@ -73,6 +73,21 @@ def _check(arguments: argparse.Namespace) -> int:
 
     for line in check_lines(_parameters(arguments)):
         print(line)
+    return 0
+
+
+def _map(arguments: argparse.Namespace) -> int:
+    from journeybook.proposing.writing import propose
+
+    target = arguments.output
+    if target is not None and target.exists():
+        raise JourneybookError(f"{str(target)!r} is there already: name another file, or remove it.")
+    text = propose(arguments.files, base=Path.cwd() if target is None else target.resolve().parent)
+    if target is None:
+        print(text, end="")
+    else:
+        target.write_text(text, encoding="utf-8")
+        print(f"Written: {target}. Read it, then: journeybook check --params {target}")
     return 0
 
 
@@ -195,6 +210,9 @@ def _parser() -> argparse.ArgumentParser:
     longest = "longest time of a cell; default 600"
     run("--cell-timeout", type=_seconds, default=600, metavar="SECONDS", help=longest)
     _command(commands, _check, "check parameters and data; execute nothing", asked=True)
+    propose = _command(commands, _map, "propose a parameters file for files of your own; run nothing")
+    propose("files", nargs="+", type=Path, metavar="FILE", help="CSV, JSON, Excel or Parquet, also gzip or zip")
+    propose("--output", type=Path, metavar="FILE", help="a new file; default the screen")
     params = _command(commands, _params, "every parameter: meaning, type, range, value", asked=True)
     params("--write", action="store_true", help="bring params.yaml in step with the notebooks")
     compare = _command(commands, _compare, "what moved between two reports, or since the last accepted")

@@ -91,7 +91,9 @@ class Dates:
             return f"CAST(try_strptime({text}, [{', '.join(map(quoted, self.formats))}]) AS TIMESTAMP)"
         local = f"TRY_CAST({text} AS TIMESTAMP)"
         if self.offset:
-            zoned = f"timezone({quoted(notation.timezone)}, TRY_CAST({text} AS TIMESTAMPTZ))"
+            # The engine takes no blank before an offset, which Shopify writes.
+            joined = rf"regexp_replace({text}, '\s+([+-]\d\d(:?\d\d)?)$', '\1')"
+            zoned = f"timezone({quoted(notation.timezone)}, TRY_CAST({joined} AS TIMESTAMPTZ))"
             local = f"CASE WHEN regexp_matches({text}, {quoted(_OFFSET)}) THEN {zoned} ELSE {local} END"
         # A year has four digits: the engine takes 25-03-24 for the year 25, and 'epoch' for a time.
         return f"CASE WHEN ascii({text}) BETWEEN 48 AND 57 AND year({local}) > 999 THEN {local} END"
