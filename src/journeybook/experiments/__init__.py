@@ -2,7 +2,8 @@
 
 | module | holds |
 |---|---|
-| aggregation | units from exposures and outcomes in rows; clusters; who withdrew a consent |
+| aggregation | units from exposures, outcomes or values in rows; clusters; who withdrew a consent |
+| summaries | arms that come summed up |
 | measures, variants | which columns are metrics and covariates, which variant is the control |
 | plan, looks | what was decided beforehand; what was looked at before |
 | health | whether the experiment can be trusted, and how its effects must be read |
@@ -16,7 +17,7 @@
 | words, findings | what the page says |
 """
 
-from journeybook.experiments.aggregation import by_cluster, units_from_rows, with_withdrawals
+from journeybook.experiments.aggregation import by_cluster, units_from_rows, with_withdrawals, with_zeros
 from journeybook.experiments.alternatives import alternatives
 from journeybook.experiments.comparisons import compare
 from journeybook.experiments.cumulative import clearest, effects_so_far
@@ -30,7 +31,8 @@ from journeybook.experiments.looks import look_at
 from journeybook.experiments.measures import known_before, measures
 from journeybook.experiments.plan import is_over, lower_is_better, plan_table, read_plan
 from journeybook.experiments.subgroups import subgroups
-from journeybook.experiments.variants import units_in_arms
+from journeybook.experiments.summaries import summed_arms
+from journeybook.experiments.variants import n_units, units_in_arms
 from journeybook.experiments.witnesses import hold_against_truth, procedure_witnesses, witnesses
 
 __all__ = [
@@ -57,13 +59,16 @@ __all__ = [
     "lower_is_better",
     "measures",
     "moved_periods",
+    "n_units",
     "plan_table",
     "procedure_witnesses",
     "read_plan",
     "search_heterogeneity",
     "subgroups",
+    "summed_arms",
     "units_from_rows",
     "units_in_arms",
     "witnesses",
     "with_withdrawals",
+    "with_zeros",
 ]

@@ -36,6 +36,7 @@ _FAILED = {
     "novelty": "The effect on {name} changes with the day of assignment.",
     "few_values": "Only {share} of the units have a value of {name}: its effect is among these alone.",
     "counts_for_units": "Each row of {name} looks like counts of many units, not like one unit.",
+    "summed_up": "The arms came summed up, in {n} rows: CUPED, groups, novelty and peeking need one row a unit.",
     "cuped_slopes": "The effect on {name} differs with what was known of units before.",
 }
 _ALARM = "Read no effect of this test: find the cause, and run it again."
@@ -44,8 +45,9 @@ _CURES = {
     "sample_ratio": "Read no effect of this test: name `shares` if arms were not meant equal, or find the cause.",
     "unit_in_two_arms": "Find the cause; `units_in_two_arms: leave_out` goes on without these units.",
     "left_out": "If the change makes people come again, the effects are biased by it.",
-    "counts_for_units": "Give one row a unit: between campaigns these intervals mean little.",
-    "few_values": "Map empty to 0 where it means none; else read no effect a unit from it.",
+    "counts_for_units": "Map them as `experiment_arms`: between campaigns these intervals mean little.",
+    "few_values": "Name it in `empty_is_zero` where empty means none; else read no effect a unit from it.",
+    "summed_up": "Name the test (`plan: name`), so that a later report of it counts as another look.",
 }
 
 
@@ -110,7 +112,7 @@ def _health(health: pd.DataFrame) -> Iterator[Finding]:
         else:
             action = _CURES.get(check, "Read it with care.")
             yield Finding(text=text, action=action, strength="suggestive", worth=2, **about)
-    if not health["check"].isin(["unit_twice", "person_in_two_arms"]).any():
+    if not health["check"].isin(["unit_twice", "person_in_two_arms", "summed_up"]).any():
         text = "No id tells units apart, so that each row counts as a unit."
         action = "Map unit_id: where a unit has several rows, these intervals are too narrow."
         yield Finding(text=text, action=action, strength="cannot be told", worth=2, **about)

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from journeybook.experiments.measures import Measures, Metric, filled_covariates, known_values, numbers
-from journeybook.experiments.variants import Arms, arms_of
+from journeybook.experiments.variants import Arms, arms_of, is_summed
 from journeybook.statistics.contrasts import arm_moments, contrast
 
 ALARM = 0.001
@@ -22,6 +22,7 @@ CAUTIONS = [
     "counts_for_units",
     "left_out",
     "spelled_alike",
+    "summed_up",
 ]
 # These make an effect too uncertain to ship on.
 BLOCKING = ("outliers", "novelty", "few_values", "counts_for_units")
@@ -112,8 +113,7 @@ def health(
         rows.append(_counted("spelled_alike", n_respelled, 0, "rows whose variant had other capitals or spaces"))
     for name, variant in (empty or {}).items():
         rows.append(_row(f"nothing_in_an_arm: {name}, {variant}", 0, np.nan, False, "no values, so not compared"))
-    rows += _identities(units, arms)
-    rows += _allocation(units, arms)
+    rows += _summed_up(units, arms) if is_summed(units) else _identities(units, arms) + _allocation(units, arms)
     if "withdrew" in units.columns:
         withdrew = numbers(units, "withdrew")
         known = ~np.isnan(withdrew)
@@ -127,7 +127,9 @@ def health(
             meaning = "share of units with a value: effects are among these alone, who may differ between arms"
             rows.append(_row(f"few_values: {metric.name}", known.mean(), np.nan, False, meaning))
         if metric.kind == "proportion":
-            rows.append(_rare(metric, values[known, 0], arms.number[known], arms))
+            number = arms.number[known]
+            counts = [np.bincount(number[values[known, 0] == v], minlength=len(arms.names)) for v in (0, 1)]
+            rows.append(_rare(metric.name, min(int(n) for count in counts for n in count)))
         if metric.kind == "mean" and known.any():
             rows.append(_outliers(metric, values[known, 0], arms.number[known], arms))
         if metric.kind == "ratio" and _are_counts(values[known]):
@@ -316,10 +318,20 @@ def moved_periods(units: pd.DataFrame, *, health: pd.DataFrame) -> np.ndarray | 
     return periods(units["occurred_at"]) if len(check) and not check["passed"].iloc[0] else None
 
 
-def _rare(metric: Metric, values: np.ndarray, arm: np.ndarray, arms: Arms) -> dict:
-    fewest = min(int(n) for value in (0, 1) for n in np.bincount(arm[values == value], minlength=len(arms.names)))
+def _summed_up(units: pd.DataFrame, arms: Arms) -> list[dict]:
+    """What can be said of arms that came summed up."""
+    meaning = "rows that sum up an arm: CUPED, groups, novelty and peeking need one row a unit"
+    rows = [_row("summed_up", len(units), np.nan, False, meaning)]
+    shares = units[units["kind"] == "proportion"]
+    k = (shares["mean"] * shares["n_units"]).round()
+    counts = pd.DataFrame({"k": k, "rest": shares["n_units"] - k}).groupby([shares["metric"], shares["variant"]])
+    fewest = counts.sum().min(axis=1).groupby("metric", sort=False).min()
+    return rows + [_rare(str(metric), int(n)) for metric, n in fewest.items()]
+
+
+def _rare(metric: str, fewest: int) -> dict:
     meaning = f"fewest units of an arm with either outcome; below {FEW_OUTCOMES} trust the exact test alone"
-    return _row(f"rare_outcome: {metric.name}", fewest, np.nan, fewest >= FEW_OUTCOMES, meaning)
+    return _row(f"rare_outcome: {metric}", fewest, np.nan, fewest >= FEW_OUTCOMES, meaning)
 
 
 def _outliers(metric: Metric, values: np.ndarray, arm: np.ndarray, arms: Arms) -> dict:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from journeybook.experiments.variants import is_summed
+
 # What each kind needs besides the metric's name: key, and whether it may be left out.
 KINDS: dict[str, dict[str, bool]] = {
     "proportion": {"column": True},
@@ -103,6 +105,8 @@ def measures(
     """
     if units.empty:
         raise ValueError("The experiment has no units; one row a unit is needed.")
+    if is_summed(units):
+        return _summed_measures(units, metrics)
     candidates = [str(column) for column in units.columns if column not in NOT_MEASURED]
     listed, named = ", ".join(candidates) or "none", covariates
     if covariates is None:
@@ -138,6 +142,19 @@ def measures(
     rows += [(column, "left out", "", "", reasons.get(column, "not named")) for column in left_out]
     columns = pd.DataFrame(rows, columns=["column", "role", "kind", "definition", "reason"])
     return Measures(metrics=taken, covariates=list(covariates), columns=columns)
+
+
+def _summed_measures(units: pd.DataFrame, metrics: str | Mapping[str, str | Mapping]) -> Measures:
+    """The metrics of arms that came summed up: all of them, or those named."""
+    kinds = units.groupby("metric", sort=False)["kind"].first().to_dict()
+    for name, kind in () if isinstance(metrics, str) else metrics.items():
+        if kinds.get(name) != kind:
+            listed = ", ".join(f"{metric} ({its})" for metric, its in kinds.items())
+            raise ValueError(f"metrics: '{name}' is named a {kind}; the arms have {listed}.")
+    taken = [Metric(name, kind, name) for name, kind in kinds.items() if metrics == "auto" or name in metrics]
+    rows = [(metric.name, "metric", metric.kind, metric.definition, "") for metric in taken]
+    columns = pd.DataFrame(rows, columns=["column", "role", "kind", "definition", "reason"])
+    return Measures(metrics=taken, covariates=[], columns=columns)
 
 
 def numbers(units: pd.DataFrame, column: str) -> np.ndarray:
