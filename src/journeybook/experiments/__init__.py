@@ -5,6 +5,7 @@
 | aggregation | units from exposures, outcomes or values in rows; clusters; who withdrew a consent |
 | summaries | arms that come summed up |
 | measures, variants | which columns are metrics and covariates, which variant is the control |
+| maturity | units whose outcomes are still coming in |
 | plan, looks | what was decided beforehand; what was looked at before |
 | health | whether the experiment can be trusted, and how its effects must be read |
 | comparisons | every variant against the control: the headline |
@@ -28,6 +29,7 @@ from journeybook.experiments.findings import find, headline_figures
 from journeybook.experiments.health import alarms, cautions, daily_effects, health, moved_periods
 from journeybook.experiments.heterogeneity import search_heterogeneity
 from journeybook.experiments.looks import look_at
+from journeybook.experiments.maturity import ripe_units
 from journeybook.experiments.measures import known_before, measures
 from journeybook.experiments.plan import is_over, lower_is_better, plan_table, read_plan
 from journeybook.experiments.subgroups import subgroups
@@ -63,6 +65,7 @@ __all__ = [
     "plan_table",
     "procedure_witnesses",
     "read_plan",
+    "ripe_units",
     "search_heterogeneity",
     "subgroups",
     "summed_arms",

@@ -127,7 +127,11 @@ def units_from_rows(
         made |= {
             f"pre_{name}": (how, before) for name, how in aggregates.items() if how["how"] != "hours_to_first"
         }
+    if timed and window_days is None and outcomes is not exposures:
+        first = ibis.or_(*(_happened(joined, how) for how in aggregates.values())) & after
+        moment = {"outcome_at": joined.occurred_at.min(where=first)}
     totals = joined.group_by("unit_id").aggregate(
+        **(moment if "outcome_at" in moment else {}),
         **{name: _aggregate(joined, how, rows) for name, (how, rows) in made.items()}
     )
     units = units.left_join(totals, "unit_id").drop("unit_id_right")
@@ -170,8 +174,8 @@ def units_from_values(values: ibis.Table) -> ibis.Table:
     if n_twice:
         first = twice.order_by(*by, "metric").limit(1).to_pandas().iloc[0]
         raise ValueError(
-            f"metric: {n_twice} units have several rows of one metric (one {first['n']} of '{first['metric']}'); where "
-            "rows are events, map `experiment` with a column for each amount, and use `aggregates`."
+            f"metric: {n_twice} units have several rows of one metric (one {first['n']} of '{first['metric']}'); "
+            "where rows are events, map `experiment` with a column for each amount, and use `aggregates`."
         )
     names = sorted(values.metric.value_counts().metric.to_pandas().dropna())
     kept = [c for c in values.columns if c not in ("row", *by, "metric", "value")]
@@ -304,7 +308,7 @@ def _columns(aggregates: Mapping[str, Mapping[str, str]]) -> list[str]:
 def _aggregate(joined: ibis.Table, how: Mapping[str, str], rows: ibis.Value) -> ibis.Value:
     """One aggregate over some of a unit's outcomes; null where there is none."""
     value = joined[how["column"]] if "column" in how else ibis.literal(1)
-    happened = rows & value.notnull() & (value.cast("float64") != 0)
+    happened = rows & _happened(joined, how)
     match how["how"]:
         case "any":
             return happened.any().cast("int64")
@@ -320,6 +324,12 @@ def _aggregate(joined: ibis.Table, how: Mapping[str, str], rows: ibis.Value) -> 
         case "max":
             return value.max(where=rows)
     return value.min(where=rows)
+
+
+def _happened(joined: ibis.Table, how: Mapping[str, str]) -> ibis.Value:
+    """Whether an outcome is one that an aggregate counts."""
+    value = joined[how["column"]] if "column" in how else ibis.literal(1)
+    return value.notnull() & (value.cast("float64") != 0)
 
 
 def _check(

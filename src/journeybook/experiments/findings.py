@@ -31,11 +31,13 @@ _FAILED = {
     "missing_outcome": "The arms lack {name} for unlike shares of units, {share} overall.",
     "missing_covariate": "The arms lack {name} for unlike shares of units, {share} overall.",
     "balance": "The arms differed in {name} before the test began.",
-    "rare_outcome": "In one arm only {n} units had the rarer outcome of {name}.",
+    "rare_outcome": "In one arm only {n} of the units had the rarer outcome of {name}.",
     "outliers": "A few extreme values decide the effect on {name}.",
     "novelty": "The effect on {name} changes with the day of assignment.",
     "few_values": "Only {share} of the units have a value of {name}: its effect is among these alone.",
     "counts_for_units": "Each row of {name} looks like counts of many units, not like one unit.",
+    "unripe": "Outcomes of the last {n} units are still coming in, and these units are left out.",
+    "all_alike": "Whoever has a value of {name} has the same, so that nothing is compared; {share} of the units do.",
     "summed_up": "The arms came summed up, in {n} rows: CUPED, groups, novelty and peeking need one row a unit.",
     "cuped_slopes": "The effect on {name} differs with what was known of units before.",
 }
@@ -47,6 +49,8 @@ _CURES = {
     "left_out": "If the change makes people come again, the effects are biased by it.",
     "counts_for_units": "Map them as `experiment_arms`: between campaigns these intervals mean little.",
     "few_values": "Name it in `empty_is_zero` where empty means none; else read no effect a unit from it.",
+    "unripe": "Wait until they are in, and run the page again.",
+    "all_alike": "Name it in `empty_is_zero` where empty means none; else it tells nothing.",
     "summed_up": "Name the test (`plan: name`), so that a later report of it counts as another look.",
 }
 

@@ -23,9 +23,17 @@ CAUTIONS = [
     "left_out",
     "spelled_alike",
     "summed_up",
+    "unripe",
+    "all_alike",
 ]
 # These make an effect too uncertain to ship on.
-BLOCKING = ("outliers", "novelty", "few_values", "counts_for_units")
+BLOCKING = ("outliers", "novelty", "few_values", "counts_for_units", "unripe")
+# What is found before the checks of health, and counted among them.
+NOTICED = {
+    "left_out": "units in two arms, left out; if the change makes units come again, effects are biased by it",
+    "spelled_alike": "rows whose variant had other capitals or spaces",
+    "unripe": "units whose outcomes are still coming in, left out; they are the last to be assigned",
+}
 FEW_OUTCOMES = 10
 # One record linked to the wrong person is no broken assignment; one unit in a thousand is.
 MAX_SHARED_SHARE = 0.001
@@ -86,17 +94,17 @@ def health(
     measured: Measures,
     control: str | None,
     shares: Mapping[str, float] | None,
-    n_left_out: int = 0,
-    n_respelled: int = 0,
+    noticed: Mapping[str, int] | None = None,
     empty: Mapping[str, str] | None = None,
+    alike: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """Check the experiment before its effects are read.
 
     A test alarms at p below 0.001, not 0.05: it is run on every experiment, and an alarm stops the reading.
     Checks need their columns: `unit_id`, `person_id`, `occurred_at` (assigned), `exposed_at`, `withdrew` (0 or 1),
     covariates. Beside the units go their `daily_effects`, the planned shares (None is equal ones), and what was
-    noticed before: units in two arms that are left out, rows whose variant was spelled otherwise, and metrics that
-    a variant has no values of, with the variant.
+    noticed before: counts by the names in `NOTICED`, metrics that a variant has no values of, with the variant, and
+    metrics that are the same for all who have a value, with their share of the units.
 
     Returns:
         One row a check: check, value, p_value (missing where the check is a count), passed, meaning.
@@ -106,13 +114,12 @@ def health(
     plan = "equal shares (name others in `shares`)" if shares is None else "the planned shares"
     meaning = f"largest distance of an arm's share from {plan}; an alarm: assignment or logging is broken"
     rows = [_tested("sample_ratio", ratio.largest_gap_share, ratio.p_value, meaning)]
-    if n_left_out:
-        meaning = "units in two arms, left out; if the change makes units come again, effects are biased by it"
-        rows.append(_counted("left_out", n_left_out, 0, meaning))
-    if n_respelled:
-        rows.append(_counted("spelled_alike", n_respelled, 0, "rows whose variant had other capitals or spaces"))
+    rows += [_counted(check, n, 0, NOTICED[check]) for check, n in (noticed or {}).items() if n]
     for name, variant in (empty or {}).items():
         rows.append(_row(f"nothing_in_an_arm: {name}, {variant}", 0, np.nan, False, "no values, so not compared"))
+    for name, share in (alike or {}).items():
+        meaning = "share of units with a value, which is the same for all of them: not compared"
+        rows.append(_row(f"all_alike: {name}", share, np.nan, False, meaning))
     rows += _summed_up(units, arms) if is_summed(units) else _identities(units, arms) + _allocation(units, arms)
     if "withdrew" in units.columns:
         withdrew = numbers(units, "withdrew")

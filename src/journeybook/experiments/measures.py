@@ -1,7 +1,7 @@
 """What is measured on each unit of an experiment: metrics of five kinds, and covariates."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ KINDS: dict[str, dict[str, bool]] = {
 }
 NOT_MEASURED = [
     *("row", "unit_id", "customer_id", "person_id", "variant", "occurred_at", "exposed_at", "stratum", "cluster"),
-    *("unconverted", "withdrew"),
+    *("unconverted", "withdrew", "outcome_at"),
 ]
 COVARIATE_PREFIX = "pre_"
 TIME_PREFIXES = ("hours_to_", "days_to_", "minutes_to_", "seconds_to_", "time_to_")
@@ -70,11 +70,13 @@ class Measures:
         metrics: The metrics, in the order of the parameters or of the table.
         covariates: Columns measured before assignment; CUPED adjusts for them.
         columns: One row a metric, covariate, or column left out: column, role, kind, definition, reason.
+        alike: Share of the units with a value, of named metrics that are the same for all of these.
     """
 
     metrics: list[Metric]
     covariates: list[str]
     columns: pd.DataFrame
+    alike: dict[str, float] = field(default_factory=dict)
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -112,6 +114,7 @@ def measures(
     if covariates is None:
         covariates = [column for column in candidates if column.startswith(COVARIATE_PREFIX)]
     reasons: dict[str, str] = {}
+    alike: dict[str, float] = {}
     if isinstance(metrics, str):
         if metrics != "auto":
             raise ValueError(f"metrics: found '{metrics}', needed 'auto' or a kind for each metric column.")
@@ -126,6 +129,7 @@ def measures(
         declared = [_declared(name, given) for name, given in metrics.items()]
         taken = [metric for metric in declared if not _alike(units, metric)] or declared
         reasons = {metric.name: "the same value for every unit" for metric in declared if metric not in taken}
+        alike = {m.name: float(units[m.column].notna().mean()) for m in declared if m not in taken}
     if not taken:
         raise ValueError(f"metrics: none found among the columns {listed}.")
     for metric in taken:
@@ -141,7 +145,7 @@ def measures(
     left_out = [column for column in candidates if column not in used and column not in covariates]
     rows += [(column, "left out", "", "", reasons.get(column, "not named")) for column in left_out]
     columns = pd.DataFrame(rows, columns=["column", "role", "kind", "definition", "reason"])
-    return Measures(metrics=taken, covariates=list(covariates), columns=columns)
+    return Measures(metrics=taken, covariates=list(covariates), columns=columns, alike=alike)
 
 
 def _summed_measures(units: pd.DataFrame, metrics: str | Mapping[str, str | Mapping]) -> Measures:

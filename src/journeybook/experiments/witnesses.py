@@ -95,11 +95,8 @@ def _of_arms(units: pd.DataFrame, found: Experiment, alpha: float) -> Iterator[d
         beside = found.methods[(found.methods["metric"] == row.metric) & (found.methods["variant"] == row.variant)]
         if len(both) == weight.size == 1:
             sides = both[["mean", "sd", "n_units", "mean_0", "sd_0", "n_units_0"]].iloc[0]
-            t, source = (
-                float(stats.ttest_ind_from_stats(*sides, equal_var=False).statistic),
-                "scipy, from summaries",
-            )
-            plain = beside.iloc[0]
+            t, plain = float(stats.ttest_ind_from_stats(*sides, equal_var=False).statistic), beside.iloc[0]
+            source = "scipy.stats.ttest_ind_from_stats"
             error = effect / t if t else plain["standard_error"]
             yield _witness(f"standard error of {where}", error / plain["standard_error"], 1, ROUNDING, source)
         if not row.method.endswith(SUFFIX):

@@ -9,6 +9,7 @@ from journeybook.experiments.decision import SHIP, STOP, UNPLANNED, WAIT
 from journeybook.experiments.health import alarms, cautions
 from journeybook.experiments.heterogeneity import Heterogeneity
 from journeybook.experiments.looks import Look
+from journeybook.experiments.maturity import Ripeness
 from journeybook.experiments.measures import Measures
 from journeybook.experiments.plan import Plan
 from journeybook.findings import say_share
@@ -27,6 +28,14 @@ def say_rows(made: UnitRows, *, n_left_out: int) -> str:
     if n_left_out:
         text += f"{n_left_out:,} units that were in two arms are left out."
     return text.strip()
+
+
+def say_ripe(ripe: Ripeness) -> str:
+    """Which units are left out because their outcomes are still coming in; empty where none are."""
+    if not ripe.n_unripe:
+        return ""
+    n = f"{ripe.n_unripe:,} of {ripe.n_unripe + len(ripe.units):,}"
+    return f"> **Outcomes are still coming in**: {ripe.why}. The last {n} units are left out."
 
 
 def say_plan(plan: Plan, seen: Look, *, n_units: int) -> str:

@@ -191,6 +191,7 @@ SCHEMAS = _by_name(
         Column("customer_id", TEXT, "Id of the customer"),
         Column("occurred_at", TIME, "When it was assigned"),
         Column("exposed_at", TIME, "When it first met what is tested"),
+        Column("outcome_at", TIME, "When its outcome came; empty where none has come"),
         Column("stratum", TEXT, "Stratum of the assignment"),
         Column("cluster", TEXT, "Group assigned as one"),
         key=("unit_id",),

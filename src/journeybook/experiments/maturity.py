@@ -1,0 +1,126 @@
+"""Units whose outcomes are still coming in: found from the times, and left out until they are in."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from journeybook.experiments.measures import Measures, known_values
+
+# A unit is ripe once it was followed for as long as this share of all outcomes takes.
+RIPE_SHARE = 0.95
+# Outcomes still to come, as a share of all, that are too few to matter.
+FEW_TO_COME = 0.02
+# Units with an outcome that must have been followed for as long as a delay.
+MIN_FOLLOWED = 20
+# Without times of outcomes: days at least, the share of the earlier mean below which the last day lies, and standard
+# errors by which the last days lie below the earlier ones.
+MIN_DAYS, LAST_DAY, CLEAR = 8, 0.6, 5
+
+
+@dataclass(frozen=True, eq=False)
+class Ripeness:
+    """The units whose outcomes are in.
+
+    Attributes:
+        units: The ripe units; all, where nothing is still to come.
+        n_unripe: Units left out, the last to be assigned.
+        to_come_share: Share of the outcomes of all units that is still to come; NaN where only a fall was seen.
+        why: What shows it, in words; empty where nothing is still to come.
+    """
+
+    units: pd.DataFrame
+    n_unripe: int = 0
+    to_come_share: float = float("nan")
+    why: str = ""
+
+
+def ripe_units(units: pd.DataFrame, *, measured: Measures) -> Ripeness:
+    """Leave out the units that were followed too briefly for their outcomes to be in.
+
+    With `occurred_at` and `outcome_at` (empty where no outcome came) the delays tell: how long outcomes take is
+    estimated from delays that the end of the data cuts off (Lagakos, Barraj & De Gruttola 1988), and units that were
+    followed for less than 95 % of them take are left out. The end is the last time there is, and delays longer than
+    the longest follow-up cannot be known. Without `outcome_at` a fall of a share or mean in the last days tells.
+    Either way units are chosen by when they were assigned, which no arm has a part in.
+    """
+    if "occurred_at" not in units.columns or units["occurred_at"].isna().any():
+        return Ripeness(units)
+    entered = units["occurred_at"]
+    if "outcome_at" not in units.columns or (units["outcome_at"] >= entered).sum() < MIN_FOLLOWED:
+        return _by_fall(units, entered, measured)
+    end = max(entered.max(), units["outcome_at"].max())
+    followed = ((end - entered) / pd.Timedelta(1, "D")).to_numpy()
+    delay = ((units["outcome_at"] - entered) / pd.Timedelta(1, "D")).to_numpy()
+    came = delay >= 0
+    # Delays that few units were followed long enough to show say nothing.
+    came &= delay <= np.sort(followed[came])[-min(MIN_FOLLOWED, came.sum())]
+    at, share = delays(delay[came], followed[came])
+    in_by_now = np.interp(followed, at, share, left=0.0)
+    to_come = float(1 - in_by_now.mean())
+    if to_come <= FEW_TO_COME:
+        return Ripeness(units, to_come_share=to_come)
+    needed = float(at[np.searchsorted(share, RIPE_SHARE)])
+    why = f"{RIPE_SHARE:.0%} of outcomes take up to {needed:.3g} days, and {to_come:.0%} of all are still to come"
+    return _kept(units, followed >= needed, to_come, why)
+
+
+def delays(delay: np.ndarray, followed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How long outcomes take that came before the end: delays in order, and the share that takes no longer.
+
+    An outcome is seen only if its delay is within what its unit was followed. In reversed time that is a late entry,
+    so that the product-limit estimator holds: among outcomes with a delay of t or less whose unit was followed for
+    t or more, those at t. Shares are of the outcomes within the longest follow-up.
+
+    >>> at, share = delays(np.array([1.0, 1.0, 3.0]), np.array([2.0, 4.0, 4.0]))
+    >>> at.tolist(), share.round(3).tolist()
+    ([1.0, 3.0], [0.5, 1.0])
+    """
+    at, n = np.unique(delay, return_counts=True)
+    risk = np.searchsorted(np.sort(delay), at, side="right") - np.searchsorted(np.sort(followed), at, side="left")
+    left = np.r_[(1 - n / risk)[1:], 1.0]
+    return at, np.cumprod(left[::-1])[::-1]
+
+
+def _by_fall(units: pd.DataFrame, entered: pd.Series, measured: Measures) -> Ripeness:
+    """Without times of outcomes: whether a metric falls towards the last day, as where outcomes are to come."""
+    day = (entered.dt.normalize() - entered.min().normalize()).dt.days.to_numpy()
+    n_days = int(day.max()) + 1
+    if n_days < MIN_DAYS:
+        return Ripeness(units)
+    for metric in (metric for metric in measured.metrics if metric.kind in ("proportion", "mean")):
+        values, known = known_values(units, metric)
+        n, total, squares = (
+            np.bincount(day[known], weights=values[known, 0] ** power, minlength=n_days) for power in (0, 1, 2)
+        )
+        late = _late_days(n, total, squares)
+        if late < n_days:
+            why = f"{metric.name} falls over the last {n_days - late} days to {total[-1] / n[-1]:.3g} of late"
+            return _kept(units, day < late, np.nan, why)
+    return Ripeness(units)
+
+
+def _late_days(n: np.ndarray, total: np.ndarray, squares: np.ndarray) -> int:
+    """The first of the last days over which the mean falls; the number of days where it does not."""
+    n_days = len(n)
+    mean = np.divide(total, n, out=np.zeros(n_days), where=n > 0)
+    sums = np.cumsum([n, total, squares], axis=1)
+    early, rest = sums[:, :-1], sums[:, -1:] - sums[:, :-1]
+    first = np.arange(1, n_days)
+    enough = (first >= n_days / 2) & (np.minimum(early[0], rest[0]) > 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = [part[1] / part[0] for part in (early, rest)]
+        errors = [(part[2] / part[0] - m**2) / part[0] for part, m in zip((early, rest), means, strict=True)]
+        falls = np.where(enough, (means[0] - means[1]) / np.sqrt(sum(errors)), 0.0)
+    best = int(falls.argmax())
+    if not (falls[best] > CLEAR and n[-1] > 0 and mean[-1] < LAST_DAY * means[0][best]):
+        return n_days
+    late = int(first[best])
+    # The days before them that lie below what came before are partly to come.
+    while late > n_days / 2 and mean[late - 1] < RIPE_SHARE * total[: late - 1].sum() / n[: late - 1].sum():
+        late -= 1
+    return late
+
+
+def _kept(units: pd.DataFrame, ripe: np.ndarray, to_come: float, why: str) -> Ripeness:
+    return Ripeness(units[ripe].reset_index(drop=True), int((~ripe).sum()), to_come, why)
