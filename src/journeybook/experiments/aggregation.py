@@ -132,7 +132,7 @@ def units_from_rows(
         moment = {"outcome_at": joined.occurred_at.min(where=first)}
     totals = joined.group_by("unit_id").aggregate(
         **(moment if "outcome_at" in moment else {}),
-        **{name: _aggregate(joined, how, rows) for name, (how, rows) in made.items()}
+        **{name: _aggregate(joined, how, rows) for name, (how, rows) in made.items()},
     )
     units = units.left_join(totals, "unit_id").drop("unit_id_right")
     nothing = {"any": 0, "count": 0, "sum": 0, "hours_to_first": 24.0 * (window_days or 0)}

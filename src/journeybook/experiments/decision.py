@@ -63,7 +63,8 @@ def guardrails(
 def cautioned(failed: Sequence[str], *, metric: str, variant: str, method: str = "") -> list[str]:
     """What failed checks of health say of a variant's effect on a metric, those that a decision must heed.
 
-    A caution that names no metric is of all; one that names another variant is not of this effect, and an exact test needs none of rare outcomes.
+    A caution that names no metric is of all; one that names another variant is not of this effect, and an exact
+    test needs none of rare outcomes.
     """
     said = []
     for check in failed:

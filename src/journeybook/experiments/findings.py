@@ -37,7 +37,8 @@ _FAILED = {
     "few_values": "Only {share} of the units have a value of {name}: its effect is among these alone.",
     "counts_for_units": "Each row of {name} looks like counts of many units, not like one unit.",
     "unripe": "Outcomes of the last {n} units are still coming in, and these units are left out.",
-    "all_alike": "Whoever has a value of {name} has the same, so that nothing is compared; {share} of the units do.",
+    "all_alike": "All units have the same value of {name}, so that nothing is compared.",
+    "alike_where_known": "The {share} of units that have a value of {name} have the same: nothing is compared.",
     "summed_up": "The arms came summed up, in {n} rows: CUPED, groups, novelty and peeking need one row a unit.",
     "cuped_slopes": "The effect on {name} differs with what was known of units before.",
 }
@@ -50,7 +51,8 @@ _CURES = {
     "counts_for_units": "Map them as `experiment_arms`: between campaigns these intervals mean little.",
     "few_values": "Name it in `empty_is_zero` where empty means none; else read no effect a unit from it.",
     "unripe": "Wait until they are in, and run the page again.",
-    "all_alike": "Name it in `empty_is_zero` where empty means none; else it tells nothing.",
+    "all_alike": "Leave it out, or find out why it was not measured.",
+    "alike_where_known": "Name it in `empty_is_zero` where empty means none; else it tells nothing.",
     "summed_up": "Name the test (`plan: name`), so that a later report of it counts as another look.",
 }
 
@@ -126,8 +128,9 @@ def _effect(row: Any, plan: Plan, made: Any, planted: dict, failed: list[str], *
     # What a plan named beforehand is corrected over the variants only, as by its rule.
     row = row._replace(p_adjusted=made.p_value) if plan.given else row
     f = _measured(row, row.kind, plan, planted.get((row.variant, "all")), section="Did it work?")
-    what, who, size = _what(row.metric, row.kind), _words(row.variant), say_size(f) + _level(plan)
-    say = say_share if row.kind == "proportion" else say_money
+    what, who, size = _what(row.metric, row.kind), _words(row.variant), _size(f) + _level(plan)
+    small = max(abs(row.control), abs(row.treatment)) < 1
+    say = say_share if row.kind == "proportion" else say_count if small else say_money
     shown, sign = row.p_adjusted < plan.alpha, plan.sign if plan.given else -1 if fewer else 1
     verb = "raises" if row.effect > 0 else "lowers"
     text = f"{_start(who)} {verb} {what} from {say(row.control)} to {say(row.treatment)}: {size}."
@@ -172,7 +175,7 @@ def _together(rows: pd.DataFrame, kind: str, plan: Plan, planted: dict) -> Itera
         both = row.term.removeprefix("interaction ")
         known = planted.get((both.replace("+", " x "), "all"))
         f = _measured(row, kind, plan, known, section="Do two changes help or hinder each other?")
-        size, least = f"{say_size(f)}{_level(plan)}", _said(row.detectable_effect, f.unit)
+        size, least = f"{_size(f)}{_level(plan)}", _said(row.detectable_effect, f.unit)
         text = f"{_start(_words(both))} together move {_what(row.metric, kind)} by {size} beyond their sum."
         action = "Read each combination by itself, and ship the best one."
         if row.p_adjusted >= plan.alpha:
@@ -254,8 +257,17 @@ def _measured(row: Any, kind: str, plan: Plan, known: float | None, *, section: 
     return Finding(text="", action="", strength=strength, worth=2, section=section, **size)
 
 
+def _size(f: Finding) -> str:
+    """Return the figure with its interval; points of a rare outcome take a second place."""
+    if f.unit != "points" or f.value is None or f.low is None or f.high is None or f.high - f.low >= 0.003:
+        return say_size(f)
+    return f"{100 * f.value:+.2f} points ({100 * f.low:.2f} to {100 * f.high:.2f})"
+
+
 def _said(size: float, unit: str) -> str:
-    return f"{100 * size:.1f} points" if unit == "points" else f"{say_count(size)} {unit}".strip()
+    if unit != "points":
+        return f"{say_count(size)} {unit}".strip()
+    return f"{100 * size:.{1 if size == 0 or abs(size) >= 0.001 else 2}f} points"
 
 
 def _level(plan: Plan) -> str:

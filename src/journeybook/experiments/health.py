@@ -25,6 +25,7 @@ CAUTIONS = [
     "summed_up",
     "unripe",
     "all_alike",
+    "alike_where_known",
 ]
 # These make an effect too uncertain to ship on.
 BLOCKING = ("outliers", "novelty", "few_values", "counts_for_units", "unripe")
@@ -103,8 +104,8 @@ def health(
     A test alarms at p below 0.001, not 0.05: it is run on every experiment, and an alarm stops the reading.
     Checks need their columns: `unit_id`, `person_id`, `occurred_at` (assigned), `exposed_at`, `withdrew` (0 or 1),
     covariates. Beside the units go their `daily_effects`, the planned shares (None is equal ones), and what was
-    noticed before: counts by the names in `NOTICED`, metrics that a variant has no values of, with the variant, and
-    metrics that are the same for all who have a value, with their share of the units.
+    noticed before: counts by the names in `NOTICED`, metrics that a variant has no values of, with the variant,
+    and metrics that are the same for all who have a value, with their share of the units.
 
     Returns:
         One row a check: check, value, p_value (missing where the check is a count), passed, meaning.
@@ -119,7 +120,8 @@ def health(
         rows.append(_row(f"nothing_in_an_arm: {name}, {variant}", 0, np.nan, False, "no values, so not compared"))
     for name, share in (alike or {}).items():
         meaning = "share of units with a value, which is the same for all of them: not compared"
-        rows.append(_row(f"all_alike: {name}", share, np.nan, False, meaning))
+        check = "all_alike" if share == 1 else "alike_where_known"
+        rows.append(_row(f"{check}: {name}", share, np.nan, False, meaning))
     rows += _summed_up(units, arms) if is_summed(units) else _identities(units, arms) + _allocation(units, arms)
     if "withdrew" in units.columns:
         withdrew = numbers(units, "withdrew")

@@ -13,9 +13,9 @@ RIPE_SHARE = 0.95
 FEW_TO_COME = 0.02
 # Units with an outcome that must have been followed for as long as a delay.
 MIN_FOLLOWED = 20
-# Without times of outcomes: days at least, the share of the earlier mean below which the last day lies, and standard
-# errors by which the last days lie below the earlier ones.
-MIN_DAYS, LAST_DAY, CLEAR = 8, 0.6, 5
+# Without times of outcomes: days at least, units that the last of them must hold, the share of the usual mean
+# below which these lie, and standard errors by which the last days lie below the usual.
+MIN_DAYS, MIN_LAST, LAST_SHARE, CLEAR = 8, 30, 0.6, 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +39,10 @@ def ripe_units(units: pd.DataFrame, *, measured: Measures) -> Ripeness:
     """Leave out the units that were followed too briefly for their outcomes to be in.
 
     With `occurred_at` and `outcome_at` (empty where no outcome came) the delays tell: how long outcomes take is
-    estimated from delays that the end of the data cuts off (Lagakos, Barraj & De Gruttola 1988), and units that were
-    followed for less than 95 % of them take are left out. The end is the last time there is, and delays longer than
-    the longest follow-up cannot be known. Without `outcome_at` a fall of a share or mean in the last days tells.
+    estimated from delays that the end of the data cuts off (Lagakos, Barraj & De Gruttola 1988), and units that
+    were followed for less than 95 % of them take are left out. The end is the last time there is, and delays
+    longer than the longest follow-up cannot be known. Without `outcome_at` a fall of a share or mean in the last
+    days tells.
     Either way units are chosen by when they were assigned, which no arm has a part in.
     """
     if "occurred_at" not in units.columns or units["occurred_at"].isna().any():
@@ -68,9 +69,9 @@ def ripe_units(units: pd.DataFrame, *, measured: Measures) -> Ripeness:
 def delays(delay: np.ndarray, followed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How long outcomes take that came before the end: delays in order, and the share that takes no longer.
 
-    An outcome is seen only if its delay is within what its unit was followed. In reversed time that is a late entry,
-    so that the product-limit estimator holds: among outcomes with a delay of t or less whose unit was followed for
-    t or more, those at t. Shares are of the outcomes within the longest follow-up.
+    An outcome is seen only if its delay is within what its unit was followed. In reversed time that is a late
+    entry, so that the product-limit estimator holds: among outcomes with a delay of t or less whose unit was
+    followed for t or more, those at t. Shares are of the outcomes within the longest follow-up.
 
     >>> at, share = delays(np.array([1.0, 1.0, 3.0]), np.array([2.0, 4.0, 4.0]))
     >>> at.tolist(), share.round(3).tolist()
@@ -95,29 +96,32 @@ def _by_fall(units: pd.DataFrame, entered: pd.Series, measured: Measures) -> Rip
         )
         late = _late_days(n, total, squares)
         if late < n_days:
-            why = f"{metric.name} falls over the last {n_days - late} days to {total[-1] / n[-1]:.3g} of late"
+            why = f"{metric.name} falls over the last {n_days - late} days, as where some are still to come"
             return _kept(units, day < late, np.nan, why)
     return Ripeness(units)
 
 
 def _late_days(n: np.ndarray, total: np.ndarray, squares: np.ndarray) -> int:
-    """The first of the last days over which the mean falls; the number of days where it does not."""
-    n_days = len(n)
-    mean = np.divide(total, n, out=np.zeros(n_days), where=n > 0)
-    sums = np.cumsum([n, total, squares], axis=1)
-    early, rest = sums[:, :-1], sums[:, -1:] - sums[:, :-1]
-    first = np.arange(1, n_days)
-    enough = (first >= n_days / 2) & (np.minimum(early[0], rest[0]) > 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        means = [part[1] / part[0] for part in (early, rest)]
-        errors = [(part[2] / part[0] - m**2) / part[0] for part, m in zip((early, rest), means, strict=True)]
-        falls = np.where(enough, (means[0] - means[1]) / np.sqrt(sum(errors)), 0.0)
-    best = int(falls.argmax())
-    if not (falls[best] > CLEAR and n[-1] > 0 and mean[-1] < LAST_DAY * means[0][best]):
+    """The first of the last days over which the mean falls; the number of days where it does not.
+
+    They lie in the second half, and are held against the second quarter, of which outcomes have come.
+    """
+    n_days, half = len(n), -(-len(n) // 2)
+    quarter = slice(half // 2, half)
+    units, usual = n[quarter].sum(), total[quarter].sum() / max(n[quarter].sum(), 1)
+    rest = np.cumsum(n[::-1])[::-1], np.cumsum(total[::-1])[::-1]
+    ends = np.flatnonzero(rest[0] >= MIN_LAST)
+    if not units or not len(ends) or ends[-1] < half:
         return n_days
-    late = int(first[best])
-    # The days before them that lie below what came before are partly to come.
-    while late > n_days / 2 and mean[late - 1] < RIPE_SHARE * total[: late - 1].sum() / n[: late - 1].sum():
+    variance = squares.sum() / n.sum() - (total.sum() / n.sum()) ** 2
+    first = np.arange(half, ends[-1] + 1)
+    falls = (usual - rest[1][first] / rest[0][first]) / np.sqrt(variance * (1 / units + 1 / rest[0][first]))
+    last = rest[1][ends[-1]] / rest[0][ends[-1]]
+    if not (falls.max() > CLEAR and last < LAST_SHARE * usual):
+        return n_days
+    late = int(first[falls.argmax()])
+    # The days before them that lie below what is usual are partly to come.
+    while late > half and total[late - 1] < RIPE_SHARE * usual * n[late - 1]:
         late -= 1
     return late
 

@@ -155,10 +155,15 @@ def _summed_measures(units: pd.DataFrame, metrics: str | Mapping[str, str | Mapp
         if kinds.get(name) != kind:
             listed = ", ".join(f"{metric} ({its})" for metric, its in kinds.items())
             raise ValueError(f"metrics: '{name}' is named a {kind}; the arms have {listed}.")
-    taken = [Metric(name, kind, name) for name, kind in kinds.items() if metrics == "auto" or name in metrics]
+    asked = {name: kind for name, kind in kinds.items() if metrics == "auto" or name in metrics}
+    arms = units.groupby("metric", sort=False)
+    alike = [name for name in asked if arms["sd"].max()[name] == 0 and arms["mean"].nunique()[name] == 1]
+    taken = [Metric(name, kind, name) for name, kind in asked.items() if name not in alike]
+    if not taken:
+        raise ValueError(f"metrics: none differs among {', '.join(kinds)}: nothing can be compared.")
     rows = [(metric.name, "metric", metric.kind, metric.definition, "") for metric in taken]
     columns = pd.DataFrame(rows, columns=["column", "role", "kind", "definition", "reason"])
-    return Measures(metrics=taken, covariates=[], columns=columns)
+    return Measures(metrics=taken, covariates=[], columns=columns, alike=dict.fromkeys(alike, 1.0))
 
 
 def numbers(units: pd.DataFrame, column: str) -> np.ndarray:

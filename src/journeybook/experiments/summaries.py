@@ -68,8 +68,8 @@ def _shares(about: pd.DataFrame, count: pd.Series, metric: str | pd.Series) -> p
     if len(wrong):
         first = wrong.iloc[0]
         raise ValueError(
-            f"{TABLE}: row {first['row']} has {first['count']:g} of '{first['metric']}' in {first['n_units']} "
-            "units; a count from 0 to n is needed. Map a mean as metric, mean and sd, a rate as `round(rate * n)`."
+            f"{TABLE}: row {first['row']} has {first['count']:,.10g} of '{first['metric']}' in "
+            f"{first['n_units']:,} units; a count from 0 to n is needed. Map a mean as metric, mean and sd, a rate as `round(rate * n)`."
         )
     share = k / n
     rows["mean"], rows["sd"] = share, np.sqrt(share * (1 - share) * n / (n - 1).where(n > 1))
