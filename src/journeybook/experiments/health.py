@@ -303,6 +303,7 @@ def _allocation(units: pd.DataFrame, arms: Arms) -> list[dict]:
         share = table / table.sum(axis=1, keepdims=True)
         meaning = "largest change of an arm's share between periods; effects must be compared within periods"
         rows.append(_tested("allocation_over_time", float(np.ptp(share, axis=0).max()), p_value, meaning))
+        rows += _absences(units["occurred_at"], arms)
     if "stratum" in units.columns and units["stratum"].nunique() > 1:
         known = units["stratum"].notna().to_numpy()
         table = pd.crosstab(units["stratum"][known], arms.number[known]).to_numpy()
@@ -310,6 +311,23 @@ def _allocation(units: pd.DataFrame, arms: Arms) -> list[dict]:
         found = whole and stats.chi2_contingency(table, correction=False).pvalue < ALARM
         meaning = "1 where each stratum is wholly in one arm: its units are not independent; name it `cluster`"
         rows.append(_counted("assigned_by_stratum", float(found), 0, meaning))
+    return rows
+
+
+def _absences(occurred_at: pd.Series, arms: Arms) -> list[dict]:
+    """Arms that took no units at the beginning or end of the test, by more than chance leaves out."""
+    rows = []
+    for number, name in enumerate(arms.names):
+        own = occurred_at[arms.number == number]
+        share = len(own) / occurred_at.between(own.min(), own.max()).sum()
+        for check, without in (
+            ("arm_began_late", occurred_at[occurred_at < own.min()]),
+            ("arm_ended_early", occurred_at[occurred_at > own.max()]),
+        ):
+            days = (without.max() - without.min()) / pd.Timedelta(1, "D") if len(without) else 0.0
+            if days >= 1 and (1 - share) ** len(without) < ALARM:
+                meaning = "days at that end of the test on which the arm took no unit, and others did"
+                rows.append(_row(f"{check}: {name}", days, np.nan, False, meaning))
     return rows
 
 

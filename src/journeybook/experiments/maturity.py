@@ -14,8 +14,9 @@ FEW_TO_COME = 0.02
 # Units with an outcome that must have been followed for as long as a delay.
 MIN_FOLLOWED = 20
 # Without times of outcomes: days at least, units that the last of them must hold, the share of the usual mean
-# below which these lie, and standard errors by which the last days lie below the usual.
-MIN_DAYS, MIN_LAST, LAST_SHARE, CLEAR = 8, 30, 0.6, 5
+# below which these lie, standard errors by which the last days lie below the usual, and the share of its own usual
+# mean below which each arm lies then.
+MIN_DAYS, MIN_LAST, LAST_SHARE, CLEAR, EACH_ARM = 8, 30, 0.6, 5, 0.85
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +88,16 @@ def _by_fall(units: pd.DataFrame, entered: pd.Series, measured: Measures) -> Rip
     """Without times of outcomes: whether a metric falls towards the last day, as where outcomes are to come."""
     day = (entered.dt.normalize() - entered.min().normalize()).dt.days.to_numpy()
     n_days = int(day.max()) + 1
-    if n_days < MIN_DAYS:
+    if n_days < MIN_DAYS or units["variant"].isna().any():
         return Ripeness(units)
+    arm, names = pd.factorize(units["variant"])
+    n_arms = len(names)
     for metric in (metric for metric in measured.metrics if metric.kind in ("proportion", "mean")):
         values, known = known_values(units, metric)
+        cell = arm[known] * n_days + day[known]
         n, total, squares = (
-            np.bincount(day[known], weights=values[known, 0] ** power, minlength=n_days) for power in (0, 1, 2)
+            np.bincount(cell, weights=values[known, 0] ** power, minlength=n_arms * n_days).reshape(n_arms, n_days)
+            for power in (0, 1, 2)
         )
         late = _late_days(n, total, squares)
         if late < n_days:
@@ -104,8 +109,11 @@ def _by_fall(units: pd.DataFrame, entered: pd.Series, measured: Measures) -> Rip
 def _late_days(n: np.ndarray, total: np.ndarray, squares: np.ndarray) -> int:
     """The first of the last days over which the mean falls; the number of days where it does not.
 
-    They lie in the second half, and are held against the second quarter, of which outcomes have come.
+    They lie in the second half, and are held against the second quarter, of which outcomes have come. What falls
+    in one arm alone is an effect that fades. Counts, sums and squares have the shape (arms, days).
     """
+    by_arm = n, total
+    n, total, squares = n.sum(axis=0), total.sum(axis=0), squares.sum(axis=0)
     n_days, half = len(n), -(-len(n) // 2)
     quarter = slice(half // 2, half)
     units, usual = n[quarter].sum(), total[quarter].sum() / max(n[quarter].sum(), 1)
@@ -120,6 +128,12 @@ def _late_days(n: np.ndarray, total: np.ndarray, squares: np.ndarray) -> int:
     if not (falls.max() > CLEAR and last < LAST_SHARE * usual):
         return n_days
     late = int(first[falls.argmax()])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own, before = (
+            by_arm[1][:, d].sum(axis=1) / by_arm[0][:, d].sum(axis=1) for d in (slice(late, None), quarter)
+        )
+    if not (own < EACH_ARM * before).all():
+        return n_days
     # The days before them that lie below what is usual are partly to come.
     while late > half and total[late - 1] < RIPE_SHARE * usual * n[late - 1]:
         late -= 1

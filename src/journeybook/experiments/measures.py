@@ -176,8 +176,8 @@ def numbers(units: pd.DataFrame, column: str) -> np.ndarray:
         raise ValueError(f"Column '{column}' is not in the table, which has {', '.join(map(str, units.columns))}.")
     values = units[column]
     if _is_text(values):
-        found = values.dropna().iloc[0] if values.notna().any() else "no value"
-        raise ValueError(f"Column '{column}' must hold numbers; found '{found}'.")
+        found = str(values.dropna().iloc[0]) if values.notna().any() else "no value"
+        raise ValueError(f"Column '{column}' must hold numbers; found '{found}'{_cure(found)}.")
     if isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiub":
         array = values.to_numpy(dtype=float)
     else:
@@ -187,6 +187,14 @@ def numbers(units: pd.DataFrame, column: str) -> np.ndarray:
         n = int(np.isinf(array).sum())
         raise ValueError(f"Column '{column}' holds {n} infinite values; numbers are needed.")
     return array
+
+
+def _cure(found: str) -> str:
+    """How a text is mapped as a number, where that is plain."""
+    if found.endswith("%"):
+        return "; map it as `CAST(replace(column, '%', '') AS DOUBLE)`"
+    yes = found.casefold() in ("yes", "no", "true", "false")
+    return "; map a condition, such as `column = 'yes'`" if yes else ""
 
 
 def known_values(units: pd.DataFrame, metric: Metric) -> tuple[np.ndarray, np.ndarray]:

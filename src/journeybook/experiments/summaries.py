@@ -45,8 +45,12 @@ def summed_arms(table: pd.DataFrame) -> pd.DataFrame:
         parts += [own[kept].assign(metric=names[kept], kind="mean", mean=mean[kept], sd=sd[kept])]
     rows = pd.concat([part for part in parts if len(part)] or [about.head(0)], ignore_index=True)
     if rows.empty:
+        text = [
+            f"'{c}' holds '{table[c].iloc[0]}', which is no count; " for c in table if c not in (*_OWN, *further)
+        ]
         raise ValueError(
-            f"{TABLE}: no metric is mapped; map a count as a column of its own, or metric with successes or mean."
+            f"{TABLE}: no metric is mapped; {''.join(text[:1])}map a count as a column of its own, or metric with "
+            "successes or mean."
         )
     key = ["stratum", "variant", "metric"]
     twice = rows[rows.duplicated(key)]
@@ -69,7 +73,8 @@ def _shares(about: pd.DataFrame, count: pd.Series, metric: str | pd.Series) -> p
         first = wrong.iloc[0]
         raise ValueError(
             f"{TABLE}: row {first['row']} has {first['count']:,.10g} of '{first['metric']}' in "
-            f"{first['n_units']:,} units; a count from 0 to n is needed. Map a mean as metric, mean and sd, a rate as `round(rate * n)`."
+            f"{first['n_units']:,} units; a count from 0 to n is needed. Map a mean as metric, mean and sd, a "
+            "rate as `round(rate * n)`."
         )
     share = k / n
     rows["mean"], rows["sd"] = share, np.sqrt(share * (1 - share) * n / (n - 1).where(n > 1))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from journeybook.experiments.factorial import design
 
-CONTROL_NAMES = ("baseline", "control", "holdout", "no treatment", "none", "placebo")
+CONTROL_NAMES = ("baseline", "control", "default", "holdout", "no treatment", "none", "original", "placebo")
 IN_TWO_ARMS = ("refuse", "leave_out")
 # Columns by which arms that came summed up are known.
 SUMMED = ("stratum", "variant", "metric", "kind", "n_units", "mean", "sd")
