@@ -293,7 +293,7 @@ def _effects(
 def _within_strata(metric: Metric, data: _Data, number: int, alpha: float) -> list[Effect]:
     """The effect within the strata of arms that came summed up, where there are several that hold both arms."""
     strata = data.strata[metric.name].pick([0], arms=[0, number])
-    both = strata.at((strata.n >= 2).all(axis=1))
+    both = strata.at(np.flatnonzero((strata.n >= 2).all(axis=1)))
     if len(strata.n) < 2 or not len(both.n):
         return []
     return [within_strata(both.n, both.mean[..., 0], both.covariance[..., 0, 0], alpha=alpha)]
