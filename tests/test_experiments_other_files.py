@@ -72,7 +72,7 @@ def test_units_in_two_arms_are_counted_and_left_out_where_that_is_asked_for():
     assert same is rows and none == 0
     measured = experiments.measures(kept, metrics={"spend": "mean"}, covariates=[])
     given = {"measured": measured, "control": None, "daily": pd.DataFrame(columns=["metric", "variant"])}
-    health = experiments.health(kept, shares=None, n_left_out=n, **given)
+    health = experiments.health(kept, shares=None, noticed={"left_out": n}, **given)
     assert experiments.cautions(health) == ["left_out"] and not experiments.alarms(health)
     with pytest.raises(ValueError, match=f"needed one of {', '.join(IN_TWO_ARMS)}"):
         experiments.units_in_arms(rows, units_in_two_arms="drop")
@@ -82,8 +82,8 @@ def test_units_in_two_arms_are_counted_and_left_out_where_that_is_asked_for():
     ("ids", "variants", "cure"),
     [
         (["a", "a", "b", "c"], ["x", "y", "x", "y"], "units_in_two_arms: leave_out"),
-        (["a", "a", "b", "b"], ["x", "x", "y", "y"], "`aggregates` makes it, also of a row a unit and metric"),
-        (["spring", "spring", "may", "may"], ["x", "y", "x", "y"], "rows look like counts a campaign"),
+        (["a", "a", "b", "b"], ["x", "x", "y", "y"], "map a row a unit and metric as `experiment_values`"),
+        (["spring", "spring", "may", "may"], ["x", "y", "x", "y"], "like counts: map them as `experiment_arms`"),
     ],
 )
 def test_a_unit_with_several_rows_is_refused_with_the_cure(ids, variants, cure):
@@ -135,7 +135,7 @@ def test_a_metric_that_an_arm_lacks_is_set_aside_with_an_alarm_and_the_others_go
     counts = pd.DataFrame({"variant": ["control", "new"], "n": [9_000.0, 9_100.0], "k": [90.0, 120.0]})
     rate = {"rate": {"kind": "ratio", "numerator": "k", "denominator": "n"}}
     measured = experiments.measures(counts, metrics=rate, covariates=[])
-    with pytest.raises(ValueError, match="Where rows are counts of many units, one row a unit is needed"):
+    with pytest.raises(ValueError, match="Map rows that are counts of many units as `experiment_arms`"):
         experiments.by_cluster(counts, measured=measured, control=None)
 
 

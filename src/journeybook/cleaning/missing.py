@@ -50,7 +50,7 @@ class Empty:
 
 
 _CONTACTS = ("contacts", "coupon_contacts")
-_UNITS = ("experiment", "factorial", "ongoing", "outcomes")
+_UNITS = ("experiment", "experiment_values", "factorial", "ongoing", "outcomes")
 _PERSON = ("given_name", "surname", "email", "phone", "address", "postcode", "birth_date")
 _KEYS = ("row", "customer_id", "postcode", "as_of")
 

@@ -18,6 +18,7 @@ from journeybook.tables import whole_row
 # No outcome, variant, metric or path of these is imputed, winsorised or dropped.
 PASSED_THROUGH = (
     *("contacts", "coupon_contacts", "events", "experiment", "factorial", "ongoing", "outcomes", "paths"),
+    *("experiment_values", "experiment_arms"),
 )
 
 

@@ -2,8 +2,10 @@
 
 | module | holds |
 |---|---|
-| aggregation | units from exposures and outcomes in rows; clusters; who withdrew a consent |
+| aggregation | units from exposures, outcomes or values in rows; clusters; who withdrew a consent |
+| summaries | arms that come summed up |
 | measures, variants | which columns are metrics and covariates, which variant is the control |
+| maturity | units whose outcomes are still coming in |
 | plan, looks | what was decided beforehand; what was looked at before |
 | health | whether the experiment can be trusted, and how its effects must be read |
 | comparisons | every variant against the control: the headline |
@@ -16,7 +18,7 @@
 | words, findings | what the page says |
 """
 
-from journeybook.experiments.aggregation import by_cluster, units_from_rows, with_withdrawals
+from journeybook.experiments.aggregation import by_cluster, units_from_rows, with_withdrawals, with_zeros
 from journeybook.experiments.alternatives import alternatives
 from journeybook.experiments.comparisons import compare
 from journeybook.experiments.cumulative import clearest, effects_so_far
@@ -27,10 +29,12 @@ from journeybook.experiments.findings import find, headline_figures
 from journeybook.experiments.health import alarms, cautions, daily_effects, health, moved_periods
 from journeybook.experiments.heterogeneity import search_heterogeneity
 from journeybook.experiments.looks import look_at
+from journeybook.experiments.maturity import ripe_units
 from journeybook.experiments.measures import known_before, measures
 from journeybook.experiments.plan import is_over, lower_is_better, plan_table, read_plan
 from journeybook.experiments.subgroups import subgroups
-from journeybook.experiments.variants import units_in_arms
+from journeybook.experiments.summaries import summed_arms
+from journeybook.experiments.variants import n_units, units_in_arms
 from journeybook.experiments.witnesses import hold_against_truth, procedure_witnesses, witnesses
 
 __all__ = [
@@ -57,13 +61,17 @@ __all__ = [
     "lower_is_better",
     "measures",
     "moved_periods",
+    "n_units",
     "plan_table",
     "procedure_witnesses",
     "read_plan",
+    "ripe_units",
     "search_heterogeneity",
     "subgroups",
+    "summed_arms",
     "units_from_rows",
     "units_in_arms",
     "witnesses",
     "with_withdrawals",
+    "with_zeros",
 ]

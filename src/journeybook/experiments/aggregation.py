@@ -1,6 +1,6 @@
 """From rows to one row a unit or cluster: exposures and outcomes in the engine, and who withdrew a consent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import ibis
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from journeybook.experiments.measures import Measures, known_values, numbers
-from journeybook.experiments.variants import Arms, arms_of, spelled_alike
+from journeybook.experiments.variants import Arms, arms_of, is_summed, spelled_alike
 
 MEASURED_BY_CLUSTER = ("proportion", "mean", "ratio")
 HOW = ("any", "count", "hours_to_first", "max", "mean", "min", "sum")
@@ -37,6 +37,7 @@ class UnitRows:
         n_outside: Outcomes of exposed units outside the windows before and after the exposure.
         n_unfinished: Units left out because the data end before their window does.
         n_respelled: Rows whose variant was spelled with other capitals or spaces than most.
+        n_values: Rows of the long format, each one value of one metric.
     """
 
     units: ibis.Table
@@ -46,6 +47,7 @@ class UnitRows:
     n_outside: int = 0
     n_unfinished: int = 0
     n_respelled: int = 0
+    n_values: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class Analysed:
         units: One row a unit, or a cluster or person where these were assigned whole.
         measured: The metrics on these rows.
         share: Rows for each unit: 1 but for clusters and people.
-        by: What a row is: `unit`, `cluster` or `person`.
+        by: What a row is: `unit`, `cluster` or `person`; `arm` where arms came summed up, and no unit is known.
         empty: Metrics that an arm has no two values of, by name, with the arm; they are set aside.
     """
 
@@ -95,8 +97,11 @@ def units_from_rows(
             are not there.
     """
     exposures, n_respelled = spelled_alike(exposures)
+    n_values = 0
+    if {"metric", "value"} <= set(exposures.columns):
+        n_values, exposures = int(exposures.count().execute()), units_from_values(exposures)
     if not aggregates:
-        return UnitRows(exposures, n_respelled=n_respelled)
+        return UnitRows(exposures, n_respelled=n_respelled, n_values=n_values)
     outcomes = exposures if outcomes is None else outcomes
     _check(exposures, outcomes, aggregates=aggregates, window_days=window_days, pre_days=pre_days)
     timed = "occurred_at" in exposures.columns and "occurred_at" in outcomes.columns
@@ -122,8 +127,12 @@ def units_from_rows(
         made |= {
             f"pre_{name}": (how, before) for name, how in aggregates.items() if how["how"] != "hours_to_first"
         }
+    if timed and window_days is None and outcomes is not exposures:
+        first = ibis.or_(*(_happened(joined, how) for how in aggregates.values())) & after
+        moment = {"outcome_at": joined.occurred_at.min(where=first)}
     totals = joined.group_by("unit_id").aggregate(
-        **{name: _aggregate(joined, how, rows) for name, (how, rows) in made.items()}
+        **(moment if "outcome_at" in moment else {}),
+        **{name: _aggregate(joined, how, rows) for name, (how, rows) in made.items()},
     )
     units = units.left_join(totals, "unit_id").drop("unit_id_right")
     nothing = {"any": 0, "count": 0, "sum": 0, "hours_to_first": 24.0 * (window_days or 0)}
@@ -145,7 +154,51 @@ def units_from_rows(
         n_outside=n_joined - int(joined.filter(after | before).count().execute()),
         n_unfinished=n_unfinished,
         n_respelled=n_respelled,
+        n_values=n_values,
     )
+
+
+def units_from_values(values: ibis.Table) -> ibis.Table:
+    """One row a unit and variant of a table in long format, with a column for each name in `metric`.
+
+    A unit without a row of a metric has no value of it. Every other column takes its first known value.
+
+    Raises:
+        ValueError: A unit has two rows of one metric, or a metric has the name of another column.
+    """
+    by = ["unit_id", "variant"]
+    if "unit_id" not in values.columns:
+        raise ValueError("metric: rows of a metric and value need the column 'unit_id', whose they are.")
+    twice = values.group_by(*by, "metric").aggregate(n=values.count()).filter(lambda t: t.n > 1)
+    n_twice = int(twice.count().execute())
+    if n_twice:
+        first = twice.order_by(*by, "metric").limit(1).to_pandas().iloc[0]
+        raise ValueError(
+            f"metric: {n_twice} units have several rows of one metric (one {first['n']} of '{first['metric']}'); "
+            "where rows are events, map `experiment` with a column for each amount, and use `aggregates`."
+        )
+    names = sorted(values.metric.value_counts().metric.to_pandas().dropna())
+    kept = [c for c in values.columns if c not in ("row", *by, "metric", "value")]
+    taken = [name for name in names if name in ("row", *by, *kept)]
+    if taken:
+        raise ValueError(f"metric: '{taken[0]}' is also a column of the table; give the metric another name.")
+    return values.group_by(*by).aggregate(
+        row=values.row.min(),
+        **{column: values[column].argmin(values.row) for column in kept},
+        **{name: values.value.max(where=values.metric == name) for name in names},
+    )
+
+
+def with_zeros(units: pd.DataFrame, *, columns: Sequence[str]) -> pd.DataFrame:
+    """Count an empty value of these columns as 0: whoever has none did nothing.
+
+    Raises:
+        ValueError: A column is not there.
+    """
+    for column in columns:
+        if column not in units.columns:
+            raise ValueError(f"empty_is_zero: '{column}' is not a column; there are {', '.join(units.columns)}.")
+    return units.fillna(dict.fromkeys(columns, 0)) if columns else units
 
 
 def with_withdrawals(units: ibis.Table, ledger: ibis.Table | None) -> ibis.Table:
@@ -175,6 +228,8 @@ def by_cluster(units: pd.DataFrame, *, measured: Measures, control: str | None) 
     Raises:
         ValueError: No metric is left.
     """
+    if is_summed(units):
+        return Analysed(units, replace(measured, metrics=[]), by="arm")
     arms = arms_of(units, control=control)
     kept = [metric for metric in measured.metrics if metric.kind in MEASURED_BY_CLUSTER]
     clusters = _clusters(units, arms.number)
@@ -240,8 +295,8 @@ def _with_values(units: pd.DataFrame, measured: Measures, arms: Arms, *, share: 
     if not metrics:
         name, arm = next(iter(empty.items()))
         raise ValueError(
-            f"metrics: variant '{arm}' has no two units with a value of '{name}'. Where rows are counts of many "
-            "units, one row a unit is needed; where empty means none, map it to 0."
+            f"metrics: variant '{arm}' has no two units with a value of '{name}'. Map rows that are counts of "
+            "many units as `experiment_arms`; where empty means none, name the column in `empty_is_zero`."
         )
     return Analysed(units, replace(measured, metrics=metrics), share, by, empty)
 
@@ -253,7 +308,7 @@ def _columns(aggregates: Mapping[str, Mapping[str, str]]) -> list[str]:
 def _aggregate(joined: ibis.Table, how: Mapping[str, str], rows: ibis.Value) -> ibis.Value:
     """One aggregate over some of a unit's outcomes; null where there is none."""
     value = joined[how["column"]] if "column" in how else ibis.literal(1)
-    happened = rows & value.notnull() & (value.cast("float64") != 0)
+    happened = rows & _happened(joined, how)
     match how["how"]:
         case "any":
             return happened.any().cast("int64")
@@ -269,6 +324,12 @@ def _aggregate(joined: ibis.Table, how: Mapping[str, str], rows: ibis.Value) -> 
         case "max":
             return value.max(where=rows)
     return value.min(where=rows)
+
+
+def _happened(joined: ibis.Table, how: Mapping[str, str]) -> ibis.Value:
+    """Whether an outcome is one that an aggregate counts."""
+    value = joined[how["column"]] if "column" in how else ibis.literal(1)
+    return value.notnull() & (value.cast("float64") != 0)
 
 
 def _check(

@@ -5,7 +5,7 @@ import pandas as pd
 
 from journeybook.experiments.comparisons import Experiment, method_row
 from journeybook.experiments.measures import Measures, Metric, known_values
-from journeybook.experiments.variants import arms_of
+from journeybook.experiments.variants import arms_of, is_summed
 from journeybook.statistics.contrasts import Effect
 from journeybook.statistics.resampling import poisson_bootstrap
 from journeybook.statistics.two_samples import (
@@ -13,6 +13,7 @@ from journeybook.statistics.two_samples import (
     clustered,
     fisher_exact,
     mann_whitney,
+    newcombe,
     stratified,
     two_proportion_z,
     winsorised,
@@ -36,6 +37,7 @@ def alternatives(
     | method | kinds | what it is |
     |---|---|---|
     | two_proportion_z | proportion | pooled variance under no effect; the interval is Wald's |
+    | newcombe | proportion, of arms that came summed up | an interval that holds also of few successes |
     | fisher_exact | proportion | exact given the margins; of size below alpha |
     | chi_square | proportion, three arms or more | are all arms equal; one row a metric |
     | mann_whitney | mean, quantile | is a unit of one arm likelier to have the larger value |
@@ -50,6 +52,8 @@ def alternatives(
     if not 0 <= tail_share < 0.5:
         raise ValueError(f"tail_share: found {tail_share:g}, needed a number from 0 to below 0.5.")
     arms = arms_of(units, control=found.control)
+    if is_summed(units):
+        return pd.concat([found.methods, _of_counts(found, alpha=alpha)], ignore_index=True)
     groups = {name: _codes(units, name) for name in ("stratum", "person_id")}
     rows = []
     for metric in measured.metrics:
@@ -77,6 +81,16 @@ def alternatives(
             rows += [method_row(effect, metric=metric.name, variant=name) for effect in others]
     methods = pd.concat([found.methods, pd.DataFrame(rows, columns=found.methods.columns)], ignore_index=True)
     return methods.drop_duplicates(["metric", "variant", "method"], ignore_index=True)
+
+
+def _of_counts(found: Experiment, *, alpha: float) -> pd.DataFrame:
+    """Newcombe's interval of each share of arms that came summed up, over all strata together."""
+    rows = []
+    for row in found.comparisons[found.comparisons["kind"] == "proportion"].itertuples():
+        arms = found.moments[row.metric].pick([0], arms=[0, found.names.index(row.variant)])
+        n, k = arms.n, np.rint(arms.n * arms.mean[:, 0])
+        rows.append(method_row(newcombe(n, k, alpha=alpha), metric=row.metric, variant=row.variant))
+    return pd.DataFrame(rows, columns=found.methods.columns)
 
 
 def _two_arms(metric: Metric, control: np.ndarray, treatment: np.ndarray, *, alpha: float) -> list[Effect]:

@@ -1,19 +1,20 @@
 """Every variant against the control, metric by metric: the headline rows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from journeybook.experiments.measures import Measures, Metric, filled_covariates, numbers
-from journeybook.experiments.variants import Arms, arms_of, check_one_row_a_unit
+from journeybook.experiments.measures import Measures, Metric, filled_covariates, measures, numbers
+from journeybook.experiments.variants import Arms, arms_of, check_one_row_a_unit, is_summed
 from journeybook.statistics.contrasts import (
     ArmMoments,
     Effect,
     contrast,
     effect_of,
+    merged,
     metric_moments,
     ratio_moments,
 )
@@ -22,7 +23,7 @@ from journeybook.statistics.exact import exact_mean, exact_share, is_small
 from journeybook.statistics.resampling import quantile_effect
 from journeybook.statistics.sequential import always_valid
 from journeybook.statistics.survival import restricted_mean_moments
-from journeybook.statistics.two_samples import stratified
+from journeybook.statistics.two_samples import stratified, within_strata
 
 CORRECTIONS = ("holm", "benjamini_hochberg", "benjamini_yekutieli", "dunnett")
 # Without and with covariates.
@@ -35,6 +36,7 @@ HEADLINES = {
 }
 BOOTSTRAP_DRAWS = 100_000
 WITHIN = "post_stratified_by_period"
+SUMMED_WELCH = "welch_of_summed_arms"
 SAVED = "variance_saved_share"
 POOLED = "_pooled_biased"
 
@@ -65,6 +67,11 @@ class Experiment:
     names: list[str]
     horizon: str
     alpha: float
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Kind by name of the metric."""
+        return dict(zip(self.comparisons["metric"], self.comparisons["kind"], strict=True))
 
     @property
     def control(self) -> str:
@@ -112,7 +119,9 @@ def compare(
         raise ValueError(f"correction: found '{correction}', needed one of {', '.join(CORRECTIONS)}.")
     arms = arms_of(units, control=control)
     check_one_row_a_unit(units, arms)
-    data = _prepared(units, measured, arms)
+    if is_summed(units):
+        measured = measures(units, metrics=measured.kinds or "auto", covariates=[])
+    data = _summed(units, measured, arms) if is_summed(units) else _prepared(units, measured, arms)
     headline, beside, shown = [], [], []
     for metric in measured.metrics:
         shown += _arm_rows(metric, data)
@@ -123,10 +132,8 @@ def compare(
                 saved = 1 - (effect.standard_error / effects[0].standard_error) ** 2 if adjusted else np.nan
                 beside.append(method_row(effect, metric=metric.name, variant=name, saved=float(saved)))
             n, best = data.counts[metric.name][[0, number]], effects[-1]
-            one_look = always_valid_at is None and period is None
-            if one_look and is_small(n) and metric.kind in ("proportion", "mean"):
-                (values,), arm = data.known(metric)
-                sides = values[arm == 0], values[arm == number]
+            sides = data.sides(metric, number) if always_valid_at is None and period is None else None
+            if sides is not None and is_small(n):
                 best = (
                     exact_share(effects[0], *sides, alpha=alpha)
                     if metric.kind == "proportion"
@@ -188,12 +195,16 @@ def dunnett_over_rows(rows: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class _Data:
-    """What is compared: columns with NaN for missing, and by metric the units with a value in each arm."""
+    """What is compared: columns with NaN for missing, and by metric the units with a value in each arm.
+
+    Of arms that came summed up there are no columns, and `strata` has the statistics of each stratum by metric.
+    """
 
     arms: Arms
     values: dict[str, np.ndarray]
     counts: dict[str, np.ndarray]
     moments: dict[str, ArmMoments]
+    strata: dict[str, ArmMoments] = field(default_factory=dict)
 
     def known(self, metric: Metric) -> tuple[list[np.ndarray], np.ndarray]:
         """The columns of a metric and the arms, of the units that have a value."""
@@ -201,17 +212,42 @@ class _Data:
         known = ~np.isnan(sum(columns))
         return [column[known] for column in columns], self.arms.number[known]
 
+    def sides(self, metric: Metric, number: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """The values of a share or mean in the control and in an arm; None where they are not known one by one."""
+        if metric.kind not in ("proportion", "mean") or (self.strata and metric.kind == "mean"):
+            return None
+        if not self.strata:
+            (values,), arm = self.known(metric)
+            return values[arm == 0], values[arm == number]
+        if len(self.strata[metric.name].n) > 1:
+            return None
+        moments = self.moments[metric.name]
+        n, successes = moments.n.astype(int), np.rint(moments.n * moments.mean[:, 0])
+        control, treatment = (np.arange(n[side]) < successes[side] for side in (0, number))
+        return control.astype(float), treatment.astype(float)
+
+
+def _summed(units: pd.DataFrame, measured: Measures, arms: Arms) -> _Data:
+    """Arms that came summed up, stratum by stratum."""
+    data = _Data(arms, {}, {}, {})
+    for metric in measured.metrics:
+        own = units[units["metric"] == metric.name].set_index(["stratum", "variant"])
+        table = own[["n_units", "mean", "sd"]].unstack("variant").reindex(columns=arms.names, level=1)
+        n = table["n_units"].reindex(columns=arms.names).fillna(0).to_numpy()
+        mean, sd = (table[c].reindex(columns=arms.names).to_numpy()[..., None] for c in ("mean", "sd"))
+        data.strata[metric.name] = ArmMoments(n, mean, sd[..., None] ** 2)
+        data.moments[metric.name] = merged(data.strata[metric.name], np.ones((1, len(n)))).at(0)
+        data.counts[metric.name] = n.sum(axis=0).astype(int)
+        _check_counts(metric, data)
+    return data
+
 
 def _prepared(units: pd.DataFrame, measured: Measures, arms: Arms) -> _Data:
     n_arms = len(arms.names)
     data = _Data(arms, {column: numbers(units, column) for column in measured.outcomes}, {}, {})
     for metric in measured.metrics:
-        n = data.counts[metric.name] = np.bincount(data.known(metric)[1], minlength=n_arms)
-        if n.min() < 2:
-            raise ValueError(
-                f"Variant '{arms.names[int(n.argmin())]}' has {n.min()} units with a value of '{metric.name}'; "
-                "two are needed."
-            )
+        data.counts[metric.name] = np.bincount(data.known(metric)[1], minlength=n_arms)
+        _check_counts(metric, data)
     summed = [metric for metric in measured.metrics if metric.kind in ("proportion", "mean", "ratio")]
     columns = [[data.values[column] for column in metric.columns] for metric in summed]
     filled = filled_covariates(units, measured)
@@ -227,11 +263,22 @@ def _prepared(units: pd.DataFrame, measured: Measures, arms: Arms) -> _Data:
     return data
 
 
+def _check_counts(metric: Metric, data: _Data) -> None:
+    n = data.counts[metric.name]
+    if n.min() < 2:
+        raise ValueError(
+            f"Variant '{data.arms.names[int(n.argmin())]}' has {n.min()} units with a value of '{metric.name}'; "
+            "two are needed."
+        )
+
+
 def _effects(
     metric: Metric, data: _Data, number: int, alpha: float, rng: np.random.Generator, period: np.ndarray | None
 ) -> list[Effect]:
     """A variant against the control: without covariates first, the headline last."""
     effects = _pooled(metric, data, number, alpha, rng)
+    if data.strata:
+        return [replace(effects[0], method=SUMMED_WELCH), *_within_strata(metric, data, number, alpha)]
     if period is None:
         return effects
     effects = [replace(effect, method=f"{effect.method}{POOLED}") for effect in effects]
@@ -241,6 +288,15 @@ def _effects(
         treated = (data.arms.number[pair] > 0).astype(np.int64)
         effects.append(replace(stratified(values[pair], treated, period[pair], alpha=alpha), method=WITHIN))
     return effects
+
+
+def _within_strata(metric: Metric, data: _Data, number: int, alpha: float) -> list[Effect]:
+    """The effect within the strata of arms that came summed up, where there are several that hold both arms."""
+    strata = data.strata[metric.name].pick([0], arms=[0, number])
+    both = strata.at(np.flatnonzero((strata.n >= 2).all(axis=1)))
+    if len(strata.n) < 2 or not len(both.n):
+        return []
+    return [within_strata(both.n, both.mean[..., 0], both.covariance[..., 0, 0], alpha=alpha)]
 
 
 def _pooled(metric: Metric, data: _Data, number: int, alpha: float, rng: np.random.Generator) -> list[Effect]:

@@ -23,6 +23,7 @@ CAUTIONED = {
     "few_values": "most units have no value of {}",
     "counts_for_units": "the rows of {} look like counts of many units",
     "rare_outcome": "too few units have the rarer outcome of {}",
+    "unripe": "outcomes of the last units are still coming in",
 }
 
 
@@ -62,13 +63,14 @@ def guardrails(
 def cautioned(failed: Sequence[str], *, metric: str, variant: str, method: str = "") -> list[str]:
     """What failed checks of health say of a variant's effect on a metric, those that a decision must heed.
 
-    A caution that names another variant is not of this effect, and an exact test needs none of rare outcomes.
+    A caution that names no metric is of all; one that names another variant is not of this effect, and an exact
+    test needs none of rare outcomes.
     """
     said = []
     for check in failed:
         kind, _, about = check.partition(": ")
         heeded = kind in BLOCKING or (kind == "rare_outcome" and not method.endswith(SUFFIX))
-        if heeded and about in (metric, f"{metric}, {variant}"):
+        if heeded and about in ("", metric, f"{metric}, {variant}"):
             said.append(CAUTIONED[kind].format(metric))
     return said
 

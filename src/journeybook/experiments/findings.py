@@ -22,30 +22,43 @@ _FAILED = {
     "unit_in_two_arms": "{n} units were in more than one arm.",
     "left_out": "{n} units were in more than one arm and are left out.",
     "spelled_alike": "{n} rows spelled their arm with other capitals or spaces, and were taken for it.",
-    "nothing_in_an_arm": "An arm has no values of {name}, so it is not compared.",
+    "nothing_in_an_arm": "{arm} has no values of {name}, so that nothing is compared.",
     "person_in_two_arms": "{n} people were in more than one arm.",
     "exposed_before_assignment": "{n} units met the change before they were assigned.",
     "allocation_over_time": "The arms' shares moved during the test, by up to {points}.",
+    "arm_began_late": "In the first {n} days {name} took no unit, while others did.",
+    "arm_ended_early": "In the last {n} days {name} took no unit, while others did.",
     "assigned_by_stratum": "Whole groups of units were in one arm, so units are not independent.",
     "withdrew_consent": "People withdrew consent in unlike shares of the arms, {share} overall.",
     "missing_outcome": "The arms lack {name} for unlike shares of units, {share} overall.",
     "missing_covariate": "The arms lack {name} for unlike shares of units, {share} overall.",
     "balance": "The arms differed in {name} before the test began.",
-    "rare_outcome": "In one arm only {n} units had the rarer outcome of {name}.",
+    "rare_outcome": "Too few units of an arm had the rarer outcome of {name}: {n}.",
     "outliers": "A few extreme values decide the effect on {name}.",
     "novelty": "The effect on {name} changes with the day of assignment.",
     "few_values": "Only {share} of the units have a value of {name}: its effect is among these alone.",
     "counts_for_units": "Each row of {name} looks like counts of many units, not like one unit.",
+    "unripe": "Outcomes of the last {n} units are still coming in, and these units are left out.",
+    "all_alike": "All units have the same value of {name}, so that nothing is compared.",
+    "alike_where_known": "The {share} of units that have a value of {name} have the same: nothing is compared.",
+    "summed_up": "The arms came summed up, in {n} rows: CUPED, groups, novelty and peeking need one row a unit.",
     "cuped_slopes": "The effect on {name} differs with what was known of units before.",
 }
 _ALARM = "Read no effect of this test: find the cause, and run it again."
 # What to do where that is more than to find the cause.
 _CURES = {
     "sample_ratio": "Read no effect of this test: name `shares` if arms were not meant equal, or find the cause.",
+    "arm_began_late": "Keep the days on which all arms ran, by `where` on the time, and run the page again.",
+    "arm_ended_early": "Keep the days on which all arms ran, by `where` on the time, and run the page again.",
+    "nothing_in_an_arm": "Find out why, and name it in `empty_is_zero` where empty means none.",
     "unit_in_two_arms": "Find the cause; `units_in_two_arms: leave_out` goes on without these units.",
     "left_out": "If the change makes people come again, the effects are biased by it.",
-    "counts_for_units": "Give one row a unit: between campaigns these intervals mean little.",
-    "few_values": "Map empty to 0 where it means none; else read no effect a unit from it.",
+    "counts_for_units": "Map them as `experiment_arms`: between campaigns these intervals mean little.",
+    "few_values": "Name it in `empty_is_zero` where empty means none; else read no effect a unit from it.",
+    "unripe": "Wait until they are in, and run the page again.",
+    "all_alike": "Leave it out, or find out why it was not measured.",
+    "alike_where_known": "Name it in `empty_is_zero` where empty means none; else it tells nothing.",
+    "summed_up": "Name the test (`plan: name`), so that a later report of it counts as another look.",
 }
 
 
@@ -78,10 +91,16 @@ def find(
         mine = truth[(truth["experiment"] == experiment) & (truth["metric"] == metric)]
         planted = mine.set_index(["variant", "group"])["effect"].to_dict()
     made = {row.variant: row for row in decision.itertuples()}
+    lacking = float(health.loc[health["check"] == f"missing_outcome: {metric}", "value"].max())
+    p_values = (
+        rows["variant"].map({v: one.p_value for v, one in made.items()}) if plan.given else rows["p_adjusted"]
+    )
+    # Of many variants that show nothing the clearest two stand for all.
+    others = rows[p_values >= plan.alpha].iloc[2:]
     said = [f for f in said if f.strength == "contradicted"] + [
-        _effect(row, plan, made[row.variant], planted, cautions(health), fewer=metric in lower)
-        for row in rows.itertuples()
-    ] + [f for f in said if f.strength != "contradicted"]  # fmt: skip
+        _effect(row, plan, made[row.variant], planted, cautions(health), lacking, fewer=metric in lower)
+        for row in rows.drop(others.index).itertuples()
+    ] + [*_no_effects(others)] + [f for f in said if f.strength != "contradicted"]  # fmt: skip
     said += _together(crossed[crossed["metric"] == metric], kind, plan, planted)
     said += _for_whom(grouped, searched.found, metric, kind, plan, planted)
     return [*said, _looks(seen, plan, followed)]
@@ -97,31 +116,40 @@ def _plan_changed(seen: Look) -> Iterator[Finding]:
 
 def _health(health: pd.DataFrame) -> Iterator[Finding]:
     about: dict[str, Any] = {"section": "Is the experiment healthy?", "figure": None}
+    absent = [check for check in alarms(health) if check.startswith("arm_")]
     for row in health[~health["passed"].astype(bool)].itertuples():
         check, _, name = row.check.partition(": ")
+        named, variant = _words(name.split(", ")[0]), _start(_words(name.split(", ")[-1]))
         text = _FAILED.get(check, f"A check of data quality failed: {_words(check)}.").format(
-            name=_words(name.split(",")[0]), n=say_count(row.value), points=_said(row.value, "points"),
+            name=named, arm=variant, n=say_count(row.value), points=_said(row.value, "points"),
             share=say_share(row.value),
         )  # fmt: skip
         if row.check in alarms(health):
-            named = check == "sample_ratio" and "`shares`" not in row.meaning
-            action = _ALARM if named else _CURES.get(check, _ALARM)
+            # Shares that moved are no other plan.
+            moved = "allocation_over_time" in alarms(health) or "`shares`" not in row.meaning
+            action = _ALARM if check == "sample_ratio" and moved else _CURES.get(check, _ALARM)
+            if absent and check in ("sample_ratio", "allocation_over_time"):
+                action = _CURES["arm_ended_early"]
             yield Finding(text=text, action=action, strength="contradicted", worth=1, **about)
         else:
             action = _CURES.get(check, "Read it with care.")
             yield Finding(text=text, action=action, strength="suggestive", worth=2, **about)
-    if not health["check"].isin(["unit_twice", "person_in_two_arms"]).any():
+    if not health["check"].isin(["unit_twice", "person_in_two_arms", "summed_up"]).any():
         text = "No id tells units apart, so that each row counts as a unit."
         action = "Map unit_id: where a unit has several rows, these intervals are too narrow."
         yield Finding(text=text, action=action, strength="cannot be told", worth=2, **about)
 
 
-def _effect(row: Any, plan: Plan, made: Any, planted: dict, failed: list[str], *, fewer: bool) -> Finding:
+def _effect(
+    row: Any, plan: Plan, made: Any, planted: dict, failed: list[str], lacking: float, *, fewer: bool
+) -> Finding:
     # What a plan named beforehand is corrected over the variants only, as by its rule.
     row = row._replace(p_adjusted=made.p_value) if plan.given else row
     f = _measured(row, row.kind, plan, planted.get((row.variant, "all")), section="Did it work?")
-    what, who, size = _what(row.metric, row.kind), _words(row.variant), say_size(f) + _level(plan)
-    say = say_share if row.kind == "proportion" else say_money
+    what, who, size = _what(row.metric, row.kind), _words(row.variant), _size(f) + _level(plan)
+    what += f" of the {say_share(1 - lacking)} of units that have one" if lacking >= 0.01 else ""
+    small = max(abs(row.control), abs(row.treatment)) < 1
+    say = say_share if row.kind == "proportion" else say_count if small else say_money
     shown, sign = row.p_adjusted < plan.alpha, plan.sign if plan.given else -1 if fewer else 1
     verb = "raises" if row.effect > 0 else "lowers"
     text = f"{_start(who)} {verb} {what} from {say(row.control)} to {say(row.treatment)}: {size}."
@@ -151,6 +179,15 @@ def _effect(row: Any, plan: Plan, made: Any, planted: dict, failed: list[str], *
     return replace(f, text=text, action=action, worth=1 if harms or "worse than its" in made.reason else 2)
 
 
+def _no_effects(rows: pd.DataFrame) -> Iterator[Finding]:
+    for row in rows.head(1).itertuples():
+        unit = "points" if row.kind == "proportion" else ""
+        ends = " to ".join(_said(end, unit) for end in (rows["effect"].min(), rows["effect"].max()))
+        text = f"No effect on {_what(row.metric, row.kind)} is shown for {len(rows)} more variants either: {ends}."
+        action, section = "Ship none of these: the largest of many differences is large by chance.", "Did it work?"
+        yield Finding(text=text, action=action, strength="cannot be told", worth=2, section=section, figure=None)
+
+
 def _by_plan(made: Any, least: float, most: float, plan: Plan, unit: str) -> str:
     needed = f"the {_said(plan.minimum_effect, unit)} worth having"
     if made.decision == SHIP:
@@ -166,7 +203,7 @@ def _together(rows: pd.DataFrame, kind: str, plan: Plan, planted: dict) -> Itera
         both = row.term.removeprefix("interaction ")
         known = planted.get((both.replace("+", " x "), "all"))
         f = _measured(row, kind, plan, known, section="Do two changes help or hinder each other?")
-        size, least = f"{say_size(f)}{_level(plan)}", _said(row.detectable_effect, f.unit)
+        size, least = f"{_size(f)}{_level(plan)}", _said(row.detectable_effect, f.unit)
         text = f"{_start(_words(both))} together move {_what(row.metric, kind)} by {size} beyond their sum."
         action = "Read each combination by itself, and ship the best one."
         if row.p_adjusted >= plan.alpha:
@@ -248,8 +285,17 @@ def _measured(row: Any, kind: str, plan: Plan, known: float | None, *, section: 
     return Finding(text="", action="", strength=strength, worth=2, section=section, **size)
 
 
+def _size(f: Finding) -> str:
+    """Return the figure with its interval; points of a rare outcome take a second place."""
+    if f.unit != "points" or f.value is None or f.low is None or f.high is None or f.high - f.low >= 0.003:
+        return say_size(f)
+    return f"{100 * f.value:+.2f} points ({100 * f.low:.2f} to {100 * f.high:.2f})"
+
+
 def _said(size: float, unit: str) -> str:
-    return f"{100 * size:.1f} points" if unit == "points" else f"{say_count(size)} {unit}".strip()
+    if unit != "points":
+        return f"{say_count(size)} {unit}".strip()
+    return f"{100 * size:.{1 if size == 0 or abs(size) >= 0.001 else 2}f} points"
 
 
 def _level(plan: Plan) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from journeybook.experiments.measures import Measures, Metric, filled_covariates, known_values, numbers
-from journeybook.experiments.variants import Arms, arms_of
+from journeybook.experiments.variants import Arms, arms_of, is_summed
 from journeybook.statistics.contrasts import arm_moments, contrast
 
 ALARM = 0.001
@@ -22,9 +22,19 @@ CAUTIONS = [
     "counts_for_units",
     "left_out",
     "spelled_alike",
+    "summed_up",
+    "unripe",
+    "all_alike",
+    "alike_where_known",
 ]
 # These make an effect too uncertain to ship on.
-BLOCKING = ("outliers", "novelty", "few_values", "counts_for_units")
+BLOCKING = ("outliers", "novelty", "few_values", "counts_for_units", "unripe")
+# What is found before the checks of health, and counted among them.
+NOTICED = {
+    "left_out": "units in two arms, left out; if the change makes units come again, effects are biased by it",
+    "spelled_alike": "rows whose variant had other capitals or spaces",
+    "unripe": "units whose outcomes are still coming in, left out; they are the last to be assigned",
+}
 FEW_OUTCOMES = 10
 # One record linked to the wrong person is no broken assignment; one unit in a thousand is.
 MAX_SHARED_SHARE = 0.001
@@ -85,17 +95,17 @@ def health(
     measured: Measures,
     control: str | None,
     shares: Mapping[str, float] | None,
-    n_left_out: int = 0,
-    n_respelled: int = 0,
+    noticed: Mapping[str, int] | None = None,
     empty: Mapping[str, str] | None = None,
+    alike: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """Check the experiment before its effects are read.
 
     A test alarms at p below 0.001, not 0.05: it is run on every experiment, and an alarm stops the reading.
     Checks need their columns: `unit_id`, `person_id`, `occurred_at` (assigned), `exposed_at`, `withdrew` (0 or 1),
     covariates. Beside the units go their `daily_effects`, the planned shares (None is equal ones), and what was
-    noticed before: units in two arms that are left out, rows whose variant was spelled otherwise, and metrics that
-    a variant has no values of, with the variant.
+    noticed before: counts by the names in `NOTICED`, metrics that a variant has no values of, with the variant,
+    and metrics that are the same for all who have a value, with their share of the units.
 
     Returns:
         One row a check: check, value, p_value (missing where the check is a count), passed, meaning.
@@ -105,15 +115,14 @@ def health(
     plan = "equal shares (name others in `shares`)" if shares is None else "the planned shares"
     meaning = f"largest distance of an arm's share from {plan}; an alarm: assignment or logging is broken"
     rows = [_tested("sample_ratio", ratio.largest_gap_share, ratio.p_value, meaning)]
-    if n_left_out:
-        meaning = "units in two arms, left out; if the change makes units come again, effects are biased by it"
-        rows.append(_counted("left_out", n_left_out, 0, meaning))
-    if n_respelled:
-        rows.append(_counted("spelled_alike", n_respelled, 0, "rows whose variant had other capitals or spaces"))
+    rows += [_counted(check, n, 0, NOTICED[check]) for check, n in (noticed or {}).items() if n]
     for name, variant in (empty or {}).items():
         rows.append(_row(f"nothing_in_an_arm: {name}, {variant}", 0, np.nan, False, "no values, so not compared"))
-    rows += _identities(units, arms)
-    rows += _allocation(units, arms)
+    for name, share in (alike or {}).items():
+        meaning = "share of units with a value, which is the same for all of them: not compared"
+        check = "all_alike" if share == 1 else "alike_where_known"
+        rows.append(_row(f"{check}: {name}", share, np.nan, False, meaning))
+    rows += _summed_up(units, arms) if is_summed(units) else _identities(units, arms) + _allocation(units, arms)
     if "withdrew" in units.columns:
         withdrew = numbers(units, "withdrew")
         known = ~np.isnan(withdrew)
@@ -127,7 +136,9 @@ def health(
             meaning = "share of units with a value: effects are among these alone, who may differ between arms"
             rows.append(_row(f"few_values: {metric.name}", known.mean(), np.nan, False, meaning))
         if metric.kind == "proportion":
-            rows.append(_rare(metric, values[known, 0], arms.number[known], arms))
+            number = arms.number[known]
+            counts = [np.bincount(number[values[known, 0] == v], minlength=len(arms.names)) for v in (0, 1)]
+            rows.append(_rare(metric.name, min(int(n) for count in counts for n in count)))
         if metric.kind == "mean" and known.any():
             rows.append(_outliers(metric, values[known, 0], arms.number[known], arms))
         if metric.kind == "ratio" and _are_counts(values[known]):
@@ -292,6 +303,7 @@ def _allocation(units: pd.DataFrame, arms: Arms) -> list[dict]:
         share = table / table.sum(axis=1, keepdims=True)
         meaning = "largest change of an arm's share between periods; effects must be compared within periods"
         rows.append(_tested("allocation_over_time", float(np.ptp(share, axis=0).max()), p_value, meaning))
+        rows += _absences(units["occurred_at"], arms)
     if "stratum" in units.columns and units["stratum"].nunique() > 1:
         known = units["stratum"].notna().to_numpy()
         table = pd.crosstab(units["stratum"][known], arms.number[known]).to_numpy()
@@ -299,6 +311,23 @@ def _allocation(units: pd.DataFrame, arms: Arms) -> list[dict]:
         found = whole and stats.chi2_contingency(table, correction=False).pvalue < ALARM
         meaning = "1 where each stratum is wholly in one arm: its units are not independent; name it `cluster`"
         rows.append(_counted("assigned_by_stratum", float(found), 0, meaning))
+    return rows
+
+
+def _absences(occurred_at: pd.Series, arms: Arms) -> list[dict]:
+    """Arms that took no units at the beginning or end of the test, by more than chance leaves out."""
+    rows = []
+    for number, name in enumerate(arms.names):
+        own = occurred_at[arms.number == number]
+        share = len(own) / occurred_at.between(own.min(), own.max()).sum()
+        for check, without in (
+            ("arm_began_late", occurred_at[occurred_at < own.min()]),
+            ("arm_ended_early", occurred_at[occurred_at > own.max()]),
+        ):
+            days = (without.max() - without.min()) / pd.Timedelta(1, "D") if len(without) else 0.0
+            if days >= 1 and (1 - share) ** len(without) < ALARM:
+                meaning = "days at that end of the test on which the arm took no unit, and others did"
+                rows.append(_row(f"{check}: {name}", days, np.nan, False, meaning))
     return rows
 
 
@@ -316,10 +345,20 @@ def moved_periods(units: pd.DataFrame, *, health: pd.DataFrame) -> np.ndarray | 
     return periods(units["occurred_at"]) if len(check) and not check["passed"].iloc[0] else None
 
 
-def _rare(metric: Metric, values: np.ndarray, arm: np.ndarray, arms: Arms) -> dict:
-    fewest = min(int(n) for value in (0, 1) for n in np.bincount(arm[values == value], minlength=len(arms.names)))
+def _summed_up(units: pd.DataFrame, arms: Arms) -> list[dict]:
+    """What can be said of arms that came summed up."""
+    meaning = "rows that sum up an arm: CUPED, groups, novelty and peeking need one row a unit"
+    rows = [_row("summed_up", len(units), np.nan, False, meaning)]
+    shares = units[units["kind"] == "proportion"]
+    k = (shares["mean"] * shares["n_units"]).round()
+    counts = pd.DataFrame({"k": k, "rest": shares["n_units"] - k}).groupby([shares["metric"], shares["variant"]])
+    fewest = counts.sum().min(axis=1).groupby("metric", sort=False).min()
+    return rows + [_rare(str(metric), int(n)) for metric, n in fewest.items()]
+
+
+def _rare(metric: str, fewest: int) -> dict:
     meaning = f"fewest units of an arm with either outcome; below {FEW_OUTCOMES} trust the exact test alone"
-    return _row(f"rare_outcome: {metric.name}", fewest, np.nan, fewest >= FEW_OUTCOMES, meaning)
+    return _row(f"rare_outcome: {metric}", fewest, np.nan, fewest >= FEW_OUTCOMES, meaning)
 
 
 def _outliers(metric: Metric, values: np.ndarray, arm: np.ndarray, arms: Arms) -> dict:

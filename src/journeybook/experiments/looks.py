@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from journeybook.experiments.plan import Plan, is_over
+from journeybook.experiments.variants import n_units
 
 # Columns that are made anew with another key or another order of rows, and say nothing of the outcome.
 _NOT_DATA = ("row", "person_id", "customer_id")
@@ -109,7 +110,7 @@ def look_at(
     found = look(
         register.get(key),
         digest=digest,
-        n_units=len(units),
+        n_units=n_units(units),
         planned_units=plan.planned_units,
         over=is_over(plan, units),
         plan=plan.sha256,

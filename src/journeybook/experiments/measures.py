@@ -1,12 +1,13 @@
 """What is measured on each unit of an experiment: metrics of five kinds, and covariates."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from journeybook.errors import TooLittle
+from journeybook.experiments.variants import is_summed
 
 # What each kind needs besides the metric's name: key, and whether it may be left out.
 KINDS: dict[str, dict[str, bool]] = {
@@ -18,7 +19,7 @@ KINDS: dict[str, dict[str, bool]] = {
 }
 NOT_MEASURED = [
     *("row", "unit_id", "customer_id", "person_id", "variant", "occurred_at", "exposed_at", "stratum", "cluster"),
-    *("unconverted", "withdrew"),
+    *("unconverted", "withdrew", "outcome_at"),
 ]
 COVARIATE_PREFIX = "pre_"
 TIME_PREFIXES = ("hours_to_", "days_to_", "minutes_to_", "seconds_to_", "time_to_")
@@ -70,11 +71,13 @@ class Measures:
         metrics: The metrics, in the order of the parameters or of the table.
         covariates: Columns measured before assignment; CUPED adjusts for them.
         columns: One row a metric, covariate, or column left out: column, role, kind, definition, reason.
+        alike: Share of the units with a value, of named metrics that are the same for all of these.
     """
 
     metrics: list[Metric]
     covariates: list[str]
     columns: pd.DataFrame
+    alike: dict[str, float] = field(default_factory=dict)
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -106,12 +109,15 @@ def measures(
     """
     if units.empty:
         raise ValueError("The experiment has no units; one row a unit is needed.")
+    if is_summed(units):
+        return _summed_measures(units, metrics)
     candidates = [str(column) for column in units.columns if column not in NOT_MEASURED]
     listed, named = ", ".join(candidates) or "none", covariates
     before = [column for column in candidates if column.startswith(COVARIATE_PREFIX)]
     if covariates is None:
         covariates = [column for column in before if not _constant(_known(units, column))]
     reasons: dict[str, str] = {}
+    alike: dict[str, float] = {}
     if isinstance(metrics, str):
         if metrics != "auto":
             raise ValueError(f"metrics: found '{metrics}', needed 'auto' or a kind for each metric column.")
@@ -126,6 +132,7 @@ def measures(
         declared = [_declared(name, given) for name, given in metrics.items()]
         taken = [metric for metric in declared if not _alike(units, metric)] or declared
         reasons = {metric.name: "the same value for every unit" for metric in declared if metric not in taken}
+        alike = {m.name: float(units[m.column].notna().mean()) for m in declared if m not in taken}
     if not taken and candidates:
         raise TooLittle(f"no column that could be a metric differs between units; the columns are {listed}.")
     if not taken:
@@ -143,7 +150,25 @@ def measures(
     left_out = [column for column in candidates if column not in used and column not in covariates]
     rows += [(column, "left out", "", "", reasons.get(column, "not named")) for column in left_out]
     columns = pd.DataFrame(rows, columns=["column", "role", "kind", "definition", "reason"])
-    return Measures(metrics=taken, covariates=list(covariates), columns=columns)
+    return Measures(metrics=taken, covariates=list(covariates), columns=columns, alike=alike)
+
+
+def _summed_measures(units: pd.DataFrame, metrics: str | Mapping[str, str | Mapping]) -> Measures:
+    """The metrics of arms that came summed up: all of them, or those named."""
+    kinds = units.groupby("metric", sort=False)["kind"].first().to_dict()
+    for name, kind in () if isinstance(metrics, str) else metrics.items():
+        if kinds.get(name) != kind:
+            listed = ", ".join(f"{metric} ({its})" for metric, its in kinds.items())
+            raise ValueError(f"metrics: '{name}' is named a {kind}; the arms have {listed}.")
+    asked = {name: kind for name, kind in kinds.items() if metrics == "auto" or name in metrics}
+    arms = units.groupby("metric", sort=False)
+    alike = [name for name in asked if arms["sd"].max()[name] == 0 and arms["mean"].nunique()[name] == 1]
+    taken = [Metric(name, kind, name) for name, kind in asked.items() if name not in alike]
+    if not taken:
+        raise ValueError(f"metrics: none differs among {', '.join(kinds)}: nothing can be compared.")
+    rows = [(metric.name, "metric", metric.kind, metric.definition, "") for metric in taken]
+    columns = pd.DataFrame(rows, columns=["column", "role", "kind", "definition", "reason"])
+    return Measures(metrics=taken, covariates=[], columns=columns, alike=dict.fromkeys(alike, 1.0))
 
 
 def numbers(units: pd.DataFrame, column: str) -> np.ndarray:
@@ -156,8 +181,8 @@ def numbers(units: pd.DataFrame, column: str) -> np.ndarray:
         raise ValueError(f"Column '{column}' is not in the table, which has {', '.join(map(str, units.columns))}.")
     values = units[column]
     if _is_text(values):
-        found = values.dropna().iloc[0] if values.notna().any() else "no value"
-        raise ValueError(f"Column '{column}' must hold numbers; found '{found}'.")
+        found = str(values.dropna().iloc[0]) if values.notna().any() else "no value"
+        raise ValueError(f"Column '{column}' must hold numbers; found '{found}'{_cure(found)}.")
     if isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiub":
         array = values.to_numpy(dtype=float)
     else:
@@ -167,6 +192,14 @@ def numbers(units: pd.DataFrame, column: str) -> np.ndarray:
         n = int(np.isinf(array).sum())
         raise ValueError(f"Column '{column}' holds {n} infinite values; numbers are needed.")
     return array
+
+
+def _cure(found: str) -> str:
+    """How a text is mapped as a number, where that is plain."""
+    if found.endswith("%"):
+        return "; map it as `CAST(replace(column, '%', '') AS DOUBLE)`"
+    yes = found.casefold() in ("yes", "no", "true", "false")
+    return "; map a condition, such as `column = 'yes'`" if yes else ""
 
 
 def known_values(units: pd.DataFrame, metric: Metric) -> tuple[np.ndarray, np.ndarray]:

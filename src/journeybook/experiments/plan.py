@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from journeybook.experiments.measures import Measures, is_time
+from journeybook.experiments.variants import n_units
 
 DIRECTIONS = ("increase", "decrease")
 NEEDED = ("primary", "minimum_effect", "alpha", "power", "planned_units")
@@ -142,11 +143,11 @@ def is_over(plan: Plan, units: pd.DataFrame) -> bool:
         ValueError: A last day is planned, and the units have no times of assignment.
     """
     if not plan.given or plan.planned_end is None:
-        return len(units) >= plan.planned_units
+        return n_units(units) >= plan.planned_units
     if "occurred_at" not in units.columns or units["occurred_at"].isna().all():
         raise ValueError("plan: planned_end needs the column 'occurred_at', when each unit was assigned.")
     last = pd.Timestamp(units["occurred_at"].max()).date()
-    return len(units) >= plan.planned_units and last >= plan.planned_end
+    return n_units(units) >= plan.planned_units and last >= plan.planned_end
 
 
 def lower_is_better(measured: Measures, *, plan: Plan, given: Mapping[str, bool] | None) -> list[str]:

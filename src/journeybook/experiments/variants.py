@@ -9,8 +9,10 @@ import pandas as pd
 
 from journeybook.experiments.factorial import design
 
-CONTROL_NAMES = ("baseline", "control", "holdout", "no treatment", "none", "placebo")
+CONTROL_NAMES = ("baseline", "control", "default", "holdout", "no treatment", "none", "original", "placebo")
 IN_TWO_ARMS = ("refuse", "leave_out")
+# Columns by which arms that came summed up are known.
+SUMMED = ("stratum", "variant", "metric", "kind", "n_units", "mean", "sd")
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,16 +21,35 @@ class Arms:
 
     Attributes:
         names: The variants as text, the control first, the others sorted.
-        number: Place of each unit's variant in `names`, shape (units,).
+        number: Place of each row's variant in `names`, shape (rows,).
+        stands_for: Units that each row stands for, shape (rows,); None where it is one.
     """
 
     names: list[str]
     number: np.ndarray
+    stands_for: np.ndarray | None = None
 
     @property
     def counts(self) -> dict[str, int]:
         """Units by variant."""
-        return dict(zip(self.names, np.bincount(self.number, minlength=len(self.names)).tolist(), strict=True))
+        n = np.bincount(self.number, weights=self.stands_for, minlength=len(self.names))
+        return dict(zip(self.names, n.astype(int).tolist(), strict=True))
+
+
+def is_summed(units: pd.DataFrame) -> bool:
+    """Whether rows are arms summed up, as `summaries.summed_arms` makes them, and no units."""
+    return set(SUMMED) <= set(units.columns)
+
+
+def n_units(units: pd.DataFrame) -> int:
+    """How many units the rows are of."""
+    return int(_stand_for(units).sum()) if is_summed(units) else len(units)
+
+
+def _stand_for(units: pd.DataFrame) -> np.ndarray:
+    """Units of each summed row: an arm's metrics are of the same units, so that one row of it counts them."""
+    arms = units.groupby(["stratum", "variant"], sort=False)["n_units"]
+    return np.where(arms.cumcount() == 0, arms.transform("max"), 0)
 
 
 def choose_control(variants: Sequence[str], *, control: str | None) -> str:
@@ -76,7 +97,8 @@ def arms_of(units: pd.DataFrame, *, control: str | None) -> Arms:
     labels = [str(label) for label in found]
     first = choose_control(labels, control=control)
     names = [first, *sorted(set(labels) - {first})]
-    return Arms(names=names, number=pd.Index(names).get_indexer(labels)[codes])
+    stands_for = _stand_for(units) if is_summed(units) else None
+    return Arms(names, pd.Index(names).get_indexer(labels)[codes], stands_for)
 
 
 def spelled_alike(exposures: ibis.Table) -> tuple[ibis.Table, int]:
@@ -128,11 +150,11 @@ def check_one_row_a_unit(units: pd.DataFrame, arms: Arms) -> None:
     n, across = len(in_arms), int((in_arms > 1).sum())
     found = f"unit_id: {n} units have more than one row ({across} of them in two variants)"
     if across == ids.nunique():
-        cure = "every id is in more than one arm, so rows look like counts a campaign; one row a unit is needed"
+        cure = "every id is in more than one arm, so rows look like counts: map them as `experiment_arms`"
     elif int(repeated.sum()) == 2 * across:
         cure = "one row a unit is needed; units_in_two_arms: leave_out goes on without those in two"
     else:
-        cure = "one row a unit is needed; `aggregates` makes it, also of a row a unit and metric"
+        cure = "`aggregates` makes one row a unit; map a row a unit and metric as `experiment_values`"
     raise ValueError(f"{found}; {cure}.")
 
 

@@ -11,6 +11,7 @@ from journeybook.experiments import looks
 from journeybook.experiments.comparisons import WITHIN, Experiment
 from journeybook.experiments.looks import Look
 from journeybook.experiments.measures import Measures, Metric, filled_covariates
+from journeybook.experiments.variants import is_summed
 from journeybook.statistics import corrections, sequential
 from journeybook.statistics.contrasts import contrast, proportion_moments
 from journeybook.statistics.exact import SUFFIX
@@ -34,6 +35,9 @@ def witnesses(
     Returns:
         One row a witness, as `results.checks_of` reads it.
     """
+    if is_summed(units):
+        counts = units.groupby(["stratum", "variant"])["n_units"].max().groupby("variant").sum()
+        return pd.DataFrame([*_of_arms(units, found, alpha), _ratio(counts, health, shares)])
     names = units["variant"].astype(str).to_numpy()
     metrics, filled = {metric.name: metric for metric in measured.metrics}, filled_covariates(units, measured)
     rows: list[dict] = []
@@ -67,14 +71,36 @@ def witnesses(
             rows.append(_witness(f"exact p value of {where}", row.p_value, p_value, ROUNDING, source))
         elif not row.method.endswith(SUFFIX) and row.kind != "quantile":
             rows += _read(row, where, beside.iloc[-1], horizon=found.horizon, alpha=alpha)
-    counts = pd.Series(names).value_counts()
+    return pd.DataFrame([*rows, _ratio(pd.Series(names).value_counts(), health, shares)])
+
+
+def _ratio(counts: pd.Series, health: pd.DataFrame, shares: Mapping[str, float] | None) -> dict:
     planned = pd.Series(shares or dict.fromkeys(counts.index, 1.0))[counts.index].to_numpy(dtype=float)
     p_value = stats.chisquare(counts, planned / planned.sum() * counts.sum()).pvalue
     said = health.loc[health["check"] == "sample_ratio", "p_value"].iloc[0]
-    rows.append(
-        _witness("sample ratio, p value", said, p_value, ROUNDING, "scipy.stats.chisquare, counts by name")
-    )
-    return pd.DataFrame(rows)
+    return _witness("sample ratio, p value", said, p_value, ROUNDING, "scipy.stats.chisquare, counts by name")
+
+
+def _of_arms(units: pd.DataFrame, found: Experiment, alpha: float) -> Iterator[dict]:
+    """The headline of arms that came summed up: of one stratum by SciPy, of several as a mean by their sizes."""
+    for row in found.estimates.itertuples():
+        where = f"{row.metric}, {row.variant}"
+        own = units[units["metric"] == row.metric].set_index(["variant", "stratum"])
+        both = own.loc[row.control_name].join(own.loc[row.variant], lsuffix="_0", how="inner")
+        both = both[both[["n_units", "n_units_0"]].min(axis=1) > 1]
+        weight = both["n_units"] + both["n_units_0"]
+        effect = float(np.average(both["mean"] - both["mean_0"], weights=weight))
+        source = "differences by stratum, by their sizes"
+        yield _witness(f"effect on {where}", row.effect, effect, ROUNDING * row.standard_error, source)
+        beside = found.methods[(found.methods["metric"] == row.metric) & (found.methods["variant"] == row.variant)]
+        if len(both) == weight.size == 1:
+            sides = both[["mean", "sd", "n_units", "mean_0", "sd_0", "n_units_0"]].iloc[0]
+            t, plain = float(stats.ttest_ind_from_stats(*sides, equal_var=False).statistic), beside.iloc[0]
+            source = "scipy.stats.ttest_ind_from_stats"
+            error = effect / t if t else plain["standard_error"]
+            yield _witness(f"standard error of {where}", error / plain["standard_error"], 1, ROUNDING, source)
+        if not row.method.endswith(SUFFIX):
+            yield from _read(row, where, beside.iloc[-1], horizon=found.horizon, alpha=alpha)
 
 
 def procedure_witnesses(seen: Look, *, n_units: int, plan: str) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from journeybook.experiments.decision import SHIP, STOP, UNPLANNED, WAIT
 from journeybook.experiments.health import alarms, cautions
 from journeybook.experiments.heterogeneity import Heterogeneity
 from journeybook.experiments.looks import Look
+from journeybook.experiments.maturity import Ripeness
 from journeybook.experiments.measures import Measures
 from journeybook.experiments.plan import Plan
 from journeybook.findings import say_share
@@ -17,9 +18,9 @@ from journeybook.statistics.exact import SUFFIX
 
 def say_rows(made: UnitRows, *, n_left_out: int) -> str:
     """What was made of the rows; empty where a row was a unit already."""
-    text = ""
+    text = f"{made.n_values:,} values of metrics became one row a unit. " if made.n_values else ""
     if made.n_exposures:
-        text = (
+        text += (
             f"{made.n_exposures:,} exposures and {made.n_outcomes:,} outcomes became units. {made.n_unmatched:,} "
             f"outcomes are of units never exposed, {made.n_outside:,} lie outside the windows; "
             f"{made.n_unfinished:,} units are left out because the data end before their window does. "
@@ -27,6 +28,14 @@ def say_rows(made: UnitRows, *, n_left_out: int) -> str:
     if n_left_out:
         text += f"{n_left_out:,} units that were in two arms are left out."
     return text.strip()
+
+
+def say_ripe(ripe: Ripeness) -> str:
+    """Which units are left out because their outcomes are still coming in; empty where none are."""
+    if not ripe.n_unripe:
+        return ""
+    n = f"{ripe.n_unripe:,} of {ripe.n_unripe + len(ripe.units):,}"
+    return f"> **Outcomes are still coming in**: {ripe.why}. The last {n} units are left out."
 
 
 def say_plan(plan: Plan, seen: Look, *, n_units: int) -> str:
@@ -53,7 +62,7 @@ def say_health(health: pd.DataFrame, given: Measures, analysed: Analysed) -> str
     """What the checks of data quality found, and on which rows effects are measured."""
     broken, careful = alarms(health), cautions(health)
     text = ""
-    if analysed.by != "unit":
+    if analysed.by in ("cluster", "person"):
         gone = ", ".join(name for name in given.kinds if name not in analysed.measured.kinds)
         text = f"**Variants are assigned by {analysed.by}**, so a row is now one of {len(analysed.units):,}. "
         text += f"Not measured so: {gone}. " if gone else ""
@@ -101,7 +110,7 @@ def say_whom(grouped: pd.DataFrame, searched: Heterogeneity, *, alpha: float) ->
         text = f"{(tests < alpha).sum()} of {len(tests)} planned interactions hold at {alpha:g} after correction. "
     rows = searched.found
     if rows.empty:
-        return f"{text}No split leaves enough units on both sides of both halves, so none was searched."
+        return f"{text}No split has enough units on both sides of both halves, so none was searched."
     left = np.sign(rows["difference_when_found"]) * rows["difference"] / rows["difference_when_found"].abs()
     held = f"{(rows['p_adjusted'] < alpha).sum()} of {len(rows)}"
     return (

@@ -27,6 +27,20 @@ def two_proportion_z(control: np.ndarray, treatment: np.ndarray, *, alpha: float
     )
 
 
+def newcombe(n: np.ndarray, successes: np.ndarray, *, alpha: float) -> Effect:
+    """The difference of two shares with Newcombe's interval (1998, method 10) of Wilson's, control first.
+
+    Shape (2,). It stays within -1 and 1, and has a width where an arm has no success; its p value is left out.
+    """
+    share, z2 = successes / n, stats.norm.isf(alpha / 2) ** 2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    below, above = share - (centre - half), centre + half - share
+    effect = float(share[1] - share[0])
+    low, high = effect - np.hypot(below[1], above[0]), effect + np.hypot(above[1], below[0])
+    return Effect(method="newcombe", p_value=np.nan, effect=effect, low=float(low), high=float(high))
+
+
 def fisher_exact(control: np.ndarray, treatment: np.ndarray) -> Effect:
     """Fisher's exact test of two proportions, which holds its level at any size and so stays below it."""
     table = [[int(side.sum()), int(len(side) - side.sum())] for side in (control, treatment)]
@@ -77,8 +91,12 @@ def stratified(values: np.ndarray, treated: np.ndarray, strata: np.ndarray, *, a
     stratum = np.unique(stratum, return_inverse=True)[1]
     n_strata = stratum.max() + 1
     arms = arm_moments([values], 2 * stratum + treated, n_arms=2 * n_strata)
-    n = arms.n.reshape(n_strata, 2)
-    mean, variance = arms.mean.reshape(n_strata, 2), arms.covariance.reshape(n_strata, 2)
+    found = (part.reshape(n_strata, 2) for part in (arms.n, arms.mean, arms.covariance))
+    return within_strata(*found, alpha=alpha)
+
+
+def within_strata(n: np.ndarray, mean: np.ndarray, variance: np.ndarray, *, alpha: float) -> Effect:
+    """The same from units, means and variances, shape (strata, 2), control first."""
     share = n.sum(axis=1) / n.sum()
     effects = mean[:, 1] - mean[:, 0]
     effect = float(share @ effects)
