@@ -7,6 +7,7 @@ import pytest
 
 from journeybook.clickstream.counts import count_steps
 from journeybook.journeys import sessions
+from journeybook.journeys.by_hand import misplaced, sessions_by_hand
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, session_steps
 
 NOON = pd.Timestamp("2017-06-01 12:00")
@@ -54,6 +55,18 @@ def test_a_log_of_which_nothing_is_left_says_why():
         ValueError, match="of 2, 1 have fewer events than least_events, 2, and 1 are taken for mach"
     ):
         count(table, least_pause_seconds=0.5, least_events=2)
+
+
+def test_instants_order_steps_and_measure_pauses_where_clocks_are_set_back():
+    # 01:50 in summer, then 01:10 and 01:40 in winter: 20 and 50 minutes later.
+    frame = events([("p", "a", 50 * 60), ("p", "b", 10 * 60), ("p", "c", 40 * 60)], "person_id", "event", "second")
+    frame = frame.mutate(instant=frame.occurred_at + ibis.ifelse(frame.event == "a", 0, 3600).as_interval("s"))
+    rules = {"conversion": None, "session_gap_minutes": 35}
+    steps = session_steps(frame, **rules).order_by("step").to_pandas()
+    assert steps["label"].tolist() == ["a", "b", "c"] and steps["session"].nunique() == 1
+    more = {"least_events": 1, "most_events": None, "least_pause_seconds": 0.0}
+    assert misplaced(sessions_by_hand(frame.to_pandas(), **rules, **more), session_steps(frame, **rules)) == 0
+    assert session_steps(frame.drop("instant"), **rules).order_by("row").to_pandas()["step"].tolist() == [2, 0, 1]
 
 
 def test_events_without_a_time_are_set_aside_where_others_have_one():

@@ -9,7 +9,7 @@ import pandas as pd
 
 from journeybook.attribution.rules import RULES, credits
 from journeybook.journeys.links import NUMBER, hashed
-from journeybook.journeys.sessions import CONVERSION, EXIT, START, check_labels, computed
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, check_labels, clock, computed
 from journeybook.journeys.visitors import MOST_GROUPS
 
 UNKNOWN = "(unknown)"
@@ -82,7 +82,7 @@ def channel_paths(
 def _touches(kept: ibis.Table, path_gap_days: float) -> ibis.Table:
     """One row a session: `path`, `touch` (from 0), `n_touches`, `label`, `group`, `won` (whether the path is)."""
     timed = "occurred_at" in kept.columns
-    times = {"occurred_at": kept.occurred_at.min(), "left_at": kept.occurred_at.max()} if timed else {}
+    times = {"occurred_at": clock(kept).min(), "left_at": clock(kept).max()} if timed else {}
     sessions = kept.group_by("session").aggregate(
         cluster=kept.cluster.min(),
         label=kept.channel.argmin(kept.step, where=kept.channel != "").fill_null(UNKNOWN),

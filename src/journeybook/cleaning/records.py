@@ -32,8 +32,8 @@ def clean_records(records: ibis.Table, *, country_code: str, five_digits: bool, 
     """Write every field of the customer records one way; a value that cannot be one becomes missing.
 
     Names and addresses: lower case, one space, no accents, no points. E-mail: lower case, no space, missing
-    without `@` and a domain. Phone: see `phones.one_form`. Postcode: see `clean_postcodes`. Birth date: missing before
-    1900 or from `as_of` on. Records equal in every column, `record_id` too, are copies and set aside.
+    without `@` and a domain. Phone: see `phones.one_form`. Postcode: see `clean_postcodes`. Birth date: missing
+    before 1900 or from `as_of` on. Records equal in every column, `record_id` too, are copies and set aside.
 
     Args:
         records: Accepted customer records.

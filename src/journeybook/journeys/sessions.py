@@ -121,15 +121,22 @@ def session_steps(events: ibis.Table, **rules: Any) -> ibis.Table:
 
     Returns:
         Columns `session`, `cluster` (the person, or the session of an unknown visitor), `known` (whether it is a
-        person), `label` (the event, the conversion as `(conversion)`), `occurred_at` and `position` as far as they
-        are there, `row`, `channel` and `device` as far as they are there, `converts` (1 for the conversion, else
-        0), `step` (from 0), `previous` (`(start)` for the first) and `last`.
+        person), `label` (the event, the conversion as `(conversion)`), `occurred_at`, `instant` and `position` as
+        far as they are there, `row`, `channel` and `device` likewise, `converts` (1 for the conversion, else 0),
+        `step` (from 0), `previous` (`(start)` for the first) and `last`.
 
     Raises:
         ValueError: `open_log` or `walk` refuses the events or the rules.
     """
     with open_log(events) as log:
         return steps_of_lots(log, [kept_of(lot, log) for lot in walk(log, **rules)])
+
+
+def clock(events: ibis.Table) -> ibis.Value:
+    """Return the time that orders events and measures pauses: the instant where it is known, else local time."""
+    if "instant" not in events.columns:
+        return events.occurred_at
+    return ibis.ifelse(events.occurred_at.notnull(), events.instant.coalesce(events.occurred_at), None)
 
 
 def kept_of(lot: Lot, log: Log) -> pa.RecordBatch:
@@ -147,7 +154,7 @@ def steps_of_lots(log: Log, kept: list[pa.RecordBatch]) -> ibis.Table:
     found = log.events.drop("line", "splits").join(ibis.memtable(pa.Table.from_batches(kept, _STEPS)), "row")
     label = ibis.ifelse(found.converts == 1, CONVERSION, found.event)
     found = found.mutate(session=_session_names(found), label=label)
-    first = ["session", "cluster", "known", "label", *_named(found, "occurred_at", "position"), "row"]
+    first = ["session", "cluster", "known", "label", *_named(found, "occurred_at", "instant", "position"), "row"]
     return found.select(*first, *_named(found, "channel", "device"), "converts", "step", "previous", "last")
 
 
@@ -159,7 +166,7 @@ def open_log(events: ibis.Table) -> Iterator[Log]:
         ValueError: An event bears a reserved name.
     """
     timed = "occurred_at" in events.columns
-    times = {"begins": events.occurred_at.min(), "ends": events.occurred_at.max()} if timed else {}
+    times = {"begins": clock(events).min(), "ends": clock(events).max()} if timed else {}
     found = events.group_by("event").aggregate(n=events.count(), **times).to_pandas()
     check_labels(sorted(found["event"]))
     # Of all events, as the names are: some may be borne only by events that are left out.
@@ -242,7 +249,8 @@ def _in_order(log: Log) -> pa.RecordBatchReader:
     """Return place of the line, code and time of every event, as the engine puts them in order."""
     events = log.events.join(log.lines.drop("group"), "line").join(log.codes, "event")
     order = ["place", *_named(events, "occurred_at", "position"), "row"]
-    found = events.select("splits", "code", *order).order_by(order)
+    timed = {"occurred_at": clock(events)} if "occurred_at" in events.columns else {}
+    found = events.mutate(**timed).select("splits", "code", *order).order_by(order)
     # Read as it comes: `to_pyarrow_batches` of ibis 12 asks DuckDB 2 for a method that it no longer has.
     backend = found.get_backend()
     return backend.con.sql(backend.compile(found)).to_arrow_reader(_LOT)
