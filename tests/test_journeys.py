@@ -228,3 +228,34 @@ def test_a_name_that_only_events_set_aside_bear_leaves_the_others_their_names():
     steps = session_steps(table, conversion="ddd", session_gap_minutes=30).order_by("row").to_pandas()
     assert steps["previous"].tolist() == ["(start)", "bbb"]
     assert steps["label"].tolist() == ["bbb", "(conversion)"]
+
+
+@pytest.mark.parametrize(
+    ("several", "walks"),
+    [
+        ("first", ["home (conversion)", "home"]),
+        ("last", ["home buy more buy home (conversion)", "home"]),
+        ("each", ["home (conversion)", "more (conversion)", "home (conversion)", "home"]),
+    ],
+)
+@pytest.mark.parametrize("of", ["session_id", "person_id"])
+def test_a_session_of_several_conversions(several, walks, of):
+    words = "home buy more buy home buy thanks".split()
+    table = events(
+        [("s", word, 60 * k) for k, word in enumerate(words)] + [("t", "home", 0)], of, "event", "second"
+    )
+    rules = {"conversion": "buy", "session_gap_minutes": 30, "several_conversions": several}
+    steps = session_steps(table, **rules)
+    found = steps.order_by("row").to_pandas()
+    assert found.groupby("session", sort=False)["label"].agg(" ".join).tolist() == walks
+    more = {"least_events": 1, "most_events": None, "least_pause_seconds": 0.0}
+    by_hand = sessions_by_hand(table.to_pandas(), **rules, **more)
+    assert misplaced(by_hand, steps) == 0 and by_hand["session"].nunique() == len(walks)
+    counts = count_steps(table, **rules)
+    assert (counts.n_sessions, counts.n_conversions) == (len(walks), len(walks) - 1)
+    assert counts.n_after_conversion == (5 if several == "first" else 1)
+
+
+def test_what_becomes_of_several_conversions_is_one_of_three():
+    with pytest.raises(ValueError, match="several_conversions is 'all': it must be first, last, each"):
+        count(events(walk("s", 3, 60), "session_id", "event", "second"), several_conversions="all")

@@ -340,9 +340,7 @@ def _problem(n: int, target: Target) -> str:
     """Return SQL of one column's entry in `unconverted`, null where there is nothing to say."""
     name = quoted(target.name + ": ")
     wrong = f"WHEN x{n} IS NOT NULL THEN {name} || x{n}"
-    if target.condition:
-        return f"CASE {wrong} END"
-    if target.is_id:
+    if target.condition or target.is_id:
         return f"CASE {wrong} END"
     text = f"CAST(g{n} AS VARCHAR)"
     lost = f"g{n} IS NOT NULL AND v{n} IS NULL AND lower({text}) NOT IN {listed(MISSING)}"
@@ -356,7 +354,8 @@ def _check_counts(target: Target, schema: Schema, counts: Sequence, *, whole: bo
     if target.is_id:
         n_given = n_made
     column = schema.by_name.get(target.name)
-    needs = f"a value of type {target.dtype or 'the kind found'}"
+    place = f"{target.place} is {target.given!r}"
+    needs = f"{schema.name}.{target.name} needs a value of type {target.dtype or 'the kind found'}"
     if target.dtype in ("date", "timestamp(6)"):
         needs += "; say how they are written, as options: {dateformat: '%d.%m.%Y %H:%M'} or strptime(...) does"
     if target.dtype in ("boolean", "float64", "int64", "decimal(18, 4)"):
@@ -369,20 +368,12 @@ def _check_counts(target: Target, schema: Schema, counts: Sequence, *, whole: bo
             if target.hidden
             else repr(example)
         )
-        raise JourneybookError(
-            f"{target.place} is {target.given!r}, and none of its {n_given} values converts (one is {shown}): "
-            f"{schema.name}.{target.name} needs {needs}."
-        )
+        raise JourneybookError(f"{place}, and none of its {n_given} values converts (one is {shown}): {needs}.")
     if n_wrong:
         shown = "" if target.hidden else f" ({wrong})"
-        raise JourneybookError(
-            f"{target.place} is {target.given!r}, and it gives a value for no row{shown}: "
-            f"{schema.name}.{target.name} needs {needs}."
-        )
+        raise JourneybookError(f"{place}, and it gives a value for no row{shown}: {needs}.")
     if whole and column is not None and column.required and not column.nullable:
-        raise JourneybookError(
-            f"{target.place} is {target.given!r}, which is empty in every row: {schema.name} needs {target.name}."
-        )
+        raise JourneybookError(f"{place}, which is empty in every row: {schema.name} needs {target.name}.")
 
 
 def _shown(text: str) -> str:

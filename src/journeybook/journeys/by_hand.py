@@ -28,6 +28,7 @@ def sessions_by_hand(
     least_events: int,
     most_events: int | None,
     least_pause_seconds: float,
+    several_conversions: str = "first",
 ) -> pd.DataFrame:
     """Return the events kept, with `session`, `person`, `moment`, `label`, `previous`, `step` and `last`."""
     timed = "occurred_at" in events and events["occurred_at"].notna().any()
@@ -49,9 +50,14 @@ def sessions_by_hand(
     machine = (size >= PACED) & (took > 0) & (took < least_pause_seconds * (size - 1))
     machine |= size > (most_events or np.inf)
     won = frame["event"].eq(conversion)
-    after = won.groupby(frame["session"]).cumsum() - won > 0
+    total = won.groupby(frame["session"]).transform("sum")
+    frame["sold"] = won.groupby(frame["session"]).cumsum() - won
+    after = (frame["sold"] >= (1 if several_conversions == "first" else total)) & (total > 0)
+    ends = won & ((several_conversions != "last") | (frame["sold"] == total - 1))
+    frame["label"] = frame["event"].mask(ends, CONVERSION)
     kept = frame[~machine & (size >= least_events) & ~after].copy()
-    kept["label"] = kept["event"].where(kept["event"] != conversion, CONVERSION)
+    if several_conversions == "each":
+        kept["session"] = kept.groupby(["session", "sold"]).ngroup()
     kept["step"] = kept.groupby("session").cumcount()
     kept["previous"] = kept.groupby("session")["event"].shift().fillna(START)
     kept["last"] = ~kept.duplicated("session", keep="last")
