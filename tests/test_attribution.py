@@ -369,3 +369,24 @@ def test_paths_with_their_numbers_are_counted_again():
     again, _ = recounted(ibis.memtable(frame), conversion=None)
     assert off(again) == []
     assert len(again) == 10
+
+
+def test_each_conversion_of_a_session_is_credited(visits):
+    more = visits.loc[visits["event"] == "buy"]
+    again = [visits, more.assign(minute=more["minute"] + 1), more.assign(minute=more["minute"] + 2)]
+    frame = pd.concat(again).sort_values("minute", kind="stable", ignore_index=True)
+    frame = frame.assign(row=range(1, len(frame) + 1))
+    frame["occurred_at"] = NOON + pd.to_timedelta(frame.pop("minute"), unit="m").astype("timedelta64[us]")
+    rules = {"conversion": "buy", "session_gap_minutes": 30, "least_events": 1, "most_events": None}
+    rules |= {"least_pause_seconds": 0.0}
+    again, made = recounted(ibis.memtable(frame), **rules)
+    rows, once, *_ = made
+    asked = {"path_gap_days": 3, "half_life_days": 7, "each_of": "buy"}
+    rules |= {"several_conversions": "last"}
+    paths = channel_paths(steps_of(rows, **rules), **asked, orders=[1])
+    assert paths.n_conversions == 3 * once.n_conversions
+    assert paths.n_paths == once.n_paths + 2 * once.n_conversions
+    found = attribute(paths, n_draws=400, rng=np.random.default_rng(1))
+    assert off(again) == [] and off(recount(rows, paths, found, rules=rules, **asked)) == []
+    credit_of = [p.credits.groupby("channel")["last_touch"].sum() for p in (paths, once)]
+    assert_allclose(credit_of[0], 3 * credit_of[1])

@@ -14,6 +14,7 @@ from journeybook.cleaning import witnesses
 from journeybook.cleaning.attributes import clean_products, pass_through
 from journeybook.cleaning.imputation import METHODS, Cells, correlated_normals, impute
 from journeybook.cleaning.missing import customer_spend
+from journeybook.cleaning.phones import one_form
 from journeybook.cleaning.records import clean_records, has_five_digit_postcodes
 from journeybook.cleaning.transactions import clean_transactions, revenue_fence
 from journeybook.cleaning.words import differs
@@ -190,6 +191,28 @@ def test_other_countries_keep_their_postcodes_and_lose_their_code():
     frame = found.order_by("row").to_pandas()
     assert list(frame.phone) == ["7700900123", "7700900123"]
     assert list(frame.postcode) == ["SW1A1AA", "2600"]
+
+
+# (0)20 and 0044: +44 20; Mexico's +52 1, 044 and 01 until 2019; Argentina's 9 from abroad and 15 at home.
+@pytest.mark.parametrize(
+    ("country_code", "forms", "one"),
+    [
+        (
+            "44",
+            ["+44 (0)20 7946 0123", "020 7946 0123", "0044 20 7946 0123", "020 7946 0123 ext. 5"],
+            "2079460123",
+        ),
+        ("52", ["+52 1 55 1234 5678", "044 55 1234 5678", "01 55 1234 5678", "55 1234 5678"], "5512345678"),
+        ("1", ["+52 1 55 1234 5678", "0052 55 1234 5678", "011 52 55 1234 5678"], "525512345678"),
+        ("54", ["+54 9 341 512 3456", "0341 15 512-3456", "+54 341 15 512-3456"], "93415123456"),
+        ("54", ["+54 9 11 2345 6789", "011 15 2345-6789"], "91123456789"),
+        ("39", ["+39 06 698 12345", "06 698 12345"], "0669812345"),
+        ("7", ["8 (912) 345-67-89", "+7 912 345 67 89"], "9123456789"),
+        ("", ["+44 (0)20 7946 0123", "0044 20 7946 0123"], "442079460123"),
+    ],
+)
+def test_a_number_has_one_form_at_home_and_abroad(country_code, forms, one):
+    assert {one_form(written, country_code) for written in forms} == {one}
 
 
 def test_a_record_listed_twice_is_set_aside_and_a_changed_one_is_kept():

@@ -82,6 +82,8 @@ def test_hours_that_a_clock_skips_or_repeats(tmp_path):
     assert "50 rows" in notices(tmp_path, events, "events", columns)[0]["text"]
     events["day"] = "2024-10-27 01:30:00"
     assert "repeat" in notices(tmp_path, events, "events", columns)[0]["text"]
+    events["day"] = "2024-10-27T01:30:00Z"
+    assert notices(tmp_path, events, "events", columns) == []
 
 
 def test_check_says_what_it_understood_and_shows_no_value(tmp_path):
@@ -113,3 +115,29 @@ def test_check_counts_all_rows_of_a_large_file(tmp_path):
 def test_notices_hold_no_id(tmp_path):
     found = notices(tmp_path, shop(who=["secret" if n % 2 == 0 else f"c{n}" for n in range(200)]))
     assert "secret" not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"who": ["Subtotal:" if n % 10 == 9 else f"c{n % 40}" for n in range(200)]}, "20 rows"),
+        ({"spent": [None if n % 4 else 10.5 for n in range(200)]}, "150 rows"),
+        ({"spent": [f"{1999 + n}" for n in range(200)]}, "whole numbers"),
+    ],
+    ids=["sums", "blank", "cents"],
+)
+def test_what_can_be_read_and_may_be_wrong_is_said(tmp_path, changed, said):
+    (found,) = notices(tmp_path, shop(**changed))
+    assert said in found["text"]
+
+
+def test_an_order_told_on_several_lines(tmp_path):
+    orders = [f"o{n // 4}" for n in range(200)]
+    columns = COLUMNS | {"basket_id": "order"}
+    (found,) = notices(tmp_path, shop(order=orders, spent=[20.5 + n // 4 for n in range(200)]), columns=columns)
+    assert "50 of 50 baskets" in found["text"] and "4.0-fold" in found["text"]
+    (found,) = notices(
+        tmp_path, shop(order=orders, spent=[None if n % 4 else 9.5 for n in range(200)]), columns=columns
+    )
+    assert "150 of them belong to a basket" in found["text"]
+    assert notices(tmp_path, shop(order=orders, spent=[20.5 + n for n in range(200)]), columns=columns) == []

@@ -7,6 +7,7 @@ import zipfile
 from datetime import datetime
 from decimal import Decimal
 
+import openpyxl
 import pytest
 from own_files import ENGINE, SHOP, block, build, refusal, transactions, write
 
@@ -156,3 +157,79 @@ def test_excel(tmp_path):
     book.create_sheet("Other").append(["x"])
     book.save(tmp_path / "t.xlsx")
     assert "'Sheet', 'Other'" in refusal(tmp_path, {"transactions": block("t.xlsx", OWN)})
+
+
+ROWS = "a,2024-01-01,10\nb,2024-01-02,20\n"
+PLAIN = {"customer_id": "who", "occurred_at": "day", "revenue": "spent"}
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("\ufeff\ufeffwho,day,spent\n" + ROWS, {}),
+        ("sep=;\nwho;day;spent\n" + ROWS.replace(",", ";"), {}),
+        ('"sep=;"\r\nwho;day;spent\r\n' + ROWS.replace(",", ";").replace("\n", "\r\n"), {}),
+        ('"who\nid",day,"spent\n(EUR)"\n' + ROWS, {"customer_id": "who id", "revenue": "spent (EUR)"}),
+        ("who,day,spent\n" + ROWS.replace("\n", ",\n"), {}),
+        ("who,day,spent,\n" + ROWS.replace("\n", ",\n"), {}),
+        ("who,day,spent\n" + ROWS.replace("b,", "b\0,").replace("20\n", "2\x000\n"), {}),
+        ("who,day,spent\r" + ROWS.replace("\n", "\r"), {}),
+        ("who,day,spent\n" + ROWS.replace("1,10\n", "1,10\r"), {}),
+    ],
+    ids=[
+        "two marks",
+        "sep",
+        "sep quoted",
+        "lines in names",
+        "one comma more",
+        "and in the header",
+        "NUL",
+        "CR",
+        "mixed",
+    ],
+)
+def test_files_that_programs_leave_are_read(tmp_path, text, columns):
+    found = transactions(tmp_path, text, columns=PLAIN | columns)
+    assert found.customer_id.tolist() == ["a", "b"] and found.revenue.tolist() == [10, 20]
+    assert "unconverted" not in found
+
+
+def test_a_second_column_of_one_name_is_told(tmp_path):
+    files = {"transactions": block(write(tmp_path, "t.csv", "who,day,spent,Spent\na,2024-01-01,1,2\n"), PLAIN)}
+    (found,) = check_files(ENGINE, files=files, base=tmp_path)
+    assert any("several columns named 'Spent'" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ('"who,day,spent"\n"a,2024-01-01,""10"""\n', "stand in quotes"),
+        ("<html><body><table><tr><td>who</td></tr></table></body></html>", "HTML"),
+        ('{"orders": [{"who": "a"}, {"who": "b"}], "more": false}', "rows stand in 'orders'"),
+        ("who~day~spent\na~2024-01-01~10\n", "options: {delim: ...}"),
+        ("who   day         spent\na     2024-01-01  10\n", "options: {delim: ...}"),
+        ("Report,,\nwho,day,spent\n" + ROWS, "options: {skip: n}"),
+    ],
+)
+def test_files_that_cannot_be_read_are_refused_with_the_cure(tmp_path, text, cure):
+    assert cure in refusal(tmp_path, {"transactions": block(write(tmp_path, "t.csv", text), PLAIN)})
+
+
+def sheet(folder, *rows, merged=()):
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    for span in merged:
+        book.active.merge_cells(span)
+    book.save(folder / "t.xlsx")
+    return {"transactions": block("t.xlsx", PLAIN)}
+
+
+def test_a_title_and_merged_cells_of_a_sheet_are_refused_with_the_cure(tmp_path):
+    head, day = ["who", "day", "spent"], datetime(2024, 1, 1)
+    files = sheet(tmp_path, ["Sales", None, None], [None] * 3, head, ["a", day, 1], merged=["A1:C1"])
+    assert "options: {skip: 1}" in refusal(tmp_path, files)
+    files["transactions"]["options"] = {"skip": 1}
+    assert len(build(tmp_path, files)["transactions"]) == 1
+    files = sheet(tmp_path, head, ["a", day, 1], [None, day, 2], merged=["A2:A3"])
+    assert "A2:A3" in refusal(tmp_path, files)

@@ -118,6 +118,33 @@ def test_times_with_an_offset_become_local(tmp_path):
     assert [moment.hour for moment in found.occurred_at] == [13, 11, 12]
 
 
+@pytest.mark.parametrize("when", ["2024-05-01 14:00 IST", "2024-W18-3", "2024-13-01", "next week"])
+def test_a_date_of_an_unknown_kind_is_refused_with_the_cure(tmp_path, when):
+    assert "options: {dateformat:" in buy(tmp_path, "occurred_at", [when, when], refused=True)
+
+
+def test_a_given_format_with_an_offset_gives_local_time(tmp_path):
+    options = {"dateformat": "%d.%m.%Y %H:%M %z"}
+    found = buy(tmp_path, "occurred_at", ["01.05.2024 14:00 +0300"], options=options)
+    assert found.occurred_at[0] == datetime(2024, 5, 1, 12)
+
+
+@pytest.mark.parametrize(
+    "written", [
+        ["2024-10-27T01:50:00+01:00", "2024-10-27T01:10:00+00:00"],
+        ["2024-10-27 02:50:00 CEST", "2024-10-27 01:10:00 UTC"],
+        ["1729990200", "1729991400"],
+    ],
+)  # fmt: skip
+def test_events_keep_their_instant_through_a_change_of_clocks(tmp_path, written):
+    text = "s,e,at\n" + "".join(f"1,{event},{at}\n" for event, at in zip("ab", written, strict=True))
+    columns = {"session_id": "s", "event": "e", "occurred_at": "at"}
+    found = build(tmp_path, {"events": block(write(tmp_path, "e.csv", text), columns)})["events"]
+    assert (found.occurred_at[1] - found.occurred_at[0]).total_seconds() == -40 * 60
+    assert (found.instant[1] - found.instant[0]).total_seconds() == 20 * 60
+    assert found.instant[1] == datetime(2024, 10, 27, 1, 10)
+
+
 def test_parquet_brings_types(tmp_path):
     frame = pd.DataFrame(
         {
@@ -165,6 +192,21 @@ def test_money_is_exact(tmp_path):
         (("31.12.2024 23:59", "31.12.2024 24:00"), datetime(2025, 1, 1)),
         (("20240131235900", "20240201000100"), datetime(2024, 2, 1, 0, 1)),
         (("January 31, 2024", "February 1, 2024"), datetime(2024, 2, 1)),
+        (("31. Januar 2024", "1. M\u00e4rz 2024"), datetime(2024, 3, 1)),
+        (("Montag, 1. Juli 2024", "Dienstag, 2. Juli 2024 um 14:30"), datetime(2024, 7, 2, 14, 30)),
+        (("31 janvier 2024", "1er ao\u00fbt 2024"), datetime(2024, 8, 1)),
+        (("31 de enero de 2024", "1 de sept. de 2024"), datetime(2024, 9, 1)),
+        (("31-gen-2024", "1-mag-24"), datetime(2024, 5, 1)),
+        (("31 mei 2024", "1 mrt 2024"), datetime(2024, 3, 1)),
+        (("31 de janeiro de 2024", "1 out 2024"), datetime(2024, 10, 1)),
+        (("2024-05-01 1:00 PM", "2024-05-01 2:00 PM"), datetime(2024, 5, 1, 14)),
+        (("5/31/24, 1:00\u202fPM", "6/1/24, 2:00\u202fPM"), datetime(2024, 6, 1, 14)),
+        (("31/5/2024 1:00 p. m.", "1/6/2024 2:00 a. m."), datetime(2024, 6, 1, 2)),
+        (("2024-05-01 08:00:00 -0500", "2024-05-01 09:00:00 -0500"), datetime(2024, 5, 1, 15)),
+        (("2024-05-01T14:00:00.000+0000", "2024-05-01T13:00:00Z"), datetime(2024, 5, 1, 14)),
+        (("Wed, 01 May 2024 14:00:00 +0200", "Wed, 01 May 2024 13:00:00 +0000"), datetime(2024, 5, 1, 14)),
+        (("2024-05-01 14:00:00 CEST", "2024-05-01 14:00:00 CET"), datetime(2024, 5, 1, 14)),
+        (("2024-05-01 14:00:00 GMT+0200", "2024-05-01 14:00:00 UTC"), datetime(2024, 5, 1, 15)),
     ],
 )
 def test_kinds_of_dates(tmp_path, dates, second):
@@ -316,6 +358,24 @@ def test_a_word_for_nothing_is_a_missing_number(tmp_path):
     text += "c,2024-01-01,1,2\n" * 3
     found = transactions(tmp_path, text, columns=columns)
     assert found.unconverted.dropna().to_dict() == {2: "quantity: 'x'"}
+
+
+@pytest.mark.parametrize("guard", ['="{}"', '"=""{}"""', "'{}", "\u200b{}", "\u00a0{}\u00a0"])
+def test_what_a_spreadsheet_puts_around_a_code_is_no_part_of_it(tmp_path, guard):
+    text = "who,day,spent\n" + "".join(f"{guard.format(code)},2024-01-01,1\n" for code in ("00123", "00124"))
+    columns = {"customer_id": "who", "occurred_at": "day", "revenue": "spent"}
+    assert transactions(tmp_path, text, columns=columns).customer_id.tolist() == ["00123", "00124"]
+
+
+def test_a_name_with_an_apostrophe_before_it_keeps_it(tmp_path):
+    assert buy(tmp_path, "customer_id", ["'t Hooft", "c"]).customer_id[0] == "'t Hooft"
+
+
+@pytest.mark.parametrize(
+    ("column", "values"), [("revenue", ["15%", "5%"]), ("revenue", ["10 pcs", "2 pcs"]), ("revenue", ["&euro;1"])]
+)
+def test_what_is_no_number_is_refused_with_the_cure(tmp_path, column, values):
+    assert "an expression makes one" in buy(tmp_path, column, values, refused=True)
 
 
 @pytest.mark.parametrize("words", ["TRUE FALSE", "yes no", "1 0", "Y N"])

@@ -7,6 +7,7 @@ import pytest
 
 from journeybook.clickstream.counts import count_steps
 from journeybook.journeys import sessions
+from journeybook.journeys.by_hand import misplaced, sessions_by_hand
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, session_steps
 
 NOON = pd.Timestamp("2017-06-01 12:00")
@@ -54,6 +55,18 @@ def test_a_log_of_which_nothing_is_left_says_why():
         ValueError, match="of 2, 1 have fewer events than least_events, 2, and 1 are taken for mach"
     ):
         count(table, least_pause_seconds=0.5, least_events=2)
+
+
+def test_instants_order_steps_and_measure_pauses_where_clocks_are_set_back():
+    # 01:50 in summer, then 01:10 and 01:40 in winter: 20 and 50 minutes later.
+    frame = events([("p", "a", 50 * 60), ("p", "b", 10 * 60), ("p", "c", 40 * 60)], "person_id", "event", "second")
+    frame = frame.mutate(instant=frame.occurred_at + ibis.ifelse(frame.event == "a", 0, 3600).as_interval("s"))
+    rules = {"conversion": None, "session_gap_minutes": 35}
+    steps = session_steps(frame, **rules).order_by("step").to_pandas()
+    assert steps["label"].tolist() == ["a", "b", "c"] and steps["session"].nunique() == 1
+    more = {"least_events": 1, "most_events": None, "least_pause_seconds": 0.0}
+    assert misplaced(sessions_by_hand(frame.to_pandas(), **rules, **more), session_steps(frame, **rules)) == 0
+    assert session_steps(frame.drop("instant"), **rules).order_by("row").to_pandas()["step"].tolist() == [2, 0, 1]
 
 
 def test_events_without_a_time_are_set_aside_where_others_have_one():
@@ -215,3 +228,34 @@ def test_a_name_that_only_events_set_aside_bear_leaves_the_others_their_names():
     steps = session_steps(table, conversion="ddd", session_gap_minutes=30).order_by("row").to_pandas()
     assert steps["previous"].tolist() == ["(start)", "bbb"]
     assert steps["label"].tolist() == ["bbb", "(conversion)"]
+
+
+@pytest.mark.parametrize(
+    ("several", "walks"),
+    [
+        ("first", ["home (conversion)", "home"]),
+        ("last", ["home buy more buy home (conversion)", "home"]),
+        ("each", ["home (conversion)", "more (conversion)", "home (conversion)", "home"]),
+    ],
+)
+@pytest.mark.parametrize("of", ["session_id", "person_id"])
+def test_a_session_of_several_conversions(several, walks, of):
+    words = ["home", "buy", "more", "buy", "home", "buy", "thanks"]
+    table = events(
+        [("s", word, 60 * k) for k, word in enumerate(words)] + [("t", "home", 0)], of, "event", "second"
+    )
+    rules = {"conversion": "buy", "session_gap_minutes": 30, "several_conversions": several}
+    steps = session_steps(table, **rules)
+    found = steps.order_by("row").to_pandas()
+    assert found.groupby("session", sort=False)["label"].agg(" ".join).tolist() == walks
+    more = {"least_events": 1, "most_events": None, "least_pause_seconds": 0.0}
+    by_hand = sessions_by_hand(table.to_pandas(), **rules, **more)
+    assert misplaced(by_hand, steps) == 0 and by_hand["session"].nunique() == len(walks)
+    counts = count_steps(table, **rules)
+    assert (counts.n_sessions, counts.n_conversions) == (len(walks), len(walks) - 1)
+    assert counts.n_after_conversion == (5 if several == "first" else 1)
+
+
+def test_what_becomes_of_several_conversions_is_one_of_three():
+    with pytest.raises(ValueError, match="several_conversions is 'all': it must be first, last, each"):
+        count(events(walk("s", 3, 60), "session_id", "event", "second"), several_conversions="all")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from journeybook.attribution.rules import RULES, credits
 from journeybook.journeys.links import NUMBER, hashed
-from journeybook.journeys.sessions import CONVERSION, EXIT, START, check_labels, computed
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, check_labels, clock, computed
 from journeybook.journeys.visitors import MOST_GROUPS
 
 UNKNOWN = "(unknown)"
@@ -46,7 +46,12 @@ class ChannelPaths:
 
 
 def channel_paths(
-    steps: ibis.Table, *, path_gap_days: float, half_life_days: float, orders: Sequence[int]
+    steps: ibis.Table,
+    *,
+    path_gap_days: float,
+    half_life_days: float,
+    orders: Sequence[int],
+    each_of: str | None = None,
 ) -> ChannelPaths:
     """Put the sessions of each person in a row, count the steps between their channels, and credit by rule.
 
@@ -58,6 +63,8 @@ def channel_paths(
         path_gap_days: A pause strictly longer begins a new path.
         half_life_days: Days before the conversion in which a touch loses half its weight, for time decay.
         orders: Orders of the chains of channels, each 1 to 4.
+        each_of: Event each of which is a conversion, however many a session holds, of steps cut at the last one; a
+            path then counts once for each. None counts the conversion that ends a path.
 
     Raises:
         ValueError: A number is out of its range, or a channel bears a reserved name.
@@ -72,21 +79,22 @@ def channel_paths(
     if "channel" not in steps.columns:
         return _no_paths("the events name no channel")
     _check_names(steps.channel.nullif(""))
-    touches = _touches(steps, path_gap_days).mutate(walked=ibis.literal(1, "int64"))
-    touches = computed(touches.mutate(weight=touches.won))
+    touches = _touches(steps, path_gap_days, each_of)
+    touches = computed(touches.mutate(weight=touches.won, walked=ibis.greatest(touches.won, 1)))
     n_unknown = steps.filter(~steps.known).session.nunique().execute()
     asked = {"half_life_days": half_life_days, "n_unknown": int(n_unknown)}
     return _channel_paths(touches, touches, orders, timed="ends_at" in touches.columns, **asked)
 
 
-def _touches(kept: ibis.Table, path_gap_days: float) -> ibis.Table:
-    """One row a session: `path`, `touch` (from 0), `n_touches`, `label`, `group`, `won` (whether the path is)."""
+def _touches(kept: ibis.Table, path_gap_days: float, each_of: str | None) -> ibis.Table:
+    """One row a session: `path`, `touch` (from 0), `n_touches`, `label`, `group`, `won` (the path's conversions)."""
     timed = "occurred_at" in kept.columns
-    times = {"occurred_at": kept.occurred_at.min(), "left_at": kept.occurred_at.max()} if timed else {}
+    times = {"occurred_at": clock(kept).min(), "left_at": clock(kept).max()} if timed else {}
     sessions = kept.group_by("session").aggregate(
         cluster=kept.cluster.min(),
         label=kept.channel.argmin(kept.step, where=kept.channel != "").fill_null(UNKNOWN),
         converts=kept.converts.cast("int64").max(),
+        sold=kept.label.isin([CONVERSION, each_of] if each_of else [CONVERSION]).cast("int64").sum(),
         row=kept.row.min(),
         **times,
     )
@@ -105,7 +113,7 @@ def _touches(kept: ibis.Table, path_gap_days: float) -> ibis.Table:
     return paths.mutate(
         touch=ibis.row_number().over(group_by=paths.path, order_by=_order(paths)),
         n_touches=ibis._.count().over(group_by=paths.path),
-        won=paths.converts.max().over(group_by=paths.path),
+        won=paths.sold.sum().over(group_by=paths.path),
         group=ibis.ifelse(many, hashed(paths.rank, n_digits=3), paths.rank.cast("string")),
         **ends,
     )

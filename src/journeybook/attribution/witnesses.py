@@ -32,6 +32,7 @@ def recount(
     rules: Mapping[str, Any],
     path_gap_days: float,
     half_life_days: float,
+    each_of: str | None = None,
 ) -> pd.DataFrame:
     """Put the sessions in a row again, in plain pandas, and credit them again.
 
@@ -45,7 +46,7 @@ def recount(
     if paths.aggregated:
         touches = _touches_of_paths(events, path_separator(rows))
     else:
-        touches = _touches(sessions_by_hand(events, **rules), path_gap_days, half_life_days)
+        touches = _touches(sessions_by_hand(events, **rules), path_gap_days, half_life_days, each_of)
     table, shares = found.table.pivot(index="channel", columns="method", values="credit"), _shares(touches)
     off: dict[str, float] = {}
     for rule, share in shares.items():
@@ -106,15 +107,15 @@ def hold_against_truth(beside: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFram
     return pd.DataFrame([row] if len(beside) else [], columns=columns).assign(source=source)
 
 
-def _touches(mine: pd.DataFrame, path_gap_days: float, half_life_days: float) -> pd.DataFrame:
+def _touches(mine: pd.DataFrame, path_gap_days: float, half_life_days: float, each_of: str | None) -> pd.DataFrame:
     """One row a session, person by person: `path`, `channel`, `who`, `won`, `walked`, `age` in half-lives."""
     by_session = mine.assign(channel=mine["channel"].replace("", None)).groupby("session")
     visits = by_session.agg(
         who=("person", "first"),
         line=("line", "first"),
         channel=("channel", "first"),
-        opens=("occurred_at", "min"),
-        left=("occurred_at", "max"),
+        opens=("moment", "min"),
+        left=("moment", "max"),
         row=("row", "min"),
         sold=("label", "last"),
     )
@@ -128,9 +129,11 @@ def _touches(mine: pd.DataFrame, path_gap_days: float, half_life_days: float) ->
     visits["path"] = (~again | away | visits["sold"].shift(fill_value=False)).cumsum()
     by_path = visits.groupby("path")
     age = (by_path["opens"].transform("max") - visits["opens"]).dt.total_seconds() / 86_400 / half_life_days
-    if not mine["occurred_at"].nunique() > 1:  # no times: each touch further back
+    if not mine["moment"].nunique() > 1:  # no times: each touch further back
         age = by_path.cumcount(ascending=False)
-    return visits.assign(won=by_path["sold"].transform("last").astype(int), walked=1, age=age)
+    visits["won"] = mine["label"].isin([CONVERSION, each_of or CONVERSION]).groupby(mine["session"]).sum()
+    won = visits.groupby("path")["won"].transform("sum")
+    return visits.assign(won=won, walked=won.clip(lower=1), age=age)
 
 
 def _touches_of_paths(rows: pd.DataFrame, separator: str) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from datetime import datetime
 import ibis
 
 from journeybook.cleaning.log import Cleaned, Rule, change_log, renumber, touched_rows
+from journeybook.cleaning.phones import with_one_form
 
 # Nobody living was born before this date.
 FIRST_BIRTH = "1900-01-01"
@@ -31,9 +32,8 @@ def clean_records(records: ibis.Table, *, country_code: str, five_digits: bool, 
     """Write every field of the customer records one way; a value that cannot be one becomes missing.
 
     Names and addresses: lower case, one space, no accents, no points. E-mail: lower case, no space, missing
-    without `@` and a domain. Phone: digits, without the country code and the zero that stands for it, missing
-    below seven digits or with one digit repeated. Postcode: see `clean_postcodes`. Birth date: missing before
-    1900 or from `as_of` on. Records equal in every column, `record_id` too, are copies and set aside.
+    without `@` and a domain. Phone: see `phones.one_form`. Postcode: see `clean_postcodes`. Birth date: missing
+    before 1900 or from `as_of` on. Records equal in every column, `record_id` too, are copies and set aside.
 
     Args:
         records: Accepted customer records.
@@ -46,8 +46,11 @@ def clean_records(records: ibis.Table, *, country_code: str, five_digits: bool, 
     """
     if country_code and not (country_code.isascii() and country_code.isdigit()):
         raise ValueError(f"country_code is {country_code!r}: it must be digits, such as '1', or empty.")
-    tidy = _tidy_fields(records, country_code, five_digits, as_of)
-    everything = [records[column] for column in records.columns if column != "row"]
+    given = records.columns
+    if "phone" in given:
+        records = with_one_form(records, country_code=country_code)
+    tidy = _tidy_fields(records, five_digits, as_of)
+    everything = [records[column] for column in given if column != "row"]
     place = ibis.row_number().over(group_by=everything, order_by=records.row)
     written = records.mutate(place=place, **{f"tidy_{column}": value for column, value in tidy.items()})
     copy = Rule("copy of a record", "record_id", "set aside", written.place > 0)
@@ -59,8 +62,8 @@ def clean_records(records: ibis.Table, *, country_code: str, five_digits: bool, 
         more = ("changed", before.notnull() & after.isnull(), before, after, True)
         rules.append(Rule("cannot be one: made missing", column, *more))
     kept = written.filter(written.place == 0)
-    kept = kept.mutate(**{column: kept[f"tidy_{column}"] for column in tidy}).select(*records.columns)
-    aside = written.filter(written.place > 0).select(*records.columns).mutate(reason=ibis.literal(copy.name))
+    kept = kept.mutate(**{column: kept[f"tidy_{column}"] for column in tidy}).select(*given)
+    aside = written.filter(written.place > 0).select(*given).mutate(reason=ibis.literal(copy.name))
     changes = change_log("customer_records", written, rules)
     return Cleaned(renumber(kept), aside, changes, touched_rows(written, rules))
 
@@ -91,7 +94,7 @@ def has_five_digit_postcodes(tables: Sequence[ibis.Table]) -> bool:
 
 
 def _tidy_fields(
-    records: ibis.Table, country_code: str, five_digits: bool, as_of: datetime | None
+    records: ibis.Table, five_digits: bool, as_of: datetime | None
 ) -> dict[str, ibis.expr.types.Value]:
     """Return each field there is, written one way."""
     tidy: dict[str, ibis.expr.types.Value] = {}
@@ -104,7 +107,7 @@ def _tidy_fields(
         email = records.email.re_replace(r"\s", "").lower()
         tidy["email"] = email.re_search(r"^[^@]+@[^@]+\.[^@.]+$").ifelse(email, ibis.null("string"))
     if "phone" in records.columns:
-        tidy["phone"] = _phone(records.phone, country_code)
+        tidy["phone"] = records.tidy_phone
     if "postcode" in records.columns:
         tidy["postcode"] = clean_postcodes(records.postcode, five_digits=five_digits)
     if "birth_date" in records.columns:
@@ -127,16 +130,3 @@ def _address(address: ibis.expr.types.StringValue) -> ibis.expr.types.StringValu
     for long, short in SHORT_FORMS.items():
         plain = plain.re_replace(rf"\b{long}\b", short)
     return plain
-
-
-def _phone(phone: ibis.expr.types.StringValue, country_code: str) -> ibis.expr.types.StringValue:
-    """Return the national number in digits; missing where it cannot be one."""
-    digits = phone.re_replace(r"[^\d]", "")
-    if country_code:
-        # A plus sign or two zeros announce a country code; in North America a 1 before ten digits is one.
-        announced = phone.re_search(rf"^\s*(\+|00)\s*\(?{country_code}")
-        if country_code == "1":
-            announced |= digits.re_search(r"^1\d{10}$")
-        digits = announced.ifelse(digits.re_replace(rf"^(00)?{country_code}", ""), digits).re_replace(r"^0", "")
-    impossible = (digits.length() < 7) | digits.re_search(r"^(0+|1+|2+|3+|4+|5+|6+|7+|8+|9+)$")
-    return impossible.ifelse(ibis.null("string"), digits)

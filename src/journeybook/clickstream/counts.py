@@ -46,7 +46,7 @@ class StepCounts:
         aggregated: Whether the input were paths with their numbers; people are then unknown.
         n_people: People with an id.
         n_tied: Events that only the order of the rows puts after the one before them in their session.
-        n_after_conversion: Events after the first conversion of their session, set aside.
+        n_after_conversion: Events after the conversion that ends their session, set aside.
         n_machine_sessions: Sessions taken for a machine's, set aside.
         n_short_sessions: Sessions of fewer than `least_events` events, set aside.
         n_unplaced: Events with neither session nor customer, or without a time where others have one, set aside.

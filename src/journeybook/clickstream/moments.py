@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from journeybook.clickstream.elasticity import MOST_DENSE
 from journeybook.clickstream.intervals import OTHERS, ChainDraws, ends_of, pool_rare, whole
 from journeybook.journeys.links import person_of
-from journeybook.journeys.sessions import START
+from journeybook.journeys.sessions import START, clock
 from journeybook.statistics.chains import TransitionModel, fundamental
 
 Array = NDArray[np.floating]
@@ -107,8 +107,8 @@ def live_sessions(
             columns=["session", "person_id", "state", "n_events", "conversion_probability", *_TOLD]
         )
     gap = ibis.interval(seconds=round(session_gap_minutes * 60))
-    ended = steps.mutate(ends_at=steps.occurred_at.max().over())
-    now = ended.filter(ended["last"] & (ended.converts == 0) & (ended.occurred_at + gap >= ended.ends_at))
+    ended = steps.mutate(now=clock(steps), ends_at=clock(steps).max().over())
+    now = ended.filter(ended["last"] & (ended.converts == 0) & (ended.now + gap >= ended.ends_at))
     now = now.filter(now.known) if known_only else now
     person = ibis.ifelse(now.known, person_of(now.cluster), ibis.null("string"))
     live = now.order_by("row").select(now.session, person_id=person, state=now.label, n_events=now.step + 1)

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from journeybook.journeys.sessions import CONVERSION, EXIT, START
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, clock
 from journeybook.journeys.visitors import cluster_groups
 from journeybook.statistics import cluster_weights
 from journeybook.statistics.chains import TransitionModel
@@ -139,9 +139,8 @@ def time_to_conversion(steps: ibis.Table, *, n_draws: int, rng: np.random.Genera
     if "session" in steps.columns:
         took = {}
         if "occurred_at" in steps.columns:
-            took["minutes"] = (
-                steps.occurred_at.epoch_seconds().max() - steps.occurred_at.epoch_seconds().min()
-            ) / 60
+            seconds = clock(steps).epoch_seconds()
+            took["minutes"] = (seconds.max() - seconds.min()) / 60
         sessions = steps.group_by("session").aggregate(
             cluster=steps.cluster.min(),
             row=steps.row.min(),

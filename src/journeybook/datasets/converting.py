@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import duckdb
 
-from journeybook.datasets.dates import ISO, Dates, find_dates
+from journeybook.datasets.dates import ANY_ISO, ISO, Dates, find_dates
 from journeybook.datasets.notation import Notation, find_currencies, find_notation, quoted
 
 # Ibis types of the canonical tables, in DuckDB's words.
@@ -29,6 +29,10 @@ _FALSE = "('false', 'f', 'no', 'n', '0', '0.0')"
 _DATE_ONLY = r"\d{4}[-/]\d\d?[-/]\d\d?"
 
 _BLANKS = (32, 9, 10, 13, 160)
+# What nobody sees before a text: a space of no width, the mark of a byte order.
+_UNSEEN = (8203, 65279)
+# What spreadsheets put around or before a text so that it is none of theirs: ="00123" and '00123.
+_GUARD = r"^=\"(.*)\"$|^'([=+@0-9-].*)$"
 _INTEGERS = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?$")
 
 
@@ -91,12 +95,14 @@ class Column:
 
 
 def trimmed(value: str) -> str:
-    """Return SQL of text without blanks around it, null where nothing is left; quick where there are none."""
-    blanks = [f"chr({code})" for code in _BLANKS]
-    around = " OR ".join(
-        [f"ascii({value}) <= 32", f"ascii({value}) = 160", *(f"suffix({value}, {b})" for b in blanks)]
-    )
-    return f"CASE WHEN {around} THEN nullif(trim({value}, {' || '.join(blanks)}), '') ELSE {value} END"
+    """Return SQL of text without blanks and a spreadsheet's guards around it, null where nothing is left."""
+    blanks = [f"chr({code})" for code in (*_BLANKS, *_UNSEEN)]
+    # Most values have none, and are only looked at.
+    around = f"ascii({value}) <= 32 OR ascii({value}) IN (160, {', '.join(map(str, _UNSEEN))}) OR "
+    around += " OR ".join(f"suffix({value}, chr({code}))" for code in _BLANKS)
+    bare = f"nullif(trim({value}, {' || '.join(blanks)}), '')"
+    free = f"nullif(regexp_replace({value}, {quoted(_GUARD)}, '\\1\\2'), '')"
+    return f"CASE WHEN ascii({value}) IN (39, 61) THEN {free} WHEN {around} THEN {bare} ELSE {value} END"
 
 
 def from_text(text: str, dtype: str, *, notation: Notation, dates: Dates) -> str:
@@ -168,7 +174,7 @@ def _measures(column: Column) -> list[str]:
         f"count_if(regexp_full_match({value}, {quoted(whole)}))",
         f"count_if(regexp_matches({value}, '^[+-]?(?:0\\d|\\d{{19}})'))",
         f"count_if(lower({value}) IN ('true', 'false'))",
-        f"count({Dates().moment(value, column.notation)})",
+        f"count({ANY_ISO.moment(value, column.notation)})",
         f"count_if(regexp_full_match({value}, {quoted(_DATE_ONLY)}))",
     ]
 

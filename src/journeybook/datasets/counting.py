@@ -25,7 +25,7 @@ def count_csv(file: Path, dialect: Dialect, options: Mapping) -> int:
         rules["escapechar"] = escape
     csv.field_size_limit(sys.maxsize)
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as text:
-        lines = itertools.islice(text, dialect.skip, None)
+        lines = itertools.islice(text, dialect.n_head, None)
         return sum(1 for record in csv.reader(lines, delimiter=dialect.delimiter, **rules) if record)
 
 

@@ -8,14 +8,18 @@ import duckdb
 from journeybook.datasets.notation import Notation, quoted
 from journeybook.errors import JourneybookError
 
-_OFFSET = r"\d:\d\d.*(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?|[A-Za-z]+/[A-Za-z_/]+)$"
+# Names of zones that mean one offset everywhere; CST, IST and BST mean several.
+_ZONES = {"CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "WET": 0, "WEST": 1, "EET": 2, "EEST": 3}
+_ZONES |= {"EST": -5, "EDT": -4, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
+_NAMED_ZONE = rf"\s*\b({'|'.join(_ZONES)})$"
+_OFFSET = rf"\d:\d\d.*(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?|[A-Za-z]+/[A-Za-z_/]+|{'|'.join(_ZONES)})$"
 _SAMPLE, _LEAST = 2_000, 100
 
 # Two-digit years stand first: %Y would take '10' for the year 10.
 _DAY_FIRST = ("%d/%m/%y", "%d/%m/%Y", "%d.%m.%y", "%d.%m.%Y", "%d-%m-%y", "%d-%m-%Y")
 _MONTH_FIRST = ("%m/%d/%y", "%m/%d/%Y", "%m.%d.%y", "%m.%d.%Y", "%m-%d-%y", "%m-%d-%Y")
 _EITHER = (
-    *("%Y%m%d", "%Y.%m.%d", "%d %b %y", "%d %b %Y", "%d %B %Y", "%d-%b-%y", "%d-%b-%Y"),
+    *("%Y%m%d", "%Y.%m.%d", "%Y-%m-%d", "%Y/%m/%d", "%d %b %y", "%d %b %Y", "%d %B %Y", "%d-%b-%y", "%d-%b-%Y"),
     *("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%a, %d %b %Y", "%A, %B %d, %Y"),
 )
 _TIMES = (
@@ -26,13 +30,33 @@ _TIMES = (
     " %I:%M %p",
     " %I:%M:%S %p",
     "T%H:%M:%S",
-    ", %H:%M",
-    ", %H:%M:%S",
+    *(", %H:%M", ", %H:%M:%S", ", %I:%M %p", ", %I:%M:%S %p"),
 )
 _WRITTEN = tuple(
     tuple(day + time for time in _TIMES for day in days) for days in (_MONTH_FIRST, _DAY_FIRST, _EITHER)
 )
-_WRITTEN = (*_WRITTEN[:2], (*_WRITTEN[2], "%Y%m%d%H%M%S"))
+_ZONED = ("%a, %d %b %Y %H:%M:%S %z", "%d/%b/%Y:%H:%M:%S %z")
+_WRITTEN = (*_WRITTEN[:2], (*_WRITTEN[2], "%Y%m%d%H%M%S"), _ZONED)
+# Names of months in German, French, Spanish, Italian, Dutch and Portuguese, without accents, and in English.
+_MONTHS = {
+    "jan": "january januar janner janvier janv enero ene gennaio gen januari janeiro",
+    "feb": "february februar feber fevrier fevr febrero febbraio februari fevereiro fev",
+    "mar": "march marz maerz mrz mars marzo maart mrt marco",
+    "apr": "april avril avr abril abr aprile",
+    "may": "mai mayo maggio mag mei maio",
+    "jun": "june juni juin junio giugno giu junho",
+    "jul": "july juli juillet juil julio luglio lug julho",
+    "aug": "august aout agosto ago augustus",
+    "sep": "september sept septembre septiembre setiembre settembre set setembro",
+    "oct": "october oktober okt octobre octubre ottobre ott outubro out",
+    "nov": "november novembre noviembre novembro",
+    "dec": "december dezember dez decembre diciembre dic dicembre dezembro",
+}
+_MONTHS = {word: month for month, words in _MONTHS.items() for word in (month, *words.split())}
+_WORDED = (
+    r"^\D*(\d{1,2})(?:\.|º|er)?[\s/-]+(?:de\s+)?(\pL+)\.?,?[\s/-]+(?:del?\s+)?(\d{2,4})\b"
+    r"(?:,?\s+(?:um|a las|a|alle|om|as|at)\b)?"
+)
 # Numbers that are times: what they look like, and how many of them a second has.
 _COUNTED = {
     "seconds since 1970": (r"\d{9,10}(?:\.\d+)?", 1),
@@ -51,6 +75,7 @@ class Dates:
 
     Attributes:
         formats: Formats tried in turn; empty for ISO 8601, or for what `unit` counts.
+        worded: Whether months are named in another language, or a. m. and p. m. written with points or blanks.
         unit: What numbers count, a key of `_COUNTED`; empty for dates that are written.
         offset: Whether some times bring an offset from UTC.
         ambiguous: A value that reads day first and month first, where nothing decides; empty where something does.
@@ -58,6 +83,7 @@ class Dates:
     """
 
     formats: tuple[str, ...] = ()
+    worded: bool = False
     unit: str = ""
     offset: bool = False
     ambiguous: str = ""
@@ -73,40 +99,81 @@ class Dates:
         """What numbers count, in any file."""
         return tuple(dict.fromkeys(d.unit for d in (self, *(d for _, d in self.by_file)) if d.unit))
 
-    def moment(self, text: str, notation: Notation) -> str:
-        """Return SQL for the naive local time, null where there is none; where files differ it asks for `file`."""
+    @property
+    def zoned(self) -> bool:
+        """Whether some values say which instant they mean, in any zone."""
+        counted = self.unit and _COUNTED[self.unit][1]
+        return bool(self.offset or counted or _has_zone(self.formats)) or any(d.zoned for _, d in self.by_file)
+
+    def moment(self, text: str, notation: Notation, *, utc: bool = False) -> str:
+        """Return SQL for the naive local time, or for that in UTC; null where there is none.
+
+        Where files differ it asks for `file`.
+        """
         if self.by_file:
             ways = (
-                f"WHEN file IN ({', '.join(map(str, n))}) THEN {d.moment(text, notation)}" for n, d in self.by_file
+                f"WHEN file IN ({', '.join(map(str, n))}) THEN {d.moment(text, notation, utc=utc)}"
+                for n, d in self.by_file
             )
             return f"CASE {' '.join(ways)} END"
         if self.unit:
-            return _counted(text, self.unit, notation)
-        made = self._written(text, notation)
-        midnight = self._written(f"replace({text}, '24:00', '00:00')", notation)
+            return _counted(text, self.unit, notation, utc=utc)
+        text = _in_english(text) if self.worded else text
+        made = self._written(text, notation, utc=utc)
+        midnight = self._written(f"replace({text}, '24:00', '00:00')", notation, utc=utc)
         return f"coalesce({made}, CASE WHEN contains({text}, '24:00') THEN {midnight} + INTERVAL 1 DAY END)"
 
-    def _written(self, text: str, notation: Notation) -> str:
+    def _written(self, text: str, notation: Notation, *, utc: bool) -> str:
+        zone = quoted("UTC" if utc else notation.timezone)
+
+        def of_local(made: str) -> str:
+            return f"timezone('UTC', timezone({quoted(notation.timezone)}, {made}))" if utc else made
+
         if self.formats:
-            return f"CAST(try_strptime({text}, [{', '.join(map(quoted, self.formats))}]) AS TIMESTAMP)"
-        local = f"TRY_CAST({text} AS TIMESTAMP)"
+            made = f"try_strptime({text}, [{', '.join(map(quoted, self.formats))}])"
+            if _has_zone(self.formats):
+                return f"timezone({zone}, CAST({made} AS TIMESTAMPTZ))"
+            return of_local(f"CAST({made} AS TIMESTAMP)")
+        # A year has four digits: the engine takes 25-03-24 for the year 25, and 'epoch' for a time. It reads a
+        # time up to what it does not know, PM or a zone, and leaves that out.
+        naive = of_local(f"TRY_CAST({text} AS TIMESTAMP)")
+        way = f"CASE WHEN ascii({text}[-1]) BETWEEN 48 AND 57 THEN {naive} END"
         if self.offset:
-            # The engine takes no blank before an offset, which Shopify writes.
-            joined = rf"regexp_replace({text}, '\s+([+-]\d\d(:?\d\d)?)$', '\1')"
-            zoned = f"timezone({quoted(notation.timezone)}, TRY_CAST({joined} AS TIMESTAMPTZ))"
-            local = f"CASE WHEN regexp_matches({text}, {quoted(_OFFSET)}) THEN {zoned} ELSE {local} END"
-        # A year has four digits: the engine takes 25-03-24 for the year 25, and 'epoch' for a time.
-        return f"CASE WHEN ascii({text}) BETWEEN 48 AND 57 AND year({local}) > 999 THEN {local} END"
+            zoned = f"timezone({zone}, TRY_CAST({_with_offset(text)} AS TIMESTAMPTZ))"
+            way = f"CASE WHEN regexp_matches({text}, {quoted(_OFFSET)}) THEN {zoned} ELSE {way} END"
+        return f"CASE WHEN regexp_matches({text}, '^[1-9]\\d\\d\\d[-/]') THEN {way} END"
 
 
-ISO = Dates()
+ISO, ANY_ISO = Dates(), Dates(offset=True)
 
 
-def _counted(text: str, unit: str, notation: Notation) -> str:
+def _has_zone(formats: Sequence[str]) -> bool:
+    return any("%z" in f.lower() for f in formats)
+
+
+def _with_offset(text: str) -> str:
+    """SQL of a time whose offset stands as the engine reads it: without a blank before it, as a number."""
+    bare = f"regexp_replace({text}, '\\s+(?:(?:UTC|GMT)\\s*)?([+-]\\d\\d(?::?\\d\\d)?)$', '\\1')"
+    hours = ", ".join(f"'{name}': '{hour:+03d}'" for name, hour in _ZONES.items())
+    named = f"MAP {{{hours}}}[regexp_extract({text}, {quoted(_NAMED_ZONE)}, 1)]"
+    return f"coalesce(regexp_replace({text}, {quoted(_NAMED_ZONE)}, {named}), {bare})"
+
+
+def _in_english(text: str) -> str:
+    """SQL of a date with the names of months, a. m. and p. m. as the engine reads them."""
+    low = f"regexp_replace(strip_accents(lower({text})), '[\\x{{a0}}\\x{{202f}}\\x{{2009}}]', ' ', 'g')"
+    low = f"regexp_replace({low}, '\\s*\\b([ap])\\.?\\s?m\\.?$', ' \\1m')"
+    months = ", ".join(f"{quoted(word)}: {quoted(name)}" for word, name in _MONTHS.items())
+    month = f"MAP {{{months}}}[regexp_extract({low}, {quoted(_WORDED)}, 2)]"
+    return f"coalesce(regexp_replace({low}, {quoted(_WORDED)}, concat('\\1 ', {month}, ' \\3')), {low})"
+
+
+def _counted(text: str, unit: str, notation: Notation, *, utc: bool) -> str:
     pattern, per_second = _COUNTED[unit]
+    zone = quoted("UTC" if utc else notation.timezone)
     if per_second:
         micro = f"CAST(TRY_CAST({text} AS DECIMAL(28, 6)) * {1_000_000 // per_second} AS BIGINT)"
-        made = f"timezone({quoted(notation.timezone)}, make_timestamptz({micro}))"
+        made = f"timezone({zone}, make_timestamptz({micro}))"
     else:
         micro = f"CAST(round(TRY_CAST({text} AS DOUBLE) * 86400) AS BIGINT) * 1000000"
         made = f"TIMESTAMP '1899-12-30' + to_microseconds({micro})"
@@ -124,7 +191,7 @@ def find_dates(
     if notation.formats:
         given = Dates(formats=notation.formats)
         return given, _count(engine, view, f"{given.moment(text, notation)} IS NOT NULL")
-    iso, offset = f"{Dates().moment(text, notation)} IS NOT NULL", f"regexp_matches({text}, {quoted(_OFFSET)})"
+    iso, offset = f"{ANY_ISO.moment(text, notation)} IS NOT NULL", f"regexp_matches({text}, {quoted(_OFFSET)})"
     if n_values is not None:
         return Dates(offset=_count(engine, view, offset) > 0), n_values
     asked = [f"{text} IS NOT NULL", iso, f"{iso} AND {offset}"]
@@ -135,19 +202,28 @@ def find_dates(
         if 2 * n_iso > n or not n
     }
     open_ = {file: n_iso for file, (_, n_iso, _) in files.items() if file not in found}
-    if open_:
-        found |= _find_written(engine, view, text, open_, notation=notation)
+    for worded in (False, True):
+        if open_:
+            found |= _find_written(engine, view, text, open_, notation=notation, worded=worded)
+        open_ = {file: found[file][1] for file in open_ if 2 * found[file][1] <= files[file][0]}
     return _joined(found), sum(n for _, n in found.values())
 
 
 def _find_written(
-    engine: duckdb.DuckDBPyConnection, view: str, text: str, files: dict[int, int], *, notation: Notation
+    engine: duckdb.DuckDBPyConnection,
+    view: str,
+    text: str,
+    files: dict[int, int],
+    *,
+    notation: Notation,
+    worded: bool,
 ) -> dict[int, tuple[Dates, int]]:
-    """Return for each of the files how it writes dates and how many it holds, given how many are ISO 8601."""
+    """Return for each of the files how it writes dates and how many it holds, given how many are found without."""
     listed = f"file IN ({', '.join(map(str, files))})"
     limit = max(_SAMPLE // len(files), _LEAST)
+    plain = _in_english(text) if worded else text
     sample = (
-        f"(SELECT DISTINCT file, {text} AS t FROM {view} WHERE {listed} AND {text} IS NOT NULL "
+        f"(SELECT DISTINCT file, {plain} AS t FROM {view} WHERE {listed} AND {text} IS NOT NULL "
         f"QUALIFY row_number() OVER (PARTITION BY file ORDER BY hash(t), t) <= {limit})"
     )
     asked = [f"year(try_strptime(t, {quoted(f)})) > 999" for formats in _WRITTEN for f in formats]
@@ -157,7 +233,7 @@ def _find_written(
         ways, at = [], 0
         for formats in _WRITTEN:
             seen = tuple(f for f, n in zip(formats, hits[at : at + len(formats)], strict=True) if n)
-            ways.append(Dates(formats=seen))
+            ways.append(Dates(formats=seen, worded=worded))
             at += len(formats)
         ways += [Dates(unit=unit) for unit, n in zip(_COUNTED, hits[at:], strict=True) if n]
         likely[file] = ways
@@ -174,16 +250,16 @@ def _find_written(
             *counts, n_month, n_day = counts
             best = max(range(len(counts)), key=counts.__getitem__)
             if files[file] >= counts[best]:
-                found[file] = Dates(), files[file]
+                found[file] = ANY_ISO, files[file]
                 continue
             unclear = example if best < 2 and counts[0] == counts[1] and example else ""
             if best < 2 and min(n_month, n_day) > _FEW * counts[best]:
                 unclear = _BOTH
             # Days that read alike in both orders, as 05/05 does, decide nothing.
             alike = best < 2 and counts[0] == counts[1] and example is None
-            way = Dates(formats=same[0].formats + same[1].formats) if alike else same[best]
+            way = replace(same[0], formats=same[0].formats + same[1].formats) if alike else same[best]
             found[file] = replace(way, ambiguous=unclear), counts[best]
-    return {file: found.get(file, (Dates(), n)) for file, n in files.items()}
+    return {file: found.get(file, (ANY_ISO, n)) for file, n in files.items()}
 
 
 def _joined(found: dict[int, tuple[Dates, int]]) -> Dates:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,11 +17,16 @@ _PREAMBLE = 60
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one CSV file is written: the options its parser is given."""
+    """How one CSV file is written: the options its parser is given.
+
+    `skip` counts records, as the parser does, and `n_head` the lines they take: a header may hold line breaks.
+    """
 
     names: tuple[str, ...]
     delimiter: str
     skip: int
+    n_head: int
+    doubled: tuple[str, ...]
 
 
 def read_dialect(file: Plain, options: Mapping, *, name: str) -> Dialect:
@@ -34,11 +40,14 @@ def read_dialect(file: Plain, options: Mapping, *, name: str) -> Dialect:
     quote = read_quote(options)
     skipped = _whole_number(options.get("skip", 0), place=f"files.{name}.options.skip")
     lines = head.splitlines(keepends=True)[skipped:]
+    given = options.get("delim")
+    if lines and (announced := re.fullmatch(r'"?sep=(.)"?\s*', lines[0])):
+        # Excel's own line, which names the delimiter.
+        lines, skipped, given = lines[1:], skipped + 1, given or announced.group(1)
     # Empty lines above the header are no rows.
     while lines and not lines[0].strip():
         lines, skipped = lines[1:], skipped + 1
     text = "".join(lines)
-    given = options.get("delim")
     given = "\t" if given == "\\t" else given
     if given is not None and (not isinstance(given, str) or len(given) != 1):
         raise JourneybookError(f"files.{name}.options.delim is {given!r}: it must be one character.")
@@ -48,16 +57,21 @@ def read_dialect(file: Plain, options: Mapping, *, name: str) -> Dialect:
     if first is None:
         raise JourneybookError(f"files.{name}: {file.name!r} has no header.")
     fields, n_lines = first
+    if len(fields) == 1 and quote and any(_fit(fields[0], sign, quote)[1] for sign in _DELIMITERS):
+        raise JourneybookError(
+            f"files.{name}: the lines of {file.name!r} stand in quotes, so that each is one field: save the file "
+            "again from where it comes, or without the quotes around its lines."
+        )
     if options.get("header", True) is not False and not options.get("names"):
         _check_preamble(text, delimiter, quote, skipped, place=f"files.{name}: {file.name!r}")
+    n_records = 1
     if options.get("header", True) is False:
-        fields = [""] * len(fields)
-    else:
-        skipped += n_lines
+        fields, n_records, n_lines = [""] * len(fields), 0, 0
     names = options.get("names", [])
     if not isinstance(names, list):
         raise JourneybookError(f"files.{name}.options.names is {names!r}: it must be a list of column names.")
-    return Dialect(_unlike([*names, *fields[len(names) :]]), delimiter, skipped)
+    unlike, doubled = _unlike([*names, *fields[len(names) :]])
+    return Dialect(unlike, delimiter, skipped + n_records, skipped + n_lines, doubled)
 
 
 def read_quote(options: Mapping) -> str:
@@ -111,23 +125,27 @@ def _fit(text: str, delimiter: str, quote: str) -> tuple[bool, int]:
     return (False, 0) if most == 1 else (counts.count(most) >= 0.8 * len(counts), most)
 
 
-def _unlike(names: Sequence[object]) -> tuple[str, ...]:
-    """Return names that differ without regard to case: blank ones by their place, a second `a` as `a_1`.
+def _unlike(names: Sequence[object]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return names on one line that differ but for case, and those that were given twice.
+
+    Blank ones are named by their place, a second `a` is `a_1`.
 
     >>> _unlike(["a", "", "A", "a_1"])
-    ('a', 'column1', 'A_1', 'a_1_1')
+    (('a', 'column1', 'A_1', 'a_1_1'), ('A', 'a_1'))
     """
     found: list[str] = []
+    doubled: list[str] = []
     taken: set[str] = set()
     for place, given in enumerate(names):
-        plain = str(given).strip() or f"column{place}"
+        plain = " ".join(str(given).replace("\ufeff", "").replace("\u200b", "").split()) or f"column{place}"
         name, copy = plain, 0
+        doubled += [plain] if plain.lower() in {one.lower() for one in found} and str(given).strip() else []
         while name.lower() in taken:
             copy += 1
             name = f"{plain}_{copy}"
         taken.add(name.lower())
         found.append(name)
-    return tuple(found)
+    return tuple(found), tuple(dict.fromkeys(doubled))
 
 
 def _whole_number(value: object, *, place: str) -> int:

@@ -185,8 +185,12 @@ def _resolve(node: dict, text: str, *, columns: Sequence[str], place: str) -> tu
     first = re.match(r'"(?:[^"]|"")*"|[^.]+', written)
     if column is None or first is None:
         name = ".".join(names)
+        alone = "; the file has one column: name its delimiter with options: {delim: ...}"
+        alone = alone if len(columns) == 1 and not columns[0].isidentifier() else ""
+        if 3 * sum(column == f"column{n}" for n, column in enumerate(columns)) >= len(columns):
+            alone = "; if the header stands lower, give options: {skip: n}"
         raise JourneybookError(
-            f"{place} is {text!r}, and {name!r} is not a column{nearest(name, columns)} "
+            f"{place} is {text!r}, and {name!r} is not a column{nearest(name, columns)}{alone} "
             f"(columns found: {list_columns(columns)}; a text stands in single quotes inside the expression)."
         )
     return len(first.group().encode()), column

@@ -10,6 +10,7 @@ from journeybook.errors import JourneybookError
 # What stands for nobody in a column of people or visits.
 _NOBODY = (
     *("null", "(null)", "nan", "na", "n/a", "#n/a", "nil", "none", "\\n", "-", "--", "-1", "undefined", "unknown"),
+    *("#ref!", "#value!", "#name?", "#num!", "#null!", "#div/0!"),
     *("guest", "anonymous", "anon", "(not set)", "(none)", "not available", "missing", "<na>", "nat"),
 )
 # What stands for no value in a column of numbers or dates.
@@ -32,8 +33,8 @@ def without_nobody(text: str) -> str:
 
 
 def normal(text: str) -> str:
-    """Return SQL of an id without capitals, blanks, needless zeros and a trailing .0."""
-    bare = f"regexp_replace(lower({text}), '\\s+', '', 'g')"
+    """Return SQL of an id without capitals, blanks, needless zeros and a trailing .0, its accents composed."""
+    bare = f"regexp_replace(lower(nfc_normalize({text})), '\\s+', '', 'g')"
     return f"regexp_replace(regexp_replace({bare}, '^0+(.)', '\\1'), '^(\\d+)\\.0+$', '\\1')"
 
 

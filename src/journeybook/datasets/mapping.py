@@ -108,6 +108,8 @@ def map_rows(
     unconverted = f"nullif(concat_ws({sign}, line_problem, {unconverted}), '')"
     order = "row_number() OVER (ORDER BY position)" if where else "position"
     named = ", ".join(f"v{n} AS {_name(target.name)}" for n, target in enumerate(targets))
+    if schema.name == "events":
+        named += _instant(bound, targets, dates, source)
     rows = f"rows_{table}"
     _view(engine, rows, f"SELECT {order} AS row, {named}, {unconverted} AS unconverted FROM {converted}")
     n_rows, n_unconverted, *counts = _counted(engine, converted, unconverted, len(targets))
@@ -198,10 +200,11 @@ def _bind(
         column = columns[target.column]
         if target.dtype in ("int64", "float64", "decimal(18, 4)"):
             check_numbers(column, target=target)
+        as_stored = column.native in ("VARCHAR", "TIMESTAMP WITH TIME ZONE")
         return _Bound(
-            column.stored if column.native == "VARCHAR" else _typed(column),
+            column.stored if as_stored else _typed(column),
             "NULL::VARCHAR",
-            "VARCHAR" if column.native == "VARCHAR" else _type_of(engine, _typed(column), view),
+            column.native if as_stored else _type_of(engine, _typed(column), view),
             False,
             column,
         )
@@ -271,6 +274,19 @@ def _dates(
     return dates
 
 
+def _instant(bound: Sequence[_Bound], targets: Sequence[Target], dates: Sequence[Dates], source: Source) -> str:
+    """Return SQL of a further column, the moment of an event in UTC; nothing where its times do not say it."""
+    for n, (target, one, written) in enumerate(zip(targets, bound, dates, strict=False)):
+        if target.name != "occurred_at":
+            continue
+        if one.native == "TIMESTAMP WITH TIME ZONE":
+            return f", timezone('UTC', g{n}) AS instant"
+        if written.zoned:
+            text = from_value(f"g{n}", one.native, "string", notation=source.notation, dates=written)
+            return f", {written.moment(text, source.notation, utc=True)} AS instant"
+    return ""
+
+
 def _convert(value: str, bound: _Bound, target: Target, source: Source, dates: Dates) -> str:
     """Return SQL of the value in the type the table needs."""
     column = bound.column
@@ -324,9 +340,7 @@ def _problem(n: int, target: Target) -> str:
     """Return SQL of one column's entry in `unconverted`, null where there is nothing to say."""
     name = quoted(target.name + ": ")
     wrong = f"WHEN x{n} IS NOT NULL THEN {name} || x{n}"
-    if target.condition:
-        return f"CASE {wrong} END"
-    if target.is_id:
+    if target.condition or target.is_id:
         return f"CASE {wrong} END"
     text = f"CAST(g{n} AS VARCHAR)"
     lost = f"g{n} IS NOT NULL AND v{n} IS NULL AND lower({text}) NOT IN {listed(MISSING)}"
@@ -340,25 +354,22 @@ def _check_counts(target: Target, schema: Schema, counts: Sequence, *, whole: bo
     if target.is_id:
         n_given = n_made
     column = schema.by_name.get(target.name)
-    needs = f"a value of type {target.dtype or 'the kind found'}"
+    place = f"{target.place} is {target.given!r}"
+    needs = f"{schema.name}.{target.name} needs a value of type {target.dtype or 'the kind found'}"
+    if target.dtype in ("date", "timestamp(6)"):
+        needs += "; say how they are written, as options: {dateformat: '%d.%m.%Y %H:%M'} or strptime(...) does"
+    if target.dtype in ("boolean", "float64", "int64", "decimal(18, 4)"):
+        needs += "; an expression makes one, as answer = 'on' or replace(discount, '%', '') does"
     if n_made:
         return
     if n_given:
         shown = f"of this kind: {shape(example)}" if target.hidden else repr(example)
-        raise JourneybookError(
-            f"{target.place} is {target.given!r}, and none of its {n_given} values converts (one is {shown}): "
-            f"{schema.name}.{target.name} needs {needs}."
-        )
+        raise JourneybookError(f"{place}, and none of its {n_given} values converts (one is {shown}): {needs}.")
     if n_wrong:
         shown = "" if target.hidden else f" ({wrong})"
-        raise JourneybookError(
-            f"{target.place} is {target.given!r}, and it gives a value for no row{shown}: "
-            f"{schema.name}.{target.name} needs {needs}."
-        )
+        raise JourneybookError(f"{place}, and it gives a value for no row{shown}: {needs}.")
     if whole and column is not None and column.required and not column.nullable:
-        raise JourneybookError(
-            f"{target.place} is {target.given!r}, which is empty in every row: {schema.name} needs {target.name}."
-        )
+        raise JourneybookError(f"{place}, which is empty in every row: {schema.name} needs {target.name}.")
 
 
 def shape(value: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import duckdb
 
-from journeybook.datasets.ids import CROWD_SHARE, CROWD_TIMES, normal
+from journeybook.datasets.ids import CROWD_SHARE, CROWD_TIMES, listed, normal
 from journeybook.datasets.mapping import Mapped
 from journeybook.datasets.notation import quoted
 from journeybook.datasets.reading import Source
@@ -14,6 +14,20 @@ from journeybook.tables import Schema
 _MUCH = 0.01
 _NEARLY = 0.95
 _FEW_ROWS = 50
+_FEW_ORDERS = 20
+_LARGE = 500
+_SUMS = (
+    "total",
+    "totals",
+    "totale",
+    "sub total",
+    "subtotal",
+    "grand total",
+    "summe",
+    "gesamt",
+    "gesamtsumme",
+    "somme",
+)
 _HINTS = ("customer", "client", "member", "user", "account", "email", "mail", "person", "contact", "buyer")
 _OPTIONS = dict.fromkeys(("decimal(18, 4)", "float64", "int64"), "decimal_separator, thousands and nullstr")
 _OPTIONS |= dict.fromkeys(("timestamp(6)", "date"), "dateformat and nullstr")
@@ -48,8 +62,12 @@ def notice(
     """Return what is odd about a table's rows."""
     have = {name: n for n, name in enumerate(mapped.columns)}
     found = list(_unread(engine, rows, schema, mapped))
+    found += _sums(engine, rows, schema, mapped)
     if schema.name == "transactions":
         found += _debits(engine, rows)
+        found += _blank(engine, rows, mapped)
+        found += _order_totals(engine, rows, mapped)
+        found += _cents(engine, rows)
     if "customer_id" in have:
         n_given, n_made, *_ = mapped.counts[have["customer_id"]]
         if n_given > n_made:
@@ -58,7 +76,8 @@ def notice(
             found.append(Notice(said, action, n_given - n_made, worth=3))
         found += _people(engine, rows, schema, mapped, source)
     if "occurred_at" in have:
-        found += _hours(engine, rows, schema, source)
+        described = {name for name, *_ in engine.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()}
+        found += _hours(engine, rows, schema, source, ordered="instant" in described)
     return found
 
 
@@ -104,6 +123,80 @@ def _debits(engine: duckdb.DuckDBPyConnection, rows: str) -> Iterator[Notice]:
             n_below / n_moved,
             "share",
             1,
+        )
+
+
+def _sums(engine: duckdb.DuckDBPyConnection, rows: str, schema: Schema, mapped: Mapped) -> Iterator[Notice]:
+    """Lines that add up others, as reports and spreadsheets have them, where an id or a name says so."""
+    texts = [c for c in mapped.columns if c in schema.by_name and schema.by_name[c].dtype == "string"]
+    texts = [c for c in texts if c not in schema.identifiers]
+    money = "revenue" if "revenue" in mapped.columns else "0"
+    for name in texts:
+        named = f"regexp_replace(lower({name}), '[^a-z]+', ' ', 'g')"
+        likely = f"lower({name}[1]) IN ('t', 's', 'g') AND trim({named}) IN {listed(_SUMS)}"
+        asked = f"SELECT count(*), min({name}), sum({money}) FROM {rows} WHERE {likely}"
+        n_sums, example, amount = engine.execute(asked).fetchall()[0]
+        if n_sums:
+            whole = engine.execute(f"SELECT sum({money}) FROM {rows}").fetchall()[0][0]
+            share = f", with {float(amount) / float(whole):.0%} of revenue" if amount and whole else ""
+            yield Notice(
+                f"{_rows(n_sums)} of {schema.name} have {example!r} or the like as {name}{share}.",
+                f"If they are sums of other rows, leave them out with where, as {name} NOT LIKE 'Total%' does.",
+                n_sums,
+                worth=1,
+            )
+
+
+def _blank(engine: duckdb.DuckDBPyConnection, rows: str, mapped: Mapped) -> Iterator[Notice]:
+    """Rows that are without time or amount, although nothing in them is unreadable."""
+    readable = "unconverted IS NULL AND " if mapped.n_unconverted else ""
+    blank = f"{readable}(occurred_at IS NULL OR revenue IS NULL)"
+    n_blank = engine.execute(f"SELECT coalesce(count_if({blank}), 0) FROM {rows}").fetchall()[0][0]
+    if not n_blank:
+        return
+    told = ""
+    if "basket_id" in mapped.columns:
+        above = f"SELECT basket_id FROM {rows} WHERE occurred_at IS NOT NULL AND revenue IS NOT NULL"
+        asked = f"SELECT count(*) FROM {rows} WHERE {blank} AND basket_id IN ({above})"
+        n_told = engine.execute(asked).fetchall()[0][0]
+        told = f"; {n_told:,} of them belong to a basket of which another row has both" if n_told else ""
+    yield Notice(
+        f"{_rows(n_blank)} of transactions have no time or no amount, {n_blank / mapped.n_rows:.1%}{told}.",
+        "They go to quarantine. If they are further lines of an order or sums, leave them out with where.",
+        n_blank,
+        worth=1 if n_blank > _MUCH * mapped.n_rows else 3,
+    )
+
+
+def _order_totals(engine: duckdb.DuckDBPyConnection, rows: str, mapped: Mapped) -> Iterator[Notice]:
+    """The total of an order on each of its lines."""
+    if "basket_id" not in mapped.columns:
+        return
+    each = f"SELECT min(revenue) AS a, max(revenue) AS b, sum(revenue) AS s FROM {rows} GROUP BY basket_id"
+    each += " HAVING count(revenue) > 1"
+    asked = f"SELECT count(*), coalesce(count_if(a = b), 0), sum(s), sum(b) FROM ({each})"
+    n_several, n_alike, summed, once = engine.execute(asked).fetchall()[0]
+    if n_several >= _FEW_ORDERS and n_alike >= _NEARLY * n_several and once:
+        yield Notice(
+            f"In {n_alike:,} of {n_several:,} baskets of several rows all rows have one revenue, as where an "
+            f"order's total stands on each of its lines; then they count {float(summed) / float(once):.1f}-fold.",
+            "If so, map revenue to the amount of the line, such as quantity * price.",
+            n_alike / n_several,
+            "share",
+            1,
+        )
+
+
+def _cents(engine: duckdb.DuckDBPyConnection, rows: str) -> Iterator[Notice]:
+    """Amounts that are all whole and large, and not round."""
+    asked = "count(revenue), coalesce(count_if(revenue <> trunc(revenue)), 0), median(abs(revenue)), "
+    asked += "coalesce(count_if(revenue % 100 = 0), 0)"
+    n, n_broken, middle, n_round = engine.execute(f"SELECT {asked} FROM {rows}").fetchall()[0]
+    if n >= _FEW_ROWS and not n_broken and middle >= _LARGE and n_round < _NEARLY * n:
+        yield Notice(
+            f"All {n:,} amounts in transactions are whole numbers, half of them above {middle:,.0f}.",
+            "If they are cents, as in exports of payments, map revenue with / 100 after it.",
+            n,
         )
 
 
@@ -169,8 +262,10 @@ def _passing(
     )
 
 
-def _hours(engine: duckdb.DuckDBPyConnection, rows: str, schema: Schema, source: Source) -> Iterator[Notice]:
-    """Times that a change of clocks skips, or that it repeats."""
+def _hours(
+    engine: duckdb.DuckDBPyConnection, rows: str, schema: Schema, source: Source, *, ordered: bool
+) -> Iterator[Notice]:
+    """Times that a change of clocks skips, or that it repeats; these only where no instant orders them."""
     place = source.notation.timezone
     zone = quoted(place)
     before = f"timezone({zone}, occurred_at - INTERVAL 1 HOUR)"
@@ -186,7 +281,7 @@ def _hours(engine: duckdb.DuckDBPyConnection, rows: str, schema: Schema, source:
             "The times may be of another zone: set timezone to the one they are in.",
             n_skipped,
         )
-    if n_repeated and schema.name == "events":
+    if n_repeated and schema.name == "events" and not ordered:
         yield Notice(
             f"{_rows(n_repeated)} of events lie in an hour that the clocks of {place} repeat, so that local time "
             "may put them in the wrong order.",

@@ -214,6 +214,9 @@ class _Staging:
             )
         self._count(n_read)
         self.notes += [plain.note] if plain.note else []
+        self.notes += [
+            f"{plain.name} has several columns named {name!r}: the second is {name}_1." for name in dialect.doubled
+        ]
         if self.limit is None:
             self.n_counted += count_csv(plain.path, dialect, self.options) + len(taken)
         self.rejects += [(plain.name, line, lines[line]) for line in sorted(lines)]
@@ -225,7 +228,17 @@ class _Staging:
         head = f"(SELECT json FROM {rows}{f' LIMIT {self.limit}' if self.limit else ''})"
         try:
             (shape,) = self.connection.execute(f"SELECT json_group_structure(json) FROM {head}").fetchall()[0]
-            paths = dict(json_paths(json.loads(shape or "{}")))
+            made = json.loads(shape or "{}")
+            wrapped = [
+                name for name, inner in made.items() if isinstance(inner, list) and isinstance(inner[0], dict)
+            ]
+            n_objects = self.connection.execute(f"SELECT count(*) FROM {head}").fetchall()[0][0]
+            if n_objects == 1 and wrapped:
+                raise JourneybookError(
+                    f"files.{self.name}: {plain.name!r} is one object, whose rows stand in {wrapped[0]!r}: save "
+                    "that array as a file of its own."
+                )
+            paths = dict(json_paths(made))
             if not paths:
                 raise JourneybookError(f"files.{self.name}: {plain.name!r} holds no object.")
             types = dict.fromkeys(paths, "VARCHAR")

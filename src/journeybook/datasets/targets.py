@@ -17,7 +17,7 @@ from journeybook.errors import JourneybookError
 from journeybook.tables import SCHEMAS, Schema
 
 # Columns that every table has of its own, or that stand for a person.
-_RESERVED = ("row", "unconverted", "person_id")
+_RESERVED = ("row", "unconverted", "person_id", "instant")
 
 # Names, without capitals and signs, under which a direct identifier could pass customer_records by.
 _IDENTIFYING = {
@@ -99,11 +99,11 @@ def make_target(
 def _canonical_type(schema: Schema, name: object, *, place: str) -> tuple[str | None, bool]:
     if not isinstance(name, str) or not name.strip():
         raise JourneybookError(f"{place}: {name!r} is not the name of a column.")
+    if name in _RESERVED:
+        raise JourneybookError(f"{place}: {name!r} is made by journeybook: give the column another name.")
     if name in schema.by_name:
         column = schema.by_name[name]
         return column.dtype, column.identifier
-    if name in _RESERVED:
-        raise JourneybookError(f"{place}: {name!r} is made by journeybook: give the column another name.")
     alike = find_column(name, list(schema.by_name))
     if alike is not None or not schema.further:
         hint = nearest(name, schema.by_name)
@@ -129,7 +129,7 @@ def rest_of(
     for name in names:
         if name in used:
             continue
-        canonical = find_column(name, list(schema.by_name))
+        canonical = None if name.lower() in _RESERVED else find_column(name, list(schema.by_name))
         own = canonical or (f"source_{name}" if name.lower() in _RESERVED else name)
         identifying = re.sub(r"[^a-z]", "", name.lower()) in _IDENTIFYING and schema.name != "customer_records"
         if own.lower() in taken or (identifying and canonical is None):

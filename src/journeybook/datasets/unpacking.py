@@ -2,17 +2,20 @@
 
 import csv
 import gzip
+import re
 import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 from journeybook.errors import JourneybookError
 
 _HEAD_BYTES = 1 << 20
+_PREAMBLE = 60
 
 
 class Plain(NamedTuple):
@@ -60,6 +63,8 @@ def _decoded(plain: Plain, scratch: Path, options: Mapping, *, place: str) -> It
     with plain.path.open("rb") as opened:
         start = opened.read(_HEAD_BYTES)
     encoding = options.get("encoding")
+    if re.match(rb"(?:\xef\xbb\xbf)?\s*<[!?a-zA-Z]", start):
+        raise JourneybookError(f"{place}: {plain.name!r} is HTML or XML: save it as .xlsx or CSV.")
     if encoding is None:
         even, odd = start[:2_000:2].count(0), start[1:2_000:2].count(0)
         if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -67,6 +72,8 @@ def _decoded(plain: Plain, scratch: Path, options: Mapping, *, place: str) -> It
         elif max(even, odd) > len(start[:2_000]) // 8:
             encoding = "utf-16-be" if even > odd else "utf-16-le"
         else:
+            if b"\0" in start:
+                plain = _without_nul(plain, scratch)
             try:
                 start[: start.rfind(b"\n") + 1].decode()
             except UnicodeDecodeError:
@@ -84,6 +91,15 @@ def _decoded(plain: Plain, scratch: Path, options: Mapping, *, place: str) -> It
         ) from None
 
 
+def _without_nul(plain: Plain, scratch: Path) -> Plain:
+    copy, n_found = _free(scratch), 0
+    with plain.path.open("rb") as source, copy.open("wb") as target:
+        while part := source.read(_HEAD_BYTES):
+            n_found += part.count(0)
+            target.write(part.replace(b"\0", b""))
+    return Plain(plain.name, copy, f"{n_found:,} NUL bytes in {plain.name} were left out.")
+
+
 def as_western(plain: Plain, scratch: Path) -> Plain:
     """Return a file that is not UTF-8 as Windows-1252, or as Latin-1 where it holds what that lacks."""
     for encoding, name in (("cp1252", "Windows-1252"), ("latin-1", "Latin-1")):
@@ -91,7 +107,8 @@ def as_western(plain: Plain, scratch: Path) -> Plain:
             copy = _copied(plain.path, scratch, encoding)
         except UnicodeError:
             continue
-        return Plain(plain.name, copy, f"{plain.name} is not UTF-8 and was read as {name}.")
+        note = f"{plain.note} {plain.name} is not UTF-8 and was read as {name}.".strip()
+        return Plain(plain.name, copy, note)
     raise AssertionError("every byte is a character of Latin-1")
 
 
@@ -133,10 +150,38 @@ def _sheet(file: Path, scratch: Path, options: Mapping, *, place: str) -> Plain:
             f"{place}: {file.name!r} has the filled sheets {listed}: name one with the option sheet."
         )
     name = wanted or filled[0]
+    skip = options.get("skip", 0)
+    rows = ([_cell(value) for value in row] for row in book[name].values if any(v is not None for v in row))
+    first = list(islice(rows, _PREAMBLE))
+    _check_sheet(file, name, first, skip if isinstance(skip, int) else 0, place=place)
     copy = _free(scratch)
     with copy.open("w", encoding="utf-8", newline="") as target:
-        csv.writer(target).writerows([_cell(value) for value in row] for row in book[name].values)
+        csv.writer(target).writerows(chain(first, rows))
     return Plain(file.name, copy, f"Sheet {name!r} of {file.name} was read.")
+
+
+def _check_sheet(file: Path, name: str, first: list[list], skip: int, *, place: str) -> None:
+    """Raise JourneybookError where a title stands above the header, or merged cells leave rows without a value."""
+    filled = [sum(value is not None for value in row) for row in first[skip:]]
+    head = next((n for n, count in enumerate(filled) if 2 * count > max(filled)), 0)
+    if head:
+        raise JourneybookError(
+            f"{place}: sheet {name!r} of {file.name!r} has few filled cells in its first rows: if the header "
+            f"stands below them, give options: {{skip: {skip + head}}} (empty rows do not count)."
+        )
+    with zipfile.ZipFile(file) as packed:
+        sheets = [n for n in packed.namelist() if n.startswith("xl/worksheets/")]
+        if not any(b"<mergeCell " in packed.read(n) for n in sheets):
+            return
+    import openpyxl
+
+    spans = openpyxl.load_workbook(file)[name].merged_cells.ranges
+    tall = [span.coord for span in spans if span.max_row > max(span.min_row, skip + 2)]
+    if tall:
+        raise JourneybookError(
+            f"{place}: {len(tall)} merged cells of sheet {name!r} in {file.name!r} span several rows (one is "
+            f"{min(tall)}), of which only the first holds the value: undo them and fill every row."
+        )
 
 
 def _cell(value: object) -> object:

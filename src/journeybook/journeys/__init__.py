@@ -9,6 +9,6 @@
 """
 
 from journeybook.journeys.links import default_conversion, steps_of
-from journeybook.journeys.sessions import CONVERSION, EXIT, START, computed, said
+from journeybook.journeys.sessions import CONVERSION, EXIT, START, clock, computed, said
 
-__all__ = ["CONVERSION", "EXIT", "START", "computed", "default_conversion", "said", "steps_of"]
+__all__ = ["CONVERSION", "EXIT", "START", "clock", "computed", "default_conversion", "said", "steps_of"]

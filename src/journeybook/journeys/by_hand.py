@@ -28,29 +28,36 @@ def sessions_by_hand(
     least_events: int,
     most_events: int | None,
     least_pause_seconds: float,
+    several_conversions: str = "first",
 ) -> pd.DataFrame:
-    """Return the events kept, with `session`, `person`, `label`, `previous`, `step` and `last`."""
+    """Return the events kept, with `session`, `person`, `moment`, `label`, `previous`, `step` and `last`."""
     timed = "occurred_at" in events and events["occurred_at"].notna().any()
     events = events[events["occurred_at"].notna()] if timed else events.assign(occurred_at=pd.Timestamp(0))
     nobody = pd.Series(None, events.index, dtype=object)
     given, person = events.get("session_id", nobody), events.get("person_id", nobody)
     person = person.fillna(person.groupby(given).transform("first"))
     line = ("s " + given.astype("string")).fillna("p " + person.astype("string"))
-    order = ["line", "occurred_at", *[c for c in ("position",) if c in events], "row"]
+    events = events.assign(moment=events["instant" if timed and "instant" in events else "occurred_at"])
+    order = ["line", "moment", *[c for c in ("position",) if c in events], "row"]
     frame = events.assign(person=person, splits=given.isna(), line=pd.factorize(line)[0])
     frame = frame[given.notna() | person.notna()].sort_values(order, ignore_index=True)
-    pause = frame["occurred_at"].diff().dt.total_seconds()
+    pause = frame["moment"].diff().dt.total_seconds()
     opens = (frame["line"] != frame["line"].shift()) | (frame["splits"] & (pause > session_gap_minutes * 60))
     frame["session"] = opens.cumsum()
-    by_session = frame.groupby("session")["occurred_at"]
+    by_session = frame.groupby("session")["moment"]
     size = by_session.transform("size")
     took = (by_session.transform("max") - by_session.transform("min")).dt.total_seconds()
     machine = (size >= PACED) & (took > 0) & (took < least_pause_seconds * (size - 1))
     machine |= size > (most_events or np.inf)
     won = frame["event"].eq(conversion)
-    after = won.groupby(frame["session"]).cumsum() - won > 0
+    total = won.groupby(frame["session"]).transform("sum")
+    frame["sold"] = won.groupby(frame["session"]).cumsum() - won
+    after = (frame["sold"] >= (1 if several_conversions == "first" else total)) & (total > 0)
+    ends = won & ((several_conversions != "last") | (frame["sold"] == total - 1))
+    frame["label"] = frame["event"].mask(ends, CONVERSION)
     kept = frame[~machine & (size >= least_events) & ~after].copy()
-    kept["label"] = kept["event"].where(kept["event"] != conversion, CONVERSION)
+    if several_conversions == "each":
+        kept["session"] = kept.groupby(["session", "sold"]).ngroup()
     kept["step"] = kept.groupby("session").cumcount()
     kept["previous"] = kept.groupby("session")["event"].shift().fillna(START)
     kept["last"] = ~kept.duplicated("session", keep="last")

@@ -24,6 +24,7 @@ PACED = 10
 KEPT, MACHINE, SHORT, AFTER = range(4)
 # Kinds of event, at most: beyond, the draws behind the intervals ask for more memory than a page has.
 MOST_KINDS = 1_000
+SEVERAL = ("first", "last", "each")
 # Events read at a time, at most.
 _LOT = 1_000_000
 _SECOND = np.timedelta64(1, "s")
@@ -111,8 +112,8 @@ def session_steps(events: ibis.Table, **rules: Any) -> ibis.Table:
     """Return the events that are kept, one row each, with where they stand in their session.
 
     A session that the data name is kept as it is; otherwise a longer pause of a customer begins the next. Events
-    of one session are ordered by time, then position, then as the file has them. A session is cut at its first
-    conversion. Who is known at any event of a session is known at all of them.
+    of one session are ordered by time, then position, then as the file has them. A session is cut at its
+    conversion; see `walk` for several. Who is known at any event of a session is known at all of them.
 
     Args:
         events: Canonical `events`, with `person_id` where people are known. If some have a time, those that have
@@ -121,15 +122,22 @@ def session_steps(events: ibis.Table, **rules: Any) -> ibis.Table:
 
     Returns:
         Columns `session`, `cluster` (the person, or the session of an unknown visitor), `known` (whether it is a
-        person), `label` (the event, the conversion as `(conversion)`), `occurred_at` and `position` as far as they
-        are there, `row`, `channel` and `device` as far as they are there, `converts` (1 for the conversion, else
-        0), `step` (from 0), `previous` (`(start)` for the first) and `last`.
+        person), `label` (the event, the conversion as `(conversion)`), `occurred_at`, `instant` and `position` as
+        far as they are there, `row`, `channel` and `device` likewise, `converts` (1 for the conversion, else 0),
+        `step` (from 0), `previous` (`(start)` for the first) and `last`.
 
     Raises:
         ValueError: `open_log` or `walk` refuses the events or the rules.
     """
     with open_log(events) as log:
         return steps_of_lots(log, [kept_of(lot, log) for lot in walk(log, **rules)])
+
+
+def clock(events: ibis.Table) -> ibis.Value:
+    """Return the time that orders events and measures pauses: the instant where it is known, else local time."""
+    if "instant" not in events.columns:
+        return events.occurred_at
+    return ibis.ifelse(events.occurred_at.notnull(), events.instant.coalesce(events.occurred_at), None)
 
 
 def kept_of(lot: Lot, log: Log) -> pa.RecordBatch:
@@ -147,7 +155,7 @@ def steps_of_lots(log: Log, kept: list[pa.RecordBatch]) -> ibis.Table:
     found = log.events.drop("line", "splits").join(ibis.memtable(pa.Table.from_batches(kept, _STEPS)), "row")
     label = ibis.ifelse(found.converts == 1, CONVERSION, found.event)
     found = found.mutate(session=_session_names(found), label=label)
-    first = ["session", "cluster", "known", "label", *_named(found, "occurred_at", "position"), "row"]
+    first = ["session", "cluster", "known", "label", *_named(found, "occurred_at", "instant", "position"), "row"]
     return found.select(*first, *_named(found, "channel", "device"), "converts", "step", "previous", "last")
 
 
@@ -159,7 +167,7 @@ def open_log(events: ibis.Table) -> Iterator[Log]:
         ValueError: An event bears a reserved name.
     """
     timed = "occurred_at" in events.columns
-    times = {"begins": events.occurred_at.min(), "ends": events.occurred_at.max()} if timed else {}
+    times = {"begins": clock(events).min(), "ends": clock(events).max()} if timed else {}
     found = events.group_by("event").aggregate(n=events.count(), **times).to_pandas()
     check_labels(sorted(found["event"]))
     # Of all events, as the names are: some may be borne only by events that are left out.
@@ -193,6 +201,7 @@ def walk(
     least_events: int = 1,
     most_events: int | None = None,
     least_pause_seconds: float = 0.0,
+    several_conversions: str = "first",
 ) -> Iterator[Lot]:
     """Walk through a log, in lots of whole groups.
 
@@ -205,6 +214,8 @@ def walk(
         most_events: Sessions of more events are taken for a machine's and left out; None for no limit.
         least_pause_seconds: Sessions of 10 events or more whose pauses are shorter on average are taken for a
             machine's and left out; 0 for no limit. A session whose events all bear one time has no pace.
+        several_conversions: At which conversion a session is cut: `first`, `last` (those before it are steps like
+            others), or `each`, where what leads to the next conversion is a session of its own.
 
     Raises:
         ValueError: A number is out of its range.
@@ -217,9 +228,12 @@ def walk(
         raise ValueError(f"most_events is {most_events}: it must be at least least_events, {least_events}.")
     if not least_pause_seconds >= 0:
         raise ValueError(f"least_pause_seconds is {least_pause_seconds}: it must be 0 or more.")
+    if several_conversions not in SEVERAL:
+        raise ValueError(f"several_conversions is {several_conversions!r}: it must be {', '.join(SEVERAL)}.")
     groups = log.lines.order_by("place")["group"].to_pandas().to_numpy()
     rules: dict[str, Any] = {"gap": round(session_gap_minutes * 60) * _SECOND, "conversion": conversion}
     rules |= {"least_events": least_events, "most_events": most_events, "least_pause_seconds": least_pause_seconds}
+    rules |= {"several_conversions": several_conversions}
     return (_lot(table, log, groups, **rules) for table in _whole_groups(_in_order(log), groups))
 
 
@@ -242,7 +256,8 @@ def _in_order(log: Log) -> pa.RecordBatchReader:
     """Return place of the line, code and time of every event, as the engine puts them in order."""
     events = log.events.join(log.lines.drop("group"), "line").join(log.codes, "event")
     order = ["place", *_named(events, "occurred_at", "position"), "row"]
-    found = events.select("splits", "code", *order).order_by(order)
+    timed = {"occurred_at": clock(events)} if "occurred_at" in events.columns else {}
+    found = events.mutate(**timed).select("splits", "code", *order).order_by(order)
     # Read as it comes: `to_pyarrow_batches` of ibis 12 asks DuckDB 2 for a method that it no longer has.
     backend = found.get_backend()
     return backend.con.sql(backend.compile(found)).to_arrow_reader(_LOT)
@@ -271,6 +286,7 @@ def _lot(
     least_events: int,
     most_events: int | None,
     least_pause_seconds: float,
+    several_conversions: str,
 ) -> Lot:
     """Find sessions, conversions and what becomes of each event."""
     column = {name: table[name].to_numpy() for name in table.column_names}
@@ -285,19 +301,29 @@ def _lot(
     tied = ~opens & (pause == np.timedelta64(0)) & (np.diff(position, prepend=-1.0) == 0)
     starts, length = _runs(opens)
     first, n_of_line = _runs(new_line)
-    number = np.cumsum(opens)
     converting = log.code(conversion) if conversion is not None and conversion in log.names else -1
     converts = code == converting
     sold = np.cumsum(converts) - converts
+    sold -= np.repeat(sold[starts], length)
+    last = np.repeat(sold[starts + length - 1] + converts[starts + length - 1], length)
+    after = (last > 0) & (sold >= (1 if several_conversions == "first" else last))
     ends_at, opened_at = times[starts + length - 1], times[starts]
     took = (ends_at - opened_at) / _SECOND
     hurried = (length >= PACED) & (took > 0) & (took < least_pause_seconds * (length - 1))
     machine = hurried | (length > (n if most_events is None else most_events))
     fate = np.select([machine, length < least_events], [MACHINE, SHORT], KEPT).astype("int8")
     fate = np.repeat(fate, length)
+    fate[(fate == KEPT) & after] = AFTER
     near = np.zeros(len(starts), bool)
     if log.begins is not None and log.ends is not None:
         near = (ends_at >= log.ends - gap) | (opened_at <= log.begins + gap)
+    by_edge = np.repeat(near, length)
+    if several_conversions == "last":
+        converts &= sold == last - 1
+    elif several_conversions == "each":
+        opens = opens | (np.roll(converts, 1) & (fate == KEPT))
+        starts, length = _runs(opens)
+    number = np.cumsum(opens)
     return Lot(
         row=column["row"],
         group=groups[place],
@@ -310,8 +336,8 @@ def _lot(
         # The first event of a lot opens a session, so that rolled round it closes the last.
         final=np.roll(opens, -1),
         converts=converts,
-        fate=np.where((fate == KEPT) & (sold > np.repeat(sold[starts], length)), AFTER, fate),
-        by_edge=np.repeat(near, length),
+        fate=fate,
+        by_edge=by_edge,
     )
 
 
@@ -323,14 +349,18 @@ def _runs(begins: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]
 
 def _session_names(found: ibis.Table) -> ibis.Value:
     """Return the id of a session: its own, or its person and its number among the person's."""
+    counted = found.number.cast("string")
+    if "session_id" in found.columns:
+        # More than one session of an id that the data name are those that end in a conversion each.
+        own = ibis.ifelse(found.number > 1, found.session_id + " #" + counted, found.session_id)
     if "person_id" not in found.columns:
-        return found.session_id
-    counted = "p " + found.person_id.cast("string") + " " + found.number.cast("string")
+        return own
+    counted = "p " + found.person_id.cast("string") + " " + counted
     if "session_id" not in found.columns:
         return counted
     if not found.session_id.isnull().any().execute():
-        return found.session_id
-    return ibis.coalesce("s " + found.session_id, counted)
+        return own
+    return ibis.coalesce("s " + own, counted)
 
 
 def check_labels(labels: list[str], kind: str = "an event") -> None:

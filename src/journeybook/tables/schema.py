@@ -153,6 +153,7 @@ SCHEMAS = _by_name(
         Column("customer_id", TEXT, "Id of the customer; empty for an unknown visitor"),
         _needed("event", TEXT, "Name of the step"),
         Column("occurred_at", TIME, "When it happened, naive local time"),
+        Column("instant", TIME, "The same in UTC, made where the files say it"),
         Column("position", "int64", "Order within the visit, from 1", low=0),
         Column("channel", TEXT, "What brought the visitor"),
         Column("device", TEXT, "Device used"),

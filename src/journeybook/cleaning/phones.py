@@ -1,0 +1,48 @@
+"""Telephone numbers in one form, by the numbering plans that `phonenumbers` keeps."""
+
+import re
+
+import ibis
+import pandas as pd
+
+_FEWEST_DIGITS = 7
+# Before ten digits in Mexico until 2019: 1 from abroad, 044, 045 and 01 at home.
+_MEXICO, _MEXICAN = 52, re.compile(r"^(?:1|01|0?4[45])(?=\d{10}$)")
+
+
+def with_one_form(records: ibis.Table, *, country_code: str) -> ibis.Table:
+    """Add `tidy_phone`, each of the distinct numbers read once; see `one_form`."""
+    written = records.select(written=records.phone).distinct().to_pandas()["written"].dropna()
+    forms = pd.DataFrame({"written": written, "tidy_phone": [one_form(n, country_code) for n in written]})
+    known = ibis.memtable(forms.astype("str"), schema={"written": "string", "tidy_phone": "string"})
+    return records.left_join(known, records.phone == known.written).drop("written")
+
+
+def one_form(written: str, country_code: str) -> str | None:
+    """Return the digits of a number: the national ones at home, behind the country code elsewhere.
+
+    An extension is left out. What no numbering plan knows keeps its digits. Missing is what has fewer than seven
+    digits, or one digit only.
+
+    >>> one_form("011 15 2345-6789", "54") == one_form("+54 9 11 2345 6789", "54") == "91123456789"
+    True
+    >>> one_form("044 55 1234 5678", "52"), one_form("+52 1 55 1234 5678", "1"), one_form("999", "1")
+    ('5512345678', '525512345678', None)
+    """
+    import phonenumbers
+
+    home = int(country_code or 0)
+    digits = re.sub(r"\D", "", written)
+    try:
+        region = phonenumbers.region_code_for_country_code(home)
+        number = phonenumbers.parse(re.sub(r"^\s*00", "+", written), region)
+    except phonenumbers.NumberParseException:
+        pass
+    else:
+        national = phonenumbers.national_significant_number(number)
+        if number.country_code == _MEXICO:
+            national = _MEXICAN.sub("", national)
+            number.national_number, number.italian_leading_zero = int(national), None
+        if phonenumbers.is_possible_number(number):
+            digits = national if number.country_code == home else f"{number.country_code}{national}"
+    return digits if len(digits) >= _FEWEST_DIGITS and len(set(digits)) > 1 else None
