@@ -12,7 +12,7 @@ from journeybook.datasets.converting import Column, from_text, from_value, profi
 from journeybook.datasets.dates import Dates, check_dates, find_dates
 from journeybook.datasets.expressions import not_scalar
 from journeybook.datasets.ids import CROWD_SHARE, MISSING, check_digits, listed, normal, without_nobody
-from journeybook.datasets.notation import quoted
+from journeybook.datasets.notation import column_name, quoted
 from journeybook.datasets.reading import Source
 from journeybook.datasets.targets import Target
 from journeybook.errors import JourneybookError
@@ -107,7 +107,7 @@ def map_rows(
     sign = quoted(UNCONVERTED_SIGN)
     unconverted = f"nullif(concat_ws({sign}, line_problem, {unconverted}), '')"
     order = "row_number() OVER (ORDER BY position)" if where else "position"
-    named = ", ".join(f"v{n} AS {_name(target.name)}" for n, target in enumerate(targets))
+    named = ", ".join(f"v{n} AS {column_name(target.name)}" for n, target in enumerate(targets))
     if schema.name == "events":
         named += _instant(bound, targets, dates, source)
     rows = f"rows_{table}"
@@ -396,7 +396,3 @@ def _type_of(engine: duckdb.DuckDBPyConnection, sql: str, view: str) -> str:
 
 def _view(engine: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
     engine.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
-
-
-def _name(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'

@@ -28,6 +28,11 @@ _SHAPES = {
 _FEW = 0.01
 
 
+def column_name(name: str) -> str:
+    """Return a column's name as SQL, whatever signs it holds."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def quoted(text: str) -> str:
     """Return an SQL text literal.
 

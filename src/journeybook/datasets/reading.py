@@ -18,7 +18,7 @@ from journeybook.datasets.counting import count_csv, count_json, count_parquet, 
 from journeybook.datasets.dialects import Dialect, read_dialect, read_quote
 from journeybook.datasets.expressions import list_columns, nearest
 from journeybook.datasets.finding import is_json, is_parquet
-from journeybook.datasets.notation import Notation, quoted
+from journeybook.datasets.notation import Notation, column_name, quoted
 from journeybook.datasets.sequences import SESSION_COLUMNS, session_rows
 from journeybook.datasets.unpacking import Plain, as_western, json_paths, unpack, without_lines
 from journeybook.errors import JourneybookError
@@ -369,7 +369,7 @@ class _Staging:
         """Stage the rows of one file under the staged columns' names; `anew` reads them and notes no failures."""
         order, wanted, quick = list(self.types), [], []
         for column, original in names.items():
-            value, kind = '"' + original.replace('"', '""') + '"', types[column]
+            value, kind = column_name(original), types[column]
             text = kind in ("VARCHAR", "UUID") or kind.startswith("ENUM")
             whole = f"nullif({value}, '')" if kind == "VARCHAR" else value
             # Lines of fixed width: their blanks are positions.

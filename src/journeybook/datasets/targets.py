@@ -13,6 +13,7 @@ from journeybook.datasets.expressions import (
     nearest,
     parse_expression,
 )
+from journeybook.datasets.notation import column_name
 from journeybook.errors import JourneybookError
 from journeybook.tables import SCHEMAS, Schema
 
@@ -92,7 +93,7 @@ def make_target(
     column = find_column(given, names)
     if column is not None and schema is not None:
         return replace(target, column=column)
-    text = given if column is None else '"' + column.replace('"', '""') + '"'
+    text = given if column is None else column_name(column)
     return replace(target, expression=parse_expression(engine, text, columns=names, place=place))
 
 

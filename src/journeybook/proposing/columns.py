@@ -12,6 +12,7 @@ import yaml
 
 from journeybook.datasets.converting import profile
 from journeybook.datasets.dates import find_dates
+from journeybook.datasets.notation import column_name
 from journeybook.datasets.reading import Source
 
 # Columns of so few values are looked at value by value; columns of steps have more.
@@ -48,8 +49,7 @@ class Seen:
         yes = [value for value in self.few if _plain(value) in _YES]
         if len(self.few) != 2 or len(yes) != 1 or not {_plain(value) for value in self.few} & _NO:
             return None
-        quoted = self.name.replace('"', '""')
-        return self.name if yes[0] in _READ else f"lower(\"{quoted}\") = '{yes[0]}'"
+        return self.name if yes[0] in _READ else f"lower({column_name(self.name)}) = '{yes[0]}'"
 
     def fits(self, dtype: str) -> bool:
         """Whether its values can be of a canonical type."""
