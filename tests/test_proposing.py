@@ -196,6 +196,15 @@ def test_what_is_needed_and_not_found_is_a_question(tmp_path: Path) -> None:
     both = "customer,date,amount\na,03/04/2024,12.50\nb,05/06/2024,13.00\n"
     said, _ = proposed(tmp_path, write(tmp_path, "c.csv", both))
     assert "! `journeybook check` will stop here" in said and "month first or day first" in " ".join(said.split())
+    assert "\n    # options: {dateformat: '%m/%d/%Y'}  # or '%d/%m/%Y'\n" in said
+
+
+def test_an_export_that_writes_the_month_first_is_read_so_where_no_day_tells(tmp_path: Path) -> None:
+    retail = (FOLDER / "uci_online_retail.csv").read_text().replace("/13/", "/1/").replace("/14/", "/2/")
+    said, given = proposed(tmp_path, write(tmp_path, "retail.csv", retail))
+    assert "this export writes the month first" in said
+    rows = build(tmp_path, given["files"])["transactions"]
+    assert [str(when) for when in rows.occurred_at] == ["2010-12-01 08:26:00", "2010-12-02 08:26:00"]
 
 
 def test_preambles_sheets_and_deliveries(tmp_path: Path) -> None:

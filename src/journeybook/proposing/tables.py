@@ -33,6 +33,7 @@ class Proposed:
         remarks: What is not sure, by column.
         open: Needed columns that were not found.
         where: Condition on the rows kept; empty for none.
+        month_first: Whether the export writes the month before the day.
         rest: Whether further columns are kept under their own names.
         notes: What a user has to decide, one sentence each.
         consent: How the export tells who permitted what; empty where it does not.
@@ -44,6 +45,7 @@ class Proposed:
     remarks: Mapping[str, str] = field(default_factory=dict)
     open: tuple[str, ...] = ()
     where: str = ""
+    month_first: bool = False
     rest: bool = False
     notes: tuple[str, ...] = ()
     consent: str = ""
@@ -90,6 +92,7 @@ def known_export(engine: duckdb.DuckDBPyConnection, name: str, seen: Sequence[Se
                 columns=columns,
                 remarks={c: f"or {' or '.join(texts[1:])}" for c, texts in usable.items() if len(texts) > 1},
                 where=where[0] if where else "",
+                month_first="month_first" in entry,
                 notes=tuple(entry.get("notes", [])),
                 consent=export.get("consent", ""),
             )
