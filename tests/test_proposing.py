@@ -185,6 +185,9 @@ def test_nothing_but_values_is_said_to_be_a_guess(tmp_path: Path) -> None:
     rows = [f"{i},{('control', 'new')[i % 2]},{i % 3}" for i in range(90)]
     _, given = proposed(tmp_path, write(tmp_path, "b.csv", "i,grp,z\n" + "\n".join(rows)))
     assert given["files"]["experiment"] == {"path": "b.csv", "columns": {"variant": "grp"}, "keep": "rest"}
+    rows = [f"{i // 4},{('view', 'basket', 'pay')[i % 3]},2024-05-01 10:{i % 60:02d}" for i in range(400)]
+    _, given = proposed(tmp_path, write(tmp_path, "c.csv", "s,e,at\n" + "\n".join(rows)))
+    assert given["files"]["events"]["columns"] == {"session_id": "s", "event": "e", "occurred_at": "at"}
 
 
 def test_what_is_needed_and_not_found_is_a_question(tmp_path: Path) -> None:

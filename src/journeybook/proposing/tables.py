@@ -18,7 +18,7 @@ from journeybook.tables import SCHEMAS, Schema
 _TELLING = {"variant": 4, "metric": 4, "path": 4, "purpose": 4, "session_id": 1, "basket_id": 2, "quantity": 1}
 _TELLING |= {"revenue": 1, "event": 2, "responded": 2, "email": 2, "surname": 2, "given_name": 2}
 # What a needed column is worth that is found by its values alone, and what it costs to lack one.
-_BY_VALUES, _OPEN = {"variant": 3}, 4
+_BY_VALUES, _OPEN = {"variant": 3, "path": 11}, 4
 _REST = ("contacts", "experiment", "products")
 
 
@@ -138,7 +138,8 @@ def _guess(schema: Schema, seen: Sequence[Seen], *, shared: frozenset[str], stem
     # Any value may be the id of a record.
     for column in schema.columns if schema.name != "customer_records" else ():
         fitting = [s for s in free if s.by_values(column.name) and not is_known(s.name)]
-        if column.required and column.name not in columns and fitting:
+        unmet = any(column.name in group and not set(group) & set(columns) for group in schema.either)
+        if (column.required or unmet) and column.name not in columns and fitting:
             score += _BY_VALUES.get(column.name, 0.5)
             take(column.name, column.dtype, fitting, "by its values, not its name")
     price = best_named("price", "float64", free, shared=shared)
