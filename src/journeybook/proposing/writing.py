@@ -158,6 +158,11 @@ def _block(
         meant = " or ".join(schema.by_name[name].meaning for name in group.split(" or "))
         yield from _said(f"? Which column is {group}: {meant}?", by=2)
     found, used = _tried(engine, file, one)
+    options = dict(file.options)
+    either = re.search(r"options: \{dateformat: '([^']+)'\}", " ".join(found))
+    if either and one.month_first:
+        options["dateformat"] = either[1]
+        found = ["* No day tells the order of day and month; this export writes the month first."]
     for text in found if not one.open else ():
         yield from _said(text, by=2)
     yield f"  {one.table}:"
@@ -167,8 +172,11 @@ def _block(
     yield f"    path: {_scalar(pattern)}"
     if "sheet" in file.options:
         yield from _said("Other sheets of the workbook are not read: save each as a file of its own.", by=4)
-    if file.options:
-        yield f"    options: {_scalar(dict(file.options))}"
+    if options:
+        yield f"    options: {_scalar(options)}"
+    elif either:
+        turned = either[1].translate(str.maketrans("md", "dm"))
+        yield f"    # options: {{dateformat: {either[1]!r}}}  # or {turned!r}"
     yield "    columns:"
     for column, given in one.columns.items():
         yield f"      {column}: {_scalar(given)}" + (_remark(one.remarks.get(column, "")))
