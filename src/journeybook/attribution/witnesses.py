@@ -128,7 +128,7 @@ def _touches(mine: pd.DataFrame, path_gap_days: float, half_life_days: float) ->
     visits["path"] = (~again | away | visits["sold"].shift(fill_value=False)).cumsum()
     by_path = visits.groupby("path")
     age = (by_path["opens"].transform("max") - visits["opens"]).dt.total_seconds() / 86_400 / half_life_days
-    if not mine["occurred_at"].nunique() > 1:  # no times: each touch further back
+    if mine["occurred_at"].eq(pd.Timestamp(0)).all():  # no times: each touch further back
         age = by_path.cumcount(ascending=False)
     return visits.assign(won=by_path["sold"].transform("last").astype(int), walked=1, age=age)
 
