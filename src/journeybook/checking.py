@@ -139,6 +139,7 @@ def _contacts(values: Values, tables: Tables) -> None:
 
 def _events(values: Values, tables: Tables) -> None:
     from journeybook.clickstream.funnels import check_stages
+    from journeybook.clickstream.groups import check_groupings
     from journeybook.journeys.links import check_ends
     from journeybook.journeys.sessions import check_labels
 
@@ -149,6 +150,8 @@ def _events(values: Values, tables: Tables) -> None:
     check_labels(labels)
     if values.get("funnel") is not None:
         check_stages(values["funnel"], set(labels))
+    steps = tables["events"].mutate(session=1, known=True)
+    check_groupings(steps, values.get("group_by") or (), segments=tables.get("transactions"))
 
 
 def _experiment(values: Values, tables: Tables) -> None:
