@@ -115,5 +115,7 @@ def test_what_events_and_contacts_do_not_allow(check) -> None:
         2,
         "REFUSED: funnel names 'basket', which never happens; the events are cart, home, purchase.",
     )
+    code, said, _ = check("events", events, columns, "08_clickstream.group_by=[device]", page="08_clickstream")
+    assert (code, said) == (2, "REFUSED: group_by names 'device', but the events have no device.")
     many = pd.DataFrame({"s": range(6000), "e": [f"/page/{n}" for n in range(6000)], "n": 1})
     assert "REFUSED: there are 6,000 kinds of event" in check("events", many, columns, page="08_clickstream")[1]

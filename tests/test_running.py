@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from journeybook.report.outcomes import exit_code
 from journeybook.report.pages import discover
 from journeybook.report.params import PageRun, read_parameters
 from journeybook.report.progress import Progress
-from journeybook.report.storing import locked
+from journeybook.report.storing import locked, traceback_of
 from journeybook.tables import logged_reads
 
 
@@ -175,7 +176,8 @@ def test_a_failing_page_is_shown_and_stops_only_what_needs_it(again, monkeypatch
     assert "ann@example.com" not in log
     assert not (out / "tables" / "last.parquet").exists()
     page = (out / "04_last.html").read_text(encoding="utf-8")
-    assert "Traceback" in page
+    assert "most recent call last" not in page
+    assert "most recent call last" in traceback_of(out / "executed" / "04_last.ipynb")
     assert "trouble: a &lt;secret&gt; of •••@•••" in page
     assert "This page failed" in page
     executed = nbformat.read(out / "executed" / "04_last.ipynb", as_version=4)
@@ -215,6 +217,16 @@ def test_what_needs_a_failed_page_is_not_run(again, monkeypatch: pytest.MonkeyPa
     assert outcome.pages[3].status == "not run"
     assert outcome.pages[3].reason == "it needs 02_count, which failed"
     assert not (out / "tables" / "counts.parquet").exists()
+
+
+def test_too_few_data_are_no_failure_unless_the_page_was_asked_for(again) -> None:
+    outcome, said, out = again("04_last.trouble=few")
+    last = outcome.pages[3]
+    assert (last.status, last.reason, outcome.exit_code) == ("not run", "two are needed", 0)
+    assert re.search(r"^04_last +not run: two are needed$", said, re.MULTILINE)
+    assert not (out / "04_last.html").exists() and not (out / "tables" / "last.parquet").exists()
+    outcome, said, _ = again("04_last.trouble=few", only=("04_last",))
+    assert (outcome.pages[3].status, outcome.exit_code) == ("failed", 1) and "two are needed." in said
 
 
 def executed(notebook: Path, *, trouble: str, timeout: int, kernels: Kernels) -> Execution:

@@ -125,6 +125,7 @@ def write_pages(folder: Path) -> None:
         writes=["last"],
         cells=[
             "import os, time\nif trouble == 'slow':\n    time.sleep(60)\nif trouble == 'dead':\n    os._exit(1)",
+            "from journeybook import errors\nif trouble == 'few':\n    raise errors.TooLittle('two are needed.')",
             "if trouble:\n    raise ValueError(f'trouble: {trouble}')",
             OPEN,
             "write(run, 'last', read(run, 'counts', purpose='analytics'), sources=['counts'])",

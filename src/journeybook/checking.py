@@ -4,7 +4,6 @@ Ranges of parameters are held when these are read (`report.ranges`). What needs 
 functions, so that nothing is judged here by another rule than there.
 """
 
-import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,11 +12,11 @@ import ibis
 
 from journeybook.datasets.files import TableCheck, open_checked
 from journeybook.errors import JourneybookError, TooLittle
+from journeybook.report.listing import indented
 from journeybook.report.params import RunParameters
 from journeybook.report.planning import Step, plan
 from journeybook.statistics import stream
 
-WIDTH = 110
 WILL_RUN = "will run"
 Values = dict[str, Any]
 Tables = Mapping[str, ibis.Table]
@@ -64,16 +63,12 @@ def _table_lines(found: TableCheck) -> Iterator[str]:
     told += [" to ".join(found.period)] if found.period else []
     told += [f"about {n:,} {name}" for name, n in found.n_ids.items()]
     told += [f"amounts in {' and '.join(found.currencies)}"] if found.currencies else []
-    yield _indented(f"{found.table}: {'; '.join(told)}.", by=0)
+    yield indented(f"{found.table}: {'; '.join(told)}.", by=0)
     for name, before, after, lost in found.examples:
         said = f"{before} -> {after}" if before else "no value in any row read"
         said += "    (the same in every row)" if name in found.alike else ""
         yield f"    {name:<16} {said}" + (f"    ({lost:.1%} does not convert)" if lost else "")
-    yield from (_indented(note, by=4) for note in found.notes)
-
-
-def _indented(text: str, *, by: int) -> str:
-    return textwrap.fill(text, WIDTH, initial_indent=" " * by, subsequent_indent=" " * by)
+    yield from (indented(note, by=4) for note in found.notes)
 
 
 def _page(step: Step, tables: Tables, barred: set[str]) -> str:
@@ -139,6 +134,7 @@ def _contacts(values: Values, tables: Tables) -> None:
 
 def _events(values: Values, tables: Tables) -> None:
     from journeybook.clickstream.funnels import check_stages
+    from journeybook.clickstream.groups import check_groupings
     from journeybook.journeys.links import check_ends
     from journeybook.journeys.sessions import check_labels
 
@@ -149,6 +145,8 @@ def _events(values: Values, tables: Tables) -> None:
     check_labels(labels)
     if values.get("funnel") is not None:
         check_stages(values["funnel"], set(labels))
+    steps = tables["events"].mutate(session=1, known=True)
+    check_groupings(steps, values.get("group_by") or (), segments=tables.get("transactions"))
 
 
 def _experiment(values: Values, tables: Tables) -> None:

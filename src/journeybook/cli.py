@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from journeybook.report.running import run_report
+    from journeybook.report.running import folders, run_report
+    from journeybook.report.storing import executed_path, traceback_of
 
     try:
         outcome = run_report(
@@ -58,6 +59,9 @@ def _run(arguments: argparse.Namespace) -> int:
             code, said = (2, str(error)) if isinstance(error, JourneybookError) else (130, "stopped")
             print(json.dumps({"event": "run done", "exit_code": code, "error": said}), flush=True)
         raise
+    for page in outcome.pages if arguments.debug else ():
+        if page.status == "failed":
+            print(traceback_of(executed_path(folders(arguments.out)[0], page.name)), file=sys.stderr)
     if arguments.json:
         return outcome.exit_code
     if outcome.failed:

@@ -129,7 +129,7 @@ def _touches(mine: pd.DataFrame, path_gap_days: float, half_life_days: float, ea
     visits["path"] = (~again | away | visits["sold"].shift(fill_value=False)).cumsum()
     by_path = visits.groupby("path")
     age = (by_path["opens"].transform("max") - visits["opens"]).dt.total_seconds() / 86_400 / half_life_days
-    if not mine["moment"].nunique() > 1:  # no times: each touch further back
+    if mine["moment"].eq(pd.Timestamp(0)).all():  # no times: each touch further back
         age = by_path.cumcount(ascending=False)
     visits["won"] = mine["label"].isin([CONVERSION, each_of or CONVERSION]).groupby(mine["session"]).sum()
     won = visits.groupby("path")["won"].transform("sum")

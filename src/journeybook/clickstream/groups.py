@@ -103,14 +103,9 @@ def compare_groups(
         raise ValueError(f"n_periods is {n_periods}: it must be from 2 to {MOST_PERIODS}.")
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is {alpha}: it must be above 0 and below 1.")
+    check_groupings(steps, group_by or (), segments=segments)
     wanted = GROUPINGS if group_by is None else tuple(group_by)
-    unknown = [name for name in wanted if name not in GROUPINGS]
-    if unknown:
-        raise ValueError(f"group_by names {unknown[0]!r}: it may name {', '.join(GROUPINGS)}.")
     left_out = {name: why for name in wanted if (why := _lacking(steps, name, segments))}
-    if group_by is not None and left_out:
-        name, why = next(iter(left_out.items()))
-        raise ValueError(f"group_by names {name!r}, but {why}.")
     compared = tuple(name for name in wanted if name not in left_out)
     counted = _counted(steps, compared, n_periods, segments) if compared else pd.DataFrame()
     found = [row for name in compared for row in _compare(counted, name)]
@@ -120,6 +115,15 @@ def compare_groups(
     place = table["grouping"].map(wanted.index)
     table = table.assign(place=place).sort_values(["place", "p_value", "state"], ignore_index=True)
     return GroupDifferences(table=table[_COLUMNS], compared=compared, left_out=left_out, alpha=alpha)
+
+
+def check_groupings(steps: ibis.Table, group_by: Sequence[str], *, segments: ibis.Table | None) -> None:
+    """Raise ValueError where a grouping that is asked for is unknown, or lacks what it is made from."""
+    for name in group_by:
+        if name not in GROUPINGS:
+            raise ValueError(f"group_by names {name!r}: it may name {', '.join(GROUPINGS)}.")
+        if why := _lacking(steps, name, segments):
+            raise ValueError(f"group_by names {name!r}, but {why}.")
 
 
 def _lacking(steps: ibis.Table, grouping: str, segments: ibis.Table | None) -> str | None:

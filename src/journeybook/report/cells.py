@@ -127,7 +127,9 @@ def _went_wrong(output: nbformat.NotebookNode) -> bool:
 
 def _output(output: nbformat.NotebookNode, *, picture: Picture | None) -> str:
     if output.output_type == "error":
-        return f'<pre class="error">{ansi2html(chr(10).join(output.traceback))}</pre>'
+        # Where in the code it was, `journeybook run --debug` shows.
+        said = output.evalue if output.ename == "ValueError" else f"{output.ename}: {output.evalue}"
+        return f'<pre class="error">{ansi2html(said)}</pre>'
     if output.output_type == "stream":
         said = f"<pre>{ansi2html(_text(output.text))}</pre>"
         folded = f'<details class="code"><summary>Messages</summary>{said}</details>'

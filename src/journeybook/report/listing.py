@@ -106,6 +106,7 @@ def _in_yaml(meaning: str) -> str:
 
 
 def indented(text: str, *, by: int) -> str:
+    """A text in lines of `WIDTH`, indented."""
     return textwrap.fill(text, WIDTH, initial_indent=" " * by, subsequent_indent=" " * by)
 
 

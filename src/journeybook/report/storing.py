@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -49,6 +50,13 @@ def results_path(out: Path, name: str) -> Path:
 def executed_path(out: Path, name: str) -> Path:
     """Where the executed notebook of a page is kept."""
     return out / "executed" / f"{name}.ipynb"
+
+
+def traceback_of(executed: Path) -> str:
+    """Where in the code an executed notebook stopped; empty where it did not."""
+    outputs = [output for cell in read_json(executed).get("cells", []) for output in cell.get("outputs", [])]
+    lines = [line for output in outputs for line in output.get("traceback", [])]
+    return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(lines))
 
 
 def html_path(out: Path, name: str) -> Path:
