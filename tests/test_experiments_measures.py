@@ -116,3 +116,12 @@ def test_decimals_booleans_and_missing_integers_are_numbers():
     measured = experiments.measures(other, metrics="auto", covariates=["pre_spend"])
     assert measured.kinds == {"spend": "mean", "converted": "proportion"}
     assert numbers(pd.DataFrame({"x": pd.array([1, None], dtype="Int64")}), "x")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "cure"), [("3.2%", "CAST(replace(column, '%', '') AS DOUBLE)"), ("yes", "such as `column = 'yes'`")]
+)
+def test_text_that_stands_for_a_number_is_refused_with_an_expression(value, cure):
+    with pytest.raises(ValueError) as refused:
+        numbers(pd.DataFrame({"rate": [value, value]}), "rate")
+    assert cure in str(refused.value)
