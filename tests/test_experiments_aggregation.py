@@ -173,3 +173,15 @@ def test_a_withdrawal_counts_after_the_assignment_alone():
     assert marked["withdrew"].tolist()[:3] == [1, 0, 0] and np.isnan(marked["withdrew"].iloc[3])
     bare = ibis.memtable(units.drop(columns="person_id"))
     assert experiments.with_withdrawals(bare, ibis.memtable(ledger)) is bare
+
+
+def test_without_a_window_the_first_outcome_that_counts_has_its_time():
+    exposures, outcomes = rows()
+    spent = {name: how for name, how in AGGREGATES.items() if "column" in how and name != "hours"}
+    _, units = made(exposures, outcomes, aggregates=spent, window_days=None, pre_days=None)
+    entered = exposures.groupby("unit_id")["occurred_at"].min()
+    own = outcomes.assign(entered=outcomes["unit_id"].map(entered)).query("occurred_at >= entered and revenue > 0")
+    first = own.groupby("unit_id")["occurred_at"].min().reindex(units.index)
+    pd.testing.assert_series_equal(units["outcome_at"], first, check_names=False, check_dtype=False)
+    _, cut = made(exposures, outcomes)
+    assert "outcome_at" not in cut

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from experiment_units import checked
+from experiment_units import checked, simulated
 from scipy import stats
 
 from journeybook import experiments
@@ -160,3 +160,17 @@ def test_a_time_to_an_event_is_read_as_one_and_less_of_it_is_better():
     assert experiments.lower_is_better(measured, plan=UNPLANNED, given={"hours_to_order": True}) == []
     with pytest.raises(ValueError, match="'spent' is no metric"):
         experiments.lower_is_better(measured, plan=UNPLANNED, given={"spent": False})
+
+
+@pytest.mark.parametrize(
+    ("check", "absent"), [("arm_ended_early", slice(2_000, None)), ("arm_began_late", slice(900))]
+)
+def test_an_arm_that_took_no_units_at_an_end_of_the_test_is_named(check, absent):
+    units = simulated(3_000).assign(occurred_at=pd.date_range("2026-03-01", periods=3_000, freq="10min"))
+    measured = experiments.measures(units, metrics={"spend": "mean"}, covariates=[])
+    assert not experiments.alarms(checked(units, measured=measured, control=None))
+    gone = units.index[absent].intersection(units.index[units["variant"] == "new"])
+    health = checked(units.drop(gone).reset_index(drop=True), measured=measured, control=None)
+    assert f"{check}: new" in experiments.alarms(health)
+    days = health.set_index("check")["value"][f"{check}: new"]
+    assert days == pytest.approx((3_000 - 2_000 if check == "arm_ended_early" else 900) / 144, abs=0.1)

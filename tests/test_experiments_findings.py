@@ -36,6 +36,7 @@ def told(
     found = compared(units, metrics={"converted": "proportion"}, covariates=[])
     health = checked(units, measured=measured, control="control", shares=None)
     health["passed"] &= ~health["check"].isin(fails)
+    health = changed.pop("health", health)
     guarded = pd.DataFrame({"metric": "spend", "variant": found.names[1:], "verdict": verdict})
     asked = {"measured": measured, "control": "control", "alpha": 0.05}
     truth = pd.DataFrame({"experiment": "x", "metric": "converted", "variant": "new", "group": ["all"]})
@@ -105,3 +106,25 @@ def test_two_changes_and_two_groups_are_not_told_apart_by_chance():
     assert both.low < both.value < both.high
     assert whom.text.startswith("Who gains more from ")
     assert (whom.strength, whom.worth) == ("cannot be told", 3)
+
+
+def test_of_many_variants_without_an_effect_the_clearest_two_stand_for_all():
+    found = told(variants=("control", *"abcdefg"), effect=0.0)
+    none = [f for f in found if f.text.startswith("No effect")]
+    assert len(none) == 3 and "is shown for 5 more variants either: " in none[-1].text
+    assert none[-1].action == "Ship none of these: the largest of many differences is large by chance."
+
+
+def test_shares_that_moved_with_an_arm_that_stopped_have_one_cure_and_missing_values_are_said():
+    health = checked(simulated(600), measured=experiments.measures(
+        simulated(600), metrics={"spend": "mean"}, covariates=[]), control=None).iloc[:1]  # fmt: skip
+    rows = [health.assign(check=c, passed=False) for c in ("sample_ratio", "allocation_over_time")]
+    rows.append(health.assign(check="arm_ended_early: new", value=11.0, passed=False))
+    said = told(health=pd.concat(rows, ignore_index=True))
+    assert {f.action for f in said} == {
+        "Keep the days on which all arms ran, by `where` on the time, and run the page again."
+    }
+    assert "In the last 11 days new took no unit, while others did." in {f.text for f in said}
+    lacking = health.assign(check="missing_outcome: converted", value=0.3, passed=True)
+    text = told(effect=0.1, health=lacking)[0].text
+    assert text.startswith("New raises the share converted of the 70.0% of units that have one from 19.0%")

@@ -88,3 +88,11 @@ def test_outcomes_still_to_come_block_every_effect_and_are_told():
     assert cautioned(["unripe"], metric="spend", variant="new") == [CAUTIONED["unripe"]]
     told = say_ripe(ripe_units(entering(1, takes_days=5), measured=MEASURED))
     assert "Outcomes are still coming in" in told and "are left out" in told
+
+
+def test_an_effect_that_fades_in_one_arm_is_no_outcome_to_come():
+    units = entering(1, takes_days=0.01).drop(columns="outcome_at")
+    day = (units["occurred_at"] - START).dt.days
+    fading = np.where(units["variant"] == "new", 0.1 + 0.015 * (27 - day), 0.1)
+    faded = units.assign(converted=(stream(3, "fading").random(len(units)) < fading).astype(float))
+    assert ripe_units(faded, measured=MEASURED).units is faded

@@ -129,3 +129,12 @@ def test_what_is_the_same_for_every_unit_is_left_out_or_too_little():
     )
     with pytest.raises(TooLittle, match="no column that could be a metric differs between units"):
         experiments.measures(units.assign(spend=3.0, converted=0), metrics="auto", covariates=None)
+
+
+@pytest.mark.parametrize(
+    ("value", "cure"), [("3.2%", "CAST(replace(column, '%', '') AS DOUBLE)"), ("yes", "such as `column = 'yes'`")]
+)
+def test_text_that_stands_for_a_number_is_refused_with_an_expression(value, cure):
+    with pytest.raises(ValueError) as refused:
+        numbers(pd.DataFrame({"rate": [value, value]}), "rate")
+    assert cure in str(refused.value)

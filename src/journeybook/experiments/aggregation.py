@@ -127,11 +127,12 @@ def units_from_rows(
         made |= {
             f"pre_{name}": (how, before) for name, how in aggregates.items() if how["how"] != "hours_to_first"
         }
+    came = {}
     if timed and window_days is None and outcomes is not exposures:
-        first = ibis.or_(*(_happened(joined, how) for how in aggregates.values())) & after
-        moment = {"outcome_at": joined.occurred_at.min(where=first)}
+        counted = ibis.or_(*(_happened(joined, how) for how in aggregates.values())) & after
+        came = {"outcome_at": joined.occurred_at.min(where=counted)}
     totals = joined.group_by("unit_id").aggregate(
-        **(moment if "outcome_at" in moment else {}),
+        **came,
         **{name: _aggregate(joined, how, rows) for name, (how, rows) in made.items()},
     )
     units = units.left_join(totals, "unit_id").drop("unit_id_right")

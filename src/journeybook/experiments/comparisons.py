@@ -128,7 +128,7 @@ def compare(
         for number, name in enumerate(arms.names[1:], start=1):
             effects = _effects(metric, data, number, alpha, rng, period)
             for effect in effects:
-                adjusted = effect is not effects[0] and period is None
+                adjusted = effect is not effects[0] and period is None and not data.strata
                 saved = 1 - (effect.standard_error / effects[0].standard_error) ** 2 if adjusted else np.nan
                 beside.append(method_row(effect, metric=metric.name, variant=name, saved=float(saved)))
             n, best = data.counts[metric.name][[0, number]], effects[-1]

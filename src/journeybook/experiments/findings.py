@@ -54,7 +54,7 @@ _CURES = {
     "unit_in_two_arms": "Find the cause; `units_in_two_arms: leave_out` goes on without these units.",
     "left_out": "If the change makes people come again, the effects are biased by it.",
     "counts_for_units": "Map them as `experiment_arms`: between campaigns these intervals mean little.",
-    "few_values": "Name it in `empty_is_zero` where empty means none; else read no effect a unit from it.",
+    "few_values": "Name its column in `empty_is_zero` where empty means none; else read no effect a unit from it.",
     "unripe": "Wait until they are in, and run the page again.",
     "all_alike": "Leave it out, or find out why it was not measured.",
     "alike_where_known": "Name it in `empty_is_zero` where empty means none; else it tells nothing.",

@@ -122,7 +122,9 @@ def health(
         meaning = "share of units with a value, which is the same for all of them: not compared"
         check = "all_alike" if share == 1 else "alike_where_known"
         rows.append(_row(f"{check}: {name}", share, np.nan, False, meaning))
-    rows += _summed_up(units, arms) if is_summed(units) else _identities(units, arms) + _allocation(units, arms)
+    rows += (
+        _summed_up(units, alike or {}) if is_summed(units) else _identities(units, arms) + _allocation(units, arms)
+    )
     if "withdrew" in units.columns:
         withdrew = numbers(units, "withdrew")
         known = ~np.isnan(withdrew)
@@ -345,11 +347,11 @@ def moved_periods(units: pd.DataFrame, *, health: pd.DataFrame) -> np.ndarray | 
     return periods(units["occurred_at"]) if len(check) and not check["passed"].iloc[0] else None
 
 
-def _summed_up(units: pd.DataFrame, arms: Arms) -> list[dict]:
+def _summed_up(units: pd.DataFrame, alike: Mapping[str, float]) -> list[dict]:
     """What can be said of arms that came summed up."""
     meaning = "rows that sum up an arm: CUPED, groups, novelty and peeking need one row a unit"
     rows = [_row("summed_up", len(units), np.nan, False, meaning)]
-    shares = units[units["kind"] == "proportion"]
+    shares = units[(units["kind"] == "proportion") & ~units["metric"].isin([*alike])]
     k = (shares["mean"] * shares["n_units"]).round()
     counts = pd.DataFrame({"k": k, "rest": shares["n_units"] - k}).groupby([shares["metric"], shares["variant"]])
     fewest = counts.sum().min(axis=1).groupby("metric", sort=False).min()

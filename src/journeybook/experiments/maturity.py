@@ -14,9 +14,8 @@ FEW_TO_COME = 0.02
 # Units with an outcome that must have been followed for as long as a delay.
 MIN_FOLLOWED = 20
 # Without times of outcomes: days at least, units that the last of them must hold, the share of the usual mean
-# below which these lie, standard errors by which the last days lie below the usual, and the share of its own usual
-# mean below which each arm lies then.
-MIN_DAYS, MIN_LAST, LAST_SHARE, CLEAR, EACH_ARM = 8, 30, 0.6, 5, 0.85
+# below which these lie, and standard errors by which the last days lie below the usual, in all and in each arm.
+MIN_DAYS, MIN_LAST, LAST_SHARE, CLEAR, EACH_ARM = 8, 30, 0.6, 5, 2.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,11 +127,12 @@ def _late_days(n: np.ndarray, total: np.ndarray, squares: np.ndarray) -> int:
     if not (falls.max() > CLEAR and last < LAST_SHARE * usual):
         return n_days
     late = int(first[falls.argmax()])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        own, before = (
-            by_arm[1][:, d].sum(axis=1) / by_arm[0][:, d].sum(axis=1) for d in (slice(late, None), quarter)
-        )
-    if not (own < EACH_ARM * before).all():
+    own_n, own = (x[:, late:].sum(axis=1) for x in by_arm)
+    before_n, before = (x[:, quarter].sum(axis=1) for x in by_arm)
+    if not (own_n * before_n).all():
+        return n_days
+    errors = np.sqrt(variance * (1 / own_n + 1 / before_n))
+    if ((before / before_n - own / own_n) / errors < EACH_ARM).any():
         return n_days
     # The days before them that lie below what is usual are partly to come.
     while late > half and total[late - 1] < RIPE_SHARE * usual * n[late - 1]:

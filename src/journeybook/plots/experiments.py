@@ -23,8 +23,8 @@ DIFFERENCES = ("effect", "standard_error", "trend", "always_valid", "group_")
 
 def plot_effects(found: Experiment) -> Figure:
     """Effect of each variant with its interval, a panel a metric, beside the plain method where it differs."""
-    comparisons, plain = found.comparisons, found.methods.drop_duplicates(["metric", "variant"])
-    kinds = dict(zip(comparisons["metric"], comparisons["kind"], strict=True))
+    comparisons, kinds = found.comparisons, found.kinds
+    plain = found.methods.drop_duplicates(["metric", "variant"])
     held = comparisons[comparisons["p_adjusted"] < found.alpha].sort_values("p_value", kind="stable")
     title = f"none of {len(comparisons)} comparisons shows an effect after correction"
     if len(held):

@@ -185,7 +185,8 @@ def _fits(pattern: str, name: str) -> bool:
     if not bare.startswith("{"):
         return bare == asked
     # A parameter stands for any table of the kind it is named for; otherwise for any that names nobody directly.
-    kind, found = bare.strip("{}"), schema_of(asked)
-    if found is None:
+    kind, _, ending = bare[1:].partition("}")
+    found = schema_of(asked.removesuffix(ending))
+    if found is None or schema_of(asked) is None or not asked.endswith(ending):
         return False
     return found.name == kind if kind in SCHEMAS else not found.identifiers
