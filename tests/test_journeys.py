@@ -240,7 +240,7 @@ def test_a_name_that_only_events_set_aside_bear_leaves_the_others_their_names():
 )
 @pytest.mark.parametrize("of", ["session_id", "person_id"])
 def test_a_session_of_several_conversions(several, walks, of):
-    words = "home buy more buy home buy thanks".split()
+    words = ["home", "buy", "more", "buy", "home", "buy", "thanks"]
     table = events(
         [("s", word, 60 * k) for k, word in enumerate(words)] + [("t", "home", 0)], of, "event", "second"
     )

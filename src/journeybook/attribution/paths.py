@@ -87,7 +87,7 @@ def channel_paths(
 
 
 def _touches(kept: ibis.Table, path_gap_days: float, each_of: str | None) -> ibis.Table:
-    """One row a session: `path`, `touch` (from 0), `n_touches`, `label`, `group`, `won` (the path's conversions)."""
+    """One row a session: `path`, `touch` (from 0), `n_touches`, `label`, `group`, `won` (its path's)."""
     timed = "occurred_at" in kept.columns
     times = {"occurred_at": clock(kept).min(), "left_at": clock(kept).max()} if timed else {}
     sessions = kept.group_by("session").aggregate(
