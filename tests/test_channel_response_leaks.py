@@ -171,3 +171,13 @@ def test_single_column_auc_is_that_of_scikit_learn(frame):
 def test_declarations_that_cannot_be_used(frame, change, message):
     with pytest.raises(ValueError, match=message):
         gated(frame, **change)
+
+
+def test_two_columns_that_leak_are_found_among_a_hundred(frame):
+    rng = np.random.default_rng(6)
+    came = frame["responded"].to_numpy()
+    noise = {f"x{i}": rng.normal(size=len(frame)) + 0.1 * came for i in range(100)}
+    coin = rng.integers(2, size=len(frame))
+    told = np.where(rng.random(len(frame)) < 0.9, came, 1 - came).astype(int)
+    gate = gated(frame.assign(**noise, one=coin, other=coin ^ told))
+    assert set(gate.leaks.loc[gate.leaks["rule"] == "two columns together", "column"]) == {"one", "other"}
