@@ -12,23 +12,13 @@ from journeybook.experiments.variants import Arms, arms_of, is_summed
 from journeybook.statistics.contrasts import arm_moments, contrast
 
 ALARM = 0.001
-# These say how to read an effect; the others, whether there is one to read.
-CAUTIONS = [
-    "rare_outcome",
-    "outliers",
-    "novelty",
-    "cuped_slopes",
-    "few_values",
-    "counts_for_units",
-    "left_out",
-    "spelled_alike",
-    "summed_up",
-    "unripe",
-    "all_alike",
-    "alike_where_known",
-]
 # These make an effect too uncertain to ship on.
 BLOCKING = ("outliers", "novelty", "few_values", "counts_for_units", "unripe")
+# These say how to read an effect; the others, whether there is one to read.
+CAUTIONS = (
+    *(*BLOCKING, "rare_outcome", "cuped_slopes", "left_out", "spelled_alike", "summed_up", "all_alike"),
+    "alike_where_known",
+)
 # What is found before the checks of health, and counted among them.
 NOTICED = {
     "left_out": "units in two arms, left out; if the change makes units come again, effects are biased by it",
