@@ -6,13 +6,11 @@ import pandas as pd
 import pytest
 from experiment_units import simulated
 from scipy import stats
-from statsmodels.stats.proportion import confint_proportions_2indep
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from journeybook import experiments
 from journeybook.experiments.variants import is_summed
 from journeybook.statistics import stream
-from journeybook.statistics.two_samples import newcombe
 
 ARMS = pd.DataFrame({"row": [1, 2], "variant": ["control", "new"], "n": [4_000, 4_100], "clicked": [200, 290]})
 NO_DAYS = pd.DataFrame(columns=["metric", "variant"])
@@ -53,12 +51,12 @@ def test_arms_summed_up_give_the_answer_of_their_units():
     assert (np.abs(held["value"] - held["reference"]) <= held["tolerance"]).all() and len(held) == 4 * 4 + 1
 
 
-def test_a_mean_of_summaries_is_welchs_and_a_share_has_newcombes_interval_too():
+def test_a_mean_of_summaries_is_welchs():
     arms = pd.DataFrame(
         {"row": [1, 2], "variant": ["control", "new"], "n": [500, 650], "metric": "revenue", "mean": [10.1, 11.4],
          "sd": [12.0, 15.5], "clicked": [40, 71]}
     )  # fmt: skip
-    _, found, health, analysed = compared(arms)
+    _, found, health, _ = compared(arms)
     row = found.comparisons.set_index("metric").loc["revenue"]
     assert row["p_value"] == pytest.approx(
         stats.ttest_ind_from_stats(11.4, 15.5, 650, 10.1, 12, 500, equal_var=False).pvalue, rel=1e-9
@@ -68,19 +66,7 @@ def test_a_mean_of_summaries_is_welchs_and_a_share_has_newcombes_interval_too():
     samples = [m + s * np.sqrt((n - 1) / n) * np.resize([-1, 1], n) for m, s, n in shape]
     ends = CompareMeans(*map(DescrStatsW, samples)).tconfint_diff(usevar="unequal")
     assert (row["effect_low"], row["effect_high"]) == pytest.approx(ends, rel=1e-9)
-    given = {"measured": analysed.measured, "alpha": 0.05, "tail_share": 0.01, "rng": stream(1, "a")}
-    methods = experiments.alternatives(experiments.summed_arms(arms), found, **given).set_index("method")
-    ends = confint_proportions_2indep(71, 650, 40, 500, method="newcomb", compare="diff")
-    own = methods.loc["newcombe"]
-    assert (own["effect_low"], own["effect_high"]) == pytest.approx(ends, rel=1e-9)
     assert experiments.cautions(health) == ["summed_up"]
-
-
-def test_newcombes_interval_of_a_published_table():
-    # Newcombe (1998), Statistics in Medicine 17, 873-890, table II, method 10, examples (a) and (b).
-    for (k1, n1, k2, n2), ends in {(56, 70, 48, 80): (0.0524, 0.3339), (9, 10, 3, 10): (0.1705, 0.8090)}.items():
-        found = newcombe(np.array([n2, n1]), np.array([k2, k1]), alpha=0.05)
-        assert (found.low, found.high) == pytest.approx(ends, abs=6e-5)
 
 
 def test_campaigns_are_compared_within_and_not_between():

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from journeybook.statistics import resampling, stream
-from journeybook.statistics.resampling import poisson_bootstrap, quantile_effect
+from journeybook.statistics.resampling import quantile_effect
 
 
 def test_the_median_of_three_is_drawn_as_enumeration_says():
@@ -60,40 +60,3 @@ def test_a_quantile_outside_0_and_1_is_an_error(quantile):
 def test_a_quantile_beyond_the_data_is_an_error():
     with pytest.raises(ValueError, match="an arm of 99 units has fewer than 10"):
         quantile_effect(np.ones(99), np.ones(5_000), quantile=0.99, alpha=0.05, n_draws=9, rng=stream(1, ""))
-
-
-def arms(kind: str, n: int) -> tuple[np.ndarray, np.ndarray]:
-    rng = stream(4, f"arms of {kind}")
-    if kind == "proportion":
-        return (rng.random(n) < 0.2).astype(float), (rng.random(n) < 0.25).astype(float)
-    orders = 1.0 + rng.poisson(2, (2, n))
-    spend = orders * rng.gamma(2, 5, (2, n))
-    if kind == "mean":
-        return spend[0], spend[1]
-    return np.column_stack([spend[0], orders[0]]), np.column_stack([spend[1], orders[1]])
-
-
-@pytest.mark.parametrize(
-    ("kind", "n"), [("proportion", 100_000), ("mean", 1_500), ("mean", 12_000), ("ratio", 1_500)]
-)
-def test_the_poisson_bootstrap_has_the_standard_error_of_the_formula(kind, n):
-    a, b = arms(kind, n)
-    n_draws = 2_000
-    found = poisson_bootstrap(a, b, alpha=0.05, n_draws=n_draws, rng=stream(4, "draws"))
-    pairs = [x if x.ndim == 2 else np.column_stack([x, np.ones(n)]) for x in (a, b)]
-    means = [x.mean(axis=0) for x in pairs]
-    ratios = [mean[0] / mean[1] for mean in means]
-    parts = [(x[:, 0] - r * x[:, 1]).var() / m[1] ** 2 / n for x, r, m in zip(pairs, ratios, means, strict=True)]
-    assert found.effect == pytest.approx(ratios[1] - ratios[0], rel=1e-9)
-    # The spread of a standard deviation of n_draws normal draws is 1 / sqrt(2 n_draws), of 5,000 groups 1 %.
-    spread = np.sqrt(1 / (2 * n_draws) + (0.01**2 if n > resampling.MAX_CELLS and kind == "mean" else 0))
-    assert found.standard_error == pytest.approx(np.sqrt(sum(parts)), rel=float(4 * spread))
-
-
-def test_a_proportions_poisson_bootstrap_needs_its_counts_alone():
-    a, b = arms("proportion", 5_000)
-    shuffled = [np.sort(x) for x in (a, b)]
-    first, second = (
-        poisson_bootstrap(*pair, alpha=0.05, n_draws=300, rng=stream(5, "draws")) for pair in ((a, b), shuffled)
-    )
-    assert (first.low, first.high, first.p_value) == (second.low, second.high, second.p_value)

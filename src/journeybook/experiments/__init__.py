@@ -9,7 +9,7 @@
 | plan, looks | what was decided beforehand; what was looked at before |
 | health | whether the experiment can be trusted, and how its effects must be read |
 | comparisons | every variant against the control: the headline |
-| alternatives, distributions | other methods beside it; how values are spread |
+| distributions | how values are spread |
 | factorial | 2x2, 2^k and fractions of them |
 | subgroups, heterogeneity | for whom: planned, and searched honestly |
 | cumulative | the effect at each look |
@@ -19,7 +19,6 @@
 """
 
 from journeybook.experiments.aggregation import by_cluster, units_from_rows, with_withdrawals, with_zeros
-from journeybook.experiments.alternatives import alternatives
 from journeybook.experiments.comparisons import compare
 from journeybook.experiments.cumulative import clearest, effects_so_far
 from journeybook.experiments.decision import decide, guardrails
@@ -39,7 +38,6 @@ from journeybook.experiments.witnesses import hold_against_truth, procedure_witn
 
 __all__ = [
     "alarms",
-    "alternatives",
     "by_cluster",
     "cautions",
     "clearest",

@@ -50,8 +50,8 @@ class Experiment:
             arms (adjusted to equal covariates where `method` is a cuped), `effect` their difference, `relative`
             their ratio less 1, missing where the control is not clearly above 0; `p_adjusted` is over all rows.
         estimates: The same rows with `standard_error` and `df` of the effect beside them.
-        methods: One row a test, as `method_row` makes it: the headline's at a fixed horizon, and the same without
-            covariates first.
+        methods: One row a metric, variant and method: the headline's at a fixed horizon, and the same without
+            covariates first; `variance_saved_share` is what covariates save of the plain method's variance.
         arms: One row a metric and variant: n (units with a value), mean (what is measured), sd of one unit's part
             in it (missing for quantiles).
         moments: Sufficient statistics by metric, the arms as in `names`, covariates after the metric; no
@@ -130,7 +130,7 @@ def compare(
             for effect in effects:
                 adjusted = effect is not effects[0] and period is None and not data.strata
                 saved = 1 - (effect.standard_error / effects[0].standard_error) ** 2 if adjusted else np.nan
-                beside.append(method_row(effect, metric=metric.name, variant=name, saved=float(saved)))
+                beside.append(_method_row(effect, metric=metric.name, variant=name, saved=float(saved)))
             n, best = data.counts[metric.name][[0, number]], effects[-1]
             sides = data.sides(metric, number) if always_valid_at is None and period is None else None
             if sides is not None and is_small(n):
@@ -167,9 +167,9 @@ def compare(
     )
 
 
-def method_row(found: Effect, *, metric: str, variant: str, saved: float = np.nan) -> dict[str, Any]:
+def _method_row(found: Effect, *, metric: str, variant: str, saved: float) -> dict[str, Any]:
     """A row of the table `methods`; `saved` is the share of the plain method's variance that covariates save."""
-    about = {"metric": metric, "variant": variant, "method": found.method, "estimand": found.estimand}
+    about = {"metric": metric, "variant": variant, "method": found.method}
     return about | _figures(found, "effect low high standard_error df p_value") | {SAVED: saved}
 
 

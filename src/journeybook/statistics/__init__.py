@@ -8,9 +8,9 @@
 | rates | shares by group, with intervals that count clusters |
 | chains | absorbing Markov chains, solved exactly |
 | contrasts | arm means and ratios compared from sufficient statistics: Welch, CUPED, delta method, Fieller |
-| two_samples | z, Fisher, Mann-Whitney, winsorised, stratified and clustered comparisons of two arms |
+| two_samples | two arms within strata; Newcombe's interval of two shares |
 | exact | exact tests and intervals for arms of few units |
-| resampling | the bootstrap of clusters, quantiles, means and ratios |
+| resampling | the bootstrap of clusters and of quantiles |
 | survival | Kaplan and Meier's restricted mean |
 | corrections | many tests: Holm, Benjamini-Hochberg, Benjamini-Yekutieli, Dunnett |
 | sequential | intervals that hold at every look; group sequential boundaries |

@@ -271,10 +271,9 @@ class Effect:
     Attributes:
         method: The method, as in the column `method`.
         p_value: Two-sided p value of no effect.
-        effect: What `estimand` names, with the interval `low` to `high`, `standard_error` and `df` of its t.
+        effect: Treatment less control, with the interval `low` to `high`, `standard_error` and `df` of its t.
         control: The control's mean, ratio, quantile or restricted mean; `treatment` is the treatment's.
         relative: Treatment over control, less 1, with its interval; NaN where the control is not above 0.
-        estimand: What `effect` is: treatment less control, or what else a method measures.
     """
 
     method: str
@@ -289,7 +288,6 @@ class Effect:
     relative: np.ndarray | float = np.nan
     relative_low: np.ndarray | float = np.nan
     relative_high: np.ndarray | float = np.nan
-    estimand: str = "difference"
 
 
 def effect_of(found: Contrast, *, method: str, alpha: float) -> Effect:

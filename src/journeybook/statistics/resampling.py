@@ -1,7 +1,4 @@
-"""The bootstrap: of whole clusters, of quantiles, of means and ratios.
-
-A sample's order statistics are the data's at random ranks of known distribution, its sums Poisson counts.
-"""
+"""The bootstrap of whole clusters, and of quantiles: those of a sample are the data's at random ranks."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,11 +7,6 @@ from journeybook.statistics.contrasts import Effect
 
 # Units that an arm needs beyond its quantile: below about ten the bootstrap's interval is too narrow.
 MIN_TAIL = 10
-# Rows summed by the Poisson bootstrap at most; beyond it the units are first added up in random groups, which
-# costs the standard error a spread of 1 %.
-MAX_CELLS = 5_000
-# Poisson counts held at a time.
-MAX_COUNTS = 2_000_000
 
 
 def cluster_weights(clusters: ArrayLike, *, n_draws: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -57,7 +49,7 @@ def quantile_effect(
         )
     sides = [_quantile_draws(values, quantile, n_draws, rng) for values in (control, treatment)]
     estimates = [float(np.quantile(values, quantile)) for values in (control, treatment)]
-    return _from_draws("bootstrap", estimates, sides, alpha)
+    return _from_draws(estimates, sides, alpha)
 
 
 def _quantile_draws(values: np.ndarray, quantile: float, n_draws: int, rng: np.random.Generator) -> np.ndarray:
@@ -70,37 +62,7 @@ def _quantile_draws(values: np.ndarray, quantile: float, n_draws: int, rng: np.r
     return ordered[low] + share * (ordered[high] - ordered[low])
 
 
-def poisson_bootstrap(
-    control: np.ndarray, treatment: np.ndarray, *, alpha: float, n_draws: int, rng: np.random.Generator
-) -> Effect:
-    """Difference of means or of ratios, each unit counted Poisson(1) times a draw (Chamandy et al. 2012).
-
-    Units of the same values are counted together; an arm with more than `MAX_CELLS` distinct values is first added
-    up in that many random groups. Arms have shape (units,) for a mean, (units, 2) for numerator and denominator.
-    """
-    sides, estimates = [], []
-    for values in (control, treatment):
-        pairs = np.column_stack([values, np.ones(len(values))])[:, :2]
-        drawn = _poisson_sums(pairs, n_draws, rng)
-        sides.append(drawn[:, 0] / drawn[:, 1])
-        total = pairs.sum(axis=0)
-        estimates.append(float(total[0] / total[1]))
-    return _from_draws("poisson_bootstrap", estimates, sides, alpha)
-
-
-def _poisson_sums(pairs: np.ndarray, n_draws: int, rng: np.random.Generator) -> np.ndarray:
-    distinct, counts = np.unique(pairs[:, 0] + 1j * pairs[:, 1], return_counts=True)
-    cells = np.column_stack([distinct.real, distinct.imag])
-    if len(cells) > MAX_CELLS:
-        group = rng.permutation(len(pairs)) % MAX_CELLS
-        cells = np.column_stack([np.bincount(group, weights=column) for column in pairs.T])
-        counts = np.ones(MAX_CELLS, dtype=counts.dtype)
-    block = max(1, MAX_COUNTS // len(cells))
-    starts = range(0, n_draws, block)
-    return np.concatenate([rng.poisson(counts, (min(block, n_draws - s), len(cells))) @ cells for s in starts])
-
-
-def _from_draws(method: str, estimates: list[float], sides: list[np.ndarray], alpha: float) -> Effect:
+def _from_draws(estimates: list[float], sides: list[np.ndarray], alpha: float) -> Effect:
     """Percentile intervals of difference and ratio; the p value is the alpha at which 0 leaves the first."""
     control, treatment = estimates
     drawn = sides[1] - sides[0]
@@ -110,7 +72,7 @@ def _from_draws(method: str, estimates: list[float], sides: list[np.ndarray], al
     ratio = sides[1] / np.where(sides[0] > 0, sides[0], np.nan) - 1 if clear else np.array([np.nan])
     beyond = min((drawn <= 0).sum(), (drawn >= 0).sum())
     return Effect(
-        method=method,
+        method="bootstrap",
         p_value=float(min(1.0, 2 * (beyond + 1) / (len(drawn) + 1))),
         effect=treatment - control,
         low=float(low),
