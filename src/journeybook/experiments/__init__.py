@@ -9,7 +9,6 @@
 | plan, looks | what was decided beforehand; what was looked at before |
 | health | whether the experiment can be trusted, and how its effects must be read |
 | comparisons | every variant against the control: the headline |
-| distributions | how values are spread |
 | factorial | 2x2, 2^k and fractions of them |
 | subgroups, heterogeneity | for whom: planned, and searched honestly |
 | cumulative | the effect at each look |
@@ -22,7 +21,6 @@ from journeybook.experiments.aggregation import by_cluster, units_from_rows, wit
 from journeybook.experiments.comparisons import compare
 from journeybook.experiments.cumulative import clearest, effects_so_far
 from journeybook.experiments.decision import decide, guardrails
-from journeybook.experiments.distributions import distributions, effect_sizes
 from journeybook.experiments.factorial import factorial_effects
 from journeybook.experiments.findings import find, headline_figures
 from journeybook.experiments.health import alarms, cautions, daily_effects, health, moved_periods
@@ -44,8 +42,6 @@ __all__ = [
     "compare",
     "daily_effects",
     "decide",
-    "distributions",
-    "effect_sizes",
     "effects_so_far",
     "factorial_effects",
     "find",

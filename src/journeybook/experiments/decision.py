@@ -10,8 +10,8 @@ from journeybook.experiments.health import BLOCKING
 from journeybook.experiments.measures import amount
 from journeybook.experiments.plan import Plan
 from journeybook.statistics.corrections import adjust
-from journeybook.statistics.equivalence import non_inferiority
 from journeybook.statistics.exact import SUFFIX
+from journeybook.statistics.non_inferiority import non_inferiority
 from journeybook.statistics.sequential import always_valid
 
 SHIP, STOP, WAIT, UNPLANNED = "ship", "do not ship", "keep running", "no plan"

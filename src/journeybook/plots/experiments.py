@@ -15,8 +15,8 @@ from journeybook.findings import say_p, say_share
 from journeybook.plots import COLOURS, shortened
 
 MAX_PANELS = 6
-# The control is grey in every figure; the variants keep their colour and their marker.
-VARIANTS = [("grey", "o"), ("blue", "s"), ("orange", "^"), ("green", "D"), ("purple", "v"), ("sky", "P")]
+# The variants keep their colour and their marker.
+VARIANTS = [("blue", "s"), ("orange", "^"), ("green", "D"), ("purple", "v"), ("sky", "P")]
 # What is a difference of a metric, or its error, in the tables that are drawn.
 DIFFERENCES = ("effect", "standard_error", "trend", "always_valid", "group_")
 
@@ -34,7 +34,7 @@ def plot_effects(found: Experiment) -> Figure:
         title = f"{title.replace(' points to', ' to')}; {len(held)} of {len(comparisons)} comparisons hold"
     metrics = list(kinds)[:MAX_PANELS]
     height = 1.3 + 0.4 * (len(found.names) - 1)
-    figure, axes = _panels(len(metrics), height=height, sharey=True)
+    figure, axes = _panels(len(metrics), height=height)
     for ax, metric in zip(axes, metrics, strict=False):
         part = _in_points(comparisons[comparisons["metric"] == metric], kinds).reset_index(drop=True)
         beside = _in_points(plain[plain["metric"] == metric], kinds).reset_index(drop=True)
@@ -82,30 +82,6 @@ def plot_daily_effects(daily: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axe
     return ax
 
 
-def plot_distributions(shares: pd.DataFrame) -> Figure:
-    """Units of each arm by their value, zeros apart, a panel a metric (the first four)."""
-    metrics = list(dict.fromkeys(shares["metric"]))[:4]
-    figure, axes = _panels(len(metrics), height=2.6)
-    for ax, metric in zip(axes, metrics, strict=False):
-        part = shares[shares["metric"] == metric]
-        for (variant, own), (colour, _) in zip(part.groupby("variant", sort=False), _styles(part), strict=True):
-            ends = own["low"].tolist()
-            look = {"label": _short(variant), "linewidth": 1.5, "color": COLOURS[colour]}
-            ax.stairs(own["share"], [*ends, 2 * ends[-1] - ends[-2]], **look)
-        zero = part["zero_share"]
-        ax.set_title(f"{say_share(zero.min())} to {say_share(zero.max())} of an arm are 0", fontsize=10)
-        ax.set_xlabel(f"{_short(metric)}; the last step holds all beyond")
-        ax.set_ylabel("share of the arm's units")
-        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-    zero = shares.loc[shares["metric"] == metrics[0], "zero_share"]
-    _entitle(
-        figure,
-        f"{_short(metrics[0])} is 0 for {say_share(zero.min())} to {say_share(zero.max())} of an arm's units",
-    )
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
-    return figure
-
-
 def plot_posteriors(table: pd.DataFrame) -> Figure:
     """Posterior interval of each variant, and the probability that it is the best, by metric."""
     metrics = list(dict.fromkeys(table["metric"]))
@@ -148,7 +124,7 @@ def plot_subgroups(subgroups: pd.DataFrame, *, alpha: float, ax: Axes | None = N
     ax = ax or plt.subplots(figsize=(8.6, 1.2 + 0.34 * (places["y"].max() + 1)))[1]
     rows = rows.merge(places, on=["subgroup", "level"])
     variants = rows["variant"].unique().tolist()
-    styles = [VARIANTS[1 + number % 5] for number in range(len(variants))]
+    styles = [VARIANTS[number % len(VARIANTS)] for number in range(len(variants))]
     for number, (variant, (colour, marker)) in enumerate(zip(variants, styles, strict=True)):
         part = rows[rows["variant"] == variant]
         y = part["y"] + 0.22 * (number - (len(variants) - 1) / 2)
@@ -229,19 +205,15 @@ def _names(ax: Axes, names: pd.Series) -> None:
     ax.grid(visible=False, axis="y")
 
 
-def _panels(n: int, *, height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
-    """A figure of n panels, two in a row."""
+def _panels(n: int, *, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of n panels, two in a row, which share their vertical axes."""
     columns = min(n, 2)
     rows = -(-n // columns)
     size = (8.8, 0.5 + rows * height)
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharey=sharey)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharey=True)
     for ax in axes.flat[n:]:
         ax.set_visible(False)
     return figure, list(axes.flat)
-
-
-def _styles(part: pd.DataFrame) -> list[tuple[str, str]]:
-    return [VARIANTS[number % len(VARIANTS)] for number in range(part["variant"].nunique())]
 
 
 def _short(name: str) -> str:

@@ -15,7 +15,7 @@
 | corrections | many tests: Holm, Benjamini-Hochberg, Benjamini-Yekutieli, Dunnett |
 | sequential | intervals that hold at every look; group sequential boundaries |
 | bayes | the chance to be best, and what a wrong choice costs |
-| equivalence | showing that nothing was lost; effect sizes without a unit |
+| non_inferiority | showing that nothing was lost beyond a margin |
 | power | how large an experiment must be, and what it can detect |
 | clusters | errors of means whose rows belong together |
 | labels | names of groups from the values of a column |
