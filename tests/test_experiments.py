@@ -10,14 +10,13 @@ import pytest
 import statsmodels.api as sm
 from experiment_units import compared, simulated
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from journeybook import experiments
-from journeybook.experiments.comparisons import CORRECTIONS, dunnett_over_rows
 from journeybook.experiments.health import sample_ratio
 from journeybook.experiments.words import say_effects, say_factorial
 from journeybook.statistics import stream
 from journeybook.statistics.contrasts import ArmMoments, contrast, relative_lift
-from journeybook.statistics.corrections import adjust, dunnett
 from journeybook.statistics.sequential import always_valid
 
 # K. Hillstrom, MineThatData E-Mail Analytics And Data Mining Challenge, 2008: (n, mean, standard deviation).
@@ -268,73 +267,22 @@ def test_a_look_before_the_end_widens_every_interval_and_changes_no_effect():
     pd.testing.assert_frame_equal(many.methods[plain], one.methods[plain])
 
 
-@pytest.mark.parametrize("correction", CORRECTIONS)
-def test_the_correction_is_over_all_rows(correction):
+def test_the_correction_is_over_all_rows():
     units = simulated(3_000, effect=0.2, variants=("control", "a", "b"))
     measured = experiments.measures(units, metrics="auto", covariates=None)
     given = {"measured": measured, "control": "control", "alpha": 0.05, "rng": stream(1, "quantiles")}
-    rows = experiments.compare(units, **given, correction=correction).comparisons
+    rows = experiments.compare(units, **given).comparisons
     assert len(rows) == 4
     assert (rows["p_adjusted"] >= rows["p_value"]).all()
-    if correction != "dunnett":
-        assert rows["p_adjusted"].tolist() == pytest.approx(adjust(rows["p_value"], method=correction).tolist())
-    else:
-        # Between one comparison and Bonferroni over all.
-        assert (rows["p_adjusted"] <= np.minimum(4 * rows["p_value"], 1) + 1e-12).all()
+    expected = multipletests(rows["p_value"], method="holm")[1]
+    assert rows["p_adjusted"].tolist() == pytest.approx(expected.tolist())
 
 
-def test_dunnett_agrees_with_scipy_where_the_arms_spread_alike():
-    units = simulated(6_000, effect=0.15, variants=("control", "a", "b"))
-    found = experiments.compare(
-        units,
-        measured=experiments.measures(units, metrics={"spend": "mean"}, covariates=[]),
-        control="control",
-        alpha=0.05,
-        correction="dunnett",
-        rng=stream(1, "quantiles"),
-    ).comparisons
-    arms = {name: part["spend"].to_numpy() for name, part in units.groupby("variant")}
-    wanted = stats.dunnett(arms["a"], arms["b"], control=arms["control"], rng=np.random.default_rng(1))
-    assert found["p_adjusted"].tolist() == pytest.approx(wanted.pvalue.tolist(), abs=0.003)
-
-
-def test_dunnett_over_two_metrics_is_taken_twice():
-    rows = pd.DataFrame(
-        {
-            "metric": ["a", "b", "a", "b"],
-            "effect": [2.5, 0.1, 1.0, 30.0],
-            "standard_error": [1.0, 2.0, 1.1, 2.5],
-            "df": [50.0, 60.0, 70.0, 80.0],
-            "variant": ["x", "x", "y", "y"],
-            "control_name": "control",
-        }
-    )
-    # The control has half of the first variance, so that it has 0.5 of 1 and 2 of 4.
-    arms = pd.DataFrame({"metric": ["a", "b"] * 3, "variant": np.repeat(["control", "x", "y"], 2), "n": 2})
-    arms["sd"] = np.sqrt([1.0, 4.0, 1.0, 4.0, 1.42, 8.5])
-    found = dunnett_over_rows(rows, arms)
-    part = rows[rows["metric"] == "a"]
-    one = dunnett(
-        part["effect"], standard_errors=part["standard_error"], df=part["df"], control_variance=0.5, alpha=0.05
-    )
-    assert found[[0, 2]] == pytest.approx(np.minimum(2 * one.p_adjusted, 1), rel=1e-12)
-    assert found[1] == 1
-    assert found[3] < 1e-6
-
-
-def test_corrections_and_looks_that_do_not_go_together_are_errors():
+def test_an_alpha_out_of_range_is_an_error():
     units = shop(500)
-    given = {"control": "control", "alpha": 0.05, "rng": stream(1, "quantiles")}
     means = experiments.measures(units, metrics={"spend": "mean"}, covariates=[])
-    with pytest.raises(ValueError, match="found 'bonferroni', needed one of holm"):
-        experiments.compare(units, measured=means, **given, correction="bonferroni")
-    with pytest.raises(ValueError, match="holds at one planned look"):
-        experiments.compare(units, measured=means, **given, correction="dunnett", always_valid_at=900)
-    quantiles = experiments.measures(units, metrics={"high_spend": KINDS["high_spend"]}, covariates=[])
-    with pytest.raises(ValueError, match="'high_spend' is a quantile"):
-        experiments.compare(units, measured=quantiles, **given, correction="dunnett")
     with pytest.raises(ValueError, match="alpha: found 5"):
-        experiments.compare(units, measured=means, **given | {"alpha": 5})
+        experiments.compare(units, measured=means, control="control", alpha=5, rng=stream(1, "quantiles"))
 
 
 # --- bad units -----------------------------------------------------------------------------------------------

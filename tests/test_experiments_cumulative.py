@@ -64,7 +64,7 @@ def test_the_last_look_is_the_headline():
     assert rows["metric"].unique().tolist() == ["bought", "spend", "per_order"]
     measured = measures(table, metrics=METRICS, covariates=["pre_spend"])
     headline = compare(
-        table, measured=measured, control="control", alpha=0.05, correction="holm", rng=stream(1, "bootstrap")
+        table, measured=measured, control="control", alpha=0.05, rng=stream(1, "bootstrap")
     ).comparisons.set_index("metric")
     last = rows.groupby("metric").last()
     for metric in last.index:

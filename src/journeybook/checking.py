@@ -167,8 +167,7 @@ def _experiment(values: Values, tables: Tables) -> None:
     given = {"measured": analysed.measured, "control": values["control"]}
     experiments.lower_is_better(analysed.measured, plan=planned, given=values["higher_is_better"])
     sample_ratio(analysed.units["variant"].astype(str).value_counts().to_dict(), shares=values["shares"])
-    corrected = {"alpha": planned.alpha, "correction": values["correction"], "rng": stream(0, "quantiles")}
-    experiments.compare(analysed.units, **given, **corrected)
+    experiments.compare(analysed.units, **given, alpha=planned.alpha, rng=stream(0, "quantiles"))
 
 
 def _design(values: Values, tables: Tables) -> None:

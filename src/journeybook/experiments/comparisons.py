@@ -9,6 +9,7 @@ from scipy import stats
 
 from journeybook.experiments.measures import Measures, Metric, filled_covariates, measures, numbers
 from journeybook.experiments.variants import Arms, arms_of, check_one_row_a_unit, is_summed
+from journeybook.statistics import corrections
 from journeybook.statistics.contrasts import (
     ArmMoments,
     Effect,
@@ -18,14 +19,12 @@ from journeybook.statistics.contrasts import (
     metric_moments,
     ratio_moments,
 )
-from journeybook.statistics.corrections import adjust, dunnett
 from journeybook.statistics.exact import exact_mean, exact_share, is_small
 from journeybook.statistics.resampling import quantile_effect
 from journeybook.statistics.sequential import always_valid
 from journeybook.statistics.survival import restricted_mean_moments
 from journeybook.statistics.two_samples import stratified, within_strata
 
-CORRECTIONS = ("holm", "benjamini_hochberg", "benjamini_yekutieli", "dunnett")
 # Without and with covariates.
 HEADLINES = {
     "proportion": ("welch", "cuped"),
@@ -48,7 +47,8 @@ class Experiment:
     Attributes:
         comparisons: One headline row a metric and variant. `control` and `treatment` are what is measured in the
             arms (adjusted to equal covariates where `method` is a cuped), `effect` their difference, `relative`
-            their ratio less 1, missing where the control is not clearly above 0; `p_adjusted` is over all rows.
+            their ratio less 1, missing where the control is not clearly above 0; `p_adjusted` is Holm's, over all
+            rows.
         estimates: The same rows with `standard_error` and `df` of the effect beside them.
         methods: One row a metric, variant and method: the headline's at a fixed horizon, and the same without
             covariates first; `variance_saved_share` is what covariates save of the plain method's variance.
@@ -86,7 +86,6 @@ def compare(
     control: str | None,
     alpha: float,
     rng: np.random.Generator,
-    correction: str = "holm",
     always_valid_at: int | None = None,
     period: np.ndarray | None = None,
 ) -> Experiment:
@@ -104,7 +103,6 @@ def compare(
         control: The variant compared against; None is resolved by `choose_control`.
         alpha: Accepted rate of false positives; intervals are at 1 - alpha.
         rng: Source of chance, for quantiles and permutations.
-        correction: How `p_adjusted` is made over all headline rows, one of `CORRECTIONS`.
         always_valid_at: Planned units of all arms: intervals and p values then hold at every look, and are
             narrowest there. None is one look at a fixed horizon.
         period: Period of each unit, where the allocation changed between periods (`moved_periods`); else None.
@@ -115,8 +113,6 @@ def compare(
     """
     if not 0 < alpha < 1:
         raise ValueError(f"alpha: found {alpha}, needed a number between 0 and 1.")
-    if correction not in CORRECTIONS:
-        raise ValueError(f"correction: found '{correction}', needed one of {', '.join(CORRECTIONS)}.")
     arms = arms_of(units, control=control)
     check_one_row_a_unit(units, arms)
     if is_summed(units):
@@ -148,18 +144,13 @@ def compare(
                 wide = _effects(metric, data, number, float(level), rng, period)[-1]
                 best = replace(wide, method=f"always_valid_{wide.method}", p_value=float(every.p_value))
             headline.append(_headline(metric, name, arms.names[0], best, n))
-    rows, told = pd.DataFrame(headline), pd.DataFrame(shown)
-    rows.insert(rows.columns.get_loc("p_value") + 1, "p_adjusted", np.nan)
-    if correction == "dunnett":
-        _check_dunnett(measured, always_valid_at)
-        rows["p_adjusted"] = dunnett_over_rows(rows, told)
-    else:
-        rows["p_adjusted"] = adjust(rows["p_value"], method=correction)
+    rows = pd.DataFrame(headline)
+    rows.insert(rows.columns.get_loc("p_value") + 1, "p_adjusted", corrections.holm(rows["p_value"]))
     return Experiment(
         comparisons=rows.drop(columns=["standard_error", "df"]),
         estimates=rows,
         methods=pd.DataFrame(beside),
-        arms=told,
+        arms=pd.DataFrame(shown),
         moments=data.moments,
         names=arms.names,
         horizon="fixed_horizon" if always_valid_at is None else "always_valid",
@@ -176,21 +167,6 @@ def _method_row(found: Effect, *, metric: str, variant: str, saved: float) -> di
 def _figures(found: Effect, names: str) -> dict[str, float]:
     columns = {"low": "effect_low", "high": "effect_high"}
     return {columns.get(name, name): float(getattr(found, name)) for name in names.split()}
-
-
-def dunnett_over_rows(rows: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
-    """Dunnett's p values of headline rows: over the variants within each metric, times the number of metrics."""
-    part = (arms["sd"] ** 2 / arms["n"]).set_axis(pd.MultiIndex.from_frame(arms[["metric", "variant"]]))
-    control = part.reindex(pd.MultiIndex.from_frame(rows[["metric", "control_name"]])).to_numpy()
-    treatment = part.reindex(pd.MultiIndex.from_frame(rows[["metric", "variant"]])).to_numpy()
-    # The part of each effect's variance that is the control's, which the effects of a metric share.
-    shared = rows["standard_error"] ** 2 * control / (control + treatment)
-    adjusted = pd.Series(np.nan, index=rows.index)
-    for _, own in rows.groupby("metric", sort=False):
-        errors, variance = own["standard_error"], float(shared[own.index[0]])
-        found = dunnett(own["effect"], standard_errors=errors, df=own["df"], control_variance=variance, alpha=0.05)
-        adjusted[own.index] = found.p_adjusted
-    return np.minimum(adjusted.to_numpy() * rows["metric"].nunique(), 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -331,16 +307,6 @@ def _varies(metric: Metric, found: Effect) -> Effect:
 def _df(found: Effect) -> float:
     """Degrees of freedom; infinite where the method has none."""
     return float("inf") if np.isnan(found.df) else float(found.df)
-
-
-def _check_dunnett(measured: Measures, always_valid_at: int | None) -> None:
-    quantiles = [metric.name for metric in measured.metrics if metric.kind == "quantile"]
-    if quantiles:
-        raise ValueError(
-            f"correction: dunnett needs means or ratios, and '{quantiles[0]}' is a quantile; take holm."
-        )
-    if always_valid_at is not None:
-        raise ValueError("correction: dunnett holds at one planned look, and this is an early one; take holm.")
 
 
 def _arm_rows(metric: Metric, data: _Data) -> list[dict]:

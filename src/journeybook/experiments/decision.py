@@ -9,7 +9,7 @@ from scipy import stats
 from journeybook.experiments.health import BLOCKING
 from journeybook.experiments.measures import amount
 from journeybook.experiments.plan import Plan
-from journeybook.statistics.corrections import adjust
+from journeybook.statistics import corrections
 from journeybook.statistics.exact import SUFFIX
 from journeybook.statistics.non_inferiority import non_inferiority
 from journeybook.statistics.sequential import always_valid
@@ -108,7 +108,7 @@ def decide(
         reason = f"a variant has no values of {plan.primary}"
         made = pd.DataFrame({"variant": estimates["variant"].unique(), "decision": STOP, "reason": reason})
         return made.assign(probability_wrong=np.nan)
-    adjusted = adjust(primary["p_value"], method="holm")
+    adjusted = corrections.holm(primary["p_value"])
     rows = []
     for row, p_value in zip(primary.itertuples(), adjusted, strict=True):
         verdicts = guardrails[guardrails["variant"] == row.variant].set_index("metric")["verdict"]

@@ -106,7 +106,7 @@ def _of_arms(units: pd.DataFrame, found: Experiment, alpha: float) -> Iterator[d
 def procedure_witnesses(seen: Look, *, n_units: int, plan: str) -> pd.DataFrame:
     """The correction, the register and the theory of looks, on cases whose answers are known."""
     # 0.01 x 4; then 0.011 x 3, 0.016 x 2 and 0.02 x 1, none of them below the one before.
-    adjusted = corrections.adjust([0.01, 0.016, 0.02, 0.011], method="holm")
+    adjusted = corrections.holm([0.01, 0.016, 0.02, 0.011])
     source = "Holm 1979, by hand: running maximum"
     rows = [_witness("Holm of four, every p value", float(np.ptp(adjusted) + adjusted[0]), 0.04, 1e-12, source)]
     after = looks.look(seen.entry, digest="other data", n_units=n_units + 1, planned_units=0, over=True, plan=plan)

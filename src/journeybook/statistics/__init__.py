@@ -12,7 +12,7 @@
 | exact | exact tests and intervals for arms of few units |
 | resampling | the bootstrap of clusters and of quantiles |
 | survival | Kaplan and Meier's restricted mean |
-| corrections | many tests: Holm, Benjamini-Hochberg, Benjamini-Yekutieli, Dunnett |
+| corrections | many tests: Holm's adjusted p values |
 | sequential | intervals that hold at every look; group sequential boundaries |
 | bayes | the chance to be best, and what a wrong choice costs |
 | non_inferiority | showing that nothing was lost beyond a margin |
