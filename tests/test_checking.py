@@ -54,7 +54,7 @@ def test_an_experiment_that_can_be_compared_will_run(check) -> None:
             "variant: a comparison needs two variants or more; found 'new'.",
         ),
         (UNITS.head(2), [], "metrics: variant 'old' has no two units with a value of 'spend'."),
-        (UNITS.head(2).assign(spend=[812, 944]), [], "one row a unit is needed"),
+        (UNITS.head(2).assign(spend=[812, 944]), [], "rows that are counts of many units as `experiment_arms`"),
         (pd.concat([UNITS, UNITS.head(9)]), [], "unit_id: 9 units have more than one row"),
         (UNITS, ["control=older"], "control: 'older' is not a variant; the variants are 'new', 'old'."),
         (UNITS, ["shares={old: 1.0}"], "shares: found old; a share is needed for each of the variants new, old."),
