@@ -200,17 +200,6 @@ def say_explanation(explanation: Explanation, model: ResponseModel, comparison: 
     )
 
 
-def title_importance(groups: pd.DataFrame) -> str:
-    """What shuffling costs most."""
-    n_sure = int((groups["log_loss_increase_low"] > 0).sum())
-    if not n_sure:
-        return "No group of features is needed beyond chance"
-    first, *more = groups["group"].iloc[0].split(", ")
-    others = f" and {len(more)} like it" if more else ""
-    drop = groups["roc_auc_drop"].iloc[0]
-    return f"{first}{others}: shuffled, ROC AUC falls by {drop:.3f}; {n_sure} of {len(groups)} groups matter"
-
-
 def title_windows(windows: ResponseWindows) -> str:
     """The peak furthest beyond chance."""
     peaks = windows.peaks[windows.peaks["lift_low"] > 1]

@@ -15,7 +15,6 @@ from journeybook.channel_response.windows import ANY_DAY, WEEKDAYS, ResponseWind
 from journeybook.plots import COLOURS
 
 _HUES = ("blue", "orange", "green", "red", "purple", "sky")
-_MOST = 15
 _RESAMPLING = {
     "none": ("none", "blue", "o"),
     "class_weights": ("class weights", "orange", "s"),
@@ -192,73 +191,6 @@ def plot_shapley(explanation: Explanation, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_people(explanation: Explanation) -> Figure:
-    """What speaks for and against three times ten contacts, the seven largest parts."""
-    figure, axes = plt.subplots(1, 3, figsize=(8.9, 4.2), sharex=True)
-    for ax, (person, part) in zip(axes, explanation.people.groupby("person", sort=False), strict=True):
-        top = part.head(7)[::-1].reset_index(drop=True)
-        colours = [COLOURS["blue"] if value > 0 else COLOURS["red"] for value in top["contribution"]]
-        ax.barh(top.index, top["contribution"], color=colours, height=0.36)
-        for at, row in top.iterrows():
-            ax.annotate(
-                f"{short(row['feature'], 20)} = {short(row['value'], 12)}",
-                (0, float(at)),
-                xytext=(0, 10.5),
-                textcoords="offset points",
-                ha="center",
-                va="center",
-                fontsize=8,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
-            )
-        ax.axvline(0, color="black", linewidth=0.8)
-        ax.set_yticks([])
-        ax.set_ylim(-0.4, len(top) - 0.2)
-        ax.grid(visible=False, axis="y")
-        ax.set_title(f"{person} ten: {part['probability'].iloc[0]:.1%}", fontsize=10.5)
-    axes[1].set_xlabel("added to the log odds")
-    return _titled(figure, "Three times ten contacts explained, on average: the seven largest parts")
-
-
-def plot_importance(importance: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Increase of the log loss when a group of correlated features is shuffled, with intervals."""
-    shown = importance.head(_MOST)[::-1].reset_index(drop=True)
-    ax = ax or plt.subplots(figsize=(8.5, 1.2 + 0.27 * len(shown)))[1]
-    rise, ends = shown["log_loss_increase"], _arms(shown, "log_loss_increase")
-    ax.errorbar(rise, shown.index, xerr=ends, fmt="o", markersize=5, capsize=3, color=COLOURS["blue"])
-    ax.axvline(0, color="black", linewidth=0.8)
-    ax.set_yticks(shown.index, [_group(name) for name in shown["group"]], fontsize=9)
-    ax.grid(visible=False, axis="y")
-    ax.set_xlabel("increase of the log loss on test contacts, nats, 95 % interval")
-    _titled(ax.figure, words.title_importance(importance))
-    return ax
-
-
-def plot_dependences(dependence: pd.DataFrame) -> Figure | None:
-    """Mean probability over values of each feature, and the middle 80 % of contacts; None without a feature."""
-    if dependence.empty:
-        return None
-    names = list(dict.fromkeys(dependence["feature"]))
-    figure, axes = plt.subplots(1, len(names), figsize=(8.9, 3.2), sharey=True, squeeze=False)
-    for ax, name in zip(axes[0], names, strict=True):
-        part = dependence[dependence["feature"] == name].reset_index(drop=True)
-        if part["value"].isna().any():
-            ax.errorbar(
-                part.index, part["rate"], yerr=_arms(part, "rate"), fmt="o", color=COLOURS["blue"], elinewidth=1
-            )
-            ax.set_xticks(part.index, [short(level, 10) for level in part["level"]], rotation=30, ha="right")
-        else:
-            ax.fill_between(
-                part["value"], part["rate_low"], part["rate_high"], color=COLOURS["sky"], alpha=0.3, linewidth=0
-            )
-            ax.plot(part["value"], part["rate"], color=COLOURS["blue"], marker="o", markersize=3)
-            ax.locator_params(axis="x", nbins=4)
-        ax.set_title(short(name, 18), fontsize=10)
-        ax.yaxis.set_major_formatter(PercentFormatter(1))
-    axes[0, 0].set_ylabel("probability of a response")
-    axes[0, 0].set_ylim(bottom=0)
-    return _titled(figure, "Partial dependence: the mean, and the middle 80 % of contacts")
-
-
 def plot_windows(windows: ResponseWindows) -> Figure | None:
     """Shrunken response rate by hour and by weekday, a line a type, with intervals; None without rates."""
     cells = windows.cells
@@ -322,12 +254,6 @@ def _types(windows: ResponseWindows) -> list[str]:
 
 def _longest(axes: np.ndarray) -> tuple[list, list]:
     return max((ax.get_legend_handles_labels() for ax in axes), key=lambda found: len(found[1]))
-
-
-def _group(names: str, most: int = 2) -> str:
-    parts = names.split(", ")
-    more = f" + {len(parts) - most} more" if len(parts) > most else ""
-    return f"{', '.join(short(name, 22) for name in parts[:most])}{more}"
 
 
 def short(name: str, longest: int = 28) -> str:
