@@ -114,4 +114,3 @@ def test_plots_of_windows(windows):
 def test_where_there_is_nothing_nothing_is_drawn(windows):
     empty = dataclasses.replace(windows, cells=windows.cells.head(0), peaks=windows.peaks.head(0))
     assert figures.plot_windows(empty) is None
-    assert figures.plot_channel_models(pd.DataFrame()) is None

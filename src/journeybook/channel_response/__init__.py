@@ -7,7 +7,7 @@
 | leaks | what could not be known when the contact was decided |
 | models | encoding; logistic regression, forest, XGBoost and their stack, resampled inside the fit, calibrated |
 | search | their settings, within a stated budget, by cross-validation |
-| study | every method with every resampling on one test; a model a channel beside one for all |
+| study | every method with every resampling on one test |
 | explanation | what the trees go by: TreeSHAP |
 | windows | when each type of person answers, with shrinkage |
 | scores | probabilities that other pages read |
@@ -30,13 +30,12 @@ from journeybook.channel_response.scores import (
 from journeybook.channel_response.search import search_settings
 from journeybook.channel_response.splits import split_contacts
 from journeybook.channel_response.storage import model_card, pack_model, training_contract
-from journeybook.channel_response.study import channel_models, compare_methods
+from journeybook.channel_response.study import compare_methods
 from journeybook.channel_response.truth import known_answers
 from journeybook.channel_response.windows import person_types, response_windows
 from journeybook.channel_response.witnesses import handed_on, noise_trial, recount, smote_before_split
 
 __all__ = [
-    "channel_models",
     "compare_methods",
     "contact_frame",
     "contact_probabilities",

@@ -167,18 +167,6 @@ def say_people(comparison: MethodComparison) -> str:
     return said
 
 
-def title_channel_models(table: pd.DataFrame) -> str:
-    """Whether a model a channel beats one for all."""
-    if table.empty:
-        return "There are not two channels with contacts enough for a model each"
-    pooled = table[(table["channel"] == "all") & (table["measure"] == "log_loss")].set_index("method")
-    better, worse = (pooled.index[pooled["difference_high"] < 0], pooled.index[pooled["difference_low"] > 0])
-    told = {"better": better, "worse": worse}
-    said = [f"{how} for {' and '.join(METHODS[name] for name in of)}" for how, of in told.items() if len(of)]
-    said += [] if len(better) else ["no better for any other" if said else "no better than one for all"]
-    return f"A model a channel is {', '.join(said)}"
-
-
 def title_shapley(explanation: Explanation) -> str:
     """The features that move the model most."""
     top = explanation.features.head(2)

@@ -1,4 +1,4 @@
-"""Figures of page 07: columns alone, resampling, calibration, gain, channels, what trees go by, hours."""
+"""Figures of page 07: columns alone, resampling, calibration, gain, what trees go by, hours."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -103,24 +103,6 @@ def plot_resampling(comparison: MethodComparison) -> Figure:
     axes[1].set_xlabel("difference from the same without resampling, 95 % interval")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=9)
     return _titled(figure, words.title_resampling(comparison))
-
-
-def plot_channel_models(found: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
-    """Log loss of a model a channel less that of the joint model; None where there are none to compare."""
-    if found.empty:
-        return None
-    ax = ax or plt.subplots(figsize=(8.5, 3.8))[1]
-    table = found[found["measure"] == "log_loss"]
-    channels = list(dict.fromkeys(table["channel"]))[::-1]
-    for shift, (method, marker) in zip((0.15, -0.15), (("logistic", "o"), ("xgboost", "^")), strict=True):
-        bars = table[table["method"] == method].set_index("channel").loc[channels]
-        places = [i + shift for i in range(len(channels))]
-        _points(ax, bars, places, colour=_METHOD[method][2], marker=marker, label=_METHOD[method][0])
-    ax.set_yticks(range(len(channels)), ["all together" if name == "all" else name for name in channels])
-    ax.set_xlabel("log loss of a model a channel less that of one for all (right of 0 is worse), 95 % interval")
-    ax.set_title(words.title_channel_models(found))
-    ax.legend(fontsize=9)
-    return ax
 
 
 def plot_gain(comparison: MethodComparison) -> Figure:
