@@ -12,7 +12,7 @@ from journeybook.channel_response.explanation import Explanation
 from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.windows import ANY_DAY, WEEKDAYS, ResponseWindows
-from journeybook.plots import COLOURS
+from journeybook.plots import COLOURS, headed
 
 _HUES = ("blue", "orange", "green", "red", "purple", "sky")
 _RESAMPLING = {
@@ -83,7 +83,8 @@ def plot_calibration(comparison: MethodComparison) -> Figure:
         ax.set_xlabel("predicted")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, title="resampling", loc="outside lower left", ncols=4, fontsize=9)
-    return _titled(figure, words.title_calibration(comparison))
+    headed(figure, words.title_calibration(comparison))
+    return figure
 
 
 def plot_resampling(comparison: MethodComparison) -> Figure:
@@ -102,7 +103,8 @@ def plot_resampling(comparison: MethodComparison) -> Figure:
         ax.set_yticks(range(len(methods)), names)
     axes[1].set_xlabel("difference from the same without resampling, 95 % interval")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=9)
-    return _titled(figure, words.title_resampling(comparison))
+    headed(figure, words.title_resampling(comparison))
+    return figure
 
 
 def plot_gain(comparison: MethodComparison) -> Figure:
@@ -127,7 +129,8 @@ def plot_gain(comparison: MethodComparison) -> Figure:
     lines, names = axes[0].get_legend_handles_labels()
     title = "without resampling; band: 95 %, XGBoost"
     figure.legend(lines, names, title=title, loc="outside lower left", ncols=5, fontsize=9)
-    return _titled(figure, words.title_gain(comparison))
+    headed(figure, words.title_gain(comparison))
+    return figure
 
 
 def _points(ax: Axes, bars: pd.DataFrame, places: list[float], *, colour: str, marker: str, label: str) -> None:
@@ -220,11 +223,7 @@ def plot_windows(windows: ResponseWindows) -> Figure | None:
     axes[0, 0].set_ylim(bottom=0)
     axes[0, 0].set_ylabel("response rate")
     figure.legend(*_longest(axes[0]), loc="outside lower left", ncols=4, fontsize=9)
-    return _titled(figure, words.title_windows(windows))
-
-
-def _titled(figure: Figure, title: str) -> Figure:
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+    headed(figure, words.title_windows(windows))
     return figure
 
 
