@@ -1,5 +1,7 @@
 """Page 08: sessions counted by hand, the chain against print and brute force, intervals, attribution."""
 
+from dataclasses import replace
+
 import ibis
 import numpy as np
 import pandas as pd
@@ -360,8 +362,8 @@ def test_intervals_hold_the_estimate_and_are_wider_where_people_differ(shop, cha
     assert (clustered["probability_high"] >= clustered["probability"] - 1e-12).all()
     # Enough draws for the ends to be steady to a few per cent of the width.
     clustered, independent = (
-        transition_table(draw_chains(count(shop), n_draws=4_000, rng=np.random.default_rng(1), independent=x))
-        for x in (False, True)
+        transition_table(draw_chains(counts, n_draws=4_000, rng=np.random.default_rng(1)))
+        for counts in (count(shop), replace(count(shop), aggregated=True))
     )
     step = (clustered["source"] == "item") & (clustered["target"] == "cart")
     width = [(t["probability_high"] - t["probability_low"])[step].iloc[0] for t in (clustered, independent)]

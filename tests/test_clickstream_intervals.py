@@ -1,6 +1,7 @@
 """Page 08, intervals: how often they hold the truth when people are of several types, and display pooling."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,8 @@ def coverage(*ways, n_people, n_simulations, n_draws, seed):
         visits = 1 + rng.poisson([6, 10], size=(n_people, 2))
         taken = rng.multinomial(visits, TYPES[kind])
         for name, share in held.items():
-            chain = draw_chains(step_counts(taken), n_draws=n_draws, rng=rng, independent=name == "independent")
+            counts = replace(step_counts(taken), aggregated=name == "independent")
+            chain = draw_chains(counts, n_draws=n_draws, rng=rng)
             table = transition_table(chain).set_index(["source", "target"]).reindex(truth.index)
             share += (table["probability_low"] <= truth) & (truth <= table["probability_high"])
     expected = truth * np.repeat([7, 11], [sum(truth.index.get_level_values(0) == s) for s in ("home", "item")])
@@ -121,7 +123,7 @@ def step_coverage(*, n_people, steps_each, n_simulations, n_draws, rng):
         steps = pd.concat([won, lost], ignore_index=True).assign(source=START)
         counts = StepCounts(**{**vars(nobody), "counts": steps})
         for k, independent in enumerate((False, True)):
-            chain = draw_chains(counts, n_draws=n_draws, rng=rng, independent=independent)
+            chain = draw_chains(replace(counts, aggregated=independent), n_draws=n_draws, rng=rng)
             step = transition_table(chain).set_index("target").loc[CONVERSION]
             held[k] += step["probability_low"] <= np.mean(CHANCES) <= step["probability_high"]
     return held / n_simulations

@@ -438,7 +438,7 @@ def test_the_chance_of_a_message_in_every_row_is_noticed(logged):
         ({"costs": {"email": 0.1}}, "costs has no cost for sms"),
         (
             {"costs": {"email": 0.1, "smss": 0.1}},
-            "'smss', which is no message of these contacts: did you mean 'sms'?",
+            "'smss', which is no message of these contacts; did you mean sms?",
         ),
         ({"costs": {"email": 0.1, "sms": -1}}, "costs has -1 for 'sms'; a cost of at least 0"),
         ({"costs": {"email": 0.1, "sms": float("nan")}}, "costs has nan for 'sms'"),

@@ -131,5 +131,6 @@ def headed(drawn: Axes | Figure, text: str) -> None:
     """Write what a figure found above it, in as many lines as its width needs."""
     figure = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
     assert figure is not None
-    lines = textwrap.wrap(text.replace("$", r"\$"), width=int(10.5 * figure.get_figwidth()))
+    text = (text[:1].upper() + text[1:]).replace("$", r"\$")
+    lines = textwrap.wrap(text, width=int(10.5 * figure.get_figwidth()))
     figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=12)

@@ -1,9 +1,11 @@
-"""Whole rows: as one text, brought in at once, and added up by digest."""
+"""Whole rows: as one text, brought in at once, added up by digest, and held against their table."""
 
 from collections.abc import Collection, Iterable
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
 
 
 def whole_row(table: ibis.Table, *, without: Collection[str] = ()) -> ir.StringValue:
@@ -22,3 +24,11 @@ def added_up(rows: ibis.Table, columns: Iterable[str]) -> tuple[int, int]:
     digest = ibis.struct({c: rows[c] for c in sorted(columns)}).hash().cast("decimal(38, 0)")
     n, total = rows.aggregate(n=rows.count(), total=digest.sum()).to_pandas().iloc[0]
     return int(n), int(total or 0)
+
+
+def rows_off(kept: pd.DataFrame, table: ibis.Table, *, columns: Iterable[str]) -> int:
+    """Return how many kept rows differ from the table's of the same `row`, in those numeric columns it has."""
+    names = [name for name in columns if name in table.columns]
+    told = table.select("row", *names).to_pandas().set_index("row").reindex(kept["row"])
+    same = np.isclose(kept[names].astype(float), told.astype(float), rtol=0, atol=1e-12, equal_nan=True)
+    return int((~same.all(axis=1)).sum())
