@@ -96,7 +96,8 @@ def qualities(probabilities: Sequence[np.ndarray], responded: np.ndarray, weight
     steps = [np.sign(np.diff(each[order])) for each in said]
     alike = [i for i, step in enumerate(steps) if (step == steps[0]).all()]
     step = max(1, _CHUNK // len(responded))
-    parts = [np.ones((1, len(responded)), dtype=int), *(weights[i : i + step] for i in range(0, len(weights), step))]
+    once = np.ones((1, len(responded)), dtype=int)
+    parts = [once, *(weights[i : i + step] for i in range(0, len(weights), step))]
     y, ranked = responded[order].astype(float), [said[i][order] for i in alike]
     measured = [_measures(ranked, y, part[:, order]) for part in parts]
     found = {i: _quality(np.concatenate([part[k] for part in measured]), responded) for k, i in enumerate(alike)}
@@ -194,9 +195,8 @@ def _measures(said: Sequence[np.ndarray], y: np.ndarray, w: np.ndarray) -> list[
     hits_in = np.add.reduceat(w[:, hit], first, axis=1)
     hits_to = np.cumsum(hits_in, axis=1)
     n_hits = hits_to[:, -1:]
-    rows_to, rows_in = rows[:, np.append(start[1:], len(y))[step] - 1], w[:, start[step]]
-    if len(start) < len(y):
-        rows_in = np.add.reduceat(w, start, axis=1)[:, step]
+    rows_to = rows[:, np.append(start[1:], len(y))[step] - 1]
+    rows_in = rows_to - rows[:, start[step]] + w[:, start[step]]
     with np.errstate(divide="ignore", invalid="ignore"):  # a sample with one outcome has no curve: NaN
         others_below = rows_to - hits_to - (rows_in - hits_in) / 2
         roc_auc = (hits_in * others_below).sum(axis=1) / (n_hits * (n - n_hits))[:, 0]
