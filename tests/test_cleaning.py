@@ -110,7 +110,7 @@ def test_equal_lines_are_set_aside_only_where_a_key_says_so():
 
 def test_a_key_that_is_missing_makes_no_copies():
     lines = receipts([(None, 2, 1, "p"), (None, 2, 1, "p")]).mutate(
-        occurred_at=ibis.timestamp("2026-01-05 10:00:00")
+        customer_id=ibis.null("string"), occurred_at=ibis.timestamp("2026-01-05 10:00:00")
     )
     found = cleaning.clean_tables({"transactions": lines}, **RULES | {"unique_key": ["customer_id"]})
     assert found.counts.rows_set_aside.item() == 0

@@ -218,16 +218,13 @@ def _snapshots_off(contacts: ContactFrame, snapshots: ibis.Table) -> int:
     mine = snapshots.filter(snapshots.person_id.isin(some["person_id"].unique().tolist())).to_pandas()
     numeric = [c for c in mine.select_dtypes("number").columns if c != "row"]
     names = [f"snapshot_{c}" if f"snapshot_{c}" in some else c for c in numeric]
-    off, of = 0, dict(iter(mine.groupby("person_id")))
-    for contact in some.to_dict("records"):
-        before = of.get(contact["person_id"], mine[:0])
-        before = before[before["as_of"] < contact["occurred_at"]]
-        if before.empty:
-            off += not pd.isna(contact["as_of"])
-            continue
-        last = before.loc[before["as_of"].idxmax(), numeric].astype(float)
-        off += not np.allclose(np.array([contact[c] for c in names], dtype=float), last, equal_nan=True)
-    return off
+    asked = some[["person_id", "occurred_at"]].assign(contact=range(len(some)))
+    before = asked.merge(mine, on="person_id").query("as_of < occurred_at").sort_values("as_of", kind="stable")
+    last = before.groupby("contact").tail(1).set_index("contact").reindex(asked["contact"])
+    written, expected = some[names].astype(float).to_numpy(), last[numeric].astype(float).to_numpy()
+    same = np.isclose(written, expected, equal_nan=True).all(axis=1)
+    none = last["as_of"].isna().to_numpy()
+    return int(np.where(none, some["as_of"].notna(), ~same).sum())
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,10 +1,12 @@
 """How every figure looks. One module a page; each only draws."""
 
+import io
 import textwrap
 from collections.abc import Iterable
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from journeybook.journeys import said
@@ -56,9 +58,27 @@ def _show_figures() -> None:
 
     shell = get_ipython()
     if shell is not None:
-        set_matplotlib_formats("svg", metadata={"Date": None})
-        plain = shell.display_formatter.formatters["text/plain"]
-        plain.for_type(Figure, lambda figure, printer, cycle: printer.text(say_titles(figure)))
+        set_matplotlib_formats("svg")
+        formatters = shell.display_formatter.formatters
+        formatters["image/svg+xml"].for_type(Figure, as_svg)
+        formatters["text/plain"].for_type(Figure, lambda figure, printer, _: printer.text(say_titles(figure)))
+
+
+def as_svg(figure: Figure) -> str:
+    """Return a figure as SVG, cut to what is drawn.
+
+    Its places are worked out here, once: to save it as it is, matplotlib would draw all of it for them beforehand.
+    """
+    FigureCanvasSVG(figure)
+    dpi = figure.dpi
+    figure.set_dpi(72)
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+    with plt.rc_context({"figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
+    drawn, cut = io.StringIO(), figure.get_tightbbox().padded(plt.rcParams["savefig.pad_inches"])
+    figure.savefig(drawn, format="svg", dpi=dpi, bbox_inches=cut, metadata={"Date": None})
+    return drawn.getvalue()
 
 
 def say_titles(figure: Figure) -> str:

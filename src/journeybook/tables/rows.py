@@ -1,4 +1,4 @@
-"""Whole rows: as one text, brought in at once, added up by digest, and held against their table."""
+"""Whole rows: as one text, computed once, added up by digest, and held against their table."""
 
 from collections.abc import Collection, Iterable
 
@@ -17,6 +17,11 @@ def whole_row(table: ibis.Table, *, without: Collection[str] = ()) -> ir.StringV
 def brought_in(table: ibis.Table) -> ibis.Table:
     """Return a table of few rows that is computed now, once, and not by each query that asks for it."""
     return ibis.memtable(table.to_pyarrow()).cast(table.schema())
+
+
+def kept_in_engine(table: ibis.Table) -> ibis.Table:
+    """Return a lazy table computed once; the finaliser of `Table.cache()` fails at the process's end (ibis 12)."""
+    return table.get_backend().create_table(ibis.util.gen_name("kept"), table, temp=True)
 
 
 def added_up(rows: ibis.Table, columns: Iterable[str]) -> tuple[int, int]:
