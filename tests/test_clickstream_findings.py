@@ -25,9 +25,9 @@ DAYS = {"starts_at": FIRST + pd.Timedelta(days=50), "ends_at": FIRST + pd.Timede
 @pytest.fixture(scope="module")
 def made(found):  # noqa: F811
     """What `find` asks for, of the toy shop: one order, no fault, channels compared."""
-    _, steps, tables, others = found
+    _, steps, tables, counts = found
     return {
-        "counts": others["counts"],
+        "counts": counts,
         "states": tables["states"],
         "bottlenecks": tables["bottlenecks"].assign(first_share=1.0),
         "order": choose_order(steps, max_order=1),

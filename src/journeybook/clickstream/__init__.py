@@ -9,7 +9,6 @@
 | orders | how many steps back visitors remember |
 | groups | do groups and periods differ, state by state |
 | faults | a step that was broken for some days |
-| mixture | types of visitor, by a mixture of chains |
 | ways | frequent ways, loops, what precedes leaving |
 | funnels | the loose and the strict funnel |
 | moments | when an offer changes most; sessions that are open |
@@ -32,7 +31,6 @@ from journeybook.clickstream.intervals import (
     transition_table,
     without_exits,
 )
-from journeybook.clickstream.mixture import fit_types
 from journeybook.clickstream.moments import best_moments, live_sessions
 from journeybook.clickstream.orders import choose_order
 from journeybook.clickstream.survival import session_survival, step_flow, time_to_conversion
@@ -47,7 +45,6 @@ from journeybook.clickstream.words import (
     say_note,
     say_orders,
     say_times,
-    say_types,
     say_when,
     say_without_exits,
 )
@@ -62,7 +59,6 @@ __all__ = [
     "find",
     "find_faults",
     "first_order_mark",
-    "fit_types",
     "funnel",
     "headline",
     "hold_against_truth",
@@ -76,7 +72,6 @@ __all__ = [
     "say_note",
     "say_orders",
     "say_times",
-    "say_types",
     "say_when",
     "say_without_exits",
     "session_survival",

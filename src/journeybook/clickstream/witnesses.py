@@ -12,7 +12,6 @@ from journeybook.clickstream.faults import ALL
 from journeybook.clickstream.faults import UNKNOWN as UNSAID
 from journeybook.clickstream.groups import OTHER
 from journeybook.clickstream.intervals import ChainDraws, transition_table
-from journeybook.clickstream.mixture import TypeMixture
 from journeybook.clickstream.ways import ARROW
 from journeybook.journeys.by_hand import (
     MOST_RECOUNTED,
@@ -72,7 +71,6 @@ def recount(
     tables: Mapping[str, pd.DataFrame],
     *,
     counts: StepCounts,
-    types: TypeMixture,
     rules: Mapping[str, Any],
     improvement: float,
 ) -> pd.DataFrame:
@@ -95,8 +93,6 @@ def recount(
         found |= _of_sessions(mine, tables) | _of_days_and_devices(links, tables)
     own = crossed(links)
     found["counts of steps, greatest difference"] = apart(crossed(counts.counts), own)
-    if types.note is None:
-        found["certainty of each visitor's type, by Bayes' rule, greatest difference"] = _types_error(types)
     return checks_of(found | _of_chain(own, tables, improvement=improvement))
 
 
@@ -180,17 +176,3 @@ def _of_days_and_devices(links: pd.DataFrame, tables: Mapping[str, pd.DataFrame]
             abs(row["probability"] - shares[0]), abs(row["probability_elsewhere"] - shares[1])
         )
     return found
-
-
-def _types_error(types: TypeMixture) -> float:
-    """Probability of each visitor's own type, from the chains and the shares of the types alone."""
-    unit = types.members.columns[0]
-    chains = types.transitions.pivot(index=["source", "target"], columns="type", values="probability")
-    pairs = pd.MultiIndex.from_frame(types.counts[["source", "target"]])
-    each = np.log(chains).loc[pairs].to_numpy() * types.counts["n"].to_numpy()[:, None]
-    evidence = pd.DataFrame(each, columns=chains.columns).groupby(types.counts[unit].to_numpy()).sum()
-    evidence += np.log(types.profile.set_index("type")["share"])
-    chance = np.exp(evidence.sub(evidence.max(axis=1), axis=0))
-    chance = chance.div(chance.sum(axis=1), axis=0).loc[types.members[unit]]
-    own = chance.to_numpy()[np.arange(len(chance)), types.members["type"] - 1]
-    return float(np.abs(own - types.members["certainty"].to_numpy()).max())

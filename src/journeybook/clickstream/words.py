@@ -6,7 +6,6 @@ from journeybook.clickstream.counts import StepCounts
 from journeybook.clickstream.faults import ALL, DAY, FaultScan
 from journeybook.clickstream.funnels import LOOSE, STRICT
 from journeybook.clickstream.groups import GroupDifferences
-from journeybook.clickstream.mixture import TypeMixture
 from journeybook.clickstream.orders import OrderChoice
 from journeybook.findings import say_count, say_interval, say_p, say_share
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, said
@@ -54,7 +53,7 @@ def say_if_none(frame: pd.DataFrame, counts: StepCounts) -> str:
     return "" if len(frame) else why
 
 
-def say_note(found: GroupDifferences | FaultScan | TypeMixture) -> str:
+def say_note(found: GroupDifferences | FaultScan) -> str:
     """Say why something cannot be told; nothing where it can."""
     return "" if found.note is None else f"{found.note[0].upper()}{found.note[1:]}."
 
@@ -179,16 +178,6 @@ def say_faults(scan: FaultScan) -> str:
     return f"Broken: {say_fault(top)} ({say_p(top['p_value'])}){more}"
 
 
-def say_types(types: TypeMixture) -> str:
-    """Say how many types of visitor there are, and warn where EM did not come to rest; nothing without any."""
-    if types.note is not None:
-        return ""
-    n, rested = len(types.profile), types.choice.loc[types.choice["chosen"], "converged"].all()
-    text = f"BIC finds {n} type{'s' * (n > 1)} of visitor among {say_count(len(types.members))} {types.unit}"
-    text += f", each given its type with {types.certainty:.0%} certainty." if n > 1 else "."
-    return text if rested else f"{text} **EM stopped before it came to rest: the types are not final.**"
-
-
 def say_ways(found: pd.DataFrame) -> str:
     """Return the loop or the last events that stand apart most, as a title."""
     unlike = found[found["usual"].notna() & ~found["usual"].between(found["rate_low"], found["rate_high"])]
@@ -252,7 +241,6 @@ def headline(
     order: OrderChoice,
     differences: GroupDifferences,
     scan: FaultScan,
-    types: TypeMixture,
     wrong: pd.DataFrame,
     held: pd.DataFrame,
 ) -> dict[str, float]:
@@ -273,7 +261,6 @@ def headline(
         "chain_order_held_out": order.held_out_chosen,
         "n_group_differences": int(differences.table["differs"].sum()),
         "n_faults": None if scan.note else int(scan.table["fault"].sum()),
-        "n_types": None if types.note else len(types.profile),
         **held.dropna(subset="metric").set_index("metric")["value"],
     }
     return {name: float(v) if isinstance(v, float) else int(v) for name, v in figures.items() if pd.notna(v)}
