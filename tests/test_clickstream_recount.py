@@ -9,7 +9,6 @@ from journeybook.clickstream.counts import count_steps
 from journeybook.clickstream.funnels import funnel
 from journeybook.clickstream.groups import compare_groups
 from journeybook.clickstream.intervals import bottleneck_table, draw_chains, state_table, transition_table
-from journeybook.clickstream.survival import session_survival
 from journeybook.clickstream.ways import journeys
 from journeybook.clickstream.witnesses import recount
 from journeybook.journeys.links import path_steps
@@ -33,7 +32,6 @@ def found(shop):  # noqa: F811
         "groups": compare_groups(steps, group_by=["channel"], n_periods=2, alpha=0.05).table,
         "funnel": funnel(steps, chain.model, stages=["home", "item", "cart", CONVERSION]),
         "journeys": journeys(steps, most=5, fewest=5),
-        "survival": session_survival(steps, chain.model, longest=9, n_draws=20, rng=rng),
         "faults": pd.DataFrame(),
     }
     return shop, steps, tables, counts
@@ -71,7 +69,6 @@ def test_paths_of_numbers_are_counted_again():
         ("states", "lost_conversions"),
         ("bottlenecks", "gain"),
         ("funnel", "n_sessions"),
-        ("survival", "share"),
         ("journeys", "n"),
     ],
 )

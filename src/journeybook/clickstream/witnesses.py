@@ -120,15 +120,12 @@ def _of_chain(
 
 
 def _of_sessions(mine: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
-    """What is said of whole sessions: how long they live, which ways they take, how far they come."""
-    sizes = mine.groupby("session", sort=False).size()
-    going = np.array([(sizes > k).mean() for k in tables["survival"]["events"]])
-    found = {"sessions going on, greatest difference": float(np.abs(tables["survival"]["share"] - going).max())}
+    """What is said of whole sessions: which ways they take, how far they come."""
     begins = np.flatnonzero(~mine.duplicated("session"))
     ways = pd.Series([ARROW.join(way) for way in np.split(mine["label"].to_numpy(), begins[1:])]).value_counts()
     whole = tables["journeys"][tables["journeys"]["kind"] == "path"]
     off = (whole["n"] - whole["sequence"].map(ways)).abs().max()
-    found["sessions on the most frequent ways, greatest difference"] = float(off)
+    found = {"sessions on the most frequent ways, greatest difference": float(off)}
     if len(tables["funnel"]):
         found["sessions by stage of the funnel, greatest difference"] = _funnel_error(tables["funnel"], ways)
     return found

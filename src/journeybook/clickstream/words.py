@@ -80,34 +80,6 @@ def say_flow(flow: pd.DataFrame) -> str:
     return f"After {events} {say_share(left)} have left and {say_share(bought)} have converted"
 
 
-def say_survival(table: pd.DataFrame) -> str:
-    """Return how long sessions live and where the chain is wrong about it, as a title."""
-    half = table.loc[table["share"] <= 0.5, "events"]
-    text = f"More than half of the sessions go on beyond {table['events'].max()} events"
-    if len(half):
-        n_events = int(half.iloc[0])
-        text = f"Half of the sessions have ended after {n_events} event{'s' * (n_events > 1)}"
-    # What the last digit told cannot show is no difference.
-    out = table[~table["by_chain"].between(table["share_low"] - 0.0005, table["share_high"] + 0.0005)]
-    if out.empty:
-        return f"{text}; the chain says the same at every length"
-    worst = out.loc[(out["by_chain"] - out["share"]).abs().idxmax()]
-    return (
-        f"{text}; the chain errs most after {worst['events']:.0f}: {say_share(worst['by_chain'])}, "
-        f"not {say_share(worst['share'])} go on"
-    )
-
-
-def say_times(times: pd.DataFrame) -> str:
-    """Say how long those who convert take."""
-    middle = times[times["share"] == 0.5].round({"value": 1, "value_low": 1, "value_high": 1})
-    told = [
-        f"{say_count(r.value)} {r.measure} ({say_interval(say_count, r.value_low, r.value_high)})"
-        for r in middle.itertuples()
-    ]
-    return f"Half of the sessions that convert take at most {', '.join(told)}." if told else ""
-
-
 def say_orders(order: OrderChoice) -> str:
     """Say how far back visitors remember."""
     text = f"BIC chooses a chain of order {order.chosen}"

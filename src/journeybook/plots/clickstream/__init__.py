@@ -2,18 +2,12 @@
 
 | module | holds |
 |---|---|
-| movement | where people go, how long sessions live, where leaving costs most, what would help most |
+| movement | where people go, where leaving costs most, what would help most |
 | structure | groups, the fault |
 | ways | ways, the funnel |
 """
 
-from journeybook.plots.clickstream.movement import (
-    plot_bottlenecks,
-    plot_drop_off,
-    plot_flow,
-    plot_steps,
-    plot_survival,
-)
+from journeybook.plots.clickstream.movement import plot_bottlenecks, plot_drop_off, plot_flow, plot_steps
 from journeybook.plots.clickstream.structure import plot_fault, plot_groups
 from journeybook.plots.clickstream.ways import plot_funnel, plot_sequences
 
@@ -26,5 +20,4 @@ __all__ = [
     "plot_groups",
     "plot_sequences",
     "plot_steps",
-    "plot_survival",
 ]

@@ -1,4 +1,4 @@
-"""Figures of page 08: where people go, how long sessions live, where leaving costs most, what would help most."""
+"""Figures of page 08: where people go, where leaving costs most, what would help most."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,9 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
-from matplotlib.ticker import PercentFormatter
 
-from journeybook.clickstream.words import say_flow, say_lost, say_step, say_steps, say_survival
+from journeybook.clickstream.words import say_flow, say_lost, say_step, say_steps
 from journeybook.journeys import CONVERSION, EXIT, START
 from journeybook.plots import COLOURS, headed, in_words, part_of
 
@@ -84,31 +83,6 @@ def plot_flow(flow: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
     ax.spines["left"].set_visible(False)
     ax.grid(visible=False)
     headed(ax, say_flow(flow))
-    return ax
-
-
-def plot_survival(table: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
-    """Share of sessions still going after so many events, and what became of the others."""
-    if table.empty:
-        return None
-    ax = ax or plt.subplots(figsize=(8.6, 4.2))[1]
-    at = table["events"]
-    ax.fill_between(at, table["share"], color=COLOURS["sky"], alpha=0.35, step="post", linewidth=0)
-    top = 1 - table["converted"]
-    ax.fill_between(at, top, 1, color=COLOURS["green"], alpha=0.35, step="post", linewidth=0, label="converted")
-    ax.fill_between(at, table["share"], top, color="#DDDDDD", step="post", linewidth=0, label="left")
-    ax.step(at, table["share"], where="post", color=COLOURS["blue"], label="still going (95 % band)")
-    ax.fill_between(at, table["share_low"], table["share_high"], color=COLOURS["blue"], alpha=0.4, step="post",
-                    linewidth=0)  # fmt: skip
-    ax.step(at, table["by_chain"], where="post", color="black", linestyle="--", linewidth=1,
-            label="still going, by the chain")  # fmt: skip
-    ax.set_xlim(0, at.max())
-    ax.set_ylim(0, 1)
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_xlabel("events of the session")
-    ax.set_ylabel("share of sessions")
-    headed(ax, say_survival(table))
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 
