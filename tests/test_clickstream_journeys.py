@@ -1,4 +1,4 @@
-"""Page 08, ways and moments: flow, sequences and funnels by hand, offers against every policy, simulated rates."""
+"""Page 08, ways and moments: flow and funnels by hand, offers against every policy, rates by simulation."""
 
 import ibis
 import numpy as np
@@ -15,7 +15,6 @@ from journeybook.clickstream.moments import (
     offer_values,
     reach_probabilities,
 )
-from journeybook.clickstream.ways import journeys
 from journeybook.clickstream.words import say_flow, say_when
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, session_steps
 from journeybook.statistics.chains import transition_model
@@ -85,41 +84,6 @@ def test_flow_in_words():
     """After two events `a` and `a b` have left; `a buy` and `buy` have bought."""
     said = say_flow(step_flow(kept(WALKED), n_steps=3, most=3))
     assert said == "After 2 events 33.3% have left and 33.3% have converted"
-
-
-def of_kind(found, kind, *columns):
-    rows = found[found["kind"] == kind].set_index("sequence")
-    return rows[[*columns]].to_dict("index")
-
-
-def test_paths_by_hand():
-    found = journeys(kept(["a b", "a b", "a buy", "c", "a buy x"]), most=5, fewest=1)
-    assert of_kind(found, "path", "n", "share", "rate") == {
-        "a > (conversion)": {"n": 2, "share": 0.4, "rate": 1.0},
-        "a > b": {"n": 2, "share": 0.4, "rate": 0.0},
-        "c": {"n": 1, "share": 0.2, "rate": 0.0},
-    }
-    assert of_kind(found, "converting_path", "n", "share") == {"a > (conversion)": {"n": 2, "share": 1.0}}
-
-
-def test_loops_by_hand():
-    """A visit to `a` after `a > b` is a loop; the rate is of what follows, beside the other visits to `a`."""
-    found = journeys(kept(["a b a buy", "a b a", "a a a", "a c d a", "a c d e a"]), most=9, fewest=1)
-    assert of_kind(found, "loop", "n", "rate", "usual", "share") == {
-        # Visits to a: 5 first ones, 2 after a > b, 2 right after a, 1 after a > c > d, 1 too far off to be a loop.
-        "a > a": {"n": 2, "rate": 0.0, "usual": 2 / 9, "share": 2 / 11},
-        "a > b > a": {"n": 2, "rate": 0.5, "usual": 1 / 9, "share": 2 / 11},
-        "a > c > d > a": {"n": 1, "rate": 0.0, "usual": 2 / 10, "share": 1 / 11},
-    }
-
-
-def test_what_comes_before_leaving_by_hand():
-    found = journeys(kept(["x y z", "x y z w", "v y z w", "v y z w", "x y z"]), most=9, fewest=2)
-    assert of_kind(found, "before_exit", "n", "rate", "usual", "share") == {
-        "x > y > z": {"n": 3, "rate": 2 / 3, "usual": 0.0, "share": 2 / 5},
-        "y > z > w": {"n": 3, "rate": 1.0, "usual": pytest.approx(np.nan, nan_ok=True), "share": 3 / 5},
-        "v > y > z": {"n": 2, "rate": 0.0, "usual": 2 / 3, "share": 0.0},
-    }
 
 
 # No stages are asked for by these chains.

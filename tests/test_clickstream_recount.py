@@ -9,7 +9,6 @@ from journeybook.clickstream.counts import count_steps
 from journeybook.clickstream.funnels import funnel
 from journeybook.clickstream.groups import compare_groups
 from journeybook.clickstream.intervals import bottleneck_table, draw_chains, state_table, transition_table
-from journeybook.clickstream.ways import journeys
 from journeybook.clickstream.witnesses import recount
 from journeybook.journeys.links import path_steps
 from journeybook.journeys.sessions import CONVERSION, computed, session_steps
@@ -31,7 +30,6 @@ def found(shop):  # noqa: F811
         "bottlenecks": bottleneck_table(chain, improvement=0.1),
         "groups": compare_groups(steps, group_by=["channel"], n_periods=2, alpha=0.05).table,
         "funnel": funnel(steps, chain.model, stages=["home", "item", "cart", CONVERSION]),
-        "journeys": journeys(steps, most=5, fewest=5),
         "faults": pd.DataFrame(),
     }
     return shop, steps, tables, counts
@@ -69,7 +67,6 @@ def test_paths_of_numbers_are_counted_again():
         ("states", "lost_conversions"),
         ("bottlenecks", "gain"),
         ("funnel", "n_sessions"),
-        ("journeys", "n"),
     ],
 )
 def test_a_changed_column_is_noticed(found, table, column):

@@ -8,7 +8,6 @@
 | orders | how many steps back visitors remember |
 | groups | do groups and periods differ, state by state |
 | faults | a step that was broken for some days |
-| ways | frequent ways, loops, what precedes leaving |
 | funnels | the loose and the strict funnel |
 | moments | when an offer changes most; sessions that are open |
 | truth | what was planted, and how near the page comes to it |
@@ -33,7 +32,6 @@ from journeybook.clickstream.intervals import (
 from journeybook.clickstream.moments import best_moments, live_sessions
 from journeybook.clickstream.orders import choose_order
 from journeybook.clickstream.truth import hold_against_truth, known_truth
-from journeybook.clickstream.ways import journeys
 from journeybook.clickstream.witnesses import chain_holds, recount
 from journeybook.clickstream.words import (
     first_order_mark,
@@ -59,7 +57,6 @@ __all__ = [
     "funnel",
     "headline",
     "hold_against_truth",
-    "journeys",
     "known_truth",
     "live_sessions",
     "pool_rare",

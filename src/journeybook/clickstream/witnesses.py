@@ -1,5 +1,6 @@
 """What page 08 shows once more by another road: the delta method, and plain pandas from the events."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,6 @@ from journeybook.clickstream.faults import ALL
 from journeybook.clickstream.faults import UNKNOWN as UNSAID
 from journeybook.clickstream.groups import OTHER
 from journeybook.clickstream.intervals import ChainDraws, transition_table
-from journeybook.clickstream.ways import ARROW
 from journeybook.journeys.by_hand import (
     MOST_RECOUNTED,
     apart,
@@ -90,7 +90,9 @@ def recount(
         mine = sessions_by_hand(events, **rules)
         links = links_by_hand(mine)
         found["events whose place in their session differs"] = misplaced(mine, steps)
-        found |= _of_sessions(mine, tables) | _of_days_and_devices(links, tables)
+        if len(tables["funnel"]):
+            found["sessions by stage of the funnel, greatest difference"] = _funnel_error(tables["funnel"], mine)
+        found |= _of_days_and_devices(links, tables)
     own = crossed(links)
     found["counts of steps, greatest difference"] = apart(crossed(counts.counts), own)
     return checks_of(found | _of_chain(own, tables, improvement=improvement))
@@ -119,23 +121,14 @@ def _of_chain(
     return found
 
 
-def _of_sessions(mine: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
-    """What is said of whole sessions: which ways they take, how far they come."""
-    begins = np.flatnonzero(~mine.duplicated("session"))
-    ways = pd.Series([ARROW.join(way) for way in np.split(mine["label"].to_numpy(), begins[1:])]).value_counts()
-    whole = tables["journeys"][tables["journeys"]["kind"] == "path"]
-    off = (whole["n"] - whole["sequence"].map(ways)).abs().max()
-    found = {"sessions on the most frequent ways, greatest difference": float(off)}
-    if len(tables["funnel"]):
-        found["sessions by stage of the funnel, greatest difference"] = _funnel_error(tables["funnel"], ways)
-    return found
-
-
-def _funnel_error(table: pd.DataFrame, ways: pd.Series) -> float:
+def _funnel_error(table: pd.DataFrame, mine: pd.DataFrame) -> float:
+    """Sessions that come to each stage by either definition, each way through the site gone by itself."""
     stages = table[table["definition"] == "loose"].sort_values("number")["stage"].tolist()
     come = {name: np.zeros(len(stages), dtype=np.int64) for name in ("loose", "strict")}
-    for way, n in ways.items():
-        labels, at, most = way.split(ARROW), 0, 0
+    begins = np.flatnonzero(~mine.duplicated("session"))
+    ways = Counter(tuple(way) for way in np.split(mine["label"].to_numpy(), begins[1:]))
+    for labels, n in ways.items():
+        at, most = 0, 0
         for begin, label in enumerate(labels):
             at += at < len(stages) and label == stages[at]
             same = 0

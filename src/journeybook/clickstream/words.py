@@ -150,21 +150,6 @@ def say_faults(scan: FaultScan) -> str:
     return f"Broken: {say_fault(top)} ({say_p(top['p_value'])}){more}"
 
 
-def say_ways(found: pd.DataFrame) -> str:
-    """Return the loop or the last events that stand apart most, as a title."""
-    unlike = found[found["usual"].notna() & ~found["usual"].between(found["rate_low"], found["rate_high"])]
-    exits = unlike[(unlike["kind"] == "before_exit") & (unlike["rate"] > unlike["usual"])]
-    loops = unlike[unlike["kind"] == "loop"]
-    rows = exits.head(1) if len(exits) else loops.head(1)
-    for row in rows.itertuples():
-        way = ", ".join(said(name) for name in row.sequence.split(" > "))
-        does = "leave" if row.kind == "before_exit" else "convert"
-        return (
-            f"After {way} {say_share(row.rate)} {does}; after other ways to the same page {say_share(row.usual)}"
-        )
-    return "No loop and no sequence stands clearly apart from other visits to the same page"
-
-
 def say_funnel(table: pd.DataFrame) -> str:
     """Return where the funnel narrows, as a title."""
     loose, strict = (table[table["definition"] == name].reset_index(drop=True) for name in (LOOSE, STRICT))

@@ -1,4 +1,4 @@
-"""Figures of page 08: where people go, where leaving costs most, what would help most."""
+"""Figures of page 08: where people go, where leaving costs most, what would help most, the funnel."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,8 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from journeybook.clickstream.words import say_flow, say_lost, say_step, say_steps
+from journeybook.clickstream.words import say_flow, say_funnel, say_lost, say_step, say_steps
 from journeybook.journeys import CONVERSION, EXIT, START
 from journeybook.plots import COLOURS, headed, in_words, part_of
 
@@ -15,6 +16,7 @@ from journeybook.plots import COLOURS, headed, in_words, part_of
 _LEAST_LABELLED = 0.03
 # Of the pages in a flow; green and the greys are those of its ends.
 _PAGES = [*(COLOURS[name] for name in ("blue", "orange", "red", "purple", "sky", "yellow")), "#A6761D"]
+_MEANINGS = {"loose": "loose: in this order, detours allowed", "strict": "strict: one right after the other"}
 
 
 def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int = 16) -> Axes:
@@ -129,6 +131,35 @@ def plot_bottlenecks(bottlenecks: pd.DataFrame, ax: Axes | None = None, *, most:
     ax.set_xlim(left=min(0.0, float(shown["elasticity_low"].min())) - 0.02)
     ax.set_xlabel("per cent more conversions for one per cent more of the step (95 % interval)")
     headed(ax, say_step(bottlenecks) + part_of(len(shown), len(bottlenecks), "steps ranked"))
+    return ax
+
+
+def plot_funnel(table: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
+    """Sessions that come to each stage, by the loose and by the strict definition."""
+    if table.empty:
+        return None
+    stages = table[table["definition"] == table["definition"].iloc[0]]["stage"].tolist()
+    ax = ax or plt.subplots(figsize=(8.6, 1.4 + 0.62 * len(stages)))[1]
+    most = table["share"].max()
+    for name, colour, offset in (("loose", "sky", -0.19), ("strict", "blue", 0.19)):
+        part = table[table["definition"] == name].reset_index(drop=True)
+        at = part.index + offset
+        ax.barh(at, part["share"], height=0.36, color=COLOURS[colour], label=_MEANINGS[name])
+        for row, y in zip(part.itertuples(), at, strict=True):
+            kept = "" if row.number == 1 else f",  {row.of_previous:.0%} of the stage before"
+            ax.text(row.share + 0.01 * most, y, f"{row.n_sessions:,}{kept}", va="center", fontsize=8.5)
+    written = in_words(stages)
+    ax.set_yticks(range(len(stages)), [written[stage] for stage in stages])
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1.42 * most)
+    ax.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set_xlabel("share of all sessions")
+    ax.grid(visible=False, axis="y")
+    headed(ax, say_funnel(table))
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=9)
     return ax
 
 
