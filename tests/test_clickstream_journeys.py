@@ -118,7 +118,7 @@ def test_funnels_against_going_through_every_session():
 
 
 def test_a_funnel_of_unknown_stages_names_them():
-    with pytest.raises(ValueError, match="funnel names 'cart', which never happens; the events are a, b"):
+    with pytest.raises(ValueError, match="funnel names 'cart', which never happens; the events are a and b"):
         funnel(kept(["a b"]), NOTHING, stages=["a", "cart"])
     with pytest.raises(ValueError, match="funnel holds 1 stages"):
         funnel(kept(["a b"]), NOTHING, stages=["a"])

@@ -7,7 +7,7 @@ from journeybook.clickstream.faults import ALL, DAY, FaultScan
 from journeybook.clickstream.funnels import LOOSE, STRICT
 from journeybook.clickstream.groups import GroupDifferences
 from journeybook.clickstream.orders import OrderChoice
-from journeybook.findings import say_count, say_interval, say_p, say_share
+from journeybook.findings import say_count, say_interval, say_names, say_p, say_share
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, said
 
 
@@ -167,11 +167,11 @@ def say_when(moments: pd.DataFrame, live: pd.DataFrame, *, has_ledger: bool) -> 
         return "No offer can bring a conversion here, so no moment is better than another."
     top = moments.iloc[0]
     ends = f"{100 * top['gain_now_low']:.2g} to {100 * top['gain_now_high']:.2g}"
-    now = [said(state) for state in moments.loc[moments["best_state"] == moments["state"], "state"]]
+    best = say_names([said(state) for state in moments.loc[moments["best_state"] == moments["state"], "state"]])
     whose = " of people who permit personalisation" * has_ledger
     return (
         f"An offer changes most at {said(top['state'])}: {100 * top['gain_now']:.2g} conversions for a hundred "
-        f"sessions ({ends}). It is best made at once at {_listed(now)}; elsewhere another page is worth the wait. "
+        f"sessions ({ends}). It is best made at once at {best}; elsewhere another page is worth the wait. "
         f"{len(live):,} sessions{whose} are open at the end of the log."
     )
 
@@ -226,9 +226,3 @@ def headline(
 def _most_wrong(wrong: pd.DataFrame) -> pd.Series:
     """Return the step that gains most, in percentage points, when exits are left out."""
     return wrong.iloc[int((wrong["probability_without_exits"] - wrong["probability"]).argmax())]
-
-
-def _listed(names: list[str], most: int = 6) -> str:
-    if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
