@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_rows(world, demo):
 
 def test_another_seed_plants_other_effects(world, demo):
     other = simulate_events(world[0], seed=8, web_accounts=world[1])
-    for name, column in (("event_chains", "probability"), ("event_channels", "conversions_lost")):
+    for name, column in (("event_mix", "probability"), ("event_channels", "conversions_lost")):
         change = np.abs(other.truth[name][column] / demo.truth[name][column] - 1)
         assert (change > 0).all()
         assert change.max() > 0.02

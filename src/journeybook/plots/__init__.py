@@ -136,17 +136,6 @@ def part_of(n: int, n_all: int, what: str) -> str:
     return f" ({n} of {n_all} {what})" if n < n_all else ""
 
 
-def say_nothing(ax: Axes, text: str) -> Axes:
-    """Write in empty axes why there is nothing to draw; a figure that has no other is made low."""
-    figure = ax.get_figure(root=True)
-    if figure is not None and len(figure.axes) == 1:
-        figure.set_figheight(1.1)
-    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, color=COLOURS["grey"], wrap=True)
-    ax.set_xticks([])
-    ax.set_yticks([])
-    return ax
-
-
 def headed(drawn: Axes | Figure, text: str) -> None:
     """Write what a figure found above it, in as many lines as its width needs."""
     figure = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
