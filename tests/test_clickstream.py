@@ -87,12 +87,7 @@ def test_a_pause_begins_a_new_session_only_if_strictly_longer_than_the_gap():
     rows = [("a", "home", 0), ("a", "item", 30), ("a", "home", 60.02)]
     counts = count(events(rows, "person_id", "event", "minute"), conversion=None)
     assert counts.n_sessions == 2
-    assert steps(counts) == {
-        "(start)>home": 2,
-        "home>item": 1,
-        "home>(exit)": 1,
-        "item>(exit)": 1,
-    }
+    assert steps(counts) == {"(start)>home": 2, "home>item": 1, "home>(exit)": 1, "item>(exit)": 1}
 
 
 def test_a_given_session_wins_over_the_pause():
@@ -192,13 +187,7 @@ def test_more_clusters_than_groups_are_hashed_evenly():
 def test_aggregated_paths_are_walked_as_often_as_they_say():
     paths = pd.DataFrame({"row": [1, 2], "path": ["a > b", "b"], "conversions": [2, 0], "nulls": [3, 4]})
     counts = count(ibis.memtable(paths), conversion=CONVERSION)
-    assert steps(counts) == {
-        "(start)>a": 5,
-        "(start)>b": 4,
-        "a>b": 5,
-        "b>(conversion)": 2,
-        "b>(exit)": 7,
-    }
+    assert steps(counts) == {"(start)>a": 5, "(start)>b": 4, "a>b": 5, "b>(conversion)": 2, "b>(exit)": 7}
     assert (counts.n_sessions, counts.n_conversions, counts.aggregated) == (9, 2, True)
 
 

@@ -8,12 +8,7 @@ from numpy.testing import assert_allclose
 
 from journeybook.clickstream.funnels import funnel, likeliest_path
 from journeybook.clickstream.intervals import OTHERS, ChainDraws
-from journeybook.clickstream.moments import (
-    best_moments,
-    live_sessions,
-    offer_values,
-    reach_probabilities,
-)
+from journeybook.clickstream.moments import best_moments, live_sessions, offer_values, reach_probabilities
 from journeybook.clickstream.ways import journeys
 from journeybook.clickstream.words import say_when
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, session_steps
@@ -153,9 +148,7 @@ def test_an_offer_brings_those_kept_with_the_chance_of_those_who_go_on(shop):
 
 def test_the_best_page_for_an_offer_is_that_of_the_greatest_gain_and_chance_of_coming_there(shop):
     drawn = ChainDraws(
-        model=shop,
-        drawn=np.random.default_rng(1).standard_gamma(shop.n, size=(50, len(shop.n))),
-        clustered=False,
+        model=shop, drawn=np.random.default_rng(1).standard_gamma(shop.n, size=(50, len(shop.n))), clustered=False
     )
     few, many = best_moments(drawn, kept_share=0.1), best_moments(drawn, kept_share=0.5)
     assert few["best_state"].tolist() == many["best_state"].tolist()

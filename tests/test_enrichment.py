@@ -448,12 +448,7 @@ def test_coupon_redemption_leaks_as_published():
         .inner_join(connection.table("coupon"), "row")
     )
     contacts = coupon_contacts(connection).rename(person_id="customer_id")
-    examples = coupon_examples(
-        lines,
-        contacts,
-        first_at=datetime(2017, 1, 1),
-        end=datetime(2018, 1, 1),
-    )
+    examples = coupon_examples(lines, contacts, first_at=datetime(2017, 1, 1), end=datetime(2018, 1, 1))
     # The share of what would have been paid, turned back into the discount.
     as_of, later = (
         np.column_stack([x[:, 0], x[:, 1] * x[:, 0] / (1 - x[:, 1])]) for x in (examples.as_of, examples.later)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from mutants.planted import Mutant, run_for_tables, run_page
+from mutants.planted import Mutant, run_needed, run_page
 
 from journeybook.datasets import build_dataset
 from journeybook.privacy.releases import exact_figures
@@ -40,7 +40,7 @@ def _collect(source: Path, folder: Path, *, without: Sequence[str]) -> Path:
     tables.mkdir()
     build_dataset(tables, dataset="files", seed=1, files=files, base=folder)
     for page, quick in PAGES.items():
-        run_for_tables(page, tables=tables, parameters=quick)
+        run_needed(page, wanted={"its files"}, tables=tables, results=folder / "results", parameters=quick)
     return tables
 
 

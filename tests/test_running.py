@@ -161,10 +161,7 @@ def test_changed_parameters_drop_what_was_made_from_the_old(again) -> None:
 def test_a_failing_page_is_shown_and_stops_only_what_needs_it(again, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome, said, out = again("04_last.trouble=a <secret> of ann@example.com", only=("04_last",))
     last = outcome.pages[3]
-    assert (last.status, last.reason) == (
-        "failed",
-        "Stopped under “04 Last”: trouble: a <secret> of •••@•••",
-    )
+    assert (last.status, last.reason) == ("failed", "Stopped under “04 Last”: trouble: a <secret> of •••@•••")
     assert (outcome.failed, outcome.exit_code) == (1, 1)
     assert "FAILED under “04 Last” after" in said
     assert "trouble: a <secret> of •••@•••" in said

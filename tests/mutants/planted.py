@@ -181,14 +181,17 @@ def run_cells(
     return space
 
 
-def run_for_tables(name: str, *, tables: Path, parameters: Mapping[str, Any] | None = None) -> None:
-    """Run what the tables that a page writes hang on, and nothing else of it."""
-    space, steps = _opened(name, tables=tables, results=tables, parameters=parameters or {})
+def run_needed(
+    name: str, *, wanted: set[str], tables: Path, results: Path, parameters: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Run what some names hang on, or the tables that a page writes (`its files`); returns names and values."""
+    space, steps = _opened(name, tables=tables, results=results, parameters=parameters or {})
     with ExitStack() as undone:
         _unseen(undone, name)
-        for step, needed in zip(steps, _hung_on(steps, lambda step: "its files" in step.changes), strict=True):
+        for step, needed in zip(steps, _hung_on(steps, lambda step: bool(step.changes & wanted)), strict=True):
             if needed:
                 step.run(space)
+    return space
 
 
 def run_sound(
