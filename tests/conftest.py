@@ -40,6 +40,12 @@ class FinishedRun:
         return json.loads((self.out / "results" / f"{page}.json").read_text(encoding="utf-8"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with a slow test first: none is left to run alone when the others are done."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def small_settings() -> list[str]:
     """What the small run changes: the scale, and what makes pages quick."""
     quick = {page.name: import_module(f"mutants.page_{page.name}").PARAMETERS for page in discover()}
