@@ -222,14 +222,6 @@ def test_the_drunkards_walk():
     assert_allclose(walk.conversion_probability, [0.25, 0.5, 0.75], atol=1e-12)
 
 
-def test_conversion_by_the_chain_is_the_share_of_sessions(shop, chain):
-    counts = count(shop)
-    start = chain.model.at(START)
-    assert chain.model.conversion_probability[start] == pytest.approx(
-        counts.n_conversions / counts.n_sessions, abs=1e-12
-    )
-
-
 def test_the_solution_agrees_with_simulated_walks(chain):
     rng = np.random.default_rng(2)
     p = chain.model.probabilities
@@ -244,14 +236,6 @@ def test_the_solution_agrees_with_simulated_walks(chain):
     chance = chain.model.conversion_probability[start]
     assert (state == s).mean() == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / n))
     assert length.mean() == pytest.approx(chain.model.expected_steps[start], abs=4 * length.std() / np.sqrt(n))
-
-
-def test_the_order_of_the_rows_changes_nothing(shop, chain):
-    shuffled = count(shop).counts.sample(frac=1, random_state=3)
-    model = transition_model(shuffled, conversion=CONVERSION, exit=EXIT)
-    order = [model.at(state) for state in chain.model.states]
-    assert_allclose(model.conversion_probability[order], chain.model.conversion_probability, atol=1e-13)
-    assert_allclose(model.visits[np.ix_(order, order)], chain.model.visits, atol=1e-12)
 
 
 def test_a_state_without_a_way_out_is_named():
@@ -334,13 +318,6 @@ def test_without_exits_everything_converts(chain):
 
 
 # --- intervals ----------------------------------------------------------------------------------
-
-
-def test_the_same_numbers_give_the_same_tables(shop):
-    tables = [
-        transition_table(draw_chains(count(shop), n_draws=50, rng=np.random.default_rng(6))) for _ in range(2)
-    ]
-    pd.testing.assert_frame_equal(*tables)
 
 
 def test_intervals_hold_the_estimate_and_are_wider_where_people_differ(shop, chain):
