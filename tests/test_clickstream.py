@@ -222,22 +222,6 @@ def test_the_drunkards_walk():
     assert_allclose(walk.conversion_probability, [0.25, 0.5, 0.75], atol=1e-12)
 
 
-def test_the_solution_agrees_with_simulated_walks(chain):
-    rng = np.random.default_rng(2)
-    p = chain.model.probabilities
-    s, n = len(p), 40_000
-    state, length = np.full(n, chain.model.at(START)), np.zeros(n)
-    while (state < s).any():
-        walking = np.flatnonzero(state < s)
-        cumulative = np.cumsum(p[state[walking]], axis=1)
-        state[walking] = (rng.random(len(walking))[:, None] >= cumulative[:, :-1]).sum(axis=1)
-        length[walking] += 1
-    start = chain.model.at(START)
-    chance = chain.model.conversion_probability[start]
-    assert (state == s).mean() == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / n))
-    assert length.mean() == pytest.approx(chain.model.expected_steps[start], abs=4 * length.std() / np.sqrt(n))
-
-
 def test_a_state_without_a_way_out_is_named():
     with pytest.raises(ValueError, match="state 'a' never reaches"):
         chain_of([("(start)", "(exit)", 1), ("(start)", "a", 1), ("a", "b", 1), ("b", "a", 1)])

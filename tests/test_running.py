@@ -12,7 +12,6 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
-import toys
 
 from journeybook.errors import JourneybookError
 from journeybook.report import imports, kernel, planning, running
@@ -84,21 +83,6 @@ def test_paths_hosts_and_times_are_in_the_manifest_alone(toy_run) -> None:
 def test_nothing_unfinished_is_left(toy_run) -> None:
     left = [path.name for path in toy_run.out.rglob("*") if "unfinished" in path.name or "building" in path.name]
     assert left == []
-
-
-@pytest.mark.slow
-def test_another_folder_gives_the_same_bytes(toy_run, toy_pages, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(running, "build_dataset", toys.build_toy_dataset)
-    parameters = read_parameters(pages=toy_pages, settings=["seed=7"], defaults=tmp_path / "none.yaml")
-    out = tmp_path / "a much longer name of a folder" / "reports"
-    running.run_report(parameters, out=out)
-    for folder in ("results", "executed"):
-        names = sorted(path.name for path in (toy_run.out / folder).iterdir())
-        assert names == sorted(path.name for path in (out / folder).iterdir())
-        for name in names:
-            assert (out / folder / name).read_bytes() == (toy_run.out / folder / name).read_bytes(), name
-    for path in toy_run.out.glob("0*.html"):
-        assert (out / path.name).read_bytes() == path.read_bytes()
 
 
 def test_one_page_keeps_what_it_needs(again) -> None:
