@@ -85,7 +85,7 @@ def _partition(tables: Path, *, without: Sequence[str]) -> set[frozenset[str]]:
 @pytest.mark.slow
 def test_a_deleted_person_moves_what_is_published_by_at_most_its_sensitivity(tmp_path, monkeypatch):
     """Where leaving changes how page 03 links others, no guarantee is claimed, and the page says so."""
-    monkeypatch.setenv("JOURNEYBOOK_KEY", "ab" * 32)
+    monkeypatch.setenv("JOURNEYBOOK_KEY", bytes(range(32)).hex())
     source = tmp_path / "source"
     source.mkdir()
     build_dataset(source, dataset="journey_demo", seed=1, scale=0.05)
