@@ -77,10 +77,10 @@ def test_drawing_people_covers_and_drawing_steps_does_not():
 
 @pytest.mark.slow
 def test_intervals_cover_93_to_97_per_cent_with_three_types_of_people():
-    found, expected = coverage("clustered", n_people=150, n_simulations=2_000, n_draws=400, seed=2)
+    found, expected = coverage("clustered", n_people=150, n_simulations=1_000, n_draws=200, seed=2)
     held = found.loc[expected >= 20, "clustered"]
     assert len(held) == 7
-    # Each share has a Monte Carlo error of 0.005.
+    # Each share has a Monte Carlo error of 0.007.
     assert held.between(0.93, 0.97).all(), held
 
 
@@ -143,7 +143,7 @@ def test_the_table_on_the_page_is_what_the_simulation_gives():
 
 @pytest.mark.slow
 def test_coverage_over_many_simulations():
-    asked = {"n_people": 300, "n_simulations": 1000, "n_draws": 1000, "rng": np.random.default_rng(8)}
+    asked = {"n_people": 300, "n_simulations": 500, "n_draws": 300, "rng": np.random.default_rng(8)}
     found = np.array([step_coverage(steps_each=n, **asked) for n in (5, 20, 60)])
     assert 0.93 <= found[:, 0].mean() <= 0.97
     assert (found[:, 1] < [0.93, 0.82, 0.62]).all()

@@ -142,9 +142,7 @@ def test_an_offer_brings_those_kept_with_the_chance_of_those_who_go_on(shop):
 
 def test_the_best_page_for_an_offer_is_that_of_the_greatest_gain_and_chance_of_coming_there(shop):
     drawn = ChainDraws(
-        model=shop,
-        drawn=np.random.default_rng(1).standard_gamma(shop.n, size=(50, len(shop.n))),
-        clustered=False,
+        model=shop, drawn=np.random.default_rng(1).standard_gamma(shop.n, size=(50, len(shop.n))), clustered=False
     )
     few, many = best_moments(drawn, kept_share=0.1), best_moments(drawn, kept_share=0.5)
     assert few["best_state"].tolist() == many["best_state"].tolist()

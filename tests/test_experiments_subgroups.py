@@ -113,8 +113,7 @@ def test_small_levels_are_left_out_and_tiny_data_make_no_rows():
 
 
 @pytest.mark.parametrize(
-    ("column", "message"),
-    [("city", "'city' is not in the"), ("spend", "outcome"), ("same", "same for every")],
+    ("column", "message"), [("city", "'city' is not in the"), ("spend", "outcome"), ("same", "same for every")]
 )
 def test_bad_subgroups_are_one_clear_sentence(column, message):
     units = drawn(500).assign(same=1)

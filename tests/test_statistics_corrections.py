@@ -40,11 +40,7 @@ def test_an_unknown_correction_is_refused():
 def test_dunnett_s_two_sided_table(k, df, critical):
     # C. W. Dunnett, New tables for multiple comparisons with a control, Biometrics 20 (1964), table II, 5 %.
     found = dunnett(
-        np.zeros(k),
-        standard_errors=np.full(k, 2**0.5),
-        df=min(df, 1e7),
-        control_variance=1.0,
-        alpha=0.05,
+        np.zeros(k), standard_errors=np.full(k, 2**0.5), df=min(df, 1e7), control_variance=1.0, alpha=0.05
     )
     assert found.critical == pytest.approx(np.full(k, critical), abs=0.0051)
 

@@ -8,12 +8,7 @@ from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from journeybook.statistics import stream
 from journeybook.statistics.contrasts import arm_moments, contrast
-from journeybook.statistics.equivalence import (
-    cohen_d,
-    cohen_h,
-    equivalence,
-    non_inferiority,
-)
+from journeybook.statistics.equivalence import cohen_d, cohen_h, equivalence, non_inferiority
 
 
 def samples(shift: float) -> tuple[np.ndarray, np.ndarray]:
