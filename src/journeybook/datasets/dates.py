@@ -9,6 +9,8 @@ from journeybook.datasets.notation import Notation, quoted
 from journeybook.errors import JourneybookError
 
 _OFFSET = r"\d:\d\d.*(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?|[A-Za-z]+/[A-Za-z_/]+)$"
+# How any written date begins: with a digit, or with the name of a month or weekday. Codes such as c12 do not.
+_OPENS = r"^(?:\d|[A-Za-z]+[,. ])"
 _SAMPLE, _LEAST = 2_000, 100
 
 # Two-digit years stand first: %Y would take '10' for the year 10.
@@ -145,7 +147,8 @@ def _find_written(
     listed = f"file IN ({', '.join(map(str, files))})"
     limit = max(_SAMPLE // len(files), _LEAST)
     sample = (
-        f"(SELECT DISTINCT file, {text} AS t FROM {view} WHERE {listed} AND {text} IS NOT NULL "
+        f"(SELECT DISTINCT file, {text} AS t FROM {view} "
+        f"WHERE {listed} AND regexp_matches({text}, {quoted(_OPENS)}) "
         f"QUALIFY row_number() OVER (PARTITION BY file ORDER BY hash(t), t) <= {limit})"
     )
     asked = [f"year(try_strptime(t, {quoted(f)})) > 999" for formats in _WRITTEN for f in formats]
