@@ -222,7 +222,7 @@ def _likely_pairs(codes: np.ndarray, responded: np.ndarray, *, least: float) -> 
             spread = (score**2 * n_here).sum(axis=(0, 2)) / n_here[:, 0].sum() - all_**2
             apart.append(np.abs(won - lost) / np.sqrt(np.maximum(spread, 1e-12)))
         likely = ndtr(np.mean(apart, axis=0) / np.sqrt(2)) >= least
-        found += [(i, i + 1 + j) for j in np.flatnonzero(likely)]
+        found += [(i, i + 1 + j) for j in np.flatnonzero(likely).tolist()]
     return found
 
 
