@@ -82,9 +82,8 @@ def check_stages(stages: Sequence[str], known: set[str]) -> None:
         raise ValueError(f"funnel holds {len(stages)} stages: two or more are needed.")
     missing = [stage for stage in stages if stage not in known]
     if missing:
-        raise ValueError(
-            f"funnel names {missing[0]!r}, which never happens; the events are {say_names(sorted(known), most=12)}."
-        )
+        events = say_names(sorted(known), most=12)
+        raise ValueError(f"funnel names {missing[0]!r}, which never happens; the events are {events}.")
 
 
 def _reached(steps: ibis.Table, stages: Sequence[str]) -> ibis.Table:
