@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 BIN := .venv/bin
 READY := .venv/.ready
-TEST := $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/mutants
+TEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/mutants
 
 .PHONY: help report test test-all mutants lab accept compare lint lock clean
 
@@ -21,7 +21,7 @@ test-all: $(READY)  ## all tests
 	$(TEST)
 
 mutants: $(READY)  ## plant each known error in its page and see it caught (ACCEPT=--accept writes the table of them)
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/mutants $(ACCEPT)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/mutants $(ACCEPT)
 
 lab: $(READY)  ## JupyterLab on the pages, the kernel ready
 	$(BIN)/jupyter lab --notebook-dir=.

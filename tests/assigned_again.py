@@ -1,7 +1,6 @@
 """Page 11's procedures on units assigned again at random, where nothing can have happened."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -12,32 +11,9 @@ from journeybook.statistics.contrasts import ArmMoments, contrast, cumulated, mo
 from journeybook.statistics.corrections import holm
 from journeybook.statistics.sequential import always_valid
 
-RATE_COLUMNS = ["procedure", "metric", "rate", "monte_carlo_error", "promised"]
-# Metrics whose statistics are sums over units, so that thousands of assignments cost one product of matrices.
-SUMMED = ("proportion", "mean", "ratio")
 # Assignments of single units held at a time.
 MAX_ASSIGNMENTS = 4_000_000
 ANY = "any metric"
-# What always-valid inference needs of an arm before its first look.
-UNITS_A_LOOK = 100
-
-
-@dataclass(frozen=True, eq=False)
-class FalsePositives:
-    """Share of experiments without any effect in which a procedure claims one.
-
-    Attributes:
-        rates: One row a procedure and metric, columns `RATE_COLUMNS`: `rate`, its standard error
-            `monte_carlo_error`, and the rate `promised`, NaN where a procedure promises none.
-        n_simulations: Simulated experiments a row.
-        n_units: Units of each.
-        n_looks: Looks at each, equally spaced.
-    """
-
-    rates: pd.DataFrame
-    n_simulations: int
-    n_units: int
-    n_looks: int
 
 
 def a_a_rates(
@@ -48,39 +24,17 @@ def a_a_rates(
     alpha: float,
     n_looks: int,
     n_simulations: int,
-    max_units: int,
     rng: np.random.Generator,
-) -> FalsePositives:
-    """Assign the experiment's own units again at random, where no effect can be, and count what is called one.
+) -> pd.Series:
+    """Assign units again at random, where no effect can be; returns the share called one, by procedure and metric.
 
     The tests are the page's: Welch's t or the delta method, each with and without CUPED, on each metric; and all
     of them together, with every variant, after Holm's correction and at every look by always-valid p values.
-
-    Args:
-        units: One row a unit, in the order of arrival.
-        measured: Metrics and covariates; quantiles and times to an event are left out, and so are units without
-            a value of one of the others.
-        shares: Share of each variant, the control first; any positive scale.
-        alpha: Level of the tests.
-        n_looks: Looks, equally spaced, for the procedures that look early; fewer where a look would add fewer than
-            `UNITS_A_LOOK` units to the smallest arm.
-        n_simulations: Random assignments.
-        max_units: Units used at most, drawn without replacement.
-        rng: Source of chance.
-
-    Returns:
-        The rates; no rows where no metric is a proportion, mean or ratio.
+    Units come in their order of arrival, every one with every value; metrics are proportions, means and ratios.
     """
-    metrics = [metric for metric in measured.metrics if metric.kind in SUMMED]
-    if not metrics:
-        return FalsePositives(pd.DataFrame(columns=RATE_COLUMNS), n_simulations, 0, n_looks)
-    found = [known_values(units, metric) for metric in metrics]
-    known = np.flatnonzero(np.logical_and.reduce([mask for _, mask in found]))
-    if len(known) > max_units:
-        known = np.sort(rng.choice(known, max_units, replace=False))
-    n_looks = max(1, min(n_looks, int(len(known) * min(shares) / sum(shares) / UNITS_A_LOOK)))
+    metrics = measured.metrics
     covariates = filled_covariates(units, measured)
-    columns = [x[known] for x in (*(column for values, _ in found for column in values.T), *covariates)]
+    columns = [*(column for metric in metrics for column in known_values(units, metric)[0].T), *covariates]
     places, start = [], 0
     for metric in metrics:
         own = range(start, start + len(metric.columns))
@@ -90,10 +44,7 @@ def a_a_rates(
         _claims(looks, metrics, places, alpha)
         for looks in reassigned(columns, shares=shares, n_looks=n_looks, n_simulations=n_simulations, rng=rng)
     ]
-    rates = pd.DataFrame([(*key, 0.0) for key in claims[0]], columns=["procedure", "metric", "promised", "rate"])
-    rates["rate"] = [np.concatenate([block[key] for block in claims]).mean() for key in claims[0]]
-    rates["monte_carlo_error"] = np.sqrt(rates["rate"] * (1 - rates["rate"]) / n_simulations)
-    return FalsePositives(rates[RATE_COLUMNS], n_simulations, len(known), n_looks)
+    return pd.Series({key: np.concatenate([block[key] for block in claims]).mean() for key in claims[0]})
 
 
 def reassigned(
@@ -146,9 +97,9 @@ def reassigned(
 
 def _claims(
     looks: ArmMoments, metrics: Sequence[Metric], places: Sequence[Sequence[int]], alpha: float
-) -> dict[tuple[str, str, float], np.ndarray]:
-    """Whether each procedure claims an effect in each experiment, by (procedure, metric, rate promised)."""
-    claims: dict[tuple[str, str, float], np.ndarray] = {}
+) -> dict[tuple[str, str], np.ndarray]:
+    """Whether each procedure claims an effect in each experiment, by procedure and metric."""
+    claims: dict[tuple[str, str], np.ndarray] = {}
     fixed, always = [], []
     planned_n = looks.n[-1].sum(axis=-1).mean()
     for metric, place in zip(metrics, places, strict=True):
@@ -162,7 +113,7 @@ def _claims(
             for number in range(1, looks.n.shape[-1]):
                 arms = looks.pick(chosen, arms=[0, number])
                 found.append(contrast(ratio_moments(arms) if ratio else arms, weights=(-1, 1)))
-            claims[name, metric.name, alpha] = found[0].p_value[-1] < alpha
+            claims[name, metric.name] = found[0].p_value[-1] < alpha
         n = looks.n.sum(axis=-1)
         fixed += [one.p_value for one in found]
         always += [
@@ -170,12 +121,12 @@ def _claims(
             for one in found
         ]
     p, p_always = np.stack(fixed, axis=-1), np.stack(always, axis=-1)
-    claims["one look, uncorrected", ANY, np.nan] = np.any(p[-1] < alpha, axis=-1)
-    claims["one look, Holm", ANY, alpha] = _holm_claims(p[-1], alpha)
+    claims["one look, uncorrected", ANY] = np.any(p[-1] < alpha, axis=-1)
+    claims["one look, Holm", ANY] = _holm_claims(p[-1], alpha)
     if len(p) > 1:
-        claims["every look, uncorrected", ANY, np.nan] = np.any(p < alpha, axis=(0, -1))
-        claims["every look, Holm", ANY, np.nan] = np.any(_holm_claims(p, alpha), axis=0)
-        claims["every look, always valid and Holm", ANY, alpha] = np.any(_holm_claims(p_always, alpha), axis=0)
+        claims["every look, uncorrected", ANY] = np.any(p < alpha, axis=(0, -1))
+        claims["every look, Holm", ANY] = np.any(_holm_claims(p, alpha), axis=0)
+        claims["every look, always valid and Holm", ANY] = np.any(_holm_claims(p_always, alpha), axis=0)
     return claims
 
 

@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,23 @@ class FinishedRun:
         return json.loads((self.out / "results" / f"{page}.json").read_text(encoding="utf-8"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with a slow test first: none is left to run alone when the others are done."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+def small_settings() -> list[str]:
+    """What the small run changes: the scale, and what makes pages quick."""
+    quick = {page.name: import_module(f"mutants.page_{page.name}").PARAMETERS for page in discover()}
+    changed = [f"{page}.{name}={json.dumps(value)}" for page in quick for name, value in quick[page].items()]
+    # Of few trees none may find a coupon used, and the page warns of a logarithm of 0.
+    return [f"scale={SMALL_SCALE}", *changed, "07_channel_response.coupons.n_trees=300"]
+
+
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
-    """journey_demo at a scale of 0.3, every page through the real runner, by whichever process comes first."""
+    """journey_demo, small and with quick values, every page through the real runner, by whoever comes first."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small"
     folder.mkdir(exist_ok=True)
@@ -49,7 +64,7 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not ended.exists():
-            parameters = read_parameters(pages=discover(), settings=[f"scale={SMALL_SCALE}"])
+            parameters = read_parameters(pages=discover(), settings=small_settings())
             ended.write_bytes(pickle.dumps(running.run_report(parameters, out=out)))
     return FinishedRun(out, pickle.loads(ended.read_bytes()))
 

@@ -46,7 +46,7 @@ def refusal(folder: Path, files: dict) -> str:
     with pytest.raises(JourneybookError) as problem:
         build(folder, files)
     message = str(problem.value)
-    assert message.endswith(".") and "\n" not in message
+    assert message.endswith((".", "?")) and "\n" not in message
     assert list((folder / "tables").glob(".staged*")) == []
     return message
 

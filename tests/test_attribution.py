@@ -105,26 +105,6 @@ def test_a_state_of_order_two_remembers_two_channels():
     assert steps(paths, order=2) == expected
 
 
-def test_removal_agrees_with_simulated_walks():
-    paths = walked(WALKED)
-    states, total = count_matrix(paths.counts[1], conversion=CONVERSION, exit=EXIT)
-    channels = sorted(name for name in states if name != START)
-    exact, chance = removal_effects(
-        total, start=states.index(START), owner=owners(states, channels), n_channels=len(channels)
-    )
-    rng, n = np.random.default_rng(3), 200_000
-    p = total / total.sum(axis=1, keepdims=True)
-    for channel, effect in zip(channels, exact, strict=True):
-        state = np.full(n, states.index(START))
-        while (state < len(states)).any():
-            state[state == states.index(channel)] = len(states) + 1
-            walking = np.flatnonzero(state < len(states))
-            cumulative = np.cumsum(p[state[walking]], axis=1)
-            state[walking] = (rng.random(len(walking))[:, None] >= cumulative[:, :-1]).sum(axis=1)
-        # The share of 200,000 walks that convert has a standard error of 0.0011, the effect one of 0.003.
-        assert 1 - (state == len(states)).mean() / chance == pytest.approx(effect, abs=0.013)
-
-
 def test_rules_of_thumb_by_hand():
     found = attributed(walked([("a > b > a", 3, 0), ("b", 1, 9), ("c", 0, 5), ("a > b > c > d", 5, 0)]))
     assert credit(found, "first_touch").to_dict() == {"a": 8, "b": 1, "c": 0, "d": 0}

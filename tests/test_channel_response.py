@@ -22,7 +22,6 @@ from journeybook.channel_response.truth import ceiling
 from journeybook.channel_response.witnesses import _written_off, refitted_alone
 from journeybook.channel_response.words import (
     title_calibration,
-    title_channel_models,
     title_gain,
     title_gate,
     title_resampling,
@@ -128,29 +127,6 @@ def test_results_depend_on_no_value_of_an_id():
     *_, again = studied(frame.assign(person_id=frame["person_id"].map(ids)), n_draws=5)
     pd.testing.assert_frame_equal(found.methods, again.methods, check_exact=True)
     pd.testing.assert_frame_equal(found.people, again.people, check_exact=True)
-
-
-def test_one_model_or_one_a_channel(study):
-    contacts, split, _, search, found = study
-    both = cr.channel_models(contacts, split, found, search, rng=stream(1, "channels"))
-    table = both
-    assert set(table["channel"]) == {"all", "email", "sms", "none"}
-    assert (table.loc[table["channel"] == "all", "n_rows"] == len(split.test)).all()
-    joint = table[(table["method"] == "xgboost") & (table["channel"] == "all") & (table["measure"] == "roc_auc")]
-    row = found.row(calibrated=True, method="xgboost", resampling="none")
-    assert joint["joint"].item() == pytest.approx(row["roc_auc"], abs=1e-12)
-    assert (table["separate"] - table["joint"] - table["difference"]).abs().max() < 1e-12
-    # The logistic regression of one channel, by hand.
-    of = [part[(contacts.rows["channel"].iloc[part] == "sms").to_numpy()] for part in (split.fit, split.test)]
-    fit, test = (contacts.rows.iloc[part] for part in of)
-    names = [name for name in found.chosen.features if name != "channel"]
-    settings = [("logistic", search.settings["logistic", "none"])]
-    rows = fit[[*names, "responded"]]
-    (alone,) = response_pipelines(rows, settings, resampling="none", rng=stream(9, "x"))
-    said = alone.fit(fit[names], fit["responded"]).predict_proba(test[names])[:, 1]
-    mine = table[(table["method"] == "logistic") & (table["channel"] == "sms") & (table["measure"] == "roc_auc")]
-    assert mine["separate"].item() == pytest.approx(roc_auc_score(test["responded"], said), abs=1e-9)
-    assert title_channel_models(both).startswith("A model a channel is ")
 
 
 def test_the_plain_call_of_imbalanced_learn_says_the_same(study):

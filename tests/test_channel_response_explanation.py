@@ -1,4 +1,4 @@
-"""Page 07, explanation: TreeSHAP against Shapley's own sum, importance and dependence against scikit-learn."""
+"""Page 07, explanation: TreeSHAP against Shapley's own sum."""
 
 import itertools
 import math
@@ -8,23 +8,13 @@ import pandas as pd
 import pytest
 from imblearn.pipeline import Pipeline
 from scipy.special import logit
-from scipy.stats import spearmanr
 from sklearn.compose import ColumnTransformer
-from sklearn.inspection import partial_dependence
-from sklearn.inspection import permutation_importance as permutation_importance_of_scikit_learn
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 from xgboost import XGBClassifier
 
-from journeybook.channel_response.explanation import (
-    column_features,
-    explain_trees,
-    feature_correlation,
-    partial_dependences,
-    permutation_importance,
-)
+from journeybook.channel_response.explanation import column_features, explain_trees
 from journeybook.channel_response.models import ResponseModel
-from journeybook.statistics import stream
 
 FEATURES = ("visits", "spend", "age", "region")
 
@@ -133,22 +123,6 @@ def test_values_add_up_where_trees_stopped_early(data):
     assert explain_trees(model, rows).additivity_error < 1e-5
 
 
-def test_three_times_ten_people(data, model):
-    rows = data[0].assign(person=np.arange(len(data[0])) // 3)
-    found = explain_trees(model, rows)
-    groups = found.people.groupby("person", sort=False)["probability"].first()
-    assert groups.index.tolist() == ["likeliest", "middle", "least likely"]
-    best = pd.Series(found.probability).groupby(rows["person"]).max().sort_values()
-    assert groups["likeliest"] == pytest.approx(best.tail(10).mean())
-    worst = pd.Series(found.probability).groupby(rows["person"]).min().sort_values()
-    assert groups["least likely"] == pytest.approx(worst.head(10).mean())
-    first = found.people[found.people["person"] == "likeliest"]
-    log_odds = pd.Series(logit(found.probability)).groupby(rows["person"]).max().sort_values().tail(10).mean()
-    assert found.base + first["contribution"].sum() == pytest.approx(log_odds, abs=1e-5)
-    assert first["contribution"].abs().is_monotonic_decreasing
-    assert not set(first["value"]) & set(rows["visits"].map("{:.4g}".format)), "nobody's own figure"
-
-
 def test_a_model_without_trees_is_refused(data):
     rows, responded = data
     model = fitted(rows.assign(visits=rows["spend"]), responded, LogisticRegression())
@@ -158,82 +132,3 @@ def test_a_model_without_trees_is_refused(data):
 
 def test_each_column_is_traced_to_its_feature(model):
     assert column_features(model).tolist() == ["region", "region", "region", "visits", "spend", "age"]
-
-
-def test_correlation_is_spearmans(data):
-    rows = data[0].dropna()
-    found = feature_correlation(rows)
-    assert found.loc["visits", "spend"] == pytest.approx(abs(spearmanr(rows["visits"], rows["spend"])[0]))
-    levels = [abs(spearmanr(rows["region"] == level, rows["age"])[0]) for level in ("north", "south", "west")]
-    assert found.loc["age", "region"] == pytest.approx(max(levels))
-    assert (np.diag(found) == 1).all()
-    assert feature_correlation(rows.assign(age=1.0)).loc["age", "spend"] == 0
-
-
-def importance(model, rows, responded, **change):
-    given = {"max_correlation": 0.7, "n_repeats": 3, "rng": stream(1, "shuffles")} | change
-    return permutation_importance(model, rows.assign(responded=responded, person=np.arange(len(rows))), **given)
-
-
-def test_correlated_features_are_shuffled_together(data, model):
-    rows, responded = data
-    found = importance(model, rows, responded)
-    groups = found.set_index("group")
-    assert set(groups.index) == {"visits, spend", "age", "region"}
-    apart = importance(model, rows, responded, max_correlation=1).set_index("group")["roc_auc_drop"]
-    # Shuffled together the two are worth more than the one that stands in for the other.
-    assert groups.loc["visits, spend", "roc_auc_drop"] > 1.1 * apart[["visits", "spend"]].max()
-    assert groups.index[0] == "visits, spend"
-
-
-def test_importance_is_that_of_scikit_learn(data, model):
-    rows, responded = data
-    ours = importance(model, rows, responded, max_correlation=1, n_repeats=30).set_index("group")
-    theirs = permutation_importance_of_scikit_learn(
-        model.pipeline, rows[list(FEATURES)], responded, scoring="roc_auc", n_repeats=30, random_state=0
-    )
-    error = np.sqrt(2) * theirs.importances_std / np.sqrt(30)
-    for i, name in enumerate(FEATURES):
-        assert abs(ours.loc[name, "roc_auc_drop"] - theirs.importances_mean[i]) < 4 * error[i] + 1e-9
-
-
-def test_the_interval_counts_people(data, model):
-    rows, responded = data
-    one = importance(model, rows, responded).iloc[0]
-    rise, half = one["log_loss_increase"], one["log_loss_increase_high"] - one["log_loss_increase"]
-    four = pd.concat([rows] * 4, ignore_index=True)
-    four = four.assign(responded=np.tile(responded, 4), person=np.tile(np.arange(len(rows)), 4))
-    given = {"max_correlation": 0.7, "n_repeats": 3, "rng": stream(1, "shuffles")}
-    copied = permutation_importance(model, four, **given).iloc[0]
-    wide = copied["log_loss_increase_high"] - copied["log_loss_increase"]
-    # Four copies of each person: rows alone would halve the interval. Copies are shuffled apart: a bit less.
-    assert 0.7 * half < wide < 1.1 * half
-    assert copied["log_loss_increase"] == pytest.approx(rise, abs=half)
-
-
-@pytest.mark.parametrize("change", [{"max_correlation": 0}, {"max_correlation": 1.1}, {"n_repeats": 0}])
-def test_importance_that_cannot_be_measured(data, model, change):
-    with pytest.raises(ValueError, match="max_correlation must lie"):
-        importance(model, *data, **change)
-
-
-def test_dependence_by_hand_and_by_scikit_learn(data, model):
-    rows = data[0].head(300)
-    found = partial_dependences(model, rows, features=["spend", "region", "age"])
-    spend = found[found["feature"] == "spend"]
-    for value, rate in zip(spend["value"], spend["rate"], strict=True):
-        assert rate == pytest.approx(model.probability(rows.assign(spend=value), calibrated=True).mean())
-    region = found[found["feature"] == "region"].set_index("level")
-    assert region.index.tolist() == ["north", "south", "west"]
-    west = model.probability(rows.assign(region="west"), calibrated=True)
-    assert region.loc["west", "rate"] == pytest.approx(west.mean())
-    assert region.loc["west", ["rate_low", "rate_high"]].tolist() == pytest.approx(np.quantile(west, [0.1, 0.9]))
-    plain = ResponseModel(
-        "xgboost", "none", FEATURES, model.pipeline, slope=1.0, intercept=0.0, is_calibrated=False
-    )
-    theirs = partial_dependence(
-        model.pipeline, rows, ["spend"], grid_resolution=12, response_method="predict_proba"
-    )
-    ours = partial_dependences(plain, rows, features=["spend"])["rate"]
-    assert ours.to_numpy() == pytest.approx(theirs["average"][0], abs=1e-6)
-    assert partial_dependences(model, rows.assign(age=0.0), features=["age"]).empty

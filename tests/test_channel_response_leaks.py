@@ -163,7 +163,7 @@ def test_single_column_auc_is_that_of_scikit_learn(frame):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"known_after_contact": ["visit"]}, "did you mean 'visits'"),
+        ({"known_after_contact": ["visit"]}, "did you mean visits?"),
         ({"known_after_contact": ["visits"], "known_before_contact": ["visits"]}, "visits: named in"),
         ({"max_single_auc": 0.4}, "max_single_auc must lie between 0.5 and 1"),
     ],

@@ -7,13 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from journeybook.channel_response import (
-    contact_frame,
-    leak_gate,
-    model_card,
-    split_contacts,
-    training_contract,
-)
+from journeybook.channel_response import contact_frame, leak_gate, model_card, split_contacts, training_contract
 from journeybook.channel_response.models import calibrated_model, fit_together, response_pipelines
 from journeybook.channel_response.study import MethodComparison
 from journeybook.statistics import cluster_weights, stream

@@ -31,17 +31,8 @@ def explanation() -> Explanation:
     rng = np.random.default_rng(1)
     rows = pd.DataFrame({"visits": [1.0, 2.0, np.nan, 4.0], "region": ["n", "s", "s", "n"]})
     values = pd.DataFrame({"visits": [0.3, -0.1, 0.2, -0.6], "region": rng.normal(size=4).round(2)})
-    people = pd.DataFrame({"person": np.repeat(["likeliest", "middle", "least likely"], 2), "probability": 0.2})
-    people = people.assign(feature=["visits", "region"] * 3, value=["4", "n"] * 3, contribution=[0.3, -0.2] * 3)
     features = pd.DataFrame({"feature": ["visits", "region"], "mean_size": [0.3, 0.1], "share": [0.75, 0.25]})
-    return Explanation(rows, values, -2.0, np.array([0.1, 0.2, 0.3, 0.4]), features, people)
-
-
-@pytest.fixture
-def importance() -> pd.DataFrame:
-    groups = pd.DataFrame({"group": ["a, b, c, d", "e"], "n_features": [4, 1], "roc_auc_drop": [0.05, 0.0]})
-    groups = groups.assign(log_loss_increase=[0.02, 0.0], log_loss_increase_low=[0.01, -0.01])
-    return groups.assign(log_loss_increase_high=[0.03, 0.01])
+    return Explanation(rows, values, -2.0, np.array([0.1, 0.2, 0.3, 0.4]), features)
 
 
 def cell(kind: str, weekday: str, hour: float, rate: float) -> dict:
@@ -76,14 +67,6 @@ def test_the_explanation_says_whose_it_is(explanation):
     assert say.title_shapley(explanation).endswith("visits (75%) and region (25%)")
 
 
-def test_importance_counts_what_is_beyond_chance(importance):
-    assert say.title_importance(importance) == (
-        "a and 3 like it: shuffled, ROC AUC falls by 0.050; 1 of 2 groups matter"
-    )
-    nothing = importance.assign(log_loss_increase_low=-0.1)
-    assert say.title_importance(nothing) == "No group of features is needed beyond chance"
-
-
 def test_a_peak_that_may_be_chance_is_called_so(windows):
     assert say.title_windows(windows) == "People of type x answer best at 10:00-12:00: +20%"
     assert say.say_windows(windows).startswith("1 of 2 peaks are beyond chance")
@@ -104,30 +87,13 @@ def test_the_known_answer_of_windows():
     assert say.say_known_answers(KnownAnswers(None, None, pd.DataFrame())) == ""
 
 
-def test_plots_of_the_explanation(explanation, importance):
+def test_the_plot_of_the_explanation(explanation):
     axes = figures.plot_shapley(explanation)
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["region", "visits"]
     assert sum(len(dots.get_offsets()) for dots in axes.collections) == 8
-    titles = [title(ax) for ax in figures.plot_people(explanation).axes]
-    assert titles == ["likeliest ten: 20.0%", "middle ten: 20.0%", "least likely ten: 20.0%"]
-    assert [t.get_text() for t in figures.plot_importance(importance).get_yticklabels()] == ["e", "a, b + 2 more"]
 
 
-def test_plots_of_dependence_by_kind():
-    number = pd.DataFrame({"feature": "visits", "value": [1.0, 2.0], "level": "", "rate": [0.1, 0.2]})
-    word = pd.DataFrame({"feature": "region", "value": np.nan, "level": ["n", "s"], "rate": [0.1, 0.2]})
-    both = pd.concat([number, word], ignore_index=True).assign(rate_low=0.05, rate_high=0.3)
-    first, second = figures.plot_dependences(both).axes
-    assert first.lines[0].get_xdata().tolist() == [1, 2]
-    assert [tick.get_text() for tick in second.get_xticklabels()] == ["n", "s"]
-
-
-def test_means_beyond_the_middle_of_skewed_figures_are_drawn(importance, windows):
-    """Of few loyal people who respond often the mean lies above the middle 80 % of contacts."""
-    word = pd.DataFrame({"feature": "loyal", "value": np.nan, "level": ["no", "yes"], "rate": [0.3, 0.4]})
-    assert figures.plot_dependences(word.assign(rate_low=0.04, rate_high=[0.05, 0.6])) is not None
-    beyond = importance.assign(log_loss_increase_high=-0.05)
-    assert figures.plot_importance(beyond) is not None
+def test_windows_of_skewed_rates_and_of_one_rate_are_drawn(windows):
     skewed = dataclasses.replace(windows, cells=windows.cells.assign(response_rate_high=0.01))
     assert len(figures.plot_windows(skewed).axes) == 2
     one = dataclasses.replace(windows, cells=windows.cells.head(1), peaks=windows.peaks.head(0))
@@ -148,4 +114,3 @@ def test_plots_of_windows(windows):
 def test_where_there_is_nothing_nothing_is_drawn(windows):
     empty = dataclasses.replace(windows, cells=windows.cells.head(0), peaks=windows.peaks.head(0))
     assert figures.plot_windows(empty) is None
-    assert figures.plot_channel_models(pd.DataFrame()) is None

@@ -22,12 +22,7 @@ from journeybook.channel_response.models import (
     stacked,
 )
 from journeybook.channel_response.scoring import score_file, score_rows
-from journeybook.channel_response.storage import (
-    TRUSTED,
-    pack_model,
-    training_contract,
-    unpack_model,
-)
+from journeybook.channel_response.storage import TRUSTED, pack_model, training_contract, unpack_model
 from journeybook.channel_response.witnesses import reading_back
 from journeybook.cli import main
 from journeybook.errors import JourneybookError

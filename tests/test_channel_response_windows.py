@@ -355,11 +355,7 @@ def test_the_type_is_the_segment_before_sending():
     )
     contacts = cr.contact_frame(ibis.memtable(frame), None, max_rows=100)
     known = pd.DataFrame(
-        {
-            "person_id": ["a", "a"],
-            "as_of": pd.to_datetime(["2025-01-01", "2025-02-01"]),
-            "segment": ["S1", "S2"],
-        }
+        {"person_id": ["a", "a"], "as_of": pd.to_datetime(["2025-01-01", "2025-02-01"]), "segment": ["S1", "S2"]}
     )
     segments = ibis.memtable(known)
     # A segment stamped at the moment of sending is not known by then; b has none.
@@ -372,8 +368,4 @@ def test_the_type_is_the_segment_before_sending():
 
 def test_many_numbers_are_cut_in_thirds():
     values = pd.Series(np.arange(30.0), name="age")
-    assert pd.Series(labels(values)).value_counts().to_dict() == {
-        "age low": 10,
-        "age middle": 10,
-        "age high": 10,
-    }
+    assert pd.Series(labels(values)).value_counts().to_dict() == {"age low": 10, "age middle": 10, "age high": 10}

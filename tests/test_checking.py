@@ -113,7 +113,7 @@ def test_what_events_and_contacts_do_not_allow(check) -> None:
     code, said, _ = check("events", events, columns, *asked, page="08_clickstream")
     assert (code, said) == (
         2,
-        "REFUSED: funnel names 'basket', which never happens; the events are cart, home, purchase.",
+        "REFUSED: funnel names 'basket', which never happens; the events are cart, home and purchase.",
     )
     code, said, _ = check("events", events, columns, "08_clickstream.group_by=[device]", page="08_clickstream")
     assert (code, said) == (2, "REFUSED: group_by names 'device', but the events have no device.")

@@ -37,8 +37,7 @@ def test_version(capsys: pytest.CaptureFixture) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [[], ["rnu"], ["run", "--onyl", "x"], ["run", "--cell-timeout", "0"], ["run", "--par", "x"]],
+    "arguments", [[], ["rnu"], ["run", "--onyl", "x"], ["run", "--cell-timeout", "0"], ["run", "--par", "x"]]
 )
 def test_a_command_that_is_none_is_a_usage_error(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as stopped:

@@ -25,9 +25,9 @@ DAYS = {"starts_at": FIRST + pd.Timedelta(days=50), "ends_at": FIRST + pd.Timede
 @pytest.fixture(scope="module")
 def made(found):  # noqa: F811
     """What `find` asks for, of the toy shop: one order, no fault, channels compared."""
-    _, steps, tables, others = found
+    _, steps, tables, counts = found
     return {
-        "counts": others["counts"],
+        "counts": counts,
         "states": tables["states"],
         "bottlenecks": tables["bottlenecks"].assign(first_share=1.0),
         "order": choose_order(steps, max_order=1),
@@ -47,7 +47,7 @@ def told(given, **changed):
 def test_without_truth_no_answer_is_known(made):
     said = told(made)
     assert "known answer recovered" not in {f.strength for f in said}
-    assert [f.section for f in said][-1] == "How do people move?"
+    assert not any(f.section == "How do people move?" for f in said)
     step = next(f for f in said if f.text.startswith("Taking 10% more visits from "))
     assert (step.strength, step.low, step.unit, step.value) == ("clear", None, "conversions", round(step.value))
 
@@ -77,7 +77,9 @@ def test_where_nothing_converts_that_is_said(made, shop):  # noqa: F811
         "states": state_table(chain),
         "bottlenecks": bottleneck_table(chain, improvement=0.1),
     }
-    assert [f.text[:7] for f in told(made, **none) if f.worth < 3] == ["None of"]
+    assert [f.text for f in told(made, **none) if f.worth < 3] == [
+        f"None of {counts.n_sessions} sessions convert."
+    ]
 
 
 def test_many_events_of_one_time_are_said(made):

@@ -5,11 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 from walks import BROWSER, LAW, steps, walk
 
 from journeybook.clickstream.groups import compare_groups, rao_scott
-from journeybook.statistics import holm
 
 
 def compare(table, **given):
@@ -106,11 +104,6 @@ def test_size(n_people, spread):
 def test_a_difference_is_found():
     clustered, _ = size(200, seed=1, n_people=150, shift=0.6, spread=0.0)
     assert clustered > 0.9
-
-
-def test_holm_as_in_statsmodels():
-    p_values = np.random.default_rng(1).random(30) ** 3
-    np.testing.assert_allclose(holm(p_values), multipletests(p_values, method="holm")[1], rtol=1e-12)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Page 08, intervals: how often they hold the truth when people are of several types, and display pooling."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,8 @@ def coverage(*ways, n_people, n_simulations, n_draws, seed):
         visits = 1 + rng.poisson([6, 10], size=(n_people, 2))
         taken = rng.multinomial(visits, TYPES[kind])
         for name, share in held.items():
-            chain = draw_chains(step_counts(taken), n_draws=n_draws, rng=rng, independent=name == "independent")
+            counts = replace(step_counts(taken), aggregated=name == "independent")
+            chain = draw_chains(counts, n_draws=n_draws, rng=rng)
             table = transition_table(chain).set_index(["source", "target"]).reindex(truth.index)
             share += (table["probability_low"] <= truth) & (truth <= table["probability_high"])
     expected = truth * np.repeat([7, 11], [sum(truth.index.get_level_values(0) == s) for s in ("home", "item")])
@@ -75,10 +77,10 @@ def test_drawing_people_covers_and_drawing_steps_does_not():
 
 @pytest.mark.slow
 def test_intervals_cover_93_to_97_per_cent_with_three_types_of_people():
-    found, expected = coverage("clustered", n_people=150, n_simulations=2_000, n_draws=400, seed=2)
+    found, expected = coverage("clustered", n_people=150, n_simulations=1_000, n_draws=200, seed=2)
     held = found.loc[expected >= 20, "clustered"]
     assert len(held) == 7
-    # Each share has a Monte Carlo error of 0.005.
+    # Each share has a Monte Carlo error of 0.007.
     assert held.between(0.93, 0.97).all(), held
 
 
@@ -121,7 +123,7 @@ def step_coverage(*, n_people, steps_each, n_simulations, n_draws, rng):
         steps = pd.concat([won, lost], ignore_index=True).assign(source=START)
         counts = StepCounts(**{**vars(nobody), "counts": steps})
         for k, independent in enumerate((False, True)):
-            chain = draw_chains(counts, n_draws=n_draws, rng=rng, independent=independent)
+            chain = draw_chains(replace(counts, aggregated=independent), n_draws=n_draws, rng=rng)
             step = transition_table(chain).set_index("target").loc[CONVERSION]
             held[k] += step["probability_low"] <= np.mean(CHANCES) <= step["probability_high"]
     return held / n_simulations
@@ -141,7 +143,7 @@ def test_the_table_on_the_page_is_what_the_simulation_gives():
 
 @pytest.mark.slow
 def test_coverage_over_many_simulations():
-    asked = {"n_people": 300, "n_simulations": 1000, "n_draws": 1000, "rng": np.random.default_rng(8)}
+    asked = {"n_people": 300, "n_simulations": 500, "n_draws": 300, "rng": np.random.default_rng(8)}
     found = np.array([step_coverage(steps_each=n, **asked) for n in (5, 20, 60)])
     assert 0.93 <= found[:, 0].mean() <= 0.97
     assert (found[:, 1] < [0.93, 0.82, 0.62]).all()

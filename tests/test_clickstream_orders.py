@@ -68,8 +68,8 @@ def test_likelihood_parameters_and_bic_are_counted_by_hand(walks):
         assert row["bic"] == pytest.approx(n_parameters * np.log(n_links) - 2 * likelihood, rel=1e-12)
 
 
-def test_the_likelihood_ratio_is_that_of_scipy_s_tables(walks):
-    table = choose(steps(walks), max_order=2).table
+def test_likelihood_and_parameters_gained_are_those_of_scipy_s_tables(walks):
+    gained = choose(steps(walks), max_order=2).table[["log_likelihood", "n_parameters"]].diff().loc[2]
     cells = pd.Series(contexts(walks, 2)).rename_axis(["back", "here", "target"]).reset_index(name="n")
     statistic = df = 0
     for _, part in cells.groupby("here"):
@@ -77,8 +77,8 @@ def test_the_likelihood_ratio_is_that_of_scipy_s_tables(walks):
         if min(wide.shape) > 1:
             found = stats.chi2_contingency(wide, correction=False, lambda_="log-likelihood")
             statistic, df = statistic + found.statistic, df + found.dof
-    assert table.at[2, "lr_statistic"] == pytest.approx(statistic, rel=1e-9)
-    assert table.at[2, "lr_df"] == df
+    assert 2 * gained["log_likelihood"] == pytest.approx(statistic, rel=1e-9)
+    assert gained["n_parameters"] == df
 
 
 def test_held_out_likelihood_by_hand(walks):
@@ -110,10 +110,8 @@ def test_a_second_order_chain_is_found_and_a_first_order_one_too():
     rng = np.random.default_rng(8)
     second = choose(steps([walk(second_order(), rng) for _ in range(1500)]))
     assert (second.chosen, second.held_out_chosen) == (2, 2)
-    assert second.table.at[2, "lr_statistic"] > 10 * second.table.at[2, "lr_df"]
     first = choose(steps([walk(LAW, rng) for _ in range(1500)]))
     assert (first.chosen, first.held_out_chosen) == (1, 1)
-    assert first.table.at[2, "lr_statistic"] < 2 * first.table.at[2, "lr_df"]
 
 
 def test_aggregated_paths_give_the_same_orders_but_nobody_to_hold_out():
@@ -121,7 +119,6 @@ def test_aggregated_paths_give_the_same_orders_but_nobody_to_hold_out():
         {"row": [1, 2, 3], "path": ["a > b", "b > a > b", "b"], "conversions": [20, 5, 0], "nulls": [13, 24, 9]}
     )
     found = choose(path_steps(ibis.memtable(paths)), max_order=2)
-    assert found.n_links == 3 * 33 + 4 * 29 + 2 * 9
     assert found.held_out_chosen is None
     assert found.table["held_out_log_likelihood"].isna().all()
     # Order 1: of 71 first steps 33 go to a; of 62 visits to a all go to b; of 100 visits to b ...

@@ -9,9 +9,6 @@ from journeybook.clickstream.counts import count_steps
 from journeybook.clickstream.funnels import funnel
 from journeybook.clickstream.groups import compare_groups
 from journeybook.clickstream.intervals import bottleneck_table, draw_chains, state_table, transition_table
-from journeybook.clickstream.mixture import fit_types
-from journeybook.clickstream.survival import session_survival
-from journeybook.clickstream.ways import journeys
 from journeybook.clickstream.witnesses import recount
 from journeybook.journeys.links import path_steps
 from journeybook.journeys.sessions import CONVERSION, computed, session_steps
@@ -33,18 +30,14 @@ def found(shop):  # noqa: F811
         "bottlenecks": bottleneck_table(chain, improvement=0.1),
         "groups": compare_groups(steps, group_by=["channel"], n_periods=2, alpha=0.05).table,
         "funnel": funnel(steps, chain.model, stages=["home", "item", "cart", CONVERSION]),
-        "journeys": journeys(steps, most=5, fewest=5),
-        "survival": session_survival(steps, chain.model, longest=9, n_draws=20, rng=rng),
         "faults": pd.DataFrame(),
     }
-    made = {"counts": counts, "types": fit_types(steps, max_types=2, n_starts=2, rng=rng)}
-    return shop, steps, tables, made
+    return shop, steps, tables, counts
 
 
 def off(found, **changed):
-    rows, steps, tables, made = found
-    asked = {"improvement": 0.1, "rules": RULES}
-    again = recount(rows, steps, tables | changed, **made, **asked)
+    rows, steps, tables, counts = found
+    again = recount(rows, steps, tables | changed, counts=counts, improvement=0.1, rules=RULES)
     return again.loc[~(again["value"] <= again["tolerance"]), "name"].tolist()
 
 
@@ -64,8 +57,7 @@ def test_paths_of_numbers_are_counted_again():
         "bottlenecks": bottleneck_table(chain, improvement=0.1),
         "groups": compare_groups(steps, group_by=[], n_periods=2, alpha=0.05).table,
     }
-    made = {"counts": counts, "types": fit_types(steps, max_types=2, n_starts=1, rng=rng)}
-    assert off((rows, steps, tables, made)) == []
+    assert off((rows, steps, tables, counts)) == []
 
 
 @pytest.mark.parametrize(
@@ -75,8 +67,6 @@ def test_paths_of_numbers_are_counted_again():
         ("states", "lost_conversions"),
         ("bottlenecks", "gain"),
         ("funnel", "n_sessions"),
-        ("survival", "share"),
-        ("journeys", "n"),
     ],
 )
 def test_a_changed_column_is_noticed(found, table, column):
@@ -87,6 +77,5 @@ def test_a_changed_column_is_noticed(found, table, column):
 def test_a_large_log_is_not_counted_again(found, monkeypatch):
     monkeypatch.setattr("journeybook.clickstream.witnesses.MOST_RECOUNTED", 10)
     assert off(found) == []
-    rows, steps, tables, made = found
-    asked = {"improvement": 0.1, "rules": RULES}
-    assert recount(rows, steps, tables, **made, **asked).empty
+    rows, steps, tables, counts = found
+    assert recount(rows, steps, tables, counts=counts, improvement=0.1, rules=RULES).empty

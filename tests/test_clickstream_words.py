@@ -1,4 +1,4 @@
-"""Page 08: titles, sentences and figures of memory, groups, faults and types hold for any data."""
+"""Page 08: titles, sentences and figures of memory, groups and faults hold for any data."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,25 +9,22 @@ from walks import BROWSER, LAW, steps, walk
 from journeybook.clickstream import words as says
 from journeybook.clickstream.faults import find_faults
 from journeybook.clickstream.groups import compare_groups
-from journeybook.clickstream.mixture import fit_types
 from journeybook.clickstream.orders import choose_order
 from journeybook.plots import shortened
 from journeybook.plots.clickstream import plot_steps, structure
 
 
 def analyse(table):
-    rng = np.random.default_rng(1)
     return (
         choose_order(table, max_order=3),
         compare_groups(table, group_by=None, n_periods=2, alpha=0.05),
         find_faults(
             table, alpha=0.05, shortest_days=2, longest_days=20, n_simulations=39, rng=np.random.default_rng(2)
         ),
-        fit_types(table, max_types=3, n_starts=3, rng=rng),
     )
 
 
-def titles(order, groups, faults, types):
+def titles(order, groups, faults):
     """Return what is said of each; draw the figures of two of them, None where nothing is drawn."""
     found = []
     for drawn in (structure.plot_groups(groups), structure.plot_fault(faults)):
@@ -35,7 +32,7 @@ def titles(order, groups, faults, types):
             drawn.figure.canvas.draw()
             plt.close(drawn.figure)
         found.append(None if drawn is None else drawn.figure.get_suptitle().replace("\n", " "))
-    return says.say_orders(order), *found, says.say_types(types)
+    return says.say_orders(order), *found
 
 
 @pytest.fixture(scope="module")
@@ -57,22 +54,20 @@ def broken():
 
 
 def test_the_titles_say_what_is_found(broken):
-    order, groups, faults, types = titles(*broken)
+    order, groups, faults = titles(*broken)
     assert order.startswith(f"BIC chooses a chain of order {broken[0].chosen}; ")
     assert f"of {len(broken[1].table)} comparisons differ clearly" in groups
     assert faults.startswith("Broken: from item to cart on the app, 31 January to ")
-    assert types.startswith("BIC finds 2 types of visitor among 150 people, each given its type with ")
     assert says.first_order_mark(broken[0]) == ""
 
 
 def test_of_the_least_data_nothing_is_drawn_but_the_order():
     rng = np.random.default_rng(2)
     least = analyse(steps([walk(LAW, rng) for _ in range(80)]))
-    order, groups, faults, types = titles(*least)
+    order, groups, faults = titles(*least)
     assert order.endswith("predicts sessions held out best.")
     assert (groups, faults) == (None, None)
     assert "No groups can be compared (device: the events have no device" in says.say_note(least[1])
-    assert types == "BIC finds 1 type of visitor among 80 sessions."
 
 
 def test_a_sound_log_is_said_to_be_sound():

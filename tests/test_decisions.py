@@ -1,5 +1,7 @@
 """Page 14: contacts and groups as it reads them, its sentences, its figures."""
 
+import json
+
 import ibis
 import matplotlib.pyplot as plt
 import numpy as np
@@ -7,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from journeybook.decisions.choices import known_contacts
+from journeybook.decisions.choices import known_contacts, permitted_channels
 from journeybook.decisions.groups import compare_groups, person_groups
 from journeybook.decisions.policy import decide
 from journeybook.decisions.uplift import uplift_study
@@ -16,6 +18,7 @@ from journeybook.decisions.words import say_contacts, say_fairness, title_fairne
 from journeybook.plots.decisions import plot_fairness, plot_policies, plot_uplift
 from journeybook.statistics import cluster_weights, stream
 from journeybook.statistics.fairness import fairness
+from journeybook.tables import owners_view, permitted_at, permitted_people, store
 
 RULES = {"permitted": None, "value_per_response": 10.0, "max_messages_28d": 3}
 
@@ -143,3 +146,55 @@ def test_where_nothing_is_told_nothing_is_drawn(judged):
     undecided = decide(judged.assign(channel="email"), costs=None, **RULES)
     assert plot_policies(undecided) is None
     assert plot_uplift(uplift_study(undecided, np.ones((2, 1)))) is None
+
+
+def test_permission_at_a_moment_is_what_the_ledger_says_as_of_it(tmp_path):
+    rng = np.random.default_rng(14)
+    n = 400
+    customers = np.array([f"c{i}" for i in range(30)])
+    at = pd.Timestamp("2025-01-01") + pd.to_timedelta(rng.integers(0, 100, n), "D")
+    ledger = pd.DataFrame(
+        {
+            "row": np.arange(1, n + 1),
+            "customer_id": rng.choice(customers, n),
+            "purpose": rng.choice(["marketing_email", "marketing_sms"], n),
+            "granted": rng.random(n) < 0.7,
+            "occurred_at": at,
+            "recorded_at": at + pd.to_timedelta(rng.integers(0, 5, n), "D"),
+            "expires_at": (at + pd.Timedelta(days=30)).where(rng.random(n) < 0.3),
+        }
+    )
+    people = pd.DataFrame({"customer_id": customers, "person_id": [f"p{i // 2}" for i in range(30)], "row": 1})
+    links = pd.DataFrame({"customer_id": ["c0", "c5"], "person_id": ["p9", "p12"], "row": [1, 2]})
+    connection = ibis.duckdb.connect()
+    for name, frame in {"consents": ledger, "people": people, "refusal_links": links}.items():
+        store(connection, ibis.memtable(frame), tmp_path / f"{name}.parquet", about={"provenance": "SIMULATED"})
+    described = {
+        "dataset": "journey_demo",
+        "seed": 1,
+        "scale": 1.0,
+        "timezone": "UTC",
+        "as_of": "2025-05-01T00:00:00",
+    }
+    described |= {"ledger_as_of": "2025-05-01T00:00:00", "tables": {"consents": {}}}
+    (tmp_path / "dataset.json").write_text(json.dumps(described))
+    run = owners_view(tmp_path)
+    everyone = sorted(set(people["person_id"]))
+    moments = pd.date_range("2025-01-03", "2025-04-20", freq="13D")
+    asked = pd.DataFrame([(p, m) for m in moments for p in everyone], columns=["person_id", "occurred_at"])
+    found = permitted_at(run, asked, purpose="marketing_email")
+    permitted = {
+        m: set(permitted_people(run, purpose="marketing_email", as_of=m.to_pydatetime()).to_pandas()["person_id"])
+        for m in moments
+    }
+    wanted = [p in permitted[m] for p, m in asked.itertuples(index=False)]
+    assert found.tolist() == wanted
+    assert 20 < found.sum() < len(found) - 20
+    assert not permitted_at(run, asked.assign(person_id=None), purpose="marketing_email").any()
+
+    table = asked.assign(row=np.arange(1, len(asked) + 1), responded=False)
+    table["channel"] = ["email", "pigeon", "none"] * (len(asked) // 3)
+    channels = permitted_channels(run, table.assign(known_at=table["occurred_at"]))
+    assert channels["email"].tolist() == wanted
+    assert not channels["pigeon"].any(), "a channel without a purpose is permitted by nobody"
+    assert set(channels) == {"email", "pigeon"}

@@ -6,11 +6,8 @@ import pytest
 import statsmodels.api as sm
 
 from journeybook.decisions.choices import CERTAIN, Choices, choices, set_aside, who_was_certain
-from journeybook.decisions.off_policy import (
-    ESTIMATORS,
-    LEAST_EFFECTIVE,
-    off_policy_value,
-)
+from journeybook.decisions.off_policy import ESTIMATORS, LEAST_EFFECTIVE, off_policy_value
+from journeybook.decisions.policy import choose_threshold
 from journeybook.statistics.clusters import clustered_error
 
 
@@ -225,3 +222,32 @@ def test_a_choice_that_was_certain_is_in_no_value_and_named():
 def test_intervals_of_a_gain_hold_where_some_choices_were_certain(share):
     held, _ = gains(400, n=6000, share=share)
     assert 0.93 <= held.mean() <= 0.97
+
+
+def test_the_threshold_moves_where_the_model_is_clearly_wrong():
+    logged_by, _ = drawn(np.random.default_rng(12), n_people=3000)
+    costs = np.array([0.05, 0.05, 0.0])
+    right = choose_threshold(logged_by, costs, value_per_response=1.0)
+    assert right.loc[right["chosen"], "threshold"].item() == 0
+    raised = logged_by.probability + np.array([0.3, 0.3, 0.0])
+    wrong = made(logged_by.taken, logged_by.propensity, logged_by.responded, raised, logged_by.person)
+    moved = choose_threshold(wrong, costs, value_per_response=1.0)
+    at = moved[moved["chosen"]].iloc[0]
+    assert at["threshold"] > 0.15
+    assert at["gain_per_1000"] > 2 * at["error_per_1000"] > 0
+    clear = moved[moved["gain_per_1000"] > 2 * moved["error_per_1000"]]
+    assert at["gain_per_1000"] == clear["gain_per_1000"].max()
+
+
+def test_the_trial_of_a_threshold_is_its_paired_value():
+    logged_by, _ = drawn(np.random.default_rng(13), n_people=500)
+    costs = np.array([0.05, 0.02, 0.0])
+    table = choose_threshold(logged_by, costs, value_per_response=2.0)
+    message, gain = logged_by.best_message(costs, value_per_response=2.0)
+    at = table.iloc[3]
+    values = []
+    for threshold in (at["threshold"], 0.0):
+        chosen = np.where(gain > threshold, message, 2)
+        values.append(2.0 * off_policy_value(logged_by, chosen).rate[2] - costs[chosen].mean())
+    assert at["gain_per_1000"] == pytest.approx(1000 * (values[0] - values[1]))
+    assert (message == (2.0 * logged_by.probability[:, :2] - costs[:2]).argmax(1)).all()

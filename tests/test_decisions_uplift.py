@@ -14,13 +14,7 @@ from journeybook.decisions.choices import Choices
 from journeybook.decisions.off_policy import doubly_robust_scores
 from journeybook.decisions.policy import Deciding
 from journeybook.decisions.truth import KnownAnswers
-from journeybook.decisions.uplift import (
-    CURVE_SHARES,
-    added_along,
-    part_of,
-    qini,
-    uplift_study,
-)
+from journeybook.decisions.uplift import CURVE_SHARES, added_along, part_of, qini, uplift_study
 from journeybook.decisions.words import headline_figures, say_known_answers, say_pitfall, say_uplift
 from journeybook.statistics import cluster_weights, stream
 

@@ -124,11 +124,6 @@ def test_paper_reaches_the_ledger_later_than_the_web(demo):
     assert 0.3 < delay[~web].median() / 86_400 < 2
 
 
-def test_the_same_seed_gives_the_same_ledger_and_another_seed_another(demo):
-    pd.testing.assert_frame_equal(demo.ledger, simulate_consents(accounts(), seed=1).ledger)
-    assert len(simulate_consents(accounts(), seed=2).ledger) != len(demo.ledger)
-
-
 def test_one_account_is_enough():
     alone = simulate_consents(accounts().head(1), seed=1)
     assert set(alone.ledger["purpose"]) == set(PURPOSES)

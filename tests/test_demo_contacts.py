@@ -280,15 +280,6 @@ def test_response_is_not_effect(rows):
     assert stats.binomtest(int(none["responded"].sum()), len(none), 0.02).pvalue < 1e-6
 
 
-def test_the_same_seed_gives_the_same_contacts_and_another_seed_other_effects(world, lines):
-    again, other = simulate(1, lines)[0], simulate(2, lines)[0]
-    pd.testing.assert_frame_equal(again.contacts, world[0].contacts)
-    pd.testing.assert_frame_equal(again.truth, world[0].truth)
-    assert again.parameters == world[0].parameters
-    same = [name for name, value in world[0].parameters.items() if abs(other.parameters[name] - value) < 1e-6]
-    assert same == []
-
-
 def test_no_constant_names_every_types_favourite_channel():
     favourites = set()
     for seed in range(12):

@@ -37,17 +37,6 @@ def truth(demo, name, metric):
     return demo.truth[of_all & (demo.truth["metric"] == metric)].set_index("variant")
 
 
-def test_the_same_seed_gives_the_same_rows(connection, demo):
-    again = simulate_experiments(connection, seed=7)
-    pd.testing.assert_frame_equal(again.tables["experiment"], demo.tables["experiment"])
-    pd.testing.assert_frame_equal(again.truth, demo.truth)
-
-
-def test_another_seed_plants_other_effects(connection, demo):
-    other = simulate_experiments(connection, seed=8)
-    assert (np.abs(other.truth["effect"] - demo.truth["effect"])[demo.truth["effect"] != 0] > 1e-4).all()
-
-
 @pytest.mark.parametrize("name", ["experiment", "factorial", "ongoing"])
 def test_every_household_is_one_unit_and_the_rest_are_unknown(demo, name):
     frame = demo.tables[name]

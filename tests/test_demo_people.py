@@ -63,11 +63,6 @@ def test_a_scale_that_cannot_be_drawn_is_one_sentence(scale, says):
         draw_households(1, scale)
 
 
-def test_the_same_seed_gives_the_same_records_and_another_seed_others(demo):
-    pd.testing.assert_frame_equal(demo.records, simulate().records)
-    assert not simulate(seed=2).records["surname"].equals(demo.records["surname"])
-
-
 def test_every_household_has_one_card_and_the_other_accounts_come_at_their_rates(demo):
     accounts = demo.accounts
     cards = accounts[accounts["source"] == "loyalty"]

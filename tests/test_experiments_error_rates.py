@@ -4,17 +4,18 @@ Every figure is of the page's own functions. A rate is compared with its promise
 in a quick run; in a slow one to within three, or to the bound that is stated.
 """
 
+import assigned_again
 import numpy as np
 import pandas as pd
 import pytest
-from assigned_again import a_a_rates
+from assigned_again import a_a_rates, reassigned
 from scipy import stats
 
 from journeybook.experiments.heterogeneity import MIN_UNITS, Splits, candidate_splits, split_effects, strongest
 from journeybook.experiments.measures import Measures, measures
 from journeybook.experiments.subgroups import Levels, levels
 from journeybook.statistics import stream
-from journeybook.statistics.contrasts import ArmMoments, contrast, equal_effects
+from journeybook.statistics.contrasts import ArmMoments, arm_moments, contrast, equal_effects
 from journeybook.statistics.resampling import quantile_effect
 from journeybook.statistics.survival import restricted_mean_moments
 from journeybook.statistics.two_samples import stratified
@@ -54,21 +55,37 @@ def units_again(n: int) -> pd.DataFrame:
     )
 
 
+def test_the_statistics_are_those_of_the_units_assigned(monkeypatch):
+    # Three blocks, of which the last is not full; a remainder of two units is left out.
+    monkeypatch.setattr(assigned_again, "MAX_ASSIGNMENTS", 4 * 60)
+    rng, shares = stream(3, "values"), [1, 2, 1]
+    columns = [1e6 + rng.gamma(2, 5, 62), rng.normal(size=62)]
+    blocks = list(reassigned(columns, shares=shares, n_looks=3, n_simulations=10, rng=stream(4, "assignments")))
+    assert [block.n.shape for block in blocks] == [(3, 4, 3), (3, 4, 3), (3, 2, 3)]
+    again = stream(4, "assignments")
+    for block in blocks:
+        drawn = again.random((3, block.n.shape[1], 20), dtype=np.float32)
+        arm = (drawn >= 0.25).astype(int) + (drawn >= 0.75)
+        for look in range(3):
+            for number in range(block.n.shape[1]):
+                assigned = arm[: look + 1, number].ravel()
+                one = arm_moments([x[: len(assigned)] for x in columns], assigned, n_arms=3)
+                assert block.n[look, number].tolist() == one.n.tolist()
+                assert block.mean[look, number] == pytest.approx(one.mean, rel=1e-13, abs=1e-12)
+                assert block.covariance[look, number] == pytest.approx(one.covariance, rel=1e-9, abs=1e-9)
+
+
 @pytest.mark.parametrize("n_simulations", SIZES)
 def test_cuped_ratio_sequential_and_correction_together(n_simulations):
-    n = 6_000
-    units = units_again(n)
+    units = units_again(6_000)
     metrics = {
         "bought": "proportion",
         "spend": "mean",
         "per_order": {"kind": "ratio", "numerator": "spend", "denominator": "orders"},
     }
     measured = measures(units, metrics=metrics, covariates=["pre_spend", "pre_orders"])
-    found = a_a_rates(
-        units, measured=measured, shares=[1, 1, 1], alpha=ALPHA, n_looks=20, n_simulations=n_simulations,
-        max_units=n, rng=stream(12, "a-a"),
-    )  # fmt: skip
-    rates = found.rates.set_index(["procedure", "metric"])["rate"]
+    how = {"alpha": ALPHA, "n_looks": 20, "n_simulations": n_simulations, "rng": stream(12, "a-a")}
+    rates = a_a_rates(units, measured=measured, shares=[1, 1, 1], **how)
     alone = [("welch", "bought"), ("cuped", "bought"), ("welch", "spend"), ("cuped", "spend")]
     alone += [("delta", "per_order"), ("delta_cuped", "per_order")]
     assert rates[alone].tolist() == pytest.approx([ALPHA] * 6, abs=margin(n_simulations))
@@ -84,11 +101,8 @@ def test_cuped_ratio_sequential_and_correction_together(n_simulations):
 def test_twenty_looks(n_simulations):
     units = units_again(4_000)
     measured = measures(units, metrics={"bought": "proportion"}, covariates=[])
-    found = a_a_rates(
-        units, measured=measured, shares=[1, 1], alpha=ALPHA, n_looks=20, n_simulations=n_simulations,
-        max_units=4_000, rng=stream(13, "a-a"),
-    )  # fmt: skip
-    rates = found.rates.set_index("procedure")["rate"]
+    how = {"alpha": ALPHA, "n_looks": 20, "n_simulations": n_simulations, "rng": stream(13, "a-a")}
+    rates = a_a_rates(units, measured=measured, shares=[1, 1], **how).droplevel(1)
     # Armitage, McPherson & Rowe 1969, table 2.
     assert rates["every look, uncorrected"] == pytest.approx(0.248, abs=margin(n_simulations, 0.248))
     assert rates["every look, always valid and Holm"] <= most(n_simulations)

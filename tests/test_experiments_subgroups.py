@@ -94,7 +94,7 @@ def test_a_planted_interaction_is_found_and_no_other():
     ]
     # The ratio's numerator is the same spend.
     assert tests[tests < 0.05].index.tolist() == [("spend", "device"), ("per_order", "device")]
-    nothing = Heterogeneity(pd.DataFrame(), 0, 0, 0)
+    nothing = Heterogeneity(pd.DataFrame(), 0)
     assert "2 of 6 planned interactions" in say_whom(found, nothing, alpha=0.05)
     calm = drawn()
     calm = subgroups(calm, measured=measured(calm), control=None, planned=["device"], alpha=0.05)
@@ -113,8 +113,7 @@ def test_small_levels_are_left_out_and_tiny_data_make_no_rows():
 
 
 @pytest.mark.parametrize(
-    ("column", "message"),
-    [("city", "'city' is not in the"), ("spend", "outcome"), ("same", "same for every")],
+    ("column", "message"), [("city", "'city' is not in the"), ("spend", "outcome"), ("same", "same for every")]
 )
 def test_bad_subgroups_are_one_clear_sentence(column, message):
     units = drawn(500).assign(same=1)
@@ -139,7 +138,7 @@ def test_the_search_finds_a_planted_split_and_estimates_it_without_the_winners_c
     assert row["effect_outside"] == pytest.approx(2, abs=0.5) and row["share_inside"] == pytest.approx(
         1 / 3, abs=0.02
     )
-    assert (found.n_splits, found.n_searched, found.n_tested) == (3 + 9, 10_000, 10_000)
+    assert found.n_splits == 3 + 9
     assert "1 of 3 hold" in say_whom(pd.DataFrame(), found, alpha=0.05) or "2 of 3 hold" in say_whom(
         pd.DataFrame(), found, alpha=0.05
     )

@@ -107,9 +107,6 @@ def test_variant_starts_from_its_page(read) -> None:
     ],
 )  # fmt: skip
 def test_mistakes_are_one_sentence(read, text: str, sentence: str) -> None:
-    sentence = sentence.replace(
-        "found character '\\t' that cannot start any token", "a tab stands where spaces are needed"
-    )
     with pytest.raises(JourneybookError) as raised:
         read(text)
     assert sentence in str(raised.value)

@@ -13,7 +13,6 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
-import toys
 
 from journeybook.errors import JourneybookError
 from journeybook.report import imports, kernel, planning, running
@@ -88,21 +87,6 @@ def test_nothing_unfinished_is_left(toy_run) -> None:
     assert left == []
 
 
-@pytest.mark.slow
-def test_another_folder_gives_the_same_bytes(toy_run, toy_pages, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(running, "build_dataset", toys.build_toy_dataset)
-    parameters = read_parameters(pages=toy_pages, settings=["seed=7"], defaults=tmp_path / "none.yaml")
-    out = tmp_path / "a much longer name of a folder" / "reports"
-    running.run_report(parameters, out=out)
-    for folder in ("results", "executed"):
-        names = sorted(path.name for path in (toy_run.out / folder).iterdir())
-        assert names == sorted(path.name for path in (out / folder).iterdir())
-        for name in names:
-            assert (out / folder / name).read_bytes() == (toy_run.out / folder / name).read_bytes(), name
-    for path in toy_run.out.glob("0*.html"):
-        assert (out / path.name).read_bytes() == path.read_bytes()
-
-
 def test_one_page_keeps_what_it_needs(again) -> None:
     outcome, said, _ = again(only=("02_count",))
     kept = {page.name: page.kept for page in outcome.pages if page.status == "done"}
@@ -164,10 +148,7 @@ def test_changed_parameters_drop_what_was_made_from_the_old(again) -> None:
 def test_a_failing_page_is_shown_and_stops_only_what_needs_it(again, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome, said, out = again("04_last.trouble=a <secret> of ann@example.com", only=("04_last",))
     last = outcome.pages[3]
-    assert (last.status, last.reason) == (
-        "failed",
-        "Stopped under “04 Last”: trouble: a <secret> of •••@•••",
-    )
+    assert (last.status, last.reason) == ("failed", "Stopped under “04 Last”: trouble: a <secret> of •••@•••")
     assert (outcome.failed, outcome.exit_code) == (1, 1)
     assert "FAILED under “04 Last” after" in said
     assert "trouble: a <secret> of •••@•••" in said

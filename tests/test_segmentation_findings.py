@@ -32,11 +32,7 @@ def find(*, n_groups=1, k=3, stay=(0.79, 0.78, 0.80), matched=0.79, n_steps=99, 
     ("change", "place", "said"),
     [
         ({}, 0, "2 contradicted: The 3 segments are slices of one cloud: they explain 28.0% of the differences"),
-        (
-            {},
-            1,
-            "2 counted: Frequent customers, 50.0% of all, bring 93.8% of revenue of the last 91 days; la",
-        ),
+        ({}, 1, "2 counted: Frequent customers, 50.0% of all, bring 93.8% of revenue of the last 91 days; la"),
         (
             {},
             2,

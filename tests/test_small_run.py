@@ -1,4 +1,4 @@
-"""Every page on journey_demo at a scale of 0.3, through the real runner: what holds of all of them."""
+"""Every page on a small journey_demo, through the real runner: what holds of all of them."""
 
 import html
 import re
@@ -6,7 +6,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from conftest import SMALL_SCALE
+from conftest import small_settings
 from mutants.planted import run_page
 
 from journeybook import results as results_module
@@ -128,7 +128,7 @@ def test_page_05_by_hand_with_other_groups_changes_nothing_of_the_run(small_run,
 def test_one_page_at_a_time_in_another_folder_gives_the_same_bytes(small_run, tmp_path, monkeypatch) -> None:
     """Results and executed notebooks, figures among them, whichever pages ran side by side."""
     monkeypatch.setattr(running, "side_by_side", lambda: 1)
-    parameters = read_parameters(pages=discover(), settings=[f"scale={SMALL_SCALE}"])
+    parameters = read_parameters(pages=discover(), settings=small_settings())
     running.run_report(parameters, out=tmp_path / "elsewhere")
     for folder in ("results", "executed"):
         first = {p.name: p.read_bytes() for p in (small_run.out / folder).iterdir()}

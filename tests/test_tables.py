@@ -25,6 +25,7 @@ from journeybook.tables import (
     store,
     write,
 )
+from journeybook.tables.rows import rows_off
 
 DAY = "2017-{:02d}-01"
 
@@ -239,6 +240,16 @@ def test_the_same_rows_give_the_same_file(tmp_path):
     for path in files:
         store(connection, ibis.memtable(frame).order_by("row"), path, about={"provenance": "REAL"})
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_rows_are_held_against_their_table():
+    table = ibis.memtable(pd.DataFrame({"row": [1, 2, 3, 4], "responded": [True, False, None, True]}))
+    kept = pd.DataFrame({"row": [4, 2, 1], "responded": [1, 0, 1], "propensity": 0.5})
+    asked = {"columns": ["responded", "propensity"]}
+    assert rows_off(kept, table, **asked) == 0
+    assert rows_off(kept.assign(responded=[0, 0, 1]), table, **asked) == 1
+    # The third has no outcome there, and a fifth is not there at all.
+    assert rows_off(kept.assign(row=[4, 3, 5]), table, **asked) == 2
 
 
 def test_raw_is_given_as_collected(make_run):

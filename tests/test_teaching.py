@@ -1,10 +1,11 @@
 """Exercises: the sets they are written to, and how answers are graded."""
 
+import ast
 import json
 from pathlib import Path
 
 import pytest
-from mutants.planted import linked, run_cells
+from mutants.planted import linked, run_needed
 
 from journeybook.cli import main
 from journeybook.report.pages import NOTEBOOKS
@@ -74,8 +75,11 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_right_answers_pass_and_mistakes_get_their_hint(small_run, tmp_path: Path, name: str):
-    names = run_cells(name, tables=linked(small_run.out / "tables", tmp_path / "tables"), results=tmp_path)
-    for number, solution in enumerate(solutions(notebook_of(name)), start=1):
+    found = solutions(notebook_of(name))
+    asked = {node.id for one in found for node in ast.walk(ast.parse(one)) if isinstance(node, ast.Name)}
+    tables = linked(small_run.out / "tables", tmp_path / "tables")
+    names = run_needed(name, wanted={"page", *asked}, tables=tables, results=tmp_path)
+    for number, solution in enumerate(found, start=1):
         space = dict(names)
         exec(solution, space)
         assert names["page"].grade(space["answer"], exercise=number).passed

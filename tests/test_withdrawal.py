@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from journeybook.statistics import stream
+from journeybook.tables import PURPOSES
 
 mpl.use("agg")
 
@@ -22,6 +23,10 @@ MADE_FOR = {
     "analytics": {"clean/transactions", "clean/contacts", "clean/events", "features", "transitions"},
     "identity_resolution": {"clean/customer_records", "people", "profiles", "03_identity"},
 }
+
+# Page 03 counts who refuses, 14 whom it wrote to without a permission then; 11 and 14 log decisions they read.
+OF_THE_LEDGER = {f"reads/{page}.parquet" for page in ("11_experiments", "14_decisions")}
+OF_THE_LEDGER |= {"03_identity.json", "14_decisions.json"}
 
 
 def content(artefacts: dict[str, bytes], name: str) -> str:
@@ -62,3 +67,18 @@ def test_who_withdrew_one_purpose_was_never_read_for_it(shop, never, tmp_path, p
     tables = leavers.withdrawn(shop, LEAVERS, purposes=(purpose,))
     withdrawn = leavers.run_files(tables, tmp_path / "run", pages=pages)
     assert {n for n in MADE_FOR[purpose] if content(withdrawn, n) != content(never, n)} == set()
+
+
+@pytest.mark.slow
+def test_each_purpose_withdrawn_alone_is_as_if_it_had_never_been_permitted(shop, tmp_path):
+    """Each of the seven by two of the leavers, who permit the other six."""
+    ledger = shop["consents"]
+    refused, silent = dict(shop), pd.Series(False, index=ledger.index)
+    for n, purpose in enumerate(PURPOSES):
+        two = LEAVERS[2 * n : 2 * n + 2]
+        refused = leavers.withdrawn(refused, two, purposes=(purpose,))
+        silent |= ledger.customer_id.isin(leavers.ids_of(two)) & (ledger.purpose == purpose)
+    runs = [refused, shop | {"consents": ledger[~silent]}]
+    found = [leavers.run_files(run, tmp_path / f"{n}") for n, run in enumerate(runs)]
+    assert len(runs[0]["consents"]) > len(ledger) > len(runs[1]["consents"])
+    assert leavers.unlike(*found) == OF_THE_LEDGER

@@ -61,7 +61,7 @@ def _table_lines(found: TableCheck) -> Iterator[str]:
     tried = "them" if found.n_tried == found.n_rows else f"the first {found.n_tried:,}"
     told = [f"{found.n_rows:,} rows in {files}", f"{found.n_unconverted:,} of {tried} for quarantine"]
     told += [" to ".join(found.period)] if found.period else []
-    told += [f"about {n:,} {name}" for name, n in found.n_ids.items()]
+    told += [f"about {min(n, found.n_rows):,} {name}" for name, n in found.n_ids.items()]
     told += [f"amounts in {' and '.join(found.currencies)}"] if found.currencies else []
     yield indented(f"{found.table}: {'; '.join(told)}.", by=0)
     for name, before, after, lost in found.examples:

@@ -190,6 +190,16 @@ def say_group(name: str) -> str:
     return re.sub(r"^\d+ (?=[a-z])", "", name)
 
 
+def say_names(names: Sequence[str], *, most: int = 6) -> str:
+    """Return names, one or more, as a sentence lists them; of those after the first `most` only how many.
+
+    >>> say_names(["a", "b", "c"]), say_names(["a", "b", "c"], most=2)
+    ('a, b and c', 'a, b and 1 more')
+    """
+    shown = [*names[:most], *[f"{len(names) - most} more"] * (len(names) > most)]
+    return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else shown[0]
+
+
 def say_interval(say: Callable[[float], str], low: float, high: float) -> str:
     """Return two ends of an interval, each said as `say` says it.
 

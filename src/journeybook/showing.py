@@ -23,7 +23,17 @@ WHOLE_ROWS = 60
 _MONEY = {"revenue", "spend", "sales", "amount", "cost", "price", "profit", "money"}
 _SHARES = {"share", "rate", "precision", "recall", "coverage"}
 _VERBATIM = {"table", "tables", "column", "columns", "parameter", "feature", "features", "used", "value", "reads"}
-_SAID = {"auc": "AUC", "roc": "ROC", "ece": "ECE", "bic": "BIC", "f1": "F1", "rfm": "RFM", "id": "ID", "sd": "SD"}
+_SAID = {
+    "auc": "AUC",
+    "roc": "ROC",
+    "pr": "PR",
+    "ece": "ECE",
+    "bic": "BIC",
+    "f1": "F1",
+    "rfm": "RFM",
+    "id": "ID",
+    "sd": "SD",
+}
 _NUMBER = re.compile(r"[<±+−-]?\s?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?")
 # Names of code, alone or as in "missing_outcome: spend".
 _CODE = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*(: [a-z0-9]+(_[a-z0-9]+)*)*")

@@ -87,10 +87,8 @@ def main() -> None:
         return compare(units, measured=measures_of, control="0", alpha=0.05, rng=rng)
 
     def again() -> object:
-        return a_a_rates(
-            few, measured=measured, shares=[1, 1], alpha=0.05, n_looks=1, n_simulations=N_A_A,
-            max_units=N_A_A_UNITS, rng=rng,
-        )  # fmt: skip
+        how = {"alpha": 0.05, "n_looks": 1, "n_simulations": N_A_A, "rng": rng}
+        return a_a_rates(few, measured=measured, shares=[1, 1], **how)
 
     ours = best(lambda: analyse(measured), times=7)
     whole = best(lambda: analyse(measures(units, metrics=METRICS, covariates=COVARIATES)), times=3)

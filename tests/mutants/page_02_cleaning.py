@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import ibis
 
@@ -96,6 +97,14 @@ def known_is_missing(sound: Callable) -> Callable:
     return wrong
 
 
+def no_empties(sound: Callable) -> Callable:
+    def wrong(tables: Any) -> Any:
+        with patch("journeybook.cleaning.missing.EMPTIES", ()):
+            return sound(tables)
+
+    return wrong
+
+
 def seen_cells(sound: Callable) -> Callable:
     def wrong(truth: Any, filled: Any, hidden: Any, **asked: Any) -> Any:
         return sound(truth, filled, ~hidden, **asked)
@@ -146,7 +155,7 @@ MUTANTS = [
         data=("demo",),
     ),
     planted("known_is_missing", "known cells count as missing", ":missing_report", known_is_missing),
-    planted("holes_all", "structural empties count as missing", ".missing:EMPTIES", lambda _sound: ()),
+    planted("holes_all", "structural empties count as missing", ":missing_report", no_empties),
     planted("seen_cells", "the trial scores cells that were seen", ".imputation:_score", seen_cells),
     planted("touched_by_rule", "rows touched twice count twice", ".stage:_counts", touched_by_rule),
 ]

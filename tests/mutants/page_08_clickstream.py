@@ -9,7 +9,7 @@ import pandas as pd
 
 from mutants.planted import Mutant
 
-PARAMETERS = {"n_draws": 200, "max_types": 3, "max_order": 2, "group_by": ["device"]}
+PARAMETERS = {"n_draws": 200, "max_order": 2, "group_by": ["device"]}
 
 
 def goes_on(sound: Callable) -> Callable:
@@ -69,15 +69,6 @@ def after_the_fault(sound: Callable) -> Callable:
     return wrong
 
 
-def types_by_lot(sound: Callable) -> Callable:
-    def wrong(steps: Any, **asked: Any) -> Any:
-        found = sound(steps, **asked)
-        shuffled = found.members["type"].sample(frac=1, random_state=1).to_numpy()
-        return replace(found, members=found.members.assign(type=shuffled))
-
-    return wrong
-
-
 def _mutant(name: str, error: str, target: str, wrong: Callable) -> Mutant:
     return Mutant(name, error, f"journeybook.{target}", wrong)
 
@@ -92,5 +83,4 @@ MUTANTS = [
     _mutant("every_exit_is_lost", "every exit counts as a lost conversion", "clickstream:state_table",
             every_exit_is_lost),
     _mutant("fault_shifted", "a fault is dated three weeks late", "clickstream:find_faults", after_the_fault),
-    _mutant("types_by_lot", "visitors are given types at random", "clickstream:fit_types", types_by_lot),
 ]  # fmt: skip

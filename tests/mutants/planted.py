@@ -4,6 +4,8 @@ A page's list is `MUTANTS` in `page_<page>.py`; a `Mutant` says what is replaced
 there makes the page quick, for the sound one as well.
 """
 
+import ast
+import hashlib
 import importlib
 import json
 import os
@@ -14,11 +16,15 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from pathlib import Path
-from types import FunctionType
+from types import CodeType
 from typing import Any
 from unittest.mock import patch
 
+import ibis
 import matplotlib.pyplot as plt
+import pandas as pd
+import pyarrow as pa
+from ibis.backends.duckdb import Backend
 
 from journeybook.page import Page
 from journeybook.report.pages import NOTEBOOKS
@@ -48,18 +54,76 @@ class Mutant:
 
 
 @dataclass
-class Sound:
-    """A page that was run as it is, and what is needed to run it again from any of its cells.
+class Step:
+    """One statement of a page, and what it did when the page ran as it is.
 
     Attributes:
-        cells: The source of its cells, up to the last that holds a check.
-        before: The page's names and values as each cell found them.
-        first: The cell that calls what a mutant replaces first, by target; its absence means from the beginning.
+        code: The statement.
+        reads: Names it looks at; `its files` are tables on disk, `its results` those the page keeps.
+        changes: Names it binds or changes.
+        mends: Those of `changes` that it changes in place.
+        mentions: Every name in it, of attributes as well.
+        settles: Whether what it changes owes nothing to what was there before.
+        holds: Whether it holds a check.
+        made: Values of `changes` once it had run.
+        called: Targets of mutants that were called while it ran.
     """
 
-    cells: list[str]
-    before: list[dict[str, Any]] = field(default_factory=list)
-    first: dict[str, int] = field(default_factory=dict)
+    code: CodeType
+    reads: frozenset[str]
+    changes: frozenset[str]
+    mends: frozenset[str]
+    mentions: frozenset[str]
+    settles: bool
+    holds: bool
+    made: dict[str, Any] = field(default_factory=dict)
+    called: set[str] = field(default_factory=set)
+
+    def run(self, space: dict[str, Any]) -> None:
+        """Run the statement; what it changes in place is copied first, so that no other run sees it."""
+        space |= {name: copy(space[name]) for name in self.mends}
+        exec(self.code, space)
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A page that was run as it is, statement by statement, and what a run with a planted error can take from it.
+
+    Attributes:
+        steps: Its statements after the parameters.
+        start: Names and values after the parameters.
+        page: What it collected.
+        answers: What the engine answered, by query: a query that is asked again has the same answer.
+    """
+
+    steps: list[Step]
+    start: dict[str, Any]
+    page: Page
+    answers: dict[Any, Any]
+
+    @property
+    def checks(self) -> list[Check]:
+        """Its checks."""
+        return [*self.page.checks.values()]
+
+    def knows(self, mutant: Mutant) -> bool:
+        """Whether it is known what the error changes: the page calls its target after it was opened."""
+        called = [mutant.target in step.called for step in self.steps]
+        opened = next(i for i, step in enumerate(self.steps) if "page" in step.changes)
+        return not mutant.parameters and any(called) and not any(called[: opened + 1])
+
+    def changed_by(self, target: str) -> list[bool]:
+        """For each statement, whether a check hangs on it and what is replaced reaches it."""
+        reached, changed = [], set()
+        for step in self.steps:
+            named = target.partition(":")[2] in step.mentions
+            reached.append(named or target in step.called or bool(step.reads & changed))
+            if reached[-1]:
+                changed |= step.changes
+            elif step.settles:
+                changed -= step.changes
+        needed = _hung_on(self.steps, lambda step: step.holds)
+        return [n and r for n, r in zip(needed, reached, strict=True)]
 
 
 class _Handle:
@@ -117,42 +181,138 @@ def run_cells(
     return space
 
 
+def run_needed(
+    name: str, *, wanted: set[str], tables: Path, results: Path, parameters: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Run what some names hang on, or the tables that a page writes (`its files`); returns names and values."""
+    space, steps = _opened(name, tables=tables, results=results, parameters=parameters or {})
+    with ExitStack() as undone:
+        _unseen(undone, name)
+        for step, needed in zip(steps, _hung_on(steps, lambda step: bool(step.changes & wanted)), strict=True):
+            if needed:
+                step.run(space)
+    return space
+
+
 def run_sound(
     name: str, *, tables: Path, results: Path, parameters: Mapping[str, Any], mutants: Sequence[Mutant]
 ) -> Sound:
-    """Run a page as it is up to its last check, and note which cell calls first what each mutant replaces."""
-    cells = _cells(name)
-    last = max(number for number, (source, _) in enumerate(cells) if ".hold(" in source)
-    sound = Sound([source for source, _ in cells[: last + 1]])
-    space: dict[str, Any] = {"__name__": "__main__"}
+    """Run a page as it is, and note which statements call what each mutant replaces."""
+    start, steps = _opened(name, tables=tables, results=results, parameters=parameters)
+    space, answers, so_far = dict(start), {}, []
     with ExitStack() as undone:
         _unseen(undone, name)
+        _answered(undone, answers)
         for target in {mutant.target for mutant in mutants if not mutant.parameters}:
-            _plant(undone, target, lambda called, target=target: _noting(called, target, sound))
-        for source, (_, tags) in zip(sound.cells, cells, strict=False):
-            sound.before.append(_copied(space))
-            exec(compile(source, name, "exec"), space)
-            if "parameters" in tags:
-                space |= {"tables": str(tables), "results": str(results), **parameters}
-    return sound
+            _plant(undone, target, lambda called, target=target: _noting(called, target, so_far))
+        for step in steps:
+            so_far.append(step)
+            step.run(space)
+            step.made |= {changed: space[changed] for changed in step.changes if changed in space}
+    return Sound(steps, start, space["page"], answers)
 
 
 def run_again(sound: Sound, mutant: Mutant, *, tables: Path) -> list[Check]:
-    """Run a page with a planted error from the cell that calls it first to the last check; returns its checks.
+    """Run what a planted error changes of a page, as far as a check hangs on it; returns those checks.
 
     Args:
-        sound: The page as it is; what its cells made before is taken from there.
-        mutant: The planted error, whose target `sound` knows.
+        sound: The page as it is; what the error leaves as it was is taken from there.
+        mutant: The planted error, which `sound` knows.
         tables: Folder of a run's tables, to which the page writes.
     """
-    start = sound.first[mutant.target]
-    space = _copied(sound.before[start], tables)
+    page = replace(sound.page, run=replace(sound.page.run, _folder=tables), checks={})
+    page.tables, page.inputs, page.metrics = dict(page.tables), [*page.inputs], dict(page.metrics)
+    space = dict(sound.start)
     with ExitStack() as undone:
-        _unseen(undone, space["page"].name)
+        _unseen(undone, page.name)
+        _answered(undone, dict(sound.answers))
         _plant(undone, mutant.target, mutant.wrong)
-        for source in sound.cells[start:]:
-            exec(compile(source, space["page"].name, "exec"), space)
-    return [*space["page"].checks.values()]
+        for step, changed in zip(sound.steps, sound.changed_by(mutant.target), strict=True):
+            if changed:
+                step.run(space)
+            else:
+                space |= step.made | ({"page": page} if "page" in step.made else {})
+    return [*page.checks.values()]
+
+
+def _opened(
+    name: str, *, tables: Path, results: Path, parameters: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Step]]:
+    """Names and values after the cell of parameters, and the statements that follow it."""
+    (first, _), *cells = _cells(name)
+    space: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(first, name, "exec"), space)
+    steps = [_step(statement) for source, _ in cells for statement in ast.parse(source, name).body]
+    return space | {"tables": str(tables), "results": str(results), **parameters}, steps
+
+
+def _hung_on(steps: Sequence[Step], goal: Callable[[Step], bool]) -> list[bool]:
+    """For each statement, whether one that is the goal hangs on it."""
+    needed, wanted = [], set()
+    for step in reversed(steps):
+        needed.append(goal(step) or bool(step.changes & wanted))
+        if step.settles:
+            wanted -= step.changes
+        if needed[-1]:
+            wanted |= step.reads
+    return needed[::-1]
+
+
+def _step(statement: ast.stmt) -> Step:
+    """A statement and the names that it reads and changes."""
+    nodes = [*ast.walk(statement)]
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    within = {id(n) for node in nodes if isinstance(node, ast.comprehension) for n in ast.walk(node.target)}
+    bound = {n.id for n in names if isinstance(n.ctx, ast.Store) and id(n) not in within}
+    bound |= {(n.asname or n.name).partition(".")[0] for n in nodes if isinstance(n, ast.alias)}
+    parts = [n for n in nodes if isinstance(n, ast.Subscript | ast.Attribute) and isinstance(n.ctx, ast.Store)]
+    parts += [n.target for n in nodes if isinstance(n, ast.AugAssign)]
+    mends = {n.id for part in parts for n in ast.walk(part) if isinstance(n, ast.Name)} - {"page"}
+    mentions = {n.id for n in names} | {n.attr for n in nodes if isinstance(n, ast.Attribute)}
+    reads = {n.id for n in names if isinstance(n.ctx, ast.Load)} | mends
+    of_page = {n.attr for n in nodes if isinstance(n, ast.Attribute) and ast.unparse(n.value) == "page"}
+    handed = {ast.unparse(argument) for n in nodes if isinstance(n, ast.Call) for argument in n.args}
+    opens = of_page & {"read", "read_if_there", "read_all", "has"} or "page.run" in handed
+    reads |= {"its files"} if opens else set()
+    reads |= {"its results"} if of_page & {"tables", "checks"} else set()
+    changes = bound | mends | ({"its results"} if "keep" in of_page else set())
+    changes |= {"its files"} if mentions & {"write", "write_files", "keep_in_register"} else set()
+    return Step(
+        code=compile(ast.Module([statement], []), "a page", "exec"),
+        reads=frozenset(reads),
+        changes=frozenset(changes),
+        mends=frozenset(mends),
+        mentions=frozenset(mentions),
+        settles=isinstance(statement, ast.Assign) and not mends,
+        holds="hold" in of_page,
+    )
+
+
+def _answered(undone: ExitStack, answers: dict[Any, Any]) -> None:
+    """Answer a query that was asked before as it was answered then: tables that are open do not change."""
+
+    def remembering(asked: Callable) -> Callable:
+        def answered(backend: Backend, expr: ibis.Expr, /, **how: Any) -> Any:
+            key = (asked.__name__, expr.op(), *sorted(how.items()))
+            if key not in answers:
+                answers[key] = asked(backend, expr, **how)
+            found = answers[key]
+            return found.copy(deep=False) if isinstance(found, pd.DataFrame | pd.Series) else found
+
+        return answered
+
+    def one_of_equal(data: Any, *, schema: Any = None, memtable: Callable = ibis.memtable) -> ibis.Table:
+        rows = data if isinstance(data, pa.Table) else pa.Table.from_pandas(pd.DataFrame(data))
+        with pa.BufferOutputStream() as out, pa.ipc.new_stream(out, rows.schema) as stream:
+            stream.write_table(rows)
+        key = (type(data), str(schema), hashlib.sha256(out.getvalue()).digest())
+        if key not in answers:
+            answers[key] = memtable(data, schema=schema)
+        return answers[key]
+
+    undone.enter_context(patch("ibis.memtable", one_of_equal))
+    for asked in (Backend.execute, Backend.to_pyarrow):
+        undone.enter_context(patch.object(Backend, asked.__name__, remembering(asked)))
 
 
 def _cells(name: str) -> list[tuple[str, Sequence[str]]]:
@@ -179,26 +339,17 @@ def _plant(undone: ExitStack, target: str, wrong: Callable[[Any], Any]) -> None:
     undone.enter_context(patch.object(place, attribute, wrong(getattr(place, attribute))))
 
 
-def _noting(called: Any, target: str, sound: Sound) -> Any:
-    """The same function, which notes in which cell it is called first; anything else stays as it is."""
-    if not isinstance(called, FunctionType):
+def _noting(called: Any, target: str, steps: list[Step]) -> Any:
+    """The same function, which notes for which statement it is called; what is no function stays as it is."""
+    if not callable(called):
         return called
 
     @wraps(called)
     def noted(*args: Any, **kwargs: Any) -> Any:
-        sound.first.setdefault(target, len(sound.before) - 1)
+        steps[-1].called.add(target)
         return called(*args, **kwargs)
 
     return noted
-
-
-def _copied(space: Mapping[str, Any], tables: Path | None = None) -> dict[str, Any]:
-    """Names and values, with what a page collects copied; it writes to `tables` where given."""
-    if (page := space.get("page")) is None:
-        return dict(space)
-    run = replace(page.run, _folder=tables) if tables else page.run
-    collected = {name: copy(getattr(page, name)) for name in ("inputs", "checks", "metrics", "tables")}
-    return {**space, "page": replace(page, run=run, **collected)}
 
 
 def linked(tables: Path, folder: Path) -> Path:

@@ -7,8 +7,8 @@
 | leaks | what could not be known when the contact was decided |
 | models | encoding; logistic regression, forest, XGBoost and their stack, resampled inside the fit, calibrated |
 | search | their settings, within a stated budget, by cross-validation |
-| study | every method with every resampling on one test; a model a channel beside one for all |
-| explanation | what the trees go by: TreeSHAP, importance of groups of features, partial dependence |
+| study | every method with every resampling on one test |
+| explanation | what the trees go by: TreeSHAP |
 | windows | when each type of person answers, with shrinkage |
 | scores | probabilities that other pages read |
 | storage, scoring | the saved model, its card and contract; applying it to new rows |
@@ -18,7 +18,7 @@
 
 from journeybook.channel_response import words
 from journeybook.channel_response.contacts import contact_frame
-from journeybook.channel_response.explanation import explain_trees, partial_dependences, permutation_importance
+from journeybook.channel_response.explanation import explain_trees
 from journeybook.channel_response.findings import find
 from journeybook.channel_response.leaks import leak_gate
 from journeybook.channel_response.scores import (
@@ -30,13 +30,12 @@ from journeybook.channel_response.scores import (
 from journeybook.channel_response.search import search_settings
 from journeybook.channel_response.splits import split_contacts
 from journeybook.channel_response.storage import model_card, pack_model, training_contract
-from journeybook.channel_response.study import channel_models, compare_methods
+from journeybook.channel_response.study import compare_methods
 from journeybook.channel_response.truth import known_answers
 from journeybook.channel_response.windows import person_types, response_windows
 from journeybook.channel_response.witnesses import handed_on, noise_trial, recount, smote_before_split
 
 __all__ = [
-    "channel_models",
     "compare_methods",
     "contact_frame",
     "contact_probabilities",
@@ -50,8 +49,6 @@ __all__ = [
     "model_card",
     "noise_trial",
     "pack_model",
-    "partial_dependences",
-    "permutation_importance",
     "person_types",
     "recount",
     "response_scores",

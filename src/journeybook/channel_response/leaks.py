@@ -7,7 +7,6 @@ above 0.8 did so in 33 % of the tables with ten responses, in 0.8 % of those wit
 more or more frequent ones: it is to be doubted where responses are few.
 """
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from scipy.stats import rankdata
 
 from journeybook.channel_response.contacts import ContactFrame
 from journeybook.channel_response.splits import Split
+from journeybook.errors import nearest
 
 PUBLISHED_NAMES = frozenset(
     {
@@ -222,7 +222,7 @@ def _likely_pairs(codes: np.ndarray, responded: np.ndarray, *, least: float) -> 
             spread = (score**2 * n_here).sum(axis=(0, 2)) / n_here[:, 0].sum() - all_**2
             apart.append(np.abs(won - lost) / np.sqrt(np.maximum(spread, 1e-12)))
         likely = ndtr(np.mean(apart, axis=0) / np.sqrt(2)) >= least
-        found += [(i, i + 1 + j) for j in np.flatnonzero(likely)]
+        found += [(i, i + 1 + j) for j in np.flatnonzero(likely).tolist()]
     return found
 
 
@@ -317,6 +317,6 @@ def _either_way(score: np.ndarray, responded: np.ndarray) -> float:
 def _check_declared(names: Sequence[str], columns: Sequence[str], *, what: str) -> None:
     for name in names:
         if name not in columns:
-            near = difflib.get_close_matches(name, columns, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"columns are {', '.join(columns)}."
-            raise ValueError(f"{what} names {name!r}, which is not a column of the contacts: {hint}")
+            raise ValueError(
+                f"{what} names {name!r}, which is not a column of the contacts; {nearest(name, columns)}"
+            )

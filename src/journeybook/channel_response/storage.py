@@ -16,6 +16,7 @@ import skops.io
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import StackingClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch
 from xgboost import XGBClassifier
 
 from journeybook.channel_response.contacts import RARE, RARE_LEVEL, ContactFrame
@@ -171,10 +172,9 @@ def _applied(fitted: BaseEstimator) -> BaseEstimator:
     """Copy a fitted pipeline or stack without what served only to fit it."""
     fitted = copy.deepcopy(fitted)
     if isinstance(fitted, StackingClassifier):
-        names = [name for name, _ in fitted.estimators]
-        parts = {name: _applied(part) for name, part in zip(names, fitted.estimators_, strict=True)}
-        fitted.estimators, fitted.estimators_ = list(parts.items()), list(parts.values())
-        fitted.named_estimators_.update(parts)
+        # Its parts stand there three times, and each would be written out.
+        fitted.estimators_ = [_applied(part) for part in fitted.estimators_]
+        fitted.estimators, fitted.named_estimators_ = [], Bunch()
         return fitted
     for _, step in fitted.steps:
         if isinstance(step, XGBClassifier):

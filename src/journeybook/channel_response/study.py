@@ -1,6 +1,6 @@
-"""Methods on one test: with and without resampling, one model for all channels or one for each."""
+"""Methods on one test: with and without resampling."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 
@@ -284,72 +284,3 @@ def _effects(pooled: dict[tuple[str, str], Quality], best: dict[str, str]) -> pd
 def _keyed(frame: pd.DataFrame, fitted: _Fitted) -> pd.DataFrame:
     """Put whose they are before the columns of a frame."""
     return frame.assign(method=fitted.model.method, resampling=fitted.model.resampling)[[*_KEY, *frame]]
-
-
-def channel_models(
-    contacts: ContactFrame,
-    split: Split,
-    comparison: MethodComparison,
-    search: Search,
-    *,
-    rng: np.random.Generator,
-    methods: Sequence[str] = ("logistic", "xgboost"),
-) -> pd.DataFrame:
-    """Fit methods on each channel alone, with the settings of the joint model, and hold each against that.
-
-    A joint model with the channel as a feature learns from every contact what channels share; a model a channel
-    can learn that people answer one channel for other reasons than another. A channel needs 10 responses and 10
-    others in each part of the split.
-
-    Returns:
-        One row a method, channel ("all" pools those compared) and measure: `n_rows`, `joint` and `separate` (the
-        measure), `difference` (separate less joint) with `_low` and `_high` (95 %, paired, clustered on people).
-    """
-    features = [name for name in comparison.chosen.features if name != "channel"]
-    rows, channel = contacts.rows[[*features, "responded"]], contacts.rows["channel"].to_numpy()
-    parts = {
-        name: [rows.iloc[part[channel[part] == name]] for part in (split.fit, split.calibrate, split.test)]
-        for name in contacts.channels
-    }
-    own = {
-        name: cut
-        for name, cut in parts.items()
-        if features and len(parts) > 1 and all(has_both(part["responded"].to_numpy()) for part in cut)
-    }
-    settings = [(method, search.settings[method, "none"]) for method in methods]
-    fitted = Parallel(n_jobs=-1, prefer="threads")(
-        delayed(_said_alone)(cut, settings, rng=each)
-        for cut, each in zip(own.values(), rng.spawn(len(own)), strict=True)
-    )
-    records = []
-    for place, method in enumerate(methods):
-        joint = comparison.model(method, "none").probability(contacts.rows.iloc[split.test], calibrated=True)
-        separate = np.full(len(joint), np.nan)
-        for name, said in zip(own, fitted, strict=True):
-            separate[channel[split.test] == name] = said[place]
-        for name in ("all", *own) if own else ():
-            inside = ~np.isnan(separate) & ((channel[split.test] == name) | (name == "all"))
-            first, second = (
-                quality(said[inside], comparison.responded[inside], comparison.weights[:, inside])
-                for said in (separate, joint)
-            )
-            found = difference(first, second).assign(separate=first.estimate[:4], joint=second.estimate[:4])
-            records.append(found.assign(method=method, channel=name, n_rows=int(inside.sum())))
-    columns = ["method", "channel", "measure", "n_rows", "joint", "separate"]
-    columns += ["difference", "difference_low", "difference_high"]
-    return pd.concat(records, ignore_index=True)[columns] if records else pd.DataFrame(columns=columns)
-
-
-def _said_alone(
-    cut: list[pd.DataFrame], settings: list[tuple[str, Mapping[str, float]]], *, rng: np.random.Generator
-) -> list[np.ndarray]:
-    """What models of one channel, fitted and calibrated on it, say of its test contacts."""
-    fit, calibrate, test = cut
-    pipelines = response_pipelines(fit, settings, resampling="none", rng=rng)
-    fit_together(pipelines, fit)
-    return [
-        calibrated_model(pipeline, calibrate, method=method, raw=raw, resampling="none", shift=0.0).calibrate(said)
-        for (method, _), pipeline, raw, said in zip(
-            settings, pipelines, said_together(pipelines, calibrate), said_together(pipelines, test), strict=True
-        )
-    ]

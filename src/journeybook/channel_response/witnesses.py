@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import norm
 from sklearn.base import clone
-from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from journeybook.channel_response.contacts import ContactFrame
@@ -22,6 +22,7 @@ from journeybook.channel_response.scoring import score_rows
 from journeybook.channel_response.splits import Split
 from journeybook.channel_response.storage import unpack_model
 from journeybook.channel_response.study import MethodComparison
+from journeybook.tables.rows import rows_off
 
 _SAMPLE = 300
 _LEAST_ROWS = 10_000
@@ -41,9 +42,9 @@ def recount(
 
     `asked` and `snapshots` are what the contacts were made of. One row a check, as `results.checks_of` takes them.
     """
+    off = rows_off(contacts.rows, asked, columns=["responded", "propensity"])
     rows = [
-        ("contacts whose outcome is not that of the table", _outcomes_off(contacts, asked), 0, 0, "row by row"),
-        ("contacts in two parts, or in none but purged", _parts_off(contacts, split), 0, 0, "set arithmetic"),
+        ("contacts whose outcome is not that of the table", off, 0, 0, "row by row"),
         ("training contacts whose response window reaches the test", _late(contacts, split, response_window_days),
          0, 0, "date by date"),
         ("calibrations applied and fitted by another optimiser, difference",
@@ -53,7 +54,6 @@ def recount(
         ("probabilities of a model with undersampling fitted alone, difference",
          refitted_alone(contacts, split, comparison.model("logistic", "undersample")), 0, 1e-12,
          "imbalanced-learn, Pipeline.fit"),
-        *_measures(contacts, split, comparison),
     ]  # fmt: skip
     if snapshots is not None and contacts.n_with_snapshot:
         off = _snapshots_off(contacts, snapshots)
@@ -159,22 +159,6 @@ def _by_hand(model: ResponseModel, rows: pd.DataFrame) -> np.ndarray:
     return expit(model.intercept + model.slope * log_odds(raw))
 
 
-def _outcomes_off(contacts: ContactFrame, asked: ibis.Table) -> int:
-    names = [name for name in ("responded", "propensity") if name in asked.columns]
-    told = asked.select("row", *names).to_pandas().set_index("row").reindex(contacts.rows["row"])
-    off = [(contacts.rows[name].astype(float).to_numpy() - told[name].astype(float).to_numpy()) for name in names]
-    return int((np.abs(np.nan_to_num(off)).max(axis=0) > 1e-12).sum())
-
-
-def _parts_off(contacts: ContactFrame, split: Split) -> int:
-    placed = np.concatenate([split.fit, split.calibrate, split.test, split.purged])
-    off = len(contacts.rows) - len(np.unique(placed)) + len(placed) - len(np.unique(placed))
-    if split.how == "person":
-        person = contacts.rows["person"].to_numpy()
-        off += len(np.intersect1d(person[split.training], person[split.test]))
-    return off
-
-
 def _late(contacts: ContactFrame, split: Split, days: float) -> int:
     if split.how != "time":
         return 0
@@ -227,26 +211,6 @@ def _better_than_chosen(contacts: ContactFrame, split: Split, comparison: Method
     return sum(loss < plain[comparison.chosen.method] - 1e-12 for loss in plain.values())
 
 
-def _measures(contacts: ContactFrame, split: Split, comparison: MethodComparison) -> list[tuple]:
-    """The chosen model's measures, from its own pipeline on the test contacts, by scikit-learn."""
-    rows = contacts.rows.iloc[split.test]
-    done, likely = rows["responded"].to_numpy(), _by_hand(comparison.chosen, rows)
-    told = comparison.row(calibrated=True)
-    place = pd.Series(likely).rank(method="first") - 1
-    off = pd.Series(likely - done).groupby(10 * place // len(done)).sum()
-    plain = (1e-9, "scikit-learn, on the pipeline's own probabilities")
-    ours = {
-        "roc_auc": (roc_auc_score(done, likely), *plain),
-        "pr_auc": (average_precision_score(done, likely), *plain),
-        "log_loss": (log_loss(done, likely), *plain),
-        "brier": (brier_score_loss(done, likely), *plain),
-        "ece": (off.abs().sum() / len(done), 1e-9, "ten bins of equal size in pandas"),
-    }
-    return [
-        (f"{name.replace('_', ' ')} of the chosen model", float(told[name]), *own) for name, own in ours.items()
-    ]
-
-
 def _snapshots_off(contacts: ContactFrame, snapshots: ibis.Table) -> int:
     """Number of some contacts whose numeric features are not those of the last snapshot strictly before."""
     known = contacts.rows[contacts.rows["person_id"].notna()]
@@ -254,16 +218,13 @@ def _snapshots_off(contacts: ContactFrame, snapshots: ibis.Table) -> int:
     mine = snapshots.filter(snapshots.person_id.isin(some["person_id"].unique().tolist())).to_pandas()
     numeric = [c for c in mine.select_dtypes("number").columns if c != "row"]
     names = [f"snapshot_{c}" if f"snapshot_{c}" in some else c for c in numeric]
-    off, of = 0, dict(iter(mine.groupby("person_id")))
-    for contact in some.to_dict("records"):
-        before = of.get(contact["person_id"], mine[:0])
-        before = before[before["as_of"] < contact["occurred_at"]]
-        if before.empty:
-            off += not pd.isna(contact["as_of"])
-            continue
-        last = before.loc[before["as_of"].idxmax(), numeric].astype(float)
-        off += not np.allclose(np.array([contact[c] for c in names], dtype=float), last, equal_nan=True)
-    return off
+    asked = some[["person_id", "occurred_at"]].assign(contact=range(len(some)))
+    before = asked.merge(mine, on="person_id").query("as_of < occurred_at").sort_values("as_of", kind="stable")
+    last = before.groupby("contact").tail(1).set_index("contact").reindex(asked["contact"])
+    written, expected = some[names].astype(float).to_numpy(), last[numeric].astype(float).to_numpy()
+    same = np.isclose(written, expected, equal_nan=True).all(axis=1)
+    none = last["as_of"].isna().to_numpy()
+    return int(np.where(none, some["as_of"].notna(), ~same).sum())
 
 
 @dataclass(frozen=True, eq=False)

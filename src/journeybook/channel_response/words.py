@@ -167,18 +167,6 @@ def say_people(comparison: MethodComparison) -> str:
     return said
 
 
-def title_channel_models(table: pd.DataFrame) -> str:
-    """Whether a model a channel beats one for all."""
-    if table.empty:
-        return "There are not two channels with contacts enough for a model each"
-    pooled = table[(table["channel"] == "all") & (table["measure"] == "log_loss")].set_index("method")
-    better, worse = (pooled.index[pooled["difference_high"] < 0], pooled.index[pooled["difference_low"] > 0])
-    told = {"better": better, "worse": worse}
-    said = [f"{how} for {' and '.join(METHODS[name] for name in of)}" for how, of in told.items() if len(of)]
-    said += [] if len(better) else ["no better for any other" if said else "no better than one for all"]
-    return f"A model a channel is {', '.join(said)}"
-
-
 def title_shapley(explanation: Explanation) -> str:
     """The features that move the model most."""
     top = explanation.features.head(2)
@@ -198,17 +186,6 @@ def say_explanation(explanation: Explanation, model: ResponseModel, comparison: 
     return (
         f"Explained is XGBoost without resampling (ROC AUC {ours:.3f}), not the chosen model ({best:.3f}), on {n}."
     )
-
-
-def title_importance(groups: pd.DataFrame) -> str:
-    """What shuffling costs most."""
-    n_sure = int((groups["log_loss_increase_low"] > 0).sum())
-    if not n_sure:
-        return "No group of features is needed beyond chance"
-    first, *more = groups["group"].iloc[0].split(", ")
-    others = f" and {len(more)} like it" if more else ""
-    drop = groups["roc_auc_drop"].iloc[0]
-    return f"{first}{others}: shuffled, ROC AUC falls by {drop:.3f}; {n_sure} of {len(groups)} groups matter"
 
 
 def title_windows(windows: ResponseWindows) -> str:

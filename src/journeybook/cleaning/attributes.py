@@ -8,6 +8,7 @@ import pandas as pd
 from journeybook.cleaning.log import LOG_COLUMNS, Cleaned, Rule, change_log, renumber, touched_rows
 from journeybook.cleaning.missing import PLACEHOLDERS
 from journeybook.cleaning.records import clean_postcodes
+from journeybook.tables import kept_in_engine
 
 
 def clean_products(products: ibis.Table) -> Cleaned:
@@ -39,7 +40,8 @@ def pass_through(table: ibis.Table) -> Cleaned:
 def _clean_attributes(name: str, table: ibis.Table, *, keys: Sequence[str]) -> Cleaned:
     """Null the placeholders of text attributes; keep the first row of each key."""
     texts = [c for c, dtype in table.schema().items() if dtype.is_string() and c not in keys]
-    placed = table.mutate(place=ibis.row_number().over(group_by=[table[key] for key in keys], order_by=table.row))
+    place = ibis.row_number().over(group_by=[table[key] for key in keys], order_by=table.row)
+    placed = kept_in_engine(table.mutate(place=place))
     reason = "key listed again"
     rules = [Rule(reason, ", ".join(keys), "set aside", placed.place > 0)]
     tidy = {}

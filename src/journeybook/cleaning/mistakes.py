@@ -16,7 +16,7 @@ import pandas as pd
 
 from journeybook.cleaning.log import LOG_COLUMNS, Rule, change_log, touched_rows
 from journeybook.planted import faults_found
-from journeybook.tables import brought_in
+from journeybook.tables import brought_in, kept_in_engine
 
 # Texts, in small letters, that stand for nothing known. `na` is not one of them: it is a surname.
 SENTINEL_WORDS = ("n.a.", "999", "9999", "xxx")
@@ -93,6 +93,8 @@ def find_mistakes(tables: Mapping[str, ibis.Table], *, as_of: datetime | None) -
             mended[name] = tables[name].mutate(**cells)
         if away:
             mended[name] = mended[name].anti_join(aside[name], "row")
+        if hit:
+            mended[name] = kept_in_engine(mended[name])
     nothing = ibis.memtable(pd.DataFrame({"table": [""], "column": [""], "key": [""]})).limit(0)
     return Mistakes(
         tables=mended,

@@ -7,6 +7,7 @@ import ibis
 
 from journeybook.cleaning.log import Cleaned, Rule, change_log, renumber, touched_rows
 from journeybook.cleaning.phones import with_one_form
+from journeybook.tables import kept_in_engine
 
 # Nobody living was born before this date.
 FIRST_BIRTH = "1900-01-01"
@@ -53,6 +54,7 @@ def clean_records(records: ibis.Table, *, country_code: str, five_digits: bool, 
     everything = [records[column] for column in given if column != "row"]
     place = ibis.row_number().over(group_by=everything, order_by=records.row)
     written = records.mutate(place=place, **{f"tidy_{column}": value for column, value in tidy.items()})
+    written = kept_in_engine(written)
     copy = Rule("copy of a record", "record_id", "set aside", written.place > 0)
     rules = [copy]
     for column in tidy:

@@ -7,7 +7,7 @@ import ibis
 import pandas as pd
 
 from journeybook.cleaning.log import Cleaned, Rule, change_log, renumber, touched_rows
-from journeybook.tables import brought_in
+from journeybook.tables import brought_in, kept_in_engine
 
 # The median absolute deviation of a normal distribution, times this, is its standard deviation.
 MAD_TO_SD = 1.4826
@@ -45,7 +45,7 @@ def clean_transactions(
     copy = Rule("copy of a line with the same key", ", ".join(unique_key), "set aside", lines.place > 0)
     removed = change_log("transactions", lines, [copy] if unique_key else [])
     lines = _units(lines.filter(lines.place == 0).drop("place"), volume_quantity)
-    lines = lines.mutate(line_type=_line_type(lines))
+    lines = kept_in_engine(lines.mutate(line_type=_line_type(lines)))
     fence = revenue_fence(lines, outlier_mads)
     dear = (lines.line_type == "sale") & (lines.revenue.cast("float64") > fence)
     many = (lines.units > volume_quantity).fill_null(False) if "units" in lines.columns else ibis.literal(False)

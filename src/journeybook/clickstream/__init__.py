@@ -2,15 +2,12 @@
 
 | module | holds |
 |---|---|
-| counts | sessions to counts of steps by group of people |
+| counts | sessions to counts of steps, by group of people and by place in the session |
 | elasticity | many chains at once; how much conversion grows when a step does |
 | intervals | the chain again on resampled people; the tables of steps, states and bottlenecks |
-| survival | how sessions go on, where they flow, how long it takes to convert |
 | orders | how many steps back visitors remember |
 | groups | do groups and periods differ, state by state |
 | faults | a step that was broken for some days |
-| mixture | types of visitor, by a mixture of chains |
-| ways | frequent ways, loops, what precedes leaving |
 | funnels | the loose and the strict funnel |
 | moments | when an offer changes most; sessions that are open |
 | truth | what was planted, and how near the page comes to it |
@@ -19,7 +16,7 @@
 | words | titles and sentences of the page |
 """
 
-from journeybook.clickstream.counts import walk_sessions
+from journeybook.clickstream.counts import step_flow, walk_sessions
 from journeybook.clickstream.faults import find_faults
 from journeybook.clickstream.findings import find
 from journeybook.clickstream.funnels import funnel
@@ -32,12 +29,9 @@ from journeybook.clickstream.intervals import (
     transition_table,
     without_exits,
 )
-from journeybook.clickstream.mixture import fit_types
 from journeybook.clickstream.moments import best_moments, live_sessions
 from journeybook.clickstream.orders import choose_order
-from journeybook.clickstream.survival import session_survival, step_flow, time_to_conversion
 from journeybook.clickstream.truth import hold_against_truth, known_truth
-from journeybook.clickstream.ways import journeys
 from journeybook.clickstream.witnesses import chain_holds, recount
 from journeybook.clickstream.words import (
     first_order_mark,
@@ -46,8 +40,6 @@ from journeybook.clickstream.words import (
     say_if_none,
     say_note,
     say_orders,
-    say_times,
-    say_types,
     say_when,
     say_without_exits,
 )
@@ -62,11 +54,9 @@ __all__ = [
     "find",
     "find_faults",
     "first_order_mark",
-    "fit_types",
     "funnel",
     "headline",
     "hold_against_truth",
-    "journeys",
     "known_truth",
     "live_sessions",
     "pool_rare",
@@ -75,14 +65,10 @@ __all__ = [
     "say_if_none",
     "say_note",
     "say_orders",
-    "say_times",
-    "say_types",
     "say_when",
     "say_without_exits",
-    "session_survival",
     "state_table",
     "step_flow",
-    "time_to_conversion",
     "transition_table",
     "walk_sessions",
     "without_exits",

@@ -135,14 +135,12 @@ def _groups(found: GroupDifferences, faults: FaultScan) -> Iterator[Finding]:
 
 
 def _converts(counts: StepCounts) -> Iterator[Finding]:
-    n, share = counts.n_conversions, counts.n_conversions / counts.n_sessions
-    whole = f"{say_count(counts.n_sessions)} {'walks' if counts.aggregated else 'sessions'}"
-    text = f"{say_share(share) if n else 'None'} of {whole} convert."
-    action = (
-        "Nothing to do." if n else "Name the event that counts as conversion, to see where customers are lost."
-    )
-    about: dict[str, Any] = {"section": "How do people move?", "value": share, "unit": "share"}
-    yield Finding(text=text, action=action, strength="counted", worth=3 if n else 2, **about)
+    if counts.n_conversions:
+        return
+    text = f"None of {say_count(counts.n_sessions)} {'walks' if counts.aggregated else 'sessions'} convert."
+    action = "Name the event that counts as conversion, to see where customers are lost."
+    about: dict[str, Any] = {"section": "How do people move?", "value": 0.0, "unit": "share"}
+    yield Finding(text=text, action=action, strength="counted", worth=2, **about)
 
 
 def _ties(counts: StepCounts) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from journeybook.findings import say_names
 from journeybook.journeys.sessions import CONVERSION, START
 from journeybook.statistics.chains import TransitionModel
 from journeybook.statistics.rates import clustered_rates
@@ -81,7 +82,8 @@ def check_stages(stages: Sequence[str], known: set[str]) -> None:
         raise ValueError(f"funnel holds {len(stages)} stages: two or more are needed.")
     missing = [stage for stage in stages if stage not in known]
     if missing:
-        raise ValueError(f"funnel names {missing[0]!r}, which never happens; the events are {_listed(known)}.")
+        events = say_names(sorted(known), most=12)
+        raise ValueError(f"funnel names {missing[0]!r}, which never happens; the events are {events}.")
 
 
 def _reached(steps: ibis.Table, stages: Sequence[str]) -> ibis.Table:
@@ -112,8 +114,3 @@ def _attempts(reached: ibis.Table, n_stages: int) -> ibis.Table:
     come = ibis.ifelse(rows.definition == LOOSE, rows.loose, rows.strict)
     rows = rows.mutate(before=come >= rows.number - 1, come=(come >= rows.number).cast("int64"))
     return rows.filter(rows.before)
-
-
-def _listed(names: set[str], *, most: int = 12) -> str:
-    shown = sorted(names)[:most]
-    return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")

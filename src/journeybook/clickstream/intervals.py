@@ -56,12 +56,10 @@ class ChainDraws:
         return chain
 
 
-def draw_chains(
-    counts: StepCounts, *, n_draws: int, rng: np.random.Generator, independent: bool = False
-) -> ChainDraws:
+def draw_chains(counts: StepCounts, *, n_draws: int, rng: np.random.Generator) -> ChainDraws:
     """Solve the chain and draw it again, 2 times or more, from resampled people.
 
-    `independent` takes every step for a new person's, as a Dirichlet posterior does; to compare with.
+    Every step of aggregated paths is taken for a new person's, as a Dirichlet posterior does.
 
     Raises:
         ValueError: There are fewer than two draws, or `transition_model` refuses the counts.
@@ -70,15 +68,14 @@ def draw_chains(
         raise ValueError(f"n_draws is {n_draws}: at least 2 are needed.")
     frame = counts.counts
     model = transition_model(frame, conversion=CONVERSION, exit=EXIT)
-    clustered = not (counts.aggregated or independent)
-    if clustered:
+    if not counts.aggregated:
         group, names = pd.factorize(frame["group"], sort=True)
         weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_draws)
         by_group = sparse.csr_array((frame["n"], (group, _steps(model, frame))), shape=(len(names), len(model.n)))
         drawn = weights @ by_group
     else:
         drawn = rng.standard_gamma(np.broadcast_to(model.n, (n_draws, len(model.n))))
-    return ChainDraws(model=model, drawn=drawn, clustered=clustered)
+    return ChainDraws(model=model, drawn=drawn, clustered=not counts.aggregated)
 
 
 def pool_rare(chain: ChainDraws, *, least_visits: int) -> ChainDraws:

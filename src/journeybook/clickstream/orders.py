@@ -10,18 +10,6 @@ from numpy.typing import NDArray
 from journeybook.journeys.links import first_ranks, hashed, links
 
 HIGHEST = 4
-_COLUMNS = [
-    "order",
-    "n_parameters",
-    "log_likelihood",
-    "bic",
-    "lr_statistic",
-    "lr_df",
-    "held_out_log_likelihood",
-    "held_out_gain",
-    "held_out_gain_error",
-    "chosen",
-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,21 +17,17 @@ class OrderChoice:
     """Chains that remember 0, 1, 2 ... steps, on the same links.
 
     Attributes:
-        table: One row an order: `order`, `n_parameters`, `log_likelihood` (nats), `bic`, `lr_statistic` (twice the
-            likelihood gained over the order below) and `lr_df` (what it is on average where nothing more is
-            remembered and no cell is sparse), `held_out_log_likelihood` (nats; each visitor's links by a chain
-            fitted without them), `held_out_gain` over the order below with `held_out_gain_error`, its standard
-            error, and `chosen` (least BIC).
+        table: One row an order: `order`, `n_parameters`, `log_likelihood` (nats), `bic`,
+            `held_out_log_likelihood` (nats; each visitor's links by a chain fitted without them), `held_out_gain`
+            over the order below with `held_out_gain_error`, its standard error, and `chosen` (least BIC).
         chosen: Order of the least BIC.
         held_out_chosen: Order of the greatest held-out likelihood; None where no visitor can be held out.
-        n_links: Links every order is judged by.
         people_known: Whether whole people are held out; otherwise sessions.
     """
 
     table: pd.DataFrame
     chosen: int
     held_out_chosen: int | None
-    n_links: int
     people_known: bool
 
 
@@ -54,9 +38,9 @@ def choose_order(steps: ibis.Table, *, max_order: int) -> OrderChoice:
     links. An order adds, over the contexts below, (their extensions - 1) x (their targets - 1) parameters,
     extensions and targets that are seen (Anderson & Goodman 1957; Katz 1981 for BIC, with n the number of links).
 
-    A mixture of visitors who each remember one page looks as if it remembered two, for the page before last tells
-    who it is; what memory is worth is seen on people held out. There, steps not seen in a context borrow from the
-    context one shorter (Witten & Bell 1991).
+    Different visitors who each remember one page look together as if they remembered two, for the page before last
+    tells who it is; what memory is worth is seen on people held out. There, steps not seen in a context borrow
+    from the context one shorter (Witten & Bell 1991).
 
     Raises:
         ValueError: `max_order` is out of range.
@@ -71,8 +55,6 @@ def choose_order(steps: ibis.Table, *, max_order: int) -> OrderChoice:
     table = pd.DataFrame({"order": range(max_order + 1), "n_parameters": np.cumsum(added)})
     table["log_likelihood"] = likelihood
     table["bic"] = table["n_parameters"] * np.log(n.sum()) - 2 * likelihood
-    table["lr_statistic"] = 2 * np.diff(likelihood, prepend=np.nan)
-    table["lr_df"] = [np.nan, *added[1:]]
     by_fold = _held_out(contexts, cells, n, fold, n_targets)
     gain = np.diff(by_fold, axis=0, prepend=np.nan)
     table["held_out_log_likelihood"] = by_fold.sum(axis=1)
@@ -80,10 +62,9 @@ def choose_order(steps: ibis.Table, *, max_order: int) -> OrderChoice:
     table["held_out_gain_error"] = np.sqrt(by_fold.shape[1]) * gain.std(axis=1, ddof=1)
     table["chosen"] = table.index == table["bic"].argmin()
     return OrderChoice(
-        table=table[_COLUMNS],
+        table=table,
         chosen=int(table["bic"].argmin()),
         held_out_chosen=None if len(folds) < 2 else int(table["held_out_log_likelihood"].argmax()),
-        n_links=int(n.sum()),
         people_known="known" in steps.columns and bool(steps.known.any().execute()),
     )
 

@@ -2,19 +2,16 @@
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
 import pandas as pd
-from sklearn.metrics import adjusted_rand_score
 
 from journeybook.clickstream.counts import StepCounts
 from journeybook.clickstream.faults import FaultScan
-from journeybook.clickstream.mixture import TypeMixture
 from journeybook.journeys.links import USUAL_CONVERSION
 from journeybook.journeys.sessions import CONVERSION, START
 
 Truths = Mapping[str, pd.DataFrame]
 
-_NAMES = ("event_mix", "event_bottlenecks", "event_faults", "event_customers", "event_chains")
+_NAMES = ("event_mix", "event_bottlenecks", "event_faults")
 _COLUMNS = ["name", "value", "reference", "tolerance", "rule", "metric", "source"]
 
 
@@ -26,10 +23,8 @@ def known_truth(truth: Callable[[str], pd.DataFrame | None], *, counts: StepCoun
     return {n: t.replace({"target": {USUAL_CONVERSION: CONVERSION}}) for n, t in known.items() if t is not None}
 
 
-def hold_against_truth(
-    truths: Truths, tables: Mapping[str, pd.DataFrame], *, faults: FaultScan, types: TypeMixture
-) -> pd.DataFrame:
-    """Hold steps, conversion, bottleneck, fault and types against what was planted.
+def hold_against_truth(truths: Truths, tables: Mapping[str, pd.DataFrame], *, faults: FaultScan) -> pd.DataFrame:
+    """Hold steps, conversion, bottleneck and fault against what was planted.
 
     Returns:
         One row a check, with `metric`, its name among the headline figures; no rows where nothing was planted.
@@ -47,14 +42,6 @@ def hold_against_truth(
         name, demo = "days of the planted fault found", "truth of the demo"
         rows.append((name, overlap, 0.75, 0, "at least", "planted_fault_overlap", demo))
         rows.append(("faults found that were not planted", n_false, 0, 0, "within", None, demo))
-    if "event_customers" in truths and types.unit == "people":
-        agreement, ceiling, n_planted = type_agreement(types, truths)
-        name, rule = (
-            "agreement with the planted types (adjusted Rand)",
-            "the planted chains, by Bayes' rule",
-        )
-        rows.append(("types of visitor", len(types.profile), n_planted, 0, "within", None, "truth of the demo"))
-        rows.append((name, agreement, ceiling - 0.05, 0, "at least", "planted_types_agreement", rule))
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
@@ -98,23 +85,3 @@ def fault_overlap(faults: FaultScan, planted: pd.DataFrame) -> tuple[float, int]
     row = found[right].iloc[0]
     starts, ends = (sorted([row[name], truth[name]]) for name in ("starts_at", "ends_at"))
     return max((ends[0] - starts[1]) / (ends[1] - starts[0]), 0.0), int((~right).sum())
-
-
-def type_agreement(types: TypeMixture, truths: Truths) -> tuple[float, float, int]:
-    """Return the adjusted Rand index of found and planted types, the most it could be, and how many were planted.
-
-    The most is the index of types told by Bayes' rule with the planted chains themselves.
-    """
-    planted = truths["event_customers"].drop_duplicates("person_id").set_index("person_id")["customer_type"]
-    both = types.members.assign(planted=types.members["person_id"].map(planted)).dropna(subset=["planted"])
-    chains = truths["event_chains"].pivot(
-        index=["source", "target"], columns="customer_type", values="probability"
-    )
-    links = pd.MultiIndex.from_frame(types.counts[["source", "target"]])
-    chance = np.log(chains.fillna(0.0).clip(lower=1e-9)).reindex(links).to_numpy()
-    each = pd.DataFrame(chance * types.counts["n"].to_numpy()[:, None], columns=chains.columns)
-    evidence = each.groupby(types.counts["person_id"].to_numpy()).sum()
-    evidence += np.log(both["planted"].value_counts(normalize=True))
-    told = both["person_id"].map(evidence.idxmax(axis=1))
-    agreement, ceiling = (float(adjusted_rand_score(both["planted"], t)) for t in (both["type"], told))
-    return agreement, ceiling, both["planted"].nunique()

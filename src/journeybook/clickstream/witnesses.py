@@ -1,5 +1,6 @@
 """What page 08 shows once more by another road: the delta method, and plain pandas from the events."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +13,6 @@ from journeybook.clickstream.faults import ALL
 from journeybook.clickstream.faults import UNKNOWN as UNSAID
 from journeybook.clickstream.groups import OTHER
 from journeybook.clickstream.intervals import ChainDraws, transition_table
-from journeybook.clickstream.mixture import TypeMixture
-from journeybook.clickstream.ways import ARROW
 from journeybook.journeys.by_hand import (
     MOST_RECOUNTED,
     apart,
@@ -72,7 +71,6 @@ def recount(
     tables: Mapping[str, pd.DataFrame],
     *,
     counts: StepCounts,
-    types: TypeMixture,
     rules: Mapping[str, Any],
     improvement: float,
 ) -> pd.DataFrame:
@@ -92,11 +90,11 @@ def recount(
         mine = sessions_by_hand(events, **rules)
         links = links_by_hand(mine)
         found["events whose place in their session differs"] = misplaced(mine, steps)
-        found |= _of_sessions(mine, tables) | _of_days_and_devices(links, tables)
+        if len(tables["funnel"]):
+            found["sessions by stage of the funnel, greatest difference"] = _funnel_error(tables["funnel"], mine)
+        found |= _of_days_and_devices(links, tables)
     own = crossed(links)
     found["counts of steps, greatest difference"] = apart(crossed(counts.counts), own)
-    if types.note is None:
-        found["certainty of each visitor's type, by Bayes' rule, greatest difference"] = _types_error(types)
     return checks_of(found | _of_chain(own, tables, improvement=improvement))
 
 
@@ -123,26 +121,14 @@ def _of_chain(
     return found
 
 
-def _of_sessions(mine: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
-    """What is said of whole sessions: how long they live, which ways they take, how far they come."""
-    sizes = mine.groupby("session", sort=False).size()
-    going = np.array([(sizes > k).mean() for k in tables["survival"]["events"]])
-    found = {"sessions going on, greatest difference": float(np.abs(tables["survival"]["share"] - going).max())}
-    begins = np.flatnonzero(~mine.duplicated("session"))
-    ways = pd.Series([ARROW.join(way) for way in np.split(mine["label"].to_numpy(), begins[1:])]).value_counts()
-    whole = tables["journeys"][tables["journeys"]["kind"] == "path"]
-    off = (whole["n"] - whole["sequence"].map(ways)).abs().max()
-    found["sessions on the most frequent ways, greatest difference"] = float(off)
-    if len(tables["funnel"]):
-        found["sessions by stage of the funnel, greatest difference"] = _funnel_error(tables["funnel"], ways)
-    return found
-
-
-def _funnel_error(table: pd.DataFrame, ways: pd.Series) -> float:
+def _funnel_error(table: pd.DataFrame, mine: pd.DataFrame) -> float:
+    """Sessions that come to each stage by either definition, each way through the site gone by itself."""
     stages = table[table["definition"] == "loose"].sort_values("number")["stage"].tolist()
     come = {name: np.zeros(len(stages), dtype=np.int64) for name in ("loose", "strict")}
-    for way, n in ways.items():
-        labels, at, most = way.split(ARROW), 0, 0
+    begins = np.flatnonzero(~mine.duplicated("session"))
+    ways = Counter(tuple(way) for way in np.split(mine["label"].to_numpy(), begins[1:]))
+    for labels, n in ways.items():
+        at, most = 0, 0
         for begin, label in enumerate(labels):
             at += at < len(stages) and label == stages[at]
             same = 0
@@ -180,17 +166,3 @@ def _of_days_and_devices(links: pd.DataFrame, tables: Mapping[str, pd.DataFrame]
             abs(row["probability"] - shares[0]), abs(row["probability_elsewhere"] - shares[1])
         )
     return found
-
-
-def _types_error(types: TypeMixture) -> float:
-    """Probability of each visitor's own type, from the chains and the shares of the types alone."""
-    unit = types.members.columns[0]
-    chains = types.transitions.pivot(index=["source", "target"], columns="type", values="probability")
-    pairs = pd.MultiIndex.from_frame(types.counts[["source", "target"]])
-    each = np.log(chains).loc[pairs].to_numpy() * types.counts["n"].to_numpy()[:, None]
-    evidence = pd.DataFrame(each, columns=chains.columns).groupby(types.counts[unit].to_numpy()).sum()
-    evidence += np.log(types.profile.set_index("type")["share"])
-    chance = np.exp(evidence.sub(evidence.max(axis=1), axis=0))
-    chance = chance.div(chance.sum(axis=1), axis=0).loc[types.members[unit]]
-    own = chance.to_numpy()[np.arange(len(chance)), types.members["type"] - 1]
-    return float(np.abs(own - types.members["certainty"].to_numpy()).max())

@@ -6,9 +6,8 @@ from journeybook.clickstream.counts import StepCounts
 from journeybook.clickstream.faults import ALL, DAY, FaultScan
 from journeybook.clickstream.funnels import LOOSE, STRICT
 from journeybook.clickstream.groups import GroupDifferences
-from journeybook.clickstream.mixture import TypeMixture
 from journeybook.clickstream.orders import OrderChoice
-from journeybook.findings import say_count, say_interval, say_p, say_share
+from journeybook.findings import say_count, say_interval, say_names, say_p, say_share
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, said
 
 
@@ -54,7 +53,7 @@ def say_if_none(frame: pd.DataFrame, counts: StepCounts) -> str:
     return "" if len(frame) else why
 
 
-def say_note(found: GroupDifferences | FaultScan | TypeMixture) -> str:
+def say_note(found: GroupDifferences | FaultScan) -> str:
     """Say why something cannot be told; nothing where it can."""
     return "" if found.note is None else f"{found.note[0].upper()}{found.note[1:]}."
 
@@ -79,34 +78,6 @@ def say_flow(flow: pd.DataFrame) -> str:
     bought = flow.loc[(flow["target"] == CONVERSION) & (flow["step"] < after), "n"].sum() / n
     events = f"{after} event{'s' * (after > 1)}"
     return f"After {events} {say_share(left)} have left and {say_share(bought)} have converted"
-
-
-def say_survival(table: pd.DataFrame) -> str:
-    """Return how long sessions live and where the chain is wrong about it, as a title."""
-    half = table.loc[table["share"] <= 0.5, "events"]
-    text = f"More than half of the sessions go on beyond {table['events'].max()} events"
-    if len(half):
-        n_events = int(half.iloc[0])
-        text = f"Half of the sessions have ended after {n_events} event{'s' * (n_events > 1)}"
-    # What the last digit told cannot show is no difference.
-    out = table[~table["by_chain"].between(table["share_low"] - 0.0005, table["share_high"] + 0.0005)]
-    if out.empty:
-        return f"{text}; the chain says the same at every length"
-    worst = out.loc[(out["by_chain"] - out["share"]).abs().idxmax()]
-    return (
-        f"{text}; the chain errs most after {worst['events']:.0f}: {say_share(worst['by_chain'])}, "
-        f"not {say_share(worst['share'])} go on"
-    )
-
-
-def say_times(times: pd.DataFrame) -> str:
-    """Say how long those who convert take."""
-    middle = times[times["share"] == 0.5].round({"value": 1, "value_low": 1, "value_high": 1})
-    told = [
-        f"{say_count(r.value)} {r.measure} ({say_interval(say_count, r.value_low, r.value_high)})"
-        for r in middle.itertuples()
-    ]
-    return f"Half of the sessions that convert take at most {', '.join(told)}." if told else ""
 
 
 def say_orders(order: OrderChoice) -> str:
@@ -179,31 +150,6 @@ def say_faults(scan: FaultScan) -> str:
     return f"Broken: {say_fault(top)} ({say_p(top['p_value'])}){more}"
 
 
-def say_types(types: TypeMixture) -> str:
-    """Say how many types of visitor there are, and warn where EM did not come to rest; nothing without any."""
-    if types.note is not None:
-        return ""
-    n, rested = len(types.profile), types.choice.loc[types.choice["chosen"], "converged"].all()
-    text = f"BIC finds {n} type{'s' * (n > 1)} of visitor among {say_count(len(types.members))} {types.unit}"
-    text += f", each given its type with {types.certainty:.0%} certainty." if n > 1 else "."
-    return text if rested else f"{text} **EM stopped before it came to rest: the types are not final.**"
-
-
-def say_ways(found: pd.DataFrame) -> str:
-    """Return the loop or the last events that stand apart most, as a title."""
-    unlike = found[found["usual"].notna() & ~found["usual"].between(found["rate_low"], found["rate_high"])]
-    exits = unlike[(unlike["kind"] == "before_exit") & (unlike["rate"] > unlike["usual"])]
-    loops = unlike[unlike["kind"] == "loop"]
-    rows = exits.head(1) if len(exits) else loops.head(1)
-    for row in rows.itertuples():
-        way = ", ".join(said(name) for name in row.sequence.split(" > "))
-        does = "leave" if row.kind == "before_exit" else "convert"
-        return (
-            f"After {way} {say_share(row.rate)} {does}; after other ways to the same page {say_share(row.usual)}"
-        )
-    return "No loop and no sequence stands clearly apart from other visits to the same page"
-
-
 def say_funnel(table: pd.DataFrame) -> str:
     """Return where the funnel narrows, as a title."""
     loose, strict = (table[table["definition"] == name].reset_index(drop=True) for name in (LOOSE, STRICT))
@@ -221,11 +167,11 @@ def say_when(moments: pd.DataFrame, live: pd.DataFrame, *, has_ledger: bool) -> 
         return "No offer can bring a conversion here, so no moment is better than another."
     top = moments.iloc[0]
     ends = f"{100 * top['gain_now_low']:.2g} to {100 * top['gain_now_high']:.2g}"
-    now = [said(state) for state in moments.loc[moments["best_state"] == moments["state"], "state"]]
+    best = say_names([said(state) for state in moments.loc[moments["best_state"] == moments["state"], "state"]])
     whose = " of people who permit personalisation" * has_ledger
     return (
         f"An offer changes most at {said(top['state'])}: {100 * top['gain_now']:.2g} conversions for a hundred "
-        f"sessions ({ends}). It is best made at once at {_listed(now)}; elsewhere another page is worth the wait. "
+        f"sessions ({ends}). It is best made at once at {best}; elsewhere another page is worth the wait. "
         f"Open at the end of the log: {len(live):,} session{'s' * (len(live) != 1)}{whose}."
     )
 
@@ -252,7 +198,6 @@ def headline(
     order: OrderChoice,
     differences: GroupDifferences,
     scan: FaultScan,
-    types: TypeMixture,
     wrong: pd.DataFrame,
     held: pd.DataFrame,
 ) -> dict[str, float]:
@@ -273,7 +218,6 @@ def headline(
         "chain_order_held_out": order.held_out_chosen,
         "n_group_differences": int(differences.table["differs"].sum()),
         "n_faults": None if scan.note else int(scan.table["fault"].sum()),
-        "n_types": None if types.note else len(types.profile),
         **held.dropna(subset="metric").set_index("metric")["value"],
     }
     return {name: float(v) if isinstance(v, float) else int(v) for name, v in figures.items() if pd.notna(v)}
@@ -282,9 +226,3 @@ def headline(
 def _most_wrong(wrong: pd.DataFrame) -> pd.Series:
     """Return the step that gains most, in percentage points, when exits are left out."""
     return wrong.iloc[int((wrong["probability_without_exits"] - wrong["probability"]).argmax())]
-
-
-def _listed(names: list[str], most: int = 6) -> str:
-    if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -20,6 +20,8 @@ from journeybook.tables import (
     unpermitted_sends,
 )
 
+_MOST_DATES = 36
+
 
 @dataclass(frozen=True, eq=False)
 class Consent:
@@ -93,13 +95,10 @@ def refusing_records(accepted: Mapping[str, ibis.Table], consent: Consent) -> ib
     return records.filter(records.customer_id.isin(decided.filter(decided.refuses).customer_id))
 
 
-def consent_history(ledger: ibis.Table, *, as_of: datetime, max_dates: int = 36) -> pd.DataFrame:
+def consent_history(ledger: ibis.Table, *, as_of: datetime) -> pd.DataFrame:
     """Return `shares` of `Consent`, at the beginning of each month up to a date, and at that date.
 
-    Args:
-        ledger: Accepted rows of `consents`.
-        as_of: Last date asked.
-        max_dates: Greatest number of dates; beyond it months are left out evenly.
+    Of many dates, months are left out evenly. `ledger` has accepted rows of `consents`.
 
     Raises:
         ValueError: The ledger has no row.
@@ -110,7 +109,7 @@ def consent_history(ledger: ibis.Table, *, as_of: datetime, max_dates: int = 36)
     months = pd.date_range(first.normalize() + pd.offsets.MonthBegin(1), as_of, freq="MS").to_pydatetime().tolist()
     dates = [date for date in months if date < as_of] + [as_of]
     # Every k-th date, counted from the last.
-    dates = dates[:: -math.ceil(len(dates) / max_dates)][::-1]
+    dates = dates[:: -math.ceil(len(dates) / _MOST_DATES)][::-1]
     asked = ledger.cross_join(ibis.memtable(pd.DataFrame({"as_of": dates}).astype("datetime64[us]")))
     latest = said(asked.mutate(moment=asked.as_of), by=("as_of", "customer_id", "purpose"))
     counted = latest.group_by("as_of", "purpose").aggregate(

@@ -1,15 +1,14 @@
 """A user's expression for a column: parsed, held to one value a row, its column names made safe."""
 
-import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import duckdb
 
-from journeybook.errors import JourneybookError
+from journeybook.errors import JourneybookError, nearest
 
 _OPENING = "SELECT (\n"
 
@@ -43,17 +42,6 @@ class Expression:
     def sql(self, names: Mapping[str, str]) -> str:
         """Return the expression in SQL with each column replaced by what `names` says."""
         return "".join(names[part] if place % 2 else part for place, part in enumerate(self.parts))
-
-
-def nearest(name: str, allowed: Iterable[str]) -> str:
-    """Return "; the nearest is 'x'" where one of the allowed names is like `name`, else nothing.
-
-    >>> nearest("custmer_id", ["customer_id", "revenue"])
-    "; the nearest is 'customer_id'"
-    """
-    by_lower = {candidate.lower(): candidate for candidate in allowed}
-    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
-    return f"; the nearest is {by_lower[found[0]]!r}" if found else ""
 
 
 def find_column(text: str, columns: Sequence[str]) -> str | None:
@@ -190,8 +178,8 @@ def _resolve(node: dict, text: str, *, columns: Sequence[str], place: str) -> tu
         if 3 * sum(column == f"column{n}" for n, column in enumerate(columns)) >= len(columns):
             alone = "; if the header stands lower, give options: {skip: n}"
         raise JourneybookError(
-            f"{place} is {text!r}, and {name!r} is not a column{nearest(name, columns)}{alone} "
-            f"(columns found: {list_columns(columns)}; a text stands in single quotes inside the expression)."
+            f"{place} is {text!r}, and {name!r} is not a column{alone} (a text stands in single quotes inside "
+            f"the expression); {nearest(name, columns)}"
         )
     return len(first.group().encode()), column
 

@@ -18,7 +18,6 @@ import duckdb
 from ibis import Table
 from ibis.backends.duckdb import Backend
 
-from journeybook.datasets.expressions import nearest
 from journeybook.datasets.finding import find_files, is_parquet
 from journeybook.datasets.mapping import Mapped, map_rows, shape
 from journeybook.datasets.notation import quoted
@@ -26,7 +25,7 @@ from journeybook.datasets.noticing import Notice, notice
 from journeybook.datasets.reading import Source, read_options, stage
 from journeybook.datasets.storage import write_raw
 from journeybook.datasets.targets import Target, check_required, make_target, rest_of
-from journeybook.errors import JourneybookError
+from journeybook.errors import JourneybookError, nearest
 from journeybook.tables import SCHEMAS, Schema, schema_of
 
 _KEYS = ("path", "options", "columns", "where", "keep")
@@ -186,18 +185,12 @@ def _checked(files: object) -> dict[str, dict]:
         raise JourneybookError("files is empty: it must name at least one table, as `transactions:` does.")
     for table, block in files.items():
         if not isinstance(table, str) or schema_of(table) is None or "/" in table:
-            known = ", ".join(SCHEMAS)
-            raise JourneybookError(
-                f"files.{table} is not a table{nearest(str(table), SCHEMAS)} (tables: {known})."
-            )
+            raise JourneybookError(f"files.{table} is not a table; {nearest(table, SCHEMAS)}")
         if not isinstance(block, Mapping):
             raise JourneybookError(f"files.{table} is {block!r}: it must hold path and columns.")
         for key in block:
             if key not in _KEYS:
-                allowed = ", ".join(_KEYS)
-                raise JourneybookError(
-                    f"files.{table}.{key} is not a key{nearest(str(key), _KEYS)} (keys: {allowed})."
-                )
+                raise JourneybookError(f"files.{table}.{key} is not a key; {nearest(key, _KEYS)}")
         if block.get("keep") not in (None, "rest"):
             raise JourneybookError(f"files.{table}.keep is {block['keep']!r}: it can only be rest.")
         if not isinstance(block.get("columns", {}), Mapping):

@@ -4,8 +4,7 @@ import glob
 import re
 from pathlib import Path
 
-from journeybook.datasets.expressions import nearest
-from journeybook.errors import JourneybookError
+from journeybook.errors import JourneybookError, nearest
 
 
 def find_files(path: object, *, base: Path, place: str) -> list[Path]:
@@ -28,8 +27,8 @@ def find_files(path: object, *, base: Path, place: str) -> list[Path]:
     found = sorted(file for file in map(Path, named) if file.is_file())
     if not found:
         siblings = [p.name for p in whole.parent.iterdir() if p.is_file()] if whole.parent.is_dir() else []
-        hint = nearest(whole.name, siblings) if whole.parent.is_dir() else "; there is no such folder"
-        raise JourneybookError(f"{place}.path is {path!r}, and there is no such file from {str(base)!r}{hint}.")
+        hint = nearest(whole.name, siblings) if whole.parent.is_dir() else "there is no such folder."
+        raise JourneybookError(f"{place}.path is {path!r}, and there is no such file from {str(base)!r}; {hint}")
     return found
 
 

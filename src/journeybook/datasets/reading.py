@@ -16,12 +16,12 @@ import duckdb
 from journeybook.datasets.converting import Column, trimmed
 from journeybook.datasets.counting import count_csv, count_json, count_parquet, count_sessions
 from journeybook.datasets.dialects import Dialect, read_dialect, read_quote
-from journeybook.datasets.expressions import list_columns, nearest
+from journeybook.datasets.expressions import list_columns
 from journeybook.datasets.finding import is_json, is_parquet
 from journeybook.datasets.notation import Notation, column_name, quoted
 from journeybook.datasets.sequences import SESSION_COLUMNS, session_rows
 from journeybook.datasets.unpacking import Plain, as_western, json_paths, unpack, without_lines
-from journeybook.errors import JourneybookError
+from journeybook.errors import JourneybookError, nearest
 
 _SAME = {"sep": "delim", "delimiter": "delim", "separator": "delim", "null": "nullstr", "column_names": "names"}
 _SAME |= {"date_format": "dateformat", "timestamp_format": "timestampformat", "quotechar": "quote"}
@@ -86,9 +86,7 @@ def read_options(options: object, *, parquet: bool, place: str) -> dict:
                 "needs; write a CAST in the column's expression instead."
             )
         if name not in known:
-            raise JourneybookError(
-                f"{place}.options.{given} is not an option{nearest(name, known)} (options: {', '.join(known)})."
-            )
+            raise JourneybookError(f"{place}.options.{given} is not an option; {nearest(name, known)}")
         if name in found:
             raise JourneybookError(f"{place}.options.{given} is given twice, under two names.")
         found[name] = value

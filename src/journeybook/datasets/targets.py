@@ -10,11 +10,10 @@ from journeybook.datasets.expressions import (
     Expression,
     find_column,
     list_columns,
-    nearest,
     parse_expression,
 )
 from journeybook.datasets.notation import column_name
-from journeybook.errors import JourneybookError
+from journeybook.errors import JourneybookError, nearest
 from journeybook.tables import SCHEMAS, Schema
 
 # Columns that every table has of its own, or that stand for a person.
@@ -107,9 +106,7 @@ def _canonical_type(schema: Schema, name: object, *, place: str) -> tuple[str | 
         return column.dtype, column.identifier
     alike = find_column(name, list(schema.by_name))
     if alike is not None or not schema.further:
-        hint = nearest(name, schema.by_name)
-        listed = ", ".join(schema.by_name)
-        raise JourneybookError(f"{place}: {schema.name} has no column {name!r}{hint} (columns: {listed}).")
+        raise JourneybookError(f"{place}: {schema.name} has no column {name!r}; {nearest(name, schema.by_name)}")
     if name in SCHEMAS["customer_records"].identifiers and name != "postcode":
         raise JourneybookError(
             f"{place}: {name!r} names a person directly and belongs to customer_records, not to {schema.name}."

@@ -1,6 +1,5 @@
 """Contacts as choices: what was done, what else was permitted, what each choice would bring."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
+from journeybook.errors import nearest
 from journeybook.tables import PURPOSES, Run, permitted_at, permitted_people
 
 NO_CONTACT = "none"
@@ -248,9 +248,9 @@ def price_list(
         }
     for name, cost in costs.items():
         if name not in messages:
-            near = difflib.get_close_matches(name, messages, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the messages are {', '.join(messages)}."
-            raise ValueError(f"costs names {name!r}, which is no message of these contacts: {hint}")
+            raise ValueError(
+                f"costs names {name!r}, which is no message of these contacts; {nearest(name, messages)}"
+            )
         if not 0 <= cost < np.inf:
             raise ValueError(f"costs has {cost} for {name!r}; a cost of at least 0 is needed.")
     if missing := [name for name in messages if name not in costs]:

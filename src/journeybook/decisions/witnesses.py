@@ -9,6 +9,7 @@ import pandas as pd
 from journeybook.decisions.choices import JUDGED, NO_CONTACT
 from journeybook.decisions.policy import MODEL, NOTHING, PER, Deciding
 from journeybook.statistics.fairness import RULES, Fairness
+from journeybook.tables.rows import rows_off
 
 _COLUMNS = ["name", "value", "reference", "tolerance", "source"]
 
@@ -25,7 +26,7 @@ def recount(
 
     `sent` is as made by `set_aside`. One row a check, as `results.checks_of` takes them.
     """
-    off = _contacts_off(sent, asked)
+    off = rows_off(sent, asked, columns=["responded", "propensity"])
     rows: list[tuple] = [
         ("contacts whose outcome or propensity is not that of the table", off, 0, 0, "row by row")
     ]
@@ -57,13 +58,6 @@ def groups_hold(fair: Fairness, sent: pd.DataFrame, groups: np.ndarray | None) -
     off = ((told["true_positive_rate"] - found).abs() - allowed).clip(lower=0).max()
     row = ("responders found by group, greatest difference", off, 0, 1e-9, "plain pandas, ties allowed")
     return pd.DataFrame([row], columns=_COLUMNS)
-
-
-def _contacts_off(sent: pd.DataFrame, asked: ibis.Table) -> int:
-    names = [name for name in ("responded", "propensity") if name in asked.columns]
-    told = asked.select("row", *names).to_pandas().set_index("row").reindex(sent["row"])
-    apart = [told[name].astype(float).to_numpy() - sent[name].astype(float).to_numpy() for name in names]
-    return int((np.abs(np.nan_to_num(apart)).max(axis=0) > 1e-12).sum())
 
 
 def _weights_off(sent: pd.DataFrame) -> float | None:

@@ -30,14 +30,10 @@ class Heterogeneity:
             which units; effects, `difference` (inside less outside) and its interval are from the half that the
             search did not see, `difference_when_found` from the half it chose on. `p_adjusted` is Holm's.
         n_splits: Splits that were searched.
-        n_searched: Units of the half that was searched.
-        n_tested: Units of the half that was tested.
     """
 
     found: pd.DataFrame
     n_splits: int
-    n_searched: int
-    n_tested: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +108,7 @@ def search_heterogeneity(
             rows += [best] if best else []
     table = pd.DataFrame(rows, columns=HETEROGENEITY_COLUMNS)
     adjusted = table.assign(p_adjusted=holm(table["p_value"].to_numpy(dtype=float)))
-    return Heterogeneity(adjusted, sum(map(len, members)), int((half == 0).sum()), int((half == 1).sum()))
+    return Heterogeneity(adjusted, sum(map(len, members)))
 
 
 def candidate_splits(grouped: Levels) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from journeybook.identity.records import CUSTOMER_FIELDS, Field, usable_fields
+from journeybook.tables import kept_in_engine
 
 _SIMILAR = "similar (Jaro-Winkler ≥ 0.80)"
 # Levels of agreement by kind; level -1 is that a value is missing on either side.
@@ -127,11 +128,6 @@ def equal_pairs(records: ibis.Table, *, rules: Sequence[str]) -> pd.DataFrame:
         return pd.DataFrame({"left": pd.Series(dtype="int64"), "right": pd.Series(dtype="int64")})
     together = ibis.union(*found) if len(found) > 1 else found[0]
     return together.distinct().order_by("left", "right").to_pandas()
-
-
-def kept_in_engine(table: ibis.Table) -> ibis.Table:
-    """Return a lazy table computed once; the finaliser of `Table.cache()` fails at the process's end (ibis 12)."""
-    return table.get_backend().create_table(ibis.util.gen_name("identity"), table, temp=True)
 
 
 def _keyed(records: ibis.Table, rule: tuple[str, ...]) -> ibis.Table:

@@ -1,10 +1,12 @@
 """How every figure looks. One module a page; each only draws."""
 
+import io
 import textwrap
 from collections.abc import Iterable
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from journeybook.journeys import said
@@ -56,9 +58,27 @@ def _show_figures() -> None:
 
     shell = get_ipython()
     if shell is not None:
-        set_matplotlib_formats("svg", metadata={"Date": None})
-        plain = shell.display_formatter.formatters["text/plain"]
-        plain.for_type(Figure, lambda figure, printer, cycle: printer.text(say_titles(figure)))
+        set_matplotlib_formats("svg")
+        formatters = shell.display_formatter.formatters
+        formatters["image/svg+xml"].for_type(Figure, as_svg)
+        formatters["text/plain"].for_type(Figure, lambda figure, printer, _: printer.text(say_titles(figure)))
+
+
+def as_svg(figure: Figure) -> str:
+    """Return a figure as SVG, cut to what is drawn.
+
+    Its places are worked out here, once: to save it as it is, matplotlib would draw all of it for them beforehand.
+    """
+    FigureCanvasSVG(figure)
+    dpi = figure.dpi
+    figure.set_dpi(72)
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+    with plt.rc_context({"figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
+    drawn, cut = io.StringIO(), figure.get_tightbbox().padded(plt.rcParams["savefig.pad_inches"])
+    figure.savefig(drawn, format="svg", dpi=dpi, bbox_inches=cut, metadata={"Date": None})
+    return drawn.getvalue()
 
 
 def say_titles(figure: Figure) -> str:
@@ -116,20 +136,10 @@ def part_of(n: int, n_all: int, what: str) -> str:
     return f" ({n} of {n_all} {what})" if n < n_all else ""
 
 
-def say_nothing(ax: Axes, text: str) -> Axes:
-    """Write in empty axes why there is nothing to draw; a figure that has no other is made low."""
-    figure = ax.get_figure(root=True)
-    if figure is not None and len(figure.axes) == 1:
-        figure.set_figheight(1.1)
-    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, color=COLOURS["grey"], wrap=True)
-    ax.set_xticks([])
-    ax.set_yticks([])
-    return ax
-
-
 def headed(drawn: Axes | Figure, text: str) -> None:
     """Write what a figure found above it, in as many lines as its width needs."""
     figure = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
     assert figure is not None
-    lines = textwrap.wrap(text.replace("$", r"\$"), width=int(10.5 * figure.get_figwidth()))
+    text = (text[:1].upper() + text[1:]).replace("$", r"\$")
+    lines = textwrap.wrap(text, width=int(10.5 * figure.get_figwidth()))
     figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=12)

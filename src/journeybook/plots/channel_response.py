@@ -1,4 +1,4 @@
-"""Figures of page 07: columns alone, resampling, calibration, gain, channels, what trees go by, hours."""
+"""Figures of page 07: columns alone, resampling, calibration, gain, what trees go by, hours."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,10 +12,9 @@ from journeybook.channel_response.explanation import Explanation
 from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.windows import ANY_DAY, WEEKDAYS, ResponseWindows
-from journeybook.plots import COLOURS
+from journeybook.plots import COLOURS, headed
 
 _HUES = ("blue", "orange", "green", "red", "purple", "sky")
-_MOST = 15
 _RESAMPLING = {
     "none": ("none", "blue", "o"),
     "class_weights": ("class weights", "orange", "s"),
@@ -84,7 +83,8 @@ def plot_calibration(comparison: MethodComparison) -> Figure:
         ax.set_xlabel("predicted")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, title="resampling", loc="outside lower left", ncols=4, fontsize=9)
-    return _titled(figure, words.title_calibration(comparison))
+    headed(figure, words.title_calibration(comparison))
+    return figure
 
 
 def plot_resampling(comparison: MethodComparison) -> Figure:
@@ -103,25 +103,8 @@ def plot_resampling(comparison: MethodComparison) -> Figure:
         ax.set_yticks(range(len(methods)), names)
     axes[1].set_xlabel("difference from the same without resampling, 95 % interval")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=9)
-    return _titled(figure, words.title_resampling(comparison))
-
-
-def plot_channel_models(found: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
-    """Log loss of a model a channel less that of the joint model; None where there are none to compare."""
-    if found.empty:
-        return None
-    ax = ax or plt.subplots(figsize=(8.5, 3.8))[1]
-    table = found[found["measure"] == "log_loss"]
-    channels = list(dict.fromkeys(table["channel"]))[::-1]
-    for shift, (method, marker) in zip((0.15, -0.15), (("logistic", "o"), ("xgboost", "^")), strict=True):
-        bars = table[table["method"] == method].set_index("channel").loc[channels]
-        places = [i + shift for i in range(len(channels))]
-        _points(ax, bars, places, colour=_METHOD[method][2], marker=marker, label=_METHOD[method][0])
-    ax.set_yticks(range(len(channels)), ["all together" if name == "all" else name for name in channels])
-    ax.set_xlabel("log loss of a model a channel less that of one for all (right of 0 is worse), 95 % interval")
-    ax.set_title(words.title_channel_models(found))
-    ax.legend(fontsize=9)
-    return ax
+    headed(figure, words.title_resampling(comparison))
+    return figure
 
 
 def plot_gain(comparison: MethodComparison) -> Figure:
@@ -146,7 +129,8 @@ def plot_gain(comparison: MethodComparison) -> Figure:
     lines, names = axes[0].get_legend_handles_labels()
     title = "without resampling; band: 95 %, XGBoost"
     figure.legend(lines, names, title=title, loc="outside lower left", ncols=5, fontsize=9)
-    return _titled(figure, words.title_gain(comparison))
+    headed(figure, words.title_gain(comparison))
+    return figure
 
 
 def _points(ax: Axes, bars: pd.DataFrame, places: list[float], *, colour: str, marker: str, label: str) -> None:
@@ -190,73 +174,6 @@ def plot_shapley(explanation: Explanation, ax: Axes | None = None) -> Axes:
     bar.set_label("value of the feature, by rank", labelpad=-18)
     bar.outline.set_visible(False)
     return ax
-
-
-def plot_people(explanation: Explanation) -> Figure:
-    """What speaks for and against three times ten contacts, the seven largest parts."""
-    figure, axes = plt.subplots(1, 3, figsize=(8.9, 4.2), sharex=True)
-    for ax, (person, part) in zip(axes, explanation.people.groupby("person", sort=False), strict=True):
-        top = part.head(7)[::-1].reset_index(drop=True)
-        colours = [COLOURS["blue"] if value > 0 else COLOURS["red"] for value in top["contribution"]]
-        ax.barh(top.index, top["contribution"], color=colours, height=0.36)
-        for at, row in top.iterrows():
-            ax.annotate(
-                f"{short(row['feature'], 20)} = {short(row['value'], 12)}",
-                (0, float(at)),
-                xytext=(0, 10.5),
-                textcoords="offset points",
-                ha="center",
-                va="center",
-                fontsize=8,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
-            )
-        ax.axvline(0, color="black", linewidth=0.8)
-        ax.set_yticks([])
-        ax.set_ylim(-0.4, len(top) - 0.2)
-        ax.grid(visible=False, axis="y")
-        ax.set_title(f"{person} ten: {part['probability'].iloc[0]:.1%}", fontsize=10.5)
-    axes[1].set_xlabel("added to the log odds")
-    return _titled(figure, "Three times ten contacts explained, on average: the seven largest parts")
-
-
-def plot_importance(importance: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Increase of the log loss when a group of correlated features is shuffled, with intervals."""
-    shown = importance.head(_MOST)[::-1].reset_index(drop=True)
-    ax = ax or plt.subplots(figsize=(8.5, 1.2 + 0.27 * len(shown)))[1]
-    rise, ends = shown["log_loss_increase"], _arms(shown, "log_loss_increase")
-    ax.errorbar(rise, shown.index, xerr=ends, fmt="o", markersize=5, capsize=3, color=COLOURS["blue"])
-    ax.axvline(0, color="black", linewidth=0.8)
-    ax.set_yticks(shown.index, [_group(name) for name in shown["group"]], fontsize=9)
-    ax.grid(visible=False, axis="y")
-    ax.set_xlabel("increase of the log loss on test contacts, nats, 95 % interval")
-    _titled(ax.figure, words.title_importance(importance))
-    return ax
-
-
-def plot_dependences(dependence: pd.DataFrame) -> Figure | None:
-    """Mean probability over values of each feature, and the middle 80 % of contacts; None without a feature."""
-    if dependence.empty:
-        return None
-    names = list(dict.fromkeys(dependence["feature"]))
-    figure, axes = plt.subplots(1, len(names), figsize=(8.9, 3.2), sharey=True, squeeze=False)
-    for ax, name in zip(axes[0], names, strict=True):
-        part = dependence[dependence["feature"] == name].reset_index(drop=True)
-        if part["value"].isna().any():
-            ax.errorbar(
-                part.index, part["rate"], yerr=_arms(part, "rate"), fmt="o", color=COLOURS["blue"], elinewidth=1
-            )
-            ax.set_xticks(part.index, [short(level, 10) for level in part["level"]], rotation=30, ha="right")
-        else:
-            ax.fill_between(
-                part["value"], part["rate_low"], part["rate_high"], color=COLOURS["sky"], alpha=0.3, linewidth=0
-            )
-            ax.plot(part["value"], part["rate"], color=COLOURS["blue"], marker="o", markersize=3)
-            ax.locator_params(axis="x", nbins=4)
-        ax.set_title(short(name, 18), fontsize=10)
-        ax.yaxis.set_major_formatter(PercentFormatter(1))
-    axes[0, 0].set_ylabel("probability of a response")
-    axes[0, 0].set_ylim(bottom=0)
-    return _titled(figure, "Partial dependence: the mean, and the middle 80 % of contacts")
 
 
 def plot_windows(windows: ResponseWindows) -> Figure | None:
@@ -306,11 +223,7 @@ def plot_windows(windows: ResponseWindows) -> Figure | None:
     axes[0, 0].set_ylim(bottom=0)
     axes[0, 0].set_ylabel("response rate")
     figure.legend(*_longest(axes[0]), loc="outside lower left", ncols=4, fontsize=9)
-    return _titled(figure, words.title_windows(windows))
-
-
-def _titled(figure: Figure, title: str) -> Figure:
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+    headed(figure, words.title_windows(windows))
     return figure
 
 
@@ -322,12 +235,6 @@ def _types(windows: ResponseWindows) -> list[str]:
 
 def _longest(axes: np.ndarray) -> tuple[list, list]:
     return max((ax.get_legend_handles_labels() for ax in axes), key=lambda found: len(found[1]))
-
-
-def _group(names: str, most: int = 2) -> str:
-    parts = names.split(", ")
-    more = f" + {len(parts) - most} more" if len(parts) > most else ""
-    return f"{', '.join(short(name, 22) for name in parts[:most])}{more}"
 
 
 def short(name: str, longest: int = 28) -> str:

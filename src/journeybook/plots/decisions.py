@@ -9,7 +9,7 @@ from matplotlib.ticker import PercentFormatter
 from journeybook.decisions import words
 from journeybook.decisions.policy import Deciding
 from journeybook.decisions.uplift import Uplift
-from journeybook.plots import COLOURS, shortened
+from journeybook.plots import COLOURS, headed, shortened
 from journeybook.statistics.fairness import RULES, Fairness
 
 _ESTIMATOR = {
@@ -62,7 +62,7 @@ def plot_policies(deciding: Deciding) -> Figure | None:
     for ax in axes[-1]:
         ax.set_xlabel(f"gain over sending nothing, {deciding.currency or 'money'} per 1,000 decisions", fontsize=9)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=9)
-    figure.suptitle(words.title_policies(deciding), x=0.01, ha="left", fontsize=12)
+    headed(figure, words.title_policies(deciding))
     return figure
 
 
@@ -129,5 +129,5 @@ def plot_fairness(fair: Fairness) -> Figure | None:
     axes[0].set_ylim(len(names) - 0.5, -0.5)
     axes[1].set_xlabel("95 % interval, clustered on people")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=9)
-    figure.suptitle(words.title_fairness(fair), x=0.01, ha="left", fontsize=12)
+    headed(figure, words.title_fairness(fair))
     return figure

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from journeybook.enrichment import title_snapshots
-from journeybook.plots import COLOURS
+from journeybook.plots import COLOURS, headed
 
 
 def plot_snapshots(by_date: pd.DataFrame, *, currency: str | None) -> Figure | None:
@@ -29,7 +29,7 @@ def plot_snapshots(by_date: pd.DataFrame, *, currency: str | None) -> Figure | N
         ax.set(ylim=(0, max(high.max() * 1.35, 1)), title=label)
         ax.legend(loc="upper left", fontsize=8.5)
         _months(ax)
-    figure.suptitle(title_snapshots(by_date), x=0.01, ha="left", fontsize=12)
+    headed(figure, title_snapshots(by_date))
     return figure
 
 

@@ -11,7 +11,7 @@ from journeybook.experiment_design.bandits import BanditStudy
 from journeybook.experiment_design.rules import Rules
 from journeybook.experiment_design.words import ESTIMATORS, RULES
 from journeybook.findings import say_count, say_share
-from journeybook.plots import COLOURS
+from journeybook.plots import COLOURS, headed
 
 LINES = {
     "naive": ("red", "o-"),
@@ -83,7 +83,7 @@ def plot_rules(rules: Rules) -> Figure:
     right.legend(loc="upper left", ncols=2, fontsize=8)
     naive = rules.errors.loc[rules.errors["rule"] == "naive", "false_positive_share"].iloc[-1]
     title = f"{len(rules.bounds)} naive looks err in {say_share(naive)}; rules made for it hold {rules.alpha:.0%}"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+    headed(figure, title)
     return figure
 
 
@@ -117,6 +117,6 @@ def plot_bandits(earned: BanditStudy, *, none: BanditStudy) -> Figure:
     saved = say_share(1 - lost["thompson"] / lost["fixed_split"])
     naive = worst[(worst["policy"] != "fixed_split") & (worst["estimator"] == "naive")]["coverage"].min()
     title = f"Thompson sampling loses {saved} less, but naive intervals after it miss {say_share(1 - naive)}"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+    headed(figure, title)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
     return figure

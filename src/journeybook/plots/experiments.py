@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from journeybook.experiments.comparisons import Experiment
 from journeybook.experiments.measures import amount
 from journeybook.findings import say_p, say_share
-from journeybook.plots import COLOURS, shortened
+from journeybook.plots import COLOURS, headed, shortened
 
 MAX_PANELS = 6
 # The variants keep their colour and their marker.
@@ -48,7 +48,7 @@ def plot_effects(found: Experiment) -> Figure:
     handles, labels = axes[0].get_legend_handles_labels()
     if len(labels) > 1:
         figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9)
-    _entitle(figure, title)
+    headed(figure, title)
     return figure
 
 
@@ -109,7 +109,7 @@ def plot_posteriors(table: pd.DataFrame) -> Figure:
     best = table.loc[table.loc[table["metric"] == metrics[0], "probability_best"].idxmax()]
     sure = "more than 99.9%" if best["probability_best"] > 0.999 else say_share(best["probability_best"])
     title = f"{_short(best['variant'])} is best on {_short(metrics[0])} with a probability of {sure}"
-    _entitle(figure, title)
+    headed(figure, title)
     return figure
 
 
@@ -193,10 +193,6 @@ def _interval(
     ends = [part["effect"] - part["effect_low"], part["effect_high"] - part["effect"]]
     look = {"fmt": marker, "markersize": 5, "capsize": 3, "color": COLOURS[colour], "label": label}
     ax.errorbar(part["effect"], y, xerr=ends, **look)
-
-
-def _entitle(figure: Figure, title: str) -> None:
-    figure.suptitle(title[:1].upper() + title[1:], x=0.01, ha="left", fontsize=12)
 
 
 def _names(ax: Axes, names: pd.Series) -> None:

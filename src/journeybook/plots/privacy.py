@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from journeybook.plots import COLOURS
+from journeybook.plots import COLOURS, headed
 from journeybook.privacy import PrivateReleases
 from journeybook.privacy.findings import title_attack, title_costs, title_releases
 
@@ -27,7 +27,7 @@ def plot_releases(released: PrivateReleases, *, currency: str | None) -> Figure:
         ax.grid(axis="y", visible=False)
         ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    figure.suptitle(title_releases(released), x=0.01, ha="left", fontsize=12)
+    headed(figure, title_releases(released))
     _watermark(figure)
     return figure
 
@@ -52,7 +52,7 @@ def plot_costs(errors: pd.DataFrame, costs: pd.DataFrame) -> Figure:
     left.set_title("Less budget, more error")
     for ax in (left, right):
         ax.legend(fontsize=9)
-    figure.suptitle(title_costs(errors, costs).replace("; ", ";\n"), x=0.01, ha="left", fontsize=12)
+    headed(figure, title_costs(errors, costs))
     return figure
 
 

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from journeybook.plots import COLOURS
+from journeybook.plots import COLOURS, headed
 from journeybook.segmentation import (
     DEEP,
     STRONG,
@@ -46,7 +46,7 @@ def plot_evidence(count: GroupCount, *, n_segments: int) -> Figure | None:
         ax.set(xlim=(0.5, k.iloc[-1] + 0.5), xlabel="number of clusters")
         ax.axvline(count.n_groups, color=COLOURS["red"], linewidth=1)
     said = f"{title_count(count, n_segments=n_segments)} (red line: groups that the data support)"
-    figure.suptitle(said, x=0.01, ha="left", fontsize=12)
+    headed(figure, said)
     return figure
 
 
@@ -93,7 +93,7 @@ def plot_movement(moves: Movement) -> Figure:
                 right.text(x, y, f"{value:.1%}", ha="center", va="center", fontsize=8, color=_ink(value))
         right.set_xticks(range(len(names)), names, rotation=0 if len(names) <= 3 else 40)
         right.set_yticks(range(len(names)), names)
-    figure.suptitle(title_movement(moves), x=0.01, ha="left", fontsize=12)
+    headed(figure, title_movement(moves))
     return figure
 
 

@@ -1,9 +1,7 @@
 """Whether a value is of the type that a parameter's annotation names."""
 
 import ast
-import difflib
 import math
-from collections.abc import Iterable
 
 from journeybook.errors import JourneybookError
 from journeybook.report.reading import said
@@ -41,21 +39,6 @@ def in_words(kind: str) -> str:
     'a list of text or null'
     """
     return _words(ast.parse(kind, mode="eval").body)
-
-
-def nearest(name: str, allowed: Iterable[str]) -> str:
-    """A clause that names the nearest right name, or all of them.
-
-    >>> nearest("max_segment", ["max_segments", "resamples"])
-    'did you mean max_segments?'
-    >>> nearest("x", ["max_segments", "resamples"])
-    'allowed: max_segments, resamples.'
-    """
-    allowed = list(allowed)
-    close = difflib.get_close_matches(str(name), allowed, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"allowed: {', '.join(allowed)}." if allowed else "there is none to set."
 
 
 def _finite(value: object) -> bool:

@@ -10,8 +10,8 @@ from typing import Any
 
 from journeybook.datasets import DATASETS
 from journeybook.datasets.complete_journey import TIMEZONE
-from journeybook.errors import JourneybookError
-from journeybook.report.kinds import check_kind, nearest
+from journeybook.errors import JourneybookError, nearest
+from journeybook.report.kinds import check_kind
 from journeybook.report.pages import GIVEN, Page
 from journeybook.report.ranges import check_range
 from journeybook.report.reading import read_document, read_value, said

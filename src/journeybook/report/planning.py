@@ -11,9 +11,8 @@ from pathlib import Path
 
 from pyarrow import parquet
 
-from journeybook.errors import JourneybookError
+from journeybook.errors import JourneybookError, nearest
 from journeybook.report.imports import PACKAGE, reached
-from journeybook.report.kinds import nearest
 from journeybook.report.outcomes import VARIANTS, PageOutcome
 from journeybook.report.params import PageRun, RunParameters
 from journeybook.tables import root

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
-from journeybook.errors import JourneybookError
-from journeybook.report.kinds import nearest
+from journeybook.errors import JourneybookError, nearest
 from journeybook.report.reading import said
 
 _NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"

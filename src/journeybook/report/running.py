@@ -1,5 +1,6 @@
 """A whole run: the data set, the pages side by side, the report, and what is left of it for the next run."""
 
+import importlib
 import shutil
 import time
 from collections.abc import Collection, Iterable, Sequence
@@ -226,6 +227,8 @@ class _Runner:
         started = time.monotonic()
         self.progress.tell("data started", f"{'data':<32} {self.parameters.dataset} is built")
         self.kernels.warm_up()
+        # Papermill takes as long to import as a page to begin: by then it is there.
+        self.drawing.submit(importlib.import_module, "journeybook.report.kernel")
         building.mkdir(parents=True, mode=0o700)
         try:
             build_dataset(building, **self.parameters.source)

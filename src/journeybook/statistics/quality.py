@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -95,9 +96,10 @@ def qualities(probabilities: Sequence[np.ndarray], responded: np.ndarray, weight
     steps = [np.sign(np.diff(each[order])) for each in said]
     alike = [i for i, step in enumerate(steps) if (step == steps[0]).all()]
     step = max(1, _CHUNK // len(responded))
-    parts = [np.ones((1, len(responded))), *(weights[i : i + step] for i in range(0, len(weights), step))]
+    once = np.ones((1, len(responded)), dtype=int)
+    parts = [once, *(weights[i : i + step] for i in range(0, len(weights), step))]
     y, ranked = responded[order].astype(float), [said[i][order] for i in alike]
-    measured = [_measures(ranked, y, part[:, order].astype(float)) for part in parts]
+    measured = [_measures(ranked, y, part[:, order]) for part in parts]
     found = {i: _quality(np.concatenate([part[k] for part in measured]), responded) for k, i in enumerate(alike)}
     return [found[i] if i in found else quality(each, responded, weights) for i, each in enumerate(said)]
 
@@ -184,26 +186,30 @@ def _found(weight: np.ndarray, hit: np.ndarray, share: np.ndarray) -> np.ndarray
 
 def _measures(said: Sequence[np.ndarray], y: np.ndarray, w: np.ndarray) -> list[np.ndarray]:
     """Four measures and ten gaps, shape (k, 14), of each of `said`, which ascend, for k rows of weights."""
-    rows, hits = np.cumsum(w, axis=1), np.cumsum(w * y, axis=1)
-    n, n_hits = rows[:, -1:], hits[:, -1:]
-    # Rows of one score are one step of the curves: `last` is where each step ends.
-    last = np.flatnonzero(np.concatenate([np.diff(said[0]) > 0, [True]]))
-    rows_to, hits_to = (rows, hits) if len(last) == len(y) else (rows[:, last], hits[:, last])
-    rows_in, hits_in = np.diff(rows_to, axis=1, prepend=0), np.diff(hits_to, axis=1, prepend=0)
+    rows, w = np.cumsum(w, axis=1, dtype=w.dtype), w.astype(float)
+    n = rows[:, -1:]
+    # Rows of one score are one step of the curves; only steps with a response add to the areas.
+    start = np.flatnonzero(np.concatenate([[True], np.diff(said[0]) > 0]))
+    hit = np.flatnonzero(y)
+    step, first = np.unique(np.searchsorted(start, hit, side="right") - 1, return_index=True)
+    hits_in = np.add.reduceat(w[:, hit], first, axis=1)
+    hits_to = np.cumsum(hits_in, axis=1)
+    n_hits = hits_to[:, -1:]
+    rows_to = rows[:, np.append(start[1:], len(y))[step] - 1]
+    rows_in = rows_to - rows[:, start[step]] + w[:, start[step]]
     with np.errstate(divide="ignore", invalid="ignore"):  # a sample with one outcome has no curve: NaN
         others_below = rows_to - hits_to - (rows_in - hits_in) / 2
         roc_auc = (hits_in * others_below).sum(axis=1) / (n_hits * (n - n_hits))[:, 0]
         called, found = n - rows_to + rows_in, n_hits - hits_to + hits_in
         precision = np.divide(found, called, out=np.zeros_like(called), where=called > 0)
         pr_auc = (precision * hits_in).sum(axis=1) / n_hits[:, 0]
-    ends = np.array([np.searchsorted(row, _bin_ends(row[-1])) for row in rows])
+    ends = [[0, *np.searchsorted(row, _bin_ends(row[-1])) + 1] for row in rows]
     measured = []
     for p in said:
-        log_loss = -(w @ (xlogy(y, p) + xlogy(1 - y, 1 - p))) / n[:, 0]
-        brier = w @ (p - y) ** 2 / n[:, 0]
-        gap_to = np.take_along_axis(np.cumsum(w * (y - p), axis=1), ends, axis=1)
-        gaps = np.diff(gap_to, axis=1, prepend=0) / n
-        measured.append(np.column_stack([roc_auc, pr_auc, log_loss, brier, gaps]))
+        log_loss, brier = (w @ np.column_stack([-xlogy(y, p) - xlogy(1 - y, 1 - p), (p - y) ** 2]) / n).T
+        off = y - p
+        gaps = [[row[a:b] @ off[a:b] for a, b in pairwise(of)] for row, of in zip(w, ends, strict=True)]
+        measured.append(np.column_stack([roc_auc, pr_auc, log_loss, brier, np.array(gaps) / n]))
     return measured
 
 

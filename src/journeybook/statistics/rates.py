@@ -9,14 +9,12 @@ import pandas as pd
 from journeybook.statistics import proportion_interval
 
 
-def clustered_rates(
-    rows: ibis.Table, *, by: Sequence[str], hit: str, fewest: int = 1, level: float = 0.95
-) -> pd.DataFrame:
+def clustered_rates(rows: ibis.Table, *, by: Sequence[str], hit: str) -> pd.DataFrame:
     """Return the share of rows that are hits (0 or 1), by group: `n`, `n_hits`, `rate`, `rate_low`, `rate_high`.
 
-    The interval is Wilson's at the effective number of rows, n p (1 - p) over the variance of a ratio of totals by
-    `cluster` (Korn & Graubard 1998), never more than the rows; where all rows or none are hits, the clusters. A
-    group has `fewest` rows or is left out.
+    The interval, of 95 %, is Wilson's at the effective number of rows, n p (1 - p) over the variance of a ratio of
+    totals by `cluster` (Korn & Graubard 1998), never more than the rows; where all rows or none are hits, the
+    clusters.
     """
     part = rows.group_by(*by, "cluster").aggregate(n=ibis._.count(), k=rows[hit].cast("int64").sum().cast("int64"))
     sums = {
@@ -28,7 +26,7 @@ def clustered_rates(
         "kk": (part.k * part.k).sum(),
     }
     totals = part.group_by(*by).aggregate(**{name: value.cast("int64") for name, value in sums.items()})
-    found = totals.filter(totals.n >= fewest).order_by(*by).to_pandas()
+    found = totals.order_by(*by).to_pandas()
     n, k, m = (found[name].to_numpy(dtype=float) for name in ("n", "n_hits", "clusters"))
     rate = k / np.where(n > 0, n, 1.0)
     nn, nk, kk = (found[name].to_numpy(dtype=float) for name in ("nn", "nk", "kk"))
@@ -36,5 +34,5 @@ def clustered_rates(
     spread = rate * (1 - rate)
     effective = np.where((spread > 0) & (variance > 0), spread / np.where(variance > 0, variance, 1.0), m)
     effective = np.minimum(effective, n)
-    interval = proportion_interval(rate * effective, effective, level=level)
+    interval = proportion_interval(rate * effective, effective)
     return found[[*by, "n", "n_hits"]].assign(rate=rate, rate_low=interval.low, rate_high=interval.high)

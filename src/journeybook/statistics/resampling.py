@@ -9,7 +9,7 @@ from journeybook.statistics.contrasts import Effect
 MIN_TAIL = 10
 
 
-def cluster_weights(clusters: ArrayLike, *, n_draws: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def cluster_weights(clusters: ArrayLike, *, n_draws: int, rng: np.random.Generator) -> NDArray[np.int32]:
     """Return bootstrap weights that draw whole clusters with replacement, shape (n_draws, n).
 
     Clusters, one value a row, are taken in the order in which they first appear: the values of ids play no part.
@@ -17,7 +17,7 @@ def cluster_weights(clusters: ArrayLike, *, n_draws: int, rng: np.random.Generat
     values, first, inverse = np.unique(np.asarray(clusters), return_index=True, return_inverse=True)
     appearance = np.argsort(np.argsort(first))
     m = len(values)
-    drawn = rng.multinomial(m, np.full(m, 1 / m), size=n_draws)
+    drawn = rng.multinomial(m, np.full(m, 1 / m), size=n_draws).astype(np.int32)
     return drawn[:, appearance[inverse]]
 
 

@@ -31,7 +31,7 @@ from journeybook.tables.log import logged_reads
 from journeybook.tables.places import root
 from journeybook.tables.register import keep_in_register, outliving, read_register, write_files
 from journeybook.tables.rotation import rotate_key
-from journeybook.tables.rows import added_up, brought_in, whole_row
+from journeybook.tables.rows import added_up, brought_in, kept_in_engine, whole_row
 from journeybook.tables.run import (
     Run,
     fingerprint,
@@ -72,6 +72,7 @@ __all__ = [
     "in_sample",
     "keep_in_register",
     "keep_permitted",
+    "kept_in_engine",
     "key_digest",
     "last_times",
     "ledger_as_of",

@@ -12,7 +12,6 @@ _TARGETS = np.array(chains.TARGETS, dtype=object)
 
 def describe_events(
     law: chains.PlantedLaw,
-    types: np.ndarray,
     journeys: pd.DataFrame,
     sessions: pd.DataFrame,
     window: tuple[int, int],
@@ -20,29 +19,21 @@ def describe_events(
 ) -> dict[str, pd.DataFrame]:
     """Return the truth of the visits; `window` is the fault's first second and the first one after it.
 
-    Frames by name: `event_chains` (the chain of each customer type: source, target, probability), `event_mix` (of
-    all sessions, the fault included: expected_n, probability), `event_bottlenecks` (the planted step),
-    `event_faults` (the checkout's: where, when, how many payments failed), `event_channels` (conversions lost when
-    the generator runs again without each), `event_customers` (type of every web account seen online).
+    Frames by name: `event_mix` (of all sessions, the fault included: source, target, expected_n, probability),
+    `event_bottlenecks` (the planted step), `event_faults` (the checkout's: where, when, how many payments failed),
+    `event_channels` (conversions lost when the generator runs again without each).
     """
-    by_type = []
-    for name, through, steps in zip(types, chains.expected_sessions(law), law.steps, strict=True):
-        rows = np.vstack([np.r_[through @ law.landing / through.sum(), 0, 0], steps])
-        by_type.append(_listed(rows, probability=rows).assign(customer_type=name))
     counts = chains.expected_counts(law, np.bincount(journeys["customer_type"], minlength=chains.N_TYPES))
     n_failed = int(journeys["fails"].sum())
     counts[1 + chains.STATES.index("payment"), -2:] += [-n_failed, n_failed]
     starts_at, ends_at = pd.to_datetime(list(window), unit="s").astype("datetime64[us]")
     fault = {"source": "payment", "target": chains.PURCHASE, "device": "app", "starts_at": starts_at}
     fault |= {"ends_at": ends_at, "failure_share": law.failure_share, "n_failed": n_failed}
-    known = journeys.dropna(subset="customer_id").drop_duplicates("customer_id", ignore_index=True)
     return {
-        "event_chains": pd.concat(by_type, ignore_index=True),
         "event_mix": _listed(counts, expected_n=counts, probability=counts / counts.sum(axis=1, keepdims=True)),
         "event_bottlenecks": pd.DataFrame([(*law.bottleneck, True)], columns=["source", "target", "planted"]),
         "event_faults": pd.DataFrame([fault]),
         "event_channels": _channels(law, journeys, sessions, rng),
-        "event_customers": known[["customer_id"]].assign(customer_type=types[known["customer_type"]]),
     }
 
 

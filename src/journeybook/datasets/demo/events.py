@@ -60,7 +60,7 @@ def simulate_events(connection: Backend, *, seed: int, web_accounts: pd.DataFram
     sessions = _draw_sessions(journeys, law, stream(seed, "events: sessions"))
     steps = _draw_steps(sessions, law, stream(seed, "events: steps"))
     events = _timed(steps, sessions, stream(seed, "events: times"))
-    truth = describe_events(law, types, journeys, sessions, window, stream(seed, "events: reruns"))
+    truth = describe_events(law, journeys, sessions, window, stream(seed, "events: reruns"))
     return DemoEvents(events=events, truth=truth)
 
 

@@ -2,20 +2,18 @@
 
 | module | holds |
 |---|---|
-| movement | where people go, how long sessions live, where leaving costs most, what would help most |
+| movement | where people go, where leaving costs most, what would help most, the funnel |
 | structure | groups, the fault |
-| ways | ways, the funnel |
 """
 
 from journeybook.plots.clickstream.movement import (
     plot_bottlenecks,
     plot_drop_off,
     plot_flow,
+    plot_funnel,
     plot_steps,
-    plot_survival,
 )
 from journeybook.plots.clickstream.structure import plot_fault, plot_groups
-from journeybook.plots.clickstream.ways import plot_funnel, plot_sequences
 
 __all__ = [
     "plot_bottlenecks",
@@ -24,7 +22,5 @@ __all__ = [
     "plot_flow",
     "plot_funnel",
     "plot_groups",
-    "plot_sequences",
     "plot_steps",
-    "plot_survival",
 ]

@@ -1,4 +1,4 @@
-"""Figures of page 08: where people go, how long sessions live, where leaving costs most, what would help most."""
+"""Figures of page 08: where people go, where leaving costs most, what would help most, the funnel."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,9 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from journeybook.clickstream.words import say_flow, say_lost, say_step, say_steps, say_survival
+from journeybook.clickstream.words import say_flow, say_funnel, say_lost, say_step, say_steps
 from journeybook.journeys import CONVERSION, EXIT, START
 from journeybook.plots import COLOURS, headed, in_words, part_of
 
@@ -16,6 +16,7 @@ from journeybook.plots import COLOURS, headed, in_words, part_of
 _LEAST_LABELLED = 0.03
 # Of the pages in a flow; green and the greys are those of its ends.
 _PAGES = [*(COLOURS[name] for name in ("blue", "orange", "red", "purple", "sky", "yellow")), "#A6761D"]
+_MEANINGS = {"loose": "loose: in this order, detours allowed", "strict": "strict: one right after the other"}
 
 
 def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int = 16) -> Axes:
@@ -87,31 +88,6 @@ def plot_flow(flow: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
     return ax
 
 
-def plot_survival(table: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
-    """Share of sessions still going after so many events, and what became of the others."""
-    if table.empty:
-        return None
-    ax = ax or plt.subplots(figsize=(8.6, 4.2))[1]
-    at = table["events"]
-    ax.fill_between(at, table["share"], color=COLOURS["sky"], alpha=0.35, step="post", linewidth=0)
-    top = 1 - table["converted"]
-    ax.fill_between(at, top, 1, color=COLOURS["green"], alpha=0.35, step="post", linewidth=0, label="converted")
-    ax.fill_between(at, table["share"], top, color="#DDDDDD", step="post", linewidth=0, label="left")
-    ax.step(at, table["share"], where="post", color=COLOURS["blue"], label="still going (95 % band)")
-    ax.fill_between(at, table["share_low"], table["share_high"], color=COLOURS["blue"], alpha=0.4, step="post",
-                    linewidth=0)  # fmt: skip
-    ax.step(at, table["by_chain"], where="post", color="black", linestyle="--", linewidth=1,
-            label="still going, by the chain")  # fmt: skip
-    ax.set_xlim(0, at.max())
-    ax.set_ylim(0, 1)
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_xlabel("events of the session")
-    ax.set_ylabel("share of sessions")
-    headed(ax, say_survival(table))
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return ax
-
-
 def plot_drop_off(states: pd.DataFrame, ax: Axes | None = None, *, most: int = 12) -> Axes:
     """Conversions lost where sessions end, with intervals and the share that leaves; exits if nothing converts."""
     ax = ax or plt.subplots(figsize=(8.6, 4.6))[1]
@@ -155,6 +131,35 @@ def plot_bottlenecks(bottlenecks: pd.DataFrame, ax: Axes | None = None, *, most:
     ax.set_xlim(left=min(0.0, float(shown["elasticity_low"].min())) - 0.02)
     ax.set_xlabel("per cent more conversions for one per cent more of the step (95 % interval)")
     headed(ax, say_step(bottlenecks) + part_of(len(shown), len(bottlenecks), "steps ranked"))
+    return ax
+
+
+def plot_funnel(table: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
+    """Sessions that come to each stage, by the loose and by the strict definition."""
+    if table.empty:
+        return None
+    stages = table[table["definition"] == table["definition"].iloc[0]]["stage"].tolist()
+    ax = ax or plt.subplots(figsize=(8.6, 1.4 + 0.62 * len(stages)))[1]
+    most = table["share"].max()
+    for name, colour, offset in (("loose", "sky", -0.19), ("strict", "blue", 0.19)):
+        part = table[table["definition"] == name].reset_index(drop=True)
+        at = part.index + offset
+        ax.barh(at, part["share"], height=0.36, color=COLOURS[colour], label=_MEANINGS[name])
+        for row, y in zip(part.itertuples(), at, strict=True):
+            kept = "" if row.number == 1 else f",  {row.of_previous:.0%} of the stage before"
+            ax.text(row.share + 0.01 * most, y, f"{row.n_sessions:,}{kept}", va="center", fontsize=8.5)
+    written = in_words(stages)
+    ax.set_yticks(range(len(stages)), [written[stage] for stage in stages])
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1.42 * most)
+    ax.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set_xlabel("share of all sessions")
+    ax.grid(visible=False, axis="y")
+    headed(ax, say_funnel(table))
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=9)
     return ax
 
 
