@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from statsmodels.stats.proportion import confint_proportions_2indep
 
 from journeybook.statistics import stream
-from journeybook.statistics.two_samples import newcombe, stratified
+from journeybook.statistics.two_samples import stratified
 
 
 def test_stratified_is_the_weighted_sum_of_welchs_effects():
@@ -38,13 +37,3 @@ def test_strata_too_thin_to_compare_are_counted_with_the_largest():
     assert (thin.effect, thin.p_value) == (whole.effect, whole.p_value)
     welch = stats.ttest_ind(values[treated == 1], values[treated == 0], equal_var=False)
     assert whole.p_value == pytest.approx(welch.pvalue, rel=1e-9)
-
-
-def test_newcombes_interval_is_statsmodels_and_that_of_a_published_table():
-    found = newcombe(np.array([500, 650]), np.array([40, 71]), alpha=0.05)
-    ends = confint_proportions_2indep(71, 650, 40, 500, method="newcomb", compare="diff")
-    assert (found.low, found.high) == pytest.approx(ends, rel=1e-9)
-    # Newcombe (1998), Statistics in Medicine 17, 873-890, table II, method 10, examples (a) and (b).
-    for (k1, n1, k2, n2), ends in {(56, 70, 48, 80): (0.0524, 0.3339), (9, 10, 3, 10): (0.1705, 0.8090)}.items():
-        found = newcombe(np.array([n2, n1]), np.array([k2, k1]), alpha=0.05)
-        assert (found.low, found.high) == pytest.approx(ends, abs=6e-5)

@@ -29,22 +29,3 @@ from journeybook.attribution.words import (
     say_truth,
     short_name,
 )
-
-__all__ = [
-    "Attribution",
-    "attribute",
-    "beside_planted",
-    "channel_paths",
-    "find",
-    "headline",
-    "hold_against_truth",
-    "known_shares",
-    "recount",
-    "say_credit",
-    "say_first",
-    "say_paths",
-    "say_removed",
-    "say_truth",
-    "short_name",
-    "with_planted",
-]

@@ -34,28 +34,3 @@ from journeybook.channel_response.study import compare_methods
 from journeybook.channel_response.truth import known_answers
 from journeybook.channel_response.windows import person_types, response_windows
 from journeybook.channel_response.witnesses import handed_on, noise_trial, recount, smote_before_split
-
-__all__ = [
-    "compare_methods",
-    "contact_frame",
-    "contact_probabilities",
-    "explain_trees",
-    "find",
-    "granted_channels",
-    "handed_on",
-    "known_answers",
-    "latest_snapshot",
-    "leak_gate",
-    "model_card",
-    "noise_trial",
-    "pack_model",
-    "person_types",
-    "recount",
-    "response_scores",
-    "response_windows",
-    "search_settings",
-    "smote_before_split",
-    "split_contacts",
-    "training_contract",
-    "words",
-]

@@ -28,24 +28,3 @@ from journeybook.cleaning.words import (
     say_imputation,
     title_missing,
 )
-
-__all__ = [
-    "ImputationTrial",
-    "advise",
-    "by_method",
-    "clean_tables",
-    "find",
-    "holed_cells",
-    "impute_trial",
-    "metrics",
-    "missing_report",
-    "mistakes_hold",
-    "presence_by_spend",
-    "row_places",
-    "rows_hold",
-    "rows_set_aside",
-    "say_imputation",
-    "score_mistakes",
-    "title_missing",
-    "trial_holds",
-]

@@ -29,25 +29,3 @@ from journeybook.collection.words import (
     say_reach,
     title_consent,
 )
-
-__all__ = [
-    "PURPOSE_WORDS",
-    "Consent",
-    "check_ledger",
-    "check_places",
-    "check_planted",
-    "check_rows",
-    "check_rules",
-    "check_study",
-    "collect",
-    "find",
-    "find_pitfall",
-    "goes_on",
-    "metrics",
-    "refusing_records",
-    "row_places",
-    "say_reach",
-    "score_faults",
-    "title_consent",
-    "who_permits",
-]

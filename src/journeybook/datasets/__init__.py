@@ -10,8 +10,6 @@ from ibis.backends.duckdb import Backend
 
 from journeybook.errors import JourneybookError
 
-__all__ = ["DATASETS", "build_dataset"]
-
 DATASETS = ("journey_demo", "complete_journey", "files")
 
 

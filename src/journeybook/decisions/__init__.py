@@ -21,18 +21,3 @@ from journeybook.decisions.policy import decide
 from journeybook.decisions.truth import known_answers
 from journeybook.decisions.uplift import uplift_study
 from journeybook.decisions.witnesses import groups_hold, recount
-
-__all__ = [
-    "compare_groups",
-    "decide",
-    "find",
-    "groups_hold",
-    "known_answers",
-    "known_contacts",
-    "permitted_channels",
-    "person_groups",
-    "recount",
-    "set_aside",
-    "uplift_study",
-    "words",
-]

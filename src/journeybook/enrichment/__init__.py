@@ -25,27 +25,3 @@ from journeybook.enrichment.third_party import coverage, join_third_party
 from journeybook.enrichment.truth import match_truth, truth_holds
 from journeybook.enrichment.witnesses import snapshots_hold, totals_by_date
 from journeybook.enrichment.words import headline_figures, title_snapshots
-
-__all__ = [
-    "LeakTrial",
-    "coverage",
-    "feature_snapshots",
-    "features_by_date",
-    "find",
-    "first_receipt",
-    "headline_figures",
-    "join_third_party",
-    "largest_groups",
-    "last_date",
-    "leak_examples",
-    "leak_holds",
-    "leak_trial",
-    "limit_people",
-    "match_truth",
-    "snapshot_dates",
-    "snapshots_hold",
-    "tells_hours",
-    "title_snapshots",
-    "totals_by_date",
-    "truth_holds",
-]

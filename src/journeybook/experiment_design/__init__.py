@@ -16,22 +16,3 @@ from journeybook.experiment_design.findings import find, headline_figures
 from journeybook.experiment_design.rules import compare_rules
 from journeybook.experiment_design.sizing import detectable, last_units, sizes, spread, units_a_day
 from journeybook.experiment_design.witnesses import assignment_holds, bandits_hold, rules_hold, sizes_hold
-
-__all__ = [
-    "assignment_checks",
-    "assignment_holds",
-    "bandit_study",
-    "bandits_hold",
-    "compare_rules",
-    "detectable",
-    "find",
-    "headline_figures",
-    "last_units",
-    "planned_rates",
-    "rules_hold",
-    "sizes",
-    "sizes_hold",
-    "spread",
-    "unit_ids_of",
-    "units_a_day",
-]

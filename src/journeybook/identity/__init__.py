@@ -29,31 +29,3 @@ from journeybook.identity.records import normalise
 from journeybook.identity.trial import simulate_copies, try_linkage
 from journeybook.identity.witnesses import copies_hold, refusals_hold, rows_hold
 from journeybook.identity.words import metrics, say_exact, say_fit, say_people
-
-__all__ = [
-    "LinkageModel",
-    "carry_refusals",
-    "compare",
-    "copies_hold",
-    "count_overruled",
-    "find",
-    "fit_linkage",
-    "golden_profiles",
-    "keys_alone",
-    "metrics",
-    "normalise",
-    "pairs_above",
-    "people_of",
-    "people_quality",
-    "postcode_history",
-    "refusal_reach",
-    "refusals_hold",
-    "resolve",
-    "rows_hold",
-    "say_exact",
-    "say_fit",
-    "say_people",
-    "simulate_copies",
-    "try_linkage",
-    "who_is_who",
-]

@@ -10,5 +10,3 @@
 
 from journeybook.journeys.links import default_conversion, steps_of
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, clock, computed, said
-
-__all__ = ["CONVERSION", "EXIT", "START", "clock", "computed", "default_conversion", "said", "steps_of"]

@@ -27,8 +27,3 @@ from journeybook.privacy.releases import (
     release_figures,
     seed_name,
 )
-
-__all__ = ["NOT_PRIVATE", "PrivateReleases", "audit_release", "check_mode", "composition", "error_curve", "find",
-           "group_people", "headline_figures", "largest_change", "membership_attack", "methods_hold",
-           "people_at_end", "release_figures", "release_holds", "say_releases", "seed_name",
-           "uniqueness"]  # fmt: skip

@@ -8,7 +8,7 @@
 | rates | shares by group, with intervals that count clusters |
 | chains | absorbing Markov chains, solved exactly |
 | contrasts | arm means and ratios compared from sufficient statistics: Welch, CUPED, delta method, Fieller |
-| two_samples | two arms within strata; Newcombe's interval of two shares |
+| two_samples | two arms within strata |
 | exact | exact tests and intervals for arms of few units |
 | resampling | the bootstrap of clusters and of quantiles |
 | survival | Kaplan and Meier's restricted mean |
@@ -28,5 +28,3 @@ from journeybook.statistics.corrections import holm
 from journeybook.statistics.intervals import Interval, proportion_interval
 from journeybook.statistics.resampling import cluster_weights
 from journeybook.statistics.streams import stream
-
-__all__ = ["Interval", "cluster_weights", "holm", "proportion_interval", "stream"]

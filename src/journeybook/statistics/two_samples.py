@@ -6,20 +6,6 @@ from scipy import stats
 from journeybook.statistics.contrasts import Effect, arm_moments
 
 
-def newcombe(n: np.ndarray, successes: np.ndarray, *, alpha: float) -> Effect:
-    """The difference of two shares with Newcombe's interval (1998, method 10) of Wilson's, control first.
-
-    Shape (2,). It stays within -1 and 1, and has a width where an arm has no success; its p value is left out.
-    """
-    share, z2 = successes / n, stats.norm.isf(alpha / 2) ** 2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
-    below, above = share - (centre - half), centre + half - share
-    effect = float(share[1] - share[0])
-    low, high = effect - np.hypot(below[1], above[0]), effect + np.hypot(above[1], below[0])
-    return Effect(method="newcombe", p_value=np.nan, effect=effect, low=float(low), high=float(high))
-
-
 def stratified(values: np.ndarray, treated: np.ndarray, strata: np.ndarray, *, alpha: float) -> Effect:
     """Effects within strata, weighted by the strata's shares of the units (Miratrix, Sekhon & Yu 2013).
 

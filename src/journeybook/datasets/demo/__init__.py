@@ -32,8 +32,6 @@ from journeybook.datasets.demo.third_party import simulate_third_party, third_pa
 from journeybook.datasets.storage import write_raw, write_truth
 from journeybook.tables.schema import MONEY
 
-__all__ = ["build_demo", "draw_households"]
-
 _SOURCE = "simulated by journeybook from the seed, around the real purchases"
 
 

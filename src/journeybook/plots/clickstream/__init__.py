@@ -14,13 +14,3 @@ from journeybook.plots.clickstream.movement import (
     plot_steps,
 )
 from journeybook.plots.clickstream.structure import plot_fault, plot_groups
-
-__all__ = [
-    "plot_bottlenecks",
-    "plot_drop_off",
-    "plot_fault",
-    "plot_flow",
-    "plot_funnel",
-    "plot_groups",
-    "plot_steps",
-]
