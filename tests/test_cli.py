@@ -179,7 +179,7 @@ def test_events_are_all_that_standard_output_gets(toy_house: Path, capsys: pytes
     ]  # fmt: skip
     last = [one for one in told if one.get("page") == "04_last"]
     assert [(one["cell"], one["of"], one["section"]) for one in last if one["event"] == "cell"] == [
-        (1, 6, "04 Last"), (2, 6, "04 Last"), (3, 6, "04 Last"),
+        (1, 7, "04 Last"), (2, 7, "04 Last"), (3, 7, "04 Last"), (4, 7, "04 Last"),
     ]  # fmt: skip
     assert (last[-1]["section"], last[-1]["error"]) == ("04 Last", "trouble: x")
     counted = next(one for one in told if one["event"] == "page done" and one["page"] == "02_count")

@@ -57,7 +57,8 @@ def read_dialect(file: Plain, options: Mapping, *, name: str) -> Dialect:
     if first is None:
         raise JourneybookError(f"files.{name}: {file.name!r} has no header.")
     fields, n_lines = first
-    if len(fields) == 1 and quote and any(_fit(fields[0], sign, quote)[1] for sign in _DELIMITERS):
+    whole = len(fields) == 1 and quote and text.startswith(quote)
+    if whole and any(_fit(fields[0], sign, quote)[1] for sign in _DELIMITERS):
         raise JourneybookError(
             f"files.{name}: the lines of {file.name!r} stand in quotes, so that each is one field: save the file "
             "again from where it comes, or without the quotes around its lines."
