@@ -263,12 +263,13 @@ def _fill(
     if method == "mean":
         return np.full((~known).sum(), values[known].mean())
     model = LinearRegression().fit(others[known], values[known])
-    expected = model.predict(others[~known])
     if method == "regression":
-        return expected
-    near = NearestNeighbors(n_neighbors=_DONORS).fit(model.predict(others[known])[:, None])
-    donors = near.kneighbors(expected[:, None], return_distance=False)
-    return values[known][donors[np.arange(len(expected)), rng.integers(_DONORS, size=len(expected))]]
+        return model.predict(others[~known])
+    # Rows that are alike stay so to the last digit, which differs between processors.
+    expected = model.predict(others).round(9)[:, None]
+    near = NearestNeighbors(n_neighbors=_DONORS).fit(expected[known])
+    donors = near.kneighbors(expected[~known], return_distance=False)
+    return values[known][donors[np.arange(len(donors)), rng.integers(_DONORS, size=len(donors))]]
 
 
 def _hide(truth: np.ndarray, share: float, mechanism: str, rng: np.random.Generator) -> np.ndarray:
