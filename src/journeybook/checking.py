@@ -153,13 +153,18 @@ def _experiment(values: Values, tables: Tables) -> None:
     from journeybook import experiments
     from journeybook.experiments.health import sample_ratio
 
-    rows = _of_people(tables[values["experiment"]])
+    named = values["experiment"]
+    source = next(kind for kind in (named, f"{named}_values", f"{named}_arms") if kind in tables)
+    rows = _of_people(tables[source])
     acted = _of_people(tables[values["outcomes"]]) if values["outcomes"] in tables else None
     how = {name: values[name] for name in ("aggregates", "window_days", "pre_days")}
     made = experiments.units_from_rows(rows.filter(rows.variant.notnull()), acted, **how)
     everybody = made.units.order_by("row").to_pandas()
+    everybody = experiments.with_zeros(everybody, columns=values["empty_is_zero"])
+    everybody = experiments.summed_arms(everybody) if source.endswith("_arms") else everybody
     units, _ = experiments.units_in_arms(everybody, units_in_two_arms=values["units_in_two_arms"])
     declared = experiments.measures(units, metrics=values["metrics"], covariates=values["covariates"])
+    units = experiments.ripe_units(units, measured=declared).units
     levels = {"alpha": values["alpha"], "power": values["power"]}
     planned = experiments.read_plan(values["plan"], measured=declared, units=units, **levels)
     experiments.is_over(planned, units)

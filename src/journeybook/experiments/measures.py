@@ -116,6 +116,8 @@ def measures(
     before = [column for column in candidates if column.startswith(COVARIATE_PREFIX)]
     if covariates is None:
         covariates = [column for column in before if not _constant(_known(units, column))]
+    if not candidates and metrics == "auto":
+        raise TooLittle("the experiment has no column that could be a metric; `outcomes` may be another table.")
     reasons: dict[str, str] = {}
     alike: dict[str, float] = {}
     if isinstance(metrics, str):
