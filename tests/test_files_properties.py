@@ -112,7 +112,9 @@ def test_a_file_is_loaded_whole_or_refused_by_name(tmp_path: Path, table: str, s
     if refused:
         assert refused.endswith((".", "?")) and "\n" not in refused
         assert f"files.{table}" in refused
-        assert any(name in refused for name in [*SCHEMAS[table].by_name, *block["columns"].values(), "extra", "f.csv"])
+        assert any(
+            name in refused for name in [*SCHEMAS[table].by_name, *block["columns"].values(), "extra", "f.csv"]
+        )
         return
     lines = made[table]["lines"]
     assert lines["n_counted"] == lines["n_read"] == n_lines
