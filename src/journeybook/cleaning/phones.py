@@ -37,7 +37,7 @@ def one_form(written: str, country_code: str) -> str | None:
         region = phonenumbers.region_code_for_country_code(home)
         number = phonenumbers.parse(re.sub(r"^\s*00", "+", written), region)
     except phonenumbers.NumberParseException:
-        pass
+        pass  # What no plan knows keeps its digits.
     else:
         national = phonenumbers.national_significant_number(number)
         if number.country_code == _MEXICO:
