@@ -1,7 +1,7 @@
 """The canonical tables: their columns, reading them for a purpose, writing them."""
 
-from journeybook.tables.access import access_of, declared_reads, notebook_of, parameter_cell
-from journeybook.tables.codes import REFUSAL_RULES, coded, spelled
+from journeybook.tables.access import access_of, notebook_of, parameter_cell, readers
+from journeybook.tables.codes import FEWEST_DIGITS, REFUSAL_RULES, SHORT_FORMS, coded, spelled
 from journeybook.tables.consent import (
     keep_permitted,
     pseudonym,

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from journeybook.errors import JourneybookError
 from journeybook.tables.places import root
 from journeybook.tables.schema import PURPOSES, SCHEMAS, schema_of
@@ -117,15 +115,15 @@ def parameter_cell(page: str) -> str:
     return "".join(cells[0]["source"]) if cells else ""
 
 
-def declared_reads() -> pd.DataFrame:
-    """Return what each page may read, as its notebook says: one row a `page` and `table`, its `purposes`."""
-    paths = sorted(_notebooks().glob("[0-9][0-9]_*.ipynb"))
-    rows = [
-        (path.stem, table.rstrip("?"), ", ".join(purposes))
-        for path in paths
-        for table, purposes in find_access(path.stem).reads.items()
-    ]
-    return pd.DataFrame(rows, columns=["page", "table", "purposes"])
+def readers(table: str) -> dict[str, tuple[str, ...]]:
+    """Return the pages after 01 whose notebooks name a table, whatever its stage, each with its purposes."""
+    names = [f"{stage}{table}" for stage in ("", "accepted/", "clean/")]
+    found: dict[str, tuple[str, ...]] = {}
+    for page in (path.stem for path in sorted(_notebooks().glob("[0-9][0-9]_*.ipynb"))[1:]):
+        for pattern, purposes in find_access(page).reads.items():
+            if any(_stands_for(pattern, name) and not _closed(name, number=page[:2]) for name in names):
+                found[page] = (*found.get(page, ()), *purposes)
+    return found
 
 
 def notebook_of(page: str) -> dict:

@@ -45,16 +45,17 @@ def standings(ledger: ibis.Table, *, as_of: datetime | Mapping[str, datetime]) -
     return said(ledger.mutate(moment=ibis.timestamp(as_of)), by=("customer_id", "purpose"))
 
 
-def said(decisions: ibis.Table, *, by: Sequence[str], today: bool = False) -> ibis.Table:
+def said(decisions: ibis.Table, *, by: Sequence[str], today: bool = False, keep: Sequence[str] = ()) -> ibis.Table:
     """Return what the ledger says at the moments asked: the one place where this rule stands (see `standing`).
 
     Args:
         decisions: Rows of the ledger, each with the `moment` it is asked for.
         by: Columns that together name one question.
         today: Whether the moment is today, when a refusal holds whatever its date.
+        keep: Further columns of the decision that answers.
 
     Returns:
-        One row a question that a decision answers: `by`, `permits`, `refuses`.
+        One row a question that a decision answers: `by`, `permits`, `refuses`, and what is kept.
     """
     before = decisions.occurred_at < decisions.moment
     made = decisions.filter(before | ~decisions.granted if today else before)
@@ -68,7 +69,7 @@ def said(decisions: ibis.Table, *, by: Sequence[str], today: bool = False) -> ib
         if "expires_at" in latest.columns
         else True
     )
-    return latest.select(*by, permits=latest.granted & lasts, refuses=~latest.granted)
+    return latest.select(*by, *keep, permits=latest.granted & lasts, refuses=~latest.granted)
 
 
 def unpermitted_sends(contacts: ibis.Table, ledger: ibis.Table) -> ibis.Table | None:
