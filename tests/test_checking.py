@@ -96,6 +96,8 @@ def test_too_few_or_alike_is_told_and_no_error(check) -> None:
             "as_of is 2031-01-01: the data end before 2024-03-01",
         ),
         ("04_enrichment.as_of='2020-01-01'", "04_enrichment", "it must be a midnight after the first receipt"),
+        ("05_segmentation.columns=[n_baskets, spend]", "05_segmentation", "columns: 'spend' is not a feature"),
+        ("10_privacy.quasi_identifiers={age: 5.0}", "10_privacy", "people have none of the columns age"),
     ],
 )
 def test_what_transactions_do_not_allow(check, setting: str, page: str, sentence: str) -> None:
@@ -119,3 +121,38 @@ def test_what_events_and_contacts_do_not_allow(check) -> None:
     assert (code, said) == (2, "REFUSED: group_by names 'device', but the events have no device.")
     many = pd.DataFrame({"s": range(6000), "e": [f"/page/{n}" for n in range(6000)], "n": 1})
     assert "REFUSED: there are 6,000 kinds of event" in check("events", many, columns, page="08_clickstream")[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "page", "sentence"),
+    [
+        (["known_after_contact=[callback]"], "07_channel_response", "known_after_contact names 'callback'"),
+        (["person_type=loyal"], "07_channel_response", "person_type names 'loyal'"),
+        (["fairness_by=region", "costs={all: 0.1}"], "14_decisions", "fairness_by names 'region', no column of"),
+    ],
+)
+def test_names_may_be_those_of_features(tmp_path, capsys, settings: list, page: str, sentence: str) -> None:
+    people, days = [f"c{n % 300}" for n in range(900)], pd.date_range("2024-01-01", periods=900, freq="8h")
+    bought = pd.DataFrame(
+        {"customer_id": people, "occurred_at": days, "revenue": [n % 17 + 1 for n in range(900)]}
+    )
+    sent = bought.assign(responded=[int(n % 7 < 2) for n in range(900)], age=[n % 50 + 18 for n in range(900)])
+    files = {"transactions": bought, "contacts": sent.drop(columns="revenue")}
+    text = "dataset: files\nfiles:\n"
+    for name, frame in files.items():
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+        text += (
+            f"  {name}: {{path: {name}.csv, keep: rest, columns: {{{', '.join(f'{c}: {c}' for c in frame)}}}}}\n"
+        )
+    (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
+
+    def said_of(asked: list[str]) -> tuple[int, str]:
+        own = [f"{page}.{one}" for one in asked]
+        code = main(["check", "--params", str(tmp_path / "own.yaml"), "--set", *own])
+        return code, re.search(rf"^{page} +(.*)$", capsys.readouterr().out, re.MULTILINE).group(1)
+
+    code, said = said_of(settings)
+    assert code == 2 and said.startswith("REFUSED: ") and sentence in said
+    name = settings[0].split("=")[0]
+    known = "[revenue_28d, age]" if "known" in name else "recency_days"
+    assert said_of([f"{name}={known}", *settings[1:]]) == (0, "will run")

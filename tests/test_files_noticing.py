@@ -76,6 +76,16 @@ def test_an_id_that_is_new_with_each_order(tmp_path):
     assert "Column" not in found["text"]
 
 
+def test_addresses_as_events_are_counted(tmp_path):
+    events = pd.DataFrame({"s": [n // 4 for n in range(600)], "e": ["home", "/p/{n}?u={n}", "cart", "pay"] * 150})
+    events["e"] = [e.format(n=n) for n, e in enumerate(events["e"])]
+    columns = {"session_id": "s", "event": "e"}
+    events, columns = events.assign(n=events.groupby("s").cumcount() + 1), columns | {"position": "n"}
+    (found,) = notices(tmp_path, events, "events", columns)
+    assert found["text"].startswith("There are 153 kinds of event, and 150 of them come once")
+    assert notices(tmp_path, events.assign(e=events["e"].str.split("?").str[0].str[:3]), "events", columns) == []
+
+
 def test_hours_that_a_clock_skips_or_repeats(tmp_path):
     events = pd.DataFrame({"s": range(50), "e": "view", "day": "2024-03-31 01:30:00"})
     columns = {"session_id": "s", "event": "e", "occurred_at": "day"}

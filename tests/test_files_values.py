@@ -145,6 +145,18 @@ def test_events_keep_their_instant_through_a_change_of_clocks(tmp_path, written)
     assert found.instant[1] == datetime(2024, 10, 27, 1, 10)
 
 
+def test_local_times_measure_pauses_by_the_zone_unless_its_clocks_skip_one(tmp_path):
+    columns = {"session_id": "s", "event": "e", "occurred_at": "at"}
+    text = "s,e,at\n1,a,2024-03-31 00:50:00\n1,b,2024-03-31 02:10:00\n"
+    found = build(tmp_path, {"events": block(write(tmp_path, "e.csv", text), columns)})["events"]
+    assert (found.instant[1] - found.instant[0]).total_seconds() == 20 * 60
+    assert (found.occurred_at[1] - found.occurred_at[0]).total_seconds() == 80 * 60
+    for more in ("1,c,2024-03-31 01:30:00\n", ""):
+        rows = (text if more else text.replace("03-31", "03-30")) + more
+        found = build(tmp_path, {"events": block(write(tmp_path, "e.csv", rows), columns)})["events"]
+        assert "instant" not in found
+
+
 def test_parquet_brings_types(tmp_path):
     frame = pd.DataFrame(
         {
@@ -191,6 +203,8 @@ def test_money_is_exact(tmp_path):
         (("2024-05-01 23:59", "2024-05-01 24:00"), datetime(2024, 5, 2)),
         (("31.12.2024 23:59", "31.12.2024 24:00"), datetime(2025, 1, 1)),
         (("20240131235900", "20240201000100"), datetime(2024, 2, 1, 0, 1)),
+        (("20240131T235900", "20240201T000100"), datetime(2024, 2, 1, 0, 1)),
+        (("Wed Jan 31 23:59:00 2024", "Thu Feb  1 00:01:00 2024"), datetime(2024, 2, 1, 0, 1)),
         (("January 31, 2024", "February 1, 2024"), datetime(2024, 2, 1)),
         (("31. Januar 2024", "1. M\u00e4rz 2024"), datetime(2024, 3, 1)),
         (("Montag, 1. Juli 2024", "Dienstag, 2. Juli 2024 um 14:30"), datetime(2024, 7, 2, 14, 30)),

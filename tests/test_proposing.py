@@ -1,5 +1,6 @@
 """Proposed mappings: exports made to their published columns, files of other names, what is said and refused."""
 
+import re
 from pathlib import Path
 
 import duckdb
@@ -155,6 +156,34 @@ def test_a_proposal_runs(file: str, tmp_path: Path) -> None:
     assert main(["run", *asked]) == 0
     accepted = tmp_path / "out" / "tables" / "accepted" / f"{table}.parquet"
     assert duckdb.sql(f"SELECT count(*) FROM '{accepted}'").fetchall() == [(n_rows,)]
+
+
+@pytest.mark.parametrize(
+    ("name", "answered"), [("Braze messages", "opened OR clicked"), ("Klaviyo events", "responded")]
+)
+def test_sends_become_contacts_by_the_query_that_the_comment_gives(name, answered, tmp_path, monkeypatch) -> None:
+    notes = " ".join(note for table in exports()[name]["tables"] for note in table.get("notes", []))
+    query = re.search(r"COPY \(.* TO 'contacts.csv'", notes)[0]
+    if name.startswith("Klaviyo"):
+        moments = [("P0", "Received Email", 1), ("P0", "Clicked Email", 3), ("P1", "Received Email", 1)]
+        moments += [("P1", "Clicked Email", 20), ("P2", "Clicked Email", 2), ("P2", "Received Email", 4)]
+        text = "".join(
+            f'{{"attributes": {{"datetime": "2024-04-{day:02d}T00:00:00+00:00"}}, "relationships": '
+            f'{{"profile": {{"data": {{"id": "{who}"}}}}, "metric": {{"data": {{"id": "{what}"}}}}}}}}\n'
+            for who, what, day in moments
+        )
+        write(tmp_path, "events.jsonl", text)
+    else:
+        head = "id,external_user_id,user_id,dispatch_id,time\n"
+        write(tmp_path, "sends.csv", head + "".join(f"s{n},P{n},u{n},d{n},{1711929600 + n}\n" for n in range(3)))
+        write(tmp_path, "opens.csv", head + "o0,P0,u0,d0,1711929700\no1,P1,u1,d9,1711929700\n")
+        write(tmp_path, "clicks.csv", head + "c9,P9,u9,d9,1711929700\n")
+    monkeypatch.chdir(tmp_path)
+    duckdb.connect().execute(query)
+    found = duckdb.sql(f"SELECT count(*), count_if({answered}) FROM 'contacts.csv'").fetchall()
+    assert found == [(3, 1)], "of three sends one was answered, by its own recipient and in time"
+    _, given = proposed(tmp_path, "contacts.csv")
+    assert list(given["files"]) == ["contacts"]
 
 
 GERMAN = """Bestellnummer;Kunden-Nr.;Bestelldatum;Artikelnummer;Menge;Einzelpreis;Filiale

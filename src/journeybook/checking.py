@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import ibis
+import pandas as pd
 
 from journeybook.datasets.files import TableCheck, open_checked
 from journeybook.errors import JourneybookError, TooLittle
@@ -42,6 +43,8 @@ def check_lines(parameters: RunParameters) -> Iterator[str]:
         for step in plan(parameters.pages, raw=list(tables)):
             said = _page(step, tables, barred)
             barred |= set() if said == WILL_RUN else {step.name}
+            if step.run.page.name == "04_enrichment" and said == WILL_RUN:
+                tables |= {"features": features_by_name(step.run.values, tables)}
             yield f"{step.name:<32} {said}"
             refusals += [f"{step.name}: {said.removeprefix('REFUSED: ')}"] if said.startswith("REFUSED") else []
     if refusals:
@@ -115,21 +118,58 @@ def _enrichment(values: Values, tables: Tables) -> None:
         enrichment.snapshot_dates(enrichment.first_receipt(tables["transactions"]), last=last, max_snapshots=1)
 
 
+def features_by_name(values: Values, tables: Tables) -> ibis.Table:
+    """Return the features that page 04 makes of the raw tables, without a row: their names are what counts.
+
+    Shares of all groups are among them, for which groups are the largest depends on the clean rows, and all that
+    events and contacts may tell.
+    """
+    from journeybook import enrichment
+
+    lines, products, some = _of_people(tables["transactions"]), tables.get("products"), datetime.max
+    n_groups = 10**9 if values["n_groups"] else 0
+    groups = enrichment.largest_groups(lines, products, before=some, n_groups=n_groups)
+    made = enrichment.feature_snapshots(lines, as_of_dates=[some], products=products, groups=groups, hours=True)
+    made = enrichment.add_habits(made, lines, as_of_dates=[some], products=products)
+    told = {
+        name
+        for name, (*_, source, _) in enrichment.FEATURES.items()
+        if source in {"events", "contacts"} & {*tables}
+    }
+    made = made.mutate(**{name: ibis.null("float64") for name in sorted(told)})
+    third_party = _of_people(tables["third_party"]) if "third_party" in tables else None
+    return enrichment.join_third_party(made, third_party, places=None).limit(0)
+
+
+def _segments(values: Values, tables: Tables) -> None:
+    from journeybook.segmentation import check_columns
+
+    check_columns(values["columns"], tables["features"].columns)
+
+
+def _privacy(values: Values, tables: Tables) -> None:
+    from journeybook.privacy import uniqueness
+
+    somebody = pd.DataFrame(0, index=[0], columns=list(tables["features"].columns))
+    uniqueness(somebody, quasi_identifiers=values["quasi_identifiers"])
+
+
 def _contacts(values: Values, tables: Tables) -> None:
     from journeybook import channel_response
 
     rows = _of_people(tables[values["contacts"]])
-    sent = channel_response.contact_frame(rows, None, max_rows=values["max_contacts"])
+    sent = channel_response.contact_frame(rows, tables.get("features"), max_rows=values["max_contacts"])
     split = channel_response.split_contacts(
         sent,
         **{name: values[name] for name in ("test_share", "calibration_share", "response_window_days")},
         rng=stream(0, "split"),
     )
-    if "transactions" not in tables:
-        # With features, which page 04 makes, more columns may be named than those of the contacts.
-        names = ("known_after_contact", "known_before_contact", "max_single_auc")
-        channel_response.leak_gate(sent, split, **{name: values[name] for name in names})
-        channel_response.person_types(sent, None, column=values["person_type"])
+    declared = {name: values[name] for name in ("known_after_contact", "known_before_contact")}
+    if "features" in tables:
+        channel_response.check_declared(sent, **declared)
+    else:
+        channel_response.leak_gate(sent, split, **declared, max_single_auc=values["max_single_auc"])
+    channel_response.person_types(sent, None, column=values["person_type"])
 
 
 def _events(values: Values, tables: Tables) -> None:
@@ -184,13 +224,21 @@ def _design(values: Values, tables: Tables) -> None:
 
 
 def _costs(values: Values, tables: Tables) -> None:
+    from journeybook.decisions import check_group
     from journeybook.decisions.choices import NO_CONTACT, price_list
+    from journeybook.identity import golden_profiles, golden_values
 
     rows = tables[values["contacts"]]
     known = rows.channel.fill_null("unknown") if "channel" in rows.columns else ibis.literal("all")
     channels = rows.select(channel=known).distinct().to_pandas()["channel"]
     messages = tuple(sorted(name for name in channels if name != NO_CONTACT))
     price_list(values["costs"], messages, value_per_response=1.0)
+    there = [rows.columns, *(tables[name].columns for name in ("features",) if name in tables)]
+    if "customer_records" in tables:
+        nobody = pd.DataFrame({"customer_id": [], "person_id": []}, dtype="str")
+        records = tables["customer_records"].limit(0)
+        there.append(golden_profiles(records, nobody, golden_values(records, nobody)).columns)
+    check_group(values["fairness_by"], there)
 
 
 def _of_people(rows: ibis.Table) -> ibis.Table:
@@ -202,9 +250,11 @@ _ASKED: dict[str, Callable[[Values, Tables], None]] = {
     "02_cleaning": _cleaning,
     "03_identity": _identity,
     "04_enrichment": _enrichment,
+    "05_segmentation": _segments,
     "07_channel_response": _contacts,
     "08_clickstream": _events,
     "09_attribution": _events,
+    "10_privacy": _privacy,
     "11_experiments": _experiment,
     "12_experiment_design": _design,
     "14_decisions": _costs,

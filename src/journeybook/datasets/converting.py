@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import duckdb
 
-from journeybook.datasets.dates import ANY_ISO, ISO, Dates, find_dates
+from journeybook.datasets.dates import ANY_ISO, ISO, Dates, find_dates, usual_years
+from journeybook.datasets.ids import among
 from journeybook.datasets.notation import Notation, find_currencies, find_notation, quoted
 
 # Ibis types of the canonical tables, in DuckDB's words.
@@ -24,8 +25,7 @@ ENGINE_TYPES = {
     "decimal(18, 4)": "DECIMAL(18, 4)",
 }
 
-_TRUE = "('true', 't', 'yes', 'y', '1', '1.0')"
-_FALSE = "('false', 'f', 'no', 'n', '0', '0.0')"
+_TRUE, _FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
 _DATE_ONLY = r"\d{4}[-/]\d\d?[-/]\d\d?"
 
 _BLANKS = (32, 9, 10, 13, 160)
@@ -110,7 +110,8 @@ def from_text(text: str, dtype: str, *, notation: Notation, dates: Dates) -> str
     if dtype == "string":
         return text
     if dtype == "boolean":
-        return f"CASE WHEN lower({text}) IN {_TRUE} THEN true WHEN lower({text}) IN {_FALSE} THEN false END"
+        yes, no = among(f"lower({text})", _TRUE), among(f"lower({text})", _FALSE)
+        return f"CASE WHEN {yes} THEN true WHEN {no} THEN false END"
     if dtype in ("date", "timestamp(6)"):
         return f"CAST({dates.moment(text, notation)} AS {ENGINE_TYPES[dtype]})"
     number = notation.number(text)
@@ -141,6 +142,27 @@ def from_value(value: str, native: str, dtype: str, *, notation: Notation, dates
     if dtype == "float64":
         return f"CASE WHEN isfinite(TRY_CAST({value} AS DOUBLE)) THEN TRY_CAST({value} AS DOUBLE) END"
     return f"TRY_CAST({value} AS {ENGINE_TYPES[dtype]})"
+
+
+def instant(
+    engine: duckdb.DuckDBPyConnection, view: str, n: int, *, native: str, notation: Notation, dates: Dates
+) -> tuple[str, bool]:
+    """Return SQL of a further column, the moment of an event in UTC, and whether the files themselves say it.
+
+    Local times over a change of clocks (`v<n>`, as given `g<n>`) are taken for those of the zone, unless its
+    clocks skip one of them.
+    """
+    zone, given, local = quoted(notation.timezone), f"g{n}", f"v{n}"
+    if native == "TIMESTAMP WITH TIME ZONE":
+        return f", timezone('UTC', {given}) AS instant", True
+    if dates.zoned:
+        text = from_value(given, native, "string", notation=notation, dates=dates)
+        return f", {dates.moment(text, notation, utc=True)} AS instant", True
+    made = f"timezone({zone}, {local})"
+    asked = f"count(DISTINCT epoch({local}) - epoch({made})), count_if(timezone({zone}, {made}) <> {local})"
+    counts = engine.execute(f"SELECT {asked} FROM {view} WHERE {usual_years(local)}").fetchall()[0]
+    clocks_change = counts[0] > 1 and not counts[1]
+    return (f", timezone('UTC', {made}) AS instant" if clocks_change else ""), False
 
 
 def profile(engine: duckdb.DuckDBPyConnection, view: str, columns: Sequence[Column]) -> list[Column]:

@@ -13,6 +13,8 @@ _ZONES = {"CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "WET": 0, "WEST": 1, "EET": 
 _ZONES |= {"EST": -5, "EDT": -4, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
 _NAMED_ZONE = rf"\s*\b({'|'.join(_ZONES)})$"
 _OFFSET = rf"\d:\d\d.*(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?|[A-Za-z]+/[A-Za-z_/]+|{'|'.join(_ZONES)})$"
+# How a written date begins: with a digit, or with a word before two numbers. Codes such as c12 are not tried.
+_OPENS = r"^\s*(?:\d|\pL+[,. ].*\d\D+\d)"
 _SAMPLE, _LEAST = 2_000, 100
 
 # Two-digit years stand first: %Y would take '10' for the year 10.
@@ -36,7 +38,8 @@ _WRITTEN = tuple(
     tuple(day + time for time in _TIMES for day in days) for days in (_MONTH_FIRST, _DAY_FIRST, _EITHER)
 )
 _ZONED = ("%a, %d %b %Y %H:%M:%S %z", "%d/%b/%Y:%H:%M:%S %z")
-_WRITTEN = (*_WRITTEN[:2], (*_WRITTEN[2], "%Y%m%d%H%M%S"), _ZONED)
+_STAMPS = ("%Y%m%d%H%M%S", "%Y%m%dT%H%M%S", "%a %b %d %H:%M:%S %Y")
+_WRITTEN = (*_WRITTEN[:2], (*_WRITTEN[2], *_STAMPS), _ZONED)
 # Names of months in German, French, Spanish, Italian, Dutch and Portuguese, without accents, and in English.
 _MONTHS = {
     "jan": "january januar janner janvier janv enero ene gennaio gen januari janeiro",
@@ -147,6 +150,11 @@ class Dates:
 ISO, ANY_ISO = Dates(), Dates(offset=True)
 
 
+def usual_years(moment: str) -> str:
+    """Return SQL of whether a moment is of years in which zones have clocks that are known."""
+    return f"{moment} > TIMESTAMP '1900-01-01' AND {moment} < TIMESTAMP '2200-01-01'"
+
+
 def _has_zone(formats: Sequence[str]) -> bool:
     return any("%z" in f.lower() for f in formats)
 
@@ -221,9 +229,9 @@ def _find_written(
     """Return for each of the files how it writes dates and how many it holds, given how many are found without."""
     listed = f"file IN ({', '.join(map(str, files))})"
     limit = max(_SAMPLE // len(files), _LEAST)
-    plain = _in_english(text) if worded else text
+    plain, opens = _in_english(text) if worded else text, quoted(_OPENS)
     sample = (
-        f"(SELECT DISTINCT file, {plain} AS t FROM {view} WHERE {listed} AND {text} IS NOT NULL "
+        f"(SELECT DISTINCT file, {plain} AS t FROM {view} WHERE {listed} AND regexp_matches({text}, {opens}) "
         f"QUALIFY row_number() OVER (PARTITION BY file ORDER BY hash(t), t) <= {limit})"
     )
     asked = [f"year(try_strptime(t, {quoted(f)})) > 999" for formats in _WRITTEN for f in formats]

@@ -26,7 +26,7 @@ from journeybook.datasets.reading import Source, read_options, stage
 from journeybook.datasets.storage import write_raw
 from journeybook.datasets.targets import Target, check_required, make_target, rest_of
 from journeybook.errors import JourneybookError, nearest
-from journeybook.tables import SCHEMAS, Schema, schema_of
+from journeybook.tables import SCHEMAS, Schema, kept_in_engine, schema_of
 
 _KEYS = ("path", "options", "columns", "where", "keep")
 _SAMPLE_ROWS = 20_000
@@ -132,7 +132,11 @@ def open_checked(
             )
             odd = notice(connection.con, made.rows.view, schema=made.schema, mapped=made.rows, source=made.source)
             check = _check(connection.con, table, made, odd)
-            found.append((check, connection.table(made.rows.view)))
+            rows = connection.table(made.rows.view)
+            if made.source.whole:
+                # Asked again and again, hundreds of columns would be converted as often.
+                rows = kept_in_engine(rows)
+            found.append((check, rows))
         yield found
 
 

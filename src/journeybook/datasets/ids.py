@@ -1,5 +1,6 @@
 """Ids as exports leave them: words for nobody, digits that were cut off, one id in several spellings."""
 
+import re
 from collections.abc import Sequence
 
 import duckdb
@@ -22,14 +23,14 @@ _ROUNDED = r"\d{15}0+"
 _MANY = 20
 
 
-def listed(words: Sequence[str]) -> str:
-    """Return words as SQL lists them."""
-    return f"({', '.join(map(quoted, words))})"
+def among(text: str, words: Sequence[str]) -> str:
+    """Return SQL of whether a text is one of some words; the engine makes joins of IN, one for each column."""
+    return f"regexp_full_match({text}, {quoted('|'.join(map(re.escape, words)))})"
 
 
 def without_nobody(text: str) -> str:
     """Return SQL of an id, null where it is a word for nobody."""
-    return f"CASE WHEN lower({text}) NOT IN {listed(_NOBODY)} THEN {text} END"
+    return f"CASE WHEN NOT {among(f'lower({text})', _NOBODY)} THEN {text} END"
 
 
 def normal(text: str) -> str:

@@ -8,10 +8,10 @@ from itertools import combinations
 import duckdb
 
 from journeybook.datasets.amounts import check_currency, check_numbers
-from journeybook.datasets.converting import Column, from_text, from_value, profile
+from journeybook.datasets.converting import Column, from_text, from_value, instant, profile
 from journeybook.datasets.dates import Dates, check_dates, find_dates
 from journeybook.datasets.expressions import not_scalar
-from journeybook.datasets.ids import CROWD_SHARE, MISSING, check_digits, listed, normal, without_nobody
+from journeybook.datasets.ids import CROWD_SHARE, MISSING, among, check_digits, normal, without_nobody
 from journeybook.datasets.notation import column_name, quoted
 from journeybook.datasets.reading import Source
 from journeybook.datasets.targets import Target
@@ -35,6 +35,7 @@ class Mapped:
         columns: The columns' names, in order.
         currencies: Those that stand beside numbers.
         used: Columns of the files that some column is made from.
+        ordered: Whether the files say the instant of an event, so that an hour which clocks repeat has an order.
         counts: For each column: values given, values made, the least as given, rows that could not be computed,
             the least of their problems.
         n_read: Rows read.
@@ -49,6 +50,7 @@ class Mapped:
     columns: tuple[str, ...]
     currencies: tuple[str, ...]
     used: frozenset[str]
+    ordered: bool
     counts: tuple[tuple, ...]
     n_read: int
     n_rows: int
@@ -108,8 +110,11 @@ def map_rows(
     unconverted = f"nullif(concat_ws({sign}, line_problem, {unconverted}), '')"
     order = "row_number() OVER (ORDER BY position)" if where else "position"
     named = ", ".join(f"v{n} AS {column_name(target.name)}" for n, target in enumerate(targets))
-    if schema.name == "events":
-        named += _instant(bound, targets, dates, source)
+    ordered = False
+    for n, (target, one) in enumerate(zip(targets, bound, strict=False)):
+        if schema.name == "events" and target.name == "occurred_at":
+            made = instant(engine, converted, n, native=one.native, notation=source.notation, dates=dates[n])
+            named, ordered = named + made[0], made[1]
     rows = f"rows_{table}"
     _view(engine, rows, f"SELECT {order} AS row, {named}, {unconverted} AS unconverted FROM {converted}")
     n_rows, n_unconverted, *counts = _counted(engine, converted, unconverted, len(targets))
@@ -132,6 +137,7 @@ def map_rows(
         columns=tuple(target.name for target in targets),
         currencies=tuple(dict.fromkeys(name for c in columns.values() for name in c.currencies)),
         used=frozenset(used),
+        ordered=ordered,
         counts=tuple(tuple(counts[5 * n : 5 * n + 5]) for n in range(len(targets))),
         n_read=source.n_read,
         n_rows=n_rows,
@@ -240,7 +246,7 @@ def _bind(
                 if c.name not in as_text:
                     check_numbers(c, target=target)
             bad = [
-                f"CASE WHEN {_typed(c)} IS NULL AND lower({c.stored}) NOT IN {listed(MISSING)} THEN "
+                f"CASE WHEN {_typed(c)} IS NULL AND NOT {among(f'lower({c.stored})', MISSING)} THEN "
                 f"{quoted(c.name + ' ')} || {_shown(c.stored)} END"
                 for c in used
                 if c.name not in as_text and not c.clean and c.native == "VARCHAR"
@@ -272,19 +278,6 @@ def _dates(
     if source.whole:
         check_dates(dates, expression=target.given, place=target.place)
     return dates
-
-
-def _instant(bound: Sequence[_Bound], targets: Sequence[Target], dates: Sequence[Dates], source: Source) -> str:
-    """Return SQL of a further column, the moment of an event in UTC; nothing where its times do not say it."""
-    for n, (target, one, written) in enumerate(zip(targets, bound, dates, strict=False)):
-        if target.name != "occurred_at":
-            continue
-        if one.native == "TIMESTAMP WITH TIME ZONE":
-            return f", timezone('UTC', g{n}) AS instant"
-        if written.zoned:
-            text = from_value(f"g{n}", one.native, "string", notation=source.notation, dates=written)
-            return f", {written.moment(text, source.notation, utc=True)} AS instant"
-    return ""
 
 
 def _convert(value: str, bound: _Bound, target: Target, source: Source, dates: Dates) -> str:
@@ -343,7 +336,7 @@ def _problem(n: int, target: Target) -> str:
     if target.condition or target.is_id:
         return f"CASE {wrong} END"
     text = f"CAST(g{n} AS VARCHAR)"
-    lost = f"g{n} IS NOT NULL AND v{n} IS NULL AND lower({text}) NOT IN {listed(MISSING)}"
+    lost = f"g{n} IS NOT NULL AND v{n} IS NULL AND NOT {among(f'lower({text})', MISSING)}"
     unlike = f"WHEN {lost} THEN {name} || {_shown(text)}"
     return f"CASE {wrong} {unlike} END"
 

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 
 import duckdb
 
-from journeybook.datasets.ids import CROWD_SHARE, CROWD_TIMES, listed, normal
+from journeybook.datasets.dates import usual_years
+from journeybook.datasets.ids import CROWD_SHARE, CROWD_TIMES, among, normal
 from journeybook.datasets.mapping import Mapped
 from journeybook.datasets.notation import quoted
 from journeybook.datasets.reading import Source
@@ -15,6 +16,7 @@ _MUCH = 0.01
 _NEARLY = 0.95
 _FEW_ROWS = 50
 _FEW_ORDERS = 20
+_MANY_KINDS = 100
 _LARGE = 500
 _SUMS = (
     "total",
@@ -68,6 +70,8 @@ def notice(
         found += _blank(engine, rows, mapped)
         found += _order_totals(engine, rows, mapped)
         found += _cents(engine, rows)
+    if schema.name == "events":
+        found += _kinds(engine, rows)
     if "customer_id" in have:
         n_given, n_made, *_ = mapped.counts[have["customer_id"]]
         if n_given > n_made:
@@ -76,8 +80,7 @@ def notice(
             found.append(Notice(said, action, n_given - n_made, worth=3))
         found += _people(engine, rows, schema, mapped, source)
     if "occurred_at" in have:
-        described = {name for name, *_ in engine.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()}
-        found += _hours(engine, rows, schema, source, ordered="instant" in described)
+        found += _hours(engine, rows, schema, source, ordered=mapped.ordered)
     return found
 
 
@@ -133,7 +136,7 @@ def _sums(engine: duckdb.DuckDBPyConnection, rows: str, schema: Schema, mapped: 
     money = "revenue" if "revenue" in mapped.columns else "0"
     for name in texts:
         named = f"regexp_replace(lower({name}), '[^a-z]+', ' ', 'g')"
-        likely = f"lower({name}[1]) IN ('t', 's', 'g') AND trim({named}) IN {listed(_SUMS)}"
+        likely = f"lower({name}[1]) IN ('t', 's', 'g') AND {among(f'trim({named})', _SUMS)}"
         asked = f"SELECT count(*), min({name}), sum({money}) FROM {rows} WHERE {likely}"
         n_sums, example, amount = engine.execute(asked).fetchall()[0]
         if n_sums:
@@ -184,6 +187,19 @@ def _order_totals(engine: duckdb.DuckDBPyConnection, rows: str, mapped: Mapped) 
             n_alike / n_several,
             "share",
             1,
+        )
+
+
+def _kinds(engine: duckdb.DuckDBPyConnection, rows: str) -> Iterator[Notice]:
+    """Many kinds of event of which most come once, as addresses with their queries do."""
+    each = f"SELECT count(*) AS n FROM {rows} WHERE event IS NOT NULL GROUP BY event"
+    n_kinds, n_once = engine.execute(f"SELECT count(*), count_if(n = 1) FROM ({each})").fetchall()[0]
+    if n_kinds > _MANY_KINDS and 2 * n_once > n_kinds:
+        yield Notice(
+            f"There are {n_kinds:,} kinds of event, and {n_once:,} of them come once.",
+            "Group them in the mapping, as event: split_part(url, '?', 1) does for addresses.",
+            n_kinds,
+            "kinds",
         )
 
 
@@ -265,14 +281,14 @@ def _passing(
 def _hours(
     engine: duckdb.DuckDBPyConnection, rows: str, schema: Schema, source: Source, *, ordered: bool
 ) -> Iterator[Notice]:
-    """Times that a change of clocks skips, or that it repeats; these only where no instant orders them."""
+    """Times that a change of clocks skips, or that it repeats; these only where the files do not order them."""
     place = source.notation.timezone
     zone = quoted(place)
     before = f"timezone({zone}, occurred_at - INTERVAL 1 HOUR)"
     asked = (
         f"SELECT count_if(timezone({zone}, timezone({zone}, occurred_at)) <> occurred_at), "
         f"count_if(epoch(timezone({zone}, occurred_at)) - epoch({before}) > 3600) "
-        f"FROM {rows} WHERE occurred_at > TIMESTAMP '1900-01-01' AND occurred_at < TIMESTAMP '2200-01-01'"
+        f"FROM {rows} WHERE {usual_years('occurred_at')}"
     )
     n_skipped, n_repeated = engine.execute(asked).fetchall()[0]
     if n_skipped:
@@ -283,8 +299,8 @@ def _hours(
         )
     if n_repeated and schema.name == "events" and not ordered:
         yield Notice(
-            f"{_rows(n_repeated)} of events lie in an hour that the clocks of {place} repeat, so that local time "
-            "may put them in the wrong order.",
+            f"{_rows(n_repeated)} of events lie in an hour that the clocks of {place} repeat: local time may "
+            "put them in the wrong order and measure pauses wrong.",
             "If the order of these matters, set timezone: UTC.",
             n_repeated,
         )
