@@ -344,7 +344,7 @@ def test_recount_and_door_agree_with_the_history():
     consent = consent_of(table(frame))
     told = consent.today.set_index("purpose").n_permits.reindex(PURPOSES)
     assert told.tolist() == count_permits(consent.now).tolist() and told.sum() > 300
-    assert (collection.check_ledger(consent).value == 0).all()
+    assert (collection.check_ledger(consent, {}, refusing=None).value == 0).all()
 
 
 def test_rows_that_a_purpose_opens_and_rows_that_end_here():
@@ -397,7 +397,7 @@ def test_without_a_ledger_the_page_says_so():
     pitfall = collection.find_pitfall(found.accepted, nobody, max_rows=10)
     assert collection.goes_on(found.accepted, nobody) == found.accepted
     assert collection.refusing_records(found.accepted, nobody) is None
-    assert len(collection.check_ledger(nobody)) == 0
+    assert len(collection.check_ledger(nobody, {}, refusing=None)) == 0
     assert collection.say_reach(nobody, []) == ""
     assert collection.metrics(found, nobody, pitfall)["n_rows_quarantined"] == 1
 
@@ -410,3 +410,10 @@ def test_a_table_that_names_nobody_is_a_finding():
     assert not any("names a customer" in f.text for f in collection.find(
         collection.collect({"transactions": table(sales())}), places, collection.Consent()
     ))  # fmt: skip
+
+
+def test_a_table_without_text_has_no_pitfall_of_types():
+    numbers = ibis.memtable(pd.DataFrame({"row": [1, 2], "responded": [True, False], "f0": [0.1, 0.2]}))
+    assert type_pitfall({"contacts": numbers}, max_rows=9).size == 0
+    codes = ibis.memtable(pd.DataFrame({"row": [1, 2], "code": ["0012", "7"]}))
+    assert type_pitfall({"contacts": numbers, "codes": codes}, max_rows=9).size == 1

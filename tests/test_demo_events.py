@@ -1,5 +1,7 @@
 """The simulated visits: exactly the planted chain, around baskets that are real."""
 
+import json
+
 import ibis
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import pytest
 from journeybook.datasets.demo import event_chains as chains
 from journeybook.datasets.demo import event_truth
 from journeybook.datasets.demo.events import _draw_journeys, _draw_sessions, simulate_events
+from journeybook.datasets.demo.properties import BROKEN, BROKEN_DAYS, with_properties
 
 N_HOUSEHOLDS, N_BASKETS = 600, 30_000
 
@@ -196,3 +199,16 @@ def test_elasticities_equal_finite_differences():
             moved[row, column] = p * factor
             ends.append(conversion(moved))
         assert gains[row, column] == pytest.approx((ends[0] - ends[1]) / 2e-6 / conversion(steps), rel=1e-6)
+
+
+def test_properties_stand_beside_columns_that_stay_as_they_were(demo):
+    sent = with_properties(demo.events, products=np.array(["p", "q"]), seed=7)
+    pd.testing.assert_frame_equal(sent[demo.events.columns], demo.events)
+    again = with_properties(demo.events, products=np.array(["p", "q"]), seed=7)
+    pd.testing.assert_frame_equal(sent, again)
+    said = pd.json_normalize(sent["properties"].map(json.loads).tolist()).assign(event=sent["event"])
+    assert said.groupby("event").product_id.count()["basket"] == (sent["event"] == "basket").sum()
+    assert set(said.loc[said.payment.notna(), "event"]) == {chains.PURCHASE}
+    broken = sent[sent["release"] == BROKEN]
+    assert set(broken["device"]) == {"app"}
+    assert 0 < (broken["occurred_at"].max() - broken["occurred_at"].min()).days < BROKEN_DAYS

@@ -10,14 +10,17 @@ import pytest
 from journeybook import cleaning, collection
 from journeybook.cleaning.mistakes import Mistakes, find_mistakes
 from journeybook.collection.rows import Collection
+from journeybook.collection.tracking import out_of_order
 from journeybook.collection.validity import impossible, late_rows
 from journeybook.datasets import build_dataset
 from journeybook.datasets.demo import faults
+from journeybook.datasets.demo.properties import BROKEN
 from journeybook.planted import faults_found, hold_faults, say_faults
 from journeybook.tables import schema_of
 
 TABLES = ("customer_records", "events", "contacts", "third_party")
 AS_OF = datetime(2018, 1, 1)
+PLAN = collection.read_plan(None, dataset="journey_demo")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,7 @@ def truth(runs) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def collected(runs) -> Collection:
     raw = {path.stem: ibis.read_parquet(path) for path in (runs["faulty"] / "raw").glob("*.parquet")}
-    return collection.collect(raw)
+    return collection.collect(raw, plan=PLAN)
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +99,15 @@ def test_no_record_of_whoever_refuses_identity_resolution_is_touched(runs, truth
     assert not set(touched) & set(refused)
 
 
-def test_page_01_finds_all_that_is_its_own_and_nothing_else(collected, truth):
-    score = collection.score_faults(collected.quarantine, collected.late, truth, days_asked=False)
+def test_page_01_finds_all_that_is_its_own_and_nothing_else(collected, runs, truth):
+    events = ibis.read_parquet(runs["faulty"] / "raw/events.parquet")
+    asked = {"disordered": out_of_order(events, PLAN), "days_asked": False}
+    score = collection.score_faults(collected.quarantine, collected.late, truth, **asked)
     assert (score[["precision", "recall"]] == 1).all(axis=None)
+    rates = collection.track(events, collected, asked["disordered"])
+    of = rates[rates.by == "release"].sort_values("failed_share")
+    assert of.value.iloc[-1] == BROKEN
+    assert of.failed_share.iloc[-1] > 20 * of.failed_share.iloc[-2]
     assert set(score.fault) >= {"delivered late", "a release that sends no name", "a date that cannot be"}
     assert (hold_faults(score, missed=[]).value == 0).all()
 

@@ -1,13 +1,15 @@
 """Errors planted in page 01."""
 
 from collections.abc import Callable
+from importlib.resources import files
 from typing import Any
 
 import ibis
 
 from mutants.planted import Mutant
 
-PARAMETERS = {"recount_rows": 300}
+# Somebody's own files have the demo's plan.
+PARAMETERS = {"recount_rows": 300, "tracking_plan": str(files("journeybook.datasets.demo") / "tracking_plan.yaml")}
 
 
 def on_some(change: Callable) -> Callable:
@@ -106,11 +108,75 @@ def none_late(sound: Callable) -> Callable:
     return lambda accepted: sound(accepted).limit(0)
 
 
+def any_value(sound: Callable) -> Callable:
+    def wrong(text: Any, keyword: str, limit: Any) -> tuple:
+        broken, problem = sound(text, keyword, limit)
+        return broken & (keyword == "required"), problem
+
+    return wrong
+
+
+def any_order(sound: Callable) -> Callable:
+    return lambda events, plan: sound(events, plan).iloc[::2]
+
+
+def year_before(sound: Callable) -> Callable:
+    """The ledger is asked a year before each send."""
+
+    def wrong(contacts: Any, ledger: Any) -> Any:
+        return sound(contacts, ledger.mutate(occurred_at=ledger.occurred_at + ibis.interval(days=365)))
+
+    return wrong
+
+
+def who_permits(sound: Callable) -> Callable:
+    return lambda accepted, consent: accepted["customer_records"].anti_join(sound(accepted, consent), "row")
+
+
+def known_at_once(sound: Callable) -> Callable:
+    """A grant counts from when it was given, not from when it reached the ledger."""
+    return lambda ledger, **asked: sound(ledger.mutate(recorded_at=ledger.occurred_at), **asked)
+
+
+def by_the_known(sound: Callable) -> Callable:
+    def wrong(*given: Any, **asked: Any) -> Any:
+        opened, gone = sound(*given, **asked)
+        return opened.assign(open_share=opened.n_permitted / opened.n_rows), gone
+
+    return wrong
+
+
+def one_month_off(sound: Callable) -> Callable:
+    def wrong(*given: Any, **asked: Any) -> Any:
+        shares = sound(*given, **asked)
+        first = shares.as_of == shares.as_of.min()
+        return shares.assign(n_permits=shares.n_permits.mask(first, shares.n_permits - 1))
+
+    return wrong
+
+
+def receipts_unseen(sound: Callable) -> Callable:
+    return lambda accepted: sound({name: t for name, t in accepted.items() if name != "transactions"})
+
+
 def planted(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
     return Mutant(name, error, f"journeybook.collection{target}", wrong, **more)
 
 
 MUTANTS = [
+    planted("known_at_once", "grants count before they are recorded", ".consents:consent_history", known_at_once),
+    planted("by_the_known", "rows of nobody count as closed", ".consents:open_rows", by_the_known),
+    planted(
+        "one_month_off", "one permission of the first date is missed", ".consents:consent_history", one_month_off
+    ),
+    Mutant(
+        "receipts_unseen",
+        "receipts do not tell when a customer was last seen",
+        "journeybook.tables:last_times",
+        receipts_unseen,
+        # The page imports it by name when it is opened, so that all of it must run again.
+        parameters={"recount_rows": 299},
+    ),
     planted("rows_lost", "marking loses one row in ten", ".rows:_sound", on_some(some_lost)),
     planted("rows_doubled", "a join doubles one row in ten", ".rows:_sound", on_some(some_twice)),
     planted("first_rule", "only the first broken rule is said", ".rows:_violations", first_rule, data=("files",)),
@@ -119,6 +185,16 @@ MUTANTS = [
     planted("text_cut", "e-mail addresses are cut to eight letters", ".rows:_accepted", cut_text),
     planted("money_rounded", "amounts are rounded to whole units", ".rows:_accepted", shifted_money),
     planted("first_decision", "the first decision counts, not the latest", ".consents:standings", first_decision),
+    planted(
+        "year_before",
+        "sends are held against the ledger a year before",
+        ".consents:unpermitted_sends",
+        year_before,
+    ),
+    planted(
+        "who_permits", "records of those who permit are kept as of who refuses", ":refusing_records", who_permits
+    ),
+    planted("all_go_on", "rows of those who withdrew go on", ":goes_on", lambda _: lambda accepted, _c: accepted),
     planted("no_end", "grants never end", ".consents:consent_history", no_end),
     planted(
         "late_refusal", "a refusal counts a year after it was made", ".consents:consent_history", late_refusal
@@ -126,6 +202,11 @@ MUTANTS = [
     planted("any_name", "events of no name, from a broken release, are accepted", ".rows:impossible", any_name),
     planted(
         "no_dates_far", "rows of 1970 and 2038 are accepted", ".rows:near_dates", no_dates_far, data=("demo",)
+    ),
+    planted("ended_grants", "evidence is counted of grants that have ended", ".evidence:said", no_end),
+    planted("any_value", "a property that is there may have any value", ".plan:_judged", any_value),
+    planted(
+        "any_order", "half of the events out of order go unnoticed", ":out_of_order", any_order, data=("demo",)
     ),
     planted("none_late", "late deliveries go unnoticed", ".rows:late_rows", none_late, data=("demo",)),
     planted(

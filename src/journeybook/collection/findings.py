@@ -11,12 +11,34 @@ from journeybook.collection.words import PURPOSE_WORDS
 from journeybook.conservation import ENDS, n_without_place
 from journeybook.findings import Finding, say_count, say_share
 
+# A release that fails more often is named.
+_BROKEN_SHARE = 0.01
+
 _counted = partial(Finding, strength="counted")
 
 
-def find(found: Collection, places: pd.DataFrame, consent: Consent) -> list[Finding]:
-    """Return the page's findings; `places` as `row_places` returns them."""
-    return [*_consent(consent), *_nobody(found), _rows(places), *_quarantine(found)]
+def find(
+    found: Collection, places: pd.DataFrame, consent: Consent, rates: pd.DataFrame | None = None
+) -> list[Finding]:
+    """Return the page's findings; `places` as `row_places` returns them, `rates` as `track`."""
+    events = [] if rates is None else _tracking(rates)
+    return [*_consent(consent), *_nobody(found), *events, _rows(places), *_quarantine(found)]
+
+
+def _tracking(rates: pd.DataFrame) -> Iterator[Finding]:
+    """Say which release fails most, where that is more than `_BROKEN_SHARE`."""
+    of = rates[rates.by == "release"].sort_values(["failed_share", "value"], ascending=[False, True])
+    for worst in of[of.failed_share >= _BROKEN_SHARE].head(min(1, len(of) - 1)).itertuples():
+        share, others = say_share(worst.failed_share), say_share(of.n_failed[1:].sum() / of.n_events[1:].sum())
+        yield _counted(
+            text=f"{share} of events of release {worst.value} fail, {others} of all others.",
+            action=f"Mend {worst.value}; its {say_count(worst.n_failed)} events wait in quarantine.",
+            worth=2,
+            section="Does every event keep the plan?",
+            value=float(worst.failed_share),
+            unit="share",
+            figure=None,
+        )
 
 
 def _consent(consent: Consent) -> Iterator[Finding]:

@@ -56,6 +56,8 @@ def type_pitfall(accepted: Mapping[str, ibis.Table], *, max_rows: int) -> Pitfal
     rows = []
     for name, table in accepted.items():
         texts = [column for column, kind in table.schema().items() if kind.is_string()]
+        if not texts:
+            continue
         frame = table.order_by("row").limit(max_rows).select(*texts).to_pandas().astype("string")
         guessed = pd.read_csv(io.StringIO(frame.to_csv(index=False)), low_memory=False)
         for column in texts:

@@ -9,7 +9,8 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from journeybook.collection.far import near_dates
-from journeybook.collection.validity import LATE_DAYS, Rule, impossible, late_rows
+from journeybook.collection.plan import CELL, TrackingPlan, breaks_plan, plan_rules, with_cells
+from journeybook.collection.validity import LATE_DAYS, Rule, impossible, late_rows, mask
 from journeybook.tables import PURPOSES, UNCONVERTED_SIGN, Schema, brought_in, schema_of, whole_row
 
 # Ids that one table takes from another.
@@ -50,7 +51,11 @@ class Collection:
 
 
 def collect(
-    tables: Mapping[str, ibis.Table], *, first_day: str | None = None, last_day: str | None = None
+    tables: Mapping[str, ibis.Table],
+    *,
+    first_day: str | None = None,
+    last_day: str | None = None,
+    plan: TrackingPlan | None = None,
 ) -> Collection:
     """Sort every table's rows into accepted and quarantined.
 
@@ -58,6 +63,7 @@ def collect(
         tables: Raw tables by name, each with a unique `row`.
         first_day: First day a row may be of; None is any that is not far from all others (see `far`).
         last_day: Last day a row may be of; None likewise.
+        plan: What each row of `events` must hold; None asks nothing more than the schema.
 
     Raises:
         ValueError: There is no table, one is unknown, or the days are no days or the wrong way round.
@@ -69,7 +75,10 @@ def collect(
         raise ValueError(f"first_day is {first_day} and last_day is {last_day}: first_day must not be later.")
     tables = dict(sorted(tables.items()))
     # The few rows that break a rule are brought in, so that each rule is asked once.
-    broken = {name: brought_in(_breaking(t, _rules(_schema(name), t, low, high))) for name, t in tables.items()}
+    ruled = {name: _rules(_schema(name), t, low, high) for name, t in tables.items()}
+    if plan is not None and "events" in tables:
+        ruled["events"].append(breaks_plan(tables["events"], plan))
+    broken = {name: brought_in(_breaking(t, ruled[name])) for name, t in tables.items()}
     valid = {name: _sound(table, broken[name]) for name, table in tables.items()}
     near = near_dates(valid, first_given=low is not None, last_given=high is not None)
     for name, table in valid.items():
@@ -78,10 +87,12 @@ def collect(
     if "consents" in tables:
         broken["consents"] = brought_in(_doubt_unread_refusals(tables["consents"], broken["consents"]))
     accepted = {name: _accepted(name, _sound(table, broken[name])) for name, table in tables.items()}
-    said = [
-        _violations(name, bad, [*_rules(_schema(name), bad, low, high), *_far_rules(name, bad, near)])
-        for name, bad in broken.items()
-    ]
+    said = []
+    for name, bad in broken.items():
+        held = plan if name == "events" else None
+        read = with_cells(bad, held) if held else bad
+        rules = [*_rules(_schema(name), read, low, high), *_far_rules(name, read, near)]
+        said.append(_violations(name, read, [*rules, *(plan_rules(read, held) if held else [])]))
     quarantine = brought_in(ibis.union(*said) if len(said) > 1 else said[0])
     by = ["table", "column", "problem"]
     counts = pd.DataFrame([_count(name, t, accepted[name], broken[name]) for name, t in tables.items()])
@@ -112,11 +123,6 @@ def _schema(name: str) -> Schema:
     return schema
 
 
-def mask(value: ir.StringValue) -> ir.StringValue:
-    """Return an identifier as it may be shown: its first letter, and whether it is an e-mail address."""
-    return ibis.ifelse(value.contains("@"), value.left(1) + "•••@•••", value.left(1) + "•••")
-
-
 def _breaking(table: ibis.Table, rules: Sequence[Rule]) -> ibis.Table:
     """Return the rows that break a rule, or hold what could not be read."""
     unread = [table.unconverted.notnull()] if "unconverted" in table.columns else []
@@ -138,7 +144,7 @@ def _violations(name: str, bad: ibis.Table, rules: Sequence[Rule]) -> ibis.Table
         unread = bad.unconverted.split(UNCONVERTED_SIGN).map(lambda part: _unread(part, _schema(name)))
         said = unread.fill_null([]).concat(said)
     each = said.filter(lambda one: one.notnull()).unnest()
-    whole = whole_row(bad, without=("doubt_",))
+    whole = whole_row(bad, without=[c for c in bad.columns if c == "doubt_" or c.startswith(CELL)])
     listed = bad.select(table=ibis.literal(name), row="row", each=each, record=whole).unpack("each")
     return listed.select("table", "row", "column", "problem", "value", "record")
 

@@ -28,6 +28,11 @@ class Rule(NamedTuple):
     value: ir.StringValue | None
 
 
+def mask(value: ir.StringValue) -> ir.StringValue:
+    """Return an identifier as it may be shown: its first letter, and whether it is an e-mail address."""
+    return ibis.ifelse(value.contains("@"), value.left(1) + "•••@•••", value.left(1) + "•••")
+
+
 def impossible(schema: Schema, table: ibis.Table) -> list[Rule]:
     """Return what a row of a table cannot truly say; of the ledger nothing: a refusal holds, however written."""
     if schema.name == "consents":
@@ -62,13 +67,20 @@ def late_rows(accepted: Mapping[str, ibis.Table]) -> ibis.Table:
 
 
 def score_faults(
-    quarantine: ibis.Table, late: ibis.Table, planted: pd.DataFrame | None, *, days_asked: bool
+    quarantine: ibis.Table,
+    late: ibis.Table,
+    planted: pd.DataFrame | None,
+    *,
+    disordered: pd.DataFrame | None = None,
+    days_asked: bool,
 ) -> pd.DataFrame:
     """Return how many planted faults were found (`planted.faults_found`).
 
-    Nothing is compared where nothing was planted, or where days are asked for, which set sound rows aside.
+    Nothing is compared where nothing was planted, or where days are asked for, which set sound rows aside. Of
+    `disordered` each `row` is an event that came out of order.
     """
     told = quarantine.select("table", "row", "column").to_pandas()
-    told = pd.concat([told, late.to_pandas().assign(column="delivery")], ignore_index=True)
+    out = pd.DataFrame({"row": []} if disordered is None else disordered).assign(table="events", column="order")
+    told = pd.concat([told, late.to_pandas().assign(column="delivery"), out], ignore_index=True)
     mine = None if planted is None or days_asked else planted[planted.found_by == "01"]
     return faults_found(mine, told, by=["row"])

@@ -5,13 +5,18 @@ Each function returns one row a comparison: name, value, reference, tolerance, s
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 
 import duckdb
 import ibis
+import jsonschema
+import numpy as np
 import pandas as pd
 
 from journeybook.collection.consents import Consent, count_permits
+from journeybook.collection.plan import TrackingPlan
 from journeybook.collection.rows import Collection
+from journeybook.collection.validity import NO_NAMES
 from journeybook.conservation import n_without_place
 from journeybook.tables import PURPOSES, UNCONVERTED_SIGN, added_up, schema_of
 
@@ -20,10 +25,20 @@ _STUDY = "The Complete Journey, totals of the published files"
 _OPTIONAL = ("recorded_at", "expires_at")
 _LATEST = """
     SELECT customer_id, purpose,
-           last(granted AND coalesce(expires_at > $as_of, true) ORDER BY occurred_at, granted DESC) AS permits
+           last(granted AND coalesce(expires_at > $as_of, true) ORDER BY occurred_at, granted DESC) AS permits,
+           NOT last(granted ORDER BY occurred_at, granted DESC) AS refuses
     FROM words
     WHERE occurred_at < $as_of AND (NOT granted OR coalesce(recorded_at, occurred_at) < $as_of)
     GROUP BY ALL
+"""
+_SENT = """
+    SELECT sent.row, last(granted AND coalesce(expires_at > sent.occurred_at, true)
+                          ORDER BY words.occurred_at, granted DESC) AS permits
+    FROM sent LEFT JOIN words
+        ON words.customer_id = sent.customer_id AND purpose = 'marketing_' || sent.channel
+        AND words.occurred_at < sent.occurred_at
+        AND (NOT granted OR coalesce(recorded_at, words.occurred_at) < sent.occurred_at)
+    WHERE sent.channel = $channel GROUP BY ALL
 """
 
 
@@ -51,27 +66,57 @@ def check_rows(collected: Mapping[str, ibis.Table], found: Collection) -> pd.Dat
     return pd.DataFrame(rows, columns=_COLUMNS).assign(kind="conservation")
 
 
-def check_rules(tables: Mapping[str, ibis.Table], found: Collection, *, max_rows: int) -> pd.DataFrame:
-    """Ask the rules a second time in plain Python, of the first rows of each table and of its quarantine."""
+def check_rules(
+    tables: Mapping[str, ibis.Table], found: Collection, *, max_rows: int, plan: TrackingPlan | None = None
+) -> pd.DataFrame:
+    """Ask the rules a second time in plain Python, and the plan by jsonschema, of some rows of each table.
+
+    They are its first and last rows, and as many of its quarantine, evenly from first to last.
+    """
     n_unlike = n_altered = 0
     for name, table in tables.items():
-        # No row breaks more than twenty rules.
         mine = found.quarantine.filter(found.quarantine.table == name)
-        told = mine.order_by("row").limit(20 * max_rows).to_pandas()
-        chosen = {*range(1, max_rows + 1), *told.row.unique()[:max_rows].tolist()}
+        aside = mine.select("row").distinct().order_by("row").to_pandas().row.to_numpy()
+        every = np.unique(np.linspace(0, len(aside) - 1, min(max_rows, len(aside))).astype(int))
+        last = int(table.row.max().to_pandas() or 0)
+        chosen = {*range(1, max_rows + 1), *range(last - max_rows + 1, last + 1), *aside[every].tolist()}
+        told = mine.filter(mine.row.isin(sorted(chosen))).to_pandas()
         records = _records(table.semi_join(ibis.memtable(pd.DataFrame({"row": sorted(chosen)})), "row"))
         told = told[told.row.isin(list(records))]
         ruled = told[~told.problem.str.contains("is before|is after|is far|cannot be trusted")]
         pairs = set(ruled[["row", "column"]].itertuples(index=False, name=None))
-        n_unlike += len({row for row, _ in pairs ^ _broken_cells(name, records)})
+        broken = _broken_cells(name, records)
+        if plan is not None and name == "events":
+            broken |= {(row, cell) for row, record in records.items() for cell in _breaks_plan(record, plan)}
+        n_unlike += len({row for row, _ in pairs ^ broken})
         kept = told.drop_duplicates("row").set_index("row").record
         n_altered += sum(not _same_row(json.loads(whole), records[row]) for row, whole in kept.items())
-    source = f"plain Python on the first {max_rows:,} rows of each table, and of its quarantine"
+    source = f"plain Python, and jsonschema, on the first and last {max_rows:,} rows of each table and quarantine"
     rows = [
         ("rows judged otherwise by hand", n_unlike, 0, 0, source),
         ("rows in quarantine that are not the raw rows", n_altered, 0, 0, source),
     ]
     return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _breaks_plan(record: dict, plan: TrackingPlan) -> set[str]:
+    """Return the properties of an event that break the plan, by jsonschema; `event` if it is not planned."""
+    event, text = record["event"], record.get("properties")
+    if event is None or event.strip().lower() in NO_NAMES:
+        return set()
+    if event not in plan.events:
+        return {"event"}
+    try:
+        said = {} if text is None else json.loads(text)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        return {"properties"}
+    said |= {p: record[p] for p in plan.properties if p in record}
+    said = {p: float(v) if isinstance(v, Decimal) else v for p, v in said.items() if v is not None}
+    asked = {key: plan.events[event].get(key, of) for key, of in (("required", []), ("properties", {}))}
+    errors = jsonschema.Draft202012Validator(asked).iter_errors(said)
+    return {str(e.path[0]) for e in errors if e.path} | (set(asked["required"]) - set(said))
 
 
 def _records(table: ibis.Table) -> dict[int, dict]:
@@ -149,25 +194,78 @@ def check_study(found: Collection, *, dataset: str, scale: float) -> pd.DataFram
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def check_ledger(consent: Consent) -> pd.DataFrame:
-    """Compare what each customer permits with the same rule in SQL, and the history's last counts with it."""
+def check_ledger(
+    consent: Consent,
+    accepted: Mapping[str, ibis.Table],
+    *,
+    refusing: ibis.Table | None,
+    evidence: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Compare permissions, sends and the records kept of who refuses with the same rule in SQL."""
     if consent.ledger is None or consent.now is None:
         return pd.DataFrame(columns=_COLUMNS)
     words = consent.ledger.to_pandas()
     words = words.assign(**{c: pd.Series(pd.NaT, words.index) for c in _OPTIONAL if c not in words})
     engine = duckdb.connect()
     engine.register("words", words)
+    n_history = n_opened = 0.0
+    for as_of, told in consent.shares.groupby("as_of"):
+        due = engine.execute(_LATEST, {"as_of": as_of}).df().groupby("purpose")[["permits", "refuses"]]
+        due = due.sum().add_prefix("n_").assign(n_decided=due.size())
+        n_history += told.set_index("purpose")[due.columns].sub(due, fill_value=0).abs().to_numpy().sum()
     by_sql = engine.execute(_LATEST, {"as_of": consent.as_of}).df()
     by_sql = by_sql[by_sql.permits][["customer_id", "purpose"]]
     permits = consent.now.filter(consent.now.permits).select("customer_id", "purpose").to_pandas()
     both = permits.merge(by_sql, how="outer", indicator="side")
     told = consent.today.set_index("purpose").n_permits.reindex(PURPOSES).fillna(0)
     n_unlike = (told - count_permits(consent.now)).abs().sum()
+    for name, opened in consent.opened.groupby("table") if len(consent.opened) else ():
+        ids = accepted[name].group_by("customer_id").aggregate(n=ibis._.count()).to_pandas()
+        for row in opened.itertuples():
+            n_open = ids.n[ids.customer_id.isin(by_sql.customer_id[by_sql.purpose == row.purpose])].sum()
+            n_all = n_open + ids.n[ids.customer_id.isna()].sum()
+            n_opened += abs(row.n_permitted - n_open) + abs(row.open_share - n_all / ids.n.sum())
+    n_sends_off = n_kept_off = 0
+    for sends in consent.sends.itertuples():
+        engine.register(
+            "sent", accepted[sends.table].select("row", "customer_id", "channel", "occurred_at").to_pandas()
+        )
+        permits = engine.execute(_SENT, {"channel": sends.channel}).df().permits.eq(True)
+        n_sends_off += abs(len(permits) - sends.n_sent) + abs(int((~permits).sum()) - sends.n_not_permitted)
+    if refusing is not None:
+        refuse = consent.now.filter(consent.now.refuses, consent.now.purpose == "identity_resolution").to_pandas()
+        ids = accepted["customer_records"].select("customer_id").to_pandas().customer_id
+        n_kept_off = len(set(ids[ids.isin(refuse.customer_id)]) ^ set(refusing.customer_id.to_pandas()))
     rows = [
+        ("sends without permission counted otherwise by SQL", n_sends_off, 0, 0, "send by send, in plain SQL"),
+        ("ids of kept records that do not refuse, or lack", n_kept_off, 0, 0, "the ledger's latest words"),
+        ("consents over time counted otherwise by SQL", n_history, 0, 0, "the rule in plain SQL, date by date"),
+        ("rows open to a purpose counted otherwise", n_opened, 0, 1e-9, "customer by customer, in pandas"),
         ("permissions judged otherwise by SQL", int((both.side != "both").sum()), 0, 0, "the rule in plain SQL"),
         ("permissions counted otherwise by the door", int(n_unlike), 0, 0, "the rule of tables.standing"),
     ]
+    if evidence is not None:
+        listed = evidence.set_index("purpose").n_permits.reindex(PURPOSES).fillna(0)
+        n_off = int((listed - by_sql.groupby("purpose").size().reindex(PURPOSES).fillna(0)).abs().sum())
+        rows.append(("grants that hold, listed otherwise than by SQL", n_off, 0, 0, "the rule in plain SQL"))
     return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def check_times(kept: Mapping[str, ibis.Table], told: ibis.Table) -> pd.DataFrame:
+    """Look table by table when each customer was last seen."""
+    seen = []
+    for table in (table for name, table in kept.items() if name != "consents"):
+        of = table if "customer_id" in table.columns else table.mutate(customer_id=ibis.null("string"))
+        for column in {"occurred_at", "recorded_at"} & set(table.columns):
+            seen.append(of.group_by("customer_id").aggregate(at=of[column].max()).to_pandas())
+    n_off = 0
+    if seen:
+        due = pd.concat(seen).dropna(subset="at").groupby("customer_id", dropna=False)["at"].max()
+        given = told.to_pandas().groupby("customer_id", dropna=False).last_at.max()
+        both = pd.concat([due, given], axis=1)
+        n_off = int((both["at"] != both.last_at).sum())
+    row = ("customers last seen at another time", n_off, 0, 0, "table by table, in pandas")
+    return pd.DataFrame([row], columns=_COLUMNS)
 
 
 def check_planted(consent: Consent, planted: pd.DataFrame | None) -> pd.DataFrame:

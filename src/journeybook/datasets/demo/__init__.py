@@ -11,6 +11,7 @@ What was planted is written to `truth/`, apart from the tables that pages read.
     third_party.py   what a data vendor says of their postcodes
     contacts.py      e-mail, SMS, push or nothing, at random with known probabilities, and who responded
     events.py        visits to site and app, by the law in event_chains.py; their truth is in event_truth.py
+    properties.py    what each event says beside its name, by the plan in tracking_plan.yaml
     experiments.py   two A/B tests, one still running, and a 2x2 test
     faults.py        what is wrong in the rows of records, events, contacts and third parties
 """
@@ -28,6 +29,7 @@ from journeybook.datasets.demo.experiments import simulate_experiments
 from journeybook.datasets.demo.faults import plant_faults
 from journeybook.datasets.demo.households import describe_households, draw_households
 from journeybook.datasets.demo.people import simulate_people
+from journeybook.datasets.demo.properties import with_properties
 from journeybook.datasets.demo.third_party import simulate_third_party, third_party_truth
 from journeybook.datasets.storage import write_raw, write_truth
 from journeybook.tables.schema import MONEY
@@ -47,9 +49,11 @@ def build_demo(connection: Backend, folder: Path, *, seed: int) -> None:
         connection, households, accounts=people.accounts, ledger=consents.ledger, seed=seed
     )
     events = simulate_events(connection, seed=seed, web_accounts=_web_accounts(households, people.accounts))
+    products = connection.con.execute("SELECT DISTINCT product_id FROM transactions ORDER BY 1").df()
+    sent = with_properties(events.events, products=products["product_id"].to_numpy(dtype=str), seed=seed)
     experiments = simulate_experiments(connection, seed=seed)
     sound = {"customer_records": people.records, "third_party": vendor.table}
-    sound |= {"contacts": contacts.contacts, "events": events.events}
+    sound |= {"contacts": contacts.contacts, "events": sent}
     open_ids = _open_ids(consents.ledger, consents.standing)
     faults = plant_faults(sound, open_ids=open_ids, names_swapped=people.names_swapped, seed=seed)
 

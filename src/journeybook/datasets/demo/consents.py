@@ -13,6 +13,7 @@ A decision is recorded at once on the web, within hours by the call centre, with
 never before an earlier one of the same customer id and purpose.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,8 @@ SEVERAL_RECORDS_FACTOR = 2
 ON_ONE_RECORD = 0.70
 RENEWS, RENEWS_LATE = 0.88, 0.04
 RETURNS, LATER_GRANT = 0.20, 0.10
+# Of paper forms, those that are lost; of grants of e-mail on the web, those confirmed by a second click.
+NO_PROOF, CONFIRMS = 0.02, 0.93
 
 _DAY = 86_400
 _LASTS = np.array(list(LASTS.values())) * _DAY
@@ -49,7 +52,8 @@ class DemoConsents:
     """The ledger and what it comes to.
 
     Attributes:
-        ledger: `consents`: customer_id, purpose, granted, occurred_at, recorded_at, expires_at.
+        ledger: `consents`: customer_id, purpose, granted, occurred_at, recorded_at, expires_at, wording,
+            version, channel, proof, confirmed_at.
         standing: Truth at the end of 2017: customer_id, purpose, permits (its last word is a grant that holds).
     """
 
@@ -77,8 +81,27 @@ def simulate_consents(accounts: pd.DataFrame, *, seed: int) -> DemoConsents:
         "recorded_at": _moments(made["recorded"]),
         "expires_at": _moments(made["ends"]),
     }
+    ledger |= _evidence(ledger, source[made["who"]], stream(seed, "demo consents: evidence"))
     each = {"customer_id": names.repeat(len(PURPOSES)), "purpose": np.tile(np.array(PURPOSES), len(names))}
     return DemoConsents(ledger=pd.DataFrame(ledger), standing=pd.DataFrame(each | {"permits": permits.ravel()}))
+
+
+def _evidence(
+    ledger: Mapping[str, np.ndarray], source: np.ndarray, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Return how each decision was asked for: wording, version, channel, proof, confirmed_at."""
+    n, at = len(source), ledger["occurred_at"]
+    channel = np.array(["paper", "web", "phone"], dtype=object)[source]
+    proof = np.array([f"{kind}/{k:07d}" for k, kind in enumerate(channel, start=1)], dtype=object)
+    proof[(source == 0) & (rng.random(n) < NO_PROOF)] = None
+    clicks = (source == 1) & ledger["granted"] & (ledger["purpose"] == "marketing_email")
+    clicked = at + rng.exponential(1_800, n).astype("timedelta64[s]")
+    never = np.datetime64("NaT", "us")
+    confirmed = np.where(clicks & (rng.random(n) < CONFIRMS), clicked, never)
+    version = np.where(at < np.datetime64("2017-05-01"), "1", "2")
+    wording = np.array([f"agree-{purpose}" for purpose in ledger["purpose"]], dtype=object)
+    told = {"wording": wording, "version": version, "channel": channel, "proof": proof}
+    return told | {"confirmed_at": confirmed.astype("datetime64[us]")}
 
 
 def _decide(accounts: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:

@@ -8,7 +8,7 @@ Cells are filled, and cells exchanged, only in records of those who never refuse
     customer_records   no customer id; 1900-01-01, a birth to come; no-reply addresses; N.A., 999; test records;
                        e-mail and phone exchanged; address and postcode exchanged
     events             a release that sends no name, or one id for all visits; 1970-01-01, 2038-01-19;
-                       deliveries doubled, most of them late
+                       deliveries doubled, most of them late; a release that breaks the tracking plan
     contacts           percentages for probabilities; no response; impossible dates; doubled and late deliveries
     third_party        999999 and -999 for what is not known; no postcode; a year that is centuries off
 """
@@ -19,11 +19,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from journeybook.datasets.demo.event_chains import PURCHASE
+from journeybook.datasets.demo.properties import BROKEN
 from journeybook.datasets.demo.third_party import ATTRIBUTES
 from journeybook.statistics import stream
 
 # Share of a table's rows, or of its cells that may hold a fault, and the least number.
-SHARES = {"records": 0.02, "cells": 0.05, "release": 0.002, "copies": 0.003, "rows": 0.0005}
+SHARES = {"records": 0.02, "cells": 0.05, "release": 0.002, "copies": 0.003, "rows": 0.0005, "tracking": 0.2}
 LEAST = 3
 RELEASE_HOURS = 30
 # A delivery is late if rows more than so many days younger came before it.
@@ -116,7 +118,7 @@ def plant_faults(
     rng, records = stream(seed, "demo faults"), tables["customer_records"]
     planted = {
         "customer_records": _in_records(records, records["customer_id"].isin(open_ids).to_numpy(), rng),
-        "events": _in_events(tables["events"], rng),
+        "events": _in_events(tables["events"], rng, stream(seed, "demo faults: tracking plan")),
         "contacts": _in_contacts(tables["contacts"].astype({"responded": "boolean"}), rng),
         "third_party": _in_third_party(tables["third_party"], rng),
     }
@@ -168,7 +170,7 @@ def _in_records(records: pd.DataFrame, open_: np.ndarray, rng: np.random.Generat
     return planted
 
 
-def _in_events(events: pd.DataFrame, rng: np.random.Generator) -> _Planted:
+def _in_events(events: pd.DataFrame, rng: np.random.Generator, tracking: np.random.Generator) -> _Planted:
     planted = _Planted(events, ["session_id", "position"], rng)
     first, last = events["occurred_at"].min(), events["occurred_at"].max()
     released = (first + rng.uniform(0.3, 0.7) * (last - first)).floor("D")
@@ -178,11 +180,37 @@ def _in_events(events: pd.DataFrame, rng: np.random.Generator) -> _Planted:
     ):
         like = planted.like(SHARES["release"])
         at = released + pd.to_timedelta(np.sort(rng.integers(0, RELEASE_HOURS * 3_600, len(like))), unit="s")
-        wrong = like.assign(occurred_at=at, customer_id=None, device="app", **{column: "undefined"})
+        nobody = dict.fromkeys({"customer_id", "release"} & {*like}, None)
+        wrong = like.assign(occurred_at=at, device="app", **nobody, **{column: "undefined"})
         planted.add(wrong, column, fault)
     planted.misdate(("1970-01-01", "2038-01-19"))
     planted.deliver_again()
+    planted.rng = tracking
+    if "properties" in events:
+        _break_plan(planted)
     return planted
+
+
+def _break_plan(planted: _Planted) -> None:
+    """Add events of the broken release, each like a sound one of it, that break the tracking plan."""
+    sent = planted.frame["event"].where(planted.frame["release"] == BROKEN)
+    for event, column, fault, pattern, wrong in (
+        ("basket", "product_id", "a release that forgets the product", r', "product_id": "[^"]*"', ""),
+        ("basket", "quantity", "a quantity in words", r'"quantity": \d+', '"quantity": "two"'),
+        ("basket", "quantity", "a quantity of nothing", r'"quantity": \d+', '"quantity": 0'),
+        ("product", "properties", "properties cut off", r'"product_id".*', '"prod'),
+        (PURCHASE, "payment", "a payment that nobody takes", r'"payment": "\w+"', '"payment": "cheque"'),
+        ("product", "event", "an event that nobody planned", "$", ""),
+        (PURCHASE, "quantity", "a purchase sent on opening", r', "quantity": \d+', ""),
+    ):
+        rows = planted.frame.iloc[planted.draw(SHARES["tracking"], (sent == event).to_numpy(dtype=bool))]
+        rows = rows.assign(properties=rows["properties"].str.replace(pattern, wrong, regex=True))
+        if column == "event":
+            rows = rows.assign(event="productViewed")
+        if fault == "a purchase sent on opening":
+            rows = rows.assign(session_id=[f"S9{k:06d}" for k in range(len(rows))], position=1)
+            planted.tell(rows, planted.n_rows + np.arange(len(rows)), "order", fault, "01")
+        planted.add(rows, column, fault)
 
 
 def _in_contacts(contacts: pd.DataFrame, rng: np.random.Generator) -> _Planted:

@@ -1,0 +1,47 @@
+"""What each simulated event says beside its name: the release that sent it, and properties as JSON.
+
+A release of the site lives a month, one of the app a quarter, and `BROKEN`, one of the app, only `BROKEN_DAYS`.
+Its rows here are as sound as others; `faults.py` adds the broken ones.
+"""
+
+import numpy as np
+import pandas as pd
+
+from journeybook.datasets.demo.event_chains import PURCHASE
+from journeybook.statistics import stream
+
+BROKEN = "app-5.3.1"
+BROKEN_DAYS = 12
+SITE = "https://shop.example"
+PAYMENTS, _PAID_BY = ("card", "wallet", "voucher"), (0.7, 0.25, 0.05)
+_OF_PRODUCT = ("product", "review", "basket")
+
+
+def with_properties(events: pd.DataFrame, *, products: np.ndarray, seed: int) -> pd.DataFrame:
+    """Return events with `release` and `properties`: page_url, referrer, product_id, quantity, payment.
+
+    `products` are ids to draw from. Who looks at, reviews and lays in a product need not take the same one.
+    """
+    rng, n = stream(seed, "events: properties"), len(events)
+    at = events["occurred_at"]
+    first, last = at.min(), at.max()
+    starts = (first + rng.uniform(0.35, 0.65) * (last - first)).floor("D")
+    app = (events["device"] == "app").to_numpy()
+    broken = app & at.between(starts, starts + pd.Timedelta(days=BROKEN_DAYS), inclusive="left").to_numpy()
+    number = (12 * (at.dt.year - first.year) + at.dt.month).to_numpy()
+    release = np.where(app, [f"app-5.{(k - 1) // 3}" for k in number], [f"web-{k}" for k in number])
+    product = products[(len(products) * rng.random(n) ** 3).astype(int)]
+    quantity = rng.geometric(0.7, n).clip(max=9)
+    payment = np.array(PAYMENTS)[rng.choice(len(PAYMENTS), n, p=_PAID_BY)]
+    channel = events["channel"].where((events["position"] == 1) & (events["channel"] != "direct"), "")
+    told = []
+    for k, (name, source) in enumerate(zip(events["event"], channel, strict=True)):
+        shown = f"/{product[k]}" if name == "product" else ""
+        said = f'{{"page_url": "{SITE}/{name}{shown}"'
+        said += f', "referrer": "https://{source}.example"' if source else ""
+        said += f', "product_id": "{product[k]}"' if name in _OF_PRODUCT else ""
+        said += f', "quantity": {quantity[k]}' if name in ("basket", PURCHASE) else ""
+        said += f', "payment": "{payment[k]}"' if name == PURCHASE else ""
+        told.append(said + "}")
+    sent = {"release": np.where(broken, BROKEN, release), "properties": told}
+    return events.assign(**{name: pd.array(values, dtype="str") for name, values in sent.items()})
