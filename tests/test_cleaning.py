@@ -393,3 +393,101 @@ def test_customers_beyond_the_limit_are_drawn_by_a_hash_of_each():
     left = drawn[0]
     without = customer_spend(lines.filter(lines.customer_id != left), max_customers=30)
     assert without.customer_id.tolist() == drawn[1:]
+
+
+def test_text_read_in_another_encoding_is_read_in_its_own_and_good_text_stays():
+    words = ["ZoÃ«", "MÃ¼ller", "l’Ã‰tÃ©", "CAFÉ’S", "Müller", "AcciÓ”", "M\ufffdller", None]
+    tables = {"products": table(product_id=[f"p{k}" for k in range(8)], name=words)}
+    found = cleaning.clean_tables(tables, **RULES)
+    after = found.tables["products"].order_by("row").to_pandas()["name"]
+    assert after[:7].tolist() == ["Zoë", "Müller", "l’Été", *words[3:7]]
+    told = touched(found.changes)
+    assert told == {("name", "read in another encoding"): 3, ("name", "a letter was lost in an encoding"): 1}
+    cells = found.cells.to_pandas()
+    assert cells[["row", "before", "after"]].to_numpy().tolist()[0] == [1, "Aa«", "Aa"]
+
+
+def test_every_changed_cell_is_told_by_the_row_of_the_clean_table_and_masked():
+    records = table(
+        record_id=["r", "t", "s"], source=["web"] * 3, customer_id=["c", "d", "e"],
+        given_name=["ann", "Test", "Zoë"], email=["a@b.de", "test@x.de", "Z@b.de"],
+        phone=["212 555 0147", None, "999"],
+    )  # fmt: skip
+    found = cleaning.clean_tables({"customer_records": records}, **RULES)
+    cells = found.cells.to_pandas()
+    told = cells[["row", "column", "before", "after"]].to_numpy().tolist()
+    assert told == [
+        [1, "phone", "999 999 9999", "9999999999"],
+        [2, "email", "A@a.a", "a@a.a"],
+        [2, "given_name", "Aa", "a"],
+        [2, "phone", "999", "(missing)"],
+    ]
+    # Each cell that differs, counted apart from the rules.
+    was = found.mistakes.tables["customer_records"].order_by("row").to_pandas().drop(columns="row")
+    is_ = found.tables["customer_records"].order_by("row").to_pandas().drop(columns="row")
+    assert int(((was != is_) & ~(was.isna() & is_.isna())).to_numpy().sum()) == 3
+
+
+def test_records_alike_but_for_one_field_are_reported_and_stay():
+    records = table(
+        record_id=list("abcde"), source=["web"] * 5, customer_id=list("vwxyz"),
+        given_name=["Ann", "ann", "Bob", "Bob", "Cy"], surname=["Doe", "Doe", "Roe", "Roe", None],
+        email=["a@b.de", "a@b.com", "b@b.de", "c@c.de", None], postcode=["1", "1", "2", "3", "2"],
+    )  # fmt: skip
+    found = cleaning.clean_tables({"customer_records": records}, **RULES)
+    assert touched(found.changes)["record_id", "alike but for one field"] == 2
+    assert found.counts.rows_out.item() == 5
+
+
+def test_lines_in_another_currency_than_most_are_set_aside():
+    lines = receipts([("a", 2, 1, "p"), ("a", 3, 1, "p"), ("b", 900, 1, "p"), ("b", 1, 1, "p")])
+    priced = table(currency=["EUR", " €", "JPY", None]).rename(n="row")
+    both = lines.inner_join(priced, lines.row == priced.n).drop("n")
+    found = cleaning.clean_tables({"transactions": both}, **RULES)
+    assert found.tables["transactions"].revenue.sum().execute() == 6
+    assert found.set_aside["transactions"].to_pandas()[["row", "reason"]].to_numpy().tolist() == [
+        [3, "not in EUR, as most lines are"]
+    ]
+
+
+def test_a_line_in_kilograms_is_one_unit():
+    lines = receipts([("a", 2, 0.3, "p"), ("a", 3, 4, "q"), ("b", 9, 7, "r")])
+    weighed = table(unit=["KG", "pieces", None]).rename(n="row")
+    both = lines.inner_join(weighed, lines.row == weighed.n).drop("n")
+    units = cleaning.clean_tables({"transactions": both}, **RULES).tables["transactions"].order_by("row").units
+    assert [float(n) for n in units.to_pandas()] == [1, 4, 7]
+
+
+def sales_by_hand(lines):
+    """The sale that each return gives back, line by line: the latest by then, as long as it has units left."""
+    left, found = {}, {}
+    for one in sorted(
+        lines.itertuples(), key=lambda line: (line.occurred_at, line.line_type == "return", line.row)
+    ):
+        key = (one.customer_id, one.product_id)
+        if one.line_type == "sale":
+            left[key] = [one.row, one.quantity]
+        elif one.line_type == "return" and key in left:
+            left[key][1] += one.quantity
+            found[one.row] = left[key][0] if left[key][1] >= 0 else None
+    return found
+
+
+def test_returns_find_the_latest_sale_that_has_units_left():
+    rng = stream(8, "returns")
+    n = 300
+    n_units = rng.integers(1, 4, n) * np.where(rng.random(n) < 0.4, -1, 1)
+    drawn = [
+        (f"c{c}", float(u), float(u), f"p{p}")
+        for c, p, u in zip(rng.integers(0, 4, n), rng.integers(0, 4, n), n_units, strict=True)
+    ]
+    found = cleaning.clean_tables({"transactions": receipts(drawn)}, **RULES)
+    lines = found.tables["transactions"].order_by("row").to_pandas()
+    told = lines[lines.line_type == "return"].set_index("row").sale_row
+    due = pd.Series(sales_by_hand(lines), dtype="float64").reindex(told.index)
+    assert told.astype("float64").equals(due.rename("sale_row"))
+    assert 0 < due.isna().sum() < len(due)
+    log = touched(found.changes)
+    matched, unmatched = int(due.notna().sum()), int(due.isna().sum())
+    assert log["sale_row", "return matched to its sale"] == matched
+    assert log["sale_row", "return without its sale"] == unmatched

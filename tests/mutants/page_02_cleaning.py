@@ -6,6 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 import ibis
+import numpy as np
 
 from mutants.planted import Mutant
 
@@ -74,9 +75,9 @@ def brands_mixed(products: Any) -> Any:
 def peeking(sound: Callable) -> Callable:
     """Cells are filled in with what was hidden, half of it."""
 
-    def wrong(others: Any, values: Any, known: Any, *args: Any) -> Any:
-        filled = sound(others, values, known, *args)
-        return (filled + filled.mean()) / 2
+    def wrong(holes: Any, column: str, *args: Any) -> Any:
+        sets = sound(holes, column, *args)
+        return np.where(holes[column].isna(), (sets + sets.mean()) / 2, sets)
 
     return wrong
 
@@ -105,6 +106,24 @@ def no_empties(sound: Callable) -> Callable:
     return wrong
 
 
+def beyond(sound: Callable) -> Callable:
+    """Expected values are nine times as large."""
+
+    def wrong(holes: Any, column: str, method: str, *args: Any) -> Any:
+        sets = sound(holes, column, method, *args)
+        return np.where(holes[column].isna() & (method == "model"), 9 * sets, sets)
+
+    return wrong
+
+
+def no_phones(sound: Callable) -> Callable:
+    def wrong(*args: Any) -> Any:
+        cells = sound(*args)
+        return cells.filter(cells.column != "phone")
+
+    return wrong
+
+
 def seen_cells(sound: Callable) -> Callable:
     def wrong(truth: Any, filled: Any, hidden: Any, **asked: Any) -> Any:
         return sound(truth, filled, ~hidden, **asked)
@@ -129,6 +148,45 @@ def same_session(_sound: Callable) -> Callable:
     return wrong
 
 
+def free_as_sales(sound: Callable) -> Callable:
+    return lambda lines: sound(lines).substitute({"free": "sale"})
+
+
+def nearer_fence(sound: Callable) -> Callable:
+    """Spread is taken for a standard deviation as it is, not times 1.4826."""
+    return lambda lines, mads: sound(lines, mads / 1.4826)
+
+
+def slipped(releases: Any) -> Any:
+    others = [c for c in releases.columns if c not in ("row", "postcode", "customer_id", "as_of")]
+    return releases.mutate(**{c: releases[c].lag().over(order_by=releases.row) for c in others})
+
+
+def seven_digits(_records: Any, tidy: dict) -> dict:
+    return {"phone": tidy["phone"].right(7)}
+
+
+def other_rule(sound: Callable) -> Callable:
+    """The way that comes second is handed on."""
+
+    def wrong(trial: Any) -> Any:
+        return sound(trial).assign(method=lambda t: np.where(t.method == "median", "model", "median"))
+
+    return wrong
+
+
+def turned(sound: Callable) -> Callable:
+    def wrong(*given: Any, **asked: Any) -> Any:
+        found = sound(*given, **asked)
+        return found.assign(auc=1 - found.auc, auc_low=1 - found.auc_high, auc_high=1 - found.auc_low)
+
+    return wrong
+
+
+def half_aside(sound: Callable) -> Callable:
+    return lambda found: sound(found).filter(ibis._.row % 2 == 0)
+
+
 def planted(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
     return Mutant(name, error, f"journeybook.cleaning{target}", wrong, **more)
 
@@ -144,7 +202,15 @@ MUTANTS = [
     planted("outcomes_shifted", "responses slip by one contact", WHOLE, rows_of("contacts", outcomes_shifted)),
     planted("some_lost", "one product in fifty is lost", WHOLE, rows_of("products", some_lost)),
     planted("brands_mixed", "brands slip by one product", WHOLE, rows_of("products", brands_mixed)),
+    planted("free_as_sales", "free lines are called sales", ".transactions:_line_type", free_as_sales),
+    planted("nearer_fence", "the fence of outliers lies too near", ".transactions:revenue_fence", nearer_fence),
+    planted("slipped", "attributes of third parties slip by a row", WHOLE, rows_of("third_party", slipped)),
+    planted("seven_digits", "phones are cut to seven digits", ".records:_tidy_fields", fields(seven_digits)),
+    planted("other_rule", "another way of filling in is handed on", ":choose", other_rule),
+    planted("turned", "who has a value changes places with who has none", ":presence_by_spend", turned),
+    planted("half_aside", "half of the rows set aside are not kept", ":rows_set_aside", half_aside),
     planted("shrunk", "filled cells are drawn to their mean", ".imputation:_fill", peeking),
+    planted("beyond", "expected values lie beyond the known ones", ".imputation:_fill", beyond),
     planted("sentinels_kept", "births of 1900-01-01 are kept", f"{MISTAKES}_sentinels_of_records", no_rule),
     planted("same_session", "all but the first step of a visit are copies", f"{MISTAKES}_is_copy", same_session),
     planted(
@@ -157,5 +223,6 @@ MUTANTS = [
     planted("known_is_missing", "known cells count as missing", ":missing_report", known_is_missing),
     planted("holes_all", "structural empties count as missing", ":missing_report", no_empties),
     planted("seen_cells", "the trial scores cells that were seen", ".imputation:_score", seen_cells),
+    planted("cells_untold", "changed phones are not told cell by cell", ".stage:_cells", no_phones),
     planted("touched_by_rule", "rows touched twice count twice", ".stage:_counts", touched_by_rule),
 ]

@@ -5,23 +5,31 @@ flagged or set aside, and counted. Outcomes, variants and metrics pass through a
 
 stage.py         all tables: each by its own rules, every row accounted for
 log.py           a rule, and the change log
-mistakes.py      what sources get wrong: sentinels, test records, exchanged cells, doubled deliveries
+mistakes.py      what sources get wrong: encodings, sentinels, test records, exchanged cells, doubled deliveries
 records.py       customer records, written one way
-transactions.py  the kind of each receipt line
+transactions.py  the kind of each receipt line; returns and their sale
 attributes.py    products and third-party attributes
 missing.py       what is missing, and whether that goes with spend
-imputation.py    a trial of filling in
+cells.py         known cells that can be hidden
+imputation.py    a trial of filling in, and the rule by which each column is filled in
 findings.py      what a manager should know
 witnesses.py     what the page is held against
 words.py         sentences and headline figures
 """
 
+from journeybook.cleaning.cells import holed_cells
 from journeybook.cleaning.findings import find
-from journeybook.cleaning.imputation import ImputationTrial, advise, holed_cells, impute_trial
+from journeybook.cleaning.imputation import (
+    ImputationTrial,
+    choose,
+    imputation_rules,
+    impute_trial,
+    pooled_means,
+)
 from journeybook.cleaning.missing import missing_report, presence_by_spend
 from journeybook.cleaning.mistakes import score_mistakes
 from journeybook.cleaning.stage import clean_tables, row_places, rows_set_aside
-from journeybook.cleaning.witnesses import mistakes_hold, rows_hold, trial_holds
+from journeybook.cleaning.witnesses import handed_on_holds, mistakes_hold, rows_hold, trial_holds
 from journeybook.cleaning.words import (
     by_method,
     metrics,

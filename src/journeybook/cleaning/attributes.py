@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import ibis
 import pandas as pd
 
-from journeybook.cleaning.log import LOG_COLUMNS, Cleaned, Rule, change_log, renumber, touched_rows
+from journeybook.cleaning.log import LOG_COLUMNS, Cleaned, Rule, change_log, changed_cells, renumber, touched_rows
 from journeybook.cleaning.missing import PLACEHOLDERS
 from journeybook.cleaning.records import clean_postcodes
 from journeybook.tables import kept_in_engine
@@ -29,7 +29,9 @@ def clean_third_party(third_party: ibis.Table, *, five_digits: bool) -> Cleaned:
     found = _clean_attributes("third_party", tidy, keys=[*keys, "as_of"])
     touched = touched_rows(written, [rule])
     touched = touched if found.touched is None else touched.union(found.touched)
-    return Cleaned(found.table, found.set_aside, pd.concat([changes, found.changes], ignore_index=True), touched)
+    cells = (*changed_cells("third_party", written, [rule], changes), *found.cells)
+    log = pd.concat([changes, found.changes], ignore_index=True)
+    return Cleaned(found.table, found.set_aside, log, touched, cells)
 
 
 def pass_through(table: ibis.Table) -> Cleaned:
@@ -52,4 +54,5 @@ def _clean_attributes(name: str, table: ibis.Table, *, keys: Sequence[str]) -> C
     changes = change_log(name, placed, rules)
     kept = placed.mutate(**tidy).filter(ibis._.place == 0).drop("place")
     aside = placed.filter(placed.place > 0).drop("place").mutate(reason=ibis.literal(reason))
-    return Cleaned(renumber(kept), aside, changes, touched_rows(placed, rules))
+    cells = changed_cells(name, placed, rules, changes)
+    return Cleaned(renumber(kept), aside, changes, touched_rows(placed, rules), cells)

@@ -14,13 +14,13 @@ _about_rules = partial(Finding, section="Which rules touched which rows?")
 
 
 def find(
-    found: Cleaning, report: pd.DataFrame, *, presence: pd.DataFrame, advice: pd.DataFrame, score: pd.DataFrame
+    found: Cleaning, report: pd.DataFrame, *, presence: pd.DataFrame, chosen: pd.DataFrame, score: pd.DataFrame
 ) -> list[Finding]:
     """Return the page's findings; the frames are those of the page's other functions."""
     return [
         *_mistakes(found, score),
         *_spend(differs(presence)),
-        *_holes(report, advice),
+        *_holes(report, chosen),
         _rows(found),
     ]
 
@@ -66,13 +66,13 @@ def _spend(differing: pd.DataFrame) -> Iterator[Finding]:
         )
 
 
-def _holes(report: pd.DataFrame, advice: pd.DataFrame) -> Iterator[Finding]:
+def _holes(report: pd.DataFrame, chosen: pd.DataFrame) -> Iterator[Finding]:
     holes = report[report.n_missing > 0].sort_values("missing_share", ascending=False, kind="stable")
-    better = advice.column[advice.advice != "none"]
-    action = "Leave it missing: no way of filling in comes nearer than the mean."
+    better = chosen.column[(chosen.method == "model") & (chosen.n_missing > 0)]
+    action = "Fill it in with the median and keep a mark: nothing comes nearer to the segments' profile."
     if len(better):
         named = " and ".join(name.split(".")[-1].replace("_", " ") for name in better[:2])
-        action = f"Fill in {named} from the other columns, inside a model's folds; leave the others missing."
+        action = f"Expect {named} from the other columns, as pages 05 and 07 do; keep a mark of the others."
     for most in holes.head(1).itertuples():
         yield Finding(
             text=f"{most.column.replace('_', ' ').capitalize()} of {most.table.replace('_', ' ')} is missing in "

@@ -1,57 +1,43 @@
-"""Filling in what is missing, and a trial that hides known cells to see what each way of filling in does."""
+"""Which way of filling in a column is handed on: known cells are hidden, filled in, and later figures compared."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import ibis
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LinearRegression
-from sklearn.neighbors import NearestNeighbors
+from scipy.stats import rankdata
+from sklearn.impute import KNNImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
-from journeybook.tables import SCHEMAS, in_sample, sample_share
+from journeybook.cleaning.cells import FEWEST_ROWS, USED_BY, Cells, closest
+from journeybook.statistics.imputation import fill, fit_imputer
+from journeybook.statistics.multiple import hot_deck, normal_draws, pooled
+from journeybook.statistics.ranks import chance_of_more
+from journeybook.tables import SCHEMAS
 
-METHODS = ("mean", "regression", "donor")
-MECHANISMS = ("at_random", "low_values")
+HANDED_ON = ("median", "indicator", "mode", "model")
+"""They give a row the same values whoever else is there, and hold no one's row: a saved model may hold them."""
 
-# What the trial may hide, where it has holes: table, column (None: every further one), and the page that uses it.
-USED_BY = (
-    ("third_party", None, "04_enrichment"),
-    ("customer_records", "birth_date", "03_identity"),
-    ("contacts", None, "07_channel_response"),
-    ("coupon_contacts", None, "07_channel_response"),
-    ("products", "package_size", "none yet"),
-)
+METHODS = (*HANDED_ON, "donor", "neighbours", "multiple")
+MECHANISMS = {
+    "MCAR": "every cell as likely",
+    "MAR": "likelier where the column that goes with it most is low",
+    "MNAR": "likelier the lower the cell itself",
+}
+LEAST_GAIN, LEAST_AUC_GAIN = 0.02, 0.005
+"""Standard deviations, and ROC AUC, that are worth leaving the median for."""
 
-# Known only after sending: no help for filling in what was known before.
-_LATER = ("responded", "opened", "clicked", "value", "propensity")
-# A text such as `16 OZ`.
-_MEASURE = r"^\s*(\d+\.?\d*|\.\d+)\s*([A-Za-z]+)\s*$"
-_MOST_WORDS, _MOST_DISTINCT = 50, 0.2
-_DONORS, _FEWEST_ROWS = 5, 50
+RULES = ["column", "method", "reason"]
 
-
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """Known cells of one column, which can be hidden.
-
-    Attributes:
-        frame: One row a known cell, numeric, without a missing value. A text of a number and a unit is the log of
-            the number, of the commonest unit; dates are years; words are marks of 0 and 1.
-        column: Column whose cells are hidden; the others help to fill them in.
-        name: The column in words, with its table.
-        table: Table the cells are from; None where they are simulated.
-        used_by: Page that uses the column.
-        n_missing: Cells of the column that are missing.
-    """
-
-    frame: pd.DataFrame
-    column: str
-    name: str = "simulated pairs"
-    table: str | None = None
-    used_by: str = "none"
-    n_missing: int = 0
+# Features of page 04 that are missing where they have no meaning, which no trial can tell anything of.
+_NO_MEANING = {
+    "gap_days_mean": "not applicable: below two baskets there is no gap",
+    "gap_days_sd": "not applicable: below three baskets gaps have no spread",
+    "(any other)": "not judged here: a feature is missing where it has no meaning",
+}
+_FEW_VALUES, _N_CLASSES, _MAX_USES, _NEAR, _N_DRAWS = 20, 5, 5, 5, 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,51 +45,27 @@ class ImputationTrial:
     """What each method made of cells that were hidden on purpose.
 
     Attributes:
-        scores: One row a column, mechanism, method and repeat: `column`, `mechanism`, `method`, `repeat`, `error`
-            (root mean square, in standard deviations of the column), `variance_ratio` (variance of imputed cells
-            over that of the hidden ones), and `mean_shift` (mean of the filled column less the true mean, in
-            standard deviations).
+        scores: One row a column, mechanism, method and repeat: `error` (root mean square, in standard deviations
+            of the column), `variance_ratio` (of filled cells, over the hidden ones), `mean_shift` (of the filled
+            column, in standard deviations), `profile_off` (greatest difference of a segment's mean from the true
+            one, likewise) and `auc_off` (difference of the ROC AUC from that with all cells).
         methods: The same as means over repeats.
-        columns: One row a column: `column`, `used_by`, `n_known` (cells in the trial), `n_missing`.
-        hidden_share: Share of cells hidden.
-        repeats: Times the trial was made.
+        columns: One row a column: `column`, `used_by`, `n_known` (cells in the trial), `n_missing`, `outcome`, and
+            `presence`, `presence_low`, `presence_high` (see `Cells`).
+        n_outside: Values filled in by what is handed on, outside of the range of the known ones.
     """
 
     scores: pd.DataFrame
     methods: pd.DataFrame
     columns: pd.DataFrame
-    hidden_share: float
-    repeats: int
+    n_outside: int
 
 
-def impute(frame: pd.DataFrame, *, column: str, method: str, rng: np.random.Generator) -> pd.Series:
-    """Return a column with its missing cells filled in; known cells stay as they are.
-
-    `mean`; `regression`, the value expected from the other columns; `donor` draws one of the five known cells
-    whose expected values are nearest (predictive mean matching, Little 1988).
-
-    Args:
-        frame: Numeric columns; all but `column` without a missing value.
-        column: Column to fill in, with known cells.
-        method: One of `METHODS`.
-        rng: Chance of `donor`.
-    """
-    others = StandardScaler().fit_transform(frame.drop(columns=column))
-    values = frame[column].to_numpy(dtype=float, copy=True)
-    known = ~np.isnan(values)
-    if not known.all():
-        values[~known] = _fill(others, values, known, method, rng)
-    return pd.Series(values, index=frame.index, name=column)
-
-
+@threadpool_limits.wrap(limits=1)
 def impute_trial(
     cells: Sequence[Cells], *, hidden_share: float, repeats: int, rng: np.random.Generator
 ) -> ImputationTrial:
-    """Hide known cells, fill them in by each method, and compare with what was hidden.
-
-    Under `at_random` every cell is as likely to be hidden; under `low_values` a cell is likelier to be hidden
-    the lower it is (the lowest e squared times as likely as the highest), as with customers who seldom buy and
-    never fill in a form.
+    """Hide known cells by each of `MECHANISMS`, fill them in by each of `METHODS`, and compare with the truth.
 
     Args:
         cells: Columns; each at least 50 rows and two columns, without a missing value.
@@ -119,175 +81,174 @@ def impute_trial(
     if repeats < 1:
         raise ValueError(f"repeats is {repeats}: it must be at least 1.")
     scores: list[dict[str, object]] = []
+    n_outside = 0
     for one, own in zip(cells, rng.spawn(len(cells)), strict=True):
-        frame = one.frame
-        if len(frame) < _FEWEST_ROWS or frame.shape[1] < 2 or not np.isfinite(frame.to_numpy(dtype=float)).all():
+        frame = one.frame.astype(float)
+        if len(frame) < FEWEST_ROWS or frame.shape[1] < 2 or not np.isfinite(frame.to_numpy()).all():
             raise ValueError(
-                f"the trial has {len(frame)} rows and {frame.shape[1]} columns: it needs {_FEWEST_ROWS} rows, two "
+                f"the trial has {len(frame)} rows and {frame.shape[1]} columns: it needs {FEWEST_ROWS} rows, two "
                 "columns and no missing value."
             )
-        truth = frame[one.column].to_numpy(dtype=float)
+        truth = frame[one.column].to_numpy()
         if np.ptp(truth) == 0:
             raise ValueError(f"column {one.column!r} has one value only: hiding cells of it shows nothing.")
-        others = StandardScaler().fit_transform(frame.drop(columns=one.column))
+        full = _auc(one, truth, None)
         for repeat in range(repeats):
             for mechanism in MECHANISMS:
-                hidden = _hide(truth, hidden_share, mechanism, own)
+                hidden = _hide(frame, one.column, hidden_share, mechanism, own)
+                holes = frame.assign(**{one.column: np.where(hidden, np.nan, truth)})
                 for method in METHODS:
-                    filled = truth.copy()
-                    filled[hidden] = _fill(others, truth, ~hidden, method, own)
-                    told = {"column": one.name, "mechanism": mechanism, "method": method, "repeat": repeat}
-                    scores.append(told | _score(truth, filled, hidden))
+                    if method == "mode" and len(np.unique(truth)) > _FEW_VALUES:
+                        continue
+                    sets = _fill(holes, one.column, method, own)
+                    mark = hidden if method == "indicator" else None
+                    told = [_score(truth, filled, hidden, part=one.part) for filled in sets]
+                    mean = pd.DataFrame(told).mean()
+                    mean["auc_off"] = float(np.mean([_auc(one, filled, mark) for filled in sets])) - full
+                    if method in HANDED_ON:
+                        low, high = truth[~hidden].min(), truth[~hidden].max()
+                        step = (high - low) / 10
+                        n_outside += int(((sets < low - step) | (sets > high + step))[:, hidden].sum())
+                    key = {"column": one.name, "mechanism": mechanism, "method": method, "repeat": repeat}
+                    scores.append(key | mean.to_dict())
     each = pd.DataFrame(scores)
     by = ["column", "mechanism", "method"]
     means = each.drop(columns="repeat").groupby(by, sort=False, as_index=False).mean()
-    about = [(one.name, one.used_by, len(one.frame), one.n_missing) for one in cells]
-    columns = pd.DataFrame(about, columns=["column", "used_by", "n_known", "n_missing"])
-    return ImputationTrial(each, means, columns, hidden_share, repeats)
+    about = [(o.name, o.used_by, len(o.frame), o.n_missing, o.outcome_is, *o.presence) for o in cells]
+    names = ["column", "used_by", "n_known", "n_missing", "outcome"]
+    columns = pd.DataFrame(about, columns=[*names, "presence", "presence_low", "presence_high"])
+    return ImputationTrial(each, means, columns, n_outside)
 
 
-def advise(trial: ImputationTrial) -> pd.DataFrame:
-    """Name, by column, the method that comes nearest, if it beats the mean beyond the spread of the repeats.
+def choose(trial: ImputationTrial) -> pd.DataFrame:
+    """Choose, by column, what is handed on: the median, unless another brings the later figures nearer each time.
 
-    In each repeat both fill in the same hidden cells; a method beats the mean where the least of its gains is
-    above 0.
+    Of `HANDED_ON` the one is taken that comes nearest to the segments' profile, over all mechanisms. It must be
+    nearer by `LEAST_GAIN` in every repeat, where both fill in the same hidden cells, and lose no ROC AUC. A mark
+    of the missing is taken where it brings the ROC AUC nearer by `LEAST_AUC_GAIN` in every repeat.
 
     Returns:
-        The trial's `columns`, with `mean_error`, `nearest` (the method of the least error, cells hidden at
-        random), its `error`, `gain_low`, `gain_high` (the mean's error less its own, least and greatest of the
-        repeats), and `advice`: that method or `none`.
+        The trial's `columns`, with `nearest`, `gain_low`, `gain_high` (the median's greatest difference of a
+        profile less its own, least and greatest of the repeats), `method` and `reason`.
     """
     rows = []
-    random = trial.scores[trial.scores.mechanism == "at_random"]
-    for column, tried in random.groupby("column", sort=False):
-        errors = tried.pivot(index="repeat", columns="method", values="error")
-        nearest = str(errors.drop(columns="mean").mean().idxmin())
-        gain = errors["mean"] - errors[nearest]
-        told = (errors["mean"].mean(), nearest, errors[nearest].mean(), gain.min(), gain.max())
-        rows.append((column, *told, nearest if gain.min() > 0 else "none"))
-    names = ["column", "mean_error", "nearest", "error", "gain_low", "gain_high", "advice"]
+    for column, tried in trial.scores.groupby("column", sort=False):
+        kept = tried[tried.method.isin(HANDED_ON)].assign(auc_off=lambda t: t.auc_off.abs())
+        profile, auc = (
+            kept.pivot_table(index="repeat", columns="method", values=v) for v in ("profile_off", "auc_off")
+        )
+        others = profile.columns.drop(["median", "indicator"])
+        nearest = str(profile[others].mean().idxmin())
+        gain, auc_gain = profile["median"] - profile[nearest], auc["median"] - auc["indicator"]
+        method, reason = "median", "nothing handed on comes nearer each time"
+        if gain.min() > LEAST_GAIN and auc[nearest].mean() <= auc["median"].mean() + LEAST_AUC_GAIN:
+            n = f"{profile[nearest].mean():.2f} sd off, the median {profile['median'].mean():.2f}"
+            method, reason = nearest, f"nearer to the segments' profile each time: {n}"
+        elif auc_gain.min() > LEAST_AUC_GAIN:
+            method, reason = "indicator", "a mark of what was missing brings the ROC AUC nearer each time"
+        rows.append((column, nearest, gain.min(), gain.max(), method, reason))
+    names = ["column", "nearest", "gain_low", "gain_high", "method", "reason"]
     return trial.columns.merge(pd.DataFrame(rows, columns=names), on="column", validate="one_to_one")
 
 
-def correlated_normals(n: int, *, correlation: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Draw pairs `x`, `y` of standard normals, for which the answers of a trial are known in closed form.
+def imputation_rules(
+    cells: Sequence[Cells], chosen: pd.DataFrame, report: pd.DataFrame, *, tables: Iterable[str]
+) -> pd.DataFrame:
+    """Return the table that pages 05 and 07 read: how a column is filled in, and why. One row a column.
 
-    For cells of `y` hidden at random, the error (in standard deviations) and the variance kept are: of the mean
-    1 and 0; of regression root (1 - r2) and r2; of a donor root 2 (1 - r2) and 1.
+    Columns of words, and birth dates, are filled in by no page: their method is `none`.
     """
-    x, noise = rng.standard_normal((2, n))
-    return pd.DataFrame({"x": x, "y": correlation * x + np.sqrt(1 - correlation**2) * noise})
+    by_name = {one.name: one for one in cells if one.table}
+    rows = [(by_name[c.column].column, c.method, c.reason) for c in chosen.itertuples() if c.column in by_name]
+    holed = report[(report.n_missing > 0) & report.table.isin([*USED_BY, "customer_records"])]
+    judged = {(one.table, one.column) for one in by_name.values()}
+    for hole in holed.itertuples():
+        known = SCHEMAS["contacts" if hole.table == "coupon_contacts" else hole.table].by_name
+        if (hole.table, hole.column) == ("customer_records", "birth_date"):
+            rows.append((hole.column, "none", "records are linked by it: an invented date would link strangers"))
+        elif hole.column not in known and (hole.table, hole.column) not in judged:
+            rows.append((hole.column, "none", "words, or too few known: not known is a level of its own"))
+    if "transactions" in tables:
+        rows += [(column, "indicator", reason) for column, reason in _NO_MEANING.items()]
+    return pd.DataFrame(rows, columns=RULES).drop_duplicates("column", ignore_index=True)
 
 
-def holed_cells(
-    tables: Mapping[str, ibis.Table], report: pd.DataFrame, *, max_rows: int, rng: np.random.Generator
-) -> list[Cells]:
-    """Return the known cells of the columns that have missing ones and that a later page uses (`USED_BY`).
+def pooled_means(cells: Sequence[Cells], *, level: float, rng: np.random.Generator) -> pd.DataFrame:
+    """Estimate each column's mean three ways, with intervals: of known cells, filled by the median, and pooled.
 
-    Numbers, dates and texts of a number and a unit are taken, with 50 known cells or more and other columns that
-    help; where there is none, simulated pairs.
-
-    Args:
-        tables: Accepted table by name.
-        report: What is missing in them, from `missing_report`.
-        max_rows: Rows of a table to bring into pandas at most, but for chance; drawn by a hash of each person.
-        rng: Chance of the simulated numbers.
+    Returns:
+        `column`, `way` (known cells, median, multiple imputation), `mean`, `low`, `high`, and `missing_share`: the
+        share of the variance that is due to what is missing (Rubin's rules, 20 completed sets).
     """
-    missing = report.set_index(["table", "column"]).n_missing
-    found = []
-    for name, only, page in USED_BY:
-        columns = [] if name not in tables else _columns(tables[name], name, only)
-        holed = [column for column in columns if missing.get((name, column), 0) > 0]
-        if not holed:
-            continue
-        table = tables[name]
-        person = table.customer_id if "customer_id" in table.columns else ibis.null("string")
-        share = sample_share(int(table.count().execute()), at_most=max_rows)
-        drawn = table.filter(in_sample(person, table.row, share=share, name="cells")).order_by("row").to_pandas()
-        helping = {c: _helper(drawn[c], table[c].type(), c) for c in _columns(table, name, None, known=True)}
-        for column in holed:
-            values, unit = _target(drawn[column], table[column].type())
-            helpers = [frame for c, frame in helping.items() if c != column]
-            frame = pd.concat([values.rename(column), *helpers], axis=1)[values.notna()]
-            frame = frame.loc[:, frame.nunique() > 1]
-            if len(frame) >= _FEWEST_ROWS and column in frame and frame.shape[1] >= 2:
-                label = f"{name}.{column}{f' ({unit})' if unit else ''}"
-                found.append(Cells(frame, column, label, name, page, int(missing[name, column])))
-    return found or [Cells(correlated_normals(2_000, correlation=0.7, rng=rng), "y")]
+    rows = []
+    for one, own in zip(cells, rng.spawn(len(cells)), strict=True):
+        values, others = one.whole[one.column].to_numpy(float), one.whole.drop(columns=one.column).to_numpy(float)
+        known = ~np.isnan(values)
+        sets = np.tile(values, (20, 1))
+        sets[:, ~known] = normal_draws(values, others, n_draws=20, rng=own)
+        filled = np.where(known, values, np.median(values[known]))
+        ways = {"known cells": values[known][None], "median": filled[None], "multiple imputation": sets}
+        for way, completed in ways.items():
+            n = completed.shape[1]
+            twice = np.repeat(completed, 2, axis=0) if len(completed) == 1 else completed
+            found = pooled(twice.mean(axis=1), twice.var(axis=1, ddof=1) / n, level=level, degrees_complete=n - 1)
+            rows.append((one.name, way, found.estimate, found.low, found.high, found.missing_share))
+    return pd.DataFrame(rows, columns=["column", "way", "mean", "low", "high", "missing_share"])
 
 
-def _columns(table: ibis.Table, name: str, only: str | None, *, known: bool = False) -> list[str]:
-    """Return the columns of a table that the trial may hide, or, `known`, that may help to fill in others."""
-    by_name = SCHEMAS["contacts" if name == "coupon_contacts" else name].by_name
-    if known:
-        names = [c for c in table.columns if c not in ("row", *_LATER)]
-        return [c for c in names if c not in by_name or not by_name[c].identifier]
-    return [c for c in table.columns if (c == only if only else c != "row" and c not in by_name)]
+def _fill(holes: pd.DataFrame, column: str, method: str, rng: np.random.Generator) -> np.ndarray:
+    """Return the column completed, once or, by `multiple`, several times: shape (sets, n)."""
+    values, missing = holes[column].to_numpy(), holes[column].isna().to_numpy()
+    if method in HANDED_ON:
+        return fill(holes, fit_imputer(holes, rules={column: method}))[[column]].to_numpy().T
+    filled = values.copy()
+    others = StandardScaler().fit_transform(holes.drop(columns=column))
+    if method == "multiple":
+        sets = np.tile(values, (_N_DRAWS, 1))
+        sets[:, missing] = normal_draws(values, others, n_draws=_N_DRAWS, rng=rng)
+        return sets
+    if method == "neighbours":
+        scaled = np.column_stack([others, (values - np.nanmean(values)) / np.nanstd(values)])
+        filled[missing] = KNNImputer(n_neighbors=_NEAR).fit_transform(scaled)[missing, -1]
+        filled[missing] = filled[missing] * np.nanstd(values) + np.nanmean(values)
+        return filled[None]
+    # Donors within fifths of what is expected (Little 1986).
+    expected = fill(holes.assign(**{column: np.nan}), fit_imputer(holes, rules={column: "model"}))[column]
+    classes = ((rankdata(expected.round(9), method="ordinal") - 1) * _N_CLASSES // len(values)).astype(int)
+    filled[missing] = values[hot_deck(values, classes, max_uses=_MAX_USES, rng=rng)]
+    return filled[None]
 
 
-def _number(values: pd.Series, dtype: ibis.expr.datatypes.DataType) -> pd.Series | None:
-    """Return numbers as they are and dates as years; None of text."""
-    if dtype.is_date() or dtype.is_timestamp():
-        return (pd.to_datetime(values) - pd.Timestamp(1970, 1, 1)) / pd.Timedelta(days=365.25)
-    return values.astype(float) if dtype.is_numeric() or dtype.is_boolean() else None
-
-
-def _target(values: pd.Series, dtype: ibis.expr.datatypes.DataType) -> tuple[pd.Series, str]:
-    """Return a column as numbers, missing where it has none, and the unit of texts, such as `log OZ`."""
-    number = _number(values, dtype)
-    if number is not None:
-        return number, ""
-    parts = values.astype("str").str.extract(_MEASURE)
-    if 2 * parts[0].notna().sum() <= values.notna().sum():
-        return pd.Series(np.nan, index=values.index), ""
-    units = parts[1].str.upper()
-    number = parts[0].where(units == units.mode()[0]).astype(float)
-    return np.log(number.where(number > 0)), f"log {units.mode()[0]}"
-
-
-def _helper(values: pd.Series, dtype: ibis.expr.datatypes.DataType, name: str) -> pd.DataFrame:
-    """Return a column that helps to fill in another, numeric and complete; of ids nothing is left."""
-    number = _number(values, dtype)
-    if number is not None:
-        return number.fillna(number.median()).fillna(0.0).to_frame(name)
-    if not dtype.is_string() or values.nunique() > max(_MOST_DISTINCT * len(values), 2):
-        return pd.DataFrame(index=values.index)
-    common = values.value_counts().sort_index().sort_values(ascending=False, kind="stable").index[:_MOST_WORDS]
-    return pd.DataFrame({f"{name} {word}": (values == word).astype(float) for word in common}, index=values.index)
-
-
-def _fill(
-    others: np.ndarray, values: np.ndarray, known: np.ndarray, method: str, rng: np.random.Generator
-) -> np.ndarray:
-    """Return values for the cells that are not known."""
-    if method == "mean":
-        return np.full((~known).sum(), values[known].mean())
-    model = LinearRegression().fit(others[known], values[known])
-    if method == "regression":
-        return model.predict(others[~known])
-    # Rows that are alike stay so to the last digit, which differs between processors.
-    expected = model.predict(others).round(9)[:, None]
-    near = NearestNeighbors(n_neighbors=_DONORS).fit(expected[known])
-    donors = near.kneighbors(expected[~known], return_distance=False)
-    return values[known][donors[np.arange(len(donors)), rng.integers(_DONORS, size=len(donors))]]
-
-
-def _hide(truth: np.ndarray, share: float, mechanism: str, rng: np.random.Generator) -> np.ndarray:
-    """Choose `share` of the cells, at random or the likelier the lower they are."""
-    n = len(truth)
-    ranks = np.argsort(np.argsort(truth, kind="stable"), kind="stable")
-    weights = np.exp(-2 * ranks / n) if mechanism == "low_values" else np.ones(n)
+def _hide(frame: pd.DataFrame, column: str, share: float, mechanism: str, rng: np.random.Generator) -> np.ndarray:
+    """Choose `share` of the cells; the lowest is e squared times as likely as the highest where it is not MCAR."""
+    n, by = len(frame), column if mechanism == "MNAR" else closest(frame, column)
+    ranks = np.argsort(np.argsort(frame[by].to_numpy(), kind="stable"), kind="stable")
+    weights = np.ones(n) if mechanism == "MCAR" else np.exp(-2 * ranks / n)
     hidden = np.zeros(n, dtype=bool)
     hidden[rng.choice(n, size=max(2, round(share * n)), replace=False, p=weights / weights.sum())] = True
     return hidden
 
 
-def _score(truth: np.ndarray, filled: np.ndarray, hidden: np.ndarray) -> dict[str, float]:
+def _score(truth: np.ndarray, filled: np.ndarray, hidden: np.ndarray, *, part: np.ndarray) -> dict[str, float]:
     """Compare filled cells with the truth, in standard deviations of the column."""
     deviation, imputed, true = truth.std(), filled[hidden], truth[hidden]
     kept = 0.0 if np.ptp(imputed) == 0 else imputed.var()
+    off = [filled[part == k].mean() - truth[part == k].mean() for k in range(3)]
     return {
         "error": float(np.sqrt(np.mean((imputed - true) ** 2)) / deviation),
         "variance_ratio": float(kept / true.var()) if np.ptp(true) > 0 else float("nan"),
         "mean_shift": float((filled.mean() - truth.mean()) / deviation),
+        "profile_off": float(np.abs(off).max() / deviation),
     }
+
+
+def _auc(one: Cells, filled: np.ndarray, mark: np.ndarray | None) -> float:
+    """ROC AUC for the outcome of the column, its square and a mark, fitted on one half and judged on the other."""
+    scaled = (filled - filled.mean()) / (filled.std() or 1.0)
+    columns = [scaled, scaled**2] if mark is None else [scaled, scaled**2, mark]
+    x, half = np.column_stack(columns).round(9), np.arange(len(filled)) % 2 == 0
+    if any(np.ptp(one.outcome[part].astype(int)) == 0 for part in (half, ~half)):
+        return 0.5
+    said = LogisticRegression().fit(x[half], one.outcome[half]).decision_function(x[~half]).round(9)
+    true = one.outcome[~half]
+    return chance_of_more(said[true], said[~true], level=0.95)[0]

@@ -17,7 +17,7 @@ class Rule:
     Attributes:
         name: What the rule says, in a few words.
         column: Column it concerns.
-        action: `changed`, `flagged` or `set aside`.
+        action: `changed`, `flagged`, `set aside` or `reported`; what is only reported touches no row.
         applies: Whether it touches a row.
         before: Value before; None where the row as a whole is meant.
         after: Value after; None where nothing takes its place.
@@ -42,12 +42,14 @@ class Cleaned:
         set_aside: Rows not in `table`, as they came, with a `reason`; None where no rule sets any aside.
         changes: Change log: `table`, `rule`, `column`, `action`, `rows_changed`, `before`, `after`.
         touched: `row` of the rows, as they came, that a rule touched; a row may be named twice. None: no rule.
+        cells: The cells that rules changed; see `changed_cells`.
     """
 
     table: ibis.Table
     set_aside: ibis.Table | None
     changes: pd.DataFrame
     touched: ibis.Table | None = None
+    cells: tuple[ibis.Table, ...] = ()
 
 
 def shape(text: str | None) -> str | None:
@@ -84,9 +86,36 @@ def change_log(name: str, table: ibis.Table, rules: Sequence[Rule]) -> pd.DataFr
     return pd.DataFrame(rows, columns=LOG_COLUMNS)
 
 
+def changed_cells(
+    name: str, table: ibis.Table, rules: Sequence[Rule], changes: pd.DataFrame
+) -> tuple[ibis.Table, ...]:
+    """Return the cells that each rule changed: table, row, column, rule, before, after; shapes as in the log."""
+    return tuple(
+        table.filter(rule.applies).select(
+            table=ibis.literal(name),
+            row="row",
+            column=ibis.literal(rule.column),
+            rule=ibis.literal(rule.name),
+            before=_shown(rule.before, rule.shown_as_shape),
+            after=_shown(rule.after, rule.shown_as_shape),
+        )
+        for rule, n in zip(rules, changes.rows_changed, strict=True)
+        if n and rule.action == "changed" and rule.before is not None and rule.after is not None
+    )
+
+
+def _shown(value: ibis.expr.types.Value, as_shape: bool) -> ibis.expr.types.StringValue:
+    """A value as text, or its `shape`, in the engine."""
+    text = value.cast("string")
+    if as_shape:
+        text = text.re_replace("[A-Z]+", "A").re_replace(r"[^\P{L}A-Z]+", "a").re_replace(r"\d", "9")
+    return text.fill_null("(missing)")
+
+
 def touched_rows(table: ibis.Table, rules: Sequence[Rule]) -> ibis.Table:
     """Return `row` of the rows that at least one of the rules touches, each once."""
-    return table.filter(ibis.or_(*(rule.applies.fill_null(False) for rule in rules))).select("row")
+    applies = [rule.applies.fill_null(False) for rule in rules if rule.action != "reported"]
+    return table.filter(ibis.or_(*applies)).select("row")
 
 
 def renumber(table: ibis.Table) -> ibis.Table:

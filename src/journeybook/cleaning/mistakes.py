@@ -1,8 +1,9 @@
-"""What sources get wrong: sentinels, test records, exchanged cells, doubled deliveries.
+"""What sources get wrong: encodings, sentinels, test records, exchanged cells, doubled deliveries.
 
-A sentinel is a value that means that nothing is known (`999`, `N.A.`, 1900-01-01, an address that nobody reads);
-its cell becomes missing. Exchanged cells go back to their places. Test records and doubled deliveries are set
-aside. Each rule asks for a sign that a true value can hardly give: nobody is a test for being called Test.
+A sentinel is a value that means that nothing is known (`999`, `N.A.`, 1900-01-01, an address nobody reads); its
+cell becomes missing. Text whose bytes were read in another encoding is read in its own. Exchanged cells go back
+to their places. Test records and doubled deliveries are set aside. Each rule asks for a sign that a true value can
+hardly give: nobody is a test for being called Test.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 
+import ftfy
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from journeybook.cleaning.log import LOG_COLUMNS, Rule, change_log, touched_rows
+from journeybook.cleaning.log import LOG_COLUMNS, Rule, change_log, changed_cells, touched_rows
 from journeybook.planted import faults_found
 from journeybook.tables import brought_in, kept_in_engine
 
@@ -25,6 +27,9 @@ SENTINEL_NUMBERS = (999, 9_999, 99_999, 999_999, -99, -999, -9_999)
 NO_BIRTH = "1900-01-01"
 TEST_WORDS = ("test", "tester", "testing")
 
+# A letter or sign of UTF-8 that was read as Windows-1252 begins with one of the first and goes on with the others.
+_GARBLED = r"[Â-ô][\x{80}-\x{BF}€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
+_LOST = "\ufffd"
 # The part before the @ of an address that nobody reads, and of one that tries a form out.
 _NOBODY = r"^\s*(no-?reply|do-?not-?reply|none|no-?mail|no-?email|test|tester|testing)@"
 _TEST = r"^\s*(test|tester|testing)@"
@@ -41,7 +46,7 @@ _TOLD_BY = {
     "contacts": ("contact_id",), "customer_records": ("record_id",), "events": ("session_id", "position"),
     "third_party": ("postcode", "as_of"),
 }  # fmt: skip
-_NEVER = ("record_id", "source", "customer_id", "postcode")
+_NEVER = ("record_id", "source", "customer_id", "postcode", "product_id")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +58,7 @@ class Mistakes:
         set_aside: Rows set aside, with a `reason`, by the name of their table.
         changes: Change log of the rules; see `Cleaning.changes`.
         touched: `row` of the rows that a rule touched, as they came, by the name of their table.
+        cells: The cells that rules changed; see `changed_cells`.
         found: Lazy; one row a cell or row found: table, column (`delivery` of a doubled one), key.
     """
 
@@ -60,6 +66,7 @@ class Mistakes:
     set_aside: dict[str, ibis.Table]
     changes: pd.DataFrame
     touched: dict[str, ibis.Table]
+    cells: tuple[ibis.Table, ...]
     found: ibis.Table
 
 
@@ -67,6 +74,7 @@ def find_mistakes(tables: Mapping[str, ibis.Table], *, as_of: datetime | None) -
     """Find what sources get wrong, mend the cells and set the rows aside; nobody is born after `as_of`."""
     mended, aside, logs, found = dict(tables), {}, [], []
     touched: dict[str, ibis.Table] = {}
+    cells_of: list[ibis.Table] = []
     for name, table in tables.items():
         once = [column for column in _ONCE.get(name, ()) if column in table.columns]
         if once and len(once) == len(_ONCE[name]):
@@ -81,6 +89,7 @@ def find_mistakes(tables: Mapping[str, ibis.Table], *, as_of: datetime | None) -
         logs.append(change_log(name, table, rules))
         hit = [rule for rule, n in zip(rules, logs[-1].rows_changed, strict=True) if n]
         found += [_told(name, table, rule) for rule in hit]
+        cells_of += changed_cells(name, table, rules, logs[-1])
         touched |= {name: touched_rows(table, hit)} if hit else {}
         away = [(rule.applies, rule.name) for rule in hit if rule.action == "set aside"]
         if away:
@@ -101,6 +110,7 @@ def find_mistakes(tables: Mapping[str, ibis.Table], *, as_of: datetime | None) -
         set_aside=aside,
         changes=pd.concat(logs, ignore_index=True) if logs else pd.DataFrame(columns=LOG_COLUMNS),
         touched=touched,
+        cells=tuple(cells_of),
         found=reduce(lambda above, below: above.union(below), found, nothing),
     )
 
@@ -138,6 +148,9 @@ def _is_copy(table: ibis.Table, once: Sequence[str]) -> ir.BooleanValue:
 def _rules(name: str, table: ibis.Table, as_of: datetime | None) -> list[Rule]:
     """Return the rules of a table that can be asked of it."""
     rules = [Rule("delivered twice", "delivery", "set aside", table.copy_)] if "copy_" in table.columns else []
+    if name in ("customer_records", "products", "third_party"):
+        texts = [c for c, dtype in table.schema().items() if dtype.is_string() and c not in _NEVER]
+        rules += [rule for column in texts for rule in _encodings(table, column)]
     if name == "customer_records":
         rules += [*_exchanged(table), *_sentinels_of_records(table, as_of)]
     if name in ("customer_records", "third_party"):
@@ -154,6 +167,24 @@ def _rules(name: str, table: ibis.Table, as_of: datetime | None) -> list[Rule]:
 def _made_missing(table: ibis.Table, column: str, applies: ir.BooleanValue, rule: str) -> Rule:
     value = table[column]
     return Rule(rule, column, "changed", applies.fill_null(False), value, value.nullif(value), True)
+
+
+def _encodings(table: ibis.Table, column: str) -> list[Rule]:
+    """Text such as `ZoÃ«`, each read once by ftfy; where a letter was lost, nothing brings it back."""
+    value = table[column]
+    odd = table.filter(value.re_search(_GARBLED) | value.contains(_LOST)).select(text=column).distinct()
+    seen = sorted(odd.to_pandas().text)
+    own = {text: ftfy.fix_encoding(text) for text in seen if _LOST not in text}
+    own = {text: read for text, read in own.items() if read != text}
+    rules = []
+    if own:
+        read = ibis.map(list(own), list(own.values())).get(value, value)
+        name = "read in another encoding"
+        rules.append(Rule(name, column, "changed", value.isin(list(own)).fill_null(False), value, read, True))
+    if any(_LOST in text for text in seen):
+        lost = value.contains(_LOST).fill_null(False)
+        rules.append(Rule("a letter was lost in an encoding", column, "flagged", lost, value, None, True))
+    return rules
 
 
 def _exchanged(records: ibis.Table) -> list[Rule]:

@@ -5,7 +5,8 @@ import re
 import ibis
 import pandas as pd
 
-_FEWEST_DIGITS = 7
+from journeybook.tables import FEWEST_DIGITS
+
 # Before ten digits in Mexico until 2019: 1 from abroad, 044, 045 and 01 at home.
 _MEXICO, _MEXICAN = 52, re.compile(r"^(?:1|01|0?4[45])(?=\d{10}$)")
 
@@ -45,4 +46,4 @@ def one_form(written: str, country_code: str) -> str | None:
             number.national_number, number.italian_leading_zero = int(national), None
         if phonenumbers.is_possible_number(number):
             digits = national if number.country_code == home else f"{number.country_code}{national}"
-    return digits if len(digits) >= _FEWEST_DIGITS and len(set(digits)) > 1 else None
+    return digits if len(digits) >= FEWEST_DIGITS and len(set(digits)) > 1 else None

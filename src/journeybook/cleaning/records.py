@@ -5,9 +5,9 @@ from datetime import datetime
 
 import ibis
 
-from journeybook.cleaning.log import Cleaned, Rule, change_log, renumber, touched_rows
+from journeybook.cleaning.log import Cleaned, Rule, change_log, changed_cells, renumber, touched_rows
 from journeybook.cleaning.phones import with_one_form
-from journeybook.tables import kept_in_engine
+from journeybook.tables import SHORT_FORMS, kept_in_engine
 
 # Nobody living was born before this date.
 FIRST_BIRTH = "1900-01-01"
@@ -15,12 +15,9 @@ FIRST_BIRTH = "1900-01-01"
 # Words that stand for a missing field. Null, None and Na are surnames and are kept.
 EMPTY_FIELDS = ("", "-", "?", "n/a", "unknown", "not given")
 
-# Words of addresses that have one short form.
-SHORT_FORMS = {
-    "street": "st", "avenue": "ave", "road": "rd", "boulevard": "blvd", "drive": "dr", "lane": "ln",
-    "court": "ct", "place": "pl", "square": "sq", "highway": "hwy", "apartment": "apt", "suite": "ste",
-    "north": "n", "south": "s", "east": "e", "west": "w",
-}  # fmt: skip
+# What a person is known by, and how many of these must be known to call two records alike.
+PERSON = ("given_name", "surname", "email", "phone", "address", "postcode", "birth_date")
+FEWEST_ALIKE = 3
 
 # Share of postcodes of five digits, or of nine, from which they are taken for those of the United States.
 FIVE_DIGIT_SHARE = 0.5
@@ -34,7 +31,8 @@ def clean_records(records: ibis.Table, *, country_code: str, five_digits: bool, 
 
     Names and addresses: lower case, one space, no accents, no points. E-mail: lower case, no space, missing
     without `@` and a domain. Phone: see `phones.one_form`. Postcode: see `clean_postcodes`. Birth date: missing
-    before 1900 or from `as_of` on. Records equal in every column, `record_id` too, are copies and set aside.
+    before 1900 or from `as_of` on. Records equal in every column, `record_id` too, are copies and set aside; those
+    alike but for one field are near copies, which page 03 links.
 
     Args:
         records: Accepted customer records.
@@ -54,9 +52,10 @@ def clean_records(records: ibis.Table, *, country_code: str, five_digits: bool, 
     everything = [records[column] for column in given if column != "row"]
     place = ibis.row_number().over(group_by=everything, order_by=records.row)
     written = records.mutate(place=place, **{f"tidy_{column}": value for column, value in tidy.items()})
-    written = kept_in_engine(written)
+    near = _near_copies(written, [f"tidy_{c}" for c in PERSON if c in tidy])
+    written = kept_in_engine(written.mutate(near=near))
     copy = Rule("copy of a record", "record_id", "set aside", written.place > 0)
-    rules = [copy]
+    rules = [copy, Rule("alike but for one field", "record_id", "reported", (written.place == 0) & written.near)]
     for column in tidy:
         before, after = written[column], written[f"tidy_{column}"]
         more = ("changed", (before != after).fill_null(False), before, after, True)
@@ -67,7 +66,19 @@ def clean_records(records: ibis.Table, *, country_code: str, five_digits: bool, 
     kept = kept.mutate(**{column: kept[f"tidy_{column}"] for column in tidy}).select(*given)
     aside = written.filter(written.place > 0).select(*given).mutate(reason=ibis.literal(copy.name))
     changes = change_log("customer_records", written, rules)
-    return Cleaned(renumber(kept), aside, changes, touched_rows(written, rules))
+    cells = changed_cells("customer_records", written, rules, changes)
+    return Cleaned(renumber(kept), aside, changes, touched_rows(written, rules), cells)
+
+
+def _near_copies(records: ibis.Table, fields: Sequence[str]) -> ibis.expr.types.BooleanValue:
+    """Whether another record has the same value in all fields but one, or in all, and three of them are known."""
+    near = ibis.literal(False)
+    for left_out in fields:
+        others = [records[field] for field in fields if field != left_out]
+        known = sum((field.notnull().cast("int64") for field in others), ibis.literal(0))
+        alike, ids = ibis.window(group_by=others), records.record_id
+        near |= (known >= FEWEST_ALIKE) & (ids.min().over(alike) < ids.max().over(alike))
+    return near
 
 
 def clean_postcodes(postcode: ibis.expr.types.StringValue, *, five_digits: bool) -> ibis.expr.types.StringValue:

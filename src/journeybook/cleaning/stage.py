@@ -31,6 +31,8 @@ class Cleaning:
         set_aside: Rows set aside, lazy, by the name of the table, where a rule sets any aside.
         changes: Change log of all tables: `table`, `rule`, `column`, `action`, `rows_changed`, and one example
             `before` and `after`. Rules that touch no row are kept.
+        cells: Every cell of the clean tables that a rule changed, lazy: `table`, `row` (of the clean table),
+            `column`, `rule`, `before`, `after`; of what names a person the shapes alone.
         counts: `table`, `rows_in`, `rows_out`, `rows_set_aside`, `rows_touched` (by a rule, each once).
         mistakes: What the sources got wrong; the rules of each table start from its `tables`.
     """
@@ -38,6 +40,7 @@ class Cleaning:
     tables: dict[str, ibis.Table]
     set_aside: dict[str, ibis.Table]
     changes: pd.DataFrame
+    cells: ibis.Table
     counts: pd.DataFrame
     mistakes: Mistakes
 
@@ -89,6 +92,7 @@ def clean_tables(
         tables={name: one.table for name, one in cleaned.items()},
         set_aside={name: one.set_aside for name, one in cleaned.items() if one.set_aside is not None},
         changes=pd.concat(logs, ignore_index=True) if logs else pd.DataFrame(columns=LOG_COLUMNS),
+        cells=_cells(tables, cleaned, mistakes.cells),
         counts=_counts(given, cleaned, mistakes),
         mistakes=mistakes,
     )
@@ -112,6 +116,26 @@ def row_places(found: Cleaning) -> pd.DataFrame:
     """
     names = {"rows_in": "n_lines", "rows_set_aside": "n_set_aside", "rows_out": "n_kept"}
     return found.counts.rename(columns=names)[["table", *names.values()]]
+
+
+def _cells(
+    tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned], mended: Sequence[ibis.Table]
+) -> ibis.Table:
+    """Return the changed cells of all tables, by the row numbers of the clean ones, which have no gaps."""
+    cells = [*mended, *(part for one in cleaned.values() for part in one.cells)]
+    if not cells:
+        none = dict.fromkeys(("table", "column", "rule", "before", "after"), "string") | {"row": "int64"}
+        return ibis.memtable([], schema=none)
+    kept = []
+    for name, one in cleaned.items():
+        rows = tables[name].select("row")
+        rows = rows if one.set_aside is None else rows.anti_join(one.set_aside, "row")
+        number = (ibis.row_number().over(order_by=rows.row) + 1).cast("int64")
+        kept.append(rows.select(of=ibis.literal(name), was="row", number=number))
+    changed, numbers = ibis.union(*cells), ibis.union(*kept)
+    both = changed.inner_join(numbers, [changed.table == numbers.of, changed.row == numbers.was])
+    told = both.select("table", "column", "rule", "before", "after", row="number")
+    return told.order_by("table", "row", "column", "rule")
 
 
 def _counts(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned], mistakes: Mistakes) -> pd.DataFrame:

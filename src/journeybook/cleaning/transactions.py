@@ -6,8 +6,13 @@ from collections.abc import Sequence
 import ibis
 import pandas as pd
 
-from journeybook.cleaning.log import Cleaned, Rule, change_log, renumber, touched_rows
+from journeybook.cleaning.log import Cleaned, Rule, change_log, changed_cells, renumber, touched_rows
 from journeybook.tables import brought_in, kept_in_engine
+
+# Units of weight, volume and length, in which a line is one unit however much of it there is.
+MEASURES = ("kg", "g", "mg", "lb", "lbs", "oz", "l", "ml", "cl", "gal", "qt", "pt", "m", "cm", "ft", "in", "yd")
+# Signs of currencies, for their codes.
+SIGNS = {"€": "EUR", "£": "GBP", "$": "USD", "US$": "USD", "¥": "JPY"}
 
 # The median absolute deviation of a normal distribution, times this, is its standard deviation.
 MAD_TO_SD = 1.4826
@@ -20,7 +25,9 @@ def clean_transactions(
 
     Added columns: `line_type`, which is `sale`, `free` (units but no money), `empty` (neither), `amount_only`
     (money but no units) or `return`; `by_volume`; `units`, which is `quantity`, but 1 for a line of a product
-    sold by volume; `is_outlier`. No amount is winsorised: what to do about an outlier depends on the question.
+    sold by volume or in one of `MEASURES` (column `unit`); `is_outlier`; `sale_row`, the sale that a return gives
+    back (see `_sales_of_returns`). Lines in another currency than most (column `currency`) are set aside: they
+    cannot be added. No amount is winsorised: what to do about an outlier depends on the question.
 
     Args:
         transactions: Accepted receipt lines.
@@ -41,10 +48,12 @@ def clean_transactions(
         raise ValueError(f"outlier_mads is {outlier_mads}: it must be above 0.")
     check_key(unique_key, transactions.columns)
     lines = transactions.mutate(place=_place_among_copies(transactions, unique_key))
-    copies = lines.filter(lines.place > 0).drop("place")
-    copy = Rule("copy of a line with the same key", ", ".join(unique_key), "set aside", lines.place > 0)
-    removed = change_log("transactions", lines, [copy] if unique_key else [])
-    lines = _units(lines.filter(lines.place == 0).drop("place"), volume_quantity)
+    away = [Rule("copy of a line with the same key", ", ".join(unique_key), "set aside", lines.place > 0)]
+    away = (away if unique_key else []) + _other_currencies(lines)
+    removed = change_log("transactions", lines, away)
+    lines = lines.mutate(reason=ibis.cases(*((r.applies, r.name) for r in away)) if away else ibis.null("string"))
+    aside = lines.filter(lines.reason.notnull()).drop("place")
+    lines = _units(lines.filter(lines.reason.isnull()).drop("place", "reason"), volume_quantity)
     lines = kept_in_engine(lines.mutate(line_type=_line_type(lines)))
     fence = revenue_fence(lines, outlier_mads)
     dear = (lines.line_type == "sale") & (lines.revenue.cast("float64") > fence)
@@ -52,11 +61,14 @@ def clean_transactions(
     lines = lines.mutate(is_outlier=dear | many, is_dear=dear, is_many=many)
     flags = _flags(lines, fence, volume_quantity)
     flagged = change_log("transactions", lines, flags)
+    table, matched = _sales_of_returns(renumber(lines.drop("is_dear", "is_many")))
+    logs = [log for log in (removed, flagged, matched) if len(log)]
     return Cleaned(
-        table=renumber(lines.drop("is_dear", "is_many")),
-        set_aside=copies.mutate(reason=ibis.literal(copy.name)) if unique_key else None,
-        changes=pd.concat([removed, flagged], ignore_index=True) if unique_key else flagged,
-        touched=touched_rows(lines, flags).union(copies.select("row")),
+        table=table,
+        set_aside=aside if away else None,
+        changes=pd.concat(logs, ignore_index=True),
+        touched=touched_rows(lines, flags).union(aside.select("row")),
+        cells=changed_cells("transactions", lines, flags, flagged),
     )
 
 
@@ -88,16 +100,64 @@ def _place_among_copies(table: ibis.Table, unique_key: Sequence[str]) -> ibis.ex
     return known.ifelse(place, 0)
 
 
+def _other_currencies(lines: ibis.Table) -> list[Rule]:
+    """The rule for lines in another currency than most; of two as common the first by name is kept."""
+    if "currency" not in lines.columns:
+        return []
+    code = lines.currency.strip().upper()
+    code = code.substitute(SIGNS).nullif("")
+    counts = lines.filter(code.notnull()).group_by(code=code).aggregate(n=ibis._.count()).to_pandas()
+    main = counts.sort_values(["n", "code"], ascending=[False, True]).code.head(1)
+    return [
+        Rule(f"not in {name}, as most lines are", "currency", "set aside", (code != name).fill_null(False))
+        for name in main
+    ]
+
+
+def _sales_of_returns(lines: ibis.Table) -> tuple[ibis.Table, pd.DataFrame]:
+    """Add `sale_row`, the row of the sale that a return gives back, and log how many were matched.
+
+    It is the latest sale of the product to the customer by then; no sale takes back more units than it has.
+    """
+    none = lines.mutate(sale_row=ibis.null("int64"))
+    keys = ["customer_id", "product_id"]
+    if (
+        not {*keys, "line_type"} <= set(lines.columns)
+        or not lines.count(where=lines.line_type == "return").execute()
+    ):
+        return (none if set(keys) <= set(lines.columns) else lines), pd.DataFrame()
+    one = ibis.literal(1).cast("decimal(18, 4)")
+    n = lines.quantity.abs().fill_null(one) if "quantity" in lines.columns else one
+    n = ibis.greatest(n, one)
+    known = lines.mutate(n=n).filter(ibis.and_(*(lines[key].notnull() for key in keys)))
+    sold = known.filter(known.line_type == "sale").group_by([*keys, "occurred_at"])
+    sold = sold.aggregate(sale_row=ibis._.row.min(), sold=ibis._.n.sum()).rename(sold_at="occurred_at")
+    returned = known.filter(known.line_type == "return").select("row", *keys, "occurred_at", "n")
+    both = returned.asof_join(sold, on=returned.occurred_at >= sold.sold_at, predicates=keys)
+    so_far = both.n.sum().over(group_by=both.sale_row, order_by=[both.occurred_at, both.row], rows=(None, 0))
+    both = brought_in(both.mutate(so_far=so_far).filter(ibis._.so_far <= ibis._.sold).select("row", "sale_row"))
+    lines = kept_in_engine(lines.left_join(both, "row").drop("row_right"))
+    is_return, has = lines.line_type == "return", lines.sale_row.notnull()
+    rules = [
+        Rule("return matched to its sale", "sale_row", "flagged", is_return & has, lines.revenue, lines.sale_row),
+        Rule("return without its sale", "sale_row", "flagged", is_return & ~has, lines.revenue),
+    ]
+    return lines, change_log("transactions", lines, rules)
+
+
 def _units(lines: ibis.Table, volume_quantity: float) -> ibis.Table:
     """Add `by_volume` and `units` where there are quantities."""
     if "quantity" not in lines.columns:
         return lines
-    if "product_id" not in lines.columns:
-        return lines.mutate(by_volume=ibis.literal(False), units=lines.quantity)
-    bought = lines.filter(lines.quantity > 0, lines.product_id.notnull())
-    medians = bought.group_by("product_id").aggregate(middle=bought.quantity.cast("float64").median())
-    volumes = brought_in(medians.filter(medians.middle > volume_quantity).select("product_id"))
-    lines = lines.mutate(by_volume=lines.product_id.isin(volumes.product_id).fill_null(False))
+    by_volume: ibis.expr.types.BooleanValue = ibis.literal(False)
+    if "product_id" in lines.columns:
+        bought = lines.filter(lines.quantity > 0, lines.product_id.notnull())
+        medians = bought.group_by("product_id").aggregate(middle=bought.quantity.cast("float64").median())
+        volumes = brought_in(medians.filter(medians.middle > volume_quantity).select("product_id"))
+        by_volume = lines.product_id.isin(volumes.product_id).fill_null(False)
+    if "unit" in lines.columns:
+        by_volume |= lines.unit.strip().lower().isin(MEASURES).fill_null(False)
+    lines = lines.mutate(by_volume=by_volume)
     one = lines.by_volume & (lines.quantity > 0)
     return lines.mutate(units=one.ifelse(ibis.literal(1).cast(lines.quantity.type()), lines.quantity))
 

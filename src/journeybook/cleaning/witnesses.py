@@ -10,12 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 import ibis
 import numpy as np
 import pandas as pd
+from scipy import stats
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
 
-from journeybook.cleaning.imputation import Cells, ImputationTrial, impute
-from journeybook.cleaning.missing import PLACEHOLDERS
+from journeybook.cleaning import imputation
+from journeybook.cleaning.cells import Cells
+from journeybook.cleaning.imputation import ImputationTrial
+from journeybook.cleaning.missing import PLACEHOLDERS, customer_spend
 from journeybook.cleaning.mistakes import Mistakes
 from journeybook.cleaning.records import EMPTY_FIELDS
 from journeybook.cleaning.stage import PASSED_THROUGH, Cleaning
+from journeybook.cleaning.transactions import MAD_TO_SD
 from journeybook.tables import added_up
 
 _ZERO = ["name", "value", "source", "kind"]
@@ -27,6 +33,9 @@ def rows_hold(
     report: pd.DataFrame,
     *,
     given: Mapping[str, ibis.Table],
+    country_code: str,
+    volume_quantity: float,
+    outlier_mads: float,
 ) -> pd.DataFrame:
     """Count what should be 0: rows, money and cells that are not what they were, or what a rule makes of them.
 
@@ -35,6 +44,9 @@ def rows_hold(
         found: The same after cleaning.
         report: What is missing in the accepted tables.
         given: Accepted table by name, as page 01 wrote it.
+        country_code: As for `clean_tables`.
+        volume_quantity: As for `clean_tables`.
+        outlier_mads: As for `clean_tables`.
     """
     n_lost = n_altered = 0
     for name, before in mended.items():
@@ -60,13 +72,15 @@ def rows_hold(
             (f"empty cells of {name} told apart otherwise", off, "by channel, in plain pandas", "witness")
         )
     if "customer_records" in mended:
-        zeros += _records_hold(mended["customer_records"], found, given["customer_records"])
-    if "products" in mended:
-        off = _attributes_off(mended["products"], found.tables["products"])
-        zeros.append(("attributes of products that differ", off, "joined by product, cell by cell", "witness"))
+        zeros += _records_hold(mended["customer_records"], found, given["customer_records"], country_code)
+    for name in [name for name in ("products", "third_party") if name in mended]:
+        off = _attributes_off(mended[name], found.tables[name], found.set_aside[name])
+        zeros.append((f"attributes of {name} that differ", off, "row by row, in plain pandas", "witness"))
     if "transactions" in mended:
         off = _units_off(found.tables["transactions"])
         zeros.append(("units that are not the quantity, or one of a volume", off, "line by line", "witness"))
+        off = _kinds_off(found.tables["transactions"], volume_quantity, outlier_mads)
+        zeros.append(("kinds and outliers that differ, line by line", off, "NumPy, fence by SciPy", "witness"))
     return _zeros(zeros)
 
 
@@ -92,7 +106,9 @@ def _empties_off(contacts: ibis.Table, reported: pd.DataFrame) -> int:
     return off
 
 
-def _records_hold(before: ibis.Table, found: Cleaning, given: ibis.Table) -> list[tuple[str, float, str, str]]:
+def _records_hold(
+    before: ibis.Table, found: Cleaning, given: ibis.Table, country_code: str
+) -> list[tuple[str, float, str, str]]:
     """Compare each field of each record with what it said before, and the rows touched with those that differ."""
     was_given, old, new = (
         t.to_pandas().drop_duplicates("record_id").set_index("record_id").drop(columns="row")
@@ -105,9 +121,15 @@ def _records_hold(before: ibis.Table, found: Cleaning, given: ibis.Table) -> lis
         was, is_ = old[column], new[column]
         known = was.notna() & is_.notna()
         altered += sum(says(str(a)) != says(str(b)) for a, b in zip(was[known], is_[known], strict=True))
+        if column == "phone":
+            digits = [(_digits(a), _digits(b)) for a, b in zip(was[known], is_[known], strict=True)]
+            cut = [a.removesuffix(b) for a, b in digits if a.endswith(b)]
+            altered += sum(not re.fullmatch(f"0*({country_code})?0?", lost) for lost in cut)
         emptied += sum(bool(could_be(str(value))) for value in was[was.notna() & is_.isna()])
     was_given = was_given.loc[new.index]
-    differ = ((was_given != new) & ~(was_given.isna() & new.isna())).any(axis=1)
+    cells = (was_given != new) & ~(was_given.isna() & new.isna())
+    differ = cells.any(axis=1)
+    named = found.cells.filter(found.cells.table == "customer_records").select("row", "column").distinct()
     told = found.counts.set_index("table").loc["customer_records"]
     hand = "plain Python, field by field"
     return [
@@ -117,6 +139,12 @@ def _records_hold(before: ibis.Table, found: Cleaning, given: ibis.Table) -> lis
             "records touched that do not differ, or that differ untouched",
             int(differ.sum()) + told.rows_set_aside - told.rows_touched,
             "rows before and after",
+            "witness",
+        ),
+        (
+            "changed cells of records that are not told, or told and not changed",
+            abs(int(cells.to_numpy().sum()) - int(named.count().execute())),
+            "cells before and after",
             "witness",
         ),
     ]
@@ -149,20 +177,19 @@ _SAYS: dict[str, tuple[Callable[[str], str], Callable[[str], object]]] = {
 }
 
 
-def _attributes_off(before: ibis.Table, after: ibis.Table) -> int:
-    """Number of cells of products that are neither what they were nor emptied for a placeholder."""
-    first = before.filter(before.row == before.row.min().over(group_by=before.product_id))
-    both = after.inner_join(first, "product_id", rname="{name}_was")
-    off: dict[str, ibis.expr.types.IntegerScalar] = {}
-    for column, kind in before.schema().items():
-        if column in ("row", "product_id"):
-            continue
-        is_, was = both[column], both[f"{column}_was"]
-        if kind.is_string():
-            was = was.strip()
-            was = was.lower().isin(PLACEHOLDERS).ifelse(ibis.null("string"), was)
-        off[column] = both.count(where=~is_.identical_to(was))
-    return int(both.aggregate(**off).to_pandas().to_numpy().sum()) if off else 0
+def _attributes_off(before: ibis.Table, after: ibis.Table, aside: ibis.Table) -> int:
+    """Number of attributes that are neither what they were nor emptied for a placeholder, row by row in pandas."""
+    old, new = (t.order_by("row").to_pandas() for t in (before.anti_join(aside, "row"), after))
+    if len(old) != len(new):
+        return max(len(old), len(new))
+    off = 0
+    for column in [c for c in old if c not in ("row", "postcode")]:
+        was, is_ = old[column], new[column]
+        if before[column].type().is_string():
+            was = was.str.strip()
+            was = was.mask(was.str.lower().isin(PLACEHOLDERS))
+        off += int((~((was == is_) | (was.isna() & is_.isna())).fillna(False)).sum())
+    return off
 
 
 def _units_off(lines: ibis.Table) -> int:
@@ -174,29 +201,103 @@ def _units_off(lines: ibis.Table) -> int:
     return int(lines.count(where=~right.fill_null(False)).execute())
 
 
-def trial_holds(cells: Sequence[Cells], trial: ImputationTrial, *, rng: np.random.Generator) -> pd.DataFrame:
-    """Compare the trial with what is known before it: a mean's error, a regression's values, a donor's cells.
+def _kinds_off(lines: ibis.Table, volume_quantity: float, outlier_mads: float) -> int:
+    """Number of lines of another kind than their money and quantity say, or outliers on the wrong side."""
+    columns = [c for c in ("revenue", "quantity", "units") if c in lines.columns]
+    numbers = {c: lines[c].cast("float64") for c in columns}
+    told = lines.select("line_type", "is_outlier", **numbers).to_pandas()
+    money, n = told.revenue.to_numpy(), told.reindex(columns=["quantity"]).quantity.to_numpy()
+    cases = {"return": (money < 0) | (n < 0), "empty": (money == 0) & (n == 0), "free": money == 0}
+    cases["amount_only"] = n == 0
+    kind = np.select([*cases.values()], [*cases], "sale")
+    logs = np.log(money[kind == "sale"])
+    mad = stats.median_abs_deviation(logs) if len(logs) else 0.0
+    fence = np.exp(np.median(logs) + outlier_mads * MAD_TO_SD * mad) if mad > 0 else np.inf
+    many = told.reindex(columns=["units"]).units.to_numpy() > volume_quantity
+    off = (kind != told.line_type) | (told.is_outlier != ((kind == "sale") & (money > fence) | many))
+    return int(off.sum())
 
-    The squared error of the mean, hidden at random, is the variance of the column; over the repeats it is held to
-    five standard errors.
+
+def handed_on_holds(
+    given: Mapping[str, ibis.Table],
+    found: Cleaning,
+    cells: Sequence[Cells],
+    trial: ImputationTrial,
+    *,
+    aside: ibis.Table,
+    presence: pd.DataFrame,
+    rules: pd.DataFrame,
+    max_customers: int,
+) -> pd.DataFrame:
+    """Hold what is handed on: rows set aside, whether a value goes with spend, and the rules of filling in."""
+    kept = aside.group_by("table").aggregate(n=aside.count()).to_pandas().set_index("table").n
+    n_in, n_out = ({k: int(t.count().execute()) for k, t in of.items()} for of in (given, found.tables))
+    n_gone = sum(abs(n - n_out[name] - int(kept.get(name, 0))) for name, n in n_in.items())
+    far, mended = 0.0, found.mistakes.tables
+    if len(presence):
+        lines = mended["transactions"].select("customer_id", spent=ibis._.revenue.cast("float64")).to_pandas()
+        asked = customer_spend(mended["transactions"], max_customers=max_customers).customer_id
+        spend = lines.groupby("customer_id").spent.sum().round(4)[asked]
+    for one in presence.itertuples():
+        told = mended[one.table].to_pandas().dropna(subset="customer_id").set_index("customer_id")
+        there = told.index if one.column == "any" else told.index[told[one.column].notna()]
+        of = spend if one.column == "any" else spend[spend.index.isin(told.index)]
+        having, lacking = of[of.index.isin(there)], of[~of.index.isin(there)]
+        auc = stats.mannwhitneyu(having, lacking).statistic / len(having) / len(lacking)
+        pairs = ((one.auc, auc), (one.n_with, len(having)), (one.median_spend_with, having.median()))
+        far = max(far, *(abs(a - b) for a, b in pairs), abs(one.median_spend_without - lacking.median()))
+    due: dict[str, str] = {}
+    for cell in [cell for cell in cells if cell.table]:
+        tried = trial.scores[trial.scores.column == cell.name].assign(auc_off=lambda t: t.auc_off.abs())
+        by = tried[tried.method.isin(imputation.HANDED_ON)].groupby(["method", "repeat"])
+        profile, auc_off = by.profile_off.mean().unstack(), by.auc_off.mean().unstack()
+        best = profile.drop(["median", "indicator"]).mean(axis=1).idxmin()
+        nearer = (profile.loc["median"] > profile.loc[best] + imputation.LEAST_GAIN).all()
+        ranks = auc_off.loc[best].mean() <= auc_off.loc["median"].mean() + imputation.LEAST_AUC_GAIN
+        marked = (auc_off.loc["median"] > auc_off.loc["indicator"] + imputation.LEAST_AUC_GAIN).all()
+        due.setdefault(cell.column, best if nearer and ranks else "indicator" if marked else "median")
+    handed = rules.set_index("column").method
+    n_other = sum(handed.get(column) != method for column, method in due.items())
+    rows = [
+        ("rows set aside that are not listed", n_gone, 0, "accepted rows less clean ones", "conservation"),
+        ("figures of spend, greatest difference", far, 1e-6, "Mann-Whitney's U by SciPy, medians", "witness"),
+        ("rules of filling in that the trial does not give", n_other, 0, "repeat by repeat", "witness"),
+    ]
+    return pd.DataFrame(rows, columns=["name", "value", "tolerance", "source", "kind"]).assign(reference=0)
+
+
+def trial_holds(cells: Sequence[Cells], trial: ImputationTrial, *, rng: np.random.Generator) -> pd.DataFrame:
+    """Compare the trial with what is known before it: a median's error, expected values, donors, ranges.
+
+    The squared error of the median, hidden at random, is the variance of the column and the squared distance from
+    the mean; over the repeats it is held to five standard errors.
     """
-    random = trial.scores[(trial.scores.mechanism == "at_random") & (trial.scores.method == "mean")]
+    random = trial.scores[(trial.scores.mechanism == "MCAR") & (trial.scores.method == "median")]
     rows: list[tuple[str, float, float, float, str]] = []
     for one in cells:
+        y = one.frame[one.column].astype(float)
         squared = random[random.column == one.name].error.to_numpy() ** 2
-        reach = max(0.05, 5 * float(np.std(squared, ddof=1)) / trial.repeats**0.5)
-        name = f"squared error of the mean, {one.name}"
-        rows.append((name, float(squared.mean()), 1.0, reach, "closed form: the column's variance"))
-    frame = cells[0].frame.astype(float)
-    y, hidden = frame[cells[0].column], np.arange(len(frame)) % 4 == 0
-    holes = frame.assign(**{cells[0].column: y.mask(hidden)})
-    x = np.column_stack([np.ones(len(frame)), frame.drop(columns=cells[0].column)])
-    expected = x[hidden] @ np.linalg.lstsq(x[~hidden], y[~hidden], rcond=None)[0]
-    filled = {m: impute(holes, column=cells[0].column, method=m, rng=rng)[hidden] for m in ("regression", "donor")}
-    off = float(np.abs(filled["regression"] - expected).max() / y.std())
-    n_strange = int((~filled["donor"].isin(y[~hidden])).sum())
-    rows.append(("greatest difference of a regression, sd", off, 0, 1e-6, "least squares by NumPy"))
-    rows.append(("donated values that no donor has", n_strange, 0, 0, "looked for among the known cells"))
+        reach = max(0.05, 5 * float(np.std(squared, ddof=1)) / len(squared) ** 0.5)
+        due = float(1 + ((y.mean() - y.median()) / y.std(ddof=0)) ** 2)
+        name = f"squared error of the median, {one.name}"
+        rows.append((name, float(squared.mean()), due, reach, "closed form: the column's variance"))
+    frame, column = cells[0].frame.astype(float), cells[0].column
+    y, hidden = frame[column], np.arange(len(frame)) % 4 == 0
+    holes = frame.assign(**{column: y.mask(hidden)})
+    others = np.arcsinh(frame.drop(columns=column))
+    scaler = StandardScaler().fit(others[~hidden])
+    ridge = Ridge(alpha=1e-3 * (~hidden).sum()).fit(scaler.transform(others[~hidden]), np.arcsinh(y[~hidden]))
+    expected = np.sinh(ridge.predict(scaler.transform(others[hidden])))
+    model, donor = (imputation._fill(holes, column, method, rng)[0][hidden] for method in ("model", "donor"))
+    inside = (expected > y[~hidden].min()) & (expected < y[~hidden].max())
+    off = float(np.abs(model - expected)[inside].max(initial=0) / y.std())
+    n_strange = int((~np.isin(donor, y[~hidden])).sum())
+    looked = "looked for among the known cells"
+    rows += [
+        ("greatest difference of an expected value, sd", off, 0, 1e-6, "ridge regression by scikit-learn"),
+        ("donated values that no donor has", n_strange, 0, 0, looked),
+        ("values filled in beyond the known ones", trial.n_outside, 0, 0, "range of the known cells"),
+    ]
     return pd.DataFrame(rows, columns=["name", "value", "reference", "tolerance", "source"])
 
 

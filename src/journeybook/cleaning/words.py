@@ -6,6 +6,8 @@ import pandas as pd
 from journeybook.cleaning.imputation import ImputationTrial
 from journeybook.cleaning.stage import Cleaning
 
+_FIGURES = ["error", "variance_ratio", "mean_shift", "profile_off", "auc_off"]
+
 
 def title_missing(presence: pd.DataFrame) -> str:
     """Return whether having a value goes with spend."""
@@ -25,34 +27,38 @@ def differs(presence: pd.DataFrame) -> pd.DataFrame:
     return presence[(presence.auc_low > 0.5) | (presence.auc_high < 0.5)]
 
 
-def say_imputation(trial: ImputationTrial) -> str:
-    """Return what no way of filling in repairs."""
-    low = by_method(trial, "low_values").mean_shift
+def say_imputation(trial: ImputationTrial, rules: pd.DataFrame) -> str:
+    """Return what is handed on, and what no way of filling in repairs."""
+    low, n = by_method(trial, "MNAR").mean_shift, rules.method.value_counts()
+    handed = ", ".join(f"{n[method]} by {method}" for method in n.index if method != "none")
     return (
-        f"Where low values are missing, the column's mean is off by {low['mean']:+.2f} standard deviations if "
-        f"filled with the mean, and by {low['donor']:+.2f} with a near donor."
+        f"Where low values are missing, a column's mean is off by {low['median']:+.2f} standard deviations if "
+        f"filled with the median, by {low['model']:+.2f} with what the others let expect and by "
+        f"{low['multiple']:+.2f} by multiple imputation. Handed on to pages 05 and 07: {handed or 'no rule'}."
     )
 
 
 def by_method(trial: ImputationTrial, mechanism: str) -> pd.DataFrame:
     """Return one mechanism's figures by method, as means over the columns."""
     some = trial.methods[trial.methods.mechanism == mechanism]
-    return some.groupby("method", sort=False)[["error", "variance_ratio", "mean_shift"]].mean()
+    return some.groupby("method", sort=False)[_FIGURES].mean()
 
 
 def metrics(
-    found: Cleaning, report: pd.DataFrame, *, presence: pd.DataFrame, trial: ImputationTrial, advice: pd.DataFrame
+    found: Cleaning, report: pd.DataFrame, *, presence: pd.DataFrame, trial: ImputationTrial, chosen: pd.DataFrame
 ) -> dict[str, float]:
     """Return the page's headline figures."""
-    at_random, low = (by_method(trial, mechanism) for mechanism in ("at_random", "low_values"))
+    at_random, low = (by_method(trial, mechanism) for mechanism in ("MCAR", "MNAR"))
     return {
         "n_rows_in": int(found.counts.rows_in.sum()),
         "n_rows_set_aside": int(found.counts.rows_set_aside.sum()),
         "n_rows_touched": int(found.counts.rows_touched.sum()),
         "columns_with_missing_share": float((report.n_missing > 0).mean()),
-        "n_columns_filled_better": int((advice.advice != "none").sum()),
+        "n_columns_filled_better": int((chosen.method != "median").sum()),
         "n_presence_goes_with_spend": len(differs(presence)),
-        "mean_variance_ratio": at_random.variance_ratio["mean"],
+        "median_variance_ratio": at_random.variance_ratio["median"],
         "donor_variance_ratio": at_random.variance_ratio["donor"],
-        "mean_shift_low_values": low.mean_shift["mean"],
+        "median_profile_off": at_random.profile_off["median"],
+        "model_profile_off": at_random.profile_off["model"],
+        "median_shift_low_values": low.mean_shift["median"],
     }

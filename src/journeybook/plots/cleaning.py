@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from journeybook.cleaning import ImputationTrial, title_missing
 from journeybook.plots import COLOURS
@@ -55,19 +56,26 @@ def plot_presence(presence: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_imputation(trial: ImputationTrial, advice: pd.DataFrame) -> Axes:
-    """Draw the error of each column and method, a point a repeat, cells hidden at random."""
+def plot_imputation(trial: ImputationTrial, chosen: pd.DataFrame) -> Figure:
+    """Draw how far off a segment's profile is by each method, a panel a mechanism, a point a column and repeat."""
     names = list(trial.columns.column)[::-1]
-    _, ax = plt.subplots(figsize=(8.5, 1.9 + 0.6 * len(names)))
-    random = trial.scores[trial.scores.mechanism == "at_random"]
-    for number, (method, colour) in enumerate(zip(random.method.unique(), COLOURS.values(), strict=False)):
-        tried = random[random.method == method]
-        place = tried.column.map(names.index) + 0.2 - 0.2 * number
-        ax.plot(tried.error, place, "o", markersize=4, alpha=0.6, color=colour, label=method)
-    ax.set_yticks(range(len(names)), [name.replace(".", ", ", 1).replace("_", " ") for name in names])
-    ax.set_xlim(left=0)
-    n_better = int((advice.advice != "none").sum())
-    title = f"A method beats the mean in {n_better} of {len(advice)} columns"
-    ax.set(title=title, xlabel="error, standard deviations of the column; a point a repeat")
-    ax.legend(loc="best")
-    return ax
+    # A mark fills in the median too.
+    scores = trial.scores[trial.scores.method != "indicator"]
+    mechanisms, methods = scores.mechanism.unique(), scores.method.unique()
+    figure, axes = plt.subplots(
+        1, len(mechanisms), figsize=(8.5, 2.3 + 0.8 * len(names)), sharex=True, sharey=True, layout="constrained"
+    )
+    for ax, mechanism in zip(axes, mechanisms, strict=True):
+        tried = scores[scores.mechanism == mechanism]
+        for number, (method, colour) in enumerate(zip(methods, COLOURS.values(), strict=False)):
+            some = tried[tried.method == method]
+            place = some.column.map(names.index) + 0.3 - 0.6 * number / max(len(methods) - 1, 1)
+            ax.plot(some.profile_off, place, "o", markersize=3, alpha=0.6, color=colour, label=method)
+        ax.set_title(mechanism)
+        ax.set_yticks(range(len(names)), [name.replace(".", ",\n", 1).replace("_", " ") for name in names])
+    axes[0].set_xlim(left=0)
+    axes[1].set_xlabel("difference of a segment's mean from the true one, standard deviations of the column")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(methods), fontsize=8)
+    n = int((chosen.method != "median").sum())
+    figure.suptitle(f"Something handed on beats the median in {n} of {len(chosen)} columns")
+    return figure
