@@ -10,7 +10,7 @@ from journeybook.identity.people import CarriedRefusals
 from journeybook.identity.quality import PairQuality, people_quality
 
 PEOPLE = pd.DataFrame({"customer_id": list("abcdef"), "person_id": list("ppppqr"), "row": range(1, 7)})
-RIGHT = pd.DataFrame({"person_id": list("ppppqr"), "household_id": [1, 1, 1, 1, 2, 3], "row": range(1, 7)})
+RIGHT = pd.DataFrame({"customer_id": list("abcdef"), "household_id": [1, 1, 1, 1, 2, 3], "row": range(1, 7)})
 WRONG = RIGHT.assign(household_id=range(1, 7))
 
 

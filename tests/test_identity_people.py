@@ -20,7 +20,7 @@ def chain(probabilities: list[float]) -> tuple[ibis.Table, ComparedPairs, identi
     n = len(probabilities)
     pairs = pd.DataFrame({"left": range(1, n + 1), "right": range(2, n + 2), "pattern": range(n)})
     compared_pairs = ComparedPairs(
-        (), (), n * (n + 1) // 2, n, 0, ibis.memtable(pairs), pd.DataFrame(), pd.DataFrame()
+        (), (), n * (n + 1) // 2, n, 0, ibis.memtable(pairs), pd.DataFrame(), pd.DataFrame(), {}
     )
     patterns = pd.DataFrame({"pattern": range(n), "n": 1, "probability": probabilities})
     model = identity.LinkageModel(pd.DataFrame(), pd.DataFrame(), 0.1, 0.0, patterns, 1.0, True)
@@ -77,23 +77,84 @@ def test_a_person_is_named_by_the_first_record():
     assert people.row.tolist() == [1, 2]
 
 
+def in_clusters(*clusters: str) -> identity.clusters.Resolution:
+    """Records of one customer id each, in the clusters given as texts of ids."""
+    ids = pd.DataFrame(
+        [(one, k) for k, group in enumerate(clusters) for one in group], columns=["customer_id", "cluster"]
+    )
+    ids = ids.sort_values("customer_id", ignore_index=True)
+    return identity.clusters.Resolution(ids.assign(row=ids.index + 1), pd.DataFrame(), 0.9, len(clusters), 0)
+
+
+NAMES = pd.Series({name: name.upper() for name in "abcdefg"})
+
+
+def test_a_person_keeps_the_name_over_runs_and_merges():
+    first = identity.people_of(in_clusters("b", "cd", "e"), names=NAMES)
+    assert first.person_id.tolist() == ["B", "C", "C", "E"]
+    # A record older than all others joins b; two people turn out to be one; somebody is gone, somebody new.
+    found = in_clusters("ab", "cdf", "g")
+    second = identity.people_of(found, names=NAMES, before=first).set_index("customer_id").person_id
+    assert second.to_dict() == {"a": "B", "b": "B", "c": "C", "d": "C", "f": "C", "g": "G"}
+    walked = identity.crosswalk(first, second.reset_index())
+    told = walked[["person_id_before", "person_id", "n_customer_ids", "change"]].astype(object)
+    assert told.where(told.notna(), None).to_numpy().tolist() == [
+        ["B", "B", 1, "kept"], ["C", "C", 2, "kept"], ["E", None, 1, "gone"],
+        [None, "B", 1, "new"], [None, "C", 1, "new"], [None, "G", 1, "new"],
+    ]  # fmt: skip
+
+
+def test_a_merge_and_a_split_are_told_apart_and_no_two_people_share_a_name():
+    first = identity.people_of(in_clusters("abc", "d", "ef"), names=NAMES)
+    second = identity.people_of(in_clusters("a", "bc", "def"), names=NAMES, before=first)
+    named = second.set_index("customer_id").person_id
+    # The id stays with the customer it was made of; of two earlier ids the one of more customers is kept.
+    assert named.to_dict() == {"a": "A", "b": "B", "c": "B", "d": "E", "e": "E", "f": "E"}
+    change = identity.crosswalk(first, second).set_index(["person_id_before", "person_id"]).change
+    assert change.to_dict() == {("A", "A"): "kept", ("A", "B"): "split", ("D", "E"): "merged", ("E", "E"): "kept"}
+
+
+def test_unmerging_gives_the_records_back():
+    records = table(customer_id=["a", "b", "c"], source="web", postcode=["1", "2", "3"])
+    apart = identity.people_of(in_clusters("ab", "c"), names=NAMES, unmerged=["A"])
+    alone = identity.people_of(in_clusters("a", "b", "c"), names=NAMES)
+    pd.testing.assert_frame_equal(apart, alone)
+    values = identity.golden_values(records, apart)
+    assert values.set_index("person_id").value.to_dict() == {"A": "1", "B": "2", "C": "3"}
+    # On the next run too, whatever name the merged person would have got.
+    again = identity.people_of(in_clusters("ab", "c"), names=NAMES, unmerged=["A"], before=apart)
+    pd.testing.assert_frame_equal(again, alone)
+    with pytest.raises(ValueError, match="'X' is no person_id"):
+        identity.people_of(in_clusters("ab"), names=NAMES, unmerged=["X"])
+
+
 def test_the_latest_value_survives():
     people = pd.DataFrame({"customer_id": ["a", "b", "c"], "person_id": ["P", "P", "Q"]})
-    profiles = identity.golden_profiles(
-        table(
-            customer_id=["a", "b", "b", "c"],
-            source=["web", "loyalty", "loyalty", "web"],
-            postcode=["new", "old", None, None],
-            birth_date=pd.to_datetime([None, "1969-12-31", "1970-01-01", None]),
-            updated_at=pd.to_datetime(["2017-03-01", "2017-01-01", "2017-02-01", None]),
-            email=["a@b", "a@b", "a@b", "c@d"],
-        ),
-        people,
+    records = table(
+        customer_id=["a", "b", "b", "c"],
+        source=["web", "loyalty", "shop", "web"],
+        postcode=["new", "old", None, None],
+        birth_date=pd.to_datetime([None, "1969-12-31", "1970-01-01", None]),
+        updated_at=pd.to_datetime(["2017-03-01", "2017-01-01", "2017-02-01", None]),
+        email=["a@b", "a@b", "a@b", "c@d"],
     )
+    values = identity.golden_values(records, people)
+    profiles = identity.golden_profiles(records, people, values)
+    told = values.drop(columns=["row", "updated_at"]).astype(object)
+    assert told.where(told.notna(), None).to_numpy().tolist() == [
+        ["P", "birth_decade", "1970", "shop", "latest update", 2],
+        ["P", "email", None, "web", "only value", 1],
+        ["P", "postcode", "new", "web", "latest update", 2],
+        ["Q", "email", None, "web", "only value", 1],
+    ]
+    assert values.updated_at[0] == pd.Timestamp("2017-02-01")
+    conflicts = identity.conflicts_of(values).set_index("field")
+    assert conflicts.loc["postcode"].tolist() == [1, 1, 1.0]
+    assert conflicts.loc["email"].tolist() == [2, 0, 0.0]
     assert set(profiles) == {"person_id", "row", "n_records", "n_sources", "n_customer_ids", "postcode",
                              "birth_decade", "updated_at"}  # fmt: skip
     first, second = profiles.itertuples(index=False)
-    assert (first.person_id, first.n_records, first.n_sources, first.n_customer_ids) == ("P", 3, 2, 2)
+    assert (first.person_id, first.n_records, first.n_sources, first.n_customer_ids) == ("P", 3, 3, 2)
     assert (first.postcode, first.birth_decade, first.updated_at) == ("new", 1970, pd.Timestamp("2017-03-01"))
     assert pd.isna(second.postcode)
     assert pd.isna(second.birth_decade)
@@ -158,8 +219,8 @@ def test_one_key_alone_puts_strangers_together():
 
 def test_quality_counts_only_those_found():
     people = pd.DataFrame({"customer_id": ["a", "b", "c"], "person_id": ["P", "P", "Q"]})
-    truth = pd.DataFrame({"person_id": ["P", "P", "Q", "elsewhere"], "household_id": ["1", "2", "1", "1"]})
+    truth = pd.DataFrame({"customer_id": ["a", "b", "c", "elsewhere"], "household_id": ["1", "2", "1", "1"]})
     quality = identity.people_quality(people, truth)
     assert (quality.n_true, quality.n_found, quality.n_right) == (1, 1, 0)
-    assert identity.who_is_who(people, truth).tolist() == ["1", "1", "1"]
+    assert identity.who_is_who(people, truth).loc[["a", "b", "c"]].tolist() == ["1", "2", "1"]
     assert identity.who_is_who(people, None).tolist() == ["P", "P", "Q"]

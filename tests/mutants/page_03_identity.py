@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import ibis
+import numpy as np
+import pandas as pd
 
 from mutants.planted import Mutant
 
@@ -34,6 +36,17 @@ def certain(sound: Callable) -> Callable:
     return lambda *args, **asked: sound(*args, **asked).assign(probability=1.0)
 
 
+def surer(sound: Callable) -> Callable:
+    """Odds are squared, as where agreements that depend on each other are counted twice."""
+
+    def wrong(*args: Any, **asked: Any) -> Any:
+        scored = sound(*args, **asked)
+        p = scored.probability
+        return scored.assign(probability=p**2 / (p**2 + (1 - p) ** 2))
+
+    return wrong
+
+
 def any_link(sound: Callable) -> Callable:
     """Links are followed from a probability of one in a hundred on."""
 
@@ -60,9 +73,38 @@ def not_carried(sound: Callable) -> Callable:
     return wrong
 
 
+def carried_elsewhere(sound: Callable) -> Callable:
+    """Refusals hold for the person after the one they are of."""
+
+    def wrong(*args: Any, **asked: Any) -> Any:
+        carried = sound(*args, **asked)
+        ids = np.roll(carried.links["person_id"].to_numpy(), 1)
+        return replace(carried, links=carried.links.assign(person_id=ids))
+
+    return wrong
+
+
 def lost(sound: Callable) -> Callable:
     def wrong(resolution: Any, **asked: Any) -> Any:
         return sound(resolution, **asked).query("row % 20 != 0")
+
+    return wrong
+
+
+def slipped(sound: Callable) -> Callable:
+    """Every postcode goes to the row after it."""
+
+    def wrong(*args: Any, **asked: Any) -> Any:
+        found = sound(*args, **asked)
+        return found.assign(postcode=np.roll(found["postcode"].to_numpy(), 1))
+
+    return wrong
+
+
+def later(sound: Callable) -> Callable:
+    def wrong(*args: Any, **asked: Any) -> Any:
+        found = sound(*args, **asked)
+        return found.assign(known_from=found["known_from"] + pd.Timedelta(days=1))
 
     return wrong
 
@@ -72,12 +114,27 @@ def planted(name: str, error: str, target: str, wrong: Callable) -> Mutant:
 
 
 MUTANTS = [
-    planted("oldest", "the oldest value survives in the golden profile", ":golden_profiles", oldest),
+    planted("oldest", "the oldest value survives in the golden profile", ":golden_values", oldest),
+    planted("sources", "golden values name another's source", ":golden_values", shuffled("source")),
+    planted("surer", "the model counts what it knows twice", ":pairs_above", surer),
     planted("shuffled", "postcodes of people are shuffled", ":golden_profiles", shuffled("postcode")),
     planted("certain", "the model says 1.0 for every link", ":pairs_above", certain),
     planted("any_link", "links are followed below the threshold", ":resolve", any_link),
     planted("swapped", "matches and strangers change places in the model", ":fit_linkage", swapped),
     planted("not_carried", "refusals of recognised people are not carried", ":carry_refusals", not_carried),
+    planted("carried_elsewhere", "refusals are carried to other people", ":carry_refusals", carried_elsewhere),
+    planted("few_keys", "two keys alone bring pairs together", ".comparison:blocking_rules",
+            lambda sound: lambda texts, **asked: sound(texts[:2], **asked)),
+    planted("pairs_twice", "each pair is linked twice", ":pairs_above",
+            lambda sound: lambda *args, **asked: pd.concat([sound(*args, **asked)] * 2)),
     planted("decades", "birth decades of people are shuffled", ":golden_profiles", shuffled("birth_decade")),
+    planted("slipped", "postcodes slip by one row of the history", ":postcode_history", slipped),
+    planted("later", "postcodes count a day too late", ":postcode_history", later),
+    planted("records_as_sources", "records count as sources", ":golden_profiles",
+            lambda sound: lambda *args: sound(*args).assign(n_sources=lambda t: t.n_records)),
+    planted("reach", "ids that refuse count as people", ":refusal_reach",
+            lambda sound: lambda *args: sound(*args).assign(n_refusing_people=lambda t: t.n_refusing_ids)),
+    planted("keys_flattered", "wrong pairs of a key alone count half", ":keys_alone",
+            lambda sound: lambda *args, **asked: sound(*args, **asked).assign(n_wrong=lambda t: t.n_wrong // 2)),
     planted("lost", "one customer id in twenty is lost on the way to people", ":people_of", lost),
-]
+]  # fmt: skip

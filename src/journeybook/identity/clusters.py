@@ -61,13 +61,14 @@ def resolve(
     max_diameter: int,
     pairs: ComparedPairs | None = None,
     model: LinkageModel | None = None,
+    before: pd.DataFrame | None = None,
 ) -> Resolution:
     """Link records into people: by id, by exact keys, then by probability.
 
     Linked records are connected components. A chain (a is like b, b is like c, but a is not like c) can join
     strangers, so a component in which two records lie more than `max_diameter` links apart is taken apart by
     dropping its weakest links, weakest first, until every part is compact. Without `pairs` and their `model`, ids
-    and exact keys link alone.
+    and exact keys link alone. `before` are links of an earlier resolution of some of these records.
 
     Raises:
         ValueError: `threshold` is not from 0 to 1, or `max_diameter` below 1.
@@ -78,6 +79,8 @@ def resolve(
     links = [_same_id(people), equal_pairs(records, rules=EXACT_RULES).assign(probability=1.0, via="exact keys")]
     if pairs is not None and model is not None:
         links.append(pairs_above(pairs, model, threshold=threshold).assign(via="probability"))
+    if before is not None:
+        links.append(before.loc[before.via == "probability", ["left", "right", "probability", "via"]])
     together = pd.concat([part for part in links if len(part)] or links[:1])
     together = together.drop_duplicates(["left", "right"]).sort_values(["left", "right"], ignore_index=True)
     ends = np.searchsorted(people.row.to_numpy(), together[["left", "right"]].to_numpy(dtype="int64"))

@@ -18,7 +18,7 @@ def find(
     """Return the page's findings; `quality` is against the `truth` (both None where it is not known)."""
     n_true = expected = None
     if truth is not None:
-        n_true = in_truth(truth[truth.person_id.isin(carried.people.person_id)]).nunique()
+        n_true = in_truth(truth[truth.customer_id.isin(carried.people.customer_id)]).nunique()
         expected = float((1 - linked.probability).sum())
     persons = [*_pairs(quality or copies, expected), _people(found, n_true)]
     return [*persons, *_refusals(reach, carried, n_overruled), *_keys(keys, is_known=truth is not None)]

@@ -1,5 +1,6 @@
 """What a resolution gives: people, their golden profiles, and refusals carried to them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -7,6 +8,9 @@ import ibis
 import pandas as pd
 
 from journeybook.identity.clusters import Resolution
+
+# Fields that are chosen, but whose values end on this page.
+HELD_BACK = ("given_name", "surname", "email", "phone", "address")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,48 +30,145 @@ class CarriedRefusals:
     n_recognised: int
 
 
-def people_of(resolution: Resolution, *, names: pd.Series) -> pd.DataFrame:
+def people_of(
+    resolution: Resolution, *, names: pd.Series, unmerged: Sequence[str] = (), before: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return which person each customer id belongs to: `customer_id`, `person_id`, `row` (1, 2, ...).
 
-    A person is named by the keyed pseudonym of the customer id on the first of their records.
+    A person is named by the keyed pseudonym of one of their customer ids: of those that named a person `before`,
+    the one that named most customer ids; or else the one on the first of their records. So no two people share a
+    name, and a person who grows keeps theirs.
+
+    Args:
+        resolution: Which records are one person.
+        names: The pseudonym of each customer id, by id.
+        unmerged: `person_id` of people to be taken apart: each of their customer ids stands alone.
+        before: `customer_id` and `person_id` of an earlier run, or None.
+
+    Raises:
+        ValueError: A person to be taken apart is not here.
     """
     firsts = resolution.records.drop_duplicates("customer_id").reset_index(drop=True)
-    heads = resolution.records.drop_duplicates("cluster").set_index("cluster").customer_id
-    person_id = heads.loc[firsts.cluster].map(names).to_numpy()
+    own, cluster = firsts.customer_id.map(names), firsts.cluster
+    person_id = own.groupby(cluster).transform("first")
+    if before is not None:
+        n_before = own.map(before.person_id.value_counts())
+        kept = pd.DataFrame({"cluster": cluster, "own": own, "n": n_before}).dropna()
+        kept = kept.sort_values("n", ascending=False, kind="stable").drop_duplicates("cluster")
+        person_id = cluster.map(kept.set_index("cluster").own).fillna(person_id)
+    unknown = sorted(set(unmerged) - set(own))
+    if unknown:
+        raise ValueError(f"unmerged: {unknown[0]!r} is no person_id of this run.")
+    alone = cluster.isin(cluster[own.isin(unmerged)])
     return pd.DataFrame(
-        {"customer_id": firsts.customer_id, "person_id": person_id, "row": range(1, len(firsts) + 1)}
+        {
+            "customer_id": firsts.customer_id,
+            "person_id": person_id.mask(alone, own),
+            "row": range(1, len(firsts) + 1),
+        }
     )
 
 
-def golden_profiles(records: ibis.Table, people: pd.DataFrame) -> pd.DataFrame:
-    """Return one profile a person, free of direct identifiers.
+def read_people(path: str) -> pd.DataFrame:
+    """Return `customer_id` and `person_id` of the table `people` of an earlier run, a Parquet file."""
+    found = pd.read_parquet(path)
+    missing = {"customer_id", "person_id"} - set(found.columns)
+    if missing:
+        raise ValueError(f"earlier_people: {path} has no column {', '.join(sorted(missing))}.")
+    return found[["customer_id", "person_id"]]
 
-    Survivorship, field by field: the value on the most recently updated record that has one; of two records
-    of one moment, the one on the later row. Without `updated_at` the last row counts as the most recent.
+
+def crosswalk(before: pd.DataFrame | None, people: pd.DataFrame) -> pd.DataFrame:
+    """Return what became of the people of an earlier run, so that what was kept of them can be carried over.
+
+    Returns:
+        One row a pair of an earlier and a present person who share a customer id: `row`, `person_id_before`,
+        `person_id`, `n_customer_ids` and `change`: `kept` (the same id), `merged` (into another),
+        `split` (a part of them into another), `new` or `gone` (nobody on the other side).
+    """
+    before = people.head(0) if before is None else before
+    both = before[["customer_id", "person_id"]].merge(
+        people[["customer_id", "person_id"]], on="customer_id", how="outer", suffixes=("_before", "")
+    )
+    pairs = both.groupby(["person_id_before", "person_id"], dropna=False).size().reset_index(name="n_customer_ids")
+    parts = pairs.groupby("person_id_before").person_id.transform("nunique")
+    cases = [
+        (pairs.person_id_before.isna(), "new"),
+        (pairs.person_id.isna(), "gone"),
+        (pairs.person_id_before == pairs.person_id, "kept"),
+        (parts > 1, "split"),
+    ]
+    pairs = pairs.assign(change=pd.Series("merged", index=pairs.index).case_when(cases))
+    return pairs.assign(row=range(1, len(pairs) + 1))
+
+
+def golden_profiles(records: ibis.Table, people: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
+    """Return one profile a person, free of direct identifiers, of their golden `values`.
 
     Returns:
         `person_id`, `row` (1, 2, ... by first record), `n_records`, `n_sources`, `n_customer_ids`, and where
         the records have them `postcode`, `birth_decade` (its first year) and `updated_at` (the latest).
     """
-    optional = [column for column in ("postcode", "birth_date", "updated_at") if column in records.columns]
-    table = records.select("row", "customer_id", "source", *optional)
-    if "birth_date" in optional:
-        table = table.mutate(birth_decade=_decade(table.birth_date)).drop("birth_date")
-    frame = table.order_by("row").to_pandas()
-    frame = frame.merge(people[["customer_id", "person_id"]], on="customer_id", validate="many_to_one")
-    order = frame.drop_duplicates("person_id").person_id
-    if "updated_at" in frame:
-        frame = frame.sort_values(["updated_at", "row"], na_position="first")
-    by_person = frame.groupby("person_id")
-    profile = {"n_records": by_person.size(), "n_sources": by_person.source.nunique()}
-    profile["n_customer_ids"] = by_person.customer_id.nunique()
-    for column in frame.columns.intersection(["postcode", "birth_decade", "updated_at"], sort=False):
-        profile[column] = by_person[column].last()  # the last value that is not missing
-    found = pd.DataFrame(profile).loc[order].reset_index()
+    frame = _of_people(records.select("row", "customer_id", "source", *_dated(records)), people)
+    by_person = frame.groupby("person_id", sort=False)
+    found = by_person.agg(n_records=("row", "size"), n_sources=("source", "nunique"))
+    found["n_customer_ids"] = by_person.customer_id.nunique()
+    for field, column in (("postcode", "postcode"), ("birth_decade", "birth_date")):
+        if column in records.columns:
+            found[field] = values[values.field == field].set_index("person_id").value
     if "birth_decade" in found:
         found["birth_decade"] = found.birth_decade.astype("Int64")
+    if "updated_at" in frame:
+        found["updated_at"] = by_person.updated_at.max()
+    found = found.reset_index()
     found.insert(1, "row", range(1, len(found) + 1))
     return found
+
+
+def golden_values(records: ibis.Table, people: pd.DataFrame) -> pd.DataFrame:
+    """Return the value that stands for a person, field by field, where it comes from, and what it was chosen over.
+
+    Survivorship: the value on the most recently updated record that has one; of two records of one moment, the one
+    on the later row. Without `updated_at` the last row counts as the most recent. Names, e-mail addresses, phones
+    and addresses are chosen by the same rule; their values are held back.
+
+    Returns:
+        One row a person and field with a value: `row`, `person_id`, `field`, `value` (text; missing where held
+        back), `source`, `rule` (`only value`, `latest update`, or `last row` without a date), `updated_at`,
+        `n_values` (different ones, in conflict from two on).
+    """
+    fields = [name for name in (*HELD_BACK, "postcode") if name in records.columns]
+    born = {"birth_decade": _decade(records.birth_date).cast("string")} if "birth_date" in records.columns else {}
+    dates = records.updated_at if _dated(records) else ibis.null("timestamp")
+    frame = _of_people(records.select("row", "customer_id", "source", *fields, **born, updated_at=dates), people)
+    told = frame.melt(["row", "person_id", "source", "updated_at"], [*fields, *born], "field").dropna(
+        subset="value"
+    )
+    told = told.sort_values(["person_id", "field", "updated_at", "row"], na_position="first")
+    n_values = told.groupby(["person_id", "field"]).value.nunique().to_numpy()
+    found = told.drop_duplicates(["person_id", "field"], keep="last").assign(n_values=n_values)
+    rule = found.updated_at.notna().map({True: "latest update", False: "last row"}).astype("str")
+    found = found.assign(
+        rule=rule.mask(found.n_values == 1, "only value"), value=found.value.mask(found.field.isin(HELD_BACK))
+    )
+    columns = ["person_id", "field", "value", "source", "rule", "updated_at", "n_values"]
+    return found[columns].assign(row=range(1, len(found) + 1)).reset_index(drop=True)
+
+
+def _dated(records: ibis.Table) -> list[str]:
+    return [column for column in ("updated_at",) if column in records.columns]
+
+
+def _of_people(records: ibis.Table, people: pd.DataFrame) -> pd.DataFrame:
+    frame = records.order_by("row").to_pandas()
+    return frame.merge(people[["customer_id", "person_id"]], on="customer_id", validate="many_to_one")
+
+
+def conflicts_of(values: pd.DataFrame) -> pd.DataFrame:
+    """Return by `field` how many people have a value (`n_people`), and several different ones (`n_conflicts`)."""
+    by_field = values.assign(conflict=values.n_values > 1).groupby("field")
+    found = by_field.agg(n_people=("conflict", "size"), n_conflicts=("conflict", "sum")).reset_index()
+    return found.assign(conflict_share=found.n_conflicts / found.n_people)
 
 
 def postcode_history(records: ibis.Table, people: pd.DataFrame, *, data_end: datetime | None) -> pd.DataFrame:
@@ -87,8 +188,7 @@ def postcode_history(records: ibis.Table, people: pd.DataFrame, *, data_end: dat
     if "updated_at" not in records.columns:
         records = records.mutate(updated_at=ibis.null("timestamp"))
     known = records.filter(records.postcode.notnull())
-    frame = known.select("row", "customer_id", "postcode", "updated_at").order_by("row").to_pandas()
-    frame = frame.merge(people[["customer_id", "person_id"]], on="customer_id", validate="many_to_one")
+    frame = _of_people(known.select("row", "customer_id", "postcode", "updated_at"), people)
     dated = frame.updated_at.notna()
     frame = frame[dated | ~frame.person_id.isin(frame.person_id[dated])]
     last_day = pd.NaT if data_end is None else pd.Timestamp(data_end - timedelta(days=1))

@@ -8,7 +8,11 @@ import numpy as np
 import pandas as pd
 
 from journeybook.identity.clusters import components
-from journeybook.identity.comparison import blocking_rules, equal_pairs
+from journeybook.identity.comparison import LEVEL_LABELS, ComparedPairs, blocking_rules, equal_pairs
+from journeybook.statistics.intervals import proportion_interval
+
+# Probabilities from which a bin of the calibration begins.
+EDGES = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
 
 
 @dataclass(frozen=True)
@@ -54,26 +58,81 @@ def pair_quality(found: Sequence | np.ndarray, truth: Sequence | np.ndarray) -> 
 def people_quality(people: pd.DataFrame, truth: pd.DataFrame | None) -> PairQuality | None:
     """Compare people found with people in truth, by the pairs of customer ids put together; None without truth.
 
-    `truth` has one row a customer id: `person_id` as found, and one column more, the person in truth. Ids of those
+    `truth` has one row a customer id: `customer_id`, and one column more, the person in truth. Ids of those
     who are not among the people found are passed over.
     """
     if truth is None:
         return None
-    known = truth[truth.person_id.isin(people.person_id)]
-    return pair_quality(known.person_id, in_truth(known))
+    known = people[people.customer_id.isin(truth.customer_id)]
+    return pair_quality(known.person_id, who_is_who(people, truth).loc[known.customer_id])
 
 
 def who_is_who(people: pd.DataFrame, truth: pd.DataFrame | None) -> pd.Series:
-    """Return the person by customer id as best known: in truth (as in `people_quality`), else as found.
-
-    Where a person found holds two in truth, the first stands for both, so that few errors are laid to what is
-    judged by it, rather than many.
-    """
-    person = people.set_index("customer_id").person_id
+    """Return the person by customer id: in truth (as in `people_quality`), or else as found."""
     if truth is None:
-        return person
-    known = truth.assign(truth=in_truth(truth)).drop_duplicates("person_id").set_index("person_id").truth
-    return person.map(known)
+        return people.set_index("customer_id").person_id
+    return in_truth(truth.set_index("customer_id"))
+
+
+def calibration(scored: pd.DataFrame, ids: pd.Series, who: pd.Series | None) -> pd.DataFrame:
+    """Return whether probabilities mean what they say, by bin.
+
+    Args:
+        scored: Pairs of records: `left`, `right`, `probability`.
+        ids: Customer id by `row` (the index).
+        who: Person by customer id (the index), in truth; pairs of other ids are passed over. None is no truth.
+
+    Returns:
+        One row a bin of `EDGES` with a pair, none without truth: `probability_from`, `n_pairs`, `expected_share`
+        (mean probability), `right_share` and Wilson's 95 % interval, `right_share_low`, `right_share_high`.
+    """
+    who = pd.Series(dtype=object) if who is None else who
+    one, other = (ids.loc[scored[side]].map(who).to_numpy() for side in ("left", "right"))
+    known = pd.notna(one) & pd.notna(other)
+    edge = pd.cut(scored.probability, [*EDGES, 1.1], right=False, labels=EDGES).astype(float)
+    judged = scored.assign(probability_from=edge, is_one=one == other)[known]
+    by_bin = judged.groupby("probability_from")
+    found = by_bin.agg(n_pairs=("is_one", "size"), expected_share=("probability", "mean"))
+    found["right_share"] = by_bin.is_one.mean()
+    within = proportion_interval(by_bin.is_one.sum(), found.n_pairs)
+    return found.assign(right_share_low=within.low, right_share_high=within.high).reset_index()
+
+
+def misses_by_kind(
+    pairs: ComparedPairs, ids: pd.Series, people: pd.DataFrame, who: pd.Series | None
+) -> pd.DataFrame:
+    """Return how the records of one person in truth differ, and how many pairs of them were not joined for it.
+
+    A pair of records counts once for each field on which it is not equal. `ids` are customer ids by `row`, `who`
+    the person in truth by customer id (None is no truth); other ids are passed over.
+
+    Returns:
+        `field`, `kind` (a level of agreement, `missing`, or `never compared`), `n_pairs`, `n_missed`,
+        `missed_share`; most missed first.
+    """
+    who = pd.Series(dtype=object) if who is None else who
+    frame = pd.DataFrame(
+        {"row": ids.index, "one": ids.map(who), "found": ids.map(people.set_index("customer_id").person_id)}
+    )
+    frame = frame.dropna()
+    both = frame.merge(frame, on="one", suffixes=("", "_right")).query("row < row_right and one == one")
+    both = both.assign(missed=both.found != both.found_right)
+    patterns = pairs.patterns.drop(columns=["n", "rules"]).drop_duplicates("pattern")
+    compared = pairs.pairs.to_pandas().merge(patterns, on="pattern")
+    both = both.merge(compared, how="left", left_on=["row", "row_right"], right_on=["left", "right"])
+    kinds = [pd.DataFrame({"field": "all", "kind": "never compared", "missed": both.missed[both.pattern.isna()]})]
+    for field in pairs.fields:
+        said = dict(enumerate(LEVEL_LABELS[field.kind])) | ({} if field.beside else {-1: "missing"})
+        kinds.append(
+            pd.DataFrame({"field": field.name, "kind": both[field.name].map(said), "missed": both.missed})
+        )
+    listed = pd.concat(kinds).dropna()
+    listed = listed[~listed.kind.str.startswith("equal") & (listed.field != "source")]
+    found = listed.groupby(["field", "kind"], as_index=False).agg(
+        n_pairs=("missed", "size"), n_missed=("missed", "sum")
+    )
+    found = found.assign(missed_share=found.n_missed / found.n_pairs)
+    return found.sort_values(["n_missed", "field", "kind"], ascending=[False, True, True], ignore_index=True)
 
 
 def keys_alone(records: ibis.Table, truth: pd.Series, *, rules: Sequence[str]) -> pd.DataFrame:
@@ -107,8 +166,8 @@ def keys_alone(records: ibis.Table, truth: pd.Series, *, rules: Sequence[str]) -
 
 
 def in_truth(truth: pd.DataFrame) -> pd.Series:
-    """Return the person in truth of each row: the one column that is neither `person_id` nor `row`."""
-    return truth[next(column for column in truth.columns if column not in ("person_id", "row"))]
+    """Return the person in truth of each row: the one column that is neither `customer_id` nor `row`."""
+    return truth[next(column for column in truth.columns if column not in ("customer_id", "row"))]
 
 
 def _n_pairs(groups: pd.DataFrame, by: list[str]) -> int:

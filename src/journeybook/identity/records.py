@@ -13,25 +13,37 @@ class Field:
     """One field that records are compared on.
 
     Attributes:
-        name: Column of the records.
-        kind: `name` or `text` (Jaro-Winkler similarity), `code` (edit distance of letters and digits), `phone` and
-            `date` (the same, and forms of a number may differ, day and month be swapped) or `email`.
-        personal: Whether two people of one household agree on it by chance only, as on a given name.
+        name: Column of the records; where records are compared, a comma and a condition may follow.
+        kind: `given` (a name with short forms), `name` or `text` (Jaro-Winkler similarity), `code` (edit distance
+            of letters and digits), `phone` and `date` (the same, and forms of a number may differ, day and month
+            be swapped), `email` or `source` (equal or not: a source seldom holds one person twice).
+        personal: Whether two people of one household agree on it hardly more often than by chance, as on a
+            given name: a child may be named after a parent, and twins are born on one day.
+        beside: A field that says much of this one, as an address says of a postcode: who moved has another of
+            both. How far records agree on this one is then learnt apart where they agree on the other, where
+            they do not, and where the other is missing.
     """
 
     name: str
     kind: str
     personal: bool = False
+    beside: str = ""
+
+    @property
+    def column(self) -> str:
+        """The column compared: the name as far as a comma, behind which stands where."""
+        return self.name.split(",")[0]
 
 
 CUSTOMER_FIELDS = (
-    Field("given_name", "name", personal=True),
+    Field("given_name", "given", personal=True),
     Field("surname", "name"),
     Field("email", "email"),
     Field("phone", "phone"),
     Field("address", "text"),
-    Field("postcode", "code"),
+    Field("postcode", "code", beside="address"),
     Field("birth_date", "date", personal=True),
+    Field("source", "source"),
 )
 
 
@@ -51,5 +63,6 @@ def normalise(records: ibis.Table, *, fields: Sequence[Field] = CUSTOMER_FIELDS)
         `row`, `customer_id` and one text column a field that the records have, lazily.
     """
     fields = usable_fields(records, fields=fields)
-    kinds = {field.name: "code" if field.kind == "phone" else field.kind for field in fields}
+    spelling = {"phone": "code", "given": "name", "source": "text"}
+    kinds = {field.name: spelling.get(field.kind, field.kind) for field in fields}
     return records.select("row", "customer_id", **{name: spelled(records[name], k) for name, k in kinds.items()})

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import ibis
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 
 from journeybook.identity.clusters import resolve
 from journeybook.identity.comparison import compare
-from journeybook.identity.model import fit_linkage
+from journeybook.identity.model import apply_linkage, fit_linkage
 from journeybook.identity.quality import PairQuality, pair_quality
 
 # Thresholds that the curve is drawn for, beside the page's own.
@@ -42,10 +43,10 @@ def simulate_copies(
 ) -> KnownRecords:
     """Make records of known truth: originals, faulty copies of some, and relatives who share a household.
 
-    An original is one record of a person already found, so that no two are the same person. A copy has,
-    field by field, one typing error (a character replaced, dropped or exchanged with the next) or no value. A
-    relative has the surname, phone, address and postcode of an original, in half the cases the e-mail
-    address too, and a given name and birth date of someone else.
+    An original is one record of a person already found, so that no two are the same person. A copy has, field by
+    field, one typing error (a character replaced, dropped or exchanged with the next) or no value, and comes from
+    another source, where there is one. A relative has the surname, phone, address and postcode of an original, in
+    half the cases the e-mail address too, and a given name and birth date of someone else.
 
     Args:
         records: Normalised records, one a person: `row`, `customer_id` and fields.
@@ -64,6 +65,8 @@ def simulate_copies(
     n = len(originals)
     copied = np.sort(rng.permutation(n)[: round(copy_share * n)])
     copies = originals.iloc[copied].map(lambda value: _mistyped(value, error_rate, missing_rate, rng))
+    if "source" in fields:
+        copies["source"] = [_another(own, originals.source, rng) for own in originals.source.iloc[copied]]
     related = np.sort(rng.permutation(n)[: round(relative_share * n)])
     relatives = originals.iloc[related].copy()
     for field in ("given_name", "birth_date"):
@@ -71,6 +74,8 @@ def simulate_copies(
             relatives[field] = originals[field].to_numpy()[rng.permutation(n)[: len(related)]]
     if "email" in fields:
         relatives["email"] = relatives.email.where(rng.random(len(related)) < 0.5, None)
+    if "source" in fields:
+        relatives["source"] = rng.permutation(originals.source.to_numpy())[: len(related)]
     together = pd.concat([originals, copies, relatives], ignore_index=True)
     together = together.where(together.notna(), None)
     together.insert(0, "row", range(1, len(together) + 1))
@@ -85,11 +90,13 @@ class LinkageTrial:
     Attributes:
         quality: Pairs at the page's threshold.
         expected_matches: Number of matches that the model expects among the pairs compared.
-        curve: One row a threshold: `threshold`, `precision`, `recall`, `n_wrong`, `n_missed` (pairs).
+        n_off_day_two: Records that land in another cluster where the last third is linked to the rest a day later.
+        curve: One row a threshold: `threshold`, `precision`, `recall`, `n_wrong`, `n_missed` (pairs), `cost`.
     """
 
     quality: PairQuality
     expected_matches: float
+    n_off_day_two: int
     curve: pd.DataFrame
 
 
@@ -102,6 +109,8 @@ def try_linkage(
     max_diameter: int,
     n_random_pairs: int,
     max_iterations: int,
+    wrong_cost: float,
+    missed_cost: float,
     rng: np.random.Generator,
 ) -> LinkageTrial:
     """Link records of known truth as the page does, at several thresholds."""
@@ -110,11 +119,29 @@ def try_linkage(
     model = fit_linkage(pairs, max_iterations=max_iterations)
     found = {}
     for at in sorted({threshold, *THRESHOLDS}):
-        linked = resolve(records, threshold=at, max_diameter=max_diameter, pairs=pairs, model=model)
-        found[at] = pair_quality(linked.records.cluster, known.truth)
+        people = resolve(records, threshold=at, max_diameter=max_diameter, pairs=pairs, model=model)
+        found[at] = pair_quality(people.records.cluster, known.truth)
     rows = [(at, q.precision, q.recall, q.n_found - q.n_right, q.n_true - q.n_right) for at, q in found.items()]
     curve = pd.DataFrame(rows, columns=["threshold", "precision", "recall", "n_wrong", "n_missed"])
-    return LinkageTrial(found[threshold], model.n_matches, curve)
+    curve["cost"] = wrong_cost * curve.n_wrong + missed_cost * curve.n_missed
+    # A day later: only what is new is compared, with the model and the names of the whole.
+    compared = partial(
+        compare, blocking=blocking, max_block=max_block, n_random_pairs=1, rng=rng, names_of=records
+    )
+    linked = partial(resolve, threshold=threshold, max_diameter=max_diameter)
+    n_first = len(known.records) * 2 // 3
+    early = compared(records.filter(records.row <= n_first))
+    first = linked(records.filter(records.row <= n_first), pairs=early, model=apply_linkage(model, early))
+    late = compared(records, after=n_first)
+    both = linked(records, pairs=late, model=apply_linkage(model, late), before=first.links)
+    at_once = linked(records, pairs=pairs, model=model)
+    n_off = int((both.records.cluster != at_once.records.cluster).sum())
+    return LinkageTrial(found[threshold], model.n_matches, n_off, curve)
+
+
+def _another(source: str, sources: pd.Series, rng: np.random.Generator) -> str:
+    others = sources[sources != source]
+    return str(others.iloc[rng.integers(len(others))]) if len(others) else source
 
 
 def _mistyped(value: object, error_rate: float, missing_rate: float, rng: np.random.Generator) -> object:

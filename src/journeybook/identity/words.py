@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from journeybook.identity.choice import ThresholdChoice
 from journeybook.identity.clusters import EXACT_RULES, Resolution, expected_precision
 from journeybook.identity.comparison import ComparedPairs
 from journeybook.identity.model import LinkageModel
@@ -30,6 +31,17 @@ def say_fit(pairs: ComparedPairs, model: LinkageModel) -> str:
         return told
     unfinished = model.passes.rule[~model.passes.converged.astype(bool)]
     return f"{told} **EM stopped at its limit** before it converged for: {'; '.join(unfinished)}."
+
+
+def say_choice(choice: ThresholdChoice, doubtful: pd.DataFrame) -> str:
+    """Say from which probability pairs are linked, why, and how many are left to a person's eye."""
+    why = {
+        "given": "as its parameter says",
+        "costs": "the share of a wrong link in the costs of a wrong and a missed one",
+        "labelled pairs": "the one at which the labelled pairs cost least",
+    }[choice.why]
+    told = f"Pairs are linked from a probability of **{choice.threshold:.3g}** on, {why}."
+    return f"{told} Pairs left to label, because they are doubtful: {len(doubtful):,}."
 
 
 def say_people(found: Resolution, exact: Resolution, linked: pd.DataFrame) -> str:

@@ -52,5 +52,31 @@ def plot_curve(curve: pd.DataFrame, threshold: float, ax: Axes | None = None) ->
     return ax
 
 
+def plot_calibration(bins: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the share of pairs that are one person by the probability they were given, with intervals."""
+    if ax is None:
+        _, ax = plt.subplots()
+    place = np.arange(len(bins))
+    ends = np.abs(bins[["right_share_low", "right_share_high"]].to_numpy().T - bins.right_share.to_numpy())
+    ax.errorbar(
+        place,
+        bins.right_share,
+        yerr=ends,
+        fmt="o",
+        color=COLOURS["blue"],
+        capsize=4,
+        label="one person in truth, 95 % interval",
+    )
+    ax.plot(place, bins.expected_share, "D", color=COLOURS["orange"], label="mean probability given")
+    ax.set_xticks(
+        place, [f"from {one:g}\n{n:,} pairs" for one, n in zip(bins.probability_from, bins.n_pairs, strict=True)]
+    )
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    n_in = int(bins.expected_share.between(bins.right_share_low, bins.right_share_high).sum())
+    ax.set_title(f"In {n_in} of {len(bins)} bins the mean probability lies within the interval of the truth")
+    ax.legend(loc="lower right")
+    return ax
+
+
 def _said(field: str) -> str:
     return field.replace(" + ", " and ").replace("_", " ")
