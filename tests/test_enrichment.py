@@ -359,7 +359,7 @@ def test_where_nobody_bought_nobody_is_described():
     features = snapshots(lines, DATES)
     totals = enrichment.totals_by_date(lines, features, as_of_dates=DATES)
     holds = enrichment.snapshots_hold(
-        lines, features, totals, products=None, groups={}, third_party=None, places=None
+        lines, features, totals, products=None, groups={}, third_party=None, places=None, as_of_dates=DATES
     )
     assert holds["value"].tolist() == [0, 0]
     by_date = enrichment.features_by_date(features, first_at=DATES[0])
@@ -370,7 +370,9 @@ def test_where_nobody_bought_nobody_is_described():
     )
     assert enrichment.headline_figures(by_date, totals, pd.DataFrame(), leak, n_guest_lines=1)["n_people"] == 0
     for n_all, said in ((1, "all their amounts are negative"), (0, "No receipt names a customer")):
-        told = enrichment.find(by_date, totals, pd.DataFrame(), leak, MatchTruth(), n_all=n_all, currency=None)
+        told = enrichment.find(
+            by_date, totals, pd.DataFrame(), leak, MatchTruth(), pd.DataFrame(), n_all=n_all, currency=None
+        )
         assert said in told[0].text and told[0].worth == 1
 
 
@@ -403,7 +405,9 @@ def test_too_few_outcomes_are_said_to_be_too_few():
     assert not examples.enough
     trial = enrichment.leak_trial(examples, n_draws=50, rng=stream(1, "leak"))
     assert trial.figures.empty
-    assert enrichment.leak_holds(examples, lines, contacts=None)["value"].tolist() == [0]
+    assert enrichment.leak_holds(
+        examples, trial, lines, contacts=None, end=datetime(2026, 3, 1)
+    ).value.tolist() == [0]
 
 
 def test_features_of_a_question_are_counted_again_from_the_persons_lines():
@@ -412,10 +416,11 @@ def test_features_of_a_question_are_counted_again_from_the_persons_lines():
     lines = receipts(bought)
     dates = [datetime(2026, 2, 1), datetime(2026, 3, 1), datetime(2026, 3, 20)]
     examples = enrichment.leak_examples(lines, contacts=None, dates=dates, first_at=datetime(2026, 1, 1))
-    holds = enrichment.leak_holds(examples, lines, contacts=None)
-    assert holds["value"].item() < 1e-9
+    trial = enrichment.leak_trial(examples, n_draws=5, rng=stream(1, "leak"))
+    how = {"contacts": None, "end": dates[-1]}
+    assert (enrichment.leak_holds(examples, trial, lines, **how)["value"] < 1e-9).all()
     wrong = dataclasses.replace(examples, as_of=examples.later)
-    assert enrichment.leak_holds(wrong, lines, contacts=None)["value"].item() > 0.1
+    assert enrichment.leak_holds(wrong, trial, lines, **how)["value"].iloc[0] > 0.1
 
 
 def test_coupon_redemption_leaks_as_published():

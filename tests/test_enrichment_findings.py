@@ -7,8 +7,30 @@ from finding_rules import told
 from journeybook import enrichment
 from journeybook.enrichment.truth import MatchTruth
 
+NOTHING_ASKED = pd.DataFrame(columns=["outcome", "source", "gain", "gain_low", "gain_high", "verdict"])
 
-def find(*, full=(False, True), guests=0.0, n_known=60, median=1241.05, joined=None, interval=None, third=True):
+
+def sources(**verdicts):
+    """Two outcomes; a source is named with the upper ends of its intervals, 0.003 wide to each side."""
+    rows = [
+        (outcome, source, high - 0.003, high - 0.006, high, "can be given back" if high < 0.005 else "adds")
+        for source, highs in verdicts.items()
+        for outcome, high in zip(("spend", "response"), highs, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=NOTHING_ASKED.columns)
+
+
+def find(
+    *,
+    full=(False, True),
+    guests=0.0,
+    n_known=60,
+    median=1241.05,
+    joined=None,
+    interval=None,
+    third=True,
+    added=NOTHING_ASKED,
+):
     dates = pd.to_datetime(["2017-04-01", "2017-05-01"])
     by_date = pd.DataFrame({"as_of": dates, "n_people": [80, 90], "window_full": full})
     totals = pd.DataFrame({"revenue_guests": [guests], "revenue_total": [95.0]})
@@ -20,7 +42,7 @@ def find(*, full=(False, True), guests=0.0, n_known=60, median=1241.05, joined=N
     leak = enrichment.LeakTrial(question, figures if interval else figures.head(0))
     truth = MatchTruth() if joined is None else MatchTruth(60, joined)
     known_of = known_of if third else known_of.head(0)
-    findings = enrichment.find(by_date, totals, known_of, leak, truth, n_all=99, currency="USD")
+    findings = enrichment.find(by_date, totals, known_of, leak, truth, added, n_all=99, currency="USD")
     return told(findings, "04_enrichment")
 
 
@@ -60,3 +82,24 @@ def test_findings_follow_the_figures(change, place, said):
 def test_dropping_the_unknown_keeps_one_kind_of_customer():
     assert find()[0].endswith("those who spend more.") and find(median=5)[0].endswith("those who spend less.")
     assert not any("known answer" in line for line in find())
+
+
+def test_a_source_that_adds_to_no_outcome_can_be_given_back():
+    told = find(added=sources(transactions=(0.3, 0.1), events=(0.004, 0.002), third_party=(0.001, 0.02)))[0]
+    assert told.startswith(
+        "2 clear: Linear models predict next quarter's spend and response as well without events:"
+    )
+    assert "alone it explains at most 0.40% more" in told
+    assert told.endswith("Give back events, unless another purpose needs it.")
+
+
+def test_of_several_sources_one_is_given_back_at_a_time():
+    told = find(added=sources(events=(0.001, 0.001), third_party=(0.002, -0.1)))[0]
+    assert "as well without one of events and third-party data: alone it explains at most 0.20% more" in told
+    assert "Give back the dearest of events and third-party data, unless another purpose needs it, and ask" in told
+
+
+def test_where_no_source_can_be_spared_none_is_given_back():
+    told = find(added=sources(events=(0.3, 0.001), contacts=(0.2, 0.2)))
+    assert not any("source" in line for line in find(added=sources(transactions=(0.3, 0.3))))
+    assert any(line.startswith("3 cannot be told: No source can be spared yet") for line in told)

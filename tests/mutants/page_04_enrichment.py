@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import ibis
+import numpy as np
 
 from mutants.planted import Mutant
 
@@ -73,6 +74,38 @@ def _rounded(make):
     return lambda sums: make(sums.mutate(revenue=sums.revenue.round(0)))
 
 
+def _a_day_early(make):
+    return lambda rows, days: make(rows.mutate(at=rows["at"] - ibis.interval(days=1)), days)
+
+
+def _known_at_once(make):
+    return lambda *tables, **how: make(*tables, **(how | {"known_after_days": 0}))
+
+
+def _swapped(make):
+    def wrong(events, **how):
+        made = make(events, **how)
+        return made.mutate(has_basket=made.converts, converts=made.has_basket)
+
+    return wrong
+
+
+def _bare_count(rate):
+    return lambda n, first_days: n * 28.0 / 91.0
+
+
+def _everyone(make):
+    return lambda features, *seen, **how: make(features.filter(ibis.literal(False)), *seen, **how)
+
+
+def _all_totals(make):
+    return lambda columns, **how: make(columns, **how).assign(kind="total")
+
+
+def _fitted_on_all(folds):
+    return lambda n: [(np.ones(n, dtype=bool), test) for _, test in folds(n)]
+
+
 def _from_the_end(make):
     def wrong(*given):
         examples = make(*given)
@@ -81,7 +114,73 @@ def _from_the_end(make):
     return wrong
 
 
+def _left_out(make):
+    def wrong(transactions, **how):
+        lines = make(transactions, **how)
+        return lines.filter((lines.person_id.hash() % 20 != 0).fill_null(True))
+
+    return wrong
+
+
+def _a_month_early(make):
+    return lambda *given, **how: make(*given, **how).replace(day=1) - timedelta(days=31)
+
+
+def _without_last(make):
+    return lambda *given, **how: make(*given, **how)[:-1]
+
+
+def _other_groups(make):
+    def wrong(transactions, products, *, n_groups, **how):
+        found = make(transactions, products, n_groups=n_groups + 1, **how)
+        return {name: found[name] for name in [*found][1:]}
+
+    return wrong
+
+
+def _tenths(make):
+    return lambda *given, **how: make(*given, **how).assign(revenue_low=lambda t: t.revenue_low * 0.9)
+
+
+def _of_the_placed(make):
+    return lambda *given, **how: make(*given, **how).assign(known_share=lambda t: t.n_known / t.n_with_postcode)
+
+
+def _flattered(make):
+    def wrong(*given, **how):
+        found = make(*given, **how)
+        return replace(found, figures=found.figures.assign(roc_auc=found.figures.roc_auc + 0.02))
+
+    return wrong
+
+
+def _end_unknown(make):
+    def wrong(*given):
+        examples = make(*given)
+        return replace(examples, later=(examples.as_of + examples.later) / 2)
+
+    return wrong
+
+
+def _some_registered(make):
+    return lambda *given, **how: make(*given, **how).filter(ibis._.row % 20 != 0)
+
+
 MUTANTS = [
+    Mutant("left_out", "One person in twenty is left out, though all could be described.",
+           f"{PACKAGE}:limit_people", _left_out),
+    Mutant("a_month_early", "The last snapshot is a month early.", f"{PACKAGE}:last_date", _a_month_early),
+    Mutant("without_last", "The last snapshot is not made.", f"{PACKAGE}:snapshot_dates", _without_last),
+    Mutant("other_groups", "The department that sells most is passed over.", f"{PACKAGE}:largest_groups",
+           _other_groups),
+    Mutant("low_quartile", "The lower quartile of revenue is a tenth too low.", f"{PACKAGE}:features_by_date",
+           _tenths),
+    Mutant("of_the_placed", "The share known is of those with a postcode.", f"{PACKAGE}:coverage", _of_the_placed),
+    Mutant("flattered", "Both ROC AUC are 0.02 too high.", f"{PACKAGE}:leak_trial", _flattered),
+    Mutant("end_unknown", "The leaking features lie halfway to those of the end.", f"{PACKAGE}.leak:_examples",
+           _end_unknown),
+    Mutant("some_registered", "One registered person in twenty is left out.", f"{PACKAGE}:registered_people",
+           _some_registered),
     Mutant("last_release", "Every snapshot gets the last third-party release.", f"{PACKAGE}:join_third_party",
            _last_release),
     Mutant("last_postcode", "Every snapshot gets the postcode that was recorded last.",
@@ -95,6 +194,18 @@ MUTANTS = [
            f"{PACKAGE}.leak:feature_snapshots", _tomorrow),
     Mutant("leak_from_the_end", "The features of a question are those of the end.", f"{PACKAGE}.leak:_examples",
            _from_the_end),
+    Mutant("a_day_early", "Windows of visits and messages hold the date itself.",
+           f"{PACKAGE}.behaviour:_in_window", _a_day_early),
+    Mutant("known_at_once", "The outcome of a message counts before it can be known.", f"{PACKAGE}:add_behaviour",
+           _known_at_once),
+    Mutant("swapped", "Visits with a basket and with a purchase are exchanged.", f"{PACKAGE}:visits", _swapped),
+    Mutant("bare_count", "Who was first seen inside a window counts as if there for all of it.",
+           f"{PACKAGE}.habits:rate", _bare_count, parameters={"max_snapshots": 12}),
+    Mutant("everyone_registered", "Customers are among those who have not bought.", f"{PACKAGE}:registered_people",
+           _everyone),
+    Mutant("all_totals", "Every feature is called a running total.", f"{PACKAGE}:feature_dictionary", _all_totals),
+    Mutant("fitted_on_all", "Sources are judged on people that the models have seen.",
+           f"{PACKAGE}.ablation:_folds", _fitted_on_all),
     Mutant("window", "The window of 28 days holds 91.", f"{PACKAGE}.snapshots:_features", _window),
     Mutant("recency", "Recency counts from the first basket.", f"{PACKAGE}.snapshots:_features", _recency),
     Mutant("rounded", "Revenue is rounded to whole units.", f"{PACKAGE}.snapshots:_features", _rounded),

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from functools import partial
+from math import ceil
 
 import pandas as pd
 
+from journeybook.enrichment.ablation import GIVE_BACK
 from journeybook.enrichment.leak import LeakTrial
 from journeybook.enrichment.snapshots import RECENT_DAYS
 from journeybook.enrichment.truth import MatchTruth
-from journeybook.enrichment.words import title_coverage
-from journeybook.findings import Finding, say_count, say_share
+from journeybook.enrichment.words import called, title_coverage
+from journeybook.findings import Finding, say_count, say_names, say_share, size
 
 # Revenue of guests beyond this share changes what figures by person can say.
 _MUCH = 0.05
@@ -21,12 +23,13 @@ def find(
     known_of: pd.DataFrame,
     leak: LeakTrial,
     joined: MatchTruth,
+    added: pd.DataFrame,
     *,
     n_all: int,
     currency: str | None,
 ) -> list[Finding]:
     """Return the page's findings; `n_all` counts people with receipts before any limit."""
-    outside = [*_right(joined), *_outside(known_of, currency)]
+    outside = [*_sources(added), *_right(joined), *_outside(known_of, currency)]
     return [*outside, *(_known(by_date, totals, n_all) if len(by_date) else _nobody(n_all)), _leak(leak)]
 
 
@@ -79,6 +82,26 @@ def _outside(known_of: pd.DataFrame, currency: str | None) -> Iterator[Finding]:
     about = partial(Finding, section="Whom are third-party attributes known of?", unit="share", figure=None)
     text = f"{title_coverage(known_of, currency=currency)}."
     yield about(text=text, action=action, strength=strength, worth=worth, value=float(last.known_share))
+
+
+def _sources(added: pd.DataFrame) -> Iterator[Finding]:
+    if added.empty or added.source.nunique() < 2:
+        return
+    outcomes = f"next quarter's {say_names([*added.outcome.unique()])}"
+    idle = added.groupby("source", sort=False).filter(lambda of: (of.verdict == GIVE_BACK).all())
+    most = (idle if len(idle) else added).sort_values("gain_high").iloc[-1]
+    about = partial(Finding, section="What does each source add?")
+    about = partial(about, **size(most.gain, most.gain_low, most.gain_high, "share"))
+    if idle.empty:
+        text = f"No source can be spared yet: each may help to predict {outcomes}."
+        yield about(text=text, action="Keep them all for now.", strength="cannot be told", worth=3)
+        return
+    names, several = say_names([called(source) for source in idle.source.unique()]), idle.source.nunique() > 1
+    text = f"Linear models predict {outcomes} as well without {'one of ' * several}{names}: alone it explains "
+    text += f"at most {say_share(max(ceil(1000 * most.gain_high), 1) / 1000)} more."
+    action = f"Give back {'the dearest of ' * several}{names}, unless another purpose needs it"
+    action += ", and ask again: two may stand in for each other." if several else "."
+    yield about(text=text, action=action, strength="clear", worth=2)
 
 
 def _right(joined: MatchTruth) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -162,9 +163,15 @@ def _examples(
 
 
 def leak_holds(
-    examples: LeakExamples, transactions: ibis.Table, *, contacts: ibis.Table | None, n_rows: int = 20
+    examples: LeakExamples,
+    trial: LeakTrial,
+    transactions: ibis.Table,
+    *,
+    contacts: ibis.Table | None,
+    end: datetime,
+    n_rows: int = 20,
 ) -> pd.DataFrame:
-    """Count the features of `n_rows` questions again from the person's own lines, as of the day of the question.
+    """Count the features of `n_rows` questions again from the person's own lines, and rank all by scikit-learn.
 
     The day is read from the contact itself. People with a line on that very day come first, for whom a day too
     much shows. Nothing where nothing was asked.
@@ -179,11 +186,32 @@ def leak_holds(
     lines = lines_of(transactions, asked.person_id[chosen].unique().tolist())
     worst = []
     for n in chosen:
-        past = lines[(lines.person_id == asked.person_id[n]) & (lines.occurred_at < asked.as_of[n])]
-        due = np.zeros(len(names))
-        if bought(past).any():
-            due = recount(past, as_of=asked.as_of[n], groups={})[names].fillna(0).to_numpy(dtype=float)
-        worst.append((np.abs(examples.as_of[n] - due) / np.maximum(1.0, np.abs(due))).max())
+        for at, told in ((asked.as_of[n], examples.as_of[n]), (end, examples.later[n])):
+            past = lines[(lines.person_id == asked.person_id[n]) & (lines.occurred_at < at)]
+            due = np.zeros(len(names))
+            if bought(past).any():
+                due = recount(past, as_of=at, groups={})[names].fillna(0).to_numpy(dtype=float)
+            worst.append((np.abs(told - due) / np.maximum(1.0, np.abs(due))).max())
     source = f"a second count in pandas, {len(chosen)} questions"
     row = ("worst difference of the features of a question", max(worst, default=0.0), 0, 1e-9, source)
-    return pd.DataFrame([row][: len(chosen)], columns=["name", "value", "reference", "tolerance", "source"])
+    rows = [row][: len(chosen)]
+    if len(trial.figures):
+        told = trial.figures.set_index("features").roc_auc
+        far = max(abs(told[name] - auc) for name, auc in _auc_by_hand(examples).items())
+        rows.append(("difference of a ROC AUC", far, 0, 1e-3, "scikit-learn, fold by fold"))
+    return pd.DataFrame(rows, columns=["name", "value", "reference", "tolerance", "source"])
+
+
+def _auc_by_hand(examples: LeakExamples) -> dict[str, float]:
+    """The ROC AUC of both models, each person ranked by a model of the other folds."""
+    found = {}
+    for name, features in (("as of the date", examples.as_of), ("as of the end", examples.later)):
+        logs, scores = np.sign(features) * np.log1p(np.abs(features)), np.zeros(len(features))
+        for fold in range(_FOLDS):
+            out = examples.people % _FOLDS == fold
+            scaler = StandardScaler().fit(logs[~out])
+            model = LogisticRegression().fit(scaler.transform(logs[~out]), examples.outcome[~out])
+            scores[out] = model.decision_function(scaler.transform(logs[out]))
+        # Scores of different folds are compared as probabilities, which rank as their logits do.
+        found[name] = float(roc_auc_score(examples.outcome, scores))
+    return found | {"difference": found["as of the end"] - found["as of the date"]}

@@ -38,21 +38,10 @@ def join_third_party(
     # Two records of one person may both be named: the first row speaks.
     first = ibis.row_number().over(group_by=[known[key], known.as_of], order_by=known.row)
     known = known.mutate(place=first).filter(ibis._.place == 0)
-    until = known.as_of.lead().over(group_by=known[key], order_by=known.as_of)
-    releases = known.select(
-        release_key=known[key],
-        known_from=known.as_of,
-        known_until=until,
-        **{name: known[column] for column, name in names.items()},
-    )
-    joined = features.left_join(
-        releases,
-        [
-            features[key] == releases.release_key,
-            features.as_of >= releases.known_from,
-            releases.known_until.isnull() | (features.as_of < releases.known_until),
-        ],
-    )
+    told = {name: known[column] for column, name in names.items()}
+    releases = known.select(release_key=known[key], known_from=known.as_of, **told)
+    same = features[key] == releases.release_key
+    joined = features.asof_join(releases, on=features.as_of >= releases.known_from, predicates=same)
     joined = joined.mutate(third_party_known=joined.release_key.notnull())
     kept = [c for c in features.columns if c != "postcode"]
     return joined.select(*kept, "third_party_known", *names.values())
@@ -83,14 +72,6 @@ def coverage(features: ibis.Table, *, places: ibis.Table | None) -> pd.DataFrame
 
 def _with_postcode(features: ibis.Table, places: ibis.Table) -> ibis.Table:
     """Add each person's postcode as recorded before the date of the snapshot."""
-    until = places.known_from.lead().over(group_by=places.person_id, order_by=places.known_from)
-    held = places.select(place_of="person_id", postcode="postcode", since="known_from", until=until)
-    joined = features.left_join(
-        held,
-        [
-            features.person_id == held.place_of,
-            held.since < features.as_of,
-            held.until.isnull() | (held.until >= features.as_of),
-        ],
-    )
-    return joined.drop("place_of", "since", "until")
+    held = places.select(place_of="person_id", postcode="postcode", since="known_from")
+    same = features.person_id == held.place_of
+    return features.asof_join(held, on=features.as_of > held.since, predicates=same).drop("place_of", "since")

@@ -2,9 +2,10 @@
 
 import pandas as pd
 
+from journeybook.enrichment.ablation import ADDS, GIVE_BACK
 from journeybook.enrichment.leak import LeakTrial
 from journeybook.enrichment.snapshots import RECENT_DAYS
-from journeybook.findings import say_count, say_money, say_share
+from journeybook.findings import say_count, say_money, say_names, say_share
 
 
 def title_snapshots(by_date: pd.DataFrame) -> str:
@@ -26,6 +27,27 @@ def title_coverage(known_of: pd.DataFrame, *, currency: str | None) -> str:
         say_money(amount, currency=currency) for amount in (last.median_revenue_known, last.median_revenue_unknown)
     )
     return f"{told}; the median revenue of those is {known}, of the others {others}"
+
+
+def say_stages(stages: pd.DataFrame) -> str:
+    """Say how many people stand where at the end; nothing without people."""
+    if stages.empty:
+        return ""
+    told = [f"{say_count(n)} {stage}" for stage, n in stages.iloc[-1].drop("as_of").items()]
+    return f"On the last date, of those who are known {say_names(told)}."
+
+
+def title_sources(added: pd.DataFrame) -> str:
+    """Say which sources the prediction of the next quarter needs."""
+    verdicts = [(called(source), set(said)) for source, said in added.groupby("source", sort=False).verdict]
+    needed, idle = [s for s, v in verdicts if ADDS in v], [s for s, v in verdicts if v == {GIVE_BACK}]
+    told = [f"predicting the next quarter needs {say_names(needed)}"] if needed else []
+    told += [f"little is lost without one of {say_names(idle)}"] if idle else []
+    return "; ".join(told) or "What any source adds to predicting the next quarter cannot be told"
+
+
+def called(source: str) -> str:
+    return source.replace("third_party", "third-party data").replace("_", " ")
 
 
 def headline_figures(

@@ -5,8 +5,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
-from journeybook.enrichment import title_snapshots
+from journeybook.enrichment import title_snapshots, title_sources
 from journeybook.plots import COLOURS, headed
 
 
@@ -30,6 +31,27 @@ def plot_snapshots(by_date: pd.DataFrame, *, currency: str | None) -> Figure | N
         ax.legend(loc="upper left", fontsize=8.5)
         _months(ax)
     headed(figure, title_snapshots(by_date))
+    return figure
+
+
+def plot_sources(added: pd.DataFrame, *, least_gain: float) -> Figure | None:
+    """Draw what each source adds to each prediction, with its interval; None where nothing could be asked."""
+    if added.empty:
+        return None
+    names = list(dict.fromkeys(added.outcome))
+    figure, axes = plt.subplots(1, len(names), figsize=(8.5, 3.2), sharey=True, squeeze=False)
+    for ax, outcome in zip(axes[0], names, strict=True):
+        part = added[added.outcome == outcome]
+        ends = [part.gain - part.gain_low, part.gain_high - part.gain]
+        ax.errorbar(part.gain, part.source, xerr=ends, fmt="o", color=COLOURS["blue"], capsize=3)
+        ax.axvline(0, color="black", linewidth=0.8)
+        ax.axvline(least_gain, color=COLOURS["red"], linestyle=":", label="least gain worth a source")
+        ax.xaxis.set_major_formatter(PercentFormatter(1))
+        ax.locator_params(axis="x", nbins=6)
+        ax.set(title=f"next quarter's {outcome}", xlabel="explained more with it")
+    axes[0, 0].invert_yaxis()
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower left", fontsize=8.5)
+    headed(figure, title_sources(added))
     return figure
 
 

@@ -1,0 +1,136 @@
+"""What visits and messages tell in plain SQL, one date at a time, and a source that may not add anything."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from journeybook.enrichment.ablation import Quarter, gained, losses
+from journeybook.enrichment.behaviour import BASKET_EVENTS, OUTCOMES, PURCHASE_EVENTS
+from journeybook.enrichment.witnesses import furthest
+from journeybook.tables import kept_in_engine
+
+_VISITS = """
+WITH visits AS (
+    SELECT min(person_id) AS person_id, min(occurred_at) AS began, count(*) AS n,
+           epoch(max(occurred_at)) - epoch(min(occurred_at)) AS seconds, min({device}) AS device,
+           bool_or(event IN ({basket})) AS filled, bool_or(event IN ({purchase})) AS bought
+    FROM {told} WHERE occurred_at < {date} GROUP BY coalesce({session}, person_id), occurred_at::DATE
+    HAVING count(DISTINCT person_id) = 1
+), dated AS (
+    SELECT *, (epoch({date}) - epoch(began)) / 86400 AS ago, max(ago) OVER (PARTITION BY person_id) AS first
+    FROM visits
+)
+SELECT person_id, count(*) FILTER (ago <= 28) AS n_visits_28d, count(*) FILTER (ago <= 91) AS n_visits_91d,
+       min(ago) AS days_since_visit, avg(n) FILTER (ago <= 91) AS steps_per_visit_91d,
+       avg(seconds / 60) FILTER (ago <= 91) AS minutes_per_visit_91d,
+       CASE WHEN max(ago) >= 7 THEN count(*) FILTER (ago <= 91 AND ago < first) * 28 / least(max(ago), 91) END
+           AS visits_per_28d,
+       nullif(count(DISTINCT device) FILTER (ago <= 91), 0) AS n_devices_91d,
+       avg(bought::INT) FILTER (ago <= 91) AS visit_purchase_share_91d,
+       avg((NOT bought)::INT) FILTER (filled AND ago <= 91) AS abandoned_share_91d
+FROM dated GROUP BY person_id
+"""
+_MESSAGES = """
+WITH dated AS (
+    SELECT *, (epoch({date}) - epoch(occurred_at)) / 86400 AS ago FROM {told}
+    WHERE occurred_at < {date} AND {channel} IS DISTINCT FROM 'none' AND person_id IS NOT NULL
+)
+SELECT person_id, count(*) FILTER (ago <= 28) AS n_messages_28d, count(*) FILTER (ago <= 91) AS n_messages_91d,
+       min(ago) AS days_since_message, {shares},
+       avg({first}::INT) FILTER (ago > 28 AND ago <= 91) - avg({first}::INT) FILTER (ago > {known} AND ago <= 28)
+           AS fatigue_28d
+FROM dated GROUP BY person_id
+"""
+
+
+def behaviour_holds(
+    features: ibis.Table,
+    *,
+    events: ibis.Table | None,
+    contacts: ibis.Table | None,
+    basket_event: str | None,
+    conversion: str | None,
+    known_after_days: int,
+) -> pd.DataFrame:
+    """Hold the features of visits and messages on two dates against plain SQL."""
+    rows: list[tuple[str, float, int, float, str]] = []
+    dates = features.select("as_of").distinct().order_by("as_of").to_pandas().as_of
+    words: dict[str, Any] = {"basket": basket_event or BASKET_EVENTS, "purchase": conversion or PURCHASE_EVENTS}
+    words = {k: ", ".join(f"'{e}'" for e in ([of] if isinstance(of, str) else of)) for k, of in words.items()}
+    for what, table, query in (("visits", events, _VISITS), ("messages", contacts, _MESSAGES)):
+        if table is None or not {"person_id", "occurred_at"} <= set(table.columns):
+            continue
+        there = {name: name if name in table.columns else "NULL" for name in ("device", "channel")}
+        there["session"] = "session_id" if "session_id" in table.columns else "NULL"
+        outcomes = [name for name in OUTCOMES if name in table.columns]
+        known = f"FILTER (ago > {known_after_days} AND ago <= 91) AS"
+        shares = ", ".join(f"avg({name}::INT) {known} {name}_share_91d" for name in outcomes)
+        how = there | words | {"shares": shares, "known": known_after_days, "first": (outcomes or ["NULL"])[0]}
+        kept = kept_in_engine(table)
+        apart = [_apart(features, kept, query, at, how) for at in dates.iloc[[len(dates) // 2, -1]]]
+        # SQL adds up in any order: what is below a trillionth changes from run to run.
+        off = round(max(apart), 12)
+        rows.append((f"worst difference of {what}", off, 0, 1e-9, "plain SQL, everyone on two dates"))
+    return pd.DataFrame(rows, columns=["name", "value", "reference", "tolerance", "source"])
+
+
+def registered_holds(
+    features: ibis.Table,
+    registered: ibis.Table,
+    seen: Sequence[ibis.Table | None],
+    *,
+    profiles: ibis.Table | None,
+    max_people: int,
+) -> pd.DataFrame:
+    """Ask who is on both lists and, where nobody was left out on purpose, who is on neither or not known."""
+    n_both = int(registered.semi_join(features, ["person_id", "as_of"]).count().to_pandas())
+    rows = [("registered people who have bought", n_both, "features of the same date")]
+    tables = [t.select("person_id", "at") for t in seen if t is not None]
+    if profiles is not None:
+        at = profiles.updated_at if "updated_at" in profiles.columns else ibis.null("timestamp(6)")
+        tables.append(profiles.select("person_id", at=at))
+    known = [t.group_by("person_id").aggregate(first=t["at"].min()).to_pandas() for t in tables]
+    here, there = (t.select("person_id", "as_of").to_pandas() for t in (features, registered))
+    if known and len(here):
+        # Who is on record without a date is known on the last date alone.
+        first = pd.concat(known).groupby("person_id")["first"].min()
+        first = first.fillna(here.as_of.max() - timedelta(days=1))
+        due = {(p, date) for date in here.as_of.unique() for p in first.index[first < date]}
+        bought, told = (set(t.itertuples(index=False, name=None)) for t in (here, there))
+        if len(first) <= max_people:
+            rows.append(
+                ("people registered and not listed, or listed and not", len((due - bought) ^ told), "sets")
+            )
+    return pd.DataFrame(rows, columns=["name", "value", "source"]).assign(reference=0, tolerance=0.0)
+
+
+def _apart(features: ibis.Table, told: ibis.Table, query: str, at: datetime, how: dict[str, str]) -> float:
+    """The furthest that any figure of the date is from that of the query; infinite where one alone is missing."""
+    sql = query.format(told=told.get_name(), date=f"TIMESTAMP '{at}'", **how)
+    due = told.get_backend().con.execute(sql).df().set_index("person_id")
+    ours = features.filter(features.as_of == at).to_pandas().set_index("person_id")
+    due = due[[name for name in due if name in ours]].astype(float)
+    zero = [name for name in due if name.startswith(("n_visits", "visits_per", "n_messages"))]
+    never = ~ours.index.isin(due.index)
+    due = due.reindex(ours.index)
+    due.loc[never, zero] = 0.0
+    return furthest(ours, due)
+
+
+def ablation_holds(quarter: Quarter | None, dictionary: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFrame:
+    """Ask what the features of other people, drawn by chance, add as one more source: it may not be anything."""
+    columns = ["name", "value", "reference", "rule", "source"]
+    if quarter is None or not quarter.asked():
+        return pd.DataFrame(columns=columns)
+    drawn = quarter.people.sample(frac=1, random_state=rng, ignore_index=True).add_prefix("nothing ")
+    nothing = dictionary.assign(feature="nothing " + dictionary.feature, source="nothing")
+    people = pd.concat([quarter.people, drawn], axis=1)
+    more = Quarter(people, quarter.spend, quarter.n_sent, quarter.n_answered)
+    found = losses(more, pd.concat([dictionary, nothing]), outcome=next(iter(quarter.asked())))
+    gain, error = gained(found["nothing"] - found["all"], found["mean"])
+    row = ("standard errors that a source of nothing adds", gain / error, 2, "at most", "features of other people")
+    return pd.DataFrame([row], columns=columns)
