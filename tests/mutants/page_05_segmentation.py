@@ -6,13 +6,13 @@ import numpy as np
 
 from mutants.planted import Mutant
 
-PARAMETERS = {"max_segments": 4, "n_references": 5, "n_splits": 3}
+PARAMETERS = {"max_segments": 4, "n_planted": 5, "n_splits": 3}
 PACKAGE = "journeybook.segmentation"
 
 
 def _unscaled(prepare):
-    def wrong(features, *, columns):
-        made = prepare(features, columns=columns)
+    def wrong(features, **how):
+        made = prepare(features, **how)
         ones = np.ones_like(made.scale)
         return replace(made, scale=ones, centre=0 * ones, logged=np.zeros_like(made.logged))
 
@@ -20,8 +20,8 @@ def _unscaled(prepare):
 
 
 def _a_log_missing(prepare):
-    def wrong(features, *, columns):
-        made = prepare(features, columns=columns)
+    def wrong(features, **how):
+        made = prepare(features, **how)
         first = np.arange(len(made.logged)) == np.flatnonzero(made.logged)[0]
         return replace(made, logged=made.logged & ~first)
 
@@ -100,6 +100,65 @@ def _half_as_wide(movement):
     return wrong
 
 
+def _unsteady(move_on):
+    return lambda rows, *, found, before, border: move_on(rows, found=found, before=before, border=0.0)
+
+
+def _own_numbers(_same):
+    return lambda before, now, *, n: np.arange(n)[::-1]
+
+
+def _one_day_late(declare):
+    def wrong(features, *, lapsed_days, **how):
+        return declare(features, lapsed_days=lapsed_days + 1, **how)
+
+    return wrong
+
+
+def _flattered(usefulness):
+    def wrong(features, dated, **how):
+        made = usefulness(features, dated, **how)
+        return made.assign(explained=made["explained"] + 0.1)
+
+    return wrong
+
+
+def _an_hour_late(find):
+    def wrong(bought, people, *, left_hours, **how):
+        return find(bought, people, left_hours=left_hours + 1, **how)
+
+    return wrong
+
+
+def _any_gap(find):
+    def wrong(bought, people, *, lapsed_days, **how):
+        return find(bought, people, lapsed_days=lapsed_days - 1, **how)
+
+    return wrong
+
+
+def _evenly(weigh):
+    return lambda values, *, telling: np.ones(values.shape[1])
+
+
+def _steps_half_as_wide(movement):
+    def wrong(assignments, **how):
+        made = movement(assignments, **how)
+        table = made.transitions
+        ends = {end: (table[end] + table["share"]) / 2 for end in ("low", "high")}
+        return replace(made, transitions=table.assign(**ends))
+
+    return wrong
+
+
+def _sizes_slipped(movement):
+    def wrong(assignments, **how):
+        made = movement(assignments, **how)
+        return replace(made, sizes=made.sizes.assign(share=np.roll(made.sizes["share"], 1)))
+
+    return wrong
+
+
 def _without_covariance(structureless):
     def wrong(values, *, rng, **how):
         return structureless(rng.permuted(values, axis=0), rng=rng, **how)
@@ -107,7 +166,37 @@ def _without_covariance(structureless):
     return wrong
 
 
+def _one_later(first):
+    return lambda features, **how: features.query("as_of > @since", local_dict={"since": first(features, **how)})[
+        "as_of"
+    ].min()
+
+
+def _slipped_scores(score):
+    def wrong(*given, **how):
+        found = score(*given, **how)
+        return replace(
+            found, by_segment=found.by_segment.assign(monetary=np.roll(found.by_segment["monetary"], 1))
+        )
+
+    return wrong
+
+
+def _turned(refit):
+    def wrong(*given, **how):
+        found = refit(*given, **how)
+        return replace(found, refitted=found.matched, matched=found.refitted)
+
+    return wrong
+
+
 MUTANTS = [
+    Mutant("too_late", "Movement leaves out the first snapshot whose windows are full.",
+           f"{PACKAGE}:first_full_snapshot",
+           _one_later),
+    Mutant("slipped_scores", "Mean scores slip to the next segment.", f"{PACKAGE}:rfm_scores", _slipped_scores),
+    Mutant("turned", "What is kept by renaming is taken for what is kept without.",
+           f"{PACKAGE}:refit_each_snapshot", _turned),
     Mutant("unscaled", "Features are clustered in their own units.", f"{PACKAGE}:prepare", _unscaled),
     Mutant("a_log_missing", "One skewed feature is not taken on a log scale.", f"{PACKAGE}:prepare",
            _a_log_missing),
@@ -118,6 +207,9 @@ MUTANTS = [
     Mutant("permuted", "Targets of the steps are permuted.", f"{PACKAGE}.movement:_steps", _permuted),
     Mutant("transposed", "Steps run backwards.", f"{PACKAGE}.movement:_steps", _transposed),
     Mutant("half_as_wide", "The interval of staying has half its width.", f"{PACKAGE}:movement", _half_as_wide),
+    Mutant("steps_half_as_wide", "Intervals of steps have half their width.", f"{PACKAGE}:movement",
+           _steps_half_as_wide),
+    Mutant("sizes_slipped", "Sizes of segments slip to the next date.", f"{PACKAGE}:movement", _sizes_slipped),
     Mutant("shuffled", "Segments are handed to other people.", f"{PACKAGE}:segment", _shuffled),
     Mutant("renumbered", "Every second snapshot numbers its segments the other way round.", f"{PACKAGE}:segment",
            _renumbered),
@@ -128,6 +220,20 @@ MUTANTS = [
            _hindsight),
     Mutant("without_covariance", "Clouds without groups lack the data's covariance.", f"{PACKAGE}:structureless",
            _without_covariance),
-    Mutant("blind", "Every valley is taken for a slice.", f"{PACKAGE}.groups:valley",
-           lambda _: lambda values, *, centres: 1.0),
+    Mutant("blind", "Every valley between clusters is taken for a slice.", f"{PACKAGE}.groups:valley",
+           lambda _: lambda values, *, centres: (1.0, 1.0)),
+    Mutant("blind_alone", "Single features are not asked for valleys.", f"{PACKAGE}.groups:valleys_alone",
+           lambda alone: lambda values: alone(values).assign(valley=1.0)),
+    Mutant("sees_groups", "A valley counts from any depth, proven or not.", f"{PACKAGE}.groups:_proven",
+           lambda _: lambda rows: rows["valley"] <= 2.5),
+    Mutant("evenly", "All features weigh the same.", f"{PACKAGE}.preparation:weigh", _evenly),
+    Mutant("unsteady", "Who stands near a border moves to and fro.", f"{PACKAGE}.movement:move_on", _unsteady),
+    Mutant("own_numbers", "Each date numbers its segments as it likes.", f"{PACKAGE}.segments:same_numbers",
+           _own_numbers),
+    Mutant("one_day_late", "A buyer lapses a day late.", f"{PACKAGE}:declare", _one_day_late),
+    Mutant("flattered", "What segments explain is told too high by ten points.", f"{PACKAGE}:usefulness",
+           _flattered),
+    Mutant("an_hour_late", "A basket counts as left an hour late.", f"{PACKAGE}:find_triggers", _an_hour_late,
+           data=("demo",)),
+    Mutant("any_gap", "A buyer is back a day before having lapsed.", f"{PACKAGE}:find_triggers", _any_gap),
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -22,31 +23,50 @@ MAX_FEATURES = 20
 
 
 def plot_evidence(count: GroupCount, *, n_segments: int) -> Figure | None:
-    """Gap statistic, prediction strength with stability, and valleys, by the number of clusters; None of one."""
+    """Valleys between clusters and in single features, and stability, by the number of clusters; None of one."""
     evidence, k = count.evidence, count.evidence["k"]
     if len(k) < 2:
         return None
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 3.7))
-    line = {"fmt": "o-", "capsize": 3, "color": COLOURS["blue"]}
-    left.errorbar(k, evidence["gap"], yerr=evidence["gap_se"], **line)
-    left.set(title="Tighter than a box?", ylabel="gap statistic ± one standard error")
-    error = evidence["prediction_strength_se"]
-    middle.errorbar(k, evidence["prediction_strength"], yerr=error, label="prediction strength", **line)
-    middle.plot(k, evidence["stability"], "s--", color=COLOURS["orange"], label="stability")
+    top = max(1.2, 1.1 * float(evidence["valley"].max()), 1.1 * float(count.alone["valley"].max()))
+    left.plot(k, evidence["valley"], "v-", color=COLOURS["blue"])
+    left.set(title="A valley (green) between them?", ylabel="people midway for one at a centre", ylim=(0, top))
+    middle.plot(k, evidence["stability"], "s-", color=COLOURS["blue"])
     middle.axhline(STRONG, color=COLOURS["grey"], linewidth=1)
-    middle.set(title="Found again by others?", ylabel="agreement (1 is perfect)", ylim=(0, 1.05))
-    middle.legend(fontsize=9, loc="lower left")
-    right.plot(k, evidence["valley"], "v-", color=COLOURS["blue"])
-    right.axhspan(0, DEEP, color=COLOURS["green"], alpha=0.15)
-    top = max(1.2, 1.1 * float(evidence["valley"].max()))
-    right.set(title="A valley (green) between?", ylabel="people midway for one at a centre", ylim=(0, top))
-    for ax in (left, middle, right):
-        ax.title.set_fontsize(11)
+    middle.set(title="Cut again alike?", ylabel="agreement of halves (1 is perfect)", ylim=(0, 1.05))
+    alone = np.sort(count.alone["valley"].to_numpy())
+    right.plot(np.arange(1, len(alone) + 1), alone, "o", color=COLOURS["blue"])
+    right.set(title="A valley in one feature?", xlabel="features, deepest first", ylim=(0, top))
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for ax in (left, right):
+        ax.axhspan(0, DEEP, color=COLOURS["green"], alpha=0.15)
+    for ax in (left, middle):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(xlim=(0.5, k.iloc[-1] + 0.5), xlabel="number of clusters")
         ax.axvline(count.n_groups, color=COLOURS["red"], linewidth=1)
+    for ax in (left, middle, right):
+        ax.title.set_fontsize(11)
     said = f"{title_count(count, n_segments=n_segments)} (red line: groups that the data support)"
     headed(figure, said)
+    return figure
+
+
+def plot_usefulness(uses: pd.DataFrame) -> Figure | None:
+    """What each predictor explains of each outcome of the next quarter, with intervals; None without outcomes."""
+    targets = list(dict.fromkeys(uses["target"]))
+    if not targets:
+        return None
+    figure, axes = plt.subplots(1, len(targets), figsize=(9, 2.9), squeeze=False, sharey=True)
+    for ax, target in zip(axes[0], targets, strict=True):
+        rows = uses[uses["target"] == target]
+        place, share = np.arange(len(rows))[::-1], rows["explained"].to_numpy()
+        apart = np.maximum([share - rows["low"].to_numpy(), rows["high"].to_numpy() - share], 0)
+        ax.errorbar(share, place, xerr=apart, fmt="o", capsize=3, color=COLOURS["blue"])
+        ax.axvline(0, color=COLOURS["grey"], linewidth=1)
+        ax.set_yticks(place, rows["predictor"].str.replace("n_baskets_91d", "baskets in 91 days"))
+        ax.set(title=f"Next quarter's {target}", xlabel="share explained out of sample")
+        ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return figure
 
 

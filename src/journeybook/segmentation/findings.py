@@ -9,17 +9,52 @@ import pandas as pd
 from journeybook.findings import Finding, say_share
 from journeybook.segmentation.groups import GroupCount
 from journeybook.segmentation.movement import Movement, Refitted
+from journeybook.segmentation.rules import Declared
 from journeybook.segmentation.segments import Segmentation
-from journeybook.segmentation.words import missed, money_shares, title_profile
+from journeybook.segmentation.usefulness import RIVALS
+from journeybook.segmentation.words import fallen, money_shares, title_profile
 
 
 def find(
     found: Segmentation, count: GroupCount, nothing: np.ndarray, moves: Movement, refitted: Refitted,
-    *, power: pd.DataFrame,
+    *, power: pd.DataFrame, uses: pd.DataFrame, declared: Declared,
 ) -> list[Finding]:  # fmt: skip
-    """Return the page's findings; the frame `power` is that of `detection`."""
-    groups = list(_groups(found, count, float(nothing.mean()), power))
+    """Return the page's findings; the frames are those of `detection` and `usefulness`."""
+    groups = [*_useful(uses), *_groups(found, count, float(nothing.mean()), power), *_lost(declared)]
     return [*groups, *_value(found), _moves(moves, refitted)] if found.n_segments > 1 else groups
+
+
+def _useful(uses: pd.DataFrame) -> Iterator[Finding]:
+    """Whether the segments foretell spend as well as simpler things do; said first where they do not."""
+    rows = uses[uses["target"] == "spend"].set_index("predictor")
+    if len(rows) < 2:
+        return
+    segments, rivals = rows.loc["segments"], rows.drop("segments")
+    best = rivals.loc[rivals["ahead"].idxmax()]
+    text = f"Segments explain {say_share(max(segments.explained, 0))} of the differences in next-quarter spend; "
+    text += f"{RIVALS[best.name]} {say_share(max(best.explained, 0))}."
+    action, strength = (
+        "Speak of customers by segments, but choose whom to contact by what says more.",
+        "contradicted",
+    )
+    if best.ahead_high < 0:
+        action, strength = "Plan by the segments: nothing simpler says as much.", "clear"
+    elif best.ahead_low <= 0:
+        action, strength = "Use whichever is easier: they foretell spend alike.", "cannot be told"
+    yield Finding(
+        text=text, action=action, strength=strength, worth=2, section="Are the segments of use?",
+        value=segments.explained, low=segments.low, high=segments.high, unit="share",
+    )  # fmt: skip
+
+
+def _lost(declared: Declared) -> Iterator[Finding]:
+    n, n_lost = fallen(declared.people)
+    if n:
+        text = f"Of {n:,} customers of high value a snapshot ago, {n_lost:,} are now at risk or have lapsed."
+        action = "Write to those among them who permit it; they are in the table of triggers."
+        about = "Which moments call for something?"
+        yield Finding(text=text, action=action, strength="counted", worth=2 if n_lost else 3, section=about,
+                      value=float(n_lost), unit="people", figure=None)  # fmt: skip
 
 
 def _groups(found: Segmentation, count: GroupCount, chance: float, power: pd.DataFrame) -> Iterator[Finding]:
@@ -35,6 +70,8 @@ def _groups(found: Segmentation, count: GroupCount, chance: float, power: pd.Dat
     if n == k > 1:
         text, strength = f"There are {n} groups of customers; {sizes}", "suggestive"
         action = "Plan by them, and test whether treating them differently pays."
+        if not count.seen_in.all():
+            action = "Give `columns` the features in which they are seen, to segment by those alone."
     if n == k == 1:
         text, strength = "The customers are one cloud; no groups were found.", "cannot be told"
         if len(count.evidence) < 2:
@@ -42,10 +79,13 @@ def _groups(found: Segmentation, count: GroupCount, chance: float, power: pd.Dat
             action = "Wait for more customers."
     figure = 0 if len(count.evidence) > 1 else None
     yield about(text=text, action=action, strength=strength, worth=2, value=explained, unit="share", figure=figure)
-    if n == 1 and len(blind := missed(power)):
-        text = f"Groups of customers that differ in {blind.n_features.max()} or fewer of {power.n_features.max()} "
-        text += "measures, even if far apart, would have been missed."
-        action = "Do not rule such groups out: look at single measures before a plan for everyone."
+    seen = power[(power["distance"] > 0) & (power["n_features"] < power["n_features"].max())]
+    if n == 1 and len(seen):
+        least = seen["distance"].max()
+        far = f"less than {least:g}" if np.isfinite(least) else "even 8"
+        text = f"Groups that lie {far} standard deviations apart in {seen['n_features'].max()} or fewer of "
+        text += f"{power['n_features'].max()} measures would have been missed."
+        action = "Do not rule out groups nearer to each other than that."
         yield about(text=text, action=action, strength="cannot be told", worth=3, figure=None)
 
 

@@ -1,12 +1,14 @@
 """From features to the matrix that is clustered: which columns, on which scale."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from threadpoolctl import threadpool_limits
+
+from journeybook.statistics.imputation import Imputer, fill, fit_imputer
 
 KEYS = ("person_id", "as_of", "row")
 MAX_MISSING_SHARE = 0.3
@@ -18,10 +20,17 @@ RFM = ("recency_days", "n_baskets", "revenue")
 LOG_SKEWNESS = 1.0
 # A value further out counts as this many standard deviations: one customer is no group.
 FURTHEST_SD = 4.0
-# A total falls only by returned goods.
-RARE_FALL_SHARE = 0.05
-# From one snapshot to the next behaviour changes for more people than this; an attribute does now and then.
-FEW_CHANGED_SHARE = 0.01
+QUARTER_DAYS = 91
+# What a feature counts that tells nothing of the next quarter, beside a correlation with it.
+UNTOLD = 0.3
+# Kinds of feature (page 04's dictionary) whose changes are no behaviour.
+NO_BEHAVIOUR = {
+    "total": "a running total, which grows with time alone",
+    "attribute": "an attribute, which others say of the person",
+    "treatment": "what was done to the person, not by them",
+    "rate": "a window once more, adjusted for newcomers",
+    "area": "an attribute of the area, not of the person",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,18 +40,22 @@ class Preparation:
     Attributes:
         columns: The features used, shape (features,).
         logged: Whether log(1 + x) is taken first, shape (features,).
-        filling: Median put where a value is missing, on the scale after the log, shape (features,).
+        imputer: What fills in missing values, before the log, by `rules`.
         centre: Mean after log and filling, shape (features,).
         scale: Standard deviation after log and filling, shape (features,).
+        weights: What each counts, as `weigh` gives it; 1 is most, shape (features,).
         roles: One row a column of the features: column, role (used, left out), reason.
+        rules: How page 02 has each column filled in.
     """
 
     columns: list[str]
     logged: np.ndarray
-    filling: np.ndarray
+    imputer: Imputer
     centre: np.ndarray
     scale: np.ndarray
+    weights: np.ndarray
     roles: pd.DataFrame
+    rules: Mapping[str, str] | None
 
 
 def last_snapshot(features: pd.DataFrame) -> pd.DataFrame:
@@ -57,30 +70,36 @@ def last_snapshot(features: pd.DataFrame) -> pd.DataFrame:
     return last.sort_values("row").reset_index(drop=True)
 
 
-def prepare(features: pd.DataFrame, *, columns: Sequence[str] | None) -> Preparation:
+def prepare(
+    features: pd.DataFrame,
+    *,
+    columns: Sequence[str] | None,
+    dictionary: pd.DataFrame | None,
+    rules: Mapping[str, str] | None = None,
+) -> Preparation:
     """Choose the features to cluster on (None chooses by rule) and learn their scale from the last snapshot.
 
     Without a choice every quantity is used that can be compared between snapshots. Left out are text, columns with
     fewer than five values (classes), with more than 30 % missing or half of the people at one value (k-means would
-    find that value and call it a group), and running totals: a column that falls in fewer than one in twenty of
-    its changes measures how long we have watched, and would turn the passing of time into movement. So are
-    attributes, such as a postcode's, that change for hardly anyone in most steps. Where fewer than three columns
-    are left, recency, number of baskets and revenue are used all the same, even if all people are alike.
+    find that value and call it a group), and what the `dictionary` of page 04 names as no behaviour: running
+    totals, which measure how long we have watched and would turn the passing of time into movement, and
+    attributes, such as a postcode's. None says nothing of any column. Where fewer than three columns are left,
+    recency, number of baskets and revenue are used all the same, even if all people are alike. `rules` say how
+    missing values of a column are filled in (`fit_imputer`).
+
+    A feature weighs by what it tells of the next quarter's revenue, and shares its weight with those that say the
+    same (`weigh`).
 
     Raises:
         ValueError: A column asked for is not there or is no number, or no column is left.
     """
     last = last_snapshot(features)
-    if columns is not None:
-        unknown = [column for column in columns if column not in features.columns or column in KEYS]
-        if unknown:
-            raise ValueError(
-                f"columns: '{unknown[0]}' is not a feature; there are {', '.join(_others(features))}."
-            )
+    check_columns(columns, _others(features))
     chosen = columns is not None
     reasons = {column: _unfit(last[column], chosen=chosen) for column in _others(features)}
     if columns is None:
-        reasons |= _how_they_move(features, [column for column, reason in reasons.items() if not reason])
+        kinds = {} if dictionary is None else dict(zip(dictionary["feature"], dictionary["kind"], strict=True))
+        reasons |= {c: NO_BEHAVIOUR.get(str(kinds.get(c)), "") for c, reason in reasons.items() if not reason}
     else:
         reasons |= {column: "not chosen" for column in reasons if column not in columns}
     rows = [(column, "left out" if reason else "used", reason) for column, reason in reasons.items()]
@@ -95,23 +114,69 @@ def prepare(features: pd.DataFrame, *, columns: Sequence[str] | None) -> Prepara
     if not used:
         raise ValueError("No feature is left to cluster on; a number that differs between people is needed.")
     raw = last[used].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-    varies, skewness = np.nanstd(raw, axis=0) > 0, np.zeros(len(used))
-    skewness[varies] = stats.skew(raw[:, varies], axis=0, nan_policy="omit")
+    away = raw - np.nanmean(raw, axis=0)
+    square = np.nanmean(away**2, axis=0)
+    skewness = np.nanmean(away**3, axis=0) / np.where(square > 0, square, 1.0) ** 1.5
     logged = (np.nanmin(raw, axis=0) >= 0) & (skewness > LOG_SKEWNESS)
-    values = np.where(logged, np.log1p(np.where(logged, np.maximum(raw, 0), 0)), raw)
-    filling = np.nanmedian(values, axis=0)
-    values = np.where(np.isnan(values), filling, values)
+    imputer = fit_imputer(last[used], rules=rules)
+    values = _logged(fill(last, imputer).to_numpy(), logged)
     spread = values.std(axis=0)
     scale = np.where(spread > 0, spread, 1.0)
-    return Preparation(used, logged, filling, values.mean(axis=0), scale, roles)
+    found = Preparation(used, logged, imputer, values.mean(axis=0), scale, np.ones(len(used)), roles, rules)
+    later, telling = later_revenue(features), np.zeros(len(used))
+    if later is not None:
+        revenue = np.log1p(later[1].clip(lower=0).to_numpy())
+        telling = correlations(np.column_stack([matrix(later[0], preparation=found), revenue]))[-1, :-1]
+    return replace(found, weights=weigh(matrix(last, preparation=found), telling=telling))
 
 
 def matrix(rows: pd.DataFrame, *, preparation: Preparation) -> np.ndarray:
-    """Rows of features as comparable numbers, shape (rows, features): mean 0 and sd 1 on the last snapshot."""
-    raw = rows[preparation.columns].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-    values = np.where(preparation.logged, np.log1p(np.maximum(raw, 0)), raw)
-    values = np.where(np.isnan(values), preparation.filling, values)
-    return np.clip((values - preparation.centre) / preparation.scale, -FURTHEST_SD, FURTHEST_SD)
+    """Rows as comparable numbers, shape (rows, features): mean 0 and sd `weights` on the last snapshot."""
+    values = _logged(fill(rows, preparation.imputer).to_numpy(), preparation.logged)
+    values = np.clip((values - preparation.centre) / preparation.scale, -FURTHEST_SD, FURTHEST_SD)
+    return values * preparation.weights
+
+
+def correlations(values: np.ndarray) -> np.ndarray:
+    """Correlations of the columns, shape (features, features); 0 of a column that does not vary."""
+    spread = values.std(axis=0)
+    centred = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    with threadpool_limits(limits=1):
+        found = centred.T @ centred / len(values)
+    np.fill_diagonal(found, 1.0)
+    return found
+
+
+def weigh(values: np.ndarray, *, telling: np.ndarray) -> np.ndarray:
+    """Weights of comparable features, the greatest 1, shape (features,).
+
+    A weight grows with how much the feature is `telling` (correlation with what is to come, shape (features,)),
+    and falls with the root of its summed squared correlations: two that say the same count as one.
+
+    >>> values = np.array([[0.0, 0, 1], [1, 1, 1], [0, 0, 0], [1, 1, 0]])
+    >>> weigh(values, telling=np.zeros(3)).round(3).tolist()
+    [0.707, 0.707, 1.0]
+    """
+    weights = (UNTOLD + np.abs(telling)) / np.sqrt((correlations(values) ** 2).sum(axis=1))
+    return weights / weights.max()
+
+
+def later_revenue(features: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series] | None:
+    """The people of the last date that lies a quarter back, and what each has spent since; None without one.
+
+    Who is not in the last snapshot has spent nothing.
+    """
+    last, dates = last_snapshot(features), features["as_of"]
+    before = dates[dates <= dates.max() - pd.Timedelta(days=QUARTER_DAYS)]
+    if before.empty or "revenue" not in features:
+        return None
+    then = features[dates == before.max()].sort_values("row", ignore_index=True)
+    now = then["person_id"].map(last.set_index("person_id")["revenue"]).astype(float)
+    return then, (now - then["revenue"].astype(float)).fillna(0.0)
+
+
+def _logged(values: np.ndarray, logged: np.ndarray) -> np.ndarray:
+    return np.where(logged, np.log1p(np.maximum(values, 0)), values)
 
 
 def first_full_snapshot(features: pd.DataFrame, *, preparation: Preparation) -> pd.Timestamp:
@@ -132,6 +197,14 @@ def _others(features: pd.DataFrame) -> list[str]:
     return [column for column in features.columns if column not in KEYS]
 
 
+def check_columns(columns: Sequence[str] | None, there: Sequence[str]) -> None:
+    """Raise ValueError where a column asked for is no feature that is there."""
+    for column in columns or ():
+        if column not in there or column in KEYS:
+            named = ", ".join(name for name in there if name not in KEYS)
+            raise ValueError(f"columns: '{column}' is not a feature; there are {named}.")
+
+
 def _unfit(values: pd.Series, *, chosen: bool) -> str:
     """Why a column cannot be clustered on; empty if it can."""
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
@@ -139,7 +212,8 @@ def _unfit(values: pd.Series, *, chosen: bool) -> str:
     known = values.dropna().to_numpy(dtype=float)
     if not np.isfinite(known).all():
         return "infinite values"
-    n_values = len(np.unique(known))
+    counts = pd.Series(known).value_counts(sort=False)
+    n_values = len(counts)
     if n_values < 2:
         return "the same for everyone"
     if chosen:
@@ -149,25 +223,5 @@ def _unfit(values: pd.Series, *, chosen: bool) -> str:
     missing = float(values.isna().mean())
     if missing > MAX_MISSING_SHARE:
         return f"{missing:.0%} missing"
-    same = float(values.value_counts(normalize=True).iloc[0])
+    same = counts.max() / len(known)
     return f"one value for {same:.0%} of the people" if same > MAX_SAME_SHARE else ""
-
-
-def _how_they_move(features: pd.DataFrame, columns: list[str]) -> dict[str, str]:
-    """Why changes of each column between snapshots are no behaviour; empty if they are, or with one snapshot."""
-    person, moment = pd.factorize(features["person_id"])[0], features["as_of"].rank(method="dense").to_numpy()
-    order = np.lexsort((moment, person))
-    same = np.diff(person[order]) == 0
-    values = features[columns].astype("Float64").to_numpy(dtype=float, na_value=np.nan)[order]
-    change, step = np.diff(values, axis=0)[same], moment[order][1:][same].astype(int)
-    reasons = {}
-    for column, moved in zip(columns, change.T, strict=True):
-        known = ~np.isnan(moved)
-        changed = np.abs(moved[known]) > 1e-9
-        n_known, n_changed = (np.bincount(step[known], weights=w) for w in (None, changed.astype(float)))
-        shares = n_changed[n_known > 0] / n_known[n_known > 0]
-        if known.any() and (shares > FEW_CHANGED_SHARE).mean() < 0.5:
-            reasons[column] = "an attribute, which changes for hardly anyone in most steps"
-        elif changed.any() and (moved[known][changed] < 0).mean() < RARE_FALL_SHARE:
-            reasons[column] = "a running total, which grows with time alone"
-    return reasons

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score
 
 from journeybook.segmentation.groups import fit_kmeans, nearest
@@ -15,6 +16,8 @@ from journeybook.statistics import stream
 # The first of these that is used, or another revenue, orders the segments; number 1 has most of it.
 VALUE_COLUMNS = ("revenue_91d", "revenue")
 N_STARTS = 10
+# People that centres are fitted to; all are given the nearest.
+MAX_FITTED = 20_000
 SCORES = ["recency", "frequency", "monetary"]
 
 
@@ -58,7 +61,7 @@ class Segmentation:
 def segment(
     features: pd.DataFrame, *, preparation: Preparation, n_segments: int, rng: np.random.Generator
 ) -> Segmentation:
-    """Fit k-means to the last snapshot and give every earlier snapshot the segment of its nearest centre.
+    """Fit k-means to the last snapshot (to 20,000 of more people), and give every row its nearest centre.
 
     One model for all snapshots: a person moves only if the person's features do. Segments are numbered by their
     mean of the value feature, most first, so that the same groups carry the same numbers in another run.
@@ -68,9 +71,13 @@ def segment(
     """
     last, columns = last_snapshot(features), preparation.columns
     values = matrix(last, preparation=preparation)
-    if not 1 <= n_segments <= len(np.unique(values, axis=0)):
-        raise ValueError(f"n_segments: found {n_segments}, needed 1 to {len(np.unique(values, axis=0))} here.")
-    centres = fit_kmeans(values, n_clusters=n_segments, n_starts=N_STARTS, rng=rng).cluster_centers_
+    fitted = values
+    if len(values) > MAX_FITTED:
+        fitted = values[np.sort(rng.choice(len(values), MAX_FITTED, replace=False))]
+    most = len(np.unique(fitted, axis=0))
+    if not 1 <= n_segments <= most:
+        raise ValueError(f"n_segments: found {n_segments}, needed 1 to {most} here.")
+    centres = fit_kmeans(fitted, n_clusters=n_segments, n_starts=N_STARTS, rng=rng).cluster_centers_
     worth = [c for c in VALUE_COLUMNS if c in columns] + [c for c in columns if c.startswith("revenue")]
     ordered_by = [*worth, *columns][0]
     amounts = last[ordered_by].astype("Float64").fillna(0).to_numpy(dtype=float)
@@ -78,7 +85,8 @@ def segment(
     means = [amounts[labels == number].mean() for number in range(n_segments)]
     centres = centres[np.argsort([-mean for mean in means], kind="stable")]
     labels = nearest(values, centres=centres)
-    standardised = pd.DataFrame(values, columns=columns).groupby(labels).mean()
+    weights = np.where(preparation.weights > 0, preparation.weights, 1.0)
+    standardised = pd.DataFrame(values / weights, columns=columns).groupby(labels).mean()
     names = np.array(name_segments(standardised), dtype=object)
     inside = last[columns].astype("Float64").groupby(labels).mean().astype(float)
     scatter = ((values - values.mean(axis=0)) ** 2).sum()
@@ -98,38 +106,79 @@ def segment(
 
 
 def segments_of_each_date(
-    features: pd.DataFrame, *, columns: Sequence[str] | None, found: Segmentation, seed: int
+    features: pd.DataFrame,
+    *,
+    columns: Sequence[str] | None,
+    dictionary: pd.DataFrame | None,
+    found: Segmentation,
+    seed: int,
 ) -> pd.DataFrame:
     """Give every snapshot the segments that could have been made on its date, a row for each of the features.
 
-    Columns, scale and centres are learned from the rows up to the date; the count and the words of segments are
-    those of `found`. `fitted_as_of` is the date whose data the model saw, `retrospective` that it is a later one,
-    because too little was known.
+    Columns, scale and centres are learned from the rows up to the date, as is the number of each segment: the one
+    that most people had on the date before (Hungarian method: Kuhn 1955). The count of segments, the last numbers
+    and their words are those of `found`. `fitted_as_of` is the date whose data the model saw, `retrospective`
+    that it is a later one, because too little was known.
     """
     made, last = [], features["as_of"].max()
+    before: pd.Series | None = None
     for as_of in sorted(features["as_of"].unique()):
         model, fitted = found, last
         if as_of < last:
             try:
-                model = segment_as_of(features, as_of, columns=columns, n_segments=found.n_segments, seed=seed)
+                model = segment_as_of(
+                    features, as_of, columns=columns, dictionary=dictionary, found=found, seed=seed
+                )
                 fitted = as_of
             except ValueError:
                 # Too few people or features on this date: the later model speaks, and the row says so.
                 model = found
         rows = model.assignments[model.assignments["as_of"] == as_of]
-        named = rows["segment"].map(dict(zip(model.names, found.names, strict=True)))
-        made.append(rows.assign(segment=named, fitted_as_of=fitted, retrospective=fitted > as_of))
+        number = pd.Index(model.names).get_indexer(pd.Index(rows["segment"]))
+        if before is not None:
+            number = same_numbers(before, pd.Series(number, rows["person_id"]), n=found.n_segments)[number]
+        before = pd.Series(number, rows["person_id"])
+        made.append(rows.assign(number=number, fitted_as_of=fitted, retrospective=fitted > as_of))
     table = pd.concat(made).sort_values("row", ignore_index=True)
+    # One name for each number, on every date: those of the last model.
+    told = pd.Index(found.names).get_indexer(pd.Index(rows["segment"]))
+    names = np.array(found.names, dtype=object)
+    names[number] = names[told]
+    table["segment"] = names[table["number"]]
     return table[["person_id", "as_of", "segment", "fitted_as_of", "retrospective", "row"]]
 
 
+def same_numbers(before: pd.Series, now: pd.Series, *, n: int) -> np.ndarray:
+    """For each number of today, the one under which as many people as possible keep theirs, shape (n,).
+
+    `before` and `now` are numbers from 0 by person_id.
+
+    >>> same_numbers(pd.Series([0, 0, 1], ["a", "b", "c"]), pd.Series([1, 1, 0], ["a", "b", "c"]), n=2).tolist()
+    [1, 0]
+    """
+    both = pd.concat([before.rename("before"), now.rename("now")], axis=1, join="inner")
+    overlap = np.zeros((n, n))
+    np.add.at(overlap, (both["now"].to_numpy(), both["before"].to_numpy()), 1)
+    return linear_sum_assignment(-overlap)[1]
+
+
 def segment_as_of(
-    features: pd.DataFrame, as_of: pd.Timestamp, *, columns: Sequence[str] | None, n_segments: int, seed: int
+    features: pd.DataFrame,
+    as_of: pd.Timestamp,
+    *,
+    columns: Sequence[str] | None,
+    dictionary: pd.DataFrame | None,
+    found: Segmentation,
+    seed: int,
 ) -> Segmentation:
-    """Segment the people of a date by the rows up to it, and nothing later, from the stream `segments`."""
-    prepared = prepare(features[features["as_of"] <= as_of], columns=columns)
+    """Segment the people of a date by the rows up to it, and nothing later, from the stream `segments`.
+
+    The number of segments and the rules of filling in are those of `found`.
+    """
+    known, rules = features[features["as_of"] <= as_of], found.preparation.rules
+    prepared = prepare(known, columns=columns, dictionary=dictionary, rules=rules)
     then = features[features["as_of"] == as_of]
-    return segment(then, preparation=prepared, n_segments=n_segments, rng=stream(seed, "segments"))
+    return segment(then, preparation=prepared, n_segments=found.n_segments, rng=stream(seed, "segments"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,11 +187,15 @@ class RfmScores:
 
     Attributes:
         scores: One row a person: person_id, recency, frequency, monetary, each 1 to 5, 5 the best fifth.
+        thresholds: What a score means: measure, score, low, high (least and greatest value with it), n_people.
+        cells: One row a cell there is: recency, frequency, monetary, n_people.
         by_segment: Mean scores by segment.
         agreement: Adjusted Rand index of the segments with as many equal groups of the summed score.
     """
 
     scores: pd.DataFrame
+    thresholds: pd.DataFrame
+    cells: pd.DataFrame
     by_segment: pd.DataFrame
     agreement: float
 
@@ -155,14 +208,26 @@ def rfm_scores(features: pd.DataFrame, *, found: Segmentation, n_quantiles: int)
     if n_quantiles < 2:
         raise ValueError(f"n_quantiles: found {n_quantiles}, needed 2 or more.")
     last = last_snapshot(features)
-    scores = pd.DataFrame({"person_id": last["person_id"]})
-    for name, column in zip(SCORES, RFM, strict=True):
-        values = last[column].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-        scores[name] = _quantile_score(-values if name == "recency" else values, n_quantiles)
+    scores = rfm_of(last, n_quantiles=n_quantiles)
     segments = found.at_end.to_numpy()
     by_segment = scores[SCORES].groupby(segments).mean().rename_axis("segment").reset_index()
     total = _quantile_score(scores[SCORES].sum(axis=1).to_numpy(dtype=float), found.n_segments)
-    return RfmScores(scores, by_segment, float(adjusted_rand_score(segments, total)))
+    parts = [
+        last[column].astype(float).groupby(scores[name]).agg(low="min", high="max", n_people="size")
+        for name, column in zip(SCORES, RFM, strict=True)
+    ]
+    thresholds = pd.concat(parts, keys=RFM, names=["measure", "score"]).reset_index()
+    cells = scores.groupby(SCORES).size().rename("n_people").reset_index()
+    return RfmScores(scores, thresholds, cells, by_segment, float(adjusted_rand_score(segments, total)))
+
+
+def rfm_of(rows: pd.DataFrame, *, n_quantiles: int) -> pd.DataFrame:
+    """Score the people of one date: person_id, and a score of 1 (worst) to `n_quantiles` for each measure."""
+    scores = pd.DataFrame({"person_id": rows["person_id"]})
+    for name, column in zip(SCORES, RFM, strict=True):
+        values = rows[column].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+        scores[name] = _quantile_score(-values if name == "recency" else values, n_quantiles)
+    return scores
 
 
 def _quantile_score(values: np.ndarray, n_quantiles: int) -> np.ndarray:
