@@ -1,0 +1,199 @@
+"""Histories, likelihoods, expectations and values once more by another road, and customers of known parameters."""
+
+from collections.abc import Callable
+
+import ibis
+import numpy as np
+import pandas as pd
+from scipy import integrate, stats
+from scipy.special import betaln, gammaln
+
+from journeybook.lifetime_value.fitting import FLAT, Array, Fit
+from journeybook.lifetime_value.holdout import MODELS, Judged, family_of, histories_of
+from journeybook.lifetime_value.models import MBG_NBD, PARETO_NBD, Histories, fit, histories
+from journeybook.lifetime_value.value import Value
+
+# Customers whose histories are counted again.
+MOST_RECOUNTED = 500
+# Relative error of an adaptive integral.
+INTEGRAL = 1e-6
+# Futures drawn, and standard errors of their mean allowed.
+N_FUTURES, MC_ERRORS = 100, 4.0
+# The distance of planted parameters lies nearer than this quantile of the chi-square, or further than its like,
+# twice in 10,000 data sets.
+RARE = 1e-4
+
+
+def recount(
+    transactions: ibis.Table, customers: pd.DataFrame, *, split: pd.Timestamp, end: pd.Timestamp
+) -> pd.DataFrame:
+    """Count the histories of some customers again in plain pandas, one row a check."""
+    some = customers.iloc[np.unique(np.linspace(0, len(customers) - 1, MOST_RECOUNTED).astype(int))]
+    own_lines = transactions.filter(transactions.person_id.isin(some["person_id"].tolist()))
+    lines = own_lines.select("person_id", "occurred_at", "revenue").to_pandas()
+    lines = lines.assign(day=lines["occurred_at"].dt.normalize(), revenue=lines["revenue"].astype(float))
+    lines = lines[lines["day"] < end]
+    bought = lines[lines["revenue"] > 0].drop_duplicates(["person_id", "day"])[["person_id", "day"]]
+    past, later = bought[bought["day"] < split], bought[bought["day"] >= split]
+    days = past.groupby("person_id")["day"].agg(["min", "max", "size"]).reindex(some["person_id"])
+    first = lines["person_id"].map(days["min"])
+    repeat = lines[(lines["day"] > first) & (lines["day"] < split)].groupby("person_id")["revenue"].sum()
+    week = pd.Timedelta(weeks=1)
+    own = pd.DataFrame(
+        {
+            "x": days["size"] - 1,
+            "t_x": (days["max"] - days["min"]) / week,
+            "T": (split - days["min"]) / week,
+            "repeat_revenue": repeat.reindex(days.index).fillna(0.0),
+            "n_after": later.groupby("person_id").size().reindex(days.index).fillna(0),
+        }
+    )
+    apart = np.abs(own.to_numpy(dtype=float) - some[[*own]].to_numpy(dtype=float)).max(axis=1)
+    known = transactions.filter((transactions.revenue > 0) & (transactions.occurred_at < split))
+    rows = {
+        "histories counted otherwise": int((~(apart <= 1e-6)).sum()),
+        "customers without a history, or too many": int(known.person_id.nunique().execute()) - len(customers),
+    }
+    about = {"reference": 0, "tolerance": 0, "source": f"plain pandas, {len(some)} customers"}
+    return pd.DataFrame([{"name": name, "value": off, **about} for name, off in rows.items()])
+
+
+def models_hold(
+    customers: pd.DataFrame, judged: Judged, *, weeks: float, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Hold each certified model against integrals, draws and customers of known parameters, one row a check."""
+    rows: list[tuple[str, float, float, float, str, str]] = []
+    h, T = histories_of(customers), customers["T"].to_numpy(dtype=float)
+    each = Histories(h.x[h.place], h.t_x[h.place], h.T[h.place], np.ones(len(T)), np.arange(len(T)))
+    for name in judged.predictions.keys() & set(MODELS):
+        family, theta = family_of(name), judged.fits[name].theta
+        off = _off_integrals(name, theta, h)
+        rows.append((f"{name}: log likelihoods, greatest difference", off, 0, INTEGRAL, "within", "integrals"))
+        slope = _slope(name, theta, h)
+        rows.append((f"{name}: slope of the likelihood", slope, 10 * FLAT, 0, "at most", "differences"))
+        drawn = np.array([family.simulated(theta, each, weeks, rng).sum() for _ in range(N_FUTURES)])
+        error = max(float(drawn.std(ddof=1)) / np.sqrt(N_FUTURES), 1e-9)
+        apart = float(judged.predictions[name].sum() - drawn.mean()) / error
+        what = f"{name}: purchases foreseen less those drawn, standard errors"
+        rows.append((what, apart, 0, MC_ERRORS, "within", f"{N_FUTURES} futures drawn"))
+        again = fit(family, histories(*planted_customers(name, theta, T, rng=rng)))
+        if again.trouble is None:
+            moved = np.log(again.theta / theta)
+            far = stats.chi2.cdf(moved @ np.linalg.solve(again.covariance, moved), len(moved))
+            what = f"{name}: planted parameters, quantile of their distance from those found"
+            rows.append((what, float(far), 0.5, 0.5 - RARE, "within", "customers simulated; chi-square"))
+    columns = ["name", "value", "reference", "tolerance", "rule", "source"]
+    return pd.DataFrame(sorted(rows), columns=columns)
+
+
+def _off_integrals(name: str, theta: Array, h: Histories) -> float:
+    """Return the greatest difference of five log likelihoods from their integrals."""
+    some = np.unique(np.linspace(0, len(h.x) - 1, 5).astype(int))
+    few = Histories(h.x[some], h.t_x[some], h.T[some], h.weight[some], np.arange(len(some)))
+    own = [_log_integral(name, theta, *row) for row in zip(few.x, few.t_x, few.T, strict=True)]
+    return float(np.abs(np.array(own) - family_of(name).likelihood(theta, few)[0]).max())
+
+
+def _slope(name: str, theta: Array, h: Histories, step: float = 1e-4) -> float:
+    """Return the steepest slope of the mean log likelihood by the log of a parameter, by differences."""
+    ends = [theta * np.exp(sign * step * e) for e in np.eye(len(theta)) for sign in (1, -1)]
+    at = [h.weight @ family_of(name).likelihood(end, h)[0] / h.weight.sum() for end in ends]
+    return float(np.abs(np.diff(np.reshape(at, (-1, 2)), axis=1)).max() / (2 * step))
+
+
+def planted_customers(
+    name: str, theta: Array, T: Array, *, rng: np.random.Generator
+) -> tuple[Array, Array, Array]:
+    """Simulate customers purchase by purchase, from the model's story alone: x, t_x, T."""
+    r, alpha = theta[:2]
+    rate, n = rng.gamma(r, 1 / alpha, len(T)), len(T)
+    if name == PARETO_NBD.name:
+        leaves, stops = np.minimum(rng.exponential(1 / rng.gamma(theta[2], 1 / theta[3], n)), T), np.zeros(n)
+    else:
+        leaves, stops = T, np.maximum(rng.beta(theta[2], theta[3], n), 1e-12)
+    x, t_x, here = np.zeros(n), np.zeros(n), np.ones(n, dtype=bool)
+    if name == MBG_NBD.name:
+        here &= rng.random(n) >= stops
+    at = np.zeros(n)
+    while here.any():
+        at = at + np.where(here, rng.exponential(1 / np.maximum(rate, 1e-300)), 0)
+        here &= at < leaves
+        x, t_x = x + here, np.where(here, at, t_x)
+        here &= rng.random(n) >= stops
+    return x, t_x, T
+
+
+def _log_integral(name: str, theta: Array, x: float, t_x: float, T: float) -> float:
+    """Return a history's log likelihood by adaptive integrals over the time, or the chance, of leaving."""
+    r, alpha, a, b = theta
+
+    def given(time: float) -> float:
+        # The chance of the purchases, less that at T, of a customer known to have been there until `time`.
+        return float(np.exp((r + x) * (np.log(alpha + T) - np.log(alpha + time))))
+
+    if name == PARETO_NBD.name:
+        gone = integrate.quad(lambda t: given(t) * a / b * (1 + t / b) ** -(a + 1), t_x, T, limit=200)[0]
+        both = (1 + T / b) ** -a + gone
+    else:
+        k = x + (name == MBG_NBD.name)
+        both = _beta_mean(a, b, lambda p: (1 - p) ** k)
+        both += given(t_x) * _beta_mean(a, b, lambda p: p * (1 - p) ** (k - 1)) if k > 0 else 0.0
+    scale = gammaln(r + x) - gammaln(r) + r * np.log(alpha) - (r + x) * np.log(alpha + T)
+    return float(np.log(both) + scale)
+
+
+def _beta_mean(a: float, b: float, of: Callable[[float], float]) -> float:
+    """Return the mean of a function over a beta distribution, whose ends may be infinite."""
+    return integrate.quad(of, 0, 1, weight="alg", wvar=(a - 1, b - 1), limit=200)[0] / np.exp(betaln(a, b))
+
+
+def value_holds(
+    value: Value,
+    customers: pd.DataFrame,
+    *,
+    found: Fit | None,
+    horizon_weeks: float,
+    yearly_discount: float,
+    margin: float | None,
+    n_tiers: int,
+) -> pd.DataFrame:
+    """Hold tiers to their order and sizes, and values to a sum over single weeks, one row a check."""
+    table, weeks = value.table, np.arange(0, horizon_weeks)
+    ends = np.append(weeks[1:], horizon_weeks)
+    interest = (1 + yearly_discount) ** (-(weeks + ends) / 2 * 7 / 365.25)
+    if found is None or value.trouble:
+        a_week = np.outer((customers["x"] + 0.5) / customers["T"].clip(lower=1 / 7), ends - weeks)
+    else:
+        h = histories_of(customers)
+        a_week = np.diff(family_of(value.way).expected(found.theta, h, ends), axis=1, prepend=0.0)[h.place]
+    own = a_week @ interest * table["spend"].to_numpy() * (margin or 1.0)
+    worst = table.groupby("tier")["value"].agg(["min", "max"])
+    size = (np.diff(np.arange(n_tiers + 1) * len(table) // n_tiers).min(), len(table) // n_tiers + 1)
+    counts = table["tier"].value_counts()
+    rows = {
+        "tiers that overlap": (worst["min"].to_numpy()[:-1] < worst["max"].to_numpy()[1:]).sum(),
+        "tiers of another size": (~counts.between(*size)).sum() + n_tiers - len(counts),
+        "values outside their interval": ((table["value_low"] > own) | (own > table["value_high"])).sum(),
+        "chances of the top tier, less its places": table["tier_probability"].sum() - -(-len(table) // n_tiers),
+        "customers without a value": len(set(customers["person_id"]) ^ set(table["person_id"])),
+    }
+    checks = [
+        {"name": name, "value": float(off), "reference": 0, "tolerance": 1e-6, "source": "the table itself"}
+        for name, off in rows.items()
+    ]
+    off = (
+        float(np.abs(table["value"] / own - 1).max())
+        if (own > 0).all()
+        else float(np.abs(table["value"] - own).max())
+    )
+    source = "a sum over single weeks; discounted by months on the page"
+    checks.append(
+        {
+            "name": "values, greatest relative difference",
+            "value": off,
+            "reference": 0,
+            "tolerance": 0.01,
+            "source": source,
+        }
+    )
+    return pd.DataFrame(checks)

@@ -1,0 +1,104 @@
+"""Errors planted in page 06."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mutants.planted import Mutant
+
+PARAMETERS = {"n_draws": 50}
+WORTH = "journeybook.lifetime_value"
+
+
+def _delivered_twice(sound: Callable) -> Callable:
+    """Every purchase after the first is counted twice."""
+
+    def wrong(days: Any, **asked: Any) -> Any:
+        found = sound(days, **asked)
+        return found.assign(x=found["x"] * 2)
+
+    return wrong
+
+
+def _free_orders(sound: Callable) -> Callable:
+    """Orders for nothing, and days of returns alone, count as purchases."""
+    return lambda transactions: sound(transactions).mutate(bought=True)
+
+
+def _in_days(sound: Callable) -> Callable:
+    def wrong(days: Any, **asked: Any) -> Any:
+        found = sound(days, **asked)
+        return found.assign(T=found["T"] * 7)
+
+    return wrong
+
+
+def _knows_the_end(sound: Callable) -> Callable:
+    """Histories go on to the end of the data, past the split."""
+
+    def wrong(days: Any, *, split: Any, end: Any) -> Any:
+        found, whole = sound(days, split=split, end=end), sound(days, split=end, end=end)
+        later = whole.set_index("person_id").reindex(found["person_id"])
+        return found.assign(x=found["x"].where(found["x"] == 0, later["x"].to_numpy()))
+
+    return wrong
+
+
+def _nobody_leaves(sound: Callable) -> Callable:
+    """The chance that a customer has left is forgotten in what is expected."""
+
+    def wrong(customers: Any, before: Any, **asked: Any) -> Any:
+        found = sound(customers, before, **asked)
+        longer = {
+            name: predicted * 1.05 if "NBD" in name else predicted for name, predicted in found.predictions.items()
+        }
+        return replace(found, predictions=longer)
+
+    return wrong
+
+
+def _stops_early(sound: Callable) -> Callable:
+    def wrong(*given: Any, **asked: Any) -> Any:
+        found = sound(*given, **asked)
+        return replace(found, theta=found.theta * np.array([1.02, *[1.0] * (len(found.theta) - 1)]))
+
+    return wrong
+
+
+def _of_one_customer(sound: Callable) -> Callable:
+    """The covariance is that of one customer, not of all."""
+
+    def wrong(likelihood: Any, names: Any, *, weight: Any, scale: float) -> Any:
+        found = sound(likelihood, names, weight=weight, scale=scale)
+        return replace(found, covariance=found.covariance * weight.sum())
+
+    return wrong
+
+
+def _least_first(sound: Callable) -> Callable:
+    def wrong(*given: Any, **asked: Any) -> Any:
+        found = sound(*given, **asked)
+        return replace(found, table=found.table.assign(tier=asked["n_tiers"] + 1 - found.table["tier"]))
+
+    return wrong
+
+
+def _month_for_horizon(sound: Callable) -> Callable:
+    return lambda *given, **asked: sound(*given, **(asked | {"horizon_weeks": asked["horizon_weeks"] / 12}))
+
+
+MUTANTS = [
+    Mutant("delivered_twice", "purchases are counted twice", f"{WORTH}:customer_summary", _delivered_twice),
+    Mutant("free_orders", "orders for nothing are purchases", f"{WORTH}:purchase_days", _free_orders),
+    Mutant("time_in_days", "T is in days, t_x in weeks", f"{WORTH}:customer_summary", _in_days),
+    Mutant("knows_the_end", "histories go past the split", f"{WORTH}:customer_summary", _knows_the_end),
+    Mutant("nobody_leaves", "models foresee 5 % too much", f"{WORTH}:judge", _nobody_leaves),
+    Mutant("stops_early", "the search stops beside the peak", f"{WORTH}.models:maximise", _stops_early),
+    Mutant("of_one_customer", "errors are those of one customer", f"{WORTH}.models:maximise", _of_one_customer),
+    Mutant("least_first", "the worst tier is the first", f"{WORTH}:customer_value", _least_first),
+    Mutant(
+        "month_for_horizon", "a month is valued, not the horizon", f"{WORTH}:customer_value", _month_for_horizon
+    ),
+]
