@@ -254,12 +254,12 @@ def test_sentences_say_numbers(study):
     assert all(text.rstrip("*").endswith(".") and "nan" not in text for text in said)
     assert f"test {len(split.test):,}" in said[0]
     assert f"{found.row(calibrated=True)['roc_auc']:.3f}" in said[2]
-    assert "The top 50 % hold" in said[4]
+    assert "The top 50% hold" in said[4]
     assert set(words.METHODS) == set(METHODS)
     assert title_calibration(found).startswith("Predicted probabilities are off by")
     assert (
         title_gain(found)
-        == f"The top 20 % of contacts hold {found.gain_at(0.2)['found_share']:.1%} of the responses"
+        == f"The top 20% of contacts hold {found.gain_at(0.2)['found_share']:.1%} of the responses"
     )
 
 

@@ -62,7 +62,7 @@ def test_an_hour_is_named_only_beyond_chance_and_beside_what_was_planted():
     held, missed = (Bag(peaks=peaks, kinds=pd.DataFrame({"inside_share": [s]})) for s in (0.96, 0.86))
     assert page._hours(windows, held).strength == "known answer recovered"
     found = short(page._hours(windows, missed))
-    assert found.strength == "contradicted" and "86.0%, not 95.0%" in found.text
+    assert found.strength == "contradicted" and "95% intervals of hours hold the truth in only 86.0%" in found.text
 
 
 def test_each_section_is_a_heading_of_the_page():

@@ -1,5 +1,7 @@
 """Page 07: pipelines against scikit-learn and imbalanced-learn called by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,11 +17,13 @@ from sklearn.preprocessing import TargetEncoder
 from journeybook.channel_response import models
 from journeybook.channel_response.models import (
     RESAMPLINGS,
+    SteadyNeighbours,
     calibrated_model,
     corrected,
     fit_together,
     log_odds,
     prior_shift,
+    resampler,
     response_pipelines,
 )
 from journeybook.statistics import stream
@@ -61,14 +65,36 @@ def test_resampling_by_hand(frame, resampling):
     assert codes.shape == (len(rows), 4)
     more, balanced = pipeline.named_steps["resample"].fit_resample(codes, responded)
     seed = pipeline.named_steps["resample"].random_state
+    # Of the neighbours' order see below; by imbalanced-learn's own, near ties fall otherwise.
+    near = SteadyNeighbours(n_neighbors=6, metric="euclidean", algorithm="brute")
     by_hand = {
-        "smote": SMOTENC([1, 2, 3], k_neighbors=5, random_state=seed),
+        "smote": SMOTENC([1, 2, 3], k_neighbors=near, random_state=seed),
         "undersample": RandomUnderSampler(random_state=seed),
     }
     expected, _ = by_hand[resampling].fit_resample(codes, responded)
     assert balanced.mean() == 0.5
     assert len(more) > len(rows) if resampling == "smote" else len(more) < len(rows)
     np.testing.assert_array_equal(more, expected)
+
+
+def test_ties_among_smote_s_neighbours_do_not_turn_on_rounding():
+    """Rows on a grid, many equally far: last digits and the order of sums are a processor's."""
+    rng = np.random.default_rng(5)
+    grid = rng.integers(4, size=(400, 6)) / 3
+    responded = (np.arange(400) % 5 == 0).astype(int)
+    encoded = SimpleNamespace(n_numbers=6, n_columns=6)
+
+    def made(rows: np.ndarray) -> np.ndarray:
+        return resampler("smote", encoded, responded, rng=stream(1, "x")).fit_resample(rows, responded)[0]
+
+    plain = made(grid)
+    assert plain == pytest.approx(made(grid + rng.normal(0, 1e-12, grid.shape)), abs=1e-9)
+    turned = rng.permutation(6)
+    np.testing.assert_array_equal(plain[:, turned], made(grid[:, turned]))
+    near = SteadyNeighbours(n_neighbors=7, metric="euclidean", algorithm="brute").fit(grid)
+    far = ((grid[:, None] - grid[None]) ** 2).sum(axis=-1) ** 0.5
+    by_hand = np.argsort(far.round(5), axis=1, kind="stable")[:, :7]
+    np.testing.assert_array_equal(near.kneighbors(grid), by_hand)
 
 
 @pytest.mark.parametrize("resampling", RESAMPLINGS)

@@ -68,11 +68,13 @@ def test_the_explanation_says_whose_it_is(explanation):
 
 
 def test_a_peak_that_may_be_chance_is_called_so(windows):
-    assert say.title_windows(windows) == "People of type x answer best at 10:00-12:00: +20%"
+    assert say.title_windows(windows) == (
+        "People of type x answer best at 10:00-12:00, 20.0% more often than on average"
+    )
     assert say.say_windows(windows).startswith("1 of 2 peaks are beyond chance")
     assert "too few responses: z" in say.say_windows(windows)
     chance = dataclasses.replace(windows, peaks=windows.peaks.assign(lift_low=0.9))
-    assert say.title_windows(chance) == "No hour or weekday is answered better beyond chance"
+    assert say.title_windows(chance) == "No hour or weekday is answered better than the others beyond chance"
     empty = dataclasses.replace(windows, peaks=windows.peaks.head(0))
     assert "too few to compare" in say.say_windows(empty)
 

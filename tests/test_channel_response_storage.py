@@ -61,7 +61,9 @@ def learned():
     split = split_contacts(contacts, **shares, rng=stream(1, "split"))
     rows = contacts.rows[[*contacts.features, "responded"]]
     fit, calibrate = rows.iloc[split.fit], rows.iloc[split.calibrate]
-    pipelines = response_pipelines(fit, list(METHODS.items()), resampling="smote", rng=stream(1, "models"))
+    pipelines = response_pipelines(
+        fit, list(METHODS.items()), resampling="smote", rng=stream(1, "models"), rules={"age_days": "model"}
+    )
     fit_together(pipelines, fit, stop_on=calibrate)
     parts = dict(zip(METHODS, pipelines, strict=True))
     said = {name: part.predict_proba(calibrate)[:, 1] for name, part in parts.items()}

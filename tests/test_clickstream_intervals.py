@@ -132,9 +132,7 @@ def step_coverage(*, n_people, steps_each, n_simulations, n_draws, rng):
 def test_the_table_on_the_page_is_what_the_simulation_gives():
     rng, asked = stream(20260101, "coverage"), {"n_people": 300, "n_simulations": 60, "n_draws": 200}
     found = [step_coverage(steps_each=n, rng=rng, **asked) for n in (5, 20, 60)]
-    rows = [
-        f"| {n} | {a:.0%} | {b:.0%} |".replace("%", " %") for n, (a, b) in zip((5, 20, 60), found, strict=True)
-    ]
+    rows = [f"| {n} | {a:.0%} | {b:.0%} |" for n, (a, b) in zip((5, 20, 60), found, strict=True)]
     page = json.loads((NOTEBOOKS / "08_clickstream.ipynb").read_text(encoding="utf-8"))
     assert any("\n".join(rows) in cell["source"] for cell in page["cells"]), rows
     # 180 simulations at 95 %: 3.29 standard errors.

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from journeybook.clickstream.counts import step_flow
 from journeybook.clickstream.funnels import funnel, likeliest_path
 from journeybook.clickstream.intervals import OTHERS, ChainDraws
 from journeybook.clickstream.moments import (
@@ -15,7 +14,7 @@ from journeybook.clickstream.moments import (
     offer_values,
     reach_probabilities,
 )
-from journeybook.clickstream.words import say_flow, say_when
+from journeybook.clickstream.words import say_when
 from journeybook.journeys.sessions import CONVERSION, EXIT, START, session_steps
 from journeybook.statistics.chains import transition_model
 from journeybook.statistics.rates import clustered_rates
@@ -61,29 +60,6 @@ def shop():
             *[("cart", CONVERSION, 45), ("cart", EXIT, 35)],
         ]
     )
-
-
-def test_flow_by_hand():
-    flow = step_flow(kept(WALKED), n_steps=3, most=1).set_index(["step", "source", "target"])["n"]
-    assert flow[0].to_dict() == {(START, "(other)"): 4, (START, "b"): 1, (START, CONVERSION): 1}
-    assert flow[1].to_dict() == {
-        ("(other)", "b"): 2, ("(other)", CONVERSION): 1, ("(other)", EXIT): 1, ("b", "b"): 1,
-    }  # fmt: skip
-    assert flow[2].to_dict() == {("b", "b"): 1, ("b", CONVERSION): 1, ("b", EXIT): 1}
-
-
-def test_every_session_that_comes_to_a_state_leaves_it():
-    flow = step_flow(kept(WALKED), n_steps=5, most=9)
-    for step in range(1, 5):
-        came = flow[(flow["step"] == step - 1) & ~flow["target"].isin([CONVERSION, EXIT])]
-        went = flow[flow["step"] == step]
-        assert came.groupby("target")["n"].sum().to_dict() == went.groupby("source")["n"].sum().to_dict()
-
-
-def test_flow_in_words():
-    """After two events `a` and `a b` have left; `a buy` and `buy` have bought."""
-    said = say_flow(step_flow(kept(WALKED), n_steps=3, most=3))
-    assert said == "After 2 events 33.3% have left and 33.3% have converted"
 
 
 # No stages are asked for by these chains.

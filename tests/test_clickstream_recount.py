@@ -9,6 +9,7 @@ from journeybook.clickstream.counts import count_steps
 from journeybook.clickstream.funnels import funnel
 from journeybook.clickstream.groups import compare_groups
 from journeybook.clickstream.intervals import bottleneck_table, draw_chains, state_table, transition_table
+from journeybook.clickstream.moments import best_moments
 from journeybook.clickstream.witnesses import recount
 from journeybook.journeys.links import path_steps
 from journeybook.journeys.sessions import CONVERSION, computed, session_steps
@@ -28,6 +29,7 @@ def found(shop):  # noqa: F811
         "transitions": transition_table(chain),
         "states": state_table(chain),
         "bottlenecks": bottleneck_table(chain, improvement=0.1),
+        "moments": best_moments(chain, kept_share=0.2),
         "groups": compare_groups(steps, group_by=["channel"], n_periods=2, alpha=0.05).table,
         "funnel": funnel(steps, chain.model, stages=["home", "item", "cart", CONVERSION]),
         "faults": pd.DataFrame(),
@@ -35,9 +37,13 @@ def found(shop):  # noqa: F811
     return shop, steps, tables, counts
 
 
+NONE_OPEN = pd.DataFrame({"state": pd.Series(dtype="str"), "n_events": pd.Series(dtype="int64")})
+ASKED = {"improvement": 0.1, "kept_share": 0.2, "live": NONE_OPEN}
+
+
 def off(found, **changed):
     rows, steps, tables, counts = found
-    again = recount(rows, steps, tables | changed, counts=counts, improvement=0.1, rules=RULES)
+    again = recount(rows, steps, tables | changed, counts=counts, rules=RULES, **ASKED)
     return again.loc[~(again["value"] <= again["tolerance"]), "name"].tolist()
 
 
@@ -55,6 +61,7 @@ def test_paths_of_numbers_are_counted_again():
         "transitions": transition_table(chain),
         "states": state_table(chain),
         "bottlenecks": bottleneck_table(chain, improvement=0.1),
+        "moments": best_moments(chain, kept_share=0.2),
         "groups": compare_groups(steps, group_by=[], n_periods=2, alpha=0.05).table,
     }
     assert off((rows, steps, tables, counts)) == []
@@ -66,6 +73,7 @@ def test_paths_of_numbers_are_counted_again():
         ("transitions", "probability"),
         ("states", "lost_conversions"),
         ("bottlenecks", "gain"),
+        ("moments", "gain_now"),
         ("funnel", "n_sessions"),
     ],
 )
@@ -78,4 +86,4 @@ def test_a_large_log_is_not_counted_again(found, monkeypatch):
     monkeypatch.setattr("journeybook.clickstream.witnesses.MOST_RECOUNTED", 10)
     assert off(found) == []
     rows, steps, tables, counts = found
-    assert recount(rows, steps, tables, counts=counts, improvement=0.1, rules=RULES).empty
+    assert recount(rows, steps, tables, counts=counts, rules=RULES, **ASKED).empty

@@ -44,7 +44,9 @@ def test_a_kept_promise(made):
     cost, error, alone, bounds, promise = found(made)
     assert "73.1% of the time at most" in cost.text and "fresh noise" in cost.action
     assert error.strength == "known answer recovered" and "knows one thing" in alone.text
-    assert bounds.strength == "contradicted" and "100% by the histogram; promised is 52.5% at most" in bounds.text
+    assert (
+        bounds.strength == "contradicted" and "histogram edges 100%; the promise is 52.5% at most" in bounds.text
+    )
     assert (promise.strength, promise.worth) == ("clear", 3)
     assert ordered(found(made))[0] == bounds, "what is contradicted comes first"
 
@@ -69,7 +71,7 @@ def test_other_data(made):
         error.unit,
     ) == (4, "figures")
     bounds = found(made, attack=made["attack"].assign(edges=0.5, from_data=0.52))[3]
-    assert bounds.strength == "cannot be told" and "not told apart" in bounds.text
+    assert bounds.strength == "cannot be told" and "no clearer than the" in bounds.text
 
 
 def test_each_section_is_a_heading_of_the_page():

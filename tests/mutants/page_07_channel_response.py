@@ -82,8 +82,40 @@ def handed_on_late(sound: Callable) -> Callable:
     return wrong
 
 
-def planted(name: str, error: str, target: str, wrong: Callable) -> Mutant:
-    return Mutant(name, error, f"journeybook.{target}", wrong)
+def types_of_later(sound: Callable) -> Callable:
+    """Types of people are what page 05 says of them a year later."""
+
+    def wrong(sent: Any, segments: Any, **asked: Any) -> Any:
+        return sound(sent, segments.mutate(as_of=segments.as_of - ibis.interval(days=365)), **asked)
+
+    return wrong
+
+
+def itself_counted(sound: Callable) -> Callable:
+    return lambda contacts: sound(contacts).mutate(n_contacts_28d=ibis._.n_contacts_28d + 1)
+
+
+def halved(sound: Callable) -> Callable:
+    def wrong(*args: Any, **asked: Any) -> Any:
+        found = sound(*args, **asked)
+        ends = {name: (found.methods[name] + found.methods["log_loss"]) / 2 for name in
+                ("log_loss_low", "log_loss_high")}  # fmt: skip
+        return replace(found, methods=found.methods.assign(**ends))
+
+    return wrong
+
+
+def unlikeliest(sound: Callable) -> Callable:
+    return lambda said, *args, **asked: sound(1 - said, *args, **asked)
+
+
+def column(name: str, of: Callable) -> Callable:
+    """A table of the page with a column made otherwise."""
+    return lambda sound: lambda *args, **asked: (made := sound(*args, **asked)).assign(**{name: of(made)})
+
+
+def planted(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
+    return Mutant(name, error, f"journeybook.{target}", wrong, **more)
 
 
 PAGE = "channel_response"
@@ -99,4 +131,18 @@ MUTANTS = [
             not_purged),
     planted("handed_on_late", "page 14 gets each contact the probability of another",
             f"{PAGE}:contact_probabilities", handed_on_late),
+    planted("types_of_later", "types of people know what came later", f"{PAGE}:person_types", types_of_later),
+    planted("itself_counted", "a message counts among those before it", f"{PAGE}.contacts:_with_fatigue",
+            itself_counted),
+    planted("everyone_scored", "channels that people refused are scored", f"{PAGE}:granted_channels",
+            lambda _: lambda _run, _channels: None, data=("demo", "files")),
+    planted("scores_slipped", "scores slip to other people", f"{PAGE}:response_scores",
+            column("score", lambda made: np.roll(made["score"], 7)), parameters={"max_searched": 5000}),
+    planted("half_width", "intervals are half as wide", f"{PAGE}:compare_methods", halved,
+            parameters={"n_draws": 200}),
+    planted("another_model", "measures as fitted and calibrated change places", f"{PAGE}.study:qualities",
+            lambda sound: lambda said, *args: sound(said[::-1], *args)),
+    planted("unlikeliest", "gains are those of the unlikeliest first", f"{PAGE}.study:gain", unlikeliest),
+    planted("no_more", "one message more changes no probability", f"{PAGE}:contact_probabilities",
+            column("probability_one_more", lambda made: made["probability"])),
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import ibis
 import numpy as np
 import pandas as pd
 
@@ -69,6 +70,37 @@ def after_the_fault(sound: Callable) -> Callable:
     return wrong
 
 
+def cheap_orders(sound: Callable) -> Callable:
+    """Each parameter costs half of what BIC asks."""
+
+    def wrong(steps: Any, **asked: Any) -> Any:
+        found = sound(steps, **asked)
+        bic = found.table["bic"] / 2 - found.table["log_likelihood"]
+        return replace(found, table=found.table.assign(bic=bic))
+
+    return wrong
+
+
+def narrowed(*names: str) -> Callable:
+    """Ends of an interval come half as near."""
+
+    def planted_in(sound: Callable) -> Callable:
+        def wrong(*given: Any, **asked: Any) -> Any:
+            table = sound(*given, **asked)
+            ends = {
+                f"{n}_{side}": (table[n] + table[f"{n}_{side}"]) / 2 for n in names for side in ("low", "high")
+            }
+            return table.assign(**ends)
+
+        return wrong
+
+    return planted_in
+
+
+def halved(sound: Callable) -> Callable:
+    return lambda p: sound(p) / 2
+
+
 def _mutant(name: str, error: str, target: str, wrong: Callable) -> Mutant:
     return Mutant(name, error, f"journeybook.{target}", wrong)
 
@@ -82,5 +114,16 @@ MUTANTS = [
     _mutant("flat_funnel", "every stage of the funnel has all sessions", "clickstream:funnel", any_order),
     _mutant("every_exit_is_lost", "every exit counts as a lost conversion", "clickstream:state_table",
             every_exit_is_lost),
+    _mutant("leavers_convert", "an offer brings everyone who would leave", "clickstream.moments:offer_values",
+            lambda _: lambda p: p[..., -1]),
+    _mutant("all_open", "sessions of long ago count as open", "clickstream:live_sessions",
+            lambda sound: lambda *given, **asked: sound(*given, **asked | {"session_gap_minutes": 5_000})),
+    _mutant("strict_is_loose", "the strict funnel is the loose one", "clickstream.funnels:_reached",
+            lambda sound: lambda *given: sound(*given).mutate(strict=ibis._.loose)),
+    _mutant("cheap_orders", "parameters of an order cost half", "clickstream:choose_order", cheap_orders),
+    _mutant("gain_narrow", "intervals of gain are half as wide", "clickstream:bottleneck_table", narrowed("gain")),
+    _mutant("lost_narrow", "intervals of lost conversions are half as wide", "clickstream:state_table",
+            narrowed("lost_conversions")),
+    _mutant("halved", "p values of differences are halved", "clickstream.groups:holm", halved),
     _mutant("fault_shifted", "a fault is dated three weeks late", "clickstream:find_faults", after_the_fault),
 ]  # fmt: skip

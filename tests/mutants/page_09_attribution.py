@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from journeybook.attribution import methods
+from journeybook.attribution.paths import MARK
 from mutants.planted import Mutant
 
 PARAMETERS = {"n_draws": 200, "channel_orders": [1]}
@@ -58,8 +59,20 @@ def lost_paths(sound: Callable) -> Callable:
     return lambda *given, **asked: replace(found := sound(*given, **asked), n_paths=found.n_conversions)
 
 
-def _mutant(name: str, error: str, target: str, wrong: Callable) -> Mutant:
-    return Mutant(name, error, f"journeybook.attribution{target}", wrong)
+def first_of_several(sound: Callable) -> Callable:
+    """Of a state that remembers several channels the first is removed, not the last."""
+    return lambda states, channels: sound(tuple(state.split(MARK)[0] for state in states), channels)
+
+
+def forgets(sound: Callable) -> Callable:
+    return lambda touches, order: sound(touches, 1)
+
+
+def _mutant(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
+    return Mutant(name, error, f"journeybook.attribution{target}", wrong, **more)
+
+
+BOTH_ORDERS = {"parameters": {"channel_orders": [1, 2]}}
 
 
 MUTANTS = [
@@ -71,5 +84,10 @@ MUTANTS = [
             twice("half_life_days")),
     _mutant("every_visit_counts", "Shapley shares a conversion by visits", ".paths:credits", every_visit_counts),
     _mutant("half_the_width", "intervals are half as wide", ".methods:_ends", half_the_width),
+    _mutant("first_of_several", "the second order removes the wrong channel", ".methods:owners", first_of_several,
+            **BOTH_ORDERS),
+    _mutant("forgets", "the chain of order 2 remembers one channel", ".paths:_states", forgets, **BOTH_ORDERS),
+    _mutant("each_visit", "each visit is a path of its own", ":channel_paths",
+            lambda sound: lambda steps, **by: sound(steps.mutate(cluster=steps.session.cast("string")), **by)),
     _mutant("lost_paths", "paths that do not convert are not counted", ":channel_paths", lost_paths),
 ]  # fmt: skip

@@ -135,6 +135,18 @@ def _slack_twice(sound):
     return lambda *, epsilon, n_releases, slack: sound(epsilon=epsilon, n_releases=n_releases, slack=2 * slack)
 
 
+def _first_snapshot(sound):
+    def wrong(features, segments, **asked):
+        return sound(features.filter(features.as_of == features.as_of.min()), segments, **asked)
+
+    return wrong
+
+
+def _shown(**changes):
+    """A table of the page with a column made otherwise."""
+    return lambda sound: lambda *given, **asked: sound(*given, **asked).assign(**changes)
+
+
 RELEASES = "journeybook.privacy.releases"
 MUTANTS = [
     Mutant("exact_sums", "sums are published without noise", f"{RELEASES}:Laplace", _without_noise),
@@ -191,4 +203,21 @@ MUTANTS = [
         _widths_ignored,
     ),
     Mutant("slack", "slack is spent twice", "journeybook.privacy:composition", _slack_twice, DEMO),
+    Mutant(
+        "seed_alone", "noise hangs on the seed alone", "journeybook.privacy:seed_name",
+        lambda _: lambda _people: "",
+    ),
+    Mutant("last_week", "the first snapshot is published", "journeybook.privacy:people_at_end", _first_snapshot),
+    Mutant("reach_of_half", "intervals of people are half as wide", f"{RELEASES}:geometric_reach",
+           lambda sound: lambda epsilon: sound(epsilon) // 2),
+    Mutant("counts_share", "counts take another share of the budget", "journeybook.privacy:release_figures",
+           lambda sound: lambda *given, **asked: sound(*given, **asked | {"count_share": 0.8})),
+    Mutant("geometric_size", "geometric noise is drawn too small", "journeybook.privacy:error_curve",
+           _shown(geometric=lambda t: 0.5 / t.epsilon)),
+    Mutant("ceiling", "the attacker's ceiling is certainty", "journeybook.privacy:membership_attack",
+           _shown(ceiling=1.0)),
+    Mutant("nobody_left_out", "the largest change leaves nobody out", "journeybook.privacy:largest_change",
+           lambda _: lambda _people, **_asked: 0.0),
+    Mutant("sum_by_root", "epsilons are added by the root", "journeybook.privacy:composition",
+           _shown(epsilon_sum=lambda t: t.epsilon * np.sqrt(t.n_releases)), DEMO),
 ]  # fmt: skip

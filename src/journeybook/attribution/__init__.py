@@ -21,7 +21,6 @@ from journeybook.attribution.witnesses import (
     with_planted,
 )
 from journeybook.attribution.words import (
-    headline,
     say_credit,
     say_first,
     say_paths,

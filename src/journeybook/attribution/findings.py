@@ -42,7 +42,7 @@ def _planted(found: Attribution, beside: pd.DataFrame, truth: pd.DataFrame) -> I
     near = beside["n_inside"].max() >= len(truth) - 1
     text = (
         f"Most conversions truly come by {said(top)}, {say_share(share)}; {n_wrong or 'none'} of {len(first)} "
-        f"methods put another channel first, and they give it {say_range(found, top)}."
+        f"methods put another channel first, and give {said(top)} {say_range(found, top)}."
     )
     strength = "contradicted" if n_wrong or not near else "known answer recovered"
     yield _no_budget(text=text, strength=strength, section=CREDIT, value=float(share))

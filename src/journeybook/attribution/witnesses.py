@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from journeybook.attribution.methods import Attribution
-from journeybook.attribution.paths import UNKNOWN, ChannelPaths
+from journeybook.attribution.paths import MARK, UNKNOWN, ChannelPaths
 from journeybook.journeys.by_hand import (
     MOST_RECOUNTED,
+    apart,
     checks_of,
     crossed,
     parts_by_hand,
@@ -18,7 +19,7 @@ from journeybook.journeys.by_hand import (
     solved,
 )
 from journeybook.journeys.links import USUAL_CONVERSION, path_separator
-from journeybook.journeys.sessions import CONVERSION, START
+from journeybook.journeys.sessions import CONVERSION, EXIT, START
 
 # The width of an interval of 500 draws has a standard error of some 6 %; four of them.
 WIDTH_APART = 0.25
@@ -57,6 +58,7 @@ def recount(
     total = abs(table.sum() - first["won"].sum()).max()
     off["credit of each method and conversions, greatest difference"] = total
     off["removal effects, channels cut out of the matrix one by one"] = _removal_error(paths, found)
+    off["steps of the chain of the highest order, greatest difference"] = _states_off(touches, paths)
     value = _width(touches, shares["linear"], found)
     if np.isnan(value):  # One channel has all the credit, whoever is drawn.
         return checks_of(off)
@@ -164,15 +166,32 @@ def _shares(touches: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def _removal_error(paths: ChannelPaths, found: Attribution) -> float:
-    """Removal effects of the first chain of order 1, each channel's row cut and all its visits sent to exit."""
-    told = found.table[found.table["method"] == "markov_removal"].set_index("channel")
-    if told.empty:
-        return 0.0
-    counts = crossed(paths.counts[1])
-    p = counts.div(counts.sum(axis=1), axis=0)
-    whole = solved(p)[START]
-    own = pd.Series({channel: 1 - solved(p.drop(index=channel))[START] / whole for channel in told.index})
-    return float(max((told["removal_effect"] - own).abs().max(), (told["share"] - own / own.sum()).abs().max()))
+    """Removal effects by each chain, each channel's rows cut and all its visits sent to exit."""
+    worst = 0.0
+    for order, steps in paths.counts.items():
+        method = "markov_removal" if order == 1 else f"markov_removal_{order}"
+        told = found.table[found.table["method"] == method].set_index("channel")
+        counts = crossed(steps)
+        p = counts.div(counts.sum(axis=1), axis=0)
+        last = p.index.str.rpartition(MARK).get_level_values(2) if order > 1 else p.index
+        own = pd.Series(
+            {channel: 1 - solved(p[last != channel])[START] / solved(p)[START] for channel in told.index}
+        )
+        off = max((told["removal_effect"] - own).abs().max(), (told["share"] - own / own.sum()).abs().max())
+        worst = max(worst, float(off))
+    return worst
+
+
+def _states_off(touches: pd.DataFrame, paths: ChannelPaths) -> float:
+    """Greatest difference of the steps of the chain of the highest order, from the touches."""
+    order, path, state = max(paths.counts), touches["path"], touches["channel"]
+    for back in range(1, order):
+        state = (touches.groupby("path")["channel"].shift(back) + MARK).fillna("") + state
+    before, last = state.groupby(path).shift().fillna(START), ~path.duplicated(keep="last")
+    ends = {CONVERSION: touches["won"], EXIT: touches["walked"] - touches["won"]}
+    own = [pd.DataFrame({"source": before, "target": state, "n": touches["walked"]})]
+    own += [pd.DataFrame({"source": state[last], "target": end, "n": n[last]}) for end, n in ends.items()]
+    return apart(crossed(paths.counts[order]), crossed(pd.concat(own)))
 
 
 def _width(touches: pd.DataFrame, linear: pd.Series, found: Attribution) -> float:

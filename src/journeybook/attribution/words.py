@@ -89,14 +89,3 @@ def say_truth(found: Attribution, beside: pd.DataFrame) -> str:
         f"Mean distance from the true shares, in percentage points: {listed}. The intervals of the best method "
         f"hold {beside['n_inside'].max()} of the {found.table['channel'].nunique()} true shares."
     )
-
-
-def headline(paths: ChannelPaths, found: Attribution, beside: pd.DataFrame) -> dict[str, float]:
-    """Return the page's figures for the index; what cannot be computed is left out."""
-    if found.note is not None:
-        return {}
-    figures: dict[str, float] = {"n_paths": paths.n_paths, "n_converting_paths": paths.n_conversions}
-    figures["top_channel_removal_share"] = float(found.removal["share"].max())
-    if len(beside):
-        figures["least_mean_distance"] = float(beside["mean_distance"].min())
-    return figures

@@ -20,7 +20,7 @@ from journeybook.channel_response import words
 from journeybook.channel_response.contacts import contact_frame
 from journeybook.channel_response.explanation import explain_trees
 from journeybook.channel_response.findings import find
-from journeybook.channel_response.leaks import leak_gate
+from journeybook.channel_response.leaks import check_declared, leak_gate
 from journeybook.channel_response.scores import (
     contact_probabilities,
     granted_channels,

@@ -1,6 +1,6 @@
 """From a contact table, and the feature snapshots if there are any, to one frame of contacts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -54,6 +54,7 @@ class ContactFrame:
         n_unknown: Contacts left out because `responded` is missing.
         n_sampled_out: Contacts left out by the hash sample; 0 where all were taken.
         n_with_snapshot: Contacts with a feature snapshot strictly before sending.
+        rules: How page 02 has missing numbers filled in, by column.
         n_identical: Rows equal to an earlier row in every feature, outcome and time, where no person is named.
     """
 
@@ -70,6 +71,7 @@ class ContactFrame:
     n_sampled_out: int
     n_with_snapshot: int
     n_identical: int
+    rules: Mapping[str, str] | None
 
     @property
     def has_times(self) -> bool:
@@ -88,7 +90,9 @@ class ContactFrame:
         return tuple(sorted(counts.index, key=lambda name: (-counts[name], name)))
 
 
-def contact_frame(contacts: ibis.Table, features: ibis.Table | None, *, max_rows: int) -> ContactFrame:
+def contact_frame(
+    contacts: ibis.Table, features: ibis.Table | None, *, max_rows: int, rules: Mapping[str, str] | None = None
+) -> ContactFrame:
     """Join each contact with the latest feature snapshot strictly before it was sent.
 
     Strictly before: a snapshot stamped at the moment of sending is not used, and a later one can never be.
@@ -100,6 +104,7 @@ def contact_frame(contacts: ibis.Table, features: ibis.Table | None, *, max_rows
         features: Snapshots by (person_id, as_of), each made from rows before `as_of`; None to use none.
         max_rows: Contacts taken into memory at most, but for chance; beyond it whole people are drawn by a keyed
             hash of each (`tables.in_sample`), contacts without a person one by one.
+        rules: How page 02 has missing numbers filled in, by column; None for the median.
 
     Raises:
         ValueError: A column is missing, no contact is left, or `responded` is not 0 or 1.
@@ -135,7 +140,7 @@ def contact_frame(contacts: ibis.Table, features: ibis.Table | None, *, max_rows
     counts = {"n_cut_off": n_read - n_kept, "n_unknown": n_kept - n_known, "n_sampled_out": n_known - n_taken}
     rows = table.order_by("row").to_pandas()
     counts["n_read"] = n_read
-    return _frame(rows, given=given, snapshot=snapshot, says_cut_off=says_cut_off, counts=counts)
+    return _frame(rows, given=given, snapshot=snapshot, says_cut_off=says_cut_off, counts=counts, rules=rules)
 
 
 def _count(table: ibis.Table) -> int:
@@ -174,6 +179,7 @@ def _frame(
     snapshot: Sequence[str],
     says_cut_off: bool,
     counts: dict[str, int],
+    rules: Mapping[str, str] | None,
 ) -> ContactFrame:
     """Type the collected rows and say which columns are features."""
     outcome = rows["responded"].astype("float64")
@@ -206,6 +212,7 @@ def _frame(
         outcomes=tuple(name for name in OUTCOMES if name in rows),
         says_cut_off=says_cut_off,
         n_with_snapshot=int(rows["as_of"].notna().sum()) if snapshot else 0,
+        rules=rules,
         n_identical=0 if named else int(rows.duplicated([*compared, "responded"]).sum()),
         **counts,
     )

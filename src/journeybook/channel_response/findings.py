@@ -4,9 +4,9 @@ import numpy as np
 
 from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.truth import KnownAnswers, WindowsTruth
-from journeybook.channel_response.windows import EVERYONE, ResponseWindows
-from journeybook.findings import Finding, say_group, say_share, size, strength_of, wider
-from journeybook.statistics.labels import UNKNOWN
+from journeybook.channel_response.windows import ResponseWindows
+from journeybook.channel_response.words import title_calibration, title_gain, title_windows
+from journeybook.findings import Finding, say_share, size, strength_of, wider
 
 _TRUST, _RANKING = "Are the probabilities probabilities?", "What is the ranking worth, and for whom?"
 _WHEN = "When do people respond?"
@@ -23,9 +23,9 @@ def find(found: MethodComparison, windows: ResponseWindows, known: KnownAnswers)
 def _ranking(found: MethodComparison) -> Finding:
     top = found.gain_at(_TOP)
     strength = strength_of(top["found_share_low"], top["found_share_high"], nothing=_TOP)
+    chance = ", which may be chance" if strength == "cannot be told" else ""
     return Finding(
-        text=f"The top 20 % of contacts hold {say_share(top['found_share'])} of the responses; a random ranking "
-        f"holds {_TOP:.0%}{', which may be chance' if strength == 'cannot be told' else ''}.",
+        text=f"{title_gain(found)}; a random ranking holds {_TOP:.0%}{chance}.",
         action="Use the ranking to choose contacts; most of a single person's response stays unknown."
         if top["found_share_low"] > _TOP
         else "Do not choose by this ranking.",
@@ -41,9 +41,7 @@ def _hours(windows: ResponseWindows, hours: WindowsTruth | None) -> Finding:
     peaks = windows.peaks[windows.peaks["lift_low"] > 1] if len(windows.peaks) else windows.peaks
     if peaks.empty:
         return Finding(
-            text="No hour or weekday is answered better than the others beyond chance."
-            if len(windows.peaks)
-            else "When people answer best cannot be told: times of sending are missing, or responses too few.",
+            text=f"{title_windows(windows)}.",
             action="Send when it suits, spread over the day, and look again with more contacts.",
             strength="cannot be told",
             worth=3,
@@ -51,10 +49,7 @@ def _hours(windows: ResponseWindows, hours: WindowsTruth | None) -> Finding:
             figure=0 if len(windows.cells) else None,
         )
     best = peaks.loc[peaks["lift_low"].idxmax()]
-    kind = best["person_type"]
-    who = {EVERYONE: "People", UNKNOWN: "People of no known type"}.get(kind, f"People of type {say_group(kind)}")
-    when = f"{'at' if best['kind'] == 'hours' else 'on'} {best['window']}"
-    said = f"{who} answer best {when}, {say_share(best['lift'] - 1)} more often than on average"
+    said = title_windows(windows)
     ends = (float(best["lift"] - 1) - float(best["lift"] - best["lift_low"]) * wider(len(windows.peaks)), np.inf)
     strength = strength_of(*ends, before=(float(best["lift_low"]) - 1, np.inf))
     if hours is not None:
@@ -63,7 +58,7 @@ def _hours(windows: ResponseWindows, hours: WindowsTruth | None) -> Finding:
         held = float(hours.kinds["inside_share"].iloc[0])
         if held < windows.level:
             strength = "contradicted"
-            said += f"; but intervals of hours hold the truth in {say_share(held)}, not {say_share(windows.level)}"
+            said += f"; but {windows.level:.0%} intervals of hours hold the truth in only {say_share(held)}"
     return Finding(
         text=f"{said}.",
         action="Try that time against another; take no interval of an hour at its word."
@@ -78,9 +73,9 @@ def _hours(windows: ResponseWindows, hours: WindowsTruth | None) -> Finding:
 
 def _probabilities(found: MethodComparison) -> Finding:
     row, before = found.row(calibrated=True), found.row(calibrated=False)
-    off, was, chance = (f"{100 * at:.1f} points" for at in (row["ece"], before["ece"], row["ece_floor"]))
+    off, was = (f"{100 * at:.1f} points" for at in (row["ece"], before["ece"]))
     worse, beyond = found.chosen.is_calibrated and row["ece"] > before["ece"], row["ece_low"] >= 0.0005
-    said = f"Predicted probabilities are off by {off} on average, where chance alone shows {chance}."
+    said = f"{title_calibration(found)}."
     if worse:
         said = (
             f"Calibration did not help: on later contacts the probabilities are off by {off}, without it by {was}."

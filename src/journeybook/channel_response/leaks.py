@@ -18,6 +18,7 @@ from scipy.stats import rankdata
 from journeybook.channel_response.contacts import ContactFrame
 from journeybook.channel_response.splits import Split
 from journeybook.errors import nearest
+from journeybook.statistics.imputation import fill, fit_imputer
 
 PUBLISHED_NAMES = frozenset(
     {
@@ -84,13 +85,8 @@ def leak_gate(
     """
     if not 0.5 <= max_single_auc <= 1:
         raise ValueError(f"max_single_auc must lie between 0.5 and 1, got {max_single_auc}.")
+    check_declared(contacts, known_after_contact=known_after_contact, known_before_contact=known_before_contact)
     candidates = [*contacts.outcomes, *contacts.features]
-    # A column that was set aside already may stay declared.
-    _check_declared(known_after_contact, [*candidates, *contacts.undated], what="known_after_contact")
-    _check_declared(known_before_contact, [*candidates, *contacts.undated], what="known_before_contact")
-    if both := sorted(set(known_after_contact) & set(known_before_contact)):
-        raise ValueError(f"{', '.join(both)}: named in known_after_contact and in known_before_contact.")
-
     rows = contacts.rows.iloc[split.training]
     if contacts.has_times:
         rows = rows.sort_values(["occurred_at", "row"])
@@ -171,7 +167,7 @@ def leaking_pairs(
 
     numbers = [name for name in names if _is_number(rows[name]) and rows[name].nunique() > 1]
     if len(numbers) > 1 and 1 < responded.sum() < len(rows) - 1:
-        values = rows[numbers].fillna(rows[numbers].median())
+        values = fill(rows, fit_imputer(rows[numbers], rules=None))
         values = ((values - values.mean()) / values.std()).to_numpy()
         within = np.cov((values - np.stack([values[responded == k].mean(axis=0) for k in (0, 1)])[responded]).T)
         apart = values[responded == 1].mean(axis=0) - values[responded == 0].mean(axis=0)
@@ -314,9 +310,18 @@ def _either_way(score: np.ndarray, responded: np.ndarray) -> float:
     return float(max(auc, 1 - auc))
 
 
-def _check_declared(names: Sequence[str], columns: Sequence[str], *, what: str) -> None:
-    for name in names:
-        if name not in columns:
-            raise ValueError(
-                f"{what} names {name!r}, which is not a column of the contacts; {nearest(name, columns)}"
-            )
+def check_declared(
+    contacts: ContactFrame, *, known_after_contact: Sequence[str], known_before_contact: Sequence[str]
+) -> None:
+    """Raise ValueError where a declared column is not in the table, or is declared both ways."""
+    # A column that was set aside already may stay declared.
+    columns = [*contacts.outcomes, *contacts.features, *contacts.undated]
+    declared = {"known_after_contact": known_after_contact, "known_before_contact": known_before_contact}
+    for what, names in declared.items():
+        for name in names:
+            if name not in columns:
+                raise ValueError(
+                    f"{what} names {name!r}, which is not a column of the contacts; {nearest(name, columns)}"
+                )
+    if both := sorted(set(known_after_contact) & set(known_before_contact)):
+        raise ValueError(f"{', '.join(both)}: named in known_after_contact and in known_before_contact.")

@@ -14,16 +14,19 @@ from imblearn.under_sampling import RandomUnderSampler
 from scipy.sparse import issparse
 from scipy.special import expit, logit
 from scipy.stats import norm
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier
-from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.impute import MissingIndicator
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import pairwise_distances_chunked
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 from xgboost import XGBClassifier
 
 from journeybook.channel_response.contacts import RARE_LEVEL
+from journeybook.statistics.imputation import fill, fit_imputer
 
 BASES = ("logistic", "forest", "xgboost")
 METHODS = (*BASES, "stack")
@@ -43,6 +46,9 @@ TREES = {"learning_rate": 0.08, "subsample": 0.8, "colsample_bytree": 0.4, "min_
 
 PATIENCE = 20
 """Rounds of boosting without a gain after which it stops."""
+
+_NEAR_DIGITS = 5
+"""Digits of a distance, in standard deviations, by which neighbours are told apart: the rest is rounding."""
 
 _LEAST_PROBABILITY = 1e-6
 
@@ -106,10 +112,24 @@ class Encoding:
         return ColumnTransformer(parts, remainder="passthrough")
 
 
-def encoding(features: pd.DataFrame, *, rng: np.random.Generator) -> Encoding:
+class FillIn(TransformerMixin, BaseEstimator):
+    """Fills in missing numbers by the rules of page 02, learned on the rows that the model is fitted on."""
+
+    def __init__(self, rules: Mapping[str, str] | None):
+        self.rules = rules
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> "FillIn":
+        self.imputer_ = fit_imputer(X, rules=self.rules)
+        return self
+
+    def transform(self, X: pd.DataFrame) -> np.ndarray:
+        return fill(X, self.imputer_).to_numpy()
+
+
+def encoding(features: pd.DataFrame, *, rules: Mapping[str, str] | None, rng: np.random.Generator) -> Encoding:
     """Make the unfitted encoder of the rows it will be fitted on: float64 columns are numbers, others categories.
 
-    Numbers are filled with the median and standardised. A category with many levels becomes its response rate,
+    Numbers are filled in by `rules` and standardised. A category with many levels becomes its response rate,
     each row's from folds without it (Micci-Barreca 2001), whose draws `rng` seeds.
     """
     numbers = [name for name in features if pd.api.types.is_float_dtype(features[name])]
@@ -120,7 +140,7 @@ def encoding(features: pd.DataFrame, *, rng: np.random.Generator) -> Encoding:
     many = [name for name in texts if (features[name].value_counts() >= RARE_LEVEL).sum() > MANY_LEVELS]
     words = [name for name in texts if name not in many]
     seed = int(rng.integers(2**31))
-    fill = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+    fill = make_pipeline(FillIn(rules), StandardScaler())
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, min_frequency=RARE_LEVEL)
     rates = make_pipeline(clone(codes), TargetEncoder(target_type="binary", random_state=seed), StandardScaler())
     parts = [
@@ -141,6 +161,23 @@ class _OneHot(OneHotEncoder):
         return super().inverse_transform(X.toarray() if issparse(X) else X)
 
 
+class SteadyNeighbours(NearestNeighbors):
+    """Neighbours ordered by distance to `_NEAR_DIGITS`, then by place: ties fall alike on every processor."""
+
+    def kneighbors(self, X: Any, n_neighbors: int | None = None, return_distance: bool = False) -> np.ndarray:
+        """Return the places of the nearest rows it was fitted on, nearest first, shape (rows, neighbours)."""
+        k, n = n_neighbors or self.n_neighbors, self.n_samples_fit_
+
+        def nearest(distance: np.ndarray, _: int) -> np.ndarray:
+            order = np.rint(distance * 10.0**_NEAR_DIGITS).astype(np.int64) * n + np.arange(n)
+            return np.sort(np.partition(order, k - 1, axis=1)[:, :k], axis=1) % n
+
+        # A block of distances, of 64 MB, is copied some times.
+        asked = {"metric": self.metric, "reduce_func": nearest, "working_memory": 64}
+        found = pairwise_distances_chunked(X, self._fit_X, **asked)
+        return np.concatenate(list(found))
+
+
 def resampler(kind: str, encoded: Encoding, responded: np.ndarray, *, rng: np.random.Generator) -> BaseSampler:
     """Make the unfitted step that balances responders and others.
 
@@ -151,7 +188,9 @@ def resampler(kind: str, encoded: Encoding, responded: np.ndarray, *, rng: np.ra
     if kind == "undersample":
         return RandomUnderSampler(random_state=seed)
     responses = int(responded.sum())
-    near = min(5, responses - 1, len(responded) - responses - 1)
+    n_near = min(5, responses - 1, len(responded) - responses - 1)
+    # A row is its own neighbour too.
+    near = SteadyNeighbours(n_neighbors=n_near + 1, metric="euclidean", algorithm="brute")
     if encoded.n_numbers == encoded.n_columns:
         return SMOTE(k_neighbors=near, random_state=seed)
     if encoded.n_numbers == 0:
@@ -167,6 +206,7 @@ def response_pipelines(
     *,
     resampling: str,
     rng: np.random.Generator,
+    rules: Mapping[str, str] | None = None,
 ) -> list[Pipeline]:
     """Make unfitted pipelines that share their first steps: encode, resample; then one-hot and classify, each.
 
@@ -178,6 +218,7 @@ def response_pipelines(
         settings: A method of `BASES` and the settings of its classifier, for each pipeline.
         resampling: One of `RESAMPLINGS`.
         rng: Seeds the folds of the encoder, the resampler and the trees.
+        rules: How page 02 has missing numbers filled in, by column; None for the median.
 
     Raises:
         ValueError: A method or the resampling is unknown.
@@ -189,7 +230,7 @@ def response_pipelines(
                 f"the resamplings {', '.join(RESAMPLINGS)}."
             )
     responded = rows["responded"].to_numpy()
-    encoded = encoding(rows.drop(columns="responded"), rng=rng)
+    encoded = encoding(rows.drop(columns="responded"), rules=rules, rng=rng)
     steps = [("encode", encoded.transformer)]
     if resampling in ("smote", "undersample"):
         steps.append(("resample", resampler(resampling, encoded, responded, rng=rng)))

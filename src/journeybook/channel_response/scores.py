@@ -45,11 +45,11 @@ def response_scores(
         raise ValueError(f"n_occasions must be at least 1, got {n_occasions}.")
     parts = [pd.DataFrame(columns=["place", *_COLUMNS])]
     training = contacts.rows.iloc[split.training]
-    people = _people(contacts, snapshot) if contacts.has_people else training[:0].assign(place=0)
+    people = people_of(contacts, snapshot) if contacts.has_people else training[:0].assign(place=0)
     fixed = set(contacts.contact_features) if snapshot is not None else {"channel"}
     fixed &= set(model.features)
     kinds = {name: "float64" if contacts.rows[name].dtype == "float64" else "object" for name in fixed}
-    own = _as_read(people, [name for name in model.features if name not in fixed], contacts)
+    own = as_read(people, [name for name in model.features if name not in fixed], contacts)
     for channel in contacts.channels if contacts.has_people else ():
         if channel == NO_CONTACT or (permitted is not None and channel not in permitted):
             continue
@@ -68,8 +68,8 @@ def response_scores(
     return scores.assign(row=np.arange(1, len(scores) + 1))[list(_COLUMNS)].astype(_COLUMNS)
 
 
-def _people(contacts: ContactFrame, snapshot: pd.DataFrame | None) -> pd.DataFrame:
-    """One row a person, with their features and a place in an order that no id decides."""
+def people_of(contacts: ContactFrame, snapshot: pd.DataFrame | None) -> pd.DataFrame:
+    """Return one row a person, with their features and a place in an order that no id decides."""
     if snapshot is not None:
         own = [name for name in snapshot if f"snapshot_{name}" in contacts.features and name != "as_of"]
         people = snapshot.rename(columns={name: f"snapshot_{name}" for name in own})
@@ -81,8 +81,8 @@ def _people(contacts: ContactFrame, snapshot: pd.DataFrame | None) -> pd.DataFra
     return people.assign(place=np.arange(len(people)))
 
 
-def _as_read(people: pd.DataFrame, names: Sequence[str], contacts: ContactFrame) -> pd.DataFrame:
-    """Features of people as the model reads them: numbers as float64, text with unknown levels pooled."""
+def as_read(people: pd.DataFrame, names: Sequence[str], contacts: ContactFrame) -> pd.DataFrame:
+    """Return features of people as the model reads them: numbers as float64, text with unknown levels pooled."""
     rows = {}
     for name in names:
         if contacts.rows[name].dtype == "float64":

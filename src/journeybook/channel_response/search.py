@@ -93,7 +93,7 @@ def search_settings(
     # The dearest first, so that no core waits at the end.
     tasks = [(kind, k) for kind in ("smote", "none", "class_weights", "undersample") for k in range(n_folds)]
     results = Parallel(n_jobs=-1, prefer="threads")(
-        delayed(_one_fold)(rows[fold != k], rows[fold == k], tried, resampling=kind, n_trees=n_trees, rng=own)
+        delayed(_one_fold)(rows[fold != k], rows[fold == k], tried, kind, n_trees, rules=contacts.rules, rng=own)
         for (kind, k), own in zip(tasks, rng.spawn(len(tasks)), strict=True)
     )
     found = dict(zip(tasks, results, strict=True))
@@ -132,13 +132,14 @@ def _one_fold(
     fit: pd.DataFrame,
     judge: pd.DataFrame,
     tried: list[tuple[str, dict[str, float]]],
-    *,
     resampling: str,
     n_trees: int,
+    *,
+    rules: Mapping[str, str] | None,
     rng: np.random.Generator,
 ) -> _Fold:
     grown = [(name, {**s, "n_estimators": n_trees} if name == "xgboost" else s) for name, s in tried]
-    pipelines = response_pipelines(fit, grown, resampling=resampling, rng=rng)
+    pipelines = response_pipelines(fit, grown, resampling=resampling, rules=rules, rng=rng)
     shift = prior_shift(resampling, rate=fit["responded"].mean())
     fit_together(pipelines, fit, stop_on=judge, shift=shift)
     said, responded = said_together(pipelines, judge), judge["responded"].to_numpy()

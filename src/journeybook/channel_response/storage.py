@@ -28,6 +28,8 @@ from journeybook.channel_response.study import MethodComparison
 TRUSTED = (
     # Looked through by hand: each rebuilds numbers and runs nothing that the file brings. scikit-learn's own
     # estimators are on the list of skops.
+    "journeybook.channel_response.models.FillIn",  # arithmetic on an Imputer
+    "journeybook.statistics.imputation.Imputer",  # arrays of constants and weights
     "numpy.clip",  # the one function a FunctionTransformer may hold
     "numpy.dtype",
     "sklearn.tree._tree.Tree",  # arrays of a tree's nodes
@@ -236,7 +238,7 @@ def model_card(
     numbers, levels = (_listed(c.name for c in columns if c.kind == kind) for kind in ("number", "level"))
     learned, calibrated, judged = (_part(contacts, part) for part in (split.fit, split.calibrate, split.test))
     met = f", {split.seen_share:.0%} of people met in training" if contacts.has_people else ""
-    rows = ["| measure | channel | value | 95 % interval |", "|---|---|---|---|"]
+    rows = ["| measure | channel | value | 95% interval |", "|---|---|---|---|"]
     for _, row in comparison.of_chosen(comparison.methods).query("calibrated").iterrows():
         for name in _MEASURES if row["channel"] == "all" else ("roc_auc", "ece"):
             ends = f"{row[name]:.3f} | {row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}"
@@ -267,7 +269,7 @@ def model_card(
 ## Evaluation
 
 * Judged on {judged}: {_JUDGED_ON[split.how]}{met}.
-* Intervals are 95 %, clustered by person; they hold the model fixed.
+* Intervals are 95%, clustered by person; they hold the model fixed.
 
 {table}
 

@@ -137,7 +137,7 @@ def compare_methods(
     # The dearest first, so that no core waits at the end.
     kinds = sorted(RESAMPLINGS, key=lambda kind: kind != "smote")
     fitted = at_once(
-        delayed(_fit_all)(fit, table.iloc[search.places], calibrate, test, search, kind, rng=own)
+        delayed(_fit_all)(fit, table.iloc[search.places], calibrate, test, search, kind, contacts.rules, rng=own)
         for kind, own in zip(kinds, rng.spawn(len(kinds)), strict=True)
     )
     by_key = {(each.model.method, each.model.resampling): each for several in fitted for each in several}
@@ -209,12 +209,13 @@ def _fit_all(
     test: pd.DataFrame,
     search: Search,
     resampling: str,
+    rules: Mapping[str, str] | None,
     *,
     rng: np.random.Generator,
 ) -> list[_Fitted]:
     """Fit every method with one resampling, and the stack of them."""
     settings = [(method, search.settings[method, resampling]) for method in BASES]
-    pipelines = response_pipelines(fit, settings, resampling=resampling, rng=rng)
+    pipelines = response_pipelines(fit, settings, resampling=resampling, rules=rules, rng=rng)
     fit_together(pipelines, fit)
     parts = dict(zip(BASES, pipelines, strict=True))
     stack = stacked(parts, searched, said={m: search.said[m, resampling] for m in BASES})

@@ -11,17 +11,21 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import norm
 from sklearn.base import clone
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from journeybook.channel_response.contacts import ContactFrame
+from journeybook.channel_response.contacts import FATIGUE_DAYS, NO_CONTACT, ContactFrame
 from journeybook.channel_response.explanation import Explanation
 from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.models import ResponseModel, log_odds, prior_shift, response_pipelines
+from journeybook.channel_response.scores import as_read, people_of
 from journeybook.channel_response.scoring import score_rows
 from journeybook.channel_response.splits import Split
 from journeybook.channel_response.storage import unpack_model
 from journeybook.channel_response.study import MethodComparison
+from journeybook.statistics.clusters import clustered_error
+from journeybook.statistics.labels import UNKNOWN
+from journeybook.tables import Run, permitted_people
 from journeybook.tables.rows import rows_off
 
 _SAMPLE = 300
@@ -36,11 +40,14 @@ def recount(
     split: Split,
     comparison: MethodComparison,
     *,
+    segments: ibis.Table | None,
+    types: np.ndarray,
     response_window_days: float,
 ) -> pd.DataFrame:
     """Return how far the steps up to the chosen model are off when they are taken again.
 
-    `asked` and `snapshots` are what the contacts were made of. One row a check, as `results.checks_of` takes them.
+    `asked` and `snapshots` are what the contacts were made of, `segments` what their `types` were; None where a
+    column of the contacts tells these. One row a check, as `results.checks_of` takes them.
     """
     off = rows_off(contacts.rows, asked, columns=["responded", "propensity"])
     rows = [
@@ -60,7 +67,62 @@ def recount(
         rows.append(
             ("contacts whose features are not the last ones before", off, 0, 0, f"{_SAMPLE} contacts by hand")
         )
+    if contacts.has_times and contacts.has_people:
+        off = _history_off(contacts, asked, segments, types)
+        rows.append(("messages before, or types, that the past does not give", off, 0, 0, f"{_SAMPLE} by hand"))
+    rows += _measured_again(contacts, split, comparison)
     return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _history_off(contacts: ContactFrame, asked: ibis.Table, segments: ibis.Table | None, types: np.ndarray) -> int:
+    """Number of some contacts whose messages of the 28 days before, or whose segment then, are other ones."""
+    known = np.flatnonzero(contacts.rows["person_id"].notna())
+    places = known[np.unique(np.linspace(0, len(known) - 1, min(len(known), _SAMPLE), dtype=int))]
+    some = contacts.rows.iloc[places][["person_id", "occurred_at", "n_contacts_28d"]].assign(contact=places)
+    people = some["person_id"].unique().tolist()
+    sent = asked.filter(asked.person_id.isin(people)).select(
+        *{"person_id", "occurred_at", "channel"} & {*asked.columns}
+    )
+    off = np.zeros(len(contacts.rows), dtype=bool)
+    if "n_contacts_28d" not in asked.columns:
+        both = some.merge(sent.to_pandas(), on="person_id", suffixes=("", "_sent"))
+        ago = both["occurred_at"] - both["occurred_at_sent"]
+        counts = (ago > pd.Timedelta(0)) & (ago <= pd.Timedelta(days=FATIGUE_DAYS))
+        counts &= both.get("channel", pd.Series("", both.index)).ne(NO_CONTACT)
+        off[places] |= counts.groupby(both["contact"]).sum()[places].to_numpy() != some["n_contacts_28d"]
+    if segments is not None:
+        told = segments.filter(segments.person_id.isin(people)).to_pandas()
+        told = told[~told.get("retrospective", pd.Series(False, told.index))]
+        both = some.merge(told, on="person_id").query("as_of < occurred_at").sort_values("as_of", kind="stable")
+        last = both.groupby("contact")["segment"].last().reindex(places).fillna(UNKNOWN)
+        off[places] |= last.to_numpy() != types[places]
+    return int(off.sum())
+
+
+def _measured_again(contacts: ContactFrame, split: Split, comparison: MethodComparison) -> list[tuple]:
+    """Measures and intervals of the models without resampling by scikit-learn and the delta method."""
+    test, came = contacts.rows.iloc[split.test], comparison.responded
+    by = {"roc_auc": roc_auc_score, "pr_auc": average_precision_score, "log_loss": log_loss,
+          "brier": brier_score_loss}  # fmt: skip
+    off = 0.0
+    for model in [m for m in comparison.models if m.resampling == "none"]:
+        row = comparison.row(calibrated=True, method=model.method, resampling="none")
+        said = model.probability(test, calibrated=True)
+        off = max(off, *(abs(float(measure(came, said)) - row[name]) for name, measure in by.items()))
+    said = comparison.probability
+    half = np.argsort(-said, kind="stable")[: len(said) // 2]
+    lost = -np.log(np.where(came == 1, said, 1 - said))
+    error = clustered_error(lost - lost.mean(), test["person"].to_numpy())
+    ends = comparison.row(calibrated=True)[["log_loss_low", "log_loss_high"]]
+    # The ends of an interval are order statistics, whose distance has a standard error of 1 / root of the draws.
+    width = (ends.iloc[1] - ends.iloc[0]) / (2 * norm.ppf(0.975) * error)
+    return [
+        ("measures of models without resampling, greatest difference", off, 0, 1e-9, "scikit-learn, metrics"),
+        ("responders in the likelier half of the test", comparison.gain_at(0.5)["found_share"],
+         came[half].sum() / came.sum(), 1 / came.sum(), "counted; one responder in the middle"),
+        ("width of the interval of the log loss", width, 1, 4 / len(comparison.weights) ** 0.5,
+         "delta method over whole people; four standard errors"),
+    ]  # fmt: skip
 
 
 def handed_on(
@@ -70,11 +132,15 @@ def handed_on(
     explanation: Explanation,
     told: pd.DataFrame,
     files: Mapping[str, bytes],
+    *,
+    scores: pd.DataFrame,
+    snapshot: pd.DataFrame | None,
+    run: Run,
 ) -> pd.DataFrame:
     """Return how far explanation, written probabilities and saved model are off the models themselves.
 
     One row a check, as `results.checks_of` takes them; `told` is of `contact_probabilities`, `files` of
-    `pack_model`.
+    `pack_model`, `scores` of `response_scores`, made of `snapshot`. What people permit is asked of `run` again.
     """
     rows = [
         ("Shapley values and base add up to the log odds, largest gap", explanation.additivity_error, 1e-3,
@@ -88,8 +154,35 @@ def handed_on(
     if row["n_rows"] >= _LEAST_ROWS:
         bar = "bar for 10,000 contacts and more; simulated: 0.013"
         rows.append(("ECE of the chosen model", row["ece"], 0.02, bar))
-    checks = pd.DataFrame(rows, columns=["name", "value", "reference", "source"])
-    return checks.assign(rule="at most")
+    if run.has_ledger:
+        n_off = sum(
+            int((~of.person_id.isin(permitted_people(run, purpose=f"marketing_{c}").person_id.to_pandas())).sum())
+            for c, of in scores.groupby("channel")
+        )
+        rows.append(("scores for a channel that the person does not permit", n_off, 0, "the ledger"))
+    checks = pd.DataFrame(rows, columns=["name", "value", "reference", "source"]).assign(rule="at most")
+    if snapshot is None or (alike := _scores_alike(scores, contacts, split, comparison.chosen, snapshot)) is None:
+        return checks
+    row = {"name": "ranks of scores and of other occasions' by hand", "value": alike, "reference": 0.8}
+    row |= {"source": "correlation; scores of other people have none", "rule": "at least"}
+    return pd.concat([checks, pd.DataFrame([row])], ignore_index=True)
+
+
+def _scores_alike(
+    scores: pd.DataFrame, contacts: ContactFrame, split: Split, model: ResponseModel, snapshot: pd.DataFrame
+) -> float | None:
+    """Least rank correlation, over the channels, of some people's scores with their mean over other occasions."""
+    people, training, alike = people_of(contacts, snapshot), contacts.rows.iloc[split.training], []
+    occasion = [name for name in model.features if name in contacts.contact_features]
+    own = as_read(people, [name for name in model.features if name not in occasion], contacts)
+    own.index = people["person_id"]
+    for channel, of in scores.groupby("channel"):
+        some, used = of[:: len(of) // 60 + 1], training[training["channel"] == channel]
+        rows = own.loc[some["person_id"]].merge(used[occasion][:: len(used) // 40 + 1], how="cross")
+        said = _by_hand(model, rows).reshape(len(some), -1).mean(axis=1)
+        if some["score"].nunique() > 1:
+            alike.append(pd.Series(said, some.index).corr(some["score"], method="spearman"))
+    return min(alike, default=None)
 
 
 def noise_trial(
@@ -108,7 +201,9 @@ def noise_trial(
     table = contacts.rows[[*gate.features, "responded"]]
     table = table.assign(responded=rng.permutation(table["responded"].to_numpy()))
     fit, test = table.iloc[split.training], table.iloc[split.test]
-    (pipeline,) = response_pipelines(fit, [("xgboost", settings)], resampling="none", rng=rng)
+    (pipeline,) = response_pipelines(
+        fit, [("xgboost", settings)], resampling="none", rules=contacts.rules, rng=rng
+    )
     pipeline.fit(fit.drop(columns="responded"), fit["responded"].to_numpy())
     auc = _auc(pipeline, test.drop(columns="responded"), test["responded"].to_numpy())
     n, hits = len(test), int(test["responded"].sum())
@@ -144,12 +239,15 @@ def _written_off(contacts: ContactFrame, comparison: MethodComparison, told: pd.
     mine = contacts.rows.merge(told.drop(columns=["person_id", "channel", "n_contacts_28d"]), on="row")
     mine = mine[mine["probability"].notna()]
     some = mine.iloc[np.unique(np.linspace(0, len(mine) - 1, _SAMPLE, dtype=int))]
-    asked = [(comparison.chosen, some["probability"])]
+    asked, off = [(comparison.chosen, some["probability"])], []
     names = [f"probability_{name}" for name in some["channel"]]
     if set(names) <= set(some):
         own = [row[name] for name, (_, row) in zip(names, some.iterrows(), strict=True)]
         asked.append((comparison.model("xgboost", "none"), pd.Series(own, index=some.index)))
-    off = [np.abs(_by_hand(model, some) - written).max() for model, written in asked]
+        if "n_contacts_28d" in contacts.features and not some["probability_one_more"].isna().any():
+            one_more = some.assign(n_contacts_28d=some["n_contacts_28d"] + 1)
+            off.append(np.abs(_by_hand(asked[-1][0], one_more) - some["probability_one_more"]).max())
+    off += [np.abs(_by_hand(model, some) - written).max() for model, written in asked]
     return float(max(off))
 
 
@@ -268,7 +366,9 @@ def smote_before_split(
     mixed = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     for labels, rows in (("noise", noise), ("own", own)):
         features, responded = rows.drop(columns="responded"), rows["responded"].to_numpy()
-        (pipeline,) = response_pipelines(rows, [("xgboost", settings)], resampling="smote", rng=rng)
+        (pipeline,) = response_pipelines(
+            rows, [("xgboost", settings)], resampling="smote", rules=contacts.rules, rng=rng
+        )
         inside = [
             _auc(pipeline.fit(features.iloc[a], responded[a]), features.iloc[b], responded[b])
             for a, b in apart.split(features, responded, person)

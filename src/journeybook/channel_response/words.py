@@ -96,7 +96,7 @@ def say_resampling(comparison: MethodComparison) -> str:
         said = [f"{verb} ({', '.join(of.map(_JUDGED))})" for verb, of in found.items() if len(of)]
         words.append(f"{RESAMPLED[name]} {' and '.join(said) or 'no different'}")
     return (
-        f"Against the best model without it, once calibrated: {'; '.join(words)} (95 %, corrected for "
+        f"Against the best model without it, once calibrated: {'; '.join(words)} (95%, corrected for "
         f"{len(effects)} comparisons)."
     )
 
@@ -149,14 +149,14 @@ def say_calibration(comparison: MethodComparison) -> str:
 def title_gain(comparison: MethodComparison) -> str:
     """What the top fifth of the chosen model's ranking holds."""
     top = comparison.gain_at(0.2)
-    return f"The top 20 % of contacts hold {say_share(top['found_share'])} of the responses"
+    return f"The top 20% of contacts hold {say_share(top['found_share'])} of the responses"
 
 
 def say_people(comparison: MethodComparison) -> str:
     """Say how the ranking does at other sizes, and on people never met."""
     half, tenth = comparison.gain_at(0.5), comparison.gain_at(0.1)
     said = (
-        f"The top 50 % hold {say_share(half['found_share'])}; the top 10 % have a lift of "
+        f"The top 50% hold {say_share(half['found_share'])}; the top 10% have a lift of "
         f"{_with_interval(tenth, 'lift')}."
     )
     for _, row in comparison.people[comparison.people["people"] == "new"].iterrows():
@@ -190,15 +190,15 @@ def say_explanation(explanation: Explanation, model: ResponseModel, comparison: 
 
 def title_windows(windows: ResponseWindows) -> str:
     """The peak furthest beyond chance."""
-    peaks = windows.peaks[windows.peaks["lift_low"] > 1]
+    peaks = windows.peaks[windows.peaks["lift_low"] > 1] if len(windows.peaks) else windows.peaks
     if peaks.empty:
-        return "No hour or weekday is answered better beyond chance"
+        if windows.peaks.empty:
+            return "When people answer best cannot be told: times of sending are missing, or responses too few"
+        return "No hour or weekday is answered better than the others beyond chance"
     best = peaks.loc[peaks["lift_low"].idxmax()]
-    kind = best["person_type"]
-    who = "People" if kind in (EVERYONE, UNKNOWN) else f"People of type {say_group(kind)}"
-    return (
-        f"{who} answer best {'at' if best['kind'] == 'hours' else 'on'} {best['window']}: {best['lift'] - 1:+.0%}"
-    )
+    kind, when = best["person_type"], f"{'at' if best['kind'] == 'hours' else 'on'} {best['window']}"
+    who = {EVERYONE: "People", UNKNOWN: "People of no known type"}.get(kind, f"People of type {say_group(kind)}")
+    return f"{who} answer best {when}, {say_share(best['lift'] - 1)} more often than on average"
 
 
 def say_windows(windows: ResponseWindows) -> str:
@@ -235,7 +235,7 @@ def say_known_answers(known: KnownAnswers) -> str:
         rows, peaks = known.windows.kinds.to_dict("records"), known.windows.peaks
         held = [f"{row['inside_share']:.0%} of {row['n_rates']} {row['kind']} rates" for row in rows]
         said.append(
-            f"The 95 % intervals hold the true value of {', '.join(held)}. The truly best window is among those "
+            f"The 95% intervals hold the true value of {', '.join(held)}. The truly best window is among those "
             f"named for {peaks['among'].sum()} of {len(peaks)} peaks."
         )
     return " ".join(said)
@@ -251,42 +251,6 @@ def say_pitfall(pitfall: OversamplingPitfall) -> str:
         f"On shuffled responses, where nothing can be found, SMOTE before the split reports ROC AUC {noise[0]}; "
         f"inside the folds {noise[1]}. On the true responses: {own[0]} and {own[1]}."
     )
-
-
-def headline_figures(
-    contacts: ContactFrame,
-    split: Split,
-    gate: LeakGate,
-    comparison: MethodComparison,
-    windows: ResponseWindows,
-    pitfall: OversamplingPitfall,
-    known: KnownAnswers,
-) -> dict[str, float]:
-    """The headline figures by name, numbers only."""
-    row = comparison.row(calibrated=True)
-    figures: dict[str, float] = {
-        "n_contacts": len(contacts.rows),
-        "n_contacts_cut_off": contacts.n_cut_off,
-        "n_contacts_purged": len(split.purged),
-        "n_contacts_test": len(split.test),
-        "n_columns_set_aside": gate.leaks["column"].nunique(),
-        "response_rate_test": row["n_responses"] / row["n_rows"],
-    }
-    for name in ("roc_auc", "pr_auc", "log_loss", "brier", "ece"):
-        figures |= {end: row[end] for end in (name, f"{name}_low", f"{name}_high")}
-    raw = comparison.methods[(comparison.methods["channel"] == "all") & ~comparison.methods["calibrated"]]
-    figures |= {"ece_floor": row["ece_floor"], "ece_uncalibrated_max": raw["ece"].max()}
-    if contacts.has_people:
-        figures["test_contacts_of_people_met_share"] = split.seen_share
-    for labels in ("noise", "own"):
-        figures[f"pitfall_roc_auc_{labels}_smote_before_split"] = pitfall.roc_auc(labels, "before the split")
-        figures[f"pitfall_roc_auc_{labels}_smote_inside_folds"] = pitfall.roc_auc(labels, "inside each fold")
-    if len(windows.peaks):
-        figures["n_peaks_beyond_chance"] = int((windows.peaks["lift_low"] > 1).sum())
-    if known.ceiling:
-        figures["ceiling_roc_auc"] = known.ceiling.roc_auc
-        figures["ceiling_reached_share"] = known.ceiling.reached_share
-    return {name: float(value) for name, value in figures.items()}
 
 
 def _with_interval(row: pd.Series, name: str) -> str:

@@ -16,7 +16,7 @@
 | words | titles and sentences of the page |
 """
 
-from journeybook.clickstream.counts import step_flow, walk_sessions
+from journeybook.clickstream.counts import walk_sessions
 from journeybook.clickstream.faults import find_faults
 from journeybook.clickstream.findings import find
 from journeybook.clickstream.funnels import funnel
@@ -35,7 +35,6 @@ from journeybook.clickstream.truth import hold_against_truth, known_truth
 from journeybook.clickstream.witnesses import chain_holds, recount
 from journeybook.clickstream.words import (
     first_order_mark,
-    headline,
     say_counts,
     say_if_none,
     say_note,

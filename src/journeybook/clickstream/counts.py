@@ -207,37 +207,3 @@ def _count_paths(paths: ibis.Table) -> StepCounts:
         n_empty_steps=int(n_parts) - int(steps.count().execute()),
         separator=separator,
     )
-
-
-def step_flow(steps: ibis.Table, *, n_steps: int, most: int) -> pd.DataFrame:
-    """Count the sessions that go from one state to another at each of the first `n_steps` steps, 1 or more.
-
-    The first leads from `(start)` to the first event. The `most` states visited most within these steps keep their
-    names, the others are `(other)`.
-
-    Returns:
-        One row a step and pair: `step` (from 0), `source`, `target`, `n`. `(conversion)` and `(exit)` are targets.
-
-    Raises:
-        ValueError: A number is below 1.
-    """
-    if n_steps < 1 or most < 1:
-        raise ValueError(f"n_steps is {n_steps} and most is {most}: both must be at least 1.")
-    if "session" not in steps.columns:
-        return pd.DataFrame(columns=["step", "source", "target", "n"])
-    early = steps.filter(steps.step < n_steps)
-    leaves = early["last"] & (early.converts == 0)
-    found = (
-        early.group_by("step", source=early.previous, target=early.label)
-        .aggregate(n=early.count(), n_exits=leaves.cast("int64").sum())
-        .order_by("step", "source", "target")
-        .to_pandas()
-    )
-    visits = found[found["target"] != CONVERSION].groupby("target")["n"].sum()
-    named = set(visits.sort_values(ascending=False, kind="stable").index[:most]) | {START, CONVERSION}
-    for end in ("source", "target"):
-        found[end] = found[end].where(found[end].isin(named), "(other)")
-    left = found[(found["n_exits"] > 0) & (found["step"] < n_steps - 1)]
-    left = left.assign(step=left["step"] + 1, source=left["target"], target=EXIT, n=left["n_exits"])
-    both = pd.concat([found, left])[["step", "source", "target", "n"]]
-    return both.groupby(["step", "source", "target"], as_index=False)["n"].sum().astype({"n": "int64"})

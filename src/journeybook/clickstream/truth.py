@@ -12,7 +12,7 @@ from journeybook.journeys.sessions import CONVERSION, START
 Truths = Mapping[str, pd.DataFrame]
 
 _NAMES = ("event_mix", "event_bottlenecks", "event_faults")
-_COLUMNS = ["name", "value", "reference", "tolerance", "rule", "metric", "source"]
+_COLUMNS = ["name", "value", "reference", "tolerance", "rule", "source"]
 
 
 def known_truth(truth: Callable[[str], pd.DataFrame | None], *, counts: StepCounts) -> dict[str, pd.DataFrame]:
@@ -27,7 +27,7 @@ def hold_against_truth(truths: Truths, tables: Mapping[str, pd.DataFrame], *, fa
     """Hold steps, conversion, bottleneck and fault against what was planted.
 
     Returns:
-        One row a check, with `metric`, its name among the headline figures; no rows where nothing was planted.
+        One row a check; no rows where nothing was planted.
     """
     rows: list[tuple] = []
     if "event_mix" in truths:
@@ -36,12 +36,12 @@ def hold_against_truth(truths: Truths, tables: Mapping[str, pd.DataFrame], *, fa
         found = bottlenecks.index[(bottlenecks["source"] == source) & (bottlenecks["target"] == target)]
         rank = int(found[0]) + 1 if len(found) else len(bottlenecks) + 1
         name = f"rank of {source} to {target}, planted"
-        rows.append((name, rank, 1, 0, "within", "planted_bottleneck_rank", "truth of the demo"))
+        rows.append((name, rank, 1, 0, "within", "truth of the demo"))
     if "event_faults" in truths:
         overlap, n_false = fault_overlap(faults, truths["event_faults"])
         name, demo = "days of the planted fault found", "truth of the demo"
-        rows.append((name, overlap, 0.75, 0, "at least", "planted_fault_overlap", demo))
-        rows.append(("faults found that were not planted", n_false, 0, 0, "within", None, demo))
+        rows.append((name, overlap, 0.75, 0, "at least", demo))
+        rows.append(("faults found that were not planted", n_false, 0, 0, "within", demo))
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
@@ -57,9 +57,9 @@ def _steps(mix: pd.DataFrame, states: pd.DataFrame, transitions: pd.DataFrame) -
     least = 0.95 - 4 * (0.95 * 0.05 / len(both)) ** 0.5
     demo = "truth of the demo; {} four standard errors{}"
     return [
-        ("planted steps inside their interval", held, least, 0, "at least", "planted_covered_share",
+        ("planted steps inside their interval", held, least, 0, "at least",
          demo.format("95 % less", "")),
-        ("chance of conversion, planted", start["conversion_probability"], chance, 4 * error, "within", None,
+        ("chance of conversion, planted", start["conversion_probability"], chance, 4 * error, "within",
          demo.format("within", ", people drawn")),
     ]  # fmt: skip
 

@@ -7,6 +7,8 @@ from typing import Any
 import ibis
 import numpy as np
 import pandas as pd
+from scipy.special import xlogy
+from statsmodels.stats.multitest import multipletests
 
 from journeybook.clickstream.counts import StepCounts
 from journeybook.clickstream.faults import ALL
@@ -24,15 +26,20 @@ from journeybook.journeys.by_hand import (
     solved,
     walked_by_hand,
 )
-from journeybook.journeys.sessions import EXIT, START
+from journeybook.journeys.sessions import CONVERSION, EXIT, START
 
 # The width of an interval of 200 draws has a standard error of some 7 %; the mean of several has less.
 WIDTH_APART = 0.25
 _TOP, _OFTEN = 20, 20
 
 
-def chain_holds(chain: ChainDraws, counts: StepCounts) -> pd.DataFrame:
+def chain_holds(
+    chain: ChainDraws, counts: StepCounts, tables: Mapping[str, pd.DataFrame], *, improvement: float
+) -> pd.DataFrame:
     """Hold the chain against the share of sessions that convert, and its intervals against the delta method.
+
+    The ends of what is lost and gained are those of each draw's chain, solved by itself; orders of 0 and 1 are
+    fitted once more.
 
     Returns:
         `name`, `value`, `reference`, `tolerance`, `source`, `kind`.
@@ -43,8 +50,53 @@ def chain_holds(chain: ChainDraws, counts: StepCounts) -> pd.DataFrame:
     rows = [
         ("chance of conversion by the chain", chance, share, 1e-12, "sessions that convert", "conservation"),
         ("mean width of the intervals of steps", _width(chain, counts), 1, WIDTH_APART, people, "witness"),
+        (
+            "ends of lost conversions and of gain, greatest difference",
+            *(_ends_error(chain, tables, improvement), 0, 1e-6, "each draw solved by itself", "witness"),
+        ),
+        (
+            "BIC of orders 0 and 1, difference",
+            *(_bic_error(crossed(counts.counts), tables["orders"]), 0, 1e-3, "a table of counts", "witness"),
+        ),
     ]
     return pd.DataFrame(rows, columns=["name", "value", "reference", "tolerance", "source", "kind"])
+
+
+def _ends_error(chain: ChainDraws, tables: Mapping[str, pd.DataFrame], improvement: float) -> float:
+    """How far the ends of the state that loses most, and of the step that brings most, are from those by draw."""
+    model, best, state = chain.model, tables["bottlenecks"].head(1), tables["states"].iloc[0]
+    names, lost, gain = [*model.states, CONVERSION, EXIT], [], []
+    for counted in chain.drawn:
+        table = np.zeros((len(model.states), len(names)))
+        table[model.source, model.target] = counted
+        frame = pd.DataFrame(table, model.states, names)
+        p = frame.div(frame.sum(axis=1).replace(0, 1), axis=0)
+        chance, leaves = solved(p), p.at[state["state"], EXIT]
+        lost.append(frame.at[state["state"], EXIT] * chance[state["state"]] / (1 - leaves if leaves < 1 else 1))
+        for row in best.itertuples():
+            was, better = p.at[row.source, row.target], p.copy()
+            grown = min(was * (1 + improvement), 1)
+            better.loc[row.source] *= (1 - grown) / (1 - was) if was < 1 else 1
+            better.loc[row.source, row.target] = grown
+            gain.append(solved(better)[START] / chance[START] - 1)
+    told = [
+        *state[["lost_conversions_low", "lost_conversions_high"]],
+        *best[["gain_low", "gain_high"]].to_numpy().flat,
+    ]
+    due = [end for drawn in (lost, gain) if drawn for end in np.nanquantile(drawn, [0.025, 0.975])]
+    return float(np.abs(np.array(told, dtype=float) - due).max())
+
+
+def _bic_error(counted: pd.DataFrame, orders: pd.DataFrame) -> float:
+    """How far BIC is from that of independent steps, and of a chain, by a table of counts."""
+    n, (rows, columns) = counted.to_numpy(dtype=float), counted.shape
+    total, due = n.sum(), []
+    for expected, parameters in (
+        (n.sum(axis=0) / total, columns - 1),
+        (n / n.sum(axis=1, keepdims=True), rows * (columns - 1)),
+    ):
+        due.append(parameters * np.log(total) - 2 * xlogy(n, np.broadcast_to(expected, n.shape)).sum())
+    return float(np.abs(orders["bic"].to_numpy()[:2] - due).max())
 
 
 def _width(chain: ChainDraws, counts: StepCounts) -> float:
@@ -73,8 +125,10 @@ def recount(
     counts: StepCounts,
     rules: Mapping[str, Any],
     improvement: float,
+    kept_share: float,
+    live: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Count the page's public figures again and return how far they are off.
+    """Count the page's public figures again and return how far they are off; `live` are the open sessions.
 
     Returns:
         One row a check: `name`, `value` (the greatest difference), `reference` 0, `tolerance` and `source`. No
@@ -93,13 +147,19 @@ def recount(
         if len(tables["funnel"]):
             found["sessions by stage of the funnel, greatest difference"] = _funnel_error(tables["funnel"], mine)
         found |= _of_days_and_devices(links, tables)
+        # Ended, or further than a gap from the end of the log, whoever they are of.
+        ended = mine["sold"].eq(0) & mine["last"] & mine["label"].ne(CONVERSION)
+        ended &= mine["moment"] + pd.Timedelta(minutes=rules["session_gap_minutes"]) >= mine["moment"].max()
+        due = mine[ended].groupby(["label", "step"]).size()
+        told = live.assign(step=live["n_events"] - 1).groupby(["state", "step"]).size()
+        found["sessions said to be open that are not"] = told.sub(due, fill_value=0).clip(lower=0).sum()
     own = crossed(links)
     found["counts of steps, greatest difference"] = apart(crossed(counts.counts), own)
-    return checks_of(found | _of_chain(own, tables, improvement=improvement))
+    return checks_of(found | _of_chain(own, tables, improvement=improvement, kept_share=kept_share))
 
 
 def _of_chain(
-    counted: pd.DataFrame, tables: Mapping[str, pd.DataFrame], *, improvement: float
+    counted: pd.DataFrame, tables: Mapping[str, pd.DataFrame], *, improvement: float, kept_share: float
 ) -> dict[str, float]:
     """Steps, lost conversions and improved steps, from a dense table of counts."""
     p = counted.div(counted.sum(axis=1), axis=0)
@@ -107,9 +167,11 @@ def _of_chain(
     found = {"probabilities of steps, greatest difference": apart(told.fillna(0), p)}
     states = tables["states"].set_index("state")
     leaves = p[EXIT] if EXIT in p else 0 * chance
-    lost = counted.sum(axis=1) * leaves * chance / (1 - leaves.where(leaves < 1, 0.0))
-    off = (states["lost_conversions"] - lost).abs().max()
+    offer = leaves * chance / (1 - leaves.where(leaves < 1, 0.0))
+    off = (states["lost_conversions"] - counted.sum(axis=1) * offer).abs().max()
     found["lost conversions by state, greatest difference"] = off
+    moments = tables["moments"].set_index("state")["gain_now"]
+    found["what an offer brings, greatest difference"] = (moments - kept_share * offer).abs().max()
     worst = 0.0
     for row in tables["bottlenecks"].head(_TOP).itertuples():
         better = p.copy()
@@ -156,6 +218,9 @@ def _of_days_and_devices(links: pd.DataFrame, tables: Mapping[str, pd.DataFrame]
         missing = during.sum() * (spared - taken)
         found["the deepest drop, steps lost, difference"] = abs(row["lost"] - missing)
     groups = tables["groups"]
+    if len(groups):
+        due = multipletests(groups["p_value"], method="holm")[1]
+        found["p values of differences by Holm, greatest difference"] = np.abs(groups["p_adjusted"] - due).max()
     groups = groups[(groups["grouping"] == "device") & (groups["level"] != OTHER) & (groups["target"] != OTHER)]
     if len(groups):
         row = groups.iloc[0]

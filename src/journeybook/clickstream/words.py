@@ -69,17 +69,6 @@ def say_steps(transitions: pd.DataFrame) -> str:
     return f"Of visits to {said(busiest)}, the busiest page, {' and '.join(told)}"
 
 
-def say_flow(flow: pd.DataFrame) -> str:
-    """Return how many are gone after the first events, as a title."""
-    n = flow.loc[flow["step"] == 0, "n"].sum()
-    # Who leaves after k events does so at step k; who converts with the k-th event, at the step before.
-    after = max(int(flow["step"].max()), 1)
-    left = flow.loc[flow["target"] == EXIT, "n"].sum() / n
-    bought = flow.loc[(flow["target"] == CONVERSION) & (flow["step"] < after), "n"].sum() / n
-    events = f"{after} event{'s' * (after > 1)}"
-    return f"After {events} {say_share(left)} have left and {say_share(bought)} have converted"
-
-
 def say_orders(order: OrderChoice) -> str:
     """Say how far back visitors remember."""
     text = f"BIC chooses a chain of order {order.chosen}"
@@ -119,7 +108,7 @@ def say_step(bottlenecks: pd.DataFrame) -> str:
     top = bottlenecks.iloc[0]
     ends = f"{top['elasticity_low']:.2f} to {top['elasticity_high']:.2f}"
     return (
-        f"1 % more visits from {said(top['source'])} to {said(top['target'])} is {top['elasticity']:.2f} % more "
+        f"1% more visits from {said(top['source'])} to {said(top['target'])} is {top['elasticity']:.2f}% more "
         f"conversions ({ends}), first in {top['first_share']:.0%} of draws"
     )
 
@@ -190,37 +179,6 @@ def say_without_exits(wrong: pd.DataFrame, counts: StepCounts) -> str:
             f"{say_share(round(start['conversion_without_exits'], 6))} would."
         )
     return text
-
-
-def headline(
-    counts: StepCounts,
-    bottlenecks: pd.DataFrame,
-    order: OrderChoice,
-    differences: GroupDifferences,
-    scan: FaultScan,
-    wrong: pd.DataFrame,
-    held: pd.DataFrame,
-) -> dict[str, float]:
-    """Return the page's figures for the index; those that do not exist are left out.
-
-    The last two are what `without_exits` and `hold_against_truth` return.
-    """
-    start, step = wrong[wrong["source"] == START].iloc[0], _most_wrong(wrong)
-    figures = {
-        "n_sessions": counts.n_sessions,
-        "n_conversions": counts.n_conversions,
-        "conversion_share": counts.n_conversions / counts.n_sessions,
-        **{f"top_step_{name}": bottlenecks[name].head(1).max() for name in ("elasticity", "extra_conversions")},
-        "pitfall_step_share": step["probability"],
-        "pitfall_step_share_without_exits": step["probability_without_exits"],
-        "pitfall_conversion_share_without_exits": start["conversion_without_exits"],
-        "chain_order": order.chosen,
-        "chain_order_held_out": order.held_out_chosen,
-        "n_group_differences": int(differences.table["differs"].sum()),
-        "n_faults": None if scan.note else int(scan.table["fault"].sum()),
-        **held.dropna(subset="metric").set_index("metric")["value"],
-    }
-    return {name: float(v) if isinstance(v, float) else int(v) for name, v in figures.items() if pd.notna(v)}
 
 
 def _most_wrong(wrong: pd.DataFrame) -> pd.Series:

@@ -46,7 +46,7 @@ def plot_attribution(found: Attribution, truth: pd.DataFrame, ax: Axes | None = 
     ends = [table["share_high"].max(), table["share"].max(), *truth["share"]]
     ax.set_xlim(0, 1.06 * float(np.nanmax(ends)))
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_xlabel("share of all credit (95 % interval)")
+    ax.set_xlabel("share of all credit (95% interval)")
     headed(ax, say_first(found, truth))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
@@ -61,7 +61,7 @@ def plot_removed(found: Attribution, truth: pd.DataFrame, ax: Axes | None = None
     true = told["channel"].map(truth.set_index("channel")["removal_effect"].astype(float))
     ax.hlines(told.index, true, told["removal_effect"], color=COLOURS["grey"], linewidth=1)
     ax.hlines(told.index, told["removal_effect_low"], told["removal_effect_high"], color=COLOURS["blue"])
-    ax.plot(told["removal_effect"], told.index, "o", color=COLOURS["blue"], label="by the chain (95 % interval)")
+    ax.plot(told["removal_effect"], told.index, "o", color=COLOURS["blue"], label="by the chain (95% interval)")
     ax.plot(true, told.index, "|", color="black", markersize=14, markeredgewidth=2.2, label="the truth")
     written = in_words(told["channel"])
     ax.set_yticks(told.index, [written[name] for name in told["channel"]])

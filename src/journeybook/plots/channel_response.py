@@ -12,7 +12,7 @@ from journeybook.channel_response.explanation import Explanation
 from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.windows import ANY_DAY, WEEKDAYS, ResponseWindows
-from journeybook.plots import COLOURS, headed
+from journeybook.plots import COLOURS, draw_intervals, headed
 
 _HUES = ("blue", "orange", "green", "red", "purple", "sky")
 _RESAMPLING = {
@@ -60,16 +60,9 @@ def plot_calibration(comparison: MethodComparison) -> Figure:
             ax.plot([0, limit], [0, limit], color=COLOURS["grey"], linewidth=1)
             for resampling, (label, colour, marker) in _RESAMPLING.items():
                 bins = part[part["resampling"] == resampling]
-                ax.errorbar(
-                    bins["predicted"],
-                    bins["observed"],
-                    yerr=_arms(bins, "observed"),
-                    marker=marker,
-                    markersize=3.5,
-                    linewidth=1,
-                    elinewidth=0.7,
-                    color=COLOURS[colour],
-                    label=label,
+                style = {"fmt": f"{marker}-", "markersize": 3.5, "linewidth": 1, "elinewidth": 0.7, "capsize": 0}
+                draw_intervals(
+                    ax, bins, "observed", bins["predicted"], colour=colour, upright=True, label=label, **style
                 )
             ax.set_title(f"{name},\n{'calibrated' if calibrated else 'as fitted'}", fontsize=10)
             ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -98,10 +91,13 @@ def plot_resampling(comparison: MethodComparison) -> Figure:
             label, colour, marker = _RESAMPLING[resampling]
             bars = part[part["resampling"] == resampling].set_index("method").loc[methods]
             places = [i + shift for i in range(len(methods))]
-            _points(ax, bars, places, colour=colour, marker=marker, label=label)
+            draw_intervals(ax, bars, "difference", places, colour=colour, fmt=marker, label=label)
+        ax.axvline(0, color="black", linewidth=1)
+        ax.locator_params(axis="x", nbins=4)
+        ax.grid(visible=False, axis="y")
         ax.set_title(f"{title} ({'lower' if measure == 'log_loss' else 'higher'} is better)", fontsize=10.5)
         ax.set_yticks(range(len(methods)), names)
-    axes[1].set_xlabel("difference from the same without resampling, 95 % interval")
+    axes[1].set_xlabel("difference from the same without resampling, 95% interval")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=9)
     headed(figure, words.title_resampling(comparison))
     return figure
@@ -127,24 +123,10 @@ def plot_gain(comparison: MethodComparison) -> Figure:
     axes[0].set_title("Gain: share of all responses found", fontsize=11)
     axes[1].set_title("Lift: response rate over the average", fontsize=11)
     lines, names = axes[0].get_legend_handles_labels()
-    title = "without resampling; band: 95 %, XGBoost"
+    title = "without resampling; band: 95%, XGBoost"
     figure.legend(lines, names, title=title, loc="outside lower left", ncols=5, fontsize=9)
     headed(figure, words.title_gain(comparison))
     return figure
-
-
-def _points(ax: Axes, bars: pd.DataFrame, places: list[float], *, colour: str, marker: str, label: str) -> None:
-    """Differences with their intervals, around a line at no difference."""
-    style = {"fmt": marker, "markersize": 4.5, "capsize": 2.5, "color": COLOURS[colour], "label": label}
-    ax.errorbar(bars["difference"], places, xerr=_arms(bars, "difference"), **style)
-    ax.axvline(0, color="black", linewidth=1)
-    ax.locator_params(axis="x", nbins=4)
-    ax.grid(visible=False, axis="y")
-
-
-def _arms(bars: pd.DataFrame, name: str) -> list[pd.Series]:
-    """Lengths of an interval on each side of its estimate; 0 where the mean of skewed figures lies beyond it."""
-    return [(bars[name] - bars[f"{name}_low"]).clip(lower=0), (bars[f"{name}_high"] - bars[name]).clip(lower=0)]
 
 
 def plot_shapley(explanation: Explanation, ax: Axes | None = None) -> Axes:
@@ -193,25 +175,16 @@ def plot_windows(windows: ResponseWindows) -> Figure | None:
             part = cells[inside & (cells["person_type"] == name)]
             if part.empty:
                 continue
-            colour = COLOURS[_HUES[i]]
             at = part["hour"] if kind == "hour" else part["weekday"].map(WEEKDAYS.index)
             shift = (i - (len(names) - 1) / 2) * 0.09
-            ax.errorbar(
-                at + shift,
-                part["response_rate"],
-                yerr=_arms(part, "response_rate"),
-                fmt="o-",
-                markersize=4,
-                linewidth=1.2,
-                elinewidth=0.8,
-                color=colour,
-                label=name,
+            style = {"fmt": "o-", "markersize": 4, "linewidth": 1.2, "elinewidth": 0.8, "capsize": 0}
+            draw_intervals(
+                ax, part, "response_rate", at + shift, colour=_HUES[i], upright=True, label=name, **style
             )
             for peak in windows.peaks.to_dict("records") if kind == "hour" else []:
                 if peak["person_type"] == name and peak["kind"] == "hours" and peak["lift_low"] > 1:
-                    ax.axvspan(
-                        peak["first"] - 0.5, peak["first"] + windows.window_hours - 0.5, color=colour, alpha=0.1
-                    )
+                    ends = peak["first"] - 0.5, peak["first"] + windows.window_hours - 0.5
+                    ax.axvspan(*ends, color=COLOURS[_HUES[i]], alpha=0.1)
         ax.yaxis.set_major_formatter(PercentFormatter(1))
         if kind == "hour":
             ax.set_xlabel("hour of sending, local time")

@@ -9,7 +9,7 @@
 """
 
 from journeybook.privacy.attacks import membership_attack, uniqueness
-from journeybook.privacy.findings import find, headline_figures, say_releases
+from journeybook.privacy.findings import find, say_releases
 from journeybook.privacy.guarantees import (
     audit_release,
     composition,

@@ -69,18 +69,6 @@ def title_attack(attack: pd.DataFrame) -> str:
     )
 
 
-def headline_figures(
-    alone: pd.DataFrame, released: PrivateReleases, audit: Audit, attack: pd.DataFrame
-) -> dict[str, float]:
-    """The page's figures for the index, flat."""
-    figures = {"epsilon_spent": released.epsilon, "n_figures_published": len(released.figures)}
-    figures |= {"unique_share": alone.unique_share.iloc[-1], "attack_epsilon": attack.epsilon.iloc[0]}
-    figures |= {"audit_epsilon_proven": audit.proven.epsilon_low.max()}
-    figures |= {"audit_epsilon_claimed": audit.proven.epsilon.max()}
-    shares = attack.iloc[0][["ceiling", "edges", "declared", "from_data"]]
-    return figures | {f"attack_{name}_share": float(share) for name, share in shares.items()}
-
-
 def find(alone: pd.DataFrame, released: PrivateReleases, audit: Audit, attack: pd.DataFrame) -> list[Finding]:
     """Return the page's findings."""
     blurred = [_error(released, audit)] if np.isfinite(audit.coverage) else []
@@ -129,20 +117,15 @@ def _bounds(attack: pd.DataFrame) -> Finding:
     beyond = (attack.from_data - attack.ceiling) / attack.standard_error
     worst = attack.loc[beyond.idxmax()]
     share, promised = say_share(worst.from_data), say_share(worst.ceiling)
-    text = f"Limits taken from the data tell whether the biggest customer is there {share} of the time"
+    text = f"Noise limits taken from the data let a guesser tell whether the biggest customer is in it {share}"
     action = "Declare limits and histogram edges from what the business is, before anyone looks at the data."
     value, reach = float(worst.from_data), float(1.96 * worst.standard_error)
-    about: dict[str, Any] = {
-        "value": value,
-        "low": value - reach,
-        "high": value + reach,
-        "unit": "share",
-        "section": _PITFALL,
-    }
+    about: dict[str, Any] = {"value": value, "low": value - reach, "high": value + reach, "unit": "share"}
+    about["section"] = _PITFALL
     if beyond.max() > 3 or worst.edges > worst.ceiling:
-        text += f" by the noise and {say_share(worst.edges)} by the histogram; promised is {promised} at most."
+        text += f" of the time, histogram edges {say_share(worst.edges)}; the promise is {promised} at most."
         return Finding(text=text, action=action, strength="contradicted", worth=2, **about)
-    text += f", not told apart from the {promised} that is promised at most."
+    text += f" of the time, no clearer than the {promised} promised at most."
     return Finding(text=text, action=action, strength="cannot be told", worth=3, **about)
 
 

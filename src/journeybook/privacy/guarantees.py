@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import ibis
 import numpy as np
 import pandas as pd
 from diffprivlib import BudgetAccountant
@@ -34,6 +35,7 @@ class Audit:
         correlation: Greatest correlation of the noise of any two figures, in standard errors.
         coverage: Share of 95 % intervals of revenue above 0 that hold; NaN where none is.
         coverage_reach: Four of its standard errors.
+        counts_held: Share of 95 % intervals of people that hold.
         gap: How far the release without noise is from a recount, in people or currency.
     """
 
@@ -43,6 +45,7 @@ class Audit:
     correlation: float
     coverage: float
     coverage_reach: float
+    counts_held: float
     gap: float
 
 
@@ -100,7 +103,8 @@ def audit_release(
     # Intervals, and noise side by side, of the table as it is. Cut at nothing, the interval of a sum of nothing
     # holds it more often than it promises, so that such a sum tells nothing.
     sums = np.flatnonzero(exact[n_groups:] > 0) + n_groups
-    held = ((low <= exact) & (exact <= high))[:, sums]
+    holds = (low <= exact) & (exact <= high)
+    held = holds[:, sums]
     with np.errstate(invalid="ignore", divide="ignore"):
         alike = np.abs(np.corrcoef(value, rowvar=False))[np.triu_indices(exact.size, k=1)]
     return Audit(
@@ -110,6 +114,7 @@ def audit_release(
         correlation=float(alike.max() * np.sqrt(n_draws)),
         coverage=float(held.mean()) if held.size else float("nan"),
         coverage_reach=4 * (0.95 * 0.05 / max(1, held.size)) ** 0.5,
+        counts_held=float(holds[:, :n_groups].mean()),
         gap=float(np.abs(released_by(people.revenue, groups, epsilon=1e15, rng=rng).noised.value - exact).max()),
     )
 
@@ -203,9 +208,12 @@ def _log_low(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     return float(np.log(low / high)) if low > 0 else -np.inf
 
 
-def release_holds(released: PrivateReleases, audit: Audit, *, largest: float, epsilon: float) -> pd.DataFrame:
+def release_holds(
+    released: PrivateReleases, audit: Audit, *, largest: float, epsilon: float, count_share: float
+) -> pd.DataFrame:
     """Hold the release against what it promises; `largest` is what `largest_change` returns."""
     spent, error = released.budget.epsilon.sum(), audit.coverage_reach
+    on_counts = released.budget.epsilon.iloc[0] / epsilon
     wide = released.figures.pivot(index="group", columns="release", values="value")
     wide = wide[wide.people >= 1]
     means = float((wide["mean revenue"] - wide.revenue / wide.people).abs().max()) if len(wide) else 0.0
@@ -213,7 +221,10 @@ def release_holds(released: PrivateReleases, audit: Audit, *, largest: float, ep
         ("audit: epsilon proven over the claim", audit.excess, "at most", 0, 0, "the promise"),
         ("audit: share of the claim not proven", 1 - audit.tightness, "at most", 0.5, 0, "half the noise"),
         ("audit: noise alike, in standard errors", audit.correlation, "at most", 4.5, 0, "drawn apart"),
-        ("one person's share of a sensitivity", largest, "at most", 1, 0, "each person left out in turn"),
+        # Exactly 1, for those who join spend all that their group can hold.
+        ("one person's share of a sensitivity", largest, "within", 1, 1e-6, "each person left out in turn"),
+        ("audit: intervals of people that hold", audit.counts_held, "at least", 0.95 - error, 0, "at least 95 %"),
+        ("share of the budget on counts", on_counts, "within", count_share, 1e-9, "as declared"),
         ("figures without noise, off", audit.gap, "within", 0, 0.006, "a second road"),
         ("means off", means, "within", 0, 0.006, "published sums over published counts"),
         ("epsilon of all releases", spent, "within", epsilon, 1e-9, "the budget"),
@@ -225,6 +236,7 @@ def release_holds(released: PrivateReleases, audit: Audit, *, largest: float, ep
 
 
 def methods_hold(
+    features: ibis.Table,
     people: pd.DataFrame,
     alone: pd.DataFrame,
     attack: pd.DataFrame,
@@ -233,12 +245,15 @@ def methods_hold(
     twenty: pd.DataFrame,
     by_hand: Sequence[float],
     quasi_identifiers: Mapping[str, float],
+    seeds: Sequence[str],
 ) -> pd.DataFrame:
-    """Hold uniqueness and attack against a second road, noise and composition against what is published.
+    """Hold people, uniqueness and attack against a second road, noise and composition against what is published.
 
     `twenty` is the `composition` of 20 releases of epsilon 0.05 with slack 0.001; `by_hand` are sizes of Laplace
-    noise, drawn at the first budget of `errors`.
+    noise, drawn at the first budget of `errors`; `seeds` name the noise with and without one person.
     """
+    last = features.select("person_id", "as_of", "revenue").to_pandas().query("as_of == as_of.max()")
+    due, ours = (frame.groupby("person_id").revenue.agg(["sum", "size"]).astype(float) for frame in (last, people))
     columns = [column for column in quasi_identifiers if column in people]
     shared = Counter(zip(*([float(v) // quasi_identifiers[c] for v in people[c]] for c in columns), strict=True))
     few, share = [sum(n for n in shared.values() if n < most) / len(people) for most in (2, 5)], alone.iloc[-1]
@@ -247,13 +262,23 @@ def methods_hold(
     drawn = float(np.mean(by_hand) / errors.laplace.iloc[0] - 1) * len(by_hand) ** 0.5
     documented, total = "diffprivlib, documentation of BudgetAccountant", "(1 + total variation) / 2"
     closed, epsilon = "diffprivlib's Laplace mechanism", twenty.epsilon_advanced.iloc[0]
+    # Sizes 1, 2, ... of geometric noise, each as likely as (1 - a) / (1 + a) times a to its power, and its sign.
+    sizes, a = np.arange(1, 10_000), np.exp(-errors.epsilon.to_numpy()[:, None])
+    geometric = (2 * sizes * (1 - a) / (1 + a) * a**sizes).sum(axis=1)
     rows = [
+        ("people of the last snapshot, off", (~((due - ours).abs() < 1e-6)).any(axis=1).sum(), "within", 0, 0,
+         "plain pandas"),
+        ("noise that stays when a person leaves", len(seeds) - len(set(seeds)), "within", 0, 0, "names compared"),
+        ("mean geometric noise, off", np.abs(errors.geometric - geometric).max(), "within", 0, 1e-6, "summed"),
+        ("attacker's ceiling off", (attack.ceiling / (1 - attack.ceiling) - np.exp(attack.epsilon)).abs().max(),
+         "within", 0, 1e-6, "odds of exp(epsilon) at most"),
         ("people alone, off", off, "within", 0, 1e-9, "a second road"),
         ("attack off, in standard errors", told, "at most", 4, 0, total),
         ("noise by hand: mean error off, in standard errors", drawn, "within", 0, 4, closed),
         ("20 times 0.05: epsilon", epsilon, "within", 0.7613352285668463, 1e-12, documented),
-    ]
-    return pd.DataFrame(rows, columns=_COLUMNS).assign(kind=["witness"] * 3 + ["constant"])
+        ("20 times 0.05, added up: epsilon", twenty.epsilon_sum.iloc[0], "within", 1, 1e-12, "sum"),
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=_COLUMNS).assign(kind=["witness"] * 7 + ["constant"] * 2)
 
 
 def attack_gap(attack: pd.DataFrame, values: pd.Series) -> pd.Series:

@@ -9,7 +9,6 @@
 from journeybook.plots.clickstream.movement import (
     plot_bottlenecks,
     plot_drop_off,
-    plot_flow,
     plot_funnel,
     plot_steps,
 )

@@ -4,18 +4,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from journeybook.clickstream.words import say_flow, say_funnel, say_lost, say_step, say_steps
+from journeybook.clickstream.words import say_funnel, say_lost, say_step, say_steps
 from journeybook.journeys import CONVERSION, EXIT, START
 from journeybook.plots import COLOURS, headed, in_words, part_of
 
-# Share of the sessions from which a block of the flow is labelled; conversion always is.
-_LEAST_LABELLED = 0.03
-# Of the pages in a flow; green and the greys are those of its ends.
-_PAGES = [*(COLOURS[name] for name in ("blue", "orange", "red", "purple", "sky", "yellow")), "#A6761D"]
 _MEANINGS = {"loose": "loose: in this order, detours allowed", "strict": "strict: one right after the other"}
 
 
@@ -44,50 +38,6 @@ def plot_steps(transitions: pd.DataFrame, ax: Axes | None = None, *, most: int =
     return ax
 
 
-def plot_flow(flow: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
-    """Where sessions go step by step, bands as wide as the sessions in them (a Sankey diagram)."""
-    if flow.empty:
-        return None
-    ax = ax or plt.subplots(figsize=(9.0, 5.6))[1]
-    n_steps = int(flow["step"].max()) + 1
-    sessions = flow.loc[flow["step"] == 0, "n"].sum()
-    passing = flow[~flow["target"].isin([CONVERSION, EXIT])].groupby("target")["n"].sum()
-    by_size = passing.sort_values(ascending=False, kind="stable").index.tolist()
-    order = [*by_size, CONVERSION, EXIT]
-    colours = {name: _PAGES[k % len(_PAGES)] for k, name in enumerate(sorted(by_size))}
-    written = in_words(order, longest=14)
-    colours |= {CONVERSION: COLOURS["green"], EXIT: "#B8B8B8", "(other)": COLOURS["grey"]}
-    gap = 0.012 * sessions
-    tops: list[dict[str, float]] = []
-    for step in range(n_steps):
-        reached = flow[flow["step"] == step].groupby("target")["n"].sum()
-        top, tops = 0.0, [*tops, {}]
-        for name in [name for name in order if name in reached.index]:
-            n, share = reached[name], reached[name] / sessions
-            tops[step][name] = top
-            ax.bar(step, n, bottom=top, width=0.09, color=colours[name], linewidth=0, zorder=3)
-            if name == CONVERSION or share >= _LEAST_LABELLED:
-                label = f"{written[name]} {share:.{0 if share >= 0.01 else 1}%}"
-                ax.text(step + 0.06, top + n / 2, label, va="center", fontsize=8, zorder=4)
-            top += n + gap
-    for step in range(1, n_steps):
-        leaving, coming = dict(tops[step - 1]), dict(tops[step])
-        part = flow[flow["step"] == step].set_index(["source", "target"])["n"]
-        for source, target in [(a, b) for a in order for b in order if (a, b) in part.index]:
-            n = part[source, target]
-            _band(ax, step, leaving[source], coming[target], n, colours[source])
-            leaving[source] += n
-            coming[target] += n
-    ax.set_xlim(-0.15, n_steps - 0.35)
-    ax.invert_yaxis()
-    ax.set_xticks(range(n_steps), [f"event {k + 1}" for k in range(n_steps)])
-    ax.set_yticks([])
-    ax.spines["left"].set_visible(False)
-    ax.grid(visible=False)
-    headed(ax, say_flow(flow))
-    return ax
-
-
 def plot_drop_off(states: pd.DataFrame, ax: Axes | None = None, *, most: int = 12) -> Axes:
     """Conversions lost where sessions end, with intervals and the share that leaves; exits if nothing converts."""
     ax = ax or plt.subplots(figsize=(8.6, 4.6))[1]
@@ -109,7 +59,7 @@ def plot_drop_off(states: pd.DataFrame, ax: Axes | None = None, *, most: int = 1
     ax.set_xlim(0, max(float(shown[["bar", "lost_conversions_high"]].max(axis=None)) * 1.15, 1.0))
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.grid(visible=False, axis="y")
-    ax.set_xlabel("conversions lost (95 % interval)" if converts else "sessions that end here")
+    ax.set_xlabel("conversions lost (95% interval)" if converts else "sessions that end here")
     headed(ax, say_lost(states) + part_of(len(shown), len(pages), "pages"))
     return ax
 
@@ -129,7 +79,7 @@ def plot_bottlenecks(bottlenecks: pd.DataFrame, ax: Axes | None = None, *, most:
     ]
     ax.set_yticks(shown.index, names)
     ax.set_xlim(left=min(0.0, float(shown["elasticity_low"].min())) - 0.02)
-    ax.set_xlabel("per cent more conversions for one per cent more of the step (95 % interval)")
+    ax.set_xlabel("per cent more conversions for one per cent more of the step (95% interval)")
     headed(ax, say_step(bottlenecks) + part_of(len(shown), len(bottlenecks), "steps ranked"))
     return ax
 
@@ -161,12 +111,3 @@ def plot_funnel(table: pd.DataFrame, ax: Axes | None = None) -> Axes | None:
     assert figure is not None
     figure.legend(*ax.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=9)
     return ax
-
-
-def _band(ax: Axes, step: int, left: float, right: float, n: float, colour: str) -> None:
-    a, b = step - 1 + 0.045, step - 0.045
-    middle = (a + b) / 2
-    corners = [(a, left), (middle, left), (middle, right), (b, right), (b, right + n), (middle, right + n),
-               (middle, left + n), (a, left + n), (a, left)]  # fmt: skip
-    codes = [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3, Path.CLOSEPOLY]
-    ax.add_patch(PathPatch(Path(corners, codes), facecolor=colour, alpha=0.3, linewidth=0, zorder=1))

@@ -65,5 +65,7 @@ def plot_fault(scan: FaultScan, planted: pd.DataFrame | None = None, ax: Axes | 
     written = in_words([top["source"], top["target"]])
     ax.set_ylabel(f"share of visits to {written[top['source']]}\nthat go to {written[top['target']]}")
     headed(ax, say_faults(scan))
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower left", ncols=4, fontsize=9)
     return ax
