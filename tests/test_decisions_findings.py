@@ -45,17 +45,17 @@ def test_a_known_answer_is_claimed_only_where_it_is_known_and_the_interval_tells
 @pytest.mark.parametrize(("shift", "strength", "worth"), [(2.0, "clear", 1), (0.0, "cannot be told", 3)])
 def test_groups_that_are_not_found_alike(shift, strength, worth):
     rng = np.random.default_rng(2)
-    decade, person = np.repeat(["1940", "1990"], 900), np.arange(1800)
-    likely = expit(-1.5 + rng.normal(size=1800) + shift * (decade == "1940"))
+    decade, person = np.repeat(["1940s", "1990s"], 900), np.arange(1800)
+    likely = expit(-1.5 + rng.normal(size=1800) + shift * (decade == "1940s"))
     came = (rng.random(1800) < likely).astype(int)
     fair = fairness(likely, came, decade, person, selected_share=0.3, min_group_size=20)
-    found = short(page._groups(fair, by_decade=True)[0])
+    found = short(page.unlike_groups(fair)[0])
     assert (found.strength, found.worth) == (strength, worth)
     assert ("chance" in found.text) == (strength == "cannot be told")
-    assert (
-        "responders born in the 19" in found.text and "of group 19" in page._groups(fair, by_decade=False)[0].text
-    )
-    assert page._groups(Bag(groups=pd.DataFrame()), by_decade=True) == []
+    assert "responders born in the 19" in found.text
+    named = fairness(likely, came, np.char.add("v", decade), person, selected_share=0.3, min_group_size=20)
+    assert "of group v19" in page.unlike_groups(named)[0].text
+    assert page.unlike_groups(Bag(groups=pd.DataFrame())) == []
 
 
 @pytest.mark.parametrize(

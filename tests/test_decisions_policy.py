@@ -27,7 +27,6 @@ from journeybook.decisions.policy import TODAY, Deciding, advantage, decide, tru
 from journeybook.decisions.truth import known_answers
 from journeybook.decisions.uplift import uplift_study
 from journeybook.decisions.words import (
-    headline_figures,
     say_deciding,
     say_known_answers,
     say_unpermitted,
@@ -306,7 +305,7 @@ def test_the_policy_keeps_to_the_threshold_chosen(logged):
 
 def test_where_no_costs_are_given_a_range_is_shown(logged):
     shown = decided(logged, costs=None)
-    assert shown.costs["prices"].tolist() == [f"{share} % of a response" for share in (0, 1, 3, 10)]
+    assert shown.costs["prices"].tolist() == [f"{share}% of a response" for share in (0, 1, 3, 10)]
     assert shown.costs["email"].tolist() == pytest.approx(
         [share * shown.value_per_response for share in (0, 0.01, 0.03, 0.1)]
     )
@@ -316,7 +315,7 @@ def test_where_no_costs_are_given_a_range_is_shown(logged):
         .first()
     )
     assert sent.is_monotonic_decreasing
-    assert price_list(None, ("mail",), value_per_response=50.0)["3 % of a response"] == {"mail": 1.5}
+    assert price_list(None, ("mail",), value_per_response=50.0)["3% of a response"] == {"mail": 1.5}
     assert "give your own `costs`" in say_deciding(shown)
     assert title_policies(shown).startswith("Expected profit gains")
 
@@ -331,15 +330,6 @@ def test_too_few_are_refused(logged):
     assert ours["profit_per_1000"].isna().all()
     assert ours["refused"].str.contains("people, below 200").all()
     assert "No value of a policy is told" in title_policies(few)
-
-
-def test_figures(deciding):
-    untold = uplift_study(dataclasses.replace(deciding, test=None, why_not="no choice"), np.ones((2, 1)))
-    alone = SimpleNamespace(groups=[])
-    figures = headline_figures(pd.DataFrame({"channel": ["email"]}), None, deciding, untold, alone)
-    ours = deciding.policy.query("policy == 'expected profit' and estimator == 'dr'").iloc[0]
-    assert figures["policy_gain_per_1000"] == ours["gain_per_1000"]
-    assert figures["value_per_response"] == deciding.value_per_response
 
 
 @pytest.mark.parametrize(

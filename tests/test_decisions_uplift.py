@@ -3,7 +3,6 @@
 import hashlib
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,15 +14,10 @@ from journeybook.decisions.off_policy import doubly_robust_scores
 from journeybook.decisions.policy import Deciding
 from journeybook.decisions.truth import KnownAnswers
 from journeybook.decisions.uplift import CURVE_SHARES, added_along, part_of, qini, uplift_study
-from journeybook.decisions.words import headline_figures, say_known_answers, say_pitfall, say_uplift
+from journeybook.decisions.words import say_known_answers, say_pitfall, say_uplift
 from journeybook.statistics import cluster_weights, stream
 
 HILLSTROM_SHA256 = "ff9e59285e9dc3f5fa3e0975419e6631ea5bdccd65d818991473d2367e02979c"
-
-
-def figures(deciding: Deciding, found) -> dict[str, float]:
-    nobody = pd.DataFrame({"channel": ["email"]})
-    return headline_figures(nobody, None, deciding, found, SimpleNamespace(groups=[]))
 
 
 def undecided(test: Choices | None, why_not: str = "no costs") -> Deciding:
@@ -118,7 +112,6 @@ def test_ranking_by_effect_reaches_fewer_sure_visitors(study):
     assert rows.loc["response", "sure_visitors_low"] < wanted < rows.loc["response", "sure_visitors_high"]
     assert "come anyway" in say_pitfall(found)
     assert "The top 30% by effect add" in say_uplift(found)
-    assert figures(undecided(logged), found)["qini_uplift"] == rows.loc["uplift", "qini"]
 
 
 def test_contacts_that_may_be_sent_nothing_are_left_out():
@@ -145,7 +138,6 @@ def test_nothing_is_told_without_enough_or_without_a_choice():
     assert "people, below 200" in say_uplift(few)
     assert few.rankings.empty
     assert uplift_study(undecided(None, "No contact has it."), np.ones((2, 0))).why_not == "No contact has it."
-    assert figures(undecided(None), few) == {}
 
 
 def covered(n_simulations: int, *, n_people: int, seed: int) -> np.ndarray:

@@ -60,9 +60,9 @@ def test_without_units_a_share_is_planned_from_its_rate():
     assert row["n_units"] == pytest.approx(4 * z**2 * 0.1 * 0.9 / 0.01**2, abs=8)
     assert row["days"] == 7 * np.ceil(row["n_units"] / 1000 / 7)
     assert np.isnan(row["detectable_share"])
-    given = {"lift": 0.1, "baseline": 0.1, "pace": 1000.0, "covariates": None}
-    found = design.sizes_hold(NOTHING, sized(pace=1000.0), pd.DataFrame(), **given, **PLAN)
-    assert (abs(found["value"] - found["reference"]) <= found["tolerance"]).all() and len(found) == 3
+    given = {"lift": 0.1, "baseline": 0.1, "pace": 1000.0, "covariates": None, "units_per_day": 1000.0}
+    found = design.sizes_hold(NOTHING, sized(pace=1000.0), pd.DataFrame(), curve=None, **given, **PLAN)
+    assert (abs(found["value"] - found["reference"]) <= found["tolerance"]).all() and len(found) == 4
 
 
 @pytest.mark.parametrize("shares", [{"a": 1, "b": 1}, {"a": 3, "b": 1}, {"a": 2, "b": 1, "c": 1}])
@@ -132,9 +132,9 @@ def test_rules_of_stopping_err_as_published_and_cost_what_their_tables_say():
             stopped = np.where(crossed.any(axis=1), crossed.argmax(axis=1) + 1, 5) / 5
             assert row.size_ratio * stopped.mean() == pytest.approx(used, abs=0.01)
             assert drift == 0 or crossed.any(axis=1).mean() == pytest.approx(0.8, abs=0.012)
-    found = design.rules_hold(rules, n_simulations=20_000, rng=stream(1, "walks"))
+    found = design.rules_hold(rules, power=0.8, n_simulations=20_000, rng=stream(1, "walks"))
     within = found[found["rule"] == "within"]
-    assert (abs(within["value"] - within["reference"]) <= within["tolerance"]).all() and len(found) == 9
+    assert (abs(within["value"] - within["reference"]) <= within["tolerance"]).all() and len(found) == 18
     with pytest.raises(ValueError, match="n_looks: found 1"):
         design.compare_rules(n_looks=1, alpha=0.05, power=0.8)
 
@@ -173,15 +173,19 @@ def test_the_page_says_and_draws_what_it_found():
     assert "hash_shares fail: are ids unique?" in words.say_assignment(failed, salt="s")
     worst = told(design.find(needed, failed, rules, earned, none, lift=0.1), "12_experiment_design")
     assert worst[0].startswith("1 contradicted: 1 of 3 checks of the assignment by hash fail.")
-    assert design.headline_figures(needed, rules, earned, none)["days_needed"] % 7 == 0
+    assert needed["days"].min() % 7 == 0
 
 
 def test_assignment_is_as_by_hand_also_without_units():
     ids = design.unit_ids_of(NOTHING)
     assert len(ids) == len(set(ids)) == 20_000
     assert design.unit_ids_of(pd.DataFrame({"row": [3, 4], "unit_id": ["a", None]})) == ["3", "4"]
-    found = design.assignment_holds(ids, salt="s", shares={"a": 0.5, "b": 0.2, "c": 0.3})
-    assert found["value"].tolist() == [1.0]
+    given = {"salt": "s", "other_salt": "o", "shares": {"a": 0.5, "b": 0.2, "c": 0.3}}
+    assigned = design.assignment_checks(ids, **given)
+    found = design.assignment_holds(ids, assigned, **given)
+    assert found["value"].tolist() == [1.0, pytest.approx(0, abs=1e-6)]
+    halved = assigned.assign(p_value=assigned["p_value"] / 2)
+    assert design.assignment_holds(ids, halved, **given)["value"].iloc[1] > 0.01
 
 
 def test_a_log_of_exposures_without_a_metric_is_planned_from_a_rate():
@@ -189,6 +193,6 @@ def test_a_log_of_exposures_without_a_metric_is_planned_from_a_rate():
     known = design.spread(units, **KNOWN)
     assert known[["metric", "n"]].to_numpy().tolist() == [["conversion", 0]]
     needed = design.sizes(known, lift=0.1, units_per_day=None, **PLAN)
-    given = {"lift": 0.1, "baseline": 0.1, "pace": None, "covariates": None}
+    given = {"lift": 0.1, "baseline": 0.1, "pace": None, "covariates": None, "units_per_day": None, "curve": None}
     found = design.sizes_hold(units, needed, known, **given, **PLAN)
     assert (abs(found["value"] - found["reference"]) <= found["tolerance"]).all()

@@ -73,6 +73,15 @@ def test_a_rate_that_steps_down_early_or_without_times_leaves_nobody_out():
     assert ripe_units(bare, measured=MEASURED).units is bare
 
 
+@pytest.mark.parametrize("day", [16, 20, 24])
+def test_a_rate_that_steps_down_late_and_stays_leaves_nobody_out(day):
+    for seed in range(20):
+        units = entering(seed, takes_days=0.01, n=8_000).drop(columns="outcome_at")
+        rate = np.where(units["occurred_at"] > START + pd.Timedelta(day, "D"), 0.09, 0.2)
+        stepped = units.assign(converted=(stream(seed, "late").random(len(units)) < rate).astype(float))
+        assert ripe_units(stepped, measured=MEASURED).units is stepped
+
+
 def test_delays_that_the_end_cuts_off_are_those_of_a_known_distribution():
     rng = stream(5, "delays")
     delay, followed = rng.exponential(5, 200_000), rng.uniform(0, 28, 200_000)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,70 @@ def _quantile_swapped(sound: Callable) -> Callable:
     return lambda control, treatment, **given: sound(treatment, control, **given)
 
 
+def _rolled(sound: Callable) -> Callable:
+    def wrong(*args: Any, **given: Any) -> Any:
+        found = sound(*args, **given)
+        return replace(found, codes=np.roll(found.codes, 1))
+
+    return wrong
+
+
+def _failures_forgotten(sound: Callable) -> Callable:
+    """Beta(1 + successes, 1 + units)."""
+    return lambda part, kind: (
+        ([stats.beta(1 + n * p, 1 + n) for n, p in zip(part["n"], part["mean"], strict=True)], "Beta(1, 1)")
+        if kind == "proportion"
+        else sound(part, kind)
+    )
+
+
+def _other_margin(sound: Callable) -> Callable:
+    return lambda *args, margin, **given: sound(*args, margin=-margin, **given)
+
+
+def _halved_effects(sound: Callable) -> Callable:
+    def wrong(arms: Any, **given: Any) -> Any:
+        found = sound(arms, **given)
+        return replace(found, effect=found.effect / 2)
+
+    return wrong
+
+
+def _every_other(sound: Callable) -> Callable:
+    def wrong(units: pd.DataFrame, **given: Any) -> Any:
+        found = sound(units, **given)
+        return replace(found, units=found.units.iloc[::2].reset_index(drop=True))
+
+    return wrong
+
+
+def _of_treatment(sound: Callable) -> Callable:
+    """A lift as a share of the treatment."""
+
+    def wrong(found: Any, **given: Any) -> Any:
+        lift = sound(found, **given)
+        return replace(lift, relative=lift.relative / (1 + lift.relative))
+
+    return wrong
+
+
+def _as_searched(sound: Callable) -> Callable:
+    """The p value of the half that the split was chosen on."""
+
+    def wrong(searched: Any, tested: Any, chosen: int, alpha: float) -> tuple[float, ...]:
+        told = sound(searched, tested, chosen, alpha)
+        return (*told[:5], sound(searched, searched, chosen, alpha)[5], *told[6:])
+
+    return wrong
+
+
+PLANNED = {
+    "metrics": {"converted": "proportion", "spend": "mean"},
+    "plan": {
+        "primary": "converted", "minimum_effect": 0.5, "alpha": 0.05, "power": 0.8, "planned_units": 100,
+        "guardrails": {"spend": -0.5}, "subgroups": ["pre_spend", "stratum"],
+    },
+}  # fmt: skip
 RATIO = {"metrics": {"per_order": {"kind": "ratio", "numerator": "spend", "denominator": "orders"}}}
 QUANTILE = {"metrics": {"high_spend": {"kind": "quantile", "column": "spend", "level": 0.97}}}
 UNDER_WAY = {
@@ -123,4 +188,22 @@ MUTANTS = [
     Mutant("quantile_arms_swapped", "a quantile's arms are swapped", f"{COMPARISONS}:quantile_effect",
            _quantile_swapped, parameters=QUANTILE),
     Mutant("filled_with_zero", "some outcomes are filled with 0", f"{COMPARISONS}:numbers", _filled),
+    Mutant("levels_rolled", "a unit has the level of the one before", f"{EXPERIMENTS}.subgroups:levels", _rolled,
+           parameters=PLANNED),
+    Mutant("failures_forgotten", "a belief counts units for failures", "journeybook.statistics.bayes:_posteriors",
+           _failures_forgotten),
+    Mutant("guardrail_sign", "a guardrail may rise where it must not fall",
+           f"{EXPERIMENTS}.decision:non_inferiority", _other_margin, parameters=PLANNED),
+    Mutant("each_look_alone", "a look sees its own units alone", f"{EXPERIMENTS}.cumulative:cumulated",
+           lambda sound: lambda arms: arms),
+    Mutant("half_a_day", "daily effects are halved", f"{EXPERIMENTS}.health:contrast", _halved_effects),
+    Mutant("always_ship", "every variant is shipped", f"{EXPERIMENTS}.decision:_rule",
+           lambda sound: lambda *args, **given: ("ship", "it was built"), parameters=PLANNED),
+    Mutant("every_other", "every other unit is analysed", f"{EXPERIMENTS}:ripe_units", _every_other),
+    Mutant("of_treatment", "lifts are shares of the treatment", "journeybook.statistics.contrasts:relative_lift",
+           _of_treatment),
+    Mutant("uncorrected", "nothing is corrected for many metrics", f"{COMPARISONS}:corrections",
+           lambda sound: SimpleNamespace(holm=np.asarray)),
+    Mutant("as_searched", "a split is tested on the units that chose it", f"{EXPERIMENTS}.heterogeneity:_tested",
+           _as_searched),
 ]  # fmt: skip

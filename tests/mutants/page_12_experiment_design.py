@@ -38,8 +38,8 @@ def _no_salt(sound: Callable) -> Callable:
 
 
 def _naive_bounds(sound: Callable) -> Callable:
-    def wrong(fractions: Any, *, alpha: float, spending: str) -> Any:
-        return sound(fractions, alpha=alpha, spending=spending).assign(bound=stats.norm.isf(alpha / 2))
+    def wrong(fractions: Any, *, alpha: float, rule: str) -> Any:
+        return np.full_like(sound(fractions, alpha=alpha, rule=rule), stats.norm.isf(alpha / 2))
 
     return wrong
 
@@ -56,6 +56,32 @@ def _total_spread(sound: Callable) -> Callable:
     return lambda columns, arm, *, n_arms: sound([2 * column for column in columns], arm, n_arms=n_arms)
 
 
+def _never_stops(sound: Callable) -> Callable:
+    """Tests that stop early are charged their planned end."""
+
+    def wrong(**given: Any) -> Any:
+        found = sound(**given)
+        return replace(found, costs=found.costs.assign(expected_ratio=found.costs["size_ratio"]))
+
+    return wrong
+
+
+def _one_arm_varies(sound: Callable) -> Callable:
+    return lambda **given: sound(**given) / 2**0.5
+
+
+def _of_one_tail(sound: Callable) -> Callable:
+    def wrong(*args: Any, **given: Any) -> Any:
+        found = sound(*args, **given)
+        return found.assign(p_value=found["p_value"] / 2)
+
+    return wrong
+
+
+def _as_if_fixed(sound: Callable) -> Callable:
+    return lambda seen, **_given: sound(seen, estimator="naive")
+
+
 MUTANTS = [
     Mutant("one_sided", "sizes are for a one-sided test", f"{DESIGN}.sizing:sample_size", _one_sided),
     Mutant("half_the_units", "half of the units are planned", f"{DESIGN}.sizing:sample_size", _an_arm),
@@ -66,4 +92,11 @@ MUTANTS = [
     Mutant("naive_bounds", "every look is tested at alpha", f"{DESIGN}.rules:boundaries", _naive_bounds),
     Mutant("probability_forgotten", "a bandit's probabilities are not logged", f"{DESIGN}.bandits:estimate",
            _no_probability),
+    Mutant("double_pace", "units enter twice as fast", f"{DESIGN}:units_a_day",
+           lambda sound: lambda *args, **given: 2 * sound(*args, **given)),
+    Mutant("never_stops", "looks save nothing", f"{DESIGN}:compare_rules", _never_stops),
+    Mutant("one_arm_varies", "what is detectable leaves out one arm's chance",
+           f"{DESIGN}.sizing:minimum_detectable_effect", _one_arm_varies),
+    Mutant("of_one_tail", "the assignment's p values are halved", f"{DESIGN}:assignment_checks", _of_one_tail),
+    Mutant("as_if_fixed", "a bandit is estimated as a fixed split", f"{DESIGN}.bandits:estimate", _as_if_fixed),
 ]  # fmt: skip

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from journeybook.tables import permitted_people
 from mutants.planted import Mutant
 
-PARAMETERS = {"n_draws": 60}
+# Four messages, so that the small demo is worth enough people to rank them.
+PARAMETERS = {"n_draws": 60, "max_messages_28d": 4}
 
 
 def slipped(column: str) -> Callable:
@@ -64,6 +66,85 @@ def only_the_model(sound: Callable) -> Callable:
     return wrong
 
 
+def gainful(sound: Callable) -> Callable:
+    """The threshold of the greatest gain, however uncertain."""
+
+    def wrong(*args: Any, **asked: Any) -> Any:
+        tried = sound(*args, **asked)
+        return tried.assign(chosen=tried.index == tried["gain_per_1000"].idxmax())
+
+    return wrong
+
+
+def today(_sound: Callable) -> Callable:
+    """What the ledger says today is taken for what it said when the message went out."""
+    return lambda run, asked, *, purpose: (
+        asked["person_id"].isin(permitted_people(run, purpose=purpose).person_id.to_pandas()).to_numpy()
+    )
+
+
+def scaled(factor: float) -> Callable:
+    return lambda sound: lambda *args, **asked: factor * sound(*args, **asked)
+
+
+def every_response(_sound: Callable) -> Callable:
+    """The mean value of all contacts, of those too that brought nothing."""
+    return lambda sent, *, value_per_response: float(sent["value"].fillna(0).mean())
+
+
+def all_below_the_curve(sound: Callable) -> Callable:
+    """Twice what a random choice adds is left in."""
+    return lambda added, weights: sound(added, weights) + (weights * added).mean(axis=1) / 2
+
+
+def unnormalised(sound: Callable) -> Callable:
+    """Self-normalised weights are divided by the number of contacts."""
+
+    def wrong(logged: Any, chosen: Any) -> Any:
+        found = sound(logged, chosen)
+        return replace(found, rate=found.rate[[0, 0, 2]])
+
+    return wrong
+
+
+def half_ends(sound: Callable) -> Callable:
+    def wrong(name: str, draws: Any) -> Any:
+        return sound(name, draws[:1] + (draws - draws[:1]) / 2)
+
+    return wrong
+
+
+def half_errors(sound: Callable) -> Callable:
+    def wrong(*args: Any) -> Any:
+        rate, covariance = sound(*args)
+        return rate, covariance / 4
+
+    return wrong
+
+
+def rolled(sound: Callable) -> Callable:
+    """Each contact has the group of the contact before."""
+    return lambda *args, **asked: np.roll(sound(*args, **asked), 1)
+
+
+def gain_of_the_policy(sound: Callable) -> Callable:
+    """What comes without a message is not taken off."""
+
+    def wrong(*args: Any, **asked: Any) -> Any:
+        found = sound(*args, **asked)
+        return found.assign(gain_per_1000=found["profit_per_1000"])
+
+    return wrong
+
+
+def added_is_all(sound: Callable) -> Callable:
+    def wrong(*args: Any) -> Any:
+        found = sound(*args)
+        return found.assign(added_per_1000=found["responses_per_1000"])
+
+    return wrong
+
+
 def planted(name: str, error: str, target: str, wrong: Callable) -> Mutant:
     return Mutant(name, error, f"journeybook.{target}", wrong)
 
@@ -80,4 +161,27 @@ MUTANTS = [
             free_messages),
     planted("only_the_model", "policies are valued by the model alone", f"{PAGE}.policy:off_policy_value",
             only_the_model),
+    planted("gainful", "the threshold of the greatest gain is taken, however uncertain",
+            f"{PAGE}.policy:choose_threshold", gainful),
+    planted("today", "today's permission counts, not that of the moment", f"{PAGE}.choices:permitted_at", today),
+    planted("untiring", "messages tire half as much", f"{PAGE}.policy:fatigue_loss", scaled(0.5)),
+    planted("half_tired", "fatigue is of half the messages", f"{PAGE}.policy:_share_at_rest", scaled(0.5)),
+    planted("every_response", "contacts without a response lower its value", f"{PAGE}.policy:value_of_a_response",
+            every_response),
+    planted("below_the_curve", "Qini's area is not taken against chance", f"{PAGE}.uplift:qini",
+            all_below_the_curve),
+    planted("unnormalised", "self-normalised weights are not", f"{PAGE}.policy:off_policy_value", unnormalised),
+    planted("half_policies", "intervals of policies are half as wide", f"{PAGE}.policy:clustered_error",
+            scaled(0.5)),
+    planted("half_rankings", "intervals of rankings are half as wide", f"{PAGE}.uplift:clustered_error",
+            scaled(0.5)),
+    planted("half_qini", "intervals of Qini coefficients are half as wide", f"{PAGE}.uplift:_with_ends",
+            half_ends),
+    planted("half_groups", "errors of groups are halved", "statistics.fairness:_ratios", half_errors),
+    planted("rolled", "people are in each other's groups", f"{PAGE}:person_groups", rolled),
+    planted("all_alike", "groups are compared as one threshold would choose", "statistics.fairness:_choose",
+            lambda sound: lambda kept, code, rule, share: sound(kept, code, "one threshold", share)),
+    planted("gain_of_the_policy", "what comes anyway is counted as gain", f"{PAGE}.policy:_records",
+            gain_of_the_policy),
+    planted("added_is_all", "what comes anyway is counted as added", f"{PAGE}.uplift:_rankings", added_is_all),
 ]  # fmt: skip

@@ -243,7 +243,7 @@ def price_list(
     """
     if costs is None:
         return {
-            f"{100 * share:g} % of a response": dict.fromkeys(messages, share * value_per_response)
+            f"{100 * share:g}% of a response": dict.fromkeys(messages, share * value_per_response)
             for share in PRICE_SHARES
         }
     for name, cost in costs.items():

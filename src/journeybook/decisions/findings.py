@@ -1,5 +1,6 @@
 """What page 14 found, for whoever decides."""
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -42,14 +43,13 @@ def find(
     known: KnownAnswers,
     *,
     permitted: Mapping[str, np.ndarray] | None,
-    by_decade: bool,
 ) -> list[Finding]:
-    """Return the page's findings; `by_decade` says whether the groups are decades of birth."""
+    """Return the page's findings."""
     return [
         *_sends(sent, permitted),
         *_certain(sent),
         *_policy(deciding, known.probability),
-        *_groups(fair, by_decade=by_decade),
+        *unlike_groups(fair),
         _effect(moved, known.rankings, decided=not deciding.why_not),
     ]
 
@@ -68,7 +68,7 @@ def _sends(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) -> li
     return _counted(
         f"{say_count(n_against)} of {say_count(n_sent)} messages looked at here went to people who did not permit "
         "that channel when they were sent.",
-        "Check the ledger at the moment of sending; no policy of this page writes to them.",
+        "Check the ledger at the moment of sending; no policy of page 14 writes to them.",
         n=n_against, unit="messages", worth=1, section=_SENT,
     )  # fmt: skip
 
@@ -133,8 +133,8 @@ def _beside(deciding: Deciding, rule: str, n_rules: int, true: np.ndarray | None
     )
 
 
-def _groups(fair: Fairness, *, by_decade: bool) -> list[Finding]:
-    """The first of three measures in which groups differ, with what was tried three times corrected for."""
+def unlike_groups(fair: Fairness) -> list[Finding]:
+    """Return the first of three measures in which groups differ, with what was tried three times corrected for."""
     if fair.groups.empty:
         return []
     spread = fair.spread[fair.spread["rule"] == RULES[0]].set_index("measure")
@@ -142,7 +142,7 @@ def _groups(fair: Fairness, *, by_decade: bool) -> list[Finding]:
     measure, level = tried[0] if tried else (next(iter(_UNEVEN)), 1.0)
     text, say, worth = _UNEVEN[measure]
     gap, groups = spread.loc[measure], fair.groups[fair.groups["rule"] == RULES[0]].set_index("group")[measure]
-    parts = [(say(groups[gap[end]]), _group(gap[end], by_decade=by_decade)) for end in ("largest", "smallest")]
+    parts = [(say(groups[gap[end]]), _group(gap[end])) for end in ("largest", "smallest")]
     clear = level < 0.05 and gap["difference_low"] > 0
     strength = "clear" if clear else "suggestive" if tried else "cannot be told"
     return [
@@ -211,7 +211,7 @@ def _said(more: float, deciding: Deciding) -> str:
     return f"{say_money(abs(more), currency=deciding.currency)} {'more' if more > 0 else 'less'}"
 
 
-def _group(name: str, *, by_decade: bool) -> str:
+def _group(name: str) -> str:
     if name == UNKNOWN:
-        return "of unknown age" if by_decade else "of no known group"
-    return f"born in the {name}s" if by_decade and name.isdigit() else f"of group {name.replace('_', ' ')}"
+        return "of no known group"
+    return f"born in the {name}" if re.fullmatch(r"\d+s", name) else f"of group {name.replace('_', ' ')}"

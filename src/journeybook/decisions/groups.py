@@ -1,5 +1,7 @@
 """The group of each contact's person, and how groups fare under the model's ranking."""
 
+from collections.abc import Iterable, Sequence
+
 import ibis
 import numpy as np
 import pandas as pd
@@ -29,17 +31,27 @@ def person_groups(
         return labels(sent[name])
     if profiles is not None and name in profiles.columns:
         known = profiles.select("person_id", name).to_pandas().set_index("person_id")[name]
-        return labels(sent["person_id"].map(known).rename(name))
+        found = labels(sent["person_id"].map(known).rename(name))
+        return (
+            found if column else np.array([f"{name}s" if name.isdigit() else name for name in found], dtype=object)
+        )
     if features is not None and name in features.columns and sent["known_at"].notna().all():
         known = features.select("person_id", "as_of", name).to_pandas()
         return labels_before(sent[["row", "person_id", "occurred_at"]], known, column=name)
     if column is None:
         return None
-    there = [set(frame.columns) for frame in (sent, profiles, features) if frame is not None]
-    raise ValueError(
-        f"fairness_by names {column!r}, no column of the contacts, profiles or features: "
-        f"{', '.join(sorted(set().union(*there)))}."
-    )
+    raise _unknown(column, [frame.columns for frame in (sent, profiles, features) if frame is not None])
+
+
+def check_group(column: str | None, there: Sequence[Iterable[str]]) -> None:
+    """Raise ValueError where none of the tables, given by their columns, has the column of the groups."""
+    if column is not None and not any(column in columns for columns in there):
+        raise _unknown(column, there)
+
+
+def _unknown(column: str, there: Sequence[Iterable[str]]) -> ValueError:
+    named = ", ".join(sorted(set().union(*there)))
+    return ValueError(f"fairness_by names {column!r}, no column of the contacts, profiles or features: {named}.")
 
 
 def compare_groups(

@@ -101,19 +101,6 @@ def say_uplift(found: Uplift) -> str:
     )
 
 
-def title_fairness(fair: Fairness) -> str:
-    """The groups of which most and fewest responders are found by one threshold."""
-    rows = fair.groups[fair.groups["rule"] == RULES[0]].sort_values("true_positive_rate", kind="stable")
-    low, high = rows.iloc[0], rows.iloc[-1]
-    found = [say_share(row["true_positive_rate"]) for row in (high, low)]
-    p_value = fair.spread.set_index(["rule", "measure"]).loc[(RULES[0], "true_positive_rate"), "p_value"]
-    chance = ", which may be chance" if p_value >= 0.05 else ""
-    return (
-        f"One threshold finds {found[0]} of the responders of group {high['group']}, {found[1]} of {low['group']}"
-        f"{chance}"
-    )
-
-
 def say_fairness(fair: Fairness) -> str:
     """Say whether groups are alike, and the price of equality."""
     if fair.groups.empty:
@@ -158,36 +145,6 @@ def say_pitfall(found: Uplift) -> str:
         f"anyway: {paid:.0%} of the responses a response model pays for. As many by effect reach "
         f"{say_count(ours['sure_visitors'])}."
     )
-
-
-def headline_figures(
-    sent: pd.DataFrame,
-    permitted: Mapping[str, np.ndarray] | None,
-    deciding: Deciding,
-    found: Uplift,
-    fair: Fairness,
-) -> dict[str, float]:
-    """The page's headline figures by name, numbers only."""
-    figures: dict[str, float] = {}
-    if counts := sent_unpermitted(sent, permitted):
-        figures["n_sent_without_permission"] = sum(n for _, n in counts.values())
-    if not deciding.why_not:
-        ours = _model_rows(deciding).iloc[0]
-        figures["value_per_response"] = deciding.value_per_response
-        figures |= {f"policy_gain_per_1000{end}": ours[f"gain_per_1000{end}"] for end in ("", "_low", "_high")}
-        figures |= {"policy_sent_share": ours["sent_share"], "policy_effective_n": ours["effective_n"]}
-    if not found.why_not:
-        ours, theirs = (_of(found.rankings, name) for name in ("uplift", "response"))
-        figures |= {f"qini_uplift{end}": ours[f"qini{end}"] for end in ("", "_low", "_high")}
-        figures["qini_response"] = theirs["qini"]
-        figures["sure_visitors_by_response"] = theirs["sure_visitors"]
-        figures["sure_visitors_by_uplift"] = ours["sure_visitors"]
-    if len(fair.groups):
-        first = fair.spread[fair.spread["rule"] == RULES[0]].set_index("measure")["difference"]
-        figures |= {f"fairness_{name}_difference": value for name, value in first.items()}
-        lost = fair.costs.set_index("rule")["expected_lost_share"]
-        figures |= {f"fairness_{rule.replace(' ', '_')}_expected_lost_share": lost[rule] for rule in RULES[1:]}
-    return {name: float(value) for name, value in figures.items()}
 
 
 def _model_rows(deciding: Deciding) -> pd.DataFrame:

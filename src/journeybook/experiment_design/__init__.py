@@ -12,7 +12,7 @@
 
 from journeybook.experiment_design.assignment import assignment_checks, unit_ids_of
 from journeybook.experiment_design.bandits import bandit_study, planned_rates
-from journeybook.experiment_design.findings import find, headline_figures
+from journeybook.experiment_design.findings import find
 from journeybook.experiment_design.rules import compare_rules
 from journeybook.experiment_design.sizing import detectable, last_units, sizes, spread, units_a_day
 from journeybook.experiment_design.witnesses import assignment_holds, bandits_hold, rules_hold, sizes_hold

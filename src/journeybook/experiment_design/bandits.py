@@ -25,7 +25,6 @@ class BanditStudy:
             bias_error, coverage of the interval, coverage_error.
         path: Mean regret so far by policy and n (units so far).
         rates: True conversion rate by arm, the control first.
-        n_simulations: Simulated experiments.
         alpha: One less the level of the intervals.
     """
 
@@ -33,7 +32,6 @@ class BanditStudy:
     estimates: pd.DataFrame
     path: pd.DataFrame
     rates: dict[str, float]
-    n_simulations: int
     alpha: float
 
     def worst(self) -> pd.DataFrame:
@@ -130,7 +128,6 @@ def bandit_study(
         estimates=pd.DataFrame(estimates),
         path=pd.concat(paths, ignore_index=True),
         rates=dict(zip(names, truth.tolist(), strict=True)),
-        n_simulations=n_simulations,
         alpha=alpha,
     )
 

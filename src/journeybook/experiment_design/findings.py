@@ -23,27 +23,6 @@ def find(
     return [*_sizes(needed, lift), *_assignment(assigned), _looks(rules), _bandits(earned, none)]
 
 
-def headline_figures(
-    needed: pd.DataFrame, rules: Rules, earned: BanditStudy, none: BanditStudy
-) -> dict[str, float]:
-    """The page's figures for the index, flat."""
-    last = rules.errors.groupby("rule")["false_positive_share"].last()
-    cost = rules.costs.set_index("rule")["size_ratio"]
-    naive = none.estimates[none.estimates["estimator"] == "naive"]
-    figures = {
-        "naive_looks_false_positive_share": float(last["naive"]),
-        "always_valid_false_positive_share": float(last["always_valid"]),
-        "obrien_fleming_size_ratio": float(cost["obrien_fleming"]),
-        "always_valid_size_ratio": float(cost["always_valid"]),
-        "bandit_regret_saved_share": _saved(earned),
-        "naive_bandit_miss_share": float(1 - naive["coverage"].min()),
-    }
-    if len(needed):
-        first = needed[needed["metric"] == needed["metric"].iloc[0]]
-        figures |= {"n_units_needed": first["n_units"].min(), "days_needed": first["days"].min()}
-    return {name: value for name, value in figures.items() if value == value}
-
-
 def _saved(earned: BanditStudy) -> float:
     regret = earned.policies.set_index("policy")["regret"]
     return float(1 - regret["thompson"] / regret["fixed_split"])

@@ -45,7 +45,7 @@ def compare_rules(*, n_looks: int, alpha: float, power: float) -> Rules:
     bounds = {
         "naive": np.full(n_looks, stats.norm.isf(alpha / 2)),
         "always_valid": always_valid(0.0, 1.0, n=looks, alpha=alpha, planned_n=n_looks).high,
-        **{name: boundaries(at, alpha=alpha, spending=name)["bound"].to_numpy() for name in RULES[2:]},
+        **{name: boundaries(at, alpha=alpha, rule=name) for name in RULES[2:]},
     }
     errors, costs = [], []
     # The drift at which one look has the power; the chance beyond the other bound is nothing.

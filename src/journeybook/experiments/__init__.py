@@ -13,7 +13,7 @@
 | subgroups, heterogeneity | for whom: planned, and searched honestly |
 | cumulative | the effect at each look |
 | decision | guardrails; ship, do not ship, or keep running |
-| witnesses | the headline by another road, and beside what was planted |
+| witnesses, recount | headline and further tables by another road, and beside what was planted |
 | words, findings | what the page says |
 """
 
@@ -22,13 +22,14 @@ from journeybook.experiments.comparisons import compare
 from journeybook.experiments.cumulative import clearest, effects_so_far
 from journeybook.experiments.decision import decide, guardrails
 from journeybook.experiments.factorial import factorial_effects
-from journeybook.experiments.findings import find, headline_figures
+from journeybook.experiments.findings import find
 from journeybook.experiments.health import alarms, cautions, daily_effects, health, moved_periods
 from journeybook.experiments.heterogeneity import search_heterogeneity
 from journeybook.experiments.looks import look_at
 from journeybook.experiments.maturity import ripe_units
 from journeybook.experiments.measures import known_before, measures
 from journeybook.experiments.plan import is_over, lower_is_better, plan_table, read_plan
+from journeybook.experiments.recount import tables_hold, units_hold
 from journeybook.experiments.subgroups import subgroups
 from journeybook.experiments.summaries import summed_arms
 from journeybook.experiments.variants import n_units, units_in_arms

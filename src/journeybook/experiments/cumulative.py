@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from journeybook.experiments.measures import Measures, Metric, filled_covariates, known_values
 from journeybook.experiments.variants import arms_of
 from journeybook.statistics.contrasts import ArmMoments, Contrast, arm_moments, contrast, cumulated, ratio_moments
-from journeybook.statistics.sequential import always_valid, boundaries
+from journeybook.statistics.sequential import always_valid
 
 FOLLOWED_KINDS = ("proportion", "mean", "ratio")
 # Fewer units in an arm, and the normal approximation behind every look is poor.
@@ -22,7 +21,6 @@ def effects_so_far(
     control: str | None,
     alpha: float,
     planned_units: int,
-    spending: str,
     n_looks: int,
 ) -> pd.DataFrame:
     """Each effect at looks that are equally many units apart, in the order of assignment.
@@ -60,7 +58,7 @@ def effects_so_far(
             n = pair.n[first:].sum(axis=-1)
             planned = planned_units * float(n[-1] / so_far.n[-1].sum())
             seen = contrast(pair.at(slice(first, None)), weights=(-1, 1))
-            rows = follow(seen, n=n, alpha=alpha, planned_n=planned, spending=spending)
+            rows = follow(seen, n=n, alpha=alpha, planned_n=planned)
             about = {"metric": metric.name, "variant": name, "until": until[first:]}
             found.append(pd.concat([pd.DataFrame(about), rows], axis=1))
     return pd.concat(found, ignore_index=True) if found else nothing
@@ -73,15 +71,14 @@ def clearest(followed: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFrame:
     return followed[(followed["metric"] == first["metric"]) & (followed["variant"] == first["variant"])]
 
 
-def follow(looks: Contrast, *, n: ArrayLike, alpha: float, planned_n: float, spending: str) -> pd.DataFrame:
-    """One effect at each look: the naive interval, the always-valid one, and the group sequential one.
+def follow(looks: Contrast, *, n: ArrayLike, alpha: float, planned_n: float) -> pd.DataFrame:
+    """One effect at each look: the naive interval, and the always-valid one.
 
     Args:
         looks: Contrasts of all units so far, one a look.
         n: Units of all arms at each look, rising.
         alpha: Accepted rate of false positives.
         planned_n: Units planned at the end; fewer than were found takes those of the last look.
-        spending: One of `SPENDING`; its bounds give the repeated intervals (Jennison & Turnbull 1989).
 
     Returns:
         One row a look. `always_valid_p_value` is the smallest so far.
@@ -90,16 +87,12 @@ def follow(looks: Contrast, *, n: ArrayLike, alpha: float, planned_n: float, spe
     planned = float(max(planned_n, units[-1]))
     effect, se, naive = looks.effect, looks.standard_error, looks.margin(alpha=alpha)
     always = always_valid(effect, se, n=units, alpha=alpha, planned_n=planned)
-    planned_looks = boundaries(units / planned, alpha=alpha, spending=spending)
-    bound = planned_looks["bound"].to_numpy()
-    # The normal bound as one of the t distribution with the same tail, as Jennison & Turnbull (2000, ch. 3) do.
-    group = stats.t.isf(stats.norm.sf(bound), looks.df) * se
     running = np.minimum.accumulate(always.p_value)
     return pd.DataFrame(
         {
-            "look": planned_looks["look"],
+            "look": np.arange(1, len(units) + 1),
             "n": units.astype(np.int64),
-            "fraction": planned_looks["fraction"],
+            "fraction": units / planned,
             "effect": effect,
             "standard_error": se,
             "p_value": looks.p_value,
@@ -108,12 +101,8 @@ def follow(looks: Contrast, *, n: ArrayLike, alpha: float, planned_n: float, spe
             "always_valid_low": always.low,
             "always_valid_high": always.high,
             "always_valid_p_value": running,
-            "bound": bound,
-            "group_low": effect - group,
-            "group_high": effect + group,
             "crossed_naive": np.logical_or.accumulate(np.abs(effect) > naive),
             "crossed_always_valid": running <= alpha,
-            "crossed_group": np.logical_or.accumulate(np.abs(effect) > group),
         }
     )
 

@@ -169,7 +169,7 @@ def _effect(
         action = (
             action if plan.given and made.decision != SHIP else "Do not decide on it before that is understood."
         )
-        f = replace(f, strength="suggestive")
+        f = replace(f, strength="cannot be told")
     harms = shown and sign * row.effect < 0
     if harms:
         action = "Do not ship it: it makes things worse."
@@ -312,24 +312,3 @@ def _words(name: str) -> str:
 
 def _start(words: str) -> str:
     return words[:1].upper() + words[1:]
-
-
-def headline_figures(
-    found: Experiment, health: pd.DataFrame, searched: Heterogeneity, seen: Look
-) -> dict[str, float]:
-    """The page's figures for the index, flat."""
-    best = found.comparisons.iloc[int(found.comparisons["p_value"].to_numpy().argmin())]
-    saved, held = found.methods["variance_saved_share"].dropna(), searched.found["p_adjusted"]
-    return {
-        "n_comparisons": len(found.comparisons),
-        "n_health_alarms": len(alarms(health)),
-        "n_health_cautions": len(cautions(health)),
-        "sample_ratio_p_value": float(health.set_index("check")["p_value"]["sample_ratio"]),
-        "clearest_effect": float(best["effect"]),
-        "clearest_effect_low": float(best["effect_low"]),
-        "clearest_effect_high": float(best["effect_high"]),
-        "smallest_p_adjusted": float(best["p_adjusted"]),
-        "greatest_variance_saved_share": max(saved, default=0.0),
-        "n_splits_held": int((held < found.alpha).sum()),
-        "look_number": seen.number,
-    }

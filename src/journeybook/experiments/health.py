@@ -14,11 +14,17 @@ from journeybook.statistics.contrasts import arm_moments, contrast
 ALARM = 0.001
 # These make an effect too uncertain to ship on.
 BLOCKING = ("outliers", "novelty", "few_values", "counts_for_units", "unripe")
-# These say how to read an effect; the others, whether there is one to read.
-CAUTIONS = (
-    *(*BLOCKING, "rare_outcome", "cuped_slopes", "left_out", "spelled_alike", "summed_up", "all_alike"),
+# These, too, say how to read an effect; the others, whether there is one to read.
+OTHER = (
+    "rare_outcome",
+    "cuped_slopes",
+    "left_out",
+    "spelled_alike",
+    "summed_up",
+    "all_alike",
     "alike_where_known",
 )
+CAUTIONS = BLOCKING + OTHER
 # What is found before the checks of health, and counted among them.
 NOTICED = {
     "left_out": "units in two arms, left out; if the change makes units come again, effects are biased by it",
@@ -44,12 +50,10 @@ class SampleRatio:
     """The counts of the arms against the planned shares.
 
     Attributes:
-        chi_square: Pearson's statistic.
         p_value: Probability of counts as far from the plan, if units were assigned by it.
         largest_gap_share: Largest absolute difference between a share found and a share planned.
     """
 
-    chi_square: float
     p_value: float
     largest_gap_share: float
 
@@ -73,9 +77,8 @@ def sample_ratio(counts: Mapping[str, int], *, shares: Mapping[str, float] | Non
         raise ValueError("shares: every planned share must be a number above 0.")
     planned = planned / planned.sum()
     found = np.array(list(counts.values()), dtype=float)
-    test = stats.chisquare(found, planned * found.sum())
     gap = float(np.abs(found / found.sum() - planned).max())
-    return SampleRatio(float(test.statistic), float(test.pvalue), gap)
+    return SampleRatio(float(stats.chisquare(found, planned * found.sum()).pvalue), gap)
 
 
 def health(

@@ -14,8 +14,17 @@ from journeybook.statistics.contrasts import ArmMoments, arm_moments, contrast, 
 from journeybook.statistics.corrections import holm
 
 HETEROGENEITY_COLUMNS = [
-    *("metric", "variant", "inside", "share_inside", "effect_inside", "effect_outside", "difference"),
-    *("difference_low", "difference_high", "p_value", "difference_when_found"),
+    "metric",
+    "variant",
+    "inside",
+    "share_inside",
+    "effect_inside",
+    "effect_outside",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p_value",
+    "difference_when_found",
 ]
 # Bands of a number, between which the search may cut.
 N_BANDS = 10

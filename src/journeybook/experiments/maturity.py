@@ -16,6 +16,8 @@ MIN_FOLLOWED = 20
 # Without times of outcomes: days at least, units that the last of them must hold, the share of the usual mean
 # below which these lie, and standard errors by which the last days lie below the usual, in all and in each arm.
 MIN_DAYS, MIN_LAST, LAST_SHARE, CLEAR, EACH_ARM = 8, 30, 0.6, 5, 2.5
+# By how much a step must fit better (twice the log likelihood) than outcomes to come.
+STEP_FITS = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +27,11 @@ class Ripeness:
     Attributes:
         units: The ripe units; all, where nothing is still to come.
         n_unripe: Units left out, the last to be assigned.
-        to_come_share: Share of the outcomes of all units that is still to come; NaN where only a fall was seen.
         why: What shows it, in words; empty where nothing is still to come.
     """
 
     units: pd.DataFrame
     n_unripe: int = 0
-    to_come_share: float = float("nan")
     why: str = ""
 
 
@@ -60,10 +60,10 @@ def ripe_units(units: pd.DataFrame, *, measured: Measures) -> Ripeness:
     in_by_now = np.interp(followed, at, share, left=0.0)
     to_come = float(1 - in_by_now.mean())
     if to_come <= FEW_TO_COME:
-        return Ripeness(units, to_come_share=to_come)
+        return Ripeness(units)
     needed = float(at[np.searchsorted(share, RIPE_SHARE)])
     why = f"{RIPE_SHARE:.0%} of outcomes take up to {needed:.3g} days, and {to_come:.0%} of all are still to come"
-    return _kept(units, followed >= needed, to_come, why)
+    return _kept(units, followed >= needed, why)
 
 
 def delays(delay: np.ndarray, followed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -101,7 +101,7 @@ def _by_fall(units: pd.DataFrame, entered: pd.Series, measured: Measures) -> Rip
         late = _late_days(n, total, squares)
         if late < n_days:
             why = f"{metric.name} falls over the last {n_days - late} days, as where some are still to come"
-            return _kept(units, day < late, np.nan, why)
+            return _kept(units, day < late, why)
     return Ripeness(units)
 
 
@@ -109,7 +109,8 @@ def _late_days(n: np.ndarray, total: np.ndarray, squares: np.ndarray) -> int:
     """The first of the last days over which the mean falls; the number of days where it does not.
 
     They lie in the second half, and are held against the second quarter, of which outcomes have come. What falls
-    in one arm alone is an effect that fades. Counts, sums and squares have the shape (arms, days).
+    in one arm alone is an effect that fades, and what steps down and then stays has come down for good. Counts,
+    sums and squares have the shape (arms, days).
     """
     by_arm = n, total
     n, total, squares = n.sum(axis=0), total.sum(axis=0), squares.sum(axis=0)
@@ -134,11 +135,30 @@ def _late_days(n: np.ndarray, total: np.ndarray, squares: np.ndarray) -> int:
     errors = np.sqrt(variance * (1 / own_n + 1 / before_n))
     if ((before / before_n - own / own_n) / errors < EACH_ARM).any():
         return n_days
+    if _steps(n[half // 2 :], total[half // 2 :], variance):
+        return n_days
     # The days before them that lie below what is usual are partly to come.
     while late > half and total[late - 1] < RIPE_SHARE * usual * n[late - 1]:
         late -= 1
     return late
 
 
-def _kept(units: pd.DataFrame, ripe: np.ndarray, to_come: float, why: str) -> Ripeness:
-    return Ripeness(units[ripe].reset_index(drop=True), int((~ripe).sum()), to_come, why)
+def _steps(n: np.ndarray, total: np.ndarray, variance: float) -> bool:
+    """Whether daily means step down and stay, better than they fall as where outcomes are still to come.
+
+    These fall with the share of delays that a day was followed for: a fixed delay, and an exponential one more.
+    """
+    left = len(n) - 0.5 - np.arange(len(n))
+    grid = np.geomspace(0.1, len(n), 25)
+    to_come = [-np.expm1(-np.maximum(left - fixed, 0) / mean) for fixed in np.arange(len(n) - 1) for mean in grid]
+    after = np.arange(1, len(n))[:, None] <= np.arange(len(n))
+
+    def explained(shape: np.ndarray) -> np.ndarray:
+        return (shape @ total) ** 2 / np.maximum(shape**2 @ n, 1)
+
+    step = (explained(after.astype(float)) + explained(1.0 - after)).max()
+    return bool(step - explained(np.array(to_come)).max() > STEP_FITS * variance)
+
+
+def _kept(units: pd.DataFrame, ripe: np.ndarray, why: str) -> Ripeness:
+    return Ripeness(units[ripe].reset_index(drop=True), int((~ripe).sum()), why)

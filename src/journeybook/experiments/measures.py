@@ -18,8 +18,18 @@ KINDS: dict[str, dict[str, bool]] = {
     "time_to_event": {"column": True, "event": False, "horizon": False},
 }
 NOT_MEASURED = [
-    *("row", "unit_id", "customer_id", "person_id", "variant", "occurred_at", "exposed_at", "stratum", "cluster"),
-    *("unconverted", "withdrew", "outcome_at"),
+    "row",
+    "unit_id",
+    "customer_id",
+    "person_id",
+    "variant",
+    "occurred_at",
+    "exposed_at",
+    "stratum",
+    "cluster",
+    "unconverted",
+    "withdrew",
+    "outcome_at",
 ]
 COVARIATE_PREFIX = "pre_"
 TIME_PREFIXES = ("hours_to_", "days_to_", "minutes_to_", "seconds_to_", "time_to_")

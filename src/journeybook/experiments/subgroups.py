@@ -14,8 +14,18 @@ from journeybook.statistics.corrections import holm
 
 DIVIDED = ("proportion", "mean", "ratio")
 SUBGROUP_COLUMNS = [
-    *("metric", "kind", "variant", "subgroup", "level", "n_control", "n_treatment", "effect", "effect_low"),
-    *("effect_high", "p_value", "interaction_p_value"),
+    "metric",
+    "kind",
+    "variant",
+    "subgroup",
+    "level",
+    "n_control",
+    "n_treatment",
+    "effect",
+    "effect_low",
+    "effect_high",
+    "p_value",
+    "interaction_p_value",
 ]
 # Numbers with more distinct values than this are cut into bands.
 MAX_LEVELS = 8

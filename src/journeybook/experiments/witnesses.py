@@ -51,23 +51,18 @@ def witnesses(
             rows.append(_witness(f"units of {where}, {arm}", n, side.sum(), 0, "rows with a value, by name"))
         rows += _plain(metric, where, [[column[side] for column in columns] for side in sides], beside.iloc[0])
         if filled and metric.kind in ("proportion", "mean"):
-            effect, source = _adjusted(columns[0], sides, filled), "least squares on arm and covariates"
+            effect, source = adjusted_effect(columns[0], sides, filled), "least squares on arm and covariates"
             error = beside.iloc[1]["standard_error"]
             rows.append(
                 _witness(f"CUPED of {where}", beside.iloc[1]["effect"] / error, effect / error, ROUNDING, source)
             )
         if row.method == WITHIN or row.method.endswith(WITHIN):
             effect, source = _within(columns[0], sides, period), "differences by period, by their shares"
-            rows.append(
-                _witness(
-                    f"effect within periods, {where}", row.effect, effect, ROUNDING * row.standard_error, source
-                )
-            )
+            name, near = f"effect within periods, {where}", ROUNDING * row.standard_error
+            rows.append(_witness(name, row.effect, effect, near, source))
         if row.method.endswith("fisher" + SUFFIX):
-            p_value, source = (
-                _fisher([columns[0][side] for side in sides]),
-                "twice scipy.stats.fisher_exact's tail",
-            )
+            p_value = _fisher([columns[0][side] for side in sides])
+            source = "twice scipy.stats.fisher_exact's tail"
             rows.append(_witness(f"exact p value of {where}", row.p_value, p_value, ROUNDING, source))
         elif not row.method.endswith(SUFFIX) and row.kind != "quantile":
             rows += _read(row, where, beside.iloc[-1], horizon=found.horizon, alpha=alpha)
@@ -143,15 +138,11 @@ def hold_against_truth(
         planted[["metric", "variant", "effect"]], on=["metric", "variant"], suffixes=("", "_planted")
     )
     both["reach"], source = 4 * both["standard_error"], "planted; four standard errors"
-    return pd.DataFrame(
-        [
-            _witness(
-                f"planted effect on {row.metric}, {row.variant}", row.effect, row.effect_planted, row.reach, source
-            )
-            for row in both[both["reach"] < both["effect_planted"].abs()].itertuples()
-        ],
-        columns=["name", "value", "reference", "tolerance", "source"],
-    )
+    told = [
+        _witness(f"planted effect on {r.metric}, {r.variant}", r.effect, r.effect_planted, r.reach, source)
+        for r in both[both["reach"] < both["effect_planted"].abs()].itertuples()
+    ]
+    return pd.DataFrame(told, columns=["name", "value", "reference", "tolerance", "source"])
 
 
 def _witness(name: str, value: float, reference: float, tolerance: float, source: str) -> dict:
@@ -196,7 +187,7 @@ def _restricted(time: np.ndarray, happened: np.ndarray, horizon: float) -> float
     return float(np.diff(np.r_[0, at, horizon]) @ np.r_[1, survival])
 
 
-def _adjusted(values: np.ndarray, sides: list[np.ndarray], filled: list[np.ndarray]) -> float:
+def adjusted_effect(values: np.ndarray, sides: list[np.ndarray], filled: list[np.ndarray]) -> float:
     """The effect by least squares with the covariates beside the arm."""
     here = sides[0] | sides[1]
     x = np.column_stack([np.ones(here.sum()), sides[1][here], *[column[here] for column in filled]])

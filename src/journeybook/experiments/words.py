@@ -74,7 +74,7 @@ def say_health(health: pd.DataFrame, given: Measures, analysed: Analysed) -> str
     return text + (f" Read with care: {', '.join(careful)}." if careful else "")
 
 
-def say_effects(found: Experiment, *, alpha: float) -> str:
+def say_effects(found: Experiment) -> str:
     """What small arms, moved shares and covariates did to the headline."""
     rows, text = found.comparisons, ""
     if rows["method"].str.endswith(SUFFIX).any():
@@ -115,8 +115,8 @@ def say_whom(grouped: pd.DataFrame, searched: Heterogeneity, *, alpha: float) ->
     held = f"{(rows['p_adjusted'] < alpha).sum()} of {len(rows)}"
     return (
         f"{text}Of {searched.n_splits} splits searched on one half, the best of each comparison was tested on the "
-        f"other: {held} hold. Of the difference that made a split the best, {max(left.median(), 0):.0%} was left "
-        "(median)."
+        f"other: {held} hold. There the difference was {max(left.median(), 0):.0%} of the one that made "
+        "it the best (median)."
     )
 
 

@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from journeybook.decisions import words
+from journeybook.decisions.findings import unlike_groups
 from journeybook.decisions.policy import Deciding
 from journeybook.decisions.uplift import Uplift
-from journeybook.plots import COLOURS, headed, shortened
+from journeybook.plots import COLOURS, draw_intervals, headed, shortened
 from journeybook.statistics.fairness import RULES, Fairness
 
 _ESTIMATOR = {
@@ -35,18 +36,8 @@ def plot_policies(deciding: Deciding) -> Figure | None:
         part = table[table["prices"] == prices]
         for shift, (estimator, (label, colour, marker)) in zip((0.24, 0, -0.24), _ESTIMATOR.items(), strict=True):
             bars = part[part["estimator"] == estimator].set_index("policy").reindex(names)
-            half = (bars["gain_per_1000_high"] - bars["gain_per_1000_low"]) / 2
-            ax.errorbar(
-                bars["gain_per_1000"],
-                [place + shift for place in range(len(names))],
-                xerr=half,
-                fmt=marker,
-                markersize=4.5,
-                capsize=2.5,
-                elinewidth=1.1,
-                color=COLOURS[colour],
-                label=label,
-            )
+            places = [place + shift for place in range(len(names))]
+            draw_intervals(ax, bars, "gain_per_1000", places, colour=colour, fmt=marker, label=label)
         for place, name in enumerate(names):
             if part.loc[part["policy"] == name, "refused"].ne("").any():
                 ax.text(0.02, place, "refused", transform=ax.get_yaxis_transform(), va="center", fontsize=9)
@@ -105,20 +96,9 @@ def plot_fairness(fair: Fairness) -> Figure | None:
         rules = RULES[:1] if measure == "calibration_gap" else RULES
         for i, rule in enumerate(rules):
             part = fair.groups[fair.groups["rule"] == rule].set_index("group").loc[names]
-            ends = [part[measure] - part[f"{measure}_low"], part[f"{measure}_high"] - part[measure]]
-            ends = [length.clip(lower=0) for length in ends]
             at = np.arange(len(names)) + ((i - 1) * 0.22 if len(rules) > 1 else 0)
-            ax.errorbar(
-                part[measure],
-                at,
-                xerr=ends,
-                fmt="os^"[i],
-                markersize=4.5,
-                elinewidth=0.9,
-                capsize=2,
-                color=COLOURS[("blue", "orange", "green")[i]],
-                label=rule,
-            )
+            colour = ("blue", "orange", "green")[i]
+            draw_intervals(ax, part, measure, at, colour=colour, fmt="os^"[i], label=rule)
         if measure == "calibration_gap":
             ax.axvline(0, color="black", linewidth=0.8)
         ax.xaxis.set_major_formatter(PercentFormatter(1))
@@ -127,7 +107,7 @@ def plot_fairness(fair: Fairness) -> Figure | None:
         ax.grid(visible=False, axis="y")
     axes[0].set_yticks(range(len(names)), [*shortened(names).values()])
     axes[0].set_ylim(len(names) - 0.5, -0.5)
-    axes[1].set_xlabel("95 % interval, clustered on people")
+    axes[1].set_xlabel("95% interval, clustered on people")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=9)
-    headed(figure, words.title_fairness(fair))
+    headed(figure, unlike_groups(fair)[0].text.rstrip("."))
     return figure

@@ -1,6 +1,6 @@
 """Figures of page 11; each title says what is seen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,13 +12,13 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from journeybook.experiments.comparisons import Experiment
 from journeybook.experiments.measures import amount
 from journeybook.findings import say_p, say_share
-from journeybook.plots import COLOURS, headed, shortened
+from journeybook.plots import COLOURS, draw_intervals, headed, shortened
 
 MAX_PANELS = 6
 # The variants keep their colour and their marker.
 VARIANTS = [("blue", "s"), ("orange", "^"), ("green", "D"), ("purple", "v"), ("sky", "P")]
 # What is a difference of a metric, or its error, in the tables that are drawn.
-DIFFERENCES = ("effect", "standard_error", "trend", "always_valid", "group_")
+DIFFERENCES = ("effect", "standard_error", "trend", "always_valid")
 
 
 def plot_effects(found: Experiment) -> Figure:
@@ -39,11 +39,15 @@ def plot_effects(found: Experiment) -> Figure:
         part = _in_points(comparisons[comparisons["metric"] == metric], kinds).reset_index(drop=True)
         beside = _in_points(plain[plain["metric"] == metric], kinds).reset_index(drop=True)
         if part["method"][0] != beside["method"][0]:
-            _interval(ax, beside, part.index + 0.22, colour="grey", label="plain, one look", marker="s")
-        _interval(ax, part, part.index, colour="blue", label="headline")
+            draw_intervals(
+                ax, beside, "effect", part.index + 0.22, colour="grey", label="plain, one look", fmt="s"
+            )
+        draw_intervals(ax, part, "effect", part.index, colour="blue", label="headline")
         _names(ax, part["variant"])
         ax.axvline(0, color="black", linewidth=1)
-        ax.set_title(f"{_short(metric)} ({part['method'][0].replace('_', ' ')})", fontsize=10)
+        ax.set_title(
+            f"{_short(metric)} ({part['method'][0].replace('_', ' ').replace('cuped', 'CUPED')})", fontsize=10
+        )
         ax.set_xlabel("percentage points" if kinds[metric] == "proportion" else f"difference of {_short(metric)}")
     handles, labels = axes[0].get_legend_handles_labels()
     if len(labels) > 1:
@@ -53,7 +57,7 @@ def plot_effects(found: Experiment) -> Figure:
 
 
 def plot_daily_effects(daily: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axes | None = None) -> Axes:
-    """Effect on the units assigned each day with 95 % intervals, of the metric whose trend is clearest."""
+    """Effect on the units assigned each day with 95% intervals, of the metric whose trend is clearest."""
     ax = ax or plt.subplots(figsize=(8.5, 3.4))[1]
     shown = daily.loc[daily["trend_p_value"].idxmin()]
     part = daily[(daily["metric"] == shown["metric"]) & (daily["variant"] == shown["variant"])]
@@ -90,10 +94,8 @@ def plot_posteriors(table: pd.DataFrame) -> Figure:
     for (left, right), metric in zip(axes, metrics, strict=True):
         part = table[table["metric"] == metric].reset_index(drop=True)
         scale = 100 if part["kind"][0] == "proportion" else 1
-        ends = part[["posterior_mean", "posterior_low", "posterior_high"]].set_axis(
-            ["effect", "effect_low", "effect_high"], axis=1
-        )
-        _interval(left, ends * scale, part.index, colour="blue", label="")
+        ends = part[["posterior_mean", "posterior_low", "posterior_high"]].set_axis(["", "_low", "_high"], axis=1)
+        draw_intervals(left, ends * scale, "", part.index, colour="blue")
         left.xaxis.set_major_locator(MaxNLocator(5))
         left.set_xlabel(f"{_short(metric)}, %" if scale == 100 else _short(metric))
         right.barh(part.index, part["probability_best"], height=0.5, color=COLOURS["sky"])
@@ -128,7 +130,7 @@ def plot_subgroups(subgroups: pd.DataFrame, *, alpha: float, ax: Axes | None = N
     for number, (variant, (colour, marker)) in enumerate(zip(variants, styles, strict=True)):
         part = rows[rows["variant"] == variant]
         y = part["y"] + 0.22 * (number - (len(variants) - 1) / 2)
-        _interval(ax, part, y, colour=colour, label=_short(variant), marker=marker)
+        draw_intervals(ax, part, "effect", y, colour=colour, label=_short(variant), fmt=marker)
     ax.axvline(0, color="black", linewidth=1)
     ticks, names = places["y"].tolist(), places["level"].tolist()
     for subgroup, part in places.groupby("subgroup", sort=False):
@@ -156,11 +158,7 @@ def plot_followed(rows: pd.DataFrame, *, kinds: Mapping[str, str], ax: Axes | No
     ax = ax or plt.subplots(figsize=(8.5, 3.8))[1]
     n, band = rows["n"].to_numpy(dtype=float), (rows["always_valid_low"], rows["always_valid_high"])
     ax.fill_between(n, *band, color=COLOURS["sky"], alpha=0.35, label="always-valid interval")
-    group = {"color": COLOURS["green"], "linestyle": "--", "label": ["group sequential interval", "_"]}
-    ax.plot(n, rows[["group_low", "group_high"]], **group)
-    ends = [rows["effect"] - rows["effect_low"], rows["effect_high"] - rows["effect"]]
-    look = {"fmt": "o", "markersize": 4, "capsize": 2, "color": COLOURS["grey"], "label": "naive interval"}
-    ax.errorbar(n, rows["effect"], yerr=ends, **look)
+    draw_intervals(ax, rows, "effect", n, colour="grey", upright=True, label="naive interval")
     ax.axhline(0, color="black", linewidth=1)
     # Early looks are so wide that they would flatten the others.
     tail = rows.iloc[len(rows) // 10 :]
@@ -185,14 +183,6 @@ def _in_points(rows: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
 def _effect_on(metric: str, kinds: Mapping[str, str]) -> str:
     """The label of an axis that holds a metric's effects."""
     return f"effect on {_short(metric)}" + (", points" if kinds.get(metric) == "proportion" else "")
-
-
-def _interval(
-    ax: Axes, part: pd.DataFrame, y: Sequence | pd.Series, *, colour: str, label: str, marker: str = "o"
-) -> None:
-    ends = [part["effect"] - part["effect_low"], part["effect_high"] - part["effect"]]
-    look = {"fmt": marker, "markersize": 5, "capsize": 3, "color": COLOURS[colour], "label": label}
-    ax.errorbar(part["effect"], y, xerr=ends, **look)
 
 
 def _names(ax: Axes, names: pd.Series) -> None:
