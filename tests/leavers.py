@@ -13,8 +13,8 @@ from journeybook.tables import PURPOSES
 
 N_PEOPLE = 120
 PAGES = ("01_collection", "02_cleaning", "03_identity", "04_enrichment", "05_segmentation",
-         "07_channel_response", "08_clickstream", "09_attribution", "10_privacy", "11_experiments",
-         "12_experiment_design", "14_decisions")  # fmt: skip
+         "06_lifetime_value", "07_channel_response", "08_clickstream", "09_attribution", "10_privacy",
+         "11_experiments", "12_experiment_design", "14_decisions")  # fmt: skip
 START = pd.Timestamp("2024-01-01")
 LAST, SPENDER, ALONE, SHARED = "C000", "C001", "C002", "C003"
 """Who has the last receipt, spends most, lives alone in a postcode, and shares another's e-mail."""
@@ -139,6 +139,7 @@ def run_files(
 
 QUICK = {
     "05_segmentation": {"max_segments": 3},
+    "06_lifetime_value": {"n_draws": 50},
     "07_channel_response": {"n_settings": 1, "n_trees": 30},
     "11_experiments": {"metrics": {"spend": "mean"}},
     "12_experiment_design": {"n_simulations": 200},

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from mutants.planted import run_page
 
+from journeybook.cleaning.records import clean_records
 from journeybook.errors import JourneybookError
 from journeybook.report.pages import discover
 from journeybook.tables import (
@@ -41,8 +42,11 @@ from journeybook.tables import run as run_module
 AT = pd.Timestamp("2017-06-01")
 RECORD = {
     "row": 1, "record_id": "r", "source": "web", "customer_id": "a", "given_name": "Ann", "surname": "Lee",
-    "email": "ann@example.com", "phone": "1", "address": "1 Elm", "postcode": "90210",
+    "email": "ann@example.com", "phone": "2075550123", "address": "1 Elm", "postcode": "90210",
 }  # fmt: skip
+
+
+NEIGHBOUR = RECORD | {"email": None, "phone": "3075550123", "address": "1 Elms"}
 
 
 def ledger(*rows: tuple) -> pd.DataFrame:
@@ -333,9 +337,37 @@ def test_codes_hold_no_name_and_match_only_what_agrees_exactly():
     fields = {"email", "given_name", "phone", "address"}
     assert len(codes) == sum(set(rule.split(" + ")) <= fields for rule in REFUSAL_RULES) == 3
     assert set(others.code) < set(codes.code)
+    assert not set(codes.code) & set(coded(ibis.memtable(pd.DataFrame([NEIGHBOUR])), key=key).to_pandas().code)
     assert not set(coded(one, key=new_key()).to_pandas().code) & set(codes.code)
     nobody = coded(one.select("row", "customer_id"), key=key).to_pandas()
     assert nobody.empty and list(nobody) == ["row", "customer_id", "code"]
+
+
+@pytest.mark.parametrize(
+    ("home", "written"),
+    [
+        ("1", ["+1 207 555 0123", "(207) 555-0123", "1-207-555-0123 x12", "001 207 5550123"]),
+        ("44", ["+44 (0)20 7946 0958", "0044 20 7946 0958", "020 7946 0958 ext. 7", "(020) 79460958"]),
+        ("1", ["+44 20 7946 0958", "0044 20 7946 0958"]),
+        ("52", ["+52 1 55 1234 5678", "044 55 1234 5678", "01 55 1234 5678", "55 1234 5678"]),
+        ("45", ["+45 12 34 56 78", "12345678"]),
+    ],
+)
+def test_a_number_as_written_has_the_code_of_the_form_that_page_02_gives_it(home, written):
+    key = new_key()
+    named = [
+        RECORD | {"given_name": "Ann O’Hara", "address": "12 North Main Street, Apt. 4", "phone": w}
+        for w in written
+    ]
+    refusing = ibis.memtable(pd.DataFrame(named))
+    for one in named:
+        records = ibis.memtable(pd.DataFrame([one]))
+        tidy = clean_records(records, country_code=home, five_digits=False, as_of=None).table
+        ours = set(coded(tidy, key=key).to_pandas().code)
+        theirs = coded(refusing.filter(refusing.phone == one["phone"]), key=key).to_pandas().code
+        assert ours <= set(theirs) and theirs.is_unique
+        short = coded(records.mutate(phone=ibis.literal("555 012")), key=key).to_pandas().code
+        assert len(short) == 2, "a number of six digits is none"
 
 
 # --- the key ---------------------------------------------------------------------------------------------

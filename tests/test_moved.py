@@ -72,3 +72,12 @@ def test_the_command_line_compares_two_reports(tmp_path, capsys):
     assert main(["compare", str(old)]) == 2
     with pytest.raises(JourneybookError, match="nowhere/results holds no results"):
         say_moved(tmp_path / "nowhere", new)
+
+
+def test_code_and_parameters_that_come_or_go_are_said(tmp_path):
+    old, new = report(tmp_path / "old", [SALES], spending="pocock"), report(tmp_path / "new", [SALES])
+    for folder, code in ((old, "a1"), (new, "b2")):
+        (folder / "manifest.json").write_text(json.dumps({"journeybook": "1.0", "code": code}), encoding="utf-8")
+    said = say_moved(old, new)
+    assert "* 05_segmentation, spending: pocock, now not there" in said
+    assert "* journeybook 1.0 (package and notebooks a1), now 1.0 (package and notebooks b2)" in said

@@ -44,7 +44,7 @@ def test_no_figure_is_drawn_where_there_is_none(capsys):
 
 
 def test_the_parameters_are_those_of_the_cell():
-    with pytest.raises(JourneybookError, match="parameter 'max_segments' has no value"):
+    with pytest.raises(JourneybookError, match="parameter 'new_days' has no value"):
         open_page({"page_name": "05_segmentation", "tables": None, "results": None})
 
 

@@ -219,3 +219,15 @@ def test_what_is_set_for_a_page_that_was_split_holds_for_both(tmp_path: Path) ->
     assert found["09_attribution"]["half_life_days"] == 3 and "half_life_days" not in found["08_clickstream"]
     assert found["14_decisions.mine"]["selected_share"] == 0.2 != found["14_decisions"]["selected_share"]
     assert values_of(clicks + ", 09_attribution: {conversion: seen}")["09_attribution"]["conversion"] == "seen"
+
+
+def test_a_path_is_that_of_a_file_beside_the_parameters(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("pages: {01_collection: {tracking_plan: plan.yaml}}")
+    with pytest.raises(
+        JourneybookError, match=r"01_collection\.tracking_plan is plan\.yaml, but there is no such"
+    ):
+        read_parameters(file, pages=discover())
+    (tmp_path / "plan.yaml").write_text("events: {}")
+    page = next(run for run in read_parameters(file, pages=discover()).pages if run.name == "01_collection")
+    assert page.values["tracking_plan"] == str(tmp_path / "plan.yaml")

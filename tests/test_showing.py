@@ -98,10 +98,10 @@ def test_of_many_rows_ten_are_shown_and_at_most_sixty_are_folded() -> None:
 
 def test_an_index_is_shown_where_it_says_something() -> None:
     frame = pd.DataFrame({"n": [1, 2]})
-    assert tables(as_html(frame))[0][0] == ["N"]
-    assert tables(as_html(frame.set_index(pd.Index([4, 9]))))[0][0] == ["N"]
+    assert tables(as_html(frame))[0][0] == ["Number"]
+    assert tables(as_html(frame.set_index(pd.Index([4, 9]))))[0][0] == ["Number"]
     named = frame.set_index(pd.Index(["a", "b"], name="group"))
-    assert tables(as_html(named))[0][:2] == [["Group", "N"], ["a", "1"]]
+    assert tables(as_html(named))[0][:2] == [["Group", "Number"], ["a", "1"]]
     wide = pd.concat({"early": frame, "late": frame}, axis=1)
     assert tables(as_html(wide))[0][0] == ["Early: n", "Late: n"]
 

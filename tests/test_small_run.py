@@ -4,12 +4,14 @@ import html
 import re
 import shutil
 
+import ibis
 import pandas as pd
 import pytest
 from conftest import small_settings
 from mutants.planted import run_page
 
 from journeybook import results as results_module
+from journeybook.checking import features_by_name
 from journeybook.report import running
 from journeybook.report.pages import discover
 from journeybook.report.params import read_parameters
@@ -24,6 +26,15 @@ IDENTIFIER = re.compile(r"[\w.+-]+@example\.(com|org|net)|\(?\b555\)?[- ]?01\d\d
 def test_page_is_done(small_run, name: str) -> None:
     outcome = {page.name: page for page in small_run.outcome.pages}[name]
     assert (outcome.status, outcome.reason) == ("done", "")
+
+
+def test_check_knows_every_feature_by_name_before_page_04_makes_it(small_run) -> None:
+    engine, folder = ibis.duckdb.connect(), small_run.out / "tables"
+    raw = {path.stem: engine.read_parquet(path) for path in sorted((folder / "raw").glob("*.parquet"))}
+    told = features_by_name({"n_groups": 6}, raw).columns
+    made = engine.read_parquet(folder / "features.parquet").columns
+    assert [name for name in made if name not in told] == []
+    assert all(name.startswith("share_") for name in set(told) - set(made)), "of other groups"
 
 
 @pytest.mark.parametrize("name", RUNS)

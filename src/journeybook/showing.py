@@ -22,7 +22,19 @@ WHOLE_ROWS = 60
 
 _MONEY = {"revenue", "spend", "sales", "amount", "cost", "price", "profit", "money"}
 _SHARES = {"share", "rate", "precision", "recall", "coverage"}
-_VERBATIM = {"table", "tables", "column", "columns", "parameter", "feature", "features", "used", "value", "reads"}
+_VERBATIM = {
+    "table",
+    "tables",
+    "column",
+    "columns",
+    "parameter",
+    "feature",
+    "features",
+    "used",
+    "value",
+    "reads",
+    "known",
+}
 _SAID = {
     "auc": "AUC",
     "roc": "ROC",
@@ -166,7 +178,7 @@ def _label(name: str) -> str:
     >>> [_label(name) for name in ("n_rows", "always_valid_p_value", "roc_auc", "first_at", "p_adjusted")]
     ['Rows', 'Always valid p‑value', 'ROC AUC', 'First', 'Adjusted p‑value']
     """
-    name = "adjusted_p_value" if name == "p_adjusted" else name.removeprefix("n_") or name
+    name = {"n": "number", "p_adjusted": "adjusted_p_value"}.get(name, name.removeprefix("n_") or name)
     name = name.removesuffix("_at") if len(name) > 3 else name
     words = " ".join(_SAID.get(word, word) for word in name.split("_") if word).replace("p value", "p‑value")
     return words if words[:2] == "p‑" else words[:1].upper() + words[1:]

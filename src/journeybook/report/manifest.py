@@ -34,6 +34,7 @@ def manifest(
     outcomes = [page.status for page in pages]
     return {
         "journeybook": journeybook.__version__,
+        "code": planning.source_digest(asked.pages),
         "started_at": started.isoformat(timespec="seconds"),
         "ended_at": ended.isoformat(timespec="seconds"),
         "exit_code": code,

@@ -12,6 +12,7 @@ from journeybook.report.storing import read_json
 
 # Two findings of one section speak of the same thing when so much of their letters is alike.
 ALIKE = 0.6
+_ABSENT = "not there"
 
 
 def say_moved(old: Path, new: Path) -> str:
@@ -27,8 +28,9 @@ def say_moved(old: Path, new: Path) -> str:
         "Parameters": [line for p in pages for line in _differences(p, "parameters", before.get(p), after.get(p))],
         "Data": [line for p in pages for line in _differences(p, "inputs", before.get(p), after.get(p))],
     }
-    code = {folder: read_json(folder / "manifest.json").get("journeybook", "unknown") for folder in (old, new)}
-    sections["Code"] = [f"journeybook {code[old]}, now {code[new]}"] if code[old] != code[new] else []
+    told = [read_json(folder / "manifest.json") for folder in (old, new)]
+    code = [f"{m.get('journeybook', 'unknown')} (package and notebooks {m.get('code', 'unknown')})" for m in told]
+    sections["Code"] = [f"journeybook {code[0]}, now {code[1]}"] if code[0] != code[1] else []
     lines = []
     for title, found in sections.items():
         lines += [f"## {title}", "", *(f"* {line}" for line in found or ["Nothing moved."]), ""]
@@ -80,11 +82,11 @@ def _differences(page: str, part: str, before: Mapping | None, after: Mapping | 
         return
     old, new = before[part], after[part]
     for name in sorted(old.keys() | new.keys()):
-        one, other = old.get(name), new.get(name)
+        one, other = old.get(name, _ABSENT), new.get(name, _ABSENT)
         if one == other:
             continue
         if part == "inputs":
-            n_old, n_new = (f"{about['rows']:,}" if about else "no" for about in (one, other))
+            n_old, n_new = (f"{about['rows']:,}" if about != _ABSENT else "no" for about in (one, other))
             yield f"{page}, {name}: {n_old} rows, now {f'{n_new} rows' if n_new != n_old else 'others as many'}"
         else:
             yield f"{page}, {name}: {one}, now {other}"

@@ -137,7 +137,7 @@ def _combined(documents: Sequence[tuple[str, dict]], *, pages: Sequence[Page], s
     return RunParameters(
         **{**run, "scale": float(run["scale"])},
         base=source.resolve().parent,
-        pages=tuple(_page_runs(pages, changes)),
+        pages=tuple(_page_runs(pages, changes, base=source.resolve().parent)),
     )
 
 
@@ -155,8 +155,8 @@ def _apply(document: dict, run: dict, changes: dict, *, pages: Sequence[Page], w
     return given
 
 
-def _page_runs(pages: Sequence[Page], changes: dict[str, dict]) -> Iterator[PageRun]:
-    """The pages and variants with their values, each in its range where something was changed."""
+def _page_runs(pages: Sequence[Page], changes: dict[str, dict], *, base: Path) -> Iterator[PageRun]:
+    """The pages and variants with their values, each in its range where one was changed; paths made whole."""
     for page in pages:
         given = {name: (p.default, "") for name, p in page.own.items()} | changes.get(page.name, {})
         for name in [page.name, *sorted(n for n in changes if n.startswith(page.name + "."))]:
@@ -166,6 +166,10 @@ def _page_runs(pages: Sequence[Page], changes: dict[str, dict]) -> Iterator[Page
             for key, (_, where) in own.items() if origin else ():
                 at = f"{where or origin}: pages.{name}.{key}"
                 check_range(key, values, meaning=page.own[key].meaning, where=at)
+                if values[key] is not None and page.own[key].meaning.startswith("Path "):
+                    if not (base / values[key]).is_file():
+                        raise JourneybookError(f"{at} is {values[key]}, but there is no such file in {base.name}.")
+                    values[key] = str(base / values[key])
             yield PageRun(name, page, values)
 
 

@@ -191,7 +191,10 @@ def page_fingerprints(steps: Sequence[Step], *, parameters: RunParameters, data:
     for step in steps:
         upstream = {name: found[name] for name in step.uses}
         code = code_digest([*executing, *reached(step.run.page.path, edges=edges)])
-        found[step.name] = _digest(made_with, code, step.name, step.run.page.sha256, step.run.values, upstream)
+        named = [Path(str(value)) for value in step.run.values.values()]
+        read = [hashlib.sha256(p.read_bytes()).hexdigest() for p in named if p.is_absolute() and p.is_file()]
+        own = [step.name, step.run.page.sha256, step.run.values, upstream, read]
+        found[step.name] = _digest(made_with, code, *own)
     return found
 
 
@@ -203,11 +206,18 @@ def report_fingerprint(outcomes: Iterable[PageOutcome], *, prints: Mapping[str, 
 
 
 def code_digest(paths: Iterable[Path]) -> str:
-    """Digest of the Python files below the paths, whatever folder the package is in."""
+    """Digest of the Python and YAML files below the paths, whatever folder the package is in."""
     digest = hashlib.sha256()
-    for path in sorted(f for p in paths for f in (p.rglob("*.py") if p.is_dir() else [p]) if f.suffix == ".py"):
+    for path in sorted(
+        f for p in paths for f in (p.rglob("*.*") if p.is_dir() else [p]) if f.suffix in (".py", ".yaml")
+    ):
         digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def source_digest(runs: Iterable[PageRun]) -> str:
+    """Digest of the package and of the notebooks of these pages."""
+    return _digest(code_digest([PACKAGE]), sorted({run.page.sha256 for run in runs}))[:12]
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:

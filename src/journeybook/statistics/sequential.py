@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special, stats
 
-SPENDING = ("obrien_fleming", "pocock", "obrien_fleming_spending", "pocock_spending")
+BOUNDARIES = ("obrien_fleming", "pocock")
 # Beyond this many standard deviations the normal density holds nothing that matters.
 _REACH = 9.0
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
@@ -42,43 +41,24 @@ def always_valid(
     return AlwaysValid(estimate - margin, estimate + margin, np.exp(-np.maximum(log_ratio, 0)))
 
 
-def boundaries(fractions: ArrayLike, *, alpha: float, spending: str) -> pd.DataFrame:
-    """Two-sided boundaries of a group sequential test: look, fraction, spent (so far), bound (of |z|), p_nominal.
+def boundaries(fractions: ArrayLike, *, alpha: float, rule: str) -> NDArray[np.float64]:
+    """Return the two-sided bounds of |z| at each look of a group sequential test, all of which are planned.
 
-    `obrien_fleming` (1979) has bounds proportional to 1 / sqrt(fraction), `pocock` (1977) equal ones; both need
-    all looks beforehand. The two `_spending` rules spend alpha by a function of the fraction (Lan & DeMets 1983).
-
-    Args:
-        fractions: Share of the planned information (units) at each look, rising, above 0, at most 1.
-        alpha: Probability of crossing at any look without effect (spending: once fraction 1 is reached).
-        spending: One of `SPENDING`.
+    `obrien_fleming` (1979) has bounds proportional to 1 / sqrt(fraction), `pocock` (1977) equal ones. Fractions
+    are shares of the planned units, rising to at most 1; without effect any bound is crossed with chance `alpha`.
 
     Raises:
-        ValueError: Fractions do not rise, alpha is out of range, or the spending is unknown.
+        ValueError: Fractions do not rise, alpha is out of range, or the rule is unknown.
     """
     t = np.asarray(fractions, dtype=float)
     if not (len(t) and t[0] > 0 and t[-1] <= 1 and (np.diff(t) > 0).all()):
         raise ValueError(f"fractions: found {t.tolist()}, needed rising numbers above 0 and at most 1.")
     if not 0 < alpha < 1:
         raise ValueError(f"alpha: found {alpha}, needed a number between 0 and 1.")
-    if spending in ("obrien_fleming", "pocock"):
-        shape = (t / t[-1]) ** -0.5 if spending == "obrien_fleming" else np.ones(len(t))
-        bounds = shape * optimize.brentq(lambda c: crossing(c * shape, t).sum() - alpha, 0.5, 9, xtol=1e-10)
-    elif spending == "obrien_fleming_spending":
-        bounds = _spent_bounds(4 * stats.norm.sf(stats.norm.isf(alpha / 4) / np.sqrt(t)), t)
-    elif spending == "pocock_spending":
-        bounds = _spent_bounds(alpha * np.log1p((np.e - 1) * t), t)
-    else:
-        raise ValueError(f"spending: found '{spending}', needed one of {', '.join(SPENDING)}.")
-    return pd.DataFrame(
-        {
-            "look": np.arange(1, len(t) + 1),
-            "fraction": t,
-            "spent": np.cumsum(crossing(bounds, t)),
-            "bound": bounds,
-            "p_nominal": 2 * stats.norm.sf(bounds),
-        }
-    )
+    if rule not in BOUNDARIES:
+        raise ValueError(f"rule: found '{rule}', needed one of {', '.join(BOUNDARIES)}.")
+    shape = (t / t[-1]) ** -0.5 if rule == "obrien_fleming" else np.ones(len(t))
+    return shape * optimize.brentq(lambda c: crossing(c * shape, t).sum() - alpha, 0.5, 9, xtol=1e-10)
 
 
 def crossing(bounds: ArrayLike, fractions: ArrayLike, *, drift: float = 0.0) -> NDArray[np.float64]:
@@ -108,22 +88,6 @@ def peeking(n_looks: int, *, alpha: float) -> NDArray[np.float64]:
 def _best_ratio(alpha: float) -> float:
     """tau^2 over the squared standard error at the planned end that makes the interval narrowest there."""
     return float(-special.lambertw(-(alpha**2) / np.e, k=-1).real - 1)
-
-
-def _spent_bounds(spent: NDArray[np.float64], t: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The bounds that use up `spent` of alpha, look by look."""
-    at, mass, before, bounds = np.zeros(1), np.ones(1), 0.0, []
-    for share, now, nxt in zip(np.diff(spent, prepend=0.0), t, [*t[1:], np.nan], strict=True):
-        step = now - before
-        limit = _REACH * np.sqrt(now)
-        # So little may be spent at a very early look that no bound within reach spends it.
-        if _leaving(at, mass, limit, step, 0.0) < share:
-            given = (at, mass, step, share)
-            limit = optimize.brentq(lambda x, a, m, s, p: _leaving(a, m, x, s, 0.0) - p, 0, limit, given, 1e-10)
-        bounds.append(limit / np.sqrt(now))
-        at, mass = _staying(at, mass, limit, now, step, nxt - now, 0.0)
-        before = now
-    return np.array(bounds)
 
 
 def _leaving(at: NDArray[np.float64], mass: NDArray[np.float64], limit: float, step: float, drift: float) -> float:
