@@ -57,7 +57,10 @@ def _ways(judged: Judged) -> Iterator[Finding]:
     elif low > 0:
         strength, action = "clear", f"Plan with {judged.best_model}."
     else:
-        strength, action = "cannot be told", "Either will do; do not pay for a finer model before it wins here."
+        strength, action = (
+            "cannot be told",
+            "These weeks do not tell them apart: pay for no finer model before it wins here.",
+        )
     yield Finding(text=f"{title_judged(judged)}.", action=action, strength=strength, worth=2, section=JUDGED)
 
 
@@ -68,7 +71,7 @@ def _worth(value: Value, weeks: float, margin: float | None, currency: str | Non
         text=f"{say_count(len(value.table))} customers are expected to bring "
         f"{say_money(total, currency=currency)} of {kind} in {say_count(weeks)} weeks, newcomers apart.",
         action="Take it for what continues if nothing changes: no season and no campaign is in it.",
-        strength="counted",
+        strength="suggestive",
         worth=3,
         section=WORTH,
         value=total,
@@ -95,7 +98,7 @@ def _spend(spend: Spend) -> Iterator[Finding]:
     rho, low, high = spend.correlation
     if spend.refused and spend.refused.startswith("those who"):
         yield Finding(
-            text=f"T{spend.refused[1:]}: the usual model of spend would misjudge the best customers.",
+            text=f"T{spend.refused[1:]}: Gamma-Gamma, which takes the two for independent, is not used.",
             action="Nothing to do: means are drawn to those of customers alike in frequency.",
             strength="clear",
             worth=3,

@@ -17,7 +17,7 @@ def plot_held_out(judged: Judged, weekly: pd.DataFrame, past: pd.DataFrame) -> F
     ways = [name for name in (judged.best_model, judged.best_baseline) if name]
     place = np.arange(len(past))
     left.plot(weekly["week"] + 1, weekly["actual"], "o-", color="black", label="made")
-    right.errorbar(place, past["actual"], past["margin"], fmt="o", color="black", label="made (95 % interval)")
+    right.errorbar(place, past["actual"], past["margin"], fmt="o", color="black", label="made (95% interval)")
     for way in ways:
         colour, line = ("blue", "-") if way in MODELS else ("orange", "--")
         left.plot(weekly["week"] + 1, weekly[way], line, color=COLOURS[colour], label=way)
