@@ -2,6 +2,7 @@
 
 import json
 import stat
+from dataclasses import replace
 
 import ibis
 import pandas as pd
@@ -40,6 +41,7 @@ from journeybook.tables import keys as keys_module
 from journeybook.tables import run as run_module
 
 AT = pd.Timestamp("2017-06-01")
+KEY = bytes(range(32)).hex()
 RECORD = {
     "row": 1, "record_id": "r", "source": "web", "customer_id": "a", "given_name": "Ann", "surname": "Lee",
     "email": "ann@example.com", "phone": "2075550123", "address": "1 Elm", "postcode": "90210",
@@ -186,6 +188,39 @@ def test_rules_hold_whatever_a_notebook_names():
                 continue
             opened.add(page.name[:2])
         assert opened == numbers, name
+
+
+def test_who_is_who_is_not_asked_after_page_03_whatever_a_notebook_names(tables):
+    values = pd.DataFrame({"person_id": ["p"], "row": [1], "field": ["surname"], "value": ["Lee"]})
+    write(owners_view(tables), "profile_values", values, sources=["people"])
+    asked = {"profile_values": "identity_resolution", "clean/events": "identity_resolution"}
+    metadata = {"journeybook": {"reads": asked, "writes": []}}
+    run = replace(open_run(tables, page="05_segmentation"), _access=access_of(metadata, page="05_segmentation"))
+    for name in asked:
+        with pytest.raises(JourneybookError, match="who is who is asked up to page 03 only"):
+            read(run, name, purpose="identity_resolution")
+
+
+def test_a_link_to_another_table_is_none(tables):
+    path = tables / "clean" / "events.parquet"
+    path.unlink()
+    path.symlink_to(tables / "raw" / "customer_records.parquet")
+    with pytest.raises(JourneybookError, match="'clean/events' is not in this run"):
+        read(open_run(tables, page="08_clickstream"), "clean/events", purpose="analytics")
+    elsewhere = tables.parent / "elsewhere"
+    tables.rename(elsewhere)
+    tables.symlink_to(elsewhere)
+    seen = read(open_run(tables, page="05_segmentation"), "features", purpose="personalisation")
+    assert seen.count().to_pandas() == 1, "a run may lie behind a link"
+
+
+def test_who_permitted_once_is_asked_of_those_in_the_data_alone(tables):
+    run, then = open_run(tables, page="05_segmentation"), {"purpose": "marketing_email", "as_of": "2017-03-01"}
+    assert permitted_people(run, **then).person_id.to_pandas().tolist() == ["p"]
+    others = pd.Series(["q", "q", None])
+    assert permitted_people(run, **then, among=others).count().to_pandas() == 0
+    log = logged(tables)
+    assert log.n_rows.tolist() == [1, 0]
 
 
 def test_a_parameter_stands_for_tables_of_its_kind(tables):
@@ -386,13 +421,14 @@ def own_files(tables, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "key", ["short", "a passphrase that is long enough but made of words", "ab" * 31, "ab" * 32]
+    "key", ["", " ", "short", "a passphrase that is long enough but made of words", KEY[:62], "ab" * 32, "AQ" * 22]
 )
 def test_a_short_key_is_refused_in_one_sentence(own_files, monkeypatch, key):
     monkeypatch.setenv("JOURNEYBOOK_KEY", key)
     with pytest.raises(JourneybookError, match="JOURNEYBOOK_KEY is no key: at least 32 random bytes") as refused:
         open_run(own_files, page="08_clickstream")
-    assert key not in str(refused.value)
+    assert not key.strip() or key not in str(refused.value)
+    assert not (own_files.parent / "pseudonym.key").exists()
 
 
 def test_a_made_key_is_taken_and_none_is_made_twice(own_files, monkeypatch):

@@ -1,13 +1,19 @@
 """The door: whose rows and which columns a purpose sees, and what a run's files say of themselves."""
 
 import json
+import re
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import ibis
 import pandas as pd
 import pytest
 
+import journeybook
 from journeybook.errors import JourneybookError
+from journeybook.report.storing import remove_unfinished
 from journeybook.tables import (
     SCHEMAS,
     has,
@@ -261,3 +267,34 @@ def test_no_table_names_a_column_twice():
     for schema in SCHEMAS.values():
         names = [column.name for column in schema.columns]
         assert len(names) == len(set(names)), schema.name
+
+
+# --- the engine ------------------------------------------------------------------------------------------
+
+SPILL = """
+import os, sys
+from pathlib import Path
+from journeybook.tables import engine
+made = engine(Path(sys.argv[1]))
+made.raw_sql("SET memory_limit = '60MB'; SET threads = 1")
+made.raw_sql("CREATE TEMP TABLE t AS SELECT hash(i)::VARCHAR || hash(i + 1) AS h FROM range(2000000) r(i)")
+os._exit(9) if sys.argv[2] == "killed" else made.disconnect()
+"""
+
+
+@pytest.mark.parametrize("end", ["killed", "done"])
+def test_what_memory_does_not_hold_is_kept_in_the_run_for_its_owner_alone(end, tmp_path):
+    working, tables = tmp_path / "working", tmp_path / "reports" / "tables"
+    working.mkdir()
+    subprocess.run([sys.executable, "-c", SPILL, str(tables), end], cwd=working, check=end == "done")
+    assert list(working.iterdir()) == [] and tables.stat().st_mode & 0o077 == 0
+    left = list(tables.rglob("*.tmp"))
+    assert bool(left) == (end == "killed")
+    remove_unfinished(tables.parent, tables)
+    assert list(tables.iterdir()) == []
+
+
+def test_no_engine_spills_into_the_working_folder():
+    package = Path(journeybook.__file__).parent
+    bare = re.compile(r"duckdb\.connect\((?!.*temp_directory)")
+    assert [p.name for p in package.rglob("*.py") if bare.search(p.read_text(encoding="utf-8"))] == []

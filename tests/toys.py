@@ -95,11 +95,12 @@ def write_pages(folder: Path) -> None:
         cells=[
             OPEN,
             "import matplotlib.pyplot as plt\nfrom IPython.display import Markdown, display\n"
-            "from journeybook.plots import use_house_style\nuse_house_style()",
+            "from journeybook import plots\nplots.use_house_style()",
             "frame = read(run, f'accepted/{table}', purpose='analytics').order_by('row').to_pandas()\nframe",
             "axes = plt.figure(figsize=(3, 2)).gca()\naxes.bar(frame['row'], 1)\n"
             "axes.set_title(f'{len(frame)} bars')\n"
-            "display(Markdown(f'**What we see.** {len(frame)} bars.'))\naxes",
+            "display(Markdown(f'**What we see.** {len(frame)} bars.'))\n"
+            "display(plots.as_bundle(axes.figure), raw=True)\nplt.close()\naxes",
             "write(run, 'counts', frame[['row']], sources=[f'accepted/{table}'])",
             save(
                 ["accepted/transactions"],

@@ -21,6 +21,7 @@ experiments       11: did the change work, for whom, may we look already
 experiment_design 12: how large, how long, how to assign, fixed or adaptive
 decisions         14: whom to contact, by what, at what cost, and what it would have earned
 planted           faults planted in simulated rows, against what pages 01 and 02 found
+sends             messages, and who permitted which channel when it was used
 showing           how tables look, from the names of their columns
 plots             how figures look; one module a page, only drawing
 report            parameters, running, rendering, comparing: all that knows papermill and HTML

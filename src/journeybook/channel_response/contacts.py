@@ -7,6 +7,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
+from journeybook.sends import NO_CONTACT, channels_of
 from journeybook.tables import in_sample, sample_share
 
 OUTCOMES = ("opened", "clicked", "value")
@@ -17,9 +18,6 @@ ROLES = ("row", "contact_id", "person_id", "occurred_at", "channel", "propensity
 
 FATIGUE_DAYS = 28
 """Days before a contact in which earlier contacts of the same person are counted."""
-
-NO_CONTACT = "none"
-"""Channel of a decision not to contact."""
 
 RARE_LEVEL = 20
 """Levels of a text column with fewer contacts than this are pooled, so that a model holds no name of theirs."""
@@ -86,8 +84,7 @@ class ContactFrame:
     @property
     def channels(self) -> tuple[str, ...]:
         """The channels, most contacts first."""
-        counts = self.rows["channel"].value_counts()
-        return tuple(sorted(counts.index, key=lambda name: (-counts[name], name)))
+        return channels_of(self.rows)
 
 
 def contact_frame(

@@ -78,7 +78,13 @@ class ResponseModel:
 
     def probability(self, rows: pd.DataFrame, *, calibrated: bool) -> np.ndarray:
         """Return the probability of a response of each row, shape (n,)."""
-        raw = self.pipeline.predict_proba(rows[list(self.features)])[:, 1].astype(float)
+        asked = rows[list(self.features)]
+        if isinstance(self.pipeline, StackingClassifier):
+            # Its parts share their encoder, which is the dear step.
+            parts = said_together(self.pipeline.estimators_, asked)
+            raw = self.pipeline.final_estimator_.predict_proba(np.column_stack(parts))[:, 1]
+        else:
+            raw = self.pipeline.predict_proba(asked)[:, 1].astype(float)
         return self.calibrate(raw) if calibrated else raw
 
     def calibrate(self, probability: np.ndarray) -> np.ndarray:
@@ -166,11 +172,14 @@ class SteadyNeighbours(NearestNeighbors):
 
     def kneighbors(self, X: Any, n_neighbors: int | None = None, return_distance: bool = False) -> np.ndarray:
         """Return the places of the nearest rows it was fitted on, nearest first, shape (rows, neighbours)."""
-        k, n = n_neighbors or self.n_neighbors, self.n_samples_fit_
+        k, scale = n_neighbors or self.n_neighbors, 10.0**_NEAR_DIGITS
 
         def nearest(distance: np.ndarray, _: int) -> np.ndarray:
-            order = np.rint(distance * 10.0**_NEAR_DIGITS).astype(np.int64) * n + np.arange(n)
-            return np.sort(np.partition(order, k - 1, axis=1)[:, :k], axis=1) % n
+            # Whoever may be among them once distances are rounded; only these few are put in order.
+            edge = np.partition(distance, k - 1, axis=1)[:, k - 1 : k] + 1 / scale
+            row, place = np.nonzero(distance <= edge)
+            order = np.lexsort((place, np.rint(distance[row, place] * scale), row))
+            return place[order][np.searchsorted(row, np.arange(len(distance)))[:, None] + np.arange(k)]
 
         # A block of distances, of 64 MB, is copied some times.
         asked = {"metric": self.metric, "reduce_func": nearest, "working_memory": 64}
@@ -271,7 +280,7 @@ def fit_together(
 
 def said_together(pipelines: Sequence[Pipeline], rows: pd.DataFrame) -> list[np.ndarray]:
     """Return what each of some pipelines that share their encoder says of rows, as `predict_proba` would."""
-    codes = pipelines[0].named_steps["encode"].transform(rows.drop(columns="responded"))
+    codes = pipelines[0].named_steps["encode"].transform(rows.drop(columns="responded", errors="ignore"))
     steps = [(p.named_steps["one_hot"], p.named_steps["classify"]) for p in pipelines]
     return [classify.predict_proba(one_hot.transform(codes))[:, 1].astype(float) for one_hot, classify in steps]
 

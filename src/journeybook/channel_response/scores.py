@@ -6,10 +6,11 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.channel_response.contacts import MISSING, NO_CONTACT, RARE, ContactFrame
+from journeybook.channel_response.contacts import MISSING, RARE, ContactFrame
 from journeybook.channel_response.models import ResponseModel
 from journeybook.channel_response.splits import Split
 from journeybook.channel_response.study import MethodComparison
+from journeybook.sends import NO_CONTACT
 from journeybook.tables import PURPOSES, Run, permitted_people
 
 _COLUMNS = {"row": "int64", "person_id": "str", "as_of": "datetime64[us]", "channel": "str", "score": "float64"}

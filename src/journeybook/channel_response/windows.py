@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
+from journeybook.channel_response.contacts import ContactFrame
 from journeybook.channel_response.splits import Split
+from journeybook.sends import NO_CONTACT
 from journeybook.statistics.labels import labels, labels_before
 from journeybook.statistics.log_odds import log_odds_posterior, times
 

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from journeybook.channel_response.contacts import FATIGUE_DAYS, NO_CONTACT, ContactFrame
+from journeybook.channel_response.contacts import FATIGUE_DAYS, ContactFrame
 from journeybook.channel_response.explanation import Explanation
 from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.models import ResponseModel, log_odds, prior_shift, response_pipelines
@@ -23,6 +23,7 @@ from journeybook.channel_response.scoring import score_rows
 from journeybook.channel_response.splits import Split
 from journeybook.channel_response.storage import unpack_model
 from journeybook.channel_response.study import MethodComparison
+from journeybook.sends import NO_CONTACT
 from journeybook.statistics.clusters import clustered_error
 from journeybook.statistics.labels import UNKNOWN
 from journeybook.tables import Run, permitted_people
@@ -142,9 +143,11 @@ def handed_on(
     One row a check, as `results.checks_of` takes them; `told` is of `contact_probabilities`, `files` of
     `pack_model`, `scores` of `response_scores`, made of `snapshot`. What people permit is asked of `run` again.
     """
+    sizes = explanation.features.set_index("feature")["mean_size"] - explanation.values.abs().mean()
     rows = [
         ("Shapley values and base add up to the log odds, largest gap", explanation.additivity_error, 1e-3,
          "additivity, Lundberg & Lee 2017"),
+        ("mean sizes of Shapley values, largest gap", sizes.abs().max(), 1e-6, "row by row"),
         ("probabilities written of contacts, off those of the models", _written_off(contacts, comparison, told),
          1e-9, f"{_SAMPLE} contacts, each under its own channel"),
         ("largest difference between the model and its files, read back",

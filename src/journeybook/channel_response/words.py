@@ -3,7 +3,7 @@
 import pandas as pd
 from scipy.stats import norm
 
-from journeybook.channel_response.contacts import NO_CONTACT, ContactFrame
+from journeybook.channel_response.contacts import ContactFrame
 from journeybook.channel_response.explanation import Explanation
 from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.models import RESAMPLINGS, ResponseModel
@@ -12,7 +12,8 @@ from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.truth import KnownAnswers
 from journeybook.channel_response.windows import EVERYONE, ResponseWindows
 from journeybook.channel_response.witnesses import OversamplingPitfall
-from journeybook.findings import say_group, say_points, say_share
+from journeybook.findings import say_feature, say_group, say_points, say_share
+from journeybook.sends import NO_CONTACT
 from journeybook.statistics.labels import UNKNOWN
 
 METHODS = {
@@ -74,8 +75,8 @@ def title_gate(gate: LeakGate) -> str:
     """Title of the columns alone: what was set aside, or what came nearest."""
     caught = list(dict.fromkeys(gate.leaks["column"]))
     if caught:
-        return f"Set aside, for they may tell the outcome: {', '.join(caught)}"
-    return f"No column gives the outcome away; {gate.aucs['column'].iloc[0]} alone ranks best"
+        return f"Set aside, for they may tell the outcome: {', '.join(map(say_feature, caught))}"
+    return f"No column gives the outcome away; {say_feature(gate.aucs['column'].iloc[0])} alone ranks best"
 
 
 def title_resampling(comparison: MethodComparison) -> str:
@@ -170,7 +171,9 @@ def say_people(comparison: MethodComparison) -> str:
 def title_shapley(explanation: Explanation) -> str:
     """The features that move the model most."""
     top = explanation.features.head(2)
-    named = [f"{name} ({share:.0%})" for name, share in zip(top["feature"], top["share"], strict=True)]
+    named = [
+        f"{say_feature(name)} ({share:.0%})" for name, share in zip(top["feature"], top["share"], strict=True)
+    ]
     return f"What moves the model most: {' and '.join(named)}"
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import pandas as pd
 from journeybook.tables import readers, schema_of
 
 _CODE = Path(__file__).parents[1]
-
 
 # Answers first: a page shows the first six.
 _COLUMNS = [
@@ -47,29 +47,23 @@ def catalogue(tables: Mapping[str, ibis.Table], about: Mapping[str, Mapping[str,
     rows = []
     for name, table in tables.items():
         schema, opened = schema_of(name) if name != "consents" else None, readers(name)
-        code = {page: _code_of(page) for page in opened}
+        code = {page: _words_of(page) for page in opened}
         filled = table.aggregate(**{c: table[c].count() for c in table.columns}).to_pandas().iloc[0]
         of_people = {"customer_id", "session_id", "unit_id"} & set(table.columns)
-        stated: dict[str, Any] = {
-            "party": "third" if name == "third_party" else "first",
-            "licence": None,
-            "retention_days": None,
-        }
-        stated |= dict(about[name]) | {"purposes": ", ".join(sorted({p for of in opened.values() for p in of}))}
+        party, purposes = "third" if name == "third_party" else "first", {p for of in opened.values() for p in of}
+        stated = {"party": party, "licence": None, "retention_days": None, **about[name]}
         for column in (c for c in table.columns if c not in ("row", "unconverted")):
             known = schema.by_name.get(column) if schema else None
-            named = [page[:2] for page, text in code.items() if re.search(rf"\b{re.escape(column)}\b", text)]
+            named = [page[:2] for page, words in code.items() if column in words]
             personal = "names a person" if known and known.identifier else "of a person" if of_people else "no"
-            used = {
-                "pages": ", ".join(p[:2] for p in opened),
-                "named_by": ", ".join(named) if known else "any",
-            }
-            about_it = {"personal": personal, **used, "n_filled": int(filled[column])}
-            rows.append({"table": name, "column": column, **stated, **about_it})
+            used = {"purposes": ", ".join(sorted(purposes)), "pages": ", ".join(p[:2] for p in opened)}
+            used |= {"named_by": ", ".join(named) if known else "any", "personal": personal}
+            rows.append({"table": name, "column": column, **stated, **used, "n_filled": int(filled[column])})
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def _code_of(page: str) -> str:
-    """Return the code of a page, and of the journeys that pages of visits share."""
-    of = [p for folder in (page[3:], "journeys") for p in sorted((_CODE / folder).glob("*.py"))]
-    return "\n".join(path.read_text(encoding="utf-8") for path in of)
+@cache
+def _words_of(page: str) -> set[str]:
+    """Return the words of the code of a page, and of the journeys that pages of visits share."""
+    of = [path for folder in (page[3:], "journeys") for path in (_CODE / folder).glob("*.py")]
+    return {word for path in of for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))}

@@ -41,8 +41,8 @@ def odd_days(accepted: Mapping[str, ibis.Table]) -> pd.DataFrame:
         n = day.value_counts(name="n_rows").to_pandas().set_index(day.get_name()).n_rows
         n = n.sort_index().asfreq("D", fill_value=0)[1:-1]
         if len(n) >= 7 * _LEAST_WEEKS:
-            usual = n.groupby(n.index.weekday).transform("median")
-            spread = 1.4826 * (n - usual).abs().groupby(n.index.weekday).transform("median")
+            usual = n.groupby(n.index.day_of_week).transform("median")
+            spread = 1.4826 * (n - usual).abs().groupby(n.index.day_of_week).transform("median")
             told = {"table": name, "day": n.index.strftime("%Y-%m-%d"), "n_rows": n, "usual": usual}
             odd = (usual > 0) & ((n - usual).abs() > _ODD * np.sqrt(np.maximum(spread**2, usual)))
             found.append(pd.DataFrame(told)[odd])

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
@@ -24,7 +25,7 @@ from journeybook.tables import brought_in, undecided_or_granting
 _TIMES = ("occurred_at", "recorded_at")
 _FEW_RECEIPTS, _FEW_DAYS = 1_000, 20
 _MANY_DAYS = 10
-_LONG, _TIMES_LONGEST, _YEAR = 60, 10, 366
+LONG, _TIMES_LONGEST, _YEAR = 60, 10, 366
 
 
 def near_days(days: pd.DataFrame) -> tuple[int, int]:
@@ -39,7 +40,7 @@ def near_days(days: pd.DataFrame) -> tuple[int, int]:
     day, n = days.day.to_numpy(), len(days)
     gaps = np.diff(day)
     rows, receipts = (np.r_[0, np.cumsum(days[c].to_numpy())] for c in ("n_rows", "n_receipts"))
-    breaks = np.flatnonzero(gaps > _LONG)
+    breaks = np.flatnonzero(gaps > LONG)
     n_far = max(_MANY_DAYS, n // _FEW_DAYS, receipts[-1] // _FEW_RECEIPTS)
 
     def is_far(gap: int, first: int, last: int, beyond: slice) -> bool:
@@ -71,6 +72,13 @@ def near_days(days: pd.DataFrame) -> tuple[int, int]:
             if early and late:
                 best = (first, last)
     return best
+
+
+def is_far(table: ibis.Table, column: str, span: tuple[datetime | None, datetime | None]) -> ir.BooleanValue:
+    """Return whether a row of a table lies outside what `near_dates` says of it; a refusal never does."""
+    (first, before), at, no = span, table[column], ibis.literal(False)
+    far = (at < first if first else no) | (at >= before if before else no)
+    return far & table.granted if "granted" in table.columns else far
 
 
 def near_dates(
@@ -119,7 +127,7 @@ def _days(name: str, table: ibis.Table, column: str, stays: ibis.Table | None) -
     at = table[column]
     dated = table.mutate(day=at.epoch_seconds() // 86_400).filter(at.notnull())
     days = dated.group_by("day").aggregate(n_rows=dated.count()).order_by("day").to_pandas()
-    if not (np.diff(days.day) > _LONG).any():
+    if not (np.diff(days.day) > LONG).any():
         return days.assign(n_receipts=days.n_rows)
     who = dated.customer_id.fill_null("") if "customer_id" in dated.columns else ibis.literal("")
     receipts = dated.select("day", receipt=who + dated[column].cast("string")).group_by("day")

@@ -15,6 +15,7 @@ from journeybook.findings import Finding, say_count, say_share
 _BROKEN_SHARE = 0.01
 
 _counted = partial(Finding, strength="counted")
+_valid = partial(_counted, section="Is every row valid?", figure=None)
 
 
 def find(
@@ -28,17 +29,12 @@ def find(
 def _tracking(rates: pd.DataFrame) -> Iterator[Finding]:
     """Say which release fails most, where that is more than `_BROKEN_SHARE`."""
     of = rates[rates.by == "release"].sort_values(["failed_share", "value"], ascending=[False, True])
+    about = partial(_counted, section="Does every event keep the plan?", figure=None)
     for worst in of[of.failed_share >= _BROKEN_SHARE].head(min(1, len(of) - 1)).itertuples():
         share, others = say_share(worst.failed_share), say_share(of.n_failed[1:].sum() / of.n_events[1:].sum())
-        yield _counted(
-            text=f"{share} of events of release {worst.value} fail, {others} of all others.",
-            action=f"Mend {worst.value}; its {say_count(worst.n_failed)} events wait in quarantine.",
-            worth=2,
-            section="Does every event keep the plan?",
-            value=float(worst.failed_share),
-            unit="share",
-            figure=None,
-        )
+        text = f"{share} of events of release {worst.value} fail, {others} of all others."
+        action = f"Mend {worst.value}; its {say_count(worst.n_failed)} events wait in quarantine."
+        yield about(text=text, action=action, worth=2, value=float(worst.failed_share), unit="share")
 
 
 def _consent(consent: Consent) -> Iterator[Finding]:
@@ -50,38 +46,23 @@ def _consent(consent: Consent) -> Iterator[Finding]:
     least, n_lapsed = consent.today.iloc[0], int(consent.today.n_lapsed.sum())
     said = f"{say_count(n_lapsed)} permissions have lapsed: ask again" if n_lapsed else "Plan with these people"
     share, purpose = say_share(least.permitted_share), PURPOSE_WORDS[least.purpose]
-    yield about(
-        text=f"Of those asked, {share} permit {purpose}, the least of all purposes.",
-        action=f"{said}, and use each record only for what it was given for.",
-        worth=2,
-        value=float(least.permitted_share),
-        unit="share",
-    )
+    text = f"Of those asked, {share} permit {purpose}, the least of all purposes."
+    action = f"{said}, and use each record only for what it was given for."
+    yield about(text=text, action=action, worth=2, value=float(least.permitted_share), unit="share")
     n_wrong, n_sent = int(consent.sends.n_not_permitted.sum()), say_count(consent.sends.n_sent.sum())
     if n_wrong:
-        text = f"{say_count(n_wrong)} of {n_sent} messages went to people who did not permit that channel when "
-        yield about(
-            text=f"{text}they were sent.",
-            action="Check the ledger at the moment of sending, not when the list is made.",
-            worth=1,
-            value=n_wrong,
-            unit="messages",
-            figure=None,
-        )
+        sent = f"{say_count(n_wrong)} of {n_sent} messages"
+        text = f"{sent} went to people who did not permit that channel when they were sent."
+        action = "Check the ledger at the moment of sending, not when the list is made."
+        yield about(text=text, action=action, worth=1, value=n_wrong, unit="messages", figure=None)
 
 
 def _nobody(found: Collection) -> Iterator[Finding]:
     for one in found.counts[(found.counts.n_customers == 0) & (found.counts.n_accepted > 0)].itertuples():
-        yield _counted(
-            text=f"None of the {say_count(one.n_accepted)} rows of {one.table} names a customer: they count in "
-            "totals, and say nothing of people.",
-            action="Map the column that names the customer to `customer_id`, if there is one.",
-            worth=1,
-            section="Is every row valid?",
-            value=float(one.n_accepted),
-            unit="rows",
-            figure=None,
-        )
+        said = f"None of the {say_count(one.n_accepted)} rows of {one.table} names a customer"
+        text = f"{said}: they count in totals, and say nothing of people."
+        action = "Map the column that names the customer to `customer_id`, if there is one."
+        yield _valid(text=text, action=action, worth=1, value=float(one.n_accepted), unit="rows")
 
 
 def _rows(places: pd.DataFrame) -> Finding:
@@ -103,13 +84,7 @@ def _quarantine(found: Collection) -> Iterator[Finding]:
     worst = found.problems.sort_values("n_rows", ascending=False, kind="stable").head(1)
     for of in worst.itertuples():
         rows = "One row breaks" if found.n_aside == 1 else f"{say_count(found.n_aside)} rows break"
-        text = f"{rows} a rule, most often because column {of.column} of {of.table} "
-        yield _counted(
-            text=f"{text}{of.problem}.",
-            action="Mend them where they come from, and collect them again.",
-            worth=2 if found.n_aside > 0.001 * found.counts.n_collected.sum() else 3,
-            section="Is every row valid?",
-            value=found.n_aside,
-            unit="rows",
-            figure=None,
-        )
+        text = f"{rows} a rule, most often because column {of.column} of {of.table} {of.problem}."
+        action = "Mend them where they come from, and collect them again."
+        worth = 2 if found.n_aside > 0.001 * found.counts.n_collected.sum() else 3
+        yield _valid(text=text, action=action, worth=worth, value=found.n_aside, unit="rows")

@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from journeybook.collection.far import near_dates
+from journeybook.collection.far import is_far, near_dates
 from journeybook.collection.plan import CELL, TrackingPlan, breaks_plan, plan_rules, with_cells
 from journeybook.collection.validity import LATE_DAYS, Rule, impossible, late_rows, mask
 from journeybook.tables import PURPOSES, UNCONVERTED_SIGN, Schema, brought_in, schema_of, whole_row
@@ -213,11 +213,7 @@ def _far_rules(name: str, table: ibis.Table, near: Spans) -> list[Rule]:
     rules = []
     for (of, column), (first, before) in near.items():
         if of == name and (first or before):
-            at = table[column]
-            far = (at < first if first else ibis.literal(False)) | (
-                at >= before if before else ibis.literal(False)
-            )
-            far = far & table.granted if name == "consents" else far
+            far, at = is_far(table, column, (first, before)), table[column]
             rules.append(Rule(far, column, "is far from all other dates", at.cast("string")))
     return rules
 

@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from decimal import Decimal
 
-import duckdb
 import ibis
 import jsonschema
 import numpy as np
@@ -80,8 +79,8 @@ def check_rules(
         every = np.unique(np.linspace(0, len(aside) - 1, min(max_rows, len(aside))).astype(int))
         last = int(table.row.max().to_pandas() or 0)
         chosen = {*range(1, max_rows + 1), *range(last - max_rows + 1, last + 1), *aside[every].tolist()}
-        told = mine.filter(mine.row.isin(sorted(chosen))).to_pandas()
-        records = _records(table.semi_join(ibis.memtable(pd.DataFrame({"row": sorted(chosen)})), "row"))
+        asked = ibis.memtable(pd.DataFrame({"row": sorted(chosen)}))
+        told, records = mine.semi_join(asked, "row").to_pandas(), _records(table.semi_join(asked, "row"))
         told = told[told.row.isin(list(records))]
         ruled = told[~told.problem.str.contains("is before|is after|is far|cannot be trusted")]
         pairs = set(ruled[["row", "column"]].itertuples(index=False, name=None))
@@ -182,14 +181,10 @@ def check_study(found: Collection, *, dataset: str, scale: float) -> pd.DataFram
     if dataset not in ("complete_journey", "journey_demo") or scale != 1:
         return pd.DataFrame(columns=_COLUMNS)
     lines = found.accepted["transactions"]
-    counted = lines.aggregate(
-        lines=lines.count(),
-        baskets=lines.basket_id.nunique(),
-        households=lines.customer_id.nunique(),
-        sales=lines.revenue.sum(),
-    )
+    counts = {"lines": lines.count(), "baskets": lines.basket_id.nunique()}
+    counts |= {"households": lines.customer_id.nunique(), "sales": lines.revenue.sum()}
     published = {"lines": 1_469_307, "baskets": 155_848, "households": 2_469, "sales": 4_596_039.58}
-    sums = counted.to_pandas().iloc[0]
+    sums = lines.aggregate(**counts).to_pandas().iloc[0]
     rows = [(name, float(sums[name]), total, 0.005, _STUDY) for name, total in published.items()]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
@@ -206,7 +201,7 @@ def check_ledger(
         return pd.DataFrame(columns=_COLUMNS)
     words = consent.ledger.to_pandas()
     words = words.assign(**{c: pd.Series(pd.NaT, words.index) for c in _OPTIONAL if c not in words})
-    engine = duckdb.connect()
+    engine = consent.ledger.get_backend().con.cursor()
     engine.register("words", words)
     n_history = n_opened = 0.0
     for as_of, told in consent.shares.groupby("as_of"):

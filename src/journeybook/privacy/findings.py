@@ -124,7 +124,7 @@ def _bounds(attack: pd.DataFrame) -> Finding:
     about["section"] = _PITFALL
     if beyond.max() > 3 or worst.edges > worst.ceiling:
         text += f" of the time, histogram edges {say_share(worst.edges)}; the promise is {promised} at most."
-        return Finding(text=text, action=action, strength="contradicted", worth=2, **about)
+        return Finding(text=text, action=action, strength="contradicted", worth=3, **about)
     text += f" of the time, no clearer than the {promised} promised at most."
     return Finding(text=text, action=action, strength="cannot be told", worth=3, **about)
 

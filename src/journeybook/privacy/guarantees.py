@@ -257,7 +257,8 @@ def methods_hold(
     columns = [column for column in quasi_identifiers if column in people]
     shared = Counter(zip(*([float(v) // quasi_identifiers[c] for v in people[c]] for c in columns), strict=True))
     few, share = [sum(n for n in shared.values() if n < most) / len(people) for most in (2, 5)], alone.iloc[-1]
-    off = float(np.abs(share[["unique_share", "below_5_share"]].astype(float) - few).max())
+    said = [share.unique_share, share.below_5_share, share.n_unique / len(people)]
+    off = float(np.abs(np.subtract(said, [*few, few[0]])).max())
     told = float((attack_gap(attack, people.revenue) / attack.standard_error).max())
     drawn = float(np.mean(by_hand) / errors.laplace.iloc[0] - 1) * len(by_hand) ** 0.5
     documented, total = "diffprivlib, documentation of BudgetAccountant", "(1 + total variation) / 2"

@@ -34,6 +34,7 @@ from journeybook.tables.rotation import rotate_key
 from journeybook.tables.rows import added_up, brought_in, kept_in_engine, whole_row
 from journeybook.tables.run import (
     Run,
+    engine,
     fingerprint,
     has,
     has_truth,

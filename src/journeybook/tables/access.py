@@ -42,6 +42,8 @@ class Access:
         """Raise JourneybookError, which says what is allowed, unless the page may read a table for a purpose."""
         asks = f"page {self.page} may not read {name!r} for {purpose!r}"
         closed = _closed(name, number=self.number)
+        if purpose == "identity_resolution" and self.number > "03":
+            closed = "who is who is asked up to page 03 only"
         if closed:
             raise JourneybookError(f"{asks}: {closed}.")
         if not any(_stands_for(p, name) and purpose in purposes for p, purposes in self.reads.items()):
@@ -148,7 +150,8 @@ def normalised(name: str) -> str:
     >>> normalised("./accepted/../raw/contacts")
     'raw/contacts'
     """
-    plain = posixpath.normpath(name)
+    # On a disk that knows no capitals RAW is raw.
+    plain = posixpath.normpath(name).lower()
     if not name or plain.startswith(("/", "..")) or plain == "." or "\\" in name or "\0" in name:
         raise JourneybookError(f"{name!r} is no name of a table: like clean/contacts it lies within the run.")
     return plain

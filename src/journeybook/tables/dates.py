@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import ibis
 import pandas as pd
 
+from journeybook.tables.consent import said
 from journeybook.tables.schema import PURPOSES
 
 _TIMES = ("occurred_at", "recorded_at")
@@ -42,10 +43,9 @@ def undecided_or_granting(ledger: ibis.Table) -> ibis.Table:
         `customer_id`, `purpose`, `expires_at` (null: never ends), `decided_at` (when the last decision was
         made, or reached the ledger).
     """
-    newest = ibis.row_number().over(
-        group_by=[ledger.customer_id, ledger.purpose], order_by=[ledger.occurred_at.desc(), ledger.granted.asc()]
-    )
-    latest = ledger.mutate(newest_=newest).filter(ibis._.newest_ == 0).filter(ibis._.granted)
+    at_last = ledger.mutate(moment=ibis.timestamp(datetime.max))
+    kept = [column for column in ("occurred_at", "recorded_at", "expires_at") if column in ledger.columns]
+    latest = said(at_last, by=("customer_id", "purpose"), keep=kept).filter(~ibis._.refuses)
     recorded = latest.recorded_at if "recorded_at" in latest.columns else latest.occurred_at
     ends = latest.expires_at if "expires_at" in latest.columns else ibis.null("timestamp(6)")
     return latest.select(

@@ -103,8 +103,12 @@ def pseudonyms(run: Run, ids: pd.Series) -> pd.Series:
     return table.select("id", own=pseudonym(table.id, key=run._key)).to_pandas().set_index("id").own
 
 
-def permitted_people(run: Run, *, purpose: str, as_of: datetime | str | None = None) -> ibis.Table:
-    """Return `person_id` of everyone who permits a purpose as of a date.
+def permitted_people(
+    run: Run, *, purpose: str, as_of: datetime | str | None = None, among: pd.Series | None = None
+) -> ibis.Table:
+    """Return `person_id` of everyone who permits a purpose as of a date, or `among` these people.
+
+    Of a past date it must be asked of people who are in the data: others may have withdrawn since.
 
     Raises:
         JourneybookError: There is no ledger, or the page's notebook does not name `consents` with this purpose.
@@ -112,6 +116,10 @@ def permitted_people(run: Run, *, purpose: str, as_of: datetime | str | None = N
     _look_up(run, purpose, needed=True)
     permitted = _permitted_people(run, purpose, as_of)
     assert permitted is not None
+    if among is not None:
+        permitted = permitted.semi_join(
+            ibis.memtable(among.dropna().drop_duplicates().to_frame("person_id")), "person_id"
+        )
     return _handed_out(run, "consents", purpose, permitted)
 
 

@@ -39,7 +39,7 @@ def checked_key(text: str, *, where: str) -> str:
 def secret() -> str:
     """Return the user's own key: from the environment, or from a file of mode 600 made at first use."""
     given = os.environ.get("JOURNEYBOOK_KEY")
-    if given:
+    if given is not None:
         return checked_key(given, where="JOURNEYBOOK_KEY")
     path = key_file()
     if not path.is_file():

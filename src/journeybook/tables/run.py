@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,18 @@ def by_hand(run: Run) -> tuple[str, ...]:
     return tuple(p.as_posix() for p in places if p.parts[0] not in apart)
 
 
+def engine(folder: Path) -> Backend:
+    """Open an engine; what it cannot hold in memory goes into a folder of its own in `folder`, gone with it.
+
+    Its own choice, the working folder, would show rows to others; what a killed one leaves, the next run removes.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    made = ibis.duckdb.connect(temp_directory=str(folder / f"spilled-{secrets.token_hex(4)}.unfinished"))
+    # What is made in memory alone is worked out here too.
+    ibis.set_backend(made)
+    return made
+
+
 def store(connection: Backend, table: ibis.Table, path: Path, *, about: dict[str, str]) -> None:
     """Write rows to a Parquet file of mode 600, in their order, with a few words about them inside it."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -171,8 +184,12 @@ def found(run: Run, name: str) -> Path:
 
 
 def find(run: Run, name: str) -> Path | None:
-    """Return the file of a table: a variant's own comes first, then the layer made by hand, then the run's."""
-    return next((path for base in _bases(run) if (path := base / f"{name}.parquet").is_file()), None)
+    """Return the file of a table: a variant's own comes first, then the layer made by hand, then the run's.
+
+    A link to another table is none: what may be read is told by the name.
+    """
+    places = [base / f"{name}.parquet" for base in _bases(run)]
+    return next((p for p in places if p.is_file() and p.resolve().as_posix().endswith(f"/{name}.parquet")), None)
 
 
 def target(run: Run) -> Path:
@@ -208,7 +225,7 @@ def _opened(folder: Path, described: bytes, *, page: str | None, access: Access 
         _folder=folder,
         _layer=layer,
         _key=secret() if data["dataset"] == "files" else PUBLISHED_KEY,
-        _connection=ibis.duckdb.connect(),
+        _connection=engine(layer or folder),
     )
 
 

@@ -139,6 +139,14 @@ SCHEMAS = _by_name(
         Column("currency", TEXT, "Currency of the amounts; lines in another one than most are set aside"),
     ),
     _table(
+        "contracts",
+        "One contract of a customer, such as a subscription",
+        _needed("customer_id", TEXT, "Id of the customer"),
+        _needed("started_at", TIME, "When it began, naive local time"),
+        Column("churned_at", TIME, "When it ended; empty while it runs, or where that is not known"),
+        Column("active", "boolean", "Whether it still runs; without it, it runs unless it has an end"),
+    ),
+    _table(
         "products",
         "One product",
         _needed("product_id", TEXT, "Id of the product"),
