@@ -6,7 +6,7 @@ import ibis
 import pandas as pd
 import pytest
 
-from journeybook.datasets.files import build_files
+from journeybook.datasets.files import TableCheck, build_files, open_checked
 from journeybook.errors import JourneybookError
 
 SHOP = """InvoiceNo,CustomerID,InvoiceDate,Quantity,UnitPrice,Country
@@ -40,6 +40,11 @@ def build(folder: Path, files: dict, *, timezone: str = "Europe/London") -> dict
 
 def transactions(folder: Path, text: str | bytes = SHOP, *, name: str = "shop.csv", **more) -> pd.DataFrame:
     return build(folder, {"transactions": block(write(folder, name, text), **more)})["transactions"]
+
+
+def check_files(files: dict, *, base: Path, timezone: str = "UTC") -> list[TableCheck]:
+    with open_checked(files=files, base=base, timezone=timezone) as found:
+        return [check for check, _ in found]
 
 
 def refusal(folder: Path, files: dict) -> str:

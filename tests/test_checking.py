@@ -156,3 +156,21 @@ def test_names_may_be_those_of_features(tmp_path, capsys, settings: list, page: 
     name = settings[0].split("=")[0]
     known = "[revenue_28d, age]" if "known" in name else "recency_days"
     assert said_of([f"{name}={known}", *settings[1:]]) == (0, "will run")
+
+
+def test_a_date_far_from_all_others_is_told_with_its_rows(tmp_path, capsys) -> None:
+    days = pd.date_range("2024-01-01", periods=200).strftime("%Y-%m-%d").tolist()
+    text = "dataset: files\nfiles: {transactions: {path: t.csv, columns: "
+    text += "{customer_id: who, occurred_at: day, revenue: spent}}}\n"
+    (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
+
+    def told(days: list[str], *asked: str) -> list[str]:
+        pd.DataFrame({"who": "c", "day": days, "spent": 1}).to_csv(tmp_path / "t.csv", index=False)
+        own = ["--set", *asked] if asked else []
+        assert main(["check", "--params", str(tmp_path / "own.yaml"), *own]) == 0
+        return re.findall(r"(\S+ rows?) dated far", capsys.readouterr().out)
+
+    assert told(days) == []
+    assert told([*days, "2107-06-09"]) == ["1 row"]
+    assert told([*days, "2107-06-09", "1900-01-01"]) == ["2 rows"]
+    assert told([*days, "2107-06-09"], "01_collection.last_day=2200-01-01") == []

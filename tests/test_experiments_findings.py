@@ -8,8 +8,10 @@ from test_experiments_decision import PLAN
 from test_experiments_looks import taken
 
 from journeybook import experiments
+from journeybook.experiments.findings import _many_metrics
 from journeybook.experiments.plan import Plan
 from journeybook.findings import ordered
+from journeybook.results import checks_of
 from journeybook.statistics import stream
 
 UNPLANNED = Plan(alpha=0.05, power=0.8)
@@ -113,6 +115,41 @@ def test_of_many_variants_without_an_effect_the_clearest_two_stand_for_all():
     none = [f for f in found if f.text.startswith("No effect")]
     assert len(none) == 3 and "is shown for 5 more variants either: " in none[-1].text
     assert none[-1].action == "Ship none of these: the largest of many differences is large by chance."
+
+
+def test_of_many_metrics_and_no_plan_it_is_said_how_many_hold_once_all_are_counted():
+    units, rng = simulated(4_000), stream(4, "orders")
+    names = [f"m{n}" for n in range(12)]
+    for n, name in enumerate(names):
+        units[name] = rng.normal(0.5 * (n < 2), 1, len(units)) * (units["variant"] != "control") + rng.normal(
+            size=4000
+        )
+    found = compared(units, metrics=dict.fromkeys(names, "mean"), covariates=[])
+    n_held, n_below = (int((found.comparisons[p] < 0.05).sum()) for p in ("p_adjusted", "p_value"))
+    (said,) = _many_metrics(found, UNPLANNED)
+    assert (
+        n_held >= 2
+        and said.value == n_held
+        and said.text.startswith(f"{n_held} of 12 comparisons, over 12 metrics")
+    )
+    assert said.text.endswith(f"; {n_below} would seem to.")
+    assert [*_many_metrics(found, PLAN)] == []
+
+
+def test_of_many_comparisons_the_witness_furthest_off_stands_for_all():
+    units = simulated(600)
+    names = {f"m{n}": "mean" for n in range(25)}
+    for n, name in enumerate(names):
+        units[name] = stream(n, "orders").normal(size=600)
+    measured = experiments.measures(units, metrics=names, covariates=[])
+    found = compared(units, metrics=names, covariates=[])
+    asked = {"measured": measured, "health": checked(units, measured=measured, control="control"), "shares": None}
+    held = checks_of(experiments.witnesses(units, found, **asked, alpha=0.05))
+    assert len(held) < 12 and all(check.passed for check in held)
+    row = found.methods["metric"] == "m17"
+    found.methods.loc[row, "effect"] += 0.5
+    failed = [c.name for c in checks_of(experiments.witnesses(units, found, **asked, alpha=0.05)) if not c.passed]
+    assert failed and all("m17" in name for name in failed)
 
 
 def test_shares_that_moved_with_an_arm_that_stopped_have_one_cure_and_missing_values_are_said():

@@ -9,9 +9,9 @@ from pathlib import Path
 import ibis
 import pandas as pd
 import pytest
-from own_files import ENGINE, SHOP, SHOP_COLUMNS, block, build, refusal, transactions, write
+from own_files import ENGINE, SHOP, SHOP_COLUMNS, block, build, check_files, refusal, transactions, write
 
-from journeybook.datasets.files import build_files, check_files
+from journeybook.datasets.files import build_files
 from journeybook.errors import JourneybookError
 
 
@@ -81,7 +81,7 @@ def test_keep_rest_takes_canonical_names_and_leaves_out_identifiers(tmp_path):
     found = build(tmp_path, files)["contacts"]
     assert found.columns.tolist() == ["row", "responded", "channel", "source_row", "Score", "value"]
     assert found.row.tolist() == [1, 2] and found["value"].tolist() == [Decimal("2.5"), Decimal(0)]
-    (checked,) = check_files(ENGINE, files=files, base=tmp_path)
+    (checked,) = check_files(files, base=tmp_path)
     assert "'Phone'" in checked.notes[0] and "'E-mail'" in checked.notes[0]
 
 

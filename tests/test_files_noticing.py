@@ -2,13 +2,11 @@
 
 import json
 
-import ibis
 import pandas as pd
 import pytest
-from own_files import ENGINE, block, write
+from own_files import ENGINE, block, check_files, write
 
 from journeybook.datasets import build_dataset
-from journeybook.datasets.files import check_files
 from journeybook.findings import Finding
 from journeybook.tables import owners_view, source_notices
 
@@ -100,7 +98,7 @@ def test_check_says_what_it_understood_and_shows_no_value(tmp_path):
     text = "who,day,spent\n" + "".join(f"Jo{n % 7},25/03/2024,€{n}.50\n" for n in range(300)) + "x,never,1\n"
     files = {"transactions": block(write(tmp_path, "shop.csv", text), COLUMNS)}
     before = sorted(tmp_path.rglob("*"))
-    (found,) = check_files(ENGINE, files=files, base=tmp_path)
+    (found,) = check_files(files, base=tmp_path)
     assert (found.n_files, found.n_rows, found.n_tried, found.n_unconverted) == (1, 301, 301, 1)
     assert found.period == ("2024-03-25 00:00", "2024-03-25 00:00") and found.currencies == ("EUR",)
     assert found.n_ids["customer_id"] == pytest.approx(8, abs=1)
@@ -116,9 +114,7 @@ def test_check_counts_all_rows_of_a_large_file(tmp_path):
         f"COPY (SELECT 'c' || (i % 500) AS who, DATE '2024-01-01' + (i // 1000)::INTEGER AS day, 1 AS spent "
         f"FROM range({rows}) r(i)) TO '{tmp_path / 'shop.csv'}'"
     )
-    (found,) = check_files(
-        ibis.duckdb.connect(), files={"transactions": block("shop.csv", COLUMNS)}, base=tmp_path
-    )
+    (found,) = check_files({"transactions": block("shop.csv", COLUMNS)}, base=tmp_path)
     assert found.n_rows == rows and found.n_tried == 20_000 and found.period[1] == "2024-02-29 00:00"
 
 
@@ -151,3 +147,13 @@ def test_an_order_told_on_several_lines(tmp_path):
     )
     assert "150 of them belong to a basket" in found["text"]
     assert notices(tmp_path, shop(order=orders, spent=[20.5 + n for n in range(200)]), columns=columns) == []
+
+
+def test_times_without_an_offset_beside_others_are_noticed(tmp_path):
+    mixed = [f"{day}T10:00:00{'Z' if n % 4 else ''}" for n, day in enumerate(DAYS)]
+    (found,) = notices(tmp_path, shop(day=mixed))
+    assert (
+        found["text"].startswith("50 rows of transactions have a time without an offset") and found["value"] == 50
+    )
+    for alike in ("Z", ""):
+        assert notices(tmp_path, shop(day=[f"{day}T10:00:00{alike}" for day in DAYS])) == []

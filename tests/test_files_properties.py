@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from own_files import ENGINE
+from own_files import ENGINE, check_files
 
 from journeybook import collection
-from journeybook.datasets.files import build_files, check_files
+from journeybook.datasets.files import build_files
 from journeybook.errors import JourneybookError
 from journeybook.tables import PURPOSES, SCHEMAS, Schema
 
@@ -133,7 +133,7 @@ def is_loaded_or_refused(folder: Path, table: str, drawn: Drawn) -> None:
     made: dict = {}
     asked = {"files": {table: block}, "base": folder, "timezone": "Europe/London"}
     refused = attempt(lambda: made.update(build_files(ENGINE, folder / "tables", **asked)))
-    assert attempt(lambda: check_files(ENGINE, **asked)) == refused, "check refuses what a run would refuse"
+    assert attempt(lambda: check_files(**asked)) == refused, "check refuses what a run would refuse"
     if refused:
         assert refused.endswith((".", "?")) and "\n" not in refused
         assert f"files.{table}" in refused

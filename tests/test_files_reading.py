@@ -9,9 +9,8 @@ from decimal import Decimal
 
 import openpyxl
 import pytest
-from own_files import ENGINE, SHOP, block, build, refusal, transactions, write
-
-from journeybook.datasets.files import check_files
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
+from own_files import SHOP, block, build, check_files, refusal, transactions, write
 
 
 def test_semicolons_and_decimal_commas(tmp_path):
@@ -85,7 +84,7 @@ OWN = {"customer_id": "who", "occurred_at": "day", "revenue": "spent"}
 def test_windows_1252_is_found_and_said(tmp_path):
     text = "who,day,spent\nZoë’s €,2020-01-01,1\n".encode("cp1252")
     assert transactions(tmp_path, text, columns=OWN).customer_id.tolist() == ["Zoë’s €"]
-    (found,) = check_files(ENGINE, files={"transactions": block("shop.csv", OWN)}, base=tmp_path)
+    (found,) = check_files({"transactions": block("shop.csv", OWN)}, base=tmp_path)
     assert "shop.csv is not UTF-8 and was read as Windows-1252." in found.notes
 
 
@@ -196,7 +195,7 @@ def test_files_that_programs_leave_are_read(tmp_path, text, columns):
 
 def test_a_second_column_of_one_name_is_told(tmp_path):
     files = {"transactions": block(write(tmp_path, "t.csv", "who,day,spent,Spent\na,2024-01-01,1,2\n"), PLAIN)}
-    (found,) = check_files(ENGINE, files=files, base=tmp_path)
+    (found,) = check_files(files, base=tmp_path)
     assert any("several columns named 'Spent'" in note for note in found.notes)
 
 
@@ -233,3 +232,33 @@ def test_a_title_and_merged_cells_of_a_sheet_are_refused_with_the_cure(tmp_path)
     assert len(build(tmp_path, files)["transactions"]) == 1
     files = sheet(tmp_path, head, ["a", day, 1], [None, day, 2], merged=["A2:A3"])
     assert "A2:A3" in refusal(tmp_path, files)
+
+
+def test_a_header_once_more_in_the_middle_is_no_row(tmp_path):
+    text = "who,what,way\na,buy,web\nwho,what,way\nb,buy,web\nwho,what,way\n"
+    columns = {"session_id": "who", "event": "what", "channel": "way", "position": 1}
+    found = build(tmp_path, {"events": block(write(tmp_path, "t.csv", text), columns)})["events"]
+    assert found.session_id.dropna().tolist() == ["a", "b"] and found.row.tolist() == [1, 2, 3, 4]
+    assert found.unconverted.dropna().tolist() == [f"line: t.csv line {n}, the header once more" for n in (3, 5)]
+    options = {"header": False, "names": ["who", "what", "way"]}
+    assert len(build(tmp_path, {"events": block("t.csv", columns, options=options)})["events"]) == 5
+
+
+def test_digits_of_other_scripts_are_digits(tmp_path):
+    text = "who,day,spent\n" + "".join(f"{n},٢٠٢٤-٠٣-١{n},{n}2.5\n" for n in "١٢٣") + "４,2024-03-14,４.5\n"
+    found = transactions(tmp_path, text, columns=PLAIN)
+    assert found.customer_id.tolist() == ["1", "2", "3", "4"]
+    assert found.occurred_at.dt.day.tolist() == [11, 12, 13, 14]
+    assert found.revenue.tolist() == [Decimal(n) for n in ("12.5", "22.5", "32.5", "4.5")]
+
+
+def test_a_workbook_that_counts_from_1904_says_so(tmp_path):
+    book = openpyxl.Workbook()
+    book.epoch = CALENDAR_MAC_1904
+    for row in (["who", "day", "spent"], ["a", datetime(2024, 3, 1), 1], ["b", datetime(2024, 3, 2), 2]):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    files = {"transactions": block("t.xlsx", PLAIN)}
+    assert build(tmp_path, files)["transactions"].occurred_at[0] == datetime(2024, 3, 1)
+    (checked,) = check_files(files, base=tmp_path)
+    assert any("counts days from 1904" in note for note in checked.notes)

@@ -54,6 +54,8 @@ def test_lines_that_do_not_fit_are_kept_for_quarantine(tmp_path):
         ("TRUE False", [True, False]),
         ("Y n", [True, False]),
         ("1.0 0.0", [True, False]),
+        ("Ja nein WAHR falsch", [True, False] * 2),
+        ("oui non Vrai Faux sí não", [True, False] * 3),
     ],
 )
 def test_booleans(tmp_path, words, expected):
@@ -82,12 +84,14 @@ def test_a_boolean_of_another_word_is_quarantined(tmp_path):
         (("1/12/2010 8:26", "31/12/2010 18:26"), datetime(2010, 12, 1, 8, 26)),
         (("01.03.20", "31.12.20"), datetime(2020, 3, 1)),
         (("1 Mar 2020", "31 Dec 2020"), datetime(2020, 3, 1)),
+        (("Sept. 5, 2020", "Oct. 6, 2020"), datetime(2020, 9, 5)),
+        (("Sept 5, 2020", "Oct 6, 2020", "Nov 7, 2020"), datetime(2020, 9, 5)),
         (("3/1/2020 1:05 PM", "12/31/2020 12:00 AM"), datetime(2020, 3, 1, 13, 5)),
         (("5/5/2020", "6/6/2020"), datetime(2020, 5, 5)),
     ],
 )
 def test_dates(tmp_path, dates, first):
-    text = "who,day,spent\n" + "".join(f"c,{day},1\n" for day in dates)
+    text = "who,day,spent\n" + "".join(f'c,"{day}",1\n' for day in dates)
     columns = {"customer_id": "who", "occurred_at": "day", "revenue": "spent"}
     found = transactions(tmp_path, text, columns=columns)
     assert found.occurred_at[0] == first and found.occurred_at.notna().all()
@@ -275,6 +279,7 @@ def test_dates_that_nothing_decides_ask_for_dateformat(tmp_path, files):
         (["1,23,456.00", "12.00"], ["123456", "12"]),
         (["(12.00)", "12.50", "(1,012.00)"], ["-12", "12.5", "-1012"]),
         (["12.50-", "12.50"], ["-12.5", "12.5"]),
+        (["12,-", "12,50", "12,50-"], ["12", "12.5", "-12.5"]),
         (["\u221212.50", "12.50"], ["-12.5", "12.5"]),
         (["$12.50", "-$1,012.50", "($3.00)"], ["12.5", "-1012.5", "-3"]),
         (["12,50 \u20ac", "-1.012,50 \u20ac"], ["12.5", "-1012.5"]),

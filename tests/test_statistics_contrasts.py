@@ -64,6 +64,12 @@ def test_an_empty_arm_and_a_lonely_unit_have_no_variance_and_a_constant_has_none
     assert np.isnan(found.mean[1]).all() and np.isnan(found.covariance[1:3]).all()
 
 
+def test_a_large_arm_of_zeros_has_no_variance_whatever_the_other_holds():
+    values = np.r_[np.random.default_rng(5).gamma(0.05, 90, 6000), np.zeros(6000)]
+    found = arm_moments([values], np.repeat([0, 1], 6000), n_arms=2)
+    assert found.mean[1, 0] == 0 and found.covariance[1, 0, 0] == 0 and found.covariance[0, 0, 0] > 0
+
+
 def test_picked_merged_and_cumulated_statistics_are_those_of_the_units():
     units = drawn(2_000)
     values, arm = columns(units, "spend", "before"), units["variant"].to_numpy()

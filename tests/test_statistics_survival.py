@@ -7,7 +7,7 @@ from statsmodels.duration.survfunc import SurvfuncRight
 
 from journeybook.statistics import stream
 from journeybook.statistics.contrasts import contrast, effect_of
-from journeybook.statistics.survival import _steps, restricted_mean_moments
+from journeybook.statistics.survival import kaplan_meier, restricted_mean_moments
 
 # Freireich et al. 1963: weeks of remission under 6-MP (+ is censored); the example of Cox 1972.
 SIX_MP = "6 6 6 6+ 7 9+ 10 10+ 11+ 13 16 17+ 19+ 20+ 22 23 25+ 32+ 32+ 34+ 35+"
@@ -27,7 +27,7 @@ def censored(n: int, *, rate: float = 0.1, name: str = "a") -> tuple[np.ndarray,
 
 
 def test_remission_under_6_mp_is_as_published():
-    time, _, _, survival = _steps(*read(SIX_MP))
+    time, _, _, survival = kaplan_meier(*read(SIX_MP))
     assert time.tolist() == [6, 7, 10, 13, 16, 22, 23]
     assert survival.round(3).tolist() == [0.857, 0.807, 0.753, 0.690, 0.627, 0.538, 0.448]
 
@@ -35,7 +35,7 @@ def test_remission_under_6_mp_is_as_published():
 def test_the_curve_is_statsmodels():
     time, happened = censored(400)
     time = np.round(time, 1)
-    (_, at_risk, _, survival), other = _steps(time, happened), SurvfuncRight(time, happened)
+    (_, at_risk, _, survival), other = kaplan_meier(time, happened), SurvfuncRight(time, happened)
     assert survival == pytest.approx(other.surv_prob, rel=1e-9)
     assert at_risk == pytest.approx(other.n_risk)
 

@@ -4,7 +4,7 @@ Ranges of parameters are held when these are read (`report.ranges`). What needs 
 functions, so that nothing is judged here by another rule than there.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,10 +35,11 @@ def check_lines(parameters: RunParameters) -> Iterator[str]:
         return
     source, refusals = parameters.source, []
     asked = {name: source[name] for name in ("files", "base", "timezone")}
-    with open_checked(ibis.duckdb.connect(), **asked) as found:
+    with open_checked(**asked) as found:
         tables = {check.table: _usable(check, rows) for check, rows in found}
+        far = _far_rows([check for check, _ in found], tables, parameters)
         for check, _ in found:
-            yield from _table_lines(check)
+            yield from _table_lines(check, n_far=far.get(check.table, 0))
         barred: set[str] = set()
         for step in plan(parameters.pages, raw=list(tables)):
             said = _page(step, tables, barred)
@@ -58,7 +59,22 @@ def _usable(check: TableCheck, rows: ibis.Table) -> ibis.Table:
     return rows if check.n_tried == check.n_rows else rows.mutate(row=ibis.row_number())
 
 
-def _table_lines(found: TableCheck) -> Iterator[str]:
+def _far_rows(found: Sequence[TableCheck], tables: Tables, parameters: RunParameters) -> dict[str, int]:
+    """For each table the rows that page 01 will set aside for their dates; read once more where days lie apart."""
+    from journeybook.collection.far import LONG, is_far, near_dates
+
+    if max(check.longest_gap for check in found) <= LONG:
+        return {}
+    values = next(run.values for run in parameters.pages if run.name == "01_collection")
+    near = near_dates(tables, **{f"{end}_given": values[f"{end}_day"] is not None for end in ("first", "last")})
+    return {
+        name: int(tables[name].filter(is_far(tables[name], column, span)).count().execute())
+        for (name, column), span in near.items()
+        if any(span) and column == "occurred_at"
+    }
+
+
+def _table_lines(found: TableCheck, *, n_far: int) -> Iterator[str]:
     """What was understood of one table; values are shown by their shape alone."""
     files = f"{found.n_files} file{'s' if found.n_files != 1 else ''}"
     tried = "them" if found.n_tried == found.n_rows else f"the first {found.n_tried:,}"
@@ -72,6 +88,9 @@ def _table_lines(found: TableCheck) -> Iterator[str]:
         said += "    (the same in every row)" if name in found.alike else ""
         yield f"    {name:<16} {said}" + (f"    ({lost:.1%} does not convert)" if lost else "")
     yield from (indented(note, by=4) for note in found.notes)
+    if n_far:
+        said = f"{n_far:,} row{'s' if n_far > 1 else ''} dated far from all others, also for quarantine; "
+        yield indented(f"{said}first_day and last_day of 01_collection override this.", by=4)
 
 
 def _page(step: Step, tables: Tables, barred: set[str]) -> str:
@@ -110,12 +129,14 @@ def _enrichment(values: Values, tables: Tables) -> None:
     from journeybook import enrichment
 
     if values["as_of"] is not None:
-        ends = [
-            table.occurred_at.max().to_pyarrow().as_py() for table in tables.values() if "occurred_at" in table
-        ]
-        midnight = datetime.combine(max(filter(None, ends)), datetime.min.time()) + timedelta(days=1)
-        last = enrichment.last_date(midnight, as_of=values["as_of"])
+        last = enrichment.last_date(_midnight(tables), as_of=values["as_of"])
         enrichment.snapshot_dates(enrichment.first_receipt(tables["transactions"]), last=last, max_snapshots=1)
+
+
+def _midnight(tables: Tables) -> datetime:
+    """The first midnight after the last row."""
+    ends = [table.occurred_at.max().to_pyarrow().as_py() for table in tables.values() if "occurred_at" in table]
+    return datetime.combine(max(filter(None, ends)), datetime.min.time()) + timedelta(days=1)
 
 
 def features_by_name(values: Values, tables: Tables) -> ibis.Table:
@@ -152,6 +173,17 @@ def _privacy(values: Values, tables: Tables) -> None:
 
     somebody = pd.DataFrame(0, index=[0], columns=list(tables["features"].columns))
     uniqueness(somebody, quasi_identifiers=values["quasi_identifiers"])
+
+
+def _lifetime_value(values: Values, tables: Tables) -> None:
+    from journeybook import lifetime_value
+
+    lines, end = _of_people(tables["transactions"]), _midnight(tables)
+    first = lines.occurred_at.min().to_pyarrow().as_py()
+    split = lifetime_value.split_of(first, end=end, holdout_weeks=values["holdout_weeks"])
+    days, window = lifetime_value.purchase_days(lines), end - split
+    found = [lifetime_value.customer_summary(days, split=at, end=at + window) for at in (split, split - window)]
+    lifetime_value.check_customers(*found)
 
 
 def _contacts(values: Values, tables: Tables) -> None:
@@ -251,6 +283,7 @@ _ASKED: dict[str, Callable[[Values, Tables], None]] = {
     "03_identity": _identity,
     "04_enrichment": _enrichment,
     "05_segmentation": _segments,
+    "06_lifetime_value": _lifetime_value,
     "07_channel_response": _contacts,
     "08_clickstream": _events,
     "09_attribution": _events,

@@ -26,5 +26,11 @@ def nearest(name: object, allowed: Iterable[str]) -> str:
     by_lower = {right.lower(): right for right in names}
     if close := difflib.get_close_matches(str(name).lower(), by_lower, n=1):
         return f"did you mean {by_lower[close[0]]}?"
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return f"allowed: {', '.join(names[:_MOST_NAMES])}{more}." if names else "there is none."
+    return f"allowed: {list_names(names)}." if names else "there is none."
+
+
+def list_names(names: Iterable[object]) -> str:
+    """Return names for a message, up to thirty of them."""
+    shown = [str(name) for name in names]
+    more = f" and {len(shown) - _MOST_NAMES} more" if len(shown) > _MOST_NAMES else ""
+    return ", ".join(shown[:_MOST_NAMES]) + more

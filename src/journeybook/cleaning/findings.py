@@ -74,6 +74,8 @@ def _holes(report: pd.DataFrame, chosen: pd.DataFrame) -> Iterator[Finding]:
         named = " and ".join(name.split(".")[-1].replace("_", " ") for name in better[:2])
         action = f"Expect {named} from the other columns, as pages 05 and 07 do; keep a mark of the others."
     for most in holes.head(1).itertuples():
+        if not len(better) and most.column not in chosen.column.str.split(".").str[-1].tolist():
+            action = "Map the column that holds it, if there is one: no other column stands in for it."
         yield Finding(
             text=f"{most.column.replace('_', ' ').capitalize()} of {most.table.replace('_', ' ')} is missing in "
             f"{say_share(most.missing_share)} of the rows that should have it, the most of all columns.",

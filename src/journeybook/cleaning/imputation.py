@@ -14,7 +14,6 @@ from threadpoolctl import threadpool_limits
 from journeybook.cleaning.cells import FEWEST_ROWS, USED_BY, Cells, closest
 from journeybook.statistics.imputation import fill, fit_imputer
 from journeybook.statistics.multiple import hot_deck, normal_draws, pooled
-from journeybook.statistics.ranks import chance_of_more
 from journeybook.tables import SCHEMAS
 
 HANDED_ON = ("median", "indicator", "mode", "model")
@@ -103,14 +102,14 @@ def impute_trial(
                     sets = _fill(holes, one.column, method, own)
                     mark = hidden if method == "indicator" else None
                     told = [_score(truth, filled, hidden, part=one.part) for filled in sets]
-                    mean = pd.DataFrame(told).mean()
+                    mean = {figure: float(np.mean([of[figure] for of in told])) for figure in told[0]}
                     mean["auc_off"] = float(np.mean([_auc(one, filled, mark) for filled in sets])) - full
                     if method in HANDED_ON:
                         low, high = truth[~hidden].min(), truth[~hidden].max()
                         step = (high - low) / 10
                         n_outside += int(((sets < low - step) | (sets > high + step))[:, hidden].sum())
                     key = {"column": one.name, "mechanism": mechanism, "method": method, "repeat": repeat}
-                    scores.append(key | mean.to_dict())
+                    scores.append(key | mean)
     each = pd.DataFrame(scores)
     by = ["column", "mechanism", "method"]
     means = each.drop(columns="repeat").groupby(by, sort=False, as_index=False).mean()
@@ -249,6 +248,6 @@ def _auc(one: Cells, filled: np.ndarray, mark: np.ndarray | None) -> float:
     x, half = np.column_stack(columns).round(9), np.arange(len(filled)) % 2 == 0
     if any(np.ptp(one.outcome[part].astype(int)) == 0 for part in (half, ~half)):
         return 0.5
-    said = LogisticRegression().fit(x[half], one.outcome[half]).decision_function(x[~half]).round(9)
-    true = one.outcome[~half]
-    return chance_of_more(said[true], said[~true], level=0.95)[0]
+    model = LogisticRegression(solver="newton-cholesky").fit(x[half], one.outcome[half])
+    ranks, true = rankdata(model.decision_function(x[~half]).round(9)), one.outcome[~half]
+    return float((ranks[true].mean() - (true.sum() + 1) / 2) / (~true).sum())

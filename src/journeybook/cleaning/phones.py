@@ -7,8 +7,9 @@ import pandas as pd
 
 from journeybook.tables import FEWEST_DIGITS
 
-# Before ten digits in Mexico until 2019: 1 from abroad, 044, 045 and 01 at home.
-_MEXICO, _MEXICAN = 52, re.compile(r"^(?:1|01|0?4[45])(?=\d{10}$)")
+# By country code, what is dialled and no part of a number, and what stands for it. Mexico until 2019: 1 from
+# abroad, 044, 045 and 01. Argentina: 15 before a mobile number, of area 11 where eight digits follow.
+_OLD = {52: (r"^(?:1|01|0?4[45])(?=\d{10}$)", ""), 54: (r"^15(?=\d{8}$)", "911")}
 
 
 def with_one_form(records: ibis.Table, *, country_code: str) -> ibis.Table:
@@ -25,8 +26,8 @@ def one_form(written: str, country_code: str) -> str | None:
     An extension is left out. What no numbering plan knows keeps its digits. Missing is what has fewer than seven
     digits, or one digit only.
 
-    >>> one_form("011 15 2345-6789", "54") == one_form("+54 9 11 2345 6789", "54") == "91123456789"
-    True
+    >>> {one_form(written, "54") for written in ("011 15 2345-6789", "15 2345-6789", "+54 9 11 2345 6789")}
+    {'91123456789'}
     >>> one_form("044 55 1234 5678", "52"), one_form("+52 1 55 1234 5678", "1"), one_form("999", "1")
     ('5512345678', '525512345678', None)
     """
@@ -41,8 +42,8 @@ def one_form(written: str, country_code: str) -> str | None:
         pass  # What no plan knows keeps its digits.
     else:
         national = phonenumbers.national_significant_number(number)
-        if number.country_code == _MEXICO:
-            national = _MEXICAN.sub("", national)
+        if number.country_code in _OLD:
+            national = re.sub(*_OLD[number.country_code], national)
             number.national_number, number.italian_leading_zero = int(national), None
         if phonenumbers.is_possible_number(number):
             digits = national if number.country_code == home else f"{number.country_code}{national}"

@@ -18,7 +18,7 @@ from journeybook.tables import whole_row
 # No outcome, variant, metric or path of these is imputed, winsorised or dropped.
 PASSED_THROUGH = (
     *("contacts", "coupon_contacts", "events", "experiment", "factorial", "ongoing", "outcomes", "paths"),
-    *("experiment_values", "experiment_arms"),
+    *("experiment_values", "experiment_arms", "contracts"),
 )
 
 
@@ -92,7 +92,7 @@ def clean_tables(
         tables={name: one.table for name, one in cleaned.items()},
         set_aside={name: one.set_aside for name, one in cleaned.items() if one.set_aside is not None},
         changes=pd.concat(logs, ignore_index=True) if logs else pd.DataFrame(columns=LOG_COLUMNS),
-        cells=_cells(tables, cleaned, mistakes.cells),
+        cells=_cells(tables, cleaned, mistakes),
         counts=_counts(given, cleaned, mistakes),
         mistakes=mistakes,
     )
@@ -118,16 +118,16 @@ def row_places(found: Cleaning) -> pd.DataFrame:
     return found.counts.rename(columns=names)[["table", *names.values()]]
 
 
-def _cells(
-    tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned], mended: Sequence[ibis.Table]
-) -> ibis.Table:
+def _cells(tables: Mapping[str, ibis.Table], cleaned: Mapping[str, Cleaned], mistakes: Mistakes) -> ibis.Table:
     """Return the changed cells of all tables, by the row numbers of the clean ones, which have no gaps."""
-    cells = [*mended, *(part for one in cleaned.values() for part in one.cells)]
+    cells = [*mistakes.cells, *(part for one in cleaned.values() for part in one.cells)]
     if not cells:
         none = dict.fromkeys(("table", "column", "rule", "before", "after"), "string") | {"row": "int64"}
         return ibis.memtable([], schema=none)
     kept = []
     for name, one in cleaned.items():
+        if not (one.cells or name in mistakes.touched):
+            continue
         rows = tables[name].select("row")
         rows = rows if one.set_aside is None else rows.anti_join(one.set_aside, "row")
         number = (ibis.row_number().over(order_by=rows.row) + 1).cast("int64")

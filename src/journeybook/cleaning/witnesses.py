@@ -227,6 +227,7 @@ def handed_on_holds(
     aside: ibis.Table,
     presence: pd.DataFrame,
     rules: pd.DataFrame,
+    level: float,
     max_customers: int,
 ) -> pd.DataFrame:
     """Hold what is handed on: rows set aside, whether a value goes with spend, and the rules of filling in."""
@@ -244,8 +245,16 @@ def handed_on_holds(
         of = spend if one.column == "any" else spend[spend.index.isin(told.index)]
         having, lacking = of[of.index.isin(there)], of[~of.index.isin(there)]
         auc = stats.mannwhitneyu(having, lacking).statistic / len(having) / len(lacking)
-        pairs = ((one.auc, auc), (one.n_with, len(having)), (one.median_spend_with, having.median()))
-        far = max(far, *(abs(a - b) for a, b in pairs), abs(one.median_spend_without - lacking.median()))
+        # Each value's share of the other side that is less, equal ones counting half (DeLong et al. 1988).
+        less = [
+            sum(np.searchsorted(np.sort(b), a, side) for side in ("left", "right")) / 2 / len(b)
+            for a, b in ((having, lacking), (lacking, having))
+        ]
+        reach = stats.norm.isf((1 - level) / len(presence) / 2) * sum(x.var(ddof=1) / len(x) for x in less) ** 0.5
+        ends = np.clip([auc, auc - reach, auc + reach], 0, 1)
+        said = (one.auc, one.auc_low, one.auc_high, one.n_with, one.median_spend_with, one.median_spend_without)
+        made = (*ends, len(having), having.median(), lacking.median())
+        far = max(far, float(np.abs(np.subtract(said, made)).max()))
     due: dict[str, str] = {}
     for cell in [cell for cell in cells if cell.table]:
         tried = trial.scores[trial.scores.column == cell.name].assign(auc_off=lambda t: t.auc_off.abs())

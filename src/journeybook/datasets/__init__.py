@@ -5,10 +5,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import ibis
 from ibis.backends.duckdb import Backend
 
 from journeybook.errors import JourneybookError
+from journeybook.tables import engine
 
 DATASETS = ("journey_demo", "complete_journey", "files")
 
@@ -37,10 +37,10 @@ def build_dataset(
     Raises:
         JourneybookError: The data set is unknown or its rows cannot be used.
     """
-    folder, connection = Path(folder), ibis.duckdb.connect()
-    found: dict[str, dict] = {}
     if dataset not in DATASETS:
         raise JourneybookError(f"dataset is {dataset!r}: it must be one of {', '.join(DATASETS)}.")
+    folder, connection = Path(folder), engine(Path(folder))
+    found: dict[str, dict] = {}
     if dataset == "files":
         from journeybook.datasets.files import build_files
 

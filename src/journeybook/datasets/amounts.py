@@ -6,10 +6,9 @@ from collections.abc import Collection
 import duckdb
 
 from journeybook.datasets.converting import Column
-from journeybook.datasets.expressions import list_columns
 from journeybook.datasets.reading import Source
 from journeybook.datasets.targets import Target
-from journeybook.errors import JourneybookError
+from journeybook.errors import JourneybookError, list_names
 
 _CURRENCY_NAME = re.compile(r"currency|devise|währung|moneda|valuta", re.IGNORECASE)
 
@@ -39,7 +38,7 @@ def check_currency(
         found = sorted(str(value) for (value,) in engine.execute(asked).fetchall())
         if len(found) > 1:
             raise JourneybookError(
-                f"files.{table}: column {column.name!r} holds {list_columns(found)}, and amounts of several "
-                f'currencies cannot be added: keep one with where: "{column.name}" = {found[0]!r}, or convert '
-                "them in an expression."
+                f"files.{table}: column {column.name!r} holds {list_names(map(repr, found))}, and amounts of "
+                f'several currencies cannot be added: keep one with where: "{column.name}" = {found[0]!r}, or '
+                "convert them in an expression."
             )

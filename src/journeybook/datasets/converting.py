@@ -25,7 +25,10 @@ ENGINE_TYPES = {
     "decimal(18, 4)": "DECIMAL(18, 4)",
 }
 
-_TRUE, _FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
+# True and false as spreadsheets of other languages write them, and yes and no in these.
+_TRUTHS, _LIES = ("true", "wahr", "vrai", "verdadero", "vero"), ("false", "falsch", "faux", "falso")
+_TRUE = (*_TRUTHS, "t", "yes", "y", "1", "1.0", "ja", "j", "oui", "si", "sí", "sim", "verdadeiro")
+_FALSE = (*_LIES, "f", "no", "n", "0", "0.0", "nein", "nee", "non", "não")
 _DATE_ONLY = r"\d{4}[-/]\d\d?[-/]\d\d?"
 
 _BLANKS = (32, 9, 10, 13, 160)
@@ -95,14 +98,20 @@ class Column:
 
 
 def trimmed(value: str) -> str:
-    """Return SQL of text without blanks and a spreadsheet's guards around it, null where nothing is left."""
+    """Return SQL of text without blanks and guards, in Latin digits where it begins with one; null for nothing."""
     blanks = [f"chr({code})" for code in (*_BLANKS, *_UNSEEN)]
     # Most values have none, and are only looked at.
     around = f"ascii({value}) <= 32 OR ascii({value}) IN (160, {', '.join(map(str, _UNSEEN))}) OR "
     around += " OR ".join(f"suffix({value}, chr({code}))" for code in _BLANKS)
     bare = f"nullif(trim({value}, {' || '.join(blanks)}), '')"
     free = f"nullif(regexp_replace({value}, {quoted(_GUARD)}, '\\1\\2'), '')"
-    return f"CASE WHEN ascii({value}) IN (39, 61) THEN {free} WHEN {around} THEN {bare} ELSE {value} END"
+    # Arabic, Persian and wide digits, by their zeros.
+    zeros = (0x660, 0x6F0, 0xFF10)
+    digits = "".join(chr(zero + n) for zero in zeros for n in range(10)) + "٫٬"
+    latin = f"translate({bare}, '{digits}', '{'0123456789' * len(zeros)}.,')"
+    foreign = " OR ".join(f"ascii({value}) BETWEEN {zero} AND {zero + 9}" for zero in zeros)
+    ways = f"WHEN ascii({value}) IN (39, 61) THEN {free} WHEN {foreign} THEN {latin}"
+    return f"CASE {ways} WHEN {around} THEN {bare} ELSE {value} END"
 
 
 def from_text(text: str, dtype: str, *, notation: Notation, dates: Dates) -> str:
@@ -195,7 +204,7 @@ def _measures(column: Column) -> list[str]:
         f"count({column.notation.number(value)})",
         f"count_if(regexp_full_match({value}, {quoted(whole)}))",
         f"count_if(regexp_matches({value}, '^[+-]?(?:0\\d|\\d{{19}})'))",
-        f"count_if(lower({value}) IN ('true', 'false'))",
+        f"count_if({among(f'lower({value})', (*_TRUTHS, *_LIES))})",
         f"count({ANY_ISO.moment(value, column.notation)})",
         f"count_if(regexp_full_match({value}, {quoted(_DATE_ONLY)}))",
     ]

@@ -25,13 +25,7 @@ _EITHER = (
     *("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%a, %d %b %Y", "%A, %B %d, %Y"),
 )
 _TIMES = (
-    "",
-    " %H:%M",
-    " %H:%M:%S",
-    " %H:%M:%S.%f",
-    " %I:%M %p",
-    " %I:%M:%S %p",
-    "T%H:%M:%S",
+    *("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S"),
     *(", %H:%M", ", %H:%M:%S", ", %I:%M %p", ", %I:%M:%S %p"),
 )
 _WRITTEN = tuple(
@@ -60,6 +54,8 @@ _WORDED = (
     r"^\D*(\d{1,2})(?:\.|º|er)?[\s/-]+(?:de\s+)?(\pL+)\.?,?[\s/-]+(?:del?\s+)?(\d{2,4})\b"
     r"(?:,?\s+(?:um|a las|a|alle|om|as|at)\b)?"
 )
+# Sept. 5, 2024
+_MONTH_FIRST_WORDED = r"^(?:\pL+,\s+)?(\pL+)\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(\d{4})\b"
 # Numbers that are times: what they look like, and how many of them a second has.
 _COUNTED = {
     "seconds since 1970": (r"\d{9,10}(?:\.\d+)?", 1),
@@ -171,6 +167,7 @@ def _in_english(text: str) -> str:
     """SQL of a date with the names of months, a. m. and p. m. as the engine reads them."""
     low = f"regexp_replace(strip_accents(lower({text})), '[\\x{{a0}}\\x{{202f}}\\x{{2009}}]', ' ', 'g')"
     low = f"regexp_replace({low}, '\\s*\\b([ap])\\.?\\s?m\\.?$', ' \\1m')"
+    low = f"regexp_replace({low}, {quoted(_MONTH_FIRST_WORDED)}, '\\2 \\1 \\3')"
     months = ", ".join(f"{quoted(word)}: {quoted(name)}" for word, name in _MONTHS.items())
     month = f"MAP {{{months}}}[regexp_extract({low}, {quoted(_WORDED)}, 2)]"
     return f"coalesce(regexp_replace({low}, {quoted(_WORDED)}, concat('\\1 ', {month}, ' \\3')), {low})"
@@ -212,8 +209,9 @@ def find_dates(
     open_ = {file: n_iso for file, (_, n_iso, _) in files.items() if file not in found}
     for worded in (False, True):
         if open_:
-            found |= _find_written(engine, view, text, open_, notation=notation, worded=worded)
-        open_ = {file: found[file][1] for file in open_ if 2 * found[file][1] <= files[file][0]}
+            made = _find_written(engine, view, text, open_, notation=notation, worded=worded)
+            found |= {file: way for file, way in made.items() if file not in found or way[1] > found[file][1]}
+        open_ = {file: found[file][1] for file in open_ if found[file][1] < files[file][0]}
     return _joined(found), sum(n for _, n in found.values())
 
 
@@ -312,6 +310,13 @@ def _by_file(
 
 def _count(engine: duckdb.DuckDBPyConnection, view: str, condition: str) -> int:
     return engine.execute(f"SELECT coalesce(count_if({condition}), 0) FROM {view}").fetchall()[0][0]
+
+
+def count_local(engine: duckdb.DuckDBPyConnection, view: str, text: str) -> int:
+    """Return how many times bring no offset from UTC where others do; 0 where none does."""
+    local = f"count_if({text} IS NOT NULL AND NOT regexp_matches({text}, {quoted(_OFFSET)}))"
+    n_local, n_times = engine.execute(f"SELECT {local}, count({text}) FROM {view}").fetchall()[0]
+    return n_local if n_local < n_times else 0
 
 
 def check_dates(dates: Dates, *, expression: str, place: str) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import duckdb
+
+from journeybook.datasets.notation import quoted
 from journeybook.datasets.unpacking import Plain
 from journeybook.errors import JourneybookError
 
@@ -73,6 +76,19 @@ def read_dialect(file: Plain, options: Mapping, *, name: str) -> Dialect:
         raise JourneybookError(f"files.{name}.options.names is {names!r}: it must be a list of column names.")
     unlike, doubled = _unlike([*names, *fields[len(names) :]])
     return Dialect(unlike, delimiter, skipped + n_records, skipped + n_lines, doubled)
+
+
+def find_headers(
+    engine: duckdb.DuckDBPyConnection, part: str, file: Plain, dialect: Dialect, *, order: Sequence[str]
+) -> set[int]:
+    """Return the lines that hold the header once more, as of files put one behind the other, if `part` has any."""
+    alike = [f"s{order.index(name)} = {quoted(name)}" for name in dialect.names]
+    asked = f"SELECT count(*) FROM {part} WHERE {' AND '.join(alike)}"
+    if len(alike) < 2 or not dialect.n_head or not engine.execute(asked).fetchall()[0][0]:
+        return set()
+    with file.path.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
+        *_, header = islice(lines, dialect.n_head)
+        return {n for n, line in enumerate(lines, start=dialect.n_head + 1) if line.strip() == header.strip()}
 
 
 def read_quote(options: Mapping) -> str:

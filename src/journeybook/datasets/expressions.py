@@ -57,12 +57,6 @@ def find_column(text: str, columns: Sequence[str]) -> str | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def list_columns(columns: Sequence[str]) -> str:
-    """Return the names for a message, no more than thirty of them."""
-    shown = ", ".join(repr(column) for column in columns[:30])
-    return shown + (f" and {len(columns) - 30} more" if len(columns) > 30 else "")
-
-
 def parse_expression(
     connection: duckdb.DuckDBPyConnection, text: str, *, columns: Sequence[str], place: str
 ) -> Expression:
@@ -187,7 +181,7 @@ def _resolve(node: dict, text: str, *, columns: Sequence[str], place: str) -> tu
 @cache
 def _functions() -> dict[str, str]:
     """Return the functions that may not stand in an expression, each with the reason."""
-    with duckdb.connect() as engine:
+    with duckdb.connect(config={"temp_directory": ""}) as engine:
         rows = engine.execute(
             "SELECT function_name, function_type, stability, macro_definition FROM duckdb_functions()"
         ).fetchall()

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -26,7 +27,7 @@ from journeybook.datasets.reading import Source, read_options, stage
 from journeybook.datasets.storage import write_raw
 from journeybook.datasets.targets import Target, check_required, make_target, rest_of
 from journeybook.errors import JourneybookError, nearest
-from journeybook.tables import SCHEMAS, Schema, kept_in_engine, schema_of
+from journeybook.tables import SCHEMAS, Schema, engine, kept_in_engine, schema_of
 
 _KEYS = ("path", "options", "columns", "where", "keep")
 _SAMPLE_ROWS = 20_000
@@ -43,6 +44,7 @@ class TableCheck:
         n_tried: The first of them, of which the columns below speak.
         n_unconverted: Those of them that would go to quarantine.
         period: First and last moment; empty where there is none.
+        longest_gap: Days between two days that have rows and none between them, at most.
         n_ids: About how many ids there are, by column.
         currencies: What stands beside the amounts.
         examples: For each column: name, a masked value as given and as made, share that does not convert.
@@ -56,6 +58,7 @@ class TableCheck:
     n_tried: int
     n_unconverted: int
     period: tuple[str, ...]
+    longest_gap: int
     n_ids: Mapping[str, int]
     currencies: tuple[str, ...]
     examples: tuple[tuple[str, str, str, float], ...]
@@ -104,26 +107,19 @@ def build_files(
     return about
 
 
-def check_files(connection: Backend, *, files: Mapping, base: Path, timezone: str = "UTC") -> list[TableCheck]:
+@contextmanager
+def open_checked(*, files: Mapping, base: Path, timezone: str) -> Iterator[list[tuple[TableCheck, Table]]]:
     """Check a block `files:`: how it is read by the first rows of each file, what comes of it by all of them.
 
-    Returns:
-        One check a table, in the order of the block. Nothing is left of what it writes.
+    Yields:
+        One check a table, in the order of the block, each with its rows as `build_files` would write them, but in
+        no order. Nothing is left of what it writes.
 
     Raises:
         JourneybookError: What `build_files` would raise for these rows.
     """
-    with open_checked(connection, files=files, base=base, timezone=timezone) as found:
-        return [check for check, _ in found]
-
-
-@contextmanager
-def open_checked(
-    connection: Backend, *, files: Mapping, base: Path, timezone: str
-) -> Iterator[list[tuple[TableCheck, Table]]]:
-    """Give what `check_files` finds, each with its rows as `build_files` would write them, but in no order."""
     with _scratch(None) as scratch:
-        found = []
+        connection, found = engine(scratch), []
         for table, block in _checked(files).items():
             place = scratch / table
             place.mkdir()
@@ -159,10 +155,12 @@ def _check(engine: duckdb.DuckDBPyConnection, table: str, made: _Prepared, odd: 
     given = "v" if source.whole else "g"
     asked = ["count(*)", *(f"approx_count_distinct({given}{n})" for n in ids.values())]
     known = "moment > TIMESTAMP '1000-01-01' AND moment < TIMESTAMP 'infinity'"
+    day = f"CAST(CASE WHEN {known} THEN moment END AS DATE)"
     asked += [] if at is None else [f"{end}(moment) FILTER ({known})" for end in ("min", "max")]
+    asked.append(f"map_keys(histogram({day}))")
     moment = "NULL" if at is None else (cast if plain else f"v{at}")
     rows = f"(SELECT *, {moment} AS moment FROM {mapped.converted})"
-    counts = engine.execute(f"SELECT {', '.join(asked)} FROM {rows}").fetchall()[0]
+    *counts, days = engine.execute(f"SELECT {', '.join(asked)} FROM {rows}").fetchall()[0]
     return TableCheck(
         table=table,
         n_files=source.n_files,
@@ -170,6 +168,7 @@ def _check(engine: duckdb.DuckDBPyConnection, table: str, made: _Prepared, odd: 
         n_tried=mapped.n_rows,
         n_unconverted=mapped.n_unconverted,
         period=tuple(str(moment)[:16] for moment in counts[1 + len(ids) :] if moment is not None),
+        longest_gap=max(((late - early).days for early, late in pairwise(sorted(days or []))), default=0),
         n_ids=dict(zip(ids, counts[1:], strict=False)),
         currencies=mapped.currencies,
         examples=tuple(

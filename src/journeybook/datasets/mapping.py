@@ -9,7 +9,7 @@ import duckdb
 
 from journeybook.datasets.amounts import check_currency, check_numbers
 from journeybook.datasets.converting import Column, from_text, from_value, instant, profile
-from journeybook.datasets.dates import Dates, check_dates, find_dates
+from journeybook.datasets.dates import Dates, check_dates, count_local, find_dates
 from journeybook.datasets.expressions import not_scalar
 from journeybook.datasets.ids import CROWD_SHARE, MISSING, among, check_digits, normal, without_nobody
 from journeybook.datasets.notation import column_name, quoted
@@ -41,6 +41,7 @@ class Mapped:
         n_read: Rows read.
         n_rows: Rows that `where` keeps.
         n_unconverted: Rows of them that hold a value that does not convert.
+        n_local: Values of `occurred_at` without an offset from UTC, where others have one.
         notes: What a user should know of the reading, one sentence each.
     """
 
@@ -55,6 +56,7 @@ class Mapped:
     n_read: int
     n_rows: int
     n_unconverted: int
+    n_local: int
     notes: tuple[str, ...]
 
 
@@ -110,8 +112,10 @@ def map_rows(
     unconverted = f"nullif(concat_ws({sign}, line_problem, {unconverted}), '')"
     order = "row_number() OVER (ORDER BY position)" if where else "position"
     named = ", ".join(f"v{n} AS {column_name(target.name)}" for n, target in enumerate(targets))
-    ordered = False
+    ordered, n_local = False, 0
     for n, (target, one) in enumerate(zip(targets, bound, strict=False)):
+        if target.name == "occurred_at" and one.native == "VARCHAR" and dates[n].offset:
+            n_local = count_local(engine, found, f"g{n}")
         if schema.name == "events" and target.name == "occurred_at":
             made = instant(engine, converted, n, native=one.native, notation=source.notation, dates=dates[n])
             named, ordered = named + made[0], made[1]
@@ -142,13 +146,14 @@ def map_rows(
         n_read=source.n_read,
         n_rows=n_rows,
         n_unconverted=n_unconverted,
+        n_local=n_local,
         notes=tuple(notes),
     )
 
 
 def _how_numbers(column: Column, source: Source) -> str:
     """Return how a column writes numbers, where nobody gave it."""
-    if column.notation.decimal == source.notation.decimal:
+    if column.notation.decimal == source.notation.decimal or column.kind not in ("integer", "number"):
         return ""
     thousands = f", {column.notation.thousands!r} between thousands" if column.notation.thousands else ""
     return f"Column {column.name!r} is read with {column.notation.point!r} before fractions{thousands}."
@@ -353,6 +358,8 @@ def _check_counts(target: Target, schema: Schema, counts: Sequence, *, whole: bo
         needs += "; say how they are written, as options: {dateformat: '%d.%m.%Y %H:%M'} or strptime(...) does"
     if target.dtype in ("boolean", "float64", "int64", "decimal(18, 4)"):
         needs += "; an expression makes one, as answer = 'on' or replace(discount, '%', '') does"
+    if target.dtype == "boolean":
+        needs += "; counts of several people are rows of experiment_arms"
     if n_made:
         return
     if n_given:

@@ -88,7 +88,8 @@ class Notation:
         opening = rf"\(?{_BLANK}*(?:{_MINUS}|\+)?{sign}(?:{_MINUS}|\+)?{_BLANK}*"
         pattern = quoted(rf"^{opening}({number}){sign}{_MINUS}?{sign}\)?{sign}$")
         digits = self._bare(f"regexp_replace(regexp_extract({text}, {pattern}, 1), {quoted(_GROUPS)}, '', 'g')")
-        below = quoted(rf"^\(.*\)|^\D*{_MINUS}|{_MINUS}\D*$")
+        # A dash in place of the cents, as in 12,-, is no minus.
+        below = quoted(rf"^\(.*\)|^\D*{_MINUS}|[^.,]{_MINUS}\D*$")
         minus = f"CASE WHEN regexp_matches({text}, {below}) THEN '-' ELSE '' END"
         return f"CASE WHEN regexp_matches({text}, {pattern}) THEN {minus} || {digits} END"
 

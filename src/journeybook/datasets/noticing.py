@@ -18,18 +18,8 @@ _FEW_ROWS = 50
 _FEW_ORDERS = 20
 _MANY_KINDS = 100
 _LARGE = 500
-_SUMS = (
-    "total",
-    "totals",
-    "totale",
-    "sub total",
-    "subtotal",
-    "grand total",
-    "summe",
-    "gesamt",
-    "gesamtsumme",
-    "somme",
-)
+_SUMS: tuple[str, ...] = ("total", "totals", "totale", "sub total", "subtotal", "grand total", "summe", "somme")
+_SUMS += ("gesamt", "gesamtsumme")
 _HINTS = ("customer", "client", "member", "user", "account", "email", "mail", "person", "contact", "buyer")
 _OPTIONS = dict.fromkeys(("decimal(18, 4)", "float64", "int64"), "decimal_separator, thousands and nullstr")
 _OPTIONS |= dict.fromkeys(("timestamp(6)", "date"), "dateformat and nullstr")
@@ -80,7 +70,7 @@ def notice(
             found.append(Notice(said, action, n_given - n_made, worth=3))
         found += _people(engine, rows, schema, mapped, source)
     if "occurred_at" in have:
-        found += _hours(engine, rows, schema, source, ordered=mapped.ordered)
+        found += _hours(engine, rows, schema, source, mapped)
     return found
 
 
@@ -104,7 +94,7 @@ def _unread(engine: duckdb.DuckDBPyConnection, rows: str, schema: Schema, mapped
     ]
     n_worst, worst = max(losses, default=(0, ""))
     dtype = schema.by_name[worst].dtype if worst in schema.by_name else ""
-    cure = _OPTIONS.get(dtype, "quote and delim") if dtype or not n_worst else "nullstr"
+    cure = _OPTIONS.get(dtype, "nullstr") if n_worst else "quote and delim"
     why = f", most often for {worst}" if n_worst else ", for they do not fit the header"
     of_rows = f"{mapped.n_unconverted / mapped.n_rows:.1%} of the rows"
     yield Notice(
@@ -154,7 +144,9 @@ def _blank(engine: duckdb.DuckDBPyConnection, rows: str, mapped: Mapped) -> Iter
     """Rows that are without time or amount, although nothing in them is unreadable."""
     readable = "unconverted IS NULL AND " if mapped.n_unconverted else ""
     blank = f"{readable}(occurred_at IS NULL OR revenue IS NULL)"
-    n_blank = engine.execute(f"SELECT coalesce(count_if({blank}), 0) FROM {rows}").fetchall()[0][0]
+    money = f"coalesce(sum(abs(revenue)) FILTER ({blank}) / nullif(sum(abs(revenue)), 0), 0)"
+    asked = f"SELECT coalesce(count_if({blank}), 0), {money} FROM {rows}"
+    n_blank, of_money = engine.execute(asked).fetchall()[0]
     if not n_blank:
         return
     told = ""
@@ -164,8 +156,9 @@ def _blank(engine: duckdb.DuckDBPyConnection, rows: str, mapped: Mapped) -> Iter
         n_told = engine.execute(asked).fetchall()[0][0]
         told = f"; {n_told:,} of them belong to a basket of which another row has both" if n_told else ""
     yield Notice(
-        f"{_rows(n_blank)} of transactions have no time or no amount, {n_blank / mapped.n_rows:.1%}{told}.",
-        "They go to quarantine. If they are further lines of an order or sums, leave them out with where.",
+        f"{_rows(n_blank)} of transactions have no time or no amount, {n_blank / mapped.n_rows:.1%} and "
+        f"{float(of_money):.1%} of revenue{told}.",
+        "They go to quarantine. Fill in what the first line of an order says, or leave sums out with where.",
         n_blank,
         worth=1 if n_blank > _MUCH * mapped.n_rows else 3,
     )
@@ -279,10 +272,17 @@ def _passing(
 
 
 def _hours(
-    engine: duckdb.DuckDBPyConnection, rows: str, schema: Schema, source: Source, *, ordered: bool
+    engine: duckdb.DuckDBPyConnection, rows: str, schema: Schema, source: Source, mapped: Mapped
 ) -> Iterator[Notice]:
-    """Times that a change of clocks skips, or that it repeats; these only where the files do not order them."""
+    """Times that a change of clocks skips, or repeats where the files do not order them; missing offsets."""
     place = source.notation.timezone
+    if mapped.n_local:
+        yield Notice(
+            f"{_rows(mapped.n_local)} of {schema.name} have a time without an offset from UTC, where others have "
+            f"one: they are read in the time of {place}.",
+            "If they are of another zone, such as UTC, write it behind them in an expression.",
+            mapped.n_local,
+        )
     zone = quoted(place)
     before = f"timezone({zone}, occurred_at - INTERVAL 1 HOUR)"
     asked = (
@@ -297,7 +297,7 @@ def _hours(
             "The times may be of another zone: set timezone to the one they are in.",
             n_skipped,
         )
-    if n_repeated and schema.name == "events" and not ordered:
+    if n_repeated and schema.name == "events" and not mapped.ordered:
         yield Notice(
             f"{_rows(n_repeated)} of events lie in an hour that the clocks of {place} repeat: local time may "
             "put them in the wrong order and measure pauses wrong.",

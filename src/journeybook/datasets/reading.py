@@ -15,13 +15,12 @@ import duckdb
 
 from journeybook.datasets.converting import Column, trimmed
 from journeybook.datasets.counting import count_csv, count_json, count_parquet, count_sessions
-from journeybook.datasets.dialects import Dialect, read_dialect, read_quote
-from journeybook.datasets.expressions import list_columns
+from journeybook.datasets.dialects import Dialect, find_headers, read_dialect, read_quote
 from journeybook.datasets.finding import is_json, is_parquet
 from journeybook.datasets.notation import Notation, column_name, quoted
 from journeybook.datasets.sequences import SESSION_COLUMNS, session_rows
 from journeybook.datasets.unpacking import Plain, as_western, json_paths, unpack, without_lines
-from journeybook.errors import JourneybookError, nearest
+from journeybook.errors import JourneybookError, list_names, nearest
 
 _SAME = {"sep": "delim", "delimiter": "delim", "separator": "delim", "null": "nullstr", "column_names": "names"}
 _SAME |= {"date_format": "dateformat", "timestamp_format": "timestampformat", "quotechar": "quote"}
@@ -188,6 +187,11 @@ class _Staging:
             self._drop()
             plain = as_western(plain, self.folder)
             problems = self._parse(plain, dialect)
+        if again := find_headers(self.connection, self.parts[-1], plain, dialect, order=list(self.types)):
+            self._drop()
+            plain = plain._replace(path=without_lines(plain.path, self.folder, again)[0])
+            taken = dict.fromkeys(again, "the header once more")
+            problems = self._parse(plain, dialect)
         while unclosed := [line for line, _, _, text in problems if "\n" in text.strip()]:
             # A quote that opens and does not close takes the lines below it along: that line goes to quarantine.
             whole = unclosed[0] + sum(line <= unclosed[0] for line in sorted(taken))
@@ -323,7 +327,7 @@ class _Staging:
             unlike = sorted(set(types) ^ set(self.types))
             raise JourneybookError(
                 f"files.{self.name}: {file!r} has other columns than the first file "
-                f"({list_columns(unlike)}): give the option union_by_name: true to read them together."
+                f"({list_names(map(repr, unlike))}): give the option union_by_name: true to read them together."
             )
         for column, kind in types.items():
             self.types.setdefault(column, kind)

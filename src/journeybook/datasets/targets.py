@@ -6,14 +6,9 @@ from dataclasses import dataclass, replace
 
 import duckdb
 
-from journeybook.datasets.expressions import (
-    Expression,
-    find_column,
-    list_columns,
-    parse_expression,
-)
+from journeybook.datasets.expressions import Expression, find_column, parse_expression
 from journeybook.datasets.notation import column_name
-from journeybook.errors import JourneybookError, nearest
+from journeybook.errors import JourneybookError, list_names, nearest
 from journeybook.tables import SCHEMAS, Schema
 
 # Columns that every table has of its own, or that stand for a person.
@@ -145,7 +140,11 @@ def rest_of(
                 hidden=column.identifier if column else False,
             )
         )
-    notes = [f"keep: rest leaves out {list_columns(left)}: taken names, or direct identifiers."] if left else []
+    notes = (
+        [f"keep: rest leaves out {list_names(map(repr, left))}: taken names, or direct identifiers."]
+        if left
+        else []
+    )
     return kept, notes
 
 
@@ -159,5 +158,5 @@ def check_required(schema: Schema, targets: Sequence[Target], *, names: Sequence
     if lacking:
         raise JourneybookError(
             f"{place}.columns gives no {' and no '.join(lacking)}, which {schema.name} needs "
-            f"(columns of the file: {list_columns(names)})."
+            f"(columns of the file: {list_names(map(repr, names))})."
         )

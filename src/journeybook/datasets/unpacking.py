@@ -157,7 +157,8 @@ def _sheet(file: Path, scratch: Path, options: Mapping, *, place: str) -> Plain:
     copy = _free(scratch)
     with copy.open("w", encoding="utf-8", newline="") as target:
         csv.writer(target).writerows(chain(first, rows))
-    return Plain(file.name, copy, f"Sheet {name!r} of {file.name} was read.")
+    since = " It counts days from 1904: plain numbers for days are 1,462 too low." * (book.epoch.year == 1904)
+    return Plain(file.name, copy, f"Sheet {name!r} of {file.name} was read.{since}")
 
 
 def _check_sheet(file: Path, name: str, first: list[list], skip: int, *, place: str) -> None:

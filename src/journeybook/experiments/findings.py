@@ -44,6 +44,7 @@ _FAILED = {
     "summed_up": "The arms came summed up, in {n} rows: CUPED, groups, novelty and peeking need one row a unit.",
     "cuped_slopes": "The effect on {name} differs with what was known of units before.",
 }
+_MANY_METRICS = 10
 _ALARM = "Read no effect of this test: find the cause, and run it again."
 # What to do where that is more than to find the cause.
 _CURES = {
@@ -103,7 +104,7 @@ def find(
     ] + [*_no_effects(others)] + [f for f in said if f.strength != "contradicted"]  # fmt: skip
     said += _together(crossed[crossed["metric"] == metric], kind, plan, planted)
     said += _for_whom(grouped, searched.found, metric, kind, plan, planted)
-    return [*said, _looks(seen, plan, followed)]
+    return [*said, *_many_metrics(found, plan), _looks(seen, plan, followed)]
 
 
 def _plan_changed(seen: Look) -> Iterator[Finding]:
@@ -188,6 +189,19 @@ def _no_effects(rows: pd.DataFrame) -> Iterator[Finding]:
         yield Finding(text=text, action=action, strength="cannot be told", worth=2, section=section, figure=None)
 
 
+def _many_metrics(found: Experiment, plan: Plan) -> Iterator[Finding]:
+    """How many effects hold where many metrics were tried and none was named beforehand."""
+    if plan.primary or len(found.kinds) < _MANY_METRICS:
+        return
+    rows, n_metrics = found.comparisons, say_count(len(found.kinds))
+    n_hold, n_seem = (int((rows[p] < found.alpha).sum()) for p in ("p_adjusted", "p_value"))
+    text = f"{say_count(n_hold)} of {say_count(len(rows))} comparisons, over {n_metrics} metrics, show an effect "
+    text += f"once all are counted; {say_count(n_seem)} would seem to."
+    action, section = "Take them for hints, and name one metric in a plan before the next test.", "Did it work?"
+    about: dict[str, Any] = {"value": n_hold, "unit": "comparisons", "section": section, "figure": None}
+    yield Finding(text=text, action=action, strength="counted", worth=2, **about)
+
+
 def _by_plan(made: Any, least: float, most: float, plan: Plan, unit: str) -> str:
     needed = f"the {_said(plan.minimum_effect, unit)} worth having"
     if made.decision == SHIP:
@@ -235,7 +249,11 @@ def _for_whom(
             part = part.sort_values("effect")
             sides = [(part["effect"].iloc[k], f"for {part['level'].iloc[k]}") for k in (-1, 0)]
         else:
-            inside = f"for {level}" if level else f"where {_words(row.level)}"
+            inside = (
+                f"for {level}"
+                if level
+                else f"where {_words(row.level).replace('pre ', 'earlier ').replace(' above', ' is above')}"
+            )
             sides = [(row.effect_inside, inside), (row.effect_outside, "for all others")]
             groups = {
                 group: size for (who, group), size in planted.items() if who == row.variant and group != "all"

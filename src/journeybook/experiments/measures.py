@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from journeybook.errors import TooLittle
+from journeybook.errors import TooLittle, list_names
 from journeybook.experiments.variants import is_summed
 
 # What each kind needs besides the metric's name: key, and whether it may be left out.
@@ -122,7 +122,7 @@ def measures(
     if is_summed(units):
         return _summed_measures(units, metrics)
     candidates = [str(column) for column in units.columns if column not in NOT_MEASURED]
-    listed, named = ", ".join(candidates) or "none", covariates
+    listed, named = list_names(candidates) or "none", covariates
     before = [column for column in candidates if column.startswith(COVARIATE_PREFIX)]
     if covariates is None:
         covariates = [column for column in before if not _constant(_known(units, column))]
@@ -190,7 +190,7 @@ def numbers(units: pd.DataFrame, column: str) -> np.ndarray:
         ValueError: The column is missing, holds text or dates, or an infinite value.
     """
     if column not in units.columns:
-        raise ValueError(f"Column '{column}' is not in the table, which has {', '.join(map(str, units.columns))}.")
+        raise ValueError(f"Column '{column}' is not in the table, which has {list_names(units.columns)}.")
     values = units[column]
     if _is_text(values):
         found = str(values.dropna().iloc[0]) if values.notna().any() else "no value"

@@ -18,6 +18,7 @@ from journeybook.statistics.exact import SUFFIX
 
 # Two ways of computing the same sum.
 ROUNDING = 1e-6
+_MANY = 20
 
 
 def witnesses(
@@ -33,7 +34,7 @@ def witnesses(
     """Recompute counts, effects, standard errors, p values and intervals, arms taken by their names.
 
     Returns:
-        One row a witness, as `results.checks_of` reads it.
+        One row a witness, as `results.checks_of` reads it; of many comparisons the one furthest off, by source.
     """
     if is_summed(units):
         counts = units.groupby(["stratum", "variant"])["n_units"].max().groupby("variant").sum()
@@ -66,7 +67,11 @@ def witnesses(
             rows.append(_witness(f"exact p value of {where}", row.p_value, p_value, ROUNDING, source))
         elif not row.method.endswith(SUFFIX) and row.kind != "quantile":
             rows += _read(row, where, beside.iloc[-1], horizon=found.horizon, alpha=alpha)
-    return pd.DataFrame([*rows, _ratio(pd.Series(names).value_counts(), health, shares)])
+    table = pd.DataFrame([*rows, _ratio(pd.Series(names).value_counts(), health, shares)])
+    if len(found.estimates) > _MANY:
+        off = (table["value"] - table["reference"]).abs() / table["tolerance"].clip(lower=1e-12)
+        table = table.loc[off.fillna(np.inf).groupby(table["source"]).idxmax().sort_values()]
+    return table
 
 
 def _ratio(counts: pd.Series, health: pd.DataFrame, shares: Mapping[str, float] | None) -> dict:
@@ -81,7 +86,7 @@ def _of_arms(units: pd.DataFrame, found: Experiment, alpha: float) -> Iterator[d
     for row in found.estimates.itertuples():
         where = f"{row.metric}, {row.variant}"
         own = units[units["metric"] == row.metric].set_index(["variant", "stratum"])
-        both = own.loc[row.control_name].join(own.loc[row.variant], lsuffix="_0", how="inner")
+        both = own.loc[row.control_name].join(own.loc[row.variant], suffixes=("_0", ""), how="inner")
         both = both[both[["n_units", "n_units_0"]].min(axis=1) > 1]
         weight = both["n_units"] + both["n_units_0"]
         effect = float(np.average(both["mean"] - both["mean_0"], weights=weight))

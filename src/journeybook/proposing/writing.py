@@ -48,7 +48,10 @@ def propose(paths: Sequence[Path], *, base: Path) -> str:
     Raises:
         JourneybookError: A file is not there, or cannot be read.
     """
-    with duckdb.connect() as engine, tempfile.TemporaryDirectory() as scratch:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        duckdb.connect(config={"temp_directory": scratch}) as engine,
+    ):
         files: list[_File] = []
         for n, path in enumerate(dict.fromkeys(paths)):
             file = _read(engine, path, scratch=Path(scratch), name=f"file_{n}")

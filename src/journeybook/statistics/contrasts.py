@@ -103,7 +103,8 @@ def moments_from_sums(n: np.ndarray, first: np.ndarray, second: np.ndarray, *, c
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = first / np.asarray(n, dtype=float)[..., None]
         within = second - first[..., :, None] * mean[..., None, :]
-        rounding = 8 * np.finfo(float).eps * np.einsum("...ii->...i", second)
+        # The error of a sum grows with the root of its terms.
+        rounding = (8 + np.sqrt(n))[..., None] * np.finfo(float).eps * np.einsum("...ii->...i", second)
         varies = np.einsum("...ii->...i", within) > rounding
         covariance = np.where(varies[..., :, None] & varies[..., None, :], within, 0)
         covariance = covariance / np.where(n > 1, n - 1, np.nan)[..., None, None]

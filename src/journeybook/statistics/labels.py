@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 UNKNOWN = "unknown"
 """Name of the group of those without a value."""
 
-_MOST_VALUES = 12  # a number of more values than this is cut in thirds
+MOST_VALUES = 12  # a number of more values than this is cut in thirds
 
 
 def labels(values: pd.Series) -> NDArray[np.object_]:
@@ -18,12 +18,12 @@ def labels(values: pd.Series) -> NDArray[np.object_]:
     """
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return values.astype("object").where(values.notna(), UNKNOWN).astype(str).to_numpy(dtype=object)
-    if values.nunique() <= _MOST_VALUES:
+    if values.nunique() <= MOST_VALUES:
         names = values.map("{:g}".format, na_action="ignore")
     else:
         third = np.ceil(values.rank(pct=True) * 3).map({1.0: "low", 2.0: "middle", 3.0: "high"})
         names = third.map(lambda word: f"{values.name} {word}", na_action="ignore")
-    return names.fillna(UNKNOWN).astype(str).to_numpy(dtype=object)
+    return names.astype("object").where(names.notna(), UNKNOWN).astype(str).to_numpy(dtype=object)
 
 
 def labels_before(asked: pd.DataFrame, dated: pd.DataFrame, *, column: str) -> NDArray[np.object_]:

@@ -5,7 +5,7 @@ import numpy as np
 from journeybook.statistics.contrasts import ArmMoments
 
 
-def _steps(time: np.ndarray, happened: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def kaplan_meier(time: np.ndarray, happened: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Event times, units at risk at them, their events, and the curve after them."""
     seen = time[np.asarray(happened, dtype=bool)]
     at, events = np.unique(seen, return_counts=True)
@@ -36,7 +36,7 @@ def restricted_mean_moments(
     mean, variance = np.zeros(n_arms), np.zeros(n_arms)
     for number in range(n_arms):
         here = arm == number
-        at, at_risk, events, survival = _steps(time[here], happened[here])
+        at, at_risk, events, survival = kaplan_meier(time[here], happened[here])
         before = at <= horizon
         at, at_risk, events, survival = (x[before] for x in (at, at_risk, events, survival))
         left = (np.diff(np.r_[0, at, horizon]) * np.r_[1, survival])[::-1].cumsum()[::-1]

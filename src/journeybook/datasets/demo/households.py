@@ -28,7 +28,7 @@ def draw_households(seed: int, scale: float) -> list[str]:
     if not 0 < scale <= 1:
         later = "a scale above 1 comes later; " if scale > 1 else ""
         raise JourneybookError(f"scale is {scale:g}: {later}it must be above 0 and up to 1.")
-    lines = source_table(ibis.duckdb.connect(), "transactions")
+    lines = source_table(ibis.duckdb.connect(temp_directory=""), "transactions")
     known = lines.select("household_id").distinct().order_by("household_id").to_pandas()["household_id"].to_numpy()
     drawn = stream(seed, "demo households").permutation(known)[: max(1, round(scale * len(known)))]
     return [str(household) for household in sorted(drawn)]
