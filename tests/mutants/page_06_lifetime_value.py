@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from mutants.planted import Mutant
 
 PARAMETERS = {"n_draws": 50}
+START, SOON = datetime(2017, 1, 1), timedelta(days=45)
 WORTH = "journeybook.lifetime_value"
 
 
@@ -70,8 +72,8 @@ def _stops_early(sound: Callable) -> Callable:
 def _of_one_customer(sound: Callable) -> Callable:
     """The covariance is that of one customer, not of all."""
 
-    def wrong(likelihood: Any, names: Any, *, weight: Any, scale: float) -> Any:
-        found = sound(likelihood, names, weight=weight, scale=scale)
+    def wrong(likelihood: Any, names: Any, *, weight: Any, **asked: Any) -> Any:
+        found = sound(likelihood, names, weight=weight, **asked)
         return replace(found, covariance=found.covariance * weight.sum())
 
     return wrong
@@ -85,8 +87,61 @@ def _least_first(sound: Callable) -> Callable:
     return wrong
 
 
+def _some_unvalued(sound: Callable) -> Callable:
+    def wrong(*given: Any, **asked: Any) -> Any:
+        found = sound(*given, **asked)
+        return replace(found, table=found.table.assign(person_id=found.table["person_id"].shift()))
+
+    return wrong
+
+
+def _equal_widths(sound: Callable) -> Callable:
+    def wrong(*given: Any, **asked: Any) -> Any:
+        found, n = sound(*given, **asked), asked["n_tiers"]
+        value = found.table["value"]
+        return replace(found, table=found.table.assign(tier=(n - value / value.max() * (n - 1)).astype(int)))
+
+    return wrong
+
+
 def _month_for_horizon(sound: Callable) -> Callable:
     return lambda *given, **asked: sound(*given, **(asked | {"horizon_weeks": asked["horizon_weeks"] / 12}))
+
+
+def _dead_cohort(sound: Callable) -> Callable:
+    """Who was first seen in one month has no purchase after it: their later receipts did not arrive."""
+
+    def wrong(transactions: Any) -> Any:
+        days = sound(transactions)
+        month = days.day.min().over(group_by=days.person_id).truncate("M")
+        return (
+            days.mutate(month=month).filter(lambda t: (t.month != START) | (t.day < t.month + SOON)).drop("month")
+        )
+
+    return wrong
+
+
+def _dying_cohort(sound: Callable) -> Callable:
+    def wrong(days: Any, **asked: Any) -> Any:
+        found = sound(days, **asked)
+        return found.assign(revenue_per_customer=found["revenue_per_customer"].where(found["quarter"] == 0, 0.0))
+
+    return wrong
+
+
+def _spend_follows_frequency(sound: Callable) -> Callable:
+    """Every purchase of those who buy more often is worth more."""
+
+    def wrong(days: Any, **asked: Any) -> Any:
+        found = sound(days, **asked)
+        dearer = 1 + found["x"]
+        return found.assign(repeat_revenue=found["repeat_revenue"] * dearer, squares=found["squares"] * dearer**2)
+
+    return wrong
+
+
+def _always_independent(_sound: Callable) -> Callable:
+    return lambda x, mean: (0.0, -0.01, 0.01)
 
 
 MUTANTS = [
@@ -97,6 +152,34 @@ MUTANTS = [
     Mutant("nobody_leaves", "models foresee 5 % too much", f"{WORTH}:judge", _nobody_leaves),
     Mutant("stops_early", "the search stops beside the peak", f"{WORTH}.models:maximise", _stops_early),
     Mutant("of_one_customer", "errors are those of one customer", f"{WORTH}.models:maximise", _of_one_customer),
+    Mutant("dead_cohort", "later receipts of one cohort are missing", f"{WORTH}:purchase_days", _dead_cohort),
+    Mutant("dying_cohort", "cohorts bring nothing after their first quarter", f"{WORTH}:by_cohort", _dying_cohort),
+    Mutant(
+        "spend_follows_frequency",
+        "frequent buyers are given dearer purchases",
+        f"{WORTH}:customer_summary",
+        _spend_follows_frequency,
+    ),
+    Mutant(
+        "always_independent",
+        "spend is taken for independent of frequency",
+        f"{WORTH}.spend:_correlation",
+        _always_independent,
+    ),
+    Mutant(
+        "newest_lost",
+        "the newest customers have no history",
+        f"{WORTH}:customer_summary",
+        lambda sound: lambda days, **asked: sound(days, **asked).iloc[:-5],
+    ),
+    Mutant("equal_widths", "tiers are as wide, not as large", f"{WORTH}:customer_value", _equal_widths),
+    Mutant(
+        "half_sure",
+        "chances of the top tier are halved",
+        f"{WORTH}.value:_top_share",
+        lambda sound: lambda *given, **asked: sound(*given, **asked) / 2,
+    ),
+    Mutant("some_unvalued", "some customers have no value", f"{WORTH}:customer_value", _some_unvalued),
     Mutant("least_first", "the worst tier is the first", f"{WORTH}:customer_value", _least_first),
     Mutant(
         "month_for_horizon", "a month is valued, not the horizon", f"{WORTH}:customer_value", _month_for_horizon

@@ -6,8 +6,8 @@ import pandas as pd
 
 from journeybook.findings import Finding, say_count, say_money, say_share, size
 from journeybook.lifetime_value.holdout import Judged
-from journeybook.lifetime_value.period import Period
-from journeybook.lifetime_value.spend import Spend
+from journeybook.lifetime_value.intervals import INSIDE
+from journeybook.lifetime_value.models import SBG
 from journeybook.lifetime_value.value import Value
 from journeybook.lifetime_value.words import say_way, title_judged
 
@@ -19,9 +19,8 @@ TIERS = "Does the top tier bring the revenue?"
 def find(
     judged: Judged,
     tiers: pd.DataFrame,
-    spend: Spend,
     value: Value,
-    period: Period,
+    held: pd.DataFrame,
     *,
     horizon_weeks: float,
     margin: float | None,
@@ -29,18 +28,22 @@ def find(
 ) -> list[Finding]:
     """Return the page's findings."""
     found = [*_top(tiers), *_ways(judged), *_worth(value, horizon_weeks, margin, currency)]
-    return [*found, *_gone(value), *_spend(spend), *_before(period)]
+    return [*found, *_sure(held, judged), *_gone(value)]
 
 
 def _top(tiers: pd.DataFrame) -> Iterator[Finding]:
     top, even = tiers.iloc[0], 1 / len(tiers)
     if pd.isna(top.revenue_share):
         return
-    clear = top.revenue_share_low > even
+    clear, alike = top.revenue_share_low > even, top.gain_low <= 0 <= top.gain_high
+    keep = "Keep these first" + (
+        ": ranking by past revenue serves as well here." if alike else ": the table names them."
+    )
     yield Finding(
         text=f"The {say_count(top.n)} customers put first by expected revenue, {even:.0%}, brought "
-        f"{say_share(top.revenue_share)} of the revenue that followed.",
-        action="Keep these first: the table of this page names them." if clear else "Do not rank by this.",
+        f"{say_share(top.revenue_share)} of the revenue that followed; as many by past revenue "
+        f"{say_share(top.past_share)}.",
+        action=keep if clear else "Do not rank by this.",
         strength="clear" if clear else "cannot be told",
         worth=2,
         section=TIERS,
@@ -61,7 +64,13 @@ def _ways(judged: Judged) -> Iterator[Finding]:
             "cannot be told",
             "These weeks do not tell them apart: pay for no finer model before it wins here.",
         )
-    yield Finding(text=f"{title_judged(judged)}.", action=action, strength=strength, worth=2, section=JUDGED)
+    text, sized = title_judged(judged), {}
+    if judged.best_model is not None:
+        scale = float(judged.table.set_index("way").loc[judged.best_baseline, "deviance"])
+        less, low, high = (end / scale for end in judged.gain)
+        text += f": its error is {say_share(abs(less))} {'smaller' if less > 0 else 'larger'}"
+        sized = size(-less, -high, -low, "share")
+    yield Finding(text=f"{text}.", action=action, strength=strength, worth=2, section=JUDGED, **sized)
 
 
 def _worth(value: Value, weeks: float, margin: float | None, currency: str | None) -> Iterator[Finding]:
@@ -82,11 +91,14 @@ def _worth(value: Value, weeks: float, margin: float | None, currency: str | Non
 def _gone(value: Value) -> Iterator[Finding]:
     alive = value.table["alive_probability"].dropna()
     if len(alive):
-        gone = len(alive) - float(alive.sum())
+        gone, told = len(alive) - float(alive.sum()), value.way == SBG.name
+        left = f"{say_count(gone)} of {say_count(len(alive))} customers have"
         yield Finding(
-            text=f"By {value.way}, {say_count(gone)} of {say_count(len(alive))} customers have left for good.",
-            action="Win back by value, not by silence alone: a rare buyer's pause is no goodbye.",
-            strength="suggestive",
+            text=f"{left} ended their contract." if told else f"By {value.way}, {left} left for good.",
+            action="Write first to those who brought most."
+            if told
+            else "Win back by value, not by silence alone: a rare buyer's pause is no goodbye.",
+            strength="counted" if told else "suggestive",
             worth=3,
             section=WORTH,
             value=gone,
@@ -94,29 +106,19 @@ def _gone(value: Value) -> Iterator[Finding]:
         )
 
 
-def _spend(spend: Spend) -> Iterator[Finding]:
-    rho, low, high = spend.correlation
-    if spend.refused and spend.refused.startswith("those who"):
+def _sure(held: pd.DataFrame, judged: Judged) -> Iterator[Finding]:
+    if held.empty:
+        return
+    own, wide = (float(share) for share in held["value"].iloc[:2])
+    margin = 1.96 * float(held["error"].iloc[0])
+    if own + margin < INSIDE:
         yield Finding(
-            text=f"T{spend.refused[1:]}: Gamma-Gamma, which takes the two for independent, is not used.",
-            action="Nothing to do: means are drawn to those of customers alike in frequency.",
+            text=f"Ranges of {judged.best_model} meant for {INSIDE:.0%} of customers held {say_share(own)} of "
+            f"them; widened by an earlier window's misses, {say_share(wide)}.",
+            action="Trust tiers and totals; take one customer's figure for less sure than the model says.",
             strength="clear",
             worth=3,
-            section=WORTH,
-            figure=None,
-            **size(rho, low, high, ""),
-        )
-
-
-def _before(period: Period) -> Iterator[Finding]:
-    if period.before_share > 0.5:
-        yield Finding(
-            text=f"About {say_share(period.before_share)} of customers were customers before the data begin.",
-            action="Read no tenure and no cohort from these data; bring older receipts.",
-            strength="suggestive",
-            worth=3,
             section=JUDGED,
-            value=period.before_share,
-            unit="share",
             figure=None,
+            **size(own, own - margin, own + margin, "share"),
         )

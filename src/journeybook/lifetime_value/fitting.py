@@ -15,8 +15,7 @@ FLAT = 1e-6
 # Where the search starts: the logs of all parameters. Log likelihoods that differ by less have met.
 STARTS, MET = (0.0, 1.5, -1.0), 1e-3
 # Rows on which the starts must meet; from there the search goes on with all rows.
-FIRST_ROWS = 20_000
-TIMED = ("alpha", "beta", "gamma")
+FIRST_ROWS = 4_000
 
 Likelihood = Callable[[Array, slice], tuple[Array, Array]]
 
@@ -47,7 +46,9 @@ class Fit:
         return self.theta * np.sqrt(np.diag(self.covariance))
 
 
-def maximise(likelihood: Likelihood, names: Sequence[str], *, weight: Array, scale: float) -> Fit:
+def maximise(
+    likelihood: Likelihood, names: Sequence[str], *, weight: Array, sizes: Sequence[float], n_factors: int = 0
+) -> Fit:
     """Maximise a likelihood of parameters above 0 from several starts, and certify the maximum.
 
     The certificate: the gradient is nought, the Hessian is negative definite, two starts or more have met, and no
@@ -55,26 +56,29 @@ def maximise(likelihood: Likelihood, names: Sequence[str], *, weight: Array, sca
 
     Args:
         likelihood: (parameters, rows) to the log likelihood of each of the rows and its derivatives.
-        names: Parameters; those of `TIMED` are measured in the data's own unit.
+        names: Parameters.
         weight: Customers of each row.
-        scale: A size usual in the data, in that unit; where the search starts.
+        sizes: A usual size of each parameter; where the search starts.
+        n_factors: So many of the last parameters are factors, and each search starts at their sizes.
     """
-    shift = np.log(scale) * np.array([name in TIMED for name in names])
+    shift = np.log(np.asarray(sizes, dtype=float))
+    free = np.arange(len(names)) < len(names) - n_factors
 
     def loss_of(rows: slice) -> Callable[[Array], tuple[float, Array]]:
         share = weight[rows] / weight[rows].sum()
 
         def loss(at: Array) -> tuple[float, Array]:
             value, by = likelihood(np.exp(at), rows)
-            return -float(share @ value), -(by @ share) * np.exp(at)
+            # Not BLAS: its threads wait for each other, and add up in another order on another machine.
+            return -float(np.einsum("i,i", share, value)), -np.einsum("ij,j->i", by, share) * np.exp(at)
 
         return loss
 
     every, loss = -(-len(weight) // FIRST_ROWS), loss_of(slice(None))
     few = loss_of(slice(None, None, every))
-    starts = [_minimum(few, start + shift, shift) for start in STARTS]
+    starts = [_minimum(few, start * free + shift, shift) for start in STARTS]
     nearest = min(starts, key=lambda one: one.fun)
-    best, n = nearest if every == 1 else _minimum(loss, nearest.x, shift), weight.sum()
+    best, n = nearest if every == 1 else _refined(loss, few, nearest.x, shift), weight.sum()
     hessian = _hessian(loss, best.x)
     definite = bool(np.linalg.eigvalsh(hessian).min() > 0)
     bounded = np.abs(best.x - shift) < BORDER - 1e-3
@@ -93,6 +97,23 @@ def _minimum(loss: Callable[[Array], tuple[float, Array]], start: Array, shift: 
     bounds = [(at - BORDER, at + BORDER) for at in shift]
     options = {"maxiter": 120, "ftol": 1e-15, "gtol": FLAT / 10}
     return optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+
+
+def _refined(
+    loss: Callable[[Array], tuple[float, Array]],
+    few: Callable[[Array], tuple[float, Array]],
+    start: Array,
+    shift: Array,
+) -> optimize.OptimizeResult:
+    """Go on with all rows from the minimum of a few, whose curvature tells how far the next one is."""
+    hessian = _hessian(few, start)
+    if np.linalg.eigvalsh(hessian).min() > 0:
+        inverse = np.linalg.inv(hessian)
+        options = {"hess_inv0": (inverse + inverse.T) / 2, "gtol": FLAT / 10, "maxiter": 30}
+        found = optimize.minimize(loss, start, jac=True, method="BFGS", options=options)
+        if np.abs(found.jac).max() <= FLAT and (np.abs(found.x - shift) < BORDER).all():
+            return found
+    return _minimum(loss, start, shift)
 
 
 def _hessian(loss: Callable[[Array], tuple[float, Array]], at: Array, step: float = 1e-5) -> Array:

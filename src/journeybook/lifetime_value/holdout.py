@@ -1,7 +1,7 @@
 """Which way of foreseeing purchases is best, told by a time that none of them has seen."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -9,11 +9,15 @@ from scipy import stats
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from journeybook.findings import wider
+from journeybook.lifetime_value.contracts import retention
+from journeybook.lifetime_value.family import Family, Histories, histories
 from journeybook.lifetime_value.fitting import Array, Fit
-from journeybook.lifetime_value.models import FAMILIES, Family, Histories, fit, histories
+from journeybook.lifetime_value.models import ANY_TIME, FAMILIES, SBG, fit, suitable
 
 OWN_RATE, REPEATED, HIATUS, BOOSTED = "own rate", "last window repeated", "own rate until a pause", "boosted trees"
 MODELS = tuple(family.name for family in FAMILIES)
+# Why a model of silent leaving is not judged where contracts are known.
+KNOWN = "contracts tell who has left, and it would guess"
 # Purchases added to a count before it is a rate: the mean of Jeffreys' posterior of a Poisson rate.
 JEFFREYS = 0.5
 # Pauses tried as the end of a customer, as quantiles of those between a customer's last purchase and the split.
@@ -57,8 +61,11 @@ def family_of(name: str) -> Family:
 
 
 def histories_of(customers: pd.DataFrame) -> Histories:
-    """Return the histories of a summary's customers."""
-    return histories(*(customers[name].to_numpy(dtype=float) for name in ("x", "t_x", "T")))
+    """Return the histories of a summary's customers, on the terms that `under_terms` has added."""
+    x, t_x, T = (customers[name].to_numpy(dtype=float) for name in ("x", "t_x", "T"))
+    step = float(customers["occasion_weeks"].max()) if "occasion_weeks" in customers else 0.0
+    contract = (customers["contract_periods"], customers["left"]) if "left" in customers else None
+    return histories(x, t_x, T, step=step, contract=contract)
 
 
 def judge(
@@ -68,6 +75,8 @@ def judge(
     weeks: float,
 ) -> Judged:
     """Fit every model before the split, and judge it and the baselines on the purchases after it.
+
+    Where contracts tell who has left, the models that guess it are fitted, but not judged.
 
     The baselines: each customer's own rate; the last window repeated; the own rate until a pause (Wuebben &
     v. Wangenheim 2008), whose length is chosen a window earlier; boosted trees on what was known, taught a window
@@ -79,11 +88,12 @@ def judge(
         weeks: Length of the window.
     """
     h, actual = histories_of(customers), customers["n_after"].to_numpy(dtype=float)
-    fits = {family.name: fit(family, h) for family in FAMILIES}
+    told = suitable(h)
+    fits = {family.name: fit(family, h) for family in dict.fromkeys((*told, *ANY_TIME))}
     predictions = {
-        name: family_of(name).expected(found.theta, h, np.array([weeks]))[h.place, 0]
-        for name, found in fits.items()
-        if found.trouble is None
+        family.name: family.expected(fits[family.name].theta, h, np.array([weeks]))[h.place, 0]
+        for family in told
+        if fits[family.name].trouble is None
     }
     predictions |= baselines(customers, before, weeks=weeks)
     deviance = {name: poisson_deviance(actual, predicted) for name, predicted in predictions.items()}
@@ -99,7 +109,8 @@ def judge(
          "actual": actual.sum(), "deviance": mean[name], "error": np.abs(predictions[name] - actual).mean()}
         for name in sorted(mean, key=mean.__getitem__)
     ]  # fmt: skip
-    rows += [{"way": name, "kind": "model", "trouble": one.trouble} for name, one in fits.items() if one.trouble]
+    troubles = {name: one.trouble for name, one in fits.items() if name not in mean}
+    rows += [{"way": name, "kind": "model", "trouble": why or KNOWN} for name, why in troubles.items()]
     table = pd.DataFrame(rows).reindex(
         columns=["way", "kind", "predicted", "actual", "deviance", "error", "trouble"]
     )
@@ -166,14 +177,24 @@ def _mean_interval(values: Array, *, n_tried: int) -> tuple[float, float, float]
 
 
 def by_week(customers: pd.DataFrame, judged: Judged, weekly: pd.DataFrame) -> pd.DataFrame:
-    """Return purchases a week after the split: `week`, `actual`, and as models and the best baseline foresaw."""
+    """Return purchases a week after the split, and all so far (`..., cumulated`), as made and as foreseen.
+
+    Returns:
+        One row a week: `week`, `actual`, and a column for each model and for the best baseline.
+    """
     after = weekly.loc[weekly["week"] >= 0, ["week", "n_purchases"]].rename(columns={"n_purchases": "actual"})
     h, times = histories_of(customers), np.arange(1, len(after) + 1, dtype=float)
     for name in judged.predictions:
         if name in MODELS:
             expected = family_of(name).expected(judged.fits[name].theta, h, times)
             after[name] = np.diff(h.weight @ expected, prepend=0.0)
-    return after.assign(**{judged.best_baseline: judged.predictions[judged.best_baseline].sum() / len(after)})
+    after[judged.best_baseline] = judged.predictions[judged.best_baseline].sum() / len(after)
+    return after.join(after.drop(columns="week").cumsum().add_suffix(", cumulated"))
+
+
+def by_period(customers: pd.DataFrame, judged: Judged) -> pd.DataFrame | None:
+    """Return the share still under contract after each period, as `retention` does; None without contracts."""
+    return retention(histories_of(customers), judged.fits[SBG.name].theta) if SBG.name in judged.fits else None
 
 
 def by_past(customers: pd.DataFrame, judged: Judged, *, n_classes: int = 8) -> pd.DataFrame:
@@ -189,42 +210,31 @@ def by_past(customers: pd.DataFrame, judged: Judged, *, n_classes: int = 8) -> p
 
 
 def by_tier(customers: pd.DataFrame, spend: Array, judged: Judged, *, n_tiers: int) -> pd.DataFrame:
-    """Return what tiers by expected revenue truly brought after the split.
+    """Return what tiers by expected revenue truly brought after the split, and tiers by revenue so far.
+
+    That the best customers so far stay the best is a rule of thumb of managers (Wuebben & v. Wangenheim 2008).
 
     Returns:
-        One row a tier, 1 is the top: `tier`, `n`, `revenue`, `revenue_share` and its ends (95 %, delta method over
-        customers).
+        One row a tier, 1 is the top: `tier`, `n`, `revenue`, `revenue_share`, the same of tiers by the revenue of
+        repeat purchases so far, `past_share`, and of the first less the second, `gain`; shares with `_low` and
+        `_high` (95 %, delta method over customers).
     """
-    place = (-pd.Series(judged.predictions[judged.chosen] * spend)).rank(method="first").to_numpy() - 1
-    tier, revenue = (place * n_tiers // len(place)).astype(int), customers["revenue_after"].to_numpy(dtype=float)
+    revenue = customers["revenue_after"].to_numpy(dtype=float)
+    expected, past = judged.predictions[judged.chosen] * spend, customers["repeat_revenue"].to_numpy(dtype=float)
+    tiers, so_far = (tiers_of(worth, n_tiers=n_tiers) for worth in (expected, past))
     total, rows = revenue.sum(), []
-    for number in range(n_tiers):
-        within = tier == number
-        share = revenue[within].sum() / total if total > 0 else float("nan")
-        spread = np.sqrt(len(place)) * (revenue * (within - share)).std() / total if total > 0 else float("nan")
-        margin = stats.norm.isf(0.025) * spread
-        rows.append(
-            {"tier": number + 1, "n": int(within.sum()), "revenue": revenue[within].sum(), "revenue_share": share,
-             "revenue_share_low": max(share - margin, 0.0), "revenue_share_high": min(share + margin, 1.0)}
-        )  # fmt: skip
+    for number in range(1, n_tiers + 1):
+        ours, theirs = (np.where(tier == number, 1.0, 0.0) for tier in (tiers, so_far))
+        row = {"tier": number, "n": int(ours.sum()), "revenue": float(revenue @ ours)}
+        for name, counted in (("revenue_share", ours), ("past_share", theirs), ("gain", ours - theirs)):
+            share = revenue @ counted / total if total > 0 else float("nan")
+            margin = stats.norm.isf(0.025) * np.sqrt(len(revenue)) * (revenue * (counted - share)).std() / total
+            row |= {name: share, f"{name}_low": share - margin, f"{name}_high": share + margin}
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
-def coverage(
-    customers: pd.DataFrame, judged: Judged, *, weeks: float, n_draws: int, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Return the share of customers, and of draws, that lie amid the best model's draws.
-
-    The middle is from the 5 % to the 95 % quantile. Counts are whole, so that it holds more of the draws.
-    """
-    name = judged.best_model
-    if name is None:
-        return float("nan"), float("nan")
-    h = histories_of(customers)
-    each = replace(h, x=h.x[h.place], t_x=h.t_x[h.place], T=h.T[h.place])
-    draws = np.stack(
-        [family_of(name).simulated(judged.fits[name].theta, each, weeks, rng) for _ in range(n_draws)]
-    )
-    low, high = np.quantile(draws, [0.05, 0.95], axis=0, method="closest_observation")
-    actual = customers["n_after"].to_numpy()
-    return float(((actual >= low) & (actual <= high)).mean()), float(((draws >= low) & (draws <= high)).mean())
+def tiers_of(worth: Array, *, n_tiers: int) -> Array:
+    """Return the tier of each customer by rank, of equal sizes; 1 is the top, and ties stay in order."""
+    place = (-pd.Series(worth)).rank(method="first").to_numpy() - 1
+    return (place * n_tiers // len(place)).astype(int) + 1

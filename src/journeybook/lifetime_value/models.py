@@ -1,17 +1,19 @@
-"""How often customers buy, and whether they still do: the likelihoods of four buy-till-you-die models.
+"""How often customers buy, and whether they still do: the likelihoods of buy-till-you-die models.
 
 A customer is `x` repeat purchases, the last of them `t_x` after the first purchase, seen for `T`, in one unit of
 time. Logs of likelihoods are on that unit's own clock, so that they compare between models and with papers.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 from scipy.linalg import eigh_tridiagonal
 from scipy.special import betaln, digamma, exprel, gammaln
 
+from journeybook.lifetime_value.bg_bb import BG_BB
+from journeybook.lifetime_value.contracts import SBG
+from journeybook.lifetime_value.family import Family, Histories, Theta, scaled
 from journeybook.lifetime_value.fitting import Array, Fit, maximise
 
 # Nodes of an integral over the time of leaving. 24 come within 1e-6 of integrals of 50 digits, for x to 1,000 and
@@ -19,133 +21,87 @@ from journeybook.lifetime_value.fitting import Array, Fit, maximise
 N_NODES = 24
 # Where the log of what is integrated has fallen so far, nothing is to be added; below the slope it falls late.
 DEEPEST, FLATTEST = -40.0, 1e-3
+# Histories integrated at once: their nodes stay near the processor.
+AT_ONCE = 512
 
 
-@dataclass(frozen=True)
-class Histories:
-    """Customers with equal histories put together.
-
-    Attributes:
-        x: Repeat purchases, shape (histories,), 0 or more.
-        t_x: Time of the last purchase after the first, 0 where x is 0.
-        T: Time from the first purchase to the end, at least t_x.
-        weight: Customers with this history.
-        place: History of each customer, shape (customers,).
-    """
-
-    x: Array
-    t_x: Array
-    T: Array
-    weight: Array
-    place: NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class Family:
-    """A model of purchases and dropout.
-
-    Attributes:
-        name: As the literature calls it.
-        parameters: Names of its parameters, all above 0; `alpha` and `beta` are in the unit of time.
-        likelihood: (parameters, histories) to the log likelihood of each history and its derivatives by each
-            parameter, shapes (histories,) and (parameters, histories).
-        alive: (parameters, histories) to the chance that a customer is still one at T.
-        expected: (parameters, histories, times) to the purchases expected within each time after T, shape
-            (histories, times).
-        simulated: (parameters, histories, time, rng) to a number of purchases drawn within the time after T.
-    """
-
-    name: str
-    parameters: tuple[str, ...]
-    likelihood: Callable[[Array, Histories], tuple[Array, Array]]
-    alive: Callable[[Array, Histories], Array]
-    expected: Callable[[Array, Histories, Array], Array]
-    simulated: Callable[[Array, Histories, float, np.random.Generator], Array]
-
-
-def histories(x: Array, t_x: Array, T: Array) -> Histories:
-    """Put customers with equal histories together.
-
-    Raises:
-        ValueError: A value is missing or negative, x is no whole number, or t_x is not from 0 to T, above 0 where
-            x is.
-    """
-    rows = np.column_stack([x, t_x, T]).astype(float)
-    if not np.isfinite(rows).all() or (rows < 0).any() or (rows[:, 0] % 1).any():
-        raise ValueError("x, t_x and T must be numbers of 0 or more, x whole.")
-    if (rows[:, 1] > rows[:, 2]).any() or ((rows[:, 0] > 0) != (rows[:, 1] > 0)).any():
-        raise ValueError("t_x must be 0 where x is, and else above 0 and at most T.")
-    # One number a row sorts several times faster than three columns.
-    codes = [np.unique(column, return_inverse=True) for column in rows.T]
-    key = np.ravel_multi_index([code for _, code in codes], [max(len(values), 1) for values, _ in codes])
-    _, first, place, weight = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
-    x, t_x, T = rows[first].T
-    return Histories(x, t_x, T, weight.astype(float), place)
-
-
-def _of_counts(of: Callable[[Array], Array], x: Array) -> Array:
-    """Return a function of numbers of purchases, worked out once for each number there is."""
+def _of_counts(of: Callable[..., Array], x: Array, *parameters: Array) -> Array:
+    """Return a function of numbers of purchases; where parameters are one for all, worked out once a number."""
     most = int(x.max(initial=0)) + 1
-    return of(np.arange(most, dtype=float))[x.astype(int)] if most < len(x) else of(x)
+    if most >= len(x) or any(np.ndim(parameter) for parameter in parameters):
+        return of(x, *parameters)
+    return of(np.arange(most, dtype=float), *parameters)[x.astype(int)]
+
+
+def _bought(r: Array, alpha: Array, x: Array) -> tuple[Array, Array]:
+    """Return what the purchases alone give a log likelihood, and its derivative by r."""
+    value = _of_counts(lambda x, r: gammaln(r + x) - gammaln(r), x, r) + r * np.log(alpha)
+    return value, _of_counts(lambda x, r: digamma(r + x) - digamma(r), x, r) + np.log(alpha)
 
 
 def _geometric(name: str, shift: int) -> Family:
     """BG/NBD (shift 0) and MBG/NBD (shift 1), in which a customer may also leave after the first purchase.
 
-    Fader, Hardie & Lee (2005), eq. 6 and 10; Batislam, Denizel & Filiztekin (2007).
+    Fader, Hardie & Lee (2005), eq. 6 and 10; Batislam, Denizel & Filiztekin (2007). A covariate multiplies both a
+    and b, as in CLVTools: it changes how alike customers are in leaving, and not the mean chance.
     """
 
-    def parts(theta: Array, h: Histories) -> tuple[Array, Array]:
+    def parts(theta: Theta, h: Histories) -> tuple[Array, Array, Array, Array]:
+        """Logs of being alive and of the odds of having gone; the times to T and t_x on the log clock of alpha."""
         r, alpha, a, b = theta
         k = h.x + shift
-        stays = _of_counts(lambda x: betaln(a, b + x + shift) - betaln(a, b), h.x)
-        alive = stays - (r + h.x) * np.log(alpha + h.T)
+        late, last = np.log(alpha + h.T), np.log(alpha + h.t_x)
+        stays = _of_counts(lambda x, a, b: betaln(a, b + x + shift) - betaln(a, b), h.x, a, b)
         with np.errstate(divide="ignore"):
-            gone = alive + np.where(k > 0, np.log(a) - np.log(np.maximum(b + k - 1, 1e-300)), -np.inf)
-        return alive, gone + (r + h.x) * (np.log(alpha + h.T) - np.log(alpha + h.t_x))
+            odds = np.where(k > 0, np.log(a) - np.log(np.maximum(b + k - 1, 1e-300)), -np.inf)
+        return stays - (r + h.x) * late, odds + (r + h.x) * (late - last), late, last
 
-    def likelihood(theta: Array, h: Histories) -> tuple[Array, Array]:
+    def likelihood(theta: Theta, h: Histories) -> tuple[Array, Array]:
         r, alpha, a, b = theta
         k = h.x + shift
-        alive, gone = parts(theta, h)
-        both = np.logaddexp(alive, gone)
-        p = np.exp(alive - both)
-        q = 1 - p
-        value = _of_counts(lambda x: gammaln(r + x) - gammaln(r), h.x) + r * np.log(alpha) + both
-        by_r = _of_counts(lambda x: digamma(r + x) - digamma(r), h.x) + np.log(alpha)
-        by_r = by_r - p * np.log(alpha + h.T) - q * np.log(alpha + h.t_x)
+        here, odds, late, last = parts(theta, h)
+        both = np.logaddexp(0, odds)
+        p, q = np.exp(-both), np.exp(odds - both)
+        value, by_r = _bought(r, alpha, h.x)
         by_alpha = r / alpha - (r + h.x) * (p / (alpha + h.T) + q / (alpha + h.t_x))
-        whole = _of_counts(lambda x: digamma(a + b + x + shift), h.x)
-        by_a = q / a + digamma(a + b) - whole
-        by_b = (
-            _of_counts(lambda x: digamma(b + x + shift), h.x) - q / np.maximum(b + k - 1, 1e-300) * (k > 0) - whole
-        )
-        return value, np.stack([by_r, by_alpha, by_a, by_b + digamma(a + b) - digamma(b)])
+        whole = _of_counts(lambda x, a, b: digamma(a + b) - digamma(a + b + x + shift), h.x, a, b)
+        by_b = _of_counts(lambda x, b: digamma(b + x + shift) - digamma(b), h.x, b) + whole
+        by_b = by_b - q / np.maximum(b + k - 1, 1e-300) * (k > 0)
+        by = np.stack([by_r - p * late - q * last, by_alpha, q / a + whole, by_b])
+        return value + here + both, by
 
-    def alive(theta: Array, h: Histories) -> Array:
-        here, gone = parts(theta, h)
-        return np.exp(here - np.logaddexp(here, gone))
+    def alive(theta: Theta, h: Histories) -> Array:
+        return np.exp(-np.logaddexp(0, parts(theta, h)[1]))
 
-    def expected(theta: Array, h: Histories, times: Array) -> Array:
+    def expected(theta: Theta, h: Histories, times: Array) -> Array:
         r, alpha, a, b = theta
-        result = np.empty((len(h.x), len(times)))
-        for x in np.unique(h.x):
-            rows = h.x == x
-            p, weight = _beta_nodes(a, b + x + shift)
-            reach = times[None, :, None] * p / (alpha + h.T[rows])[:, None, None]
+        result, of = np.empty((len(h.x), len(times))), pd.DataFrame({"a": a, "b": b, "x": h.x})
+        for (own_a, own_b, x), rows in of.groupby(["a", "b", "x"]).indices.items():
+            p, weight = _beta_nodes(own_a, own_b + x + shift)
+            until = np.broadcast_to(alpha, h.T.shape)[rows] + h.T[rows]
+            reach = times[None, :, None] * p / until[:, None, None]
             # (1 - (1 + reach) ** -(r + x)) / p, which is smooth at p = 0.
             bought = -np.expm1(-(r + x) * np.log1p(reach)) / p
             result[rows] = (bought * weight).sum(axis=2)
         return result * alive(theta, h)[:, None]
 
-    def simulated(theta: Array, h: Histories, time: float, rng: np.random.Generator) -> Array:
+    def simulated(theta: Theta, h: Histories, time: float, rng: np.random.Generator) -> Array:
         r, alpha, a, b = theta
         rate = rng.gamma(r + h.x, 1 / (alpha + h.T))
         leaves = np.maximum(rng.beta(a, b + h.x + shift), 1e-12)
         bought = np.minimum(rng.poisson(rate * time), rng.geometric(leaves))
         return np.where(rng.random(len(h.x)) < alive(theta, h), bought, 0)
 
-    return Family(name, ("r", "alpha", "a", "b"), likelihood, alive, expected, simulated)
+    return Family(
+        name,
+        ("r", "alpha", "a", "b"),
+        ("alpha",),
+        likelihood,
+        alive,
+        expected,
+        simulated,
+        ((0, -1, 0, 0), (0, 0, 1, 1)),
+    )
 
 
 def _beta_nodes(a: float, b: float, n: int = N_NODES) -> tuple[Array, Array]:
@@ -160,63 +116,63 @@ def _beta_nodes(a: float, b: float, n: int = N_NODES) -> tuple[Array, Array]:
     return (1 + nodes) / 2, vectors[0] ** 2
 
 
-def _pareto_parts(theta: Array, h: Histories) -> tuple[Array, Array, Array]:
+def _pareto_parts(theta: Theta, h: Histories) -> tuple[Array, Array, Array]:
     """Logs of being alive and of having gone, and what the derivatives need, averaged over the time t of leaving.
 
     Those are ln(alpha + t), 1 / (alpha + t), ln(beta + t) and 1 / (beta + t), shape (4, histories).
     """
     r, alpha, s, beta = theta
-    m = r + s + h.x
+    m, first = r + s + h.x, np.broadcast_to(alpha <= beta, h.x.shape)
     alive = -(r + h.x) * np.log(alpha + h.T) - s * np.log(beta + h.T)
     # In v = -m ln((low + t) / (low + t_x)) the log of what is integrated is smooth and concave, with its slope at
     # v = 0 the least if it rises.
-    low, high, power = (alpha, beta, s + 1) if alpha <= beta else (beta, alpha, r + h.x)
+    low, high, power = np.minimum(alpha, beta), np.maximum(alpha, beta), np.where(first, s + 1, r + h.x)
     slope = 1 - power / m * (high - low) / (high + h.t_x)
-    whole = -m * (np.log(low + h.T) - np.log(low + h.t_x))
+    start = np.log(low + h.t_x)
+    whole = -m * (np.log(low + h.T) - start)
     lowest = np.where(slope > FLATTEST, np.maximum(whole, DEEPEST / np.maximum(slope, FLATTEST)), whole)
     nodes, weights = np.polynomial.legendre.leggauss(N_NODES)
-    v = lowest[:, None] * (1 - nodes) / 2
-    ln_low = np.log(low + h.t_x)[:, None] - v / m[:, None]
-    low_t = np.exp(ln_low)
-    high_t = low_t + (high - low)
-    ln_high = np.log(high_t)
-    inside = v + np.broadcast_to(power, m.shape)[:, None] * (ln_low - ln_high)
-    top = inside.max(axis=1, keepdims=True)
-    share = np.exp(inside - top) * weights
-    total = share.sum(axis=1)
+    total, top, *means = np.empty((6, len(m)))
+    for at in range(0, len(m), AT_ONCE):
+        rows = slice(at, at + AT_ONCE)
+        v = lowest[rows] * ((1 - nodes) / 2)[:, None]
+        ln_low = start[rows] - v / m[rows]
+        low_t = np.exp(ln_low)
+        high_t = low_t + np.broadcast_to(high - low, m.shape)[rows]
+        ln_high = np.log(high_t)
+        inside = v + power[rows] * (ln_low - ln_high)
+        top[rows] = inside.max(axis=0)
+        share = np.exp(inside - top[rows])
+        total[rows] = weights @ share
+        share *= weights[:, None]
+        for mean, part in zip(means, (ln_low, 1 / low_t, ln_high, 1 / high_t), strict=True):
+            mean[rows] = np.einsum("ij,ij->j", share, part)
     with np.errstate(divide="ignore"):
-        gone = np.log(s) - np.log(m) - m * np.log(low + h.t_x) + top[:, 0] + np.log(total * -lowest / 2)
-    at = np.where(total > 0, total, 1)
-    of_low, of_high = (
-        [(share * part).sum(axis=1) / at for part in pair] for pair in ((ln_low, 1 / low_t), (ln_high, 1 / high_t))
-    )
-    return alive, gone, np.stack([*of_low, *of_high] if alpha <= beta else [*of_high, *of_low])
+        gone = np.log(s) - np.log(m) - m * start + top + np.log(total * -lowest / 2)
+    ln_low_t, by_low_t, ln_high_t, by_high_t = np.array(means) / np.where(total > 0, total, 1)
+    of_low, of_high = np.array([ln_low_t, by_low_t]), np.array([ln_high_t, by_high_t])
+    return alive, gone, np.concatenate([np.where(first, of_low, of_high), np.where(first, of_high, of_low)])
 
 
-def _pareto_likelihood(theta: Array, h: Histories) -> tuple[Array, Array]:
+def _pareto_likelihood(theta: Theta, h: Histories) -> tuple[Array, Array]:
     r, alpha, s, beta = theta
     alive, gone, (ln_alpha_t, by_alpha_t, ln_beta_t, by_beta_t) = _pareto_parts(theta, h)
     both = np.logaddexp(alive, gone)
     p, q = np.exp(alive - both), np.exp(gone - both)
-    value = _of_counts(lambda x: gammaln(r + x) - gammaln(r), h.x) + r * np.log(alpha) + s * np.log(beta) + both
-    by_r = (
-        _of_counts(lambda x: digamma(r + x) - digamma(r), h.x)
-        + np.log(alpha)
-        - p * np.log(alpha + h.T)
-        - q * ln_alpha_t
-    )
+    value, by_r = _bought(r, alpha, h.x)
+    by_r = by_r - p * np.log(alpha + h.T) - q * ln_alpha_t
     by_alpha = r / alpha - (r + h.x) * (p / (alpha + h.T) + q * by_alpha_t)
     by_s = np.log(beta) - p * np.log(beta + h.T) + q * (1 / s - ln_beta_t)
     by_beta = s / beta - p * s / (beta + h.T) - q * (s + 1) * by_beta_t
-    return value, np.stack([by_r, by_alpha, by_s, by_beta])
+    return value + s * np.log(beta) + both, np.stack([by_r, by_alpha, by_s, by_beta])
 
 
-def _pareto_alive(theta: Array, h: Histories) -> Array:
-    alive, gone, *_ = _pareto_parts(theta, h)
+def _pareto_alive(theta: Theta, h: Histories) -> Array:
+    alive, gone, _ = _pareto_parts(theta, h)
     return np.exp(alive - np.logaddexp(alive, gone))
 
 
-def _pareto_expected(theta: Array, h: Histories, times: Array) -> Array:
+def _pareto_expected(theta: Theta, h: Histories, times: Array) -> Array:
     r, alpha, s, beta = theta
     reach = np.log1p(times / (beta + h.T)[:, None])
     rate = ((r + h.x) * (beta + h.T) / (alpha + h.T) * _pareto_alive(theta, h))[:, None]
@@ -224,31 +180,48 @@ def _pareto_expected(theta: Array, h: Histories, times: Array) -> Array:
     return rate * reach * exprel(-(s - 1) * reach)
 
 
-def _pareto_simulated(theta: Array, h: Histories, time: float, rng: np.random.Generator) -> Array:
+def _pareto_simulated(theta: Theta, h: Histories, time: float, rng: np.random.Generator) -> Array:
     r, alpha, s, beta = theta
     rate, leaves = rng.gamma(r + h.x, 1 / (alpha + h.T)), rng.gamma(s, 1 / (beta + h.T))
     stays = np.minimum(rng.exponential(size=len(h.x)) / np.maximum(leaves, 1e-300), time)
     return np.where(rng.random(len(h.x)) < _pareto_alive(theta, h), rng.poisson(rate * stays), 0)
 
 
-# Schmittlein, Morrison & Colombo (1987); Fader & Hardie (2005), eq. 4 and 41.
-PARETO_NBD = Family(
-    "Pareto/NBD",
-    ("r", "alpha", "s", "beta"),
-    _pareto_likelihood,
-    _pareto_alive,
-    _pareto_expected,
-    _pareto_simulated,
+# Schmittlein, Morrison & Colombo (1987); Fader & Hardie (2005), eq. 4 and 41; with covariates (2007).
+PARETO_NBD = scaled(
+    Family(
+        "Pareto/NBD",
+        ("r", "alpha", "s", "beta"),
+        ("alpha", "beta"),
+        _pareto_likelihood,
+        _pareto_alive,
+        _pareto_expected,
+        _pareto_simulated,
+        ((0, -1, 0, 0), (0, 0, 0, -1)),
+    )
 )
-BG_NBD, MBG_NBD = _geometric("BG/NBD", 0), _geometric("MBG/NBD", 1)
-FAMILIES = (BG_NBD, MBG_NBD, PARETO_NBD)
+BG_NBD, MBG_NBD = scaled(_geometric("BG/NBD", 0)), scaled(_geometric("MBG/NBD", 1))
+ANY_TIME = (BG_NBD, MBG_NBD, PARETO_NBD)
+FAMILIES = (*ANY_TIME, BG_BB, SBG)
+
+
+def suitable(h: Histories) -> tuple[Family, ...]:
+    """Return the models that suit the terms on which customers buy."""
+    if len(h.left):
+        return (SBG,)
+    return (*ANY_TIME, BG_BB) if h.step else ANY_TIME
 
 
 def fit(family: Family, h: Histories) -> Fit:
-    """Fit a model to all histories by maximum likelihood."""
-
-    def likelihood(theta: Array, rows: slice) -> tuple[Array, Array]:
-        return family.likelihood(theta, Histories(h.x[rows], h.t_x[rows], h.T[rows], h.weight[rows], h.place))
-
+    """Fit a model by maximum likelihood; each covariate brings a factor on buying and one on leaving."""
     scale = float(np.average(h.T, weights=h.weight)) or 1.0
-    return maximise(likelihood, family.parameters, weight=h.weight, scale=scale)
+    sizes = [scale if name in family.timed else 1.0 for name in family.parameters]
+    n = len(h.covariates) if family.scaling else 0
+    factors = [f"factor {number} on {what}" for what in ("buying", "leaving") for number in range(1, n + 1)]
+    return maximise(
+        lambda theta, rows: family.likelihood(theta, h.of(rows)),
+        (*family.parameters, *factors),
+        weight=h.weight,
+        sizes=sizes + [1.0] * 2 * n,
+        n_factors=2 * n,
+    )

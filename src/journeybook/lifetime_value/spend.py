@@ -54,7 +54,7 @@ def fit_gamma_gamma(x: Array, mean: Array) -> Fit:
         by_q = digamma(p * n + q) - digamma(q) + np.log(gamma) - np.log(gamma + n * m)
         return value, np.stack([by_p, by_q, q / gamma - (p * n + q) / (gamma + n * m)])
 
-    return maximise(likelihood, ("p", "q", "gamma"), weight=np.ones(len(x)), scale=float(np.median(mean)))
+    return maximise(likelihood, ("p", "q", "gamma"), weight=np.ones(len(x)), sizes=[1, 1, np.median(mean)])
 
 
 def spend_a_purchase(customers: pd.DataFrame) -> Spend:
@@ -85,6 +85,22 @@ def spend_a_purchase(customers: pd.DataFrame) -> Spend:
     total = np.where(known, x * np.nan_to_num(mean), 0.0)
     n = np.where(known, x, 0.0)
     return Spend(*_gamma_gamma_mean(found.theta, n, total), found, correlation, None)
+
+
+def spend_holds(customers: pd.DataFrame, spend: Spend) -> pd.DataFrame:
+    """Rank spend and frequency again in pandas, and hold Gamma-Gamma to independent ones, one row a check."""
+    known = customers[customers["repeat_revenue"] > 0]
+    rho = known["x"].rank().corr((known["repeat_revenue"] / known["x"]).rank())
+    clear = abs(rho) >= DEPENDENT and abs(rho) > 2 * np.sqrt((1 + rho**2 / 2) / (len(known) - 3))
+    rows = {
+        "rank correlation of spend and number of purchases": (
+            np.nan_to_num(spend.correlation[0]),
+            np.nan_to_num(rho),
+        ),
+        "Gamma-Gamma where spend and number of purchases are dependent": (clear and spend.fit is not None, 0),
+    }
+    about = {"tolerance": 1e-9, "source": "ranks in pandas"}
+    return pd.DataFrame([{"name": name, "value": v, "reference": at, **about} for name, (v, at) in rows.items()])
 
 
 def _gamma_gamma_mean(theta: Array, x: Array, total: Array) -> tuple[Array, Array]:

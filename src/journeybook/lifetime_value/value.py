@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from journeybook.lifetime_value.family import Family, Histories
 from journeybook.lifetime_value.fitting import Array, Fit
-from journeybook.lifetime_value.holdout import JEFFREYS, family_of, histories_of, own_rate
-from journeybook.lifetime_value.models import Family, Histories
+from journeybook.lifetime_value.holdout import JEFFREYS, family_of, histories_of, own_rate, tiers_of
 from journeybook.lifetime_value.spend import Spend
 
 WEEKS_A_YEAR = 365.25 / 7
@@ -99,8 +99,7 @@ def customer_value(
     table = pd.DataFrame({"person_id": customers["person_id"], "purchases_expected": purchases})
     table = table.assign(alive_probability=alive, spend=spend.expected, value=value)
     table = table.assign(value_low=low * per / factor, value_high=high * per * factor)
-    place = (-table["value"]).rank(method="first").to_numpy() - 1
-    table["tier"] = (place * n_tiers // len(table)).astype(int) + 1
+    table["tier"] = tiers_of(table["value"].to_numpy(), n_tiers=n_tiers)
     drawn = _top_share(customers, per, way=name, found=found, weeks=horizon_weeks, n_tiers=n_tiers,
                        n_draws=n_draws, rng=rng)  # fmt: skip
     return Value(table.assign(tier_probability=drawn), name, trouble)
@@ -132,8 +131,7 @@ def _top_share(
     rng: np.random.Generator,
 ) -> Array:
     """Return the share of drawn futures in which each customer is among the top tier by what is bought."""
-    n, h = len(customers), histories_of(customers)
-    each = Histories(h.x[h.place], h.t_x[h.place], h.T[h.place], np.ones(n), np.arange(n))
+    n, each = len(customers), histories_of(customers).each
     top, hits = -(-n // n_tiers), np.zeros(n)
     shape, rate = customers["x"].to_numpy(dtype=float) + JEFFREYS, own_rate(customers)
     for _ in range(n_draws):

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from journeybook.findings import say_count, say_interval, say_share
+from journeybook.findings import say_count, say_interval, say_p, say_share
 from journeybook.lifetime_value.holdout import Judged
 from journeybook.lifetime_value.period import Period
 from journeybook.lifetime_value.spend import Spend
@@ -35,13 +35,39 @@ def say_models(judged: Judged) -> str:
     return " ".join(f"{row.way} is left out: {row.trouble}." for row in troubles.itertuples())
 
 
-def say_coverage(held: tuple[float, float], judged: Judged) -> str:
-    """Return how well the best model's intervals for single customers hold."""
-    if judged.best_model is None:
-        return ""
-    actual, drawn = held
-    told = f"that hold {say_share(drawn)} of its draws hold {say_share(actual)} of customers."
-    return f"Intervals of {judged.best_model} {told}"
+def say_intervals(held: pd.DataFrame, judged: Judged) -> str:
+    """Return how well intervals for single customers hold, and what makes them hold."""
+    if held.empty:
+        return "No model gives intervals for single customers that a window earlier could widen."
+    own, wide = (
+        " and ".join(
+            f"{say_share(row.value)} for {row.what}" for row in held[held["interval"] == kind].itertuples()
+        )
+        for kind in ("own", "widened")
+    )
+    told = f"{judged.best_model}'s own intervals for 90% of customers held {own}: it takes habits for lasting."
+    return f"{told} Widened by how far a window earlier missed, they held {wide}."
+
+
+def title_cohorts(table: pd.DataFrame) -> str:
+    """Return whether the largest cohort still buys."""
+    largest = table.loc[table["n"].idxmax(), "cohort"]
+    rows = table[table["cohort"] == largest]
+    last = rows.iloc[-1]
+    when = "the quarter after" if last.quarter == 1 else f"{last.quarter} quarters later"
+    bought = (
+        f"{say_share(last.bought_share)} bought {when}" if last.quarter else "none is known for another quarter"
+    )
+    return f"Of {say_count(last.n)} customers of {largest}, {bought}"
+
+
+def say_cohorts(table: pd.DataFrame, period: Period) -> str:
+    """Return what cohorts cannot tell."""
+    if table.empty:
+        return "The data hold no whole quarter with enough newcomers for a cohort."
+    if period.before_share > 0:
+        return "The first cohort is mostly of customers from before the data begin: it is no cohort of newcomers."
+    return "All customers are of one cohort: nothing sets newcomers apart." * (table["cohort"].nunique() == 1)
 
 
 def say_spend(spend: Spend) -> str:
@@ -62,8 +88,11 @@ def say_period(period: Period, *, split: datetime) -> str:
     if period.before_share > 0:
         before = "were customers before the data begin, as far as newcomers tell"
         told += f" {say_share(period.before_share)} of customers {before}."
+    if period.swing_p < 0.05:
+        chance = f"by more than chance ({say_p(period.swing_p)})"
+        told += f" Weeks scatter about their trend {chance}: no model here knows why."
     if period.season is None:
-        return told + " In less than two years a season cannot be told from a trend."
+        return told + " In less than two years a season cannot be told from single events."
     if period.season > 0 and (period.season_p or 1) < 0.05:
         return told + " Purchases follow a season, which no model here knows."
     return told + " No season shows."
@@ -76,17 +105,16 @@ def title_tiers(tiers: pd.DataFrame) -> str:
     return f"The {say_count(top.n)} customers put first brought {share} of the revenue that followed"
 
 
-def headline(
-    judged: Judged, spend: Spend, value: Value, period: Period, held: tuple[float, float]
-) -> dict[str, float]:
+def headline(judged: Judged, spend: Spend, value: Value, period: Period, held: pd.DataFrame) -> dict[str, float]:
     """Return the page's headline figures."""
-    figures = {"n_customers": len(value.table), "value": float(value.table["value"].sum())}
-    figures |= {
+    coverage = held.set_index(["what", "interval"])["value"].get("purchases", {})
+    return {
+        "n_customers": len(value.table),
+        "value": float(value.table["value"].sum()),
         "gain": judged.gain[0],
         "spend_correlation": spend.correlation[0],
         "before_share": period.before_share,
-    }
-    return figures | {
-        "interval_coverage": held[0],
+        "interval_coverage": coverage.get("own", float("nan")),
+        "widened_coverage": coverage.get("widened", float("nan")),
         "purchases_expected": float(value.table["purchases_expected"].sum()),
     }

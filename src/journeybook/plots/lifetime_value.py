@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from journeybook.lifetime_value import MODELS, Judged, Value, title_judged, title_tiers
+from journeybook.lifetime_value import MODELS, Judged, Value, title_cohorts, title_judged, title_tiers
 from journeybook.plots import COLOURS, headed
 
 
@@ -37,12 +37,32 @@ def plot_held_out(judged: Judged, weekly: pd.DataFrame, past: pd.DataFrame) -> F
     return figure
 
 
+def plot_retention(retention: pd.DataFrame | None, ax: Axes | None = None) -> Axes | None:
+    """Share of contracts still running by period, as counted and by the model; None without contracts."""
+    if retention is None:
+        return None
+    ax = ax or plt.subplots(figsize=(7.2, 3.4))[1]
+    share = retention["kaplan_meier"]
+    margins = [share - retention["low"], retention["high"] - share]
+    ax.errorbar(retention["period"], share, margins, fmt="o", color="black", label="Kaplan-Meier (95% interval)")
+    ax.plot(retention["period"], retention["model"], color=COLOURS["blue"], label="shifted beta geometric")
+    ax.set_ylim(0, 1)
+    ax.set_xlabel("renewals")
+    ax.set_ylabel("share still under contract")
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.legend(loc="upper right")
+    inside = retention["model"].between(retention["low"], retention["high"])
+    headed(ax, f"At {inside.sum()} of {len(inside)} renewals the model lies within what was counted")
+    return ax
+
+
 def plot_tiers(tiers: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Share of the revenue held out that each tier brought."""
     ax = ax or plt.subplots(figsize=(7.2, 3.2))[1]
     share = tiers["revenue_share"]
     margins = [share - tiers["revenue_share_low"], tiers["revenue_share_high"] - share]
     ax.bar(tiers["tier"], share, yerr=margins, color=COLOURS["blue"], capsize=4, width=0.6)
+    ax.plot(tiers["tier"] + 0.2, tiers["past_share"], "D", color=COLOURS["orange"], label="ranked by past revenue")
     ax.axhline(1 / len(tiers), color=COLOURS["grey"], linestyle="--", label="without any ranking")
     ax.set_xticks(tiers["tier"])
     ax.set_xlabel("tier by revenue expected before the split, 1 is the top")
@@ -51,6 +71,32 @@ def plot_tiers(tiers: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.legend(loc="upper right")
     headed(ax, title_tiers(tiers))
     return ax
+
+
+def plot_cohorts(table: pd.DataFrame, *, currency: str | None, most: int = 12) -> Figure | None:
+    """Share of the last cohorts that bought in each quarter since their first, and revenue a customer; or None."""
+    if table.empty:
+        return None
+    table = table[table["cohort"].isin(table["cohort"].unique()[-most:]) & (table["quarter"] < most)]
+    shares, revenue = (
+        table.pivot(index="cohort", columns="quarter", values=name).loc[table["cohort"].unique()]
+        for name in ("bought_share", "revenue_per_customer")
+    )
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 1.6 + 0.4 * len(shares)), sharey=True)
+    titles = ("share that bought", f"{currency or 'revenue'} a customer")
+    for ax, cells, shown, title in zip(axes, (shares, revenue), ("{:.0%}", "{:,.0f}"), titles, strict=True):
+        ax.pcolormesh(cells, cmap="Blues", vmin=0, vmax=1.6 * float(np.nanmax(cells)), edgecolor="white")
+        for (row, column), cell in np.ndenumerate(cells.to_numpy()):
+            if cell == cell:
+                ax.text(column + 0.5, row + 0.5, shown.format(cell), ha="center", va="center", fontsize=9)
+        ax.set_xticks(np.arange(cells.shape[1]) + 0.5, cells.columns)
+        ax.set_xlabel("quarters since the first purchase")
+        ax.set_title(title, fontsize=10.5)
+        ax.grid(visible=False)
+    axes[0].set_yticks(np.arange(len(shares)) + 0.5, shares.index)
+    axes[0].invert_yaxis()
+    headed(figure, title_cohorts(table))
+    return figure
 
 
 def plot_value(value: Value, *, what: str, ax: Axes | None = None) -> Axes:
