@@ -9,14 +9,15 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from journeybook.decisions.choices import known_contacts, permitted_channels
+from journeybook.decisions.choices import known_contacts
 from journeybook.decisions.findings import unlike_groups
 from journeybook.decisions.groups import compare_groups, person_groups
-from journeybook.decisions.policy import decide
+from journeybook.decisions.policy import MODEL, TODAY, advantage, decide
 from journeybook.decisions.uplift import uplift_study
 from journeybook.decisions.witnesses import groups_hold
 from journeybook.decisions.words import say_contacts, say_fairness, title_uplift
 from journeybook.plots.decisions import plot_fairness, plot_policies, plot_uplift
+from journeybook.sends import permitted_channels
 from journeybook.statistics import cluster_weights, stream
 from journeybook.statistics.fairness import fairness
 from journeybook.tables import owners_view, permitted_at, permitted_people, store
@@ -86,14 +87,14 @@ def test_groups_come_from_contacts_profiles_or_features(judged):
 def test_groups_are_compared_on_the_messages_of_the_test_set(judged):
     fair = compare_groups(judged, judged["habit"].to_numpy(), selected_share=0.3, min_group_size=20)
     assert fair.n_rows == ((judged["part"] == "test") & (judged["channel"] == "email")).sum()
-    hold = groups_hold(fair, judged, judged["habit"].to_numpy(), None, column="habit")
-    assert len(hold) == 2 and (hold["value"].abs() <= hold["tolerance"]).all()
+    hold = groups_hold(fair, judged, judged["habit"].to_numpy(), [], column="habit")
+    assert len(hold) == 3 and (hold["value"].abs() <= hold["tolerance"]).all()
     turned = judged.assign(probability=1 - judged["probability"])
     wrong = compare_groups(turned, judged["habit"].to_numpy(), selected_share=0.3, min_group_size=20)
-    off = groups_hold(wrong, judged, judged["habit"].to_numpy(), None, column="habit")["value"]
-    assert off.iloc[0] == 2 and off.iloc[1] > 0.1
+    off = groups_hold(wrong, judged, judged["habit"].to_numpy(), [], column="habit")["value"]
+    assert off.tolist()[:2] == [0, 2] and off.iloc[2] > 0.1
     nobody = compare_groups(judged, None, selected_share=0.3, min_group_size=20)
-    assert nobody.groups.empty and groups_hold(nobody, judged, None, None, column=None).empty
+    assert nobody.groups.empty and groups_hold(nobody, judged, None, [], column=None).empty
     assert plot_fairness(nobody) is None and "`fairness_by`" in say_fairness(nobody)
 
 
@@ -109,18 +110,16 @@ def test_fairness_says_who_and_at_what_price(fair):
 
 def test_figures_draw_what_is_found(judged):
     deciding = decide(judged, costs=None, **RULES)
-    figure = plot_policies(deciding)
-    visible = [ax for ax in figure.axes if ax.get_visible()]
-    assert len(visible) == 4
-    assert [text.get_text() for text in visible[0].get_yticklabels()] == [
-        "everyone email", "expected profit"
-    ]  # fmt: skip
+    ax = plot_policies(deciding)
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    assert names == ["today's sending", "everyone by email", "expected profit"]
     first = deciding.policy[
         (deciding.policy["prices"] == "0% of a response") & (deciding.policy["estimator"] == "dr")
     ]
-    drawn = visible[0].containers[2].lines[0].get_xdata()
+    drawn = ax.containers[0].lines[0].get_xdata()
     assert drawn[-1] == first.set_index("policy").loc["expected profit", "gain_per_1000"]
-    assert len(plot_policies(decide(judged, costs={"email": 0.1}, **RULES)).axes) == 1
+    beyond = advantage(deciding, MODEL, TODAY, true=None)[0]
+    assert drawn[-1] - drawn[0] == pytest.approx(beyond)
     weights = cluster_weights(judged.loc[judged["part"] == "test", "person"], n_draws=40, rng=stream(1, "b"))
     moved = uplift_study(deciding, weights)
     ax = plot_uplift(moved)
@@ -131,8 +130,8 @@ def test_figures_draw_what_is_found(judged):
 
 def test_what_is_refused_is_marked(judged):
     few = judged.drop(judged.index[(judged["part"] == "test").cumsum() > 300])
-    figure = plot_policies(decide(few, costs={"email": 0.1}, **RULES))
-    assert "refused" in [text.get_text() for text in figure.axes[0].texts]
+    ax = plot_policies(decide(few, costs={"email": 0.1}, **RULES))
+    assert "refused" in [text.get_text() for text in ax.texts]
     plt.close("all")
 
 
@@ -195,7 +194,7 @@ def test_permission_at_a_moment_is_what_the_ledger_says_as_of_it(tmp_path):
 
     table = asked.assign(row=np.arange(1, len(asked) + 1), responded=False)
     table["channel"] = ["email", "pigeon", "none"] * (len(asked) // 3)
-    channels = permitted_channels(run, table.assign(known_at=table["occurred_at"]))
+    channels = permitted_channels(run, table)
     assert channels["email"].tolist() == wanted
     assert not channels["pigeon"].any(), "a channel without a purpose is permitted by nobody"
     assert set(channels) == {"email", "pigeon"}

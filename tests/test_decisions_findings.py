@@ -73,6 +73,17 @@ def test_a_policy_is_advised_only_where_the_interval_shows_it(monkeypatch, more,
     assert found.action.startswith(action) and found.unit == "EUR" and " EUR " in found.text
 
 
+def test_weights_that_do_not_average_1_name_the_usual_mistake():
+    why = (
+        "the weights average 0.723, not 1: `propensity` must be the chance of the choice that was made, row by row"
+    )
+    policy = pd.DataFrame({"policy": [page.MODEL], "estimator": "dr", "refused": why})
+    policy = policy.assign(prices="as given", gain_per_1000=np.nan)
+    costs = pd.DataFrame({"prices": ["as given"]})
+    (found,) = page._policy(Bag(why_not="", policy=policy, costs=costs), None)
+    assert "propensity must be the chance of the choice that was made" in short(found).text
+
+
 def test_without_people_left_out_no_effect_is_told():
     untold = page._effect(Bag(why_not="Few."), NONE, decided=False)
     assert short(untold).strength == "cannot be told" and untold.text.startswith("Whether")

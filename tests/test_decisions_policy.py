@@ -29,9 +29,9 @@ from journeybook.decisions.uplift import uplift_study
 from journeybook.decisions.words import (
     say_deciding,
     say_known_answers,
-    say_unpermitted,
     title_policies,
 )
+from journeybook.sends import say_unpermitted
 from journeybook.statistics import stream
 
 EFFECTS = {"email": 0.9, "sms": 0.5, "none": 0.0}

@@ -13,8 +13,9 @@ from journeybook.decisions.choices import Choices
 from journeybook.decisions.off_policy import doubly_robust_scores
 from journeybook.decisions.policy import Deciding
 from journeybook.decisions.truth import KnownAnswers
-from journeybook.decisions.uplift import CURVE_SHARES, added_along, part_of, qini, uplift_study
-from journeybook.decisions.words import say_known_answers, say_pitfall, say_uplift
+from journeybook.decisions.uplift import CURVE_SHARES, added_along, part_of, qini, uplift_study, weigh_by_value
+from journeybook.decisions.witnesses import values_hold
+from journeybook.decisions.words import say_known_answers, say_pitfall, say_uplift, say_weighed
 from journeybook.statistics import cluster_weights, stream
 
 HILLSTROM_SHA256 = "ff9e59285e9dc3f5fa3e0975419e6631ea5bdccd65d818991473d2367e02979c"
@@ -130,6 +131,25 @@ def test_contacts_that_may_be_sent_nothing_are_left_out():
     alone = uplift_study(undecided(part_of(some, ~closed)), weights[:, ~closed])
     pd.testing.assert_frame_equal(found.rankings, alone.rankings)
     assert not allowed[closed][:, :2].any()
+
+
+def test_weighing_by_value_moves_who_is_first(study):
+    logged, _, found = study
+    people = pd.Series(logged.person).astype(str).to_numpy()
+    sent = pd.DataFrame({"person_id": people, "part": "test"})
+    values = pd.DataFrame({"person_id": np.unique(people)}).assign(value=5.0)
+    same = weigh_by_value(sent, found, values)
+    assert same["by_effect"].sum() == round(0.3 * len(same)) > 0
+    assert (same["by_effect"] == same["by_value"]).all()
+    assert say_weighed(same).startswith("Weighed by lifetime value (page 06), 0 of the")
+    # One person is worth all others together, and a message moves that person.
+    moved = same.loc[~same["by_effect"] & (same["added"] > 0), "person_id"].iloc[0]
+    rich = weigh_by_value(sent, found, values.assign(value=np.where(values["person_id"] == moved, 1e6, 5.0)))
+    assert rich.set_index("person_id").loc[moved, "by_value"] and "1 of the" in say_weighed(rich)
+    off = values_hold(sent, found, rich, values.assign(value=np.where(values["person_id"] == moved, 1e6, 5.0)))
+    assert off["value"].iloc[0] < 1e-6 < values_hold(sent, found, rich, values)["value"].iloc[0]
+    assert say_weighed(weigh_by_value(sent, found, None)) == ""
+    assert values_hold(sent, found, weigh_by_value(sent, found, None), None).empty
 
 
 def test_nothing_is_told_without_enough_or_without_a_choice():

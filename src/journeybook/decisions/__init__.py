@@ -14,10 +14,10 @@
 """
 
 from journeybook.decisions import words
-from journeybook.decisions.choices import known_contacts, permitted_channels, set_aside
+from journeybook.decisions.choices import known_contacts, set_aside
 from journeybook.decisions.findings import find
 from journeybook.decisions.groups import check_group, compare_groups, person_groups
 from journeybook.decisions.policy import decide
 from journeybook.decisions.truth import known_answers
-from journeybook.decisions.uplift import uplift_study
-from journeybook.decisions.witnesses import consent_holds, groups_hold, recount
+from journeybook.decisions.uplift import uplift_study, weigh_by_value
+from journeybook.decisions.witnesses import consent_holds, groups_hold, recount, values_hold

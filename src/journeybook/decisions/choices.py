@@ -8,10 +8,7 @@ import numpy as np
 import pandas as pd
 
 from journeybook.errors import nearest
-from journeybook.tables import PURPOSES, Run, permitted_at, permitted_people
-
-NO_CONTACT = "none"
-"""Channel of a decision not to contact."""
+from journeybook.sends import NO_CONTACT, channels_of
 
 CERTAIN = "certain"
 """Part of the contacts whose choice was certain; see `set_aside`."""
@@ -123,12 +120,6 @@ def who_was_certain(sent: pd.DataFrame) -> str:
     return best[1] if best[0] > 0.5 else "nothing sets them apart"
 
 
-def channels_of(sent: pd.DataFrame) -> tuple[str, ...]:
-    """Return the channels of contacts, most contacts first."""
-    counts = sent["channel"].value_counts()
-    return tuple(sorted(counts.index, key=lambda name: (-counts[name], name)))
-
-
 def choices(
     sent: pd.DataFrame, part: str, *, permitted: Mapping[str, np.ndarray] | None, max_messages_28d: int
 ) -> Choices:
@@ -161,39 +152,6 @@ def choices(
         answered=places.get_indexer(pd.Index(_answered_last(sent)))[inside],
         person=rows["person"].to_numpy(),
     )
-
-
-def permitted_channels(run: Run, sent: pd.DataFrame) -> dict[str, np.ndarray] | None:
-    """Return whether each contact's person permitted each channel at the moment of the contact.
-
-    For each channel but `none` one value a contact: False for a channel that the ledger has no purpose for, and
-    for a contact that names nobody. Without times the whole ledger counts. None where the data set has no ledger.
-    """
-    if not run.has_ledger:
-        return None
-    people, timed = sent["person_id"].astype("str"), sent["known_at"].notna().all()
-
-    def permitted(purpose: str) -> np.ndarray:
-        if timed:
-            asked = pd.DataFrame({"person_id": people, "occurred_at": sent["occurred_at"]})
-            return permitted_at(run, asked.astype({"occurred_at": "datetime64[us]"}), purpose=purpose)
-        return people.isin(permitted_people(run, purpose=purpose).person_id.to_pandas()).to_numpy()
-
-    return {
-        name: permitted(f"marketing_{name}")
-        if f"marketing_{name}" in PURPOSES
-        else np.zeros(len(sent), dtype=bool)
-        for name in channels_of(sent)
-        if name != NO_CONTACT
-    }
-
-
-def sent_unpermitted(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) -> dict[str, tuple[int, int]]:
-    """Return how many messages went out and how many unpermitted, by channel that the ledger has a purpose for."""
-    channel = sent["channel"].to_numpy()
-    asked = {name: may for name, may in (permitted or {}).items() if f"marketing_{name}" in PURPOSES}
-    went = {name: channel == name for name in asked}
-    return {name: (int(went[name].sum()), int((went[name] & ~may).sum())) for name, may in asked.items()}
 
 
 def fatigue_loss(sent: pd.DataFrame) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from journeybook.decisions.choices import CERTAIN, JUDGED, sent_unpermitted, who_was_certain
+from journeybook.decisions.choices import CERTAIN, JUDGED, who_was_certain
 from journeybook.decisions.policy import ANSWERED, EVERYONE, MODEL, TODAY, Deciding, advantage
 from journeybook.decisions.truth import KnownAnswers
 from journeybook.decisions.uplift import Uplift
@@ -21,6 +21,7 @@ from journeybook.findings import (
     strength_of,
     wider,
 )
+from journeybook.sends import sent_unpermitted
 from journeybook.statistics.fairness import RULES, Fairness
 from journeybook.statistics.labels import UNKNOWN
 
@@ -92,7 +93,10 @@ def _policy(deciding: Deciding, true: np.ndarray | None) -> list[Finding]:
     told = table[table["prices"] == deciding.costs["prices"].iloc[0]].set_index("policy")["gain_per_1000"]
     simple = told[[name for name in told.index if name.startswith(EVERYONE) or name == ANSWERED]]
     if MODEL not in told:
-        return []
+        (why, *_) = deciding.policy.loc[deciding.policy["policy"] == MODEL, "refused"]
+        text = f"What a choice earns cannot be told: {why.replace('`', '')}."
+        action = "Mend that in the table of contacts, and run the page again."
+        return [Finding(text=text, action=action, strength="cannot be told", worth=1, section=_WHOM, figure=None)]
     at = "At the costs given" if len(deciding.costs) == 1 else "Even if messages cost nothing"
     more, error, planted = advantage(deciding, MODEL, TODAY, true=true)
     low, high = _ends(more, error)

@@ -83,6 +83,32 @@ def uplift_study(deciding: Deciding, weights: np.ndarray) -> Uplift:
     return Uplift("", rankings, curve, scores, message, inside, test.actions)
 
 
+def weigh_by_value(sent: pd.DataFrame, found: Uplift, values: pd.DataFrame | None) -> pd.DataFrame:
+    """Return whom a message would be sent first by its effect, and by that times what the person is worth.
+
+    Values are of the end of the data, later than these contacts: they tell whom to write to next, and no gain.
+
+    Args:
+        sent: Contacts of which `found` ranks those of part `test`.
+        found: The effect of a message on each.
+        values: `person_id` and `value` of page 06's table `lifetime_value`; None where there is none.
+
+    Returns:
+        One row a person with a value: `person_id`, `added` (responses a message adds by the model, mean over the
+        person's contacts), `value`, and whether among the first `REACHED_SHARE` `by_effect` and `by_value` (effect
+        times value), ties in order of the contacts. Empty without values or effects.
+    """
+    columns = ["person_id", "added", "value", "by_effect", "by_value"]
+    if values is None or found.why_not:
+        return pd.DataFrame(columns=columns)
+    asked = sent.loc[sent["part"] == "test", "person_id"].to_numpy()[found.inside]
+    effects = pd.DataFrame({"person_id": asked, "added": found.scores[0]})
+    people = effects.groupby("person_id", sort=False, as_index=False).mean().merge(values, on="person_id")
+    first = round(REACHED_SHARE * len(people))
+    weighed = {"by_effect": people["added"], "by_value": people["added"] * people["value"]}
+    return people.assign(**{name: (-by).rank(method="first") <= first for name, by in weighed.items()})
+
+
 def added_along(added: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return what the first contacts add, per contact of all, at each of `CURVE_SHARES`, shape (n_draws, 21).
 

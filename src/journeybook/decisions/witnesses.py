@@ -1,6 +1,7 @@
 """Each result of page 14 made again by another road: plain pandas, weights by hand."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import ibis
 import numpy as np
@@ -8,10 +9,12 @@ import pandas as pd
 from scipy import integrate, optimize, stats
 from scipy.special import logit
 
-from journeybook.decisions.choices import JUDGED, NO_CONTACT
+from journeybook.decisions.choices import JUDGED
 from journeybook.decisions.policy import EVERYONE, MODEL, PER, Deciding
 from journeybook.decisions.uplift import RANKINGS, Uplift
+from journeybook.sends import NO_CONTACT
 from journeybook.statistics.fairness import RULES, Fairness
+from journeybook.statistics.labels import MOST_VALUES
 from journeybook.tables import PURPOSES, Run, permitted_people
 from journeybook.tables.rows import rows_off
 
@@ -19,6 +22,7 @@ _COLUMNS = ["name", "value", "reference", "tolerance", "source"]
 # Two ways of computing the same sum, in units of its standard error.
 _ROUNDING = 1e-6
 _ENDS = {"": 0, "_low": -1, "_high": 1}
+_REACH = float(stats.norm.ppf(0.975))
 
 
 def recount(
@@ -57,13 +61,33 @@ def recount(
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
+def values_hold(
+    sent: pd.DataFrame, moved: Uplift, weighed: pd.DataFrame, values: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Rank people by effect times value again, person by person in Python; one row a check, or none."""
+    rows = []
+    if values is not None and len(weighed):
+        scores: dict[str, list[float]] = {}
+        asked = sent.loc[sent["part"] == "test", "person_id"].to_numpy()[moved.inside]
+        for person, score in zip(asked, moved.scores[0], strict=True):
+            scores.setdefault(person, []).append(score)
+        of = dict(zip(values["person_id"], values["value"], strict=True))
+        gains = {who: sum(found) / len(found) * of[who] for who, found in scores.items() if who in of}
+        chosen = [gains.get(who, 0.0) for who in weighed.loc[weighed["by_value"], "person_id"]]
+        best = sum(sorted(gains.values(), reverse=True)[: len(chosen)])
+        off = abs(best - sum(chosen)) / max(abs(best), 1e-9)
+        rows.append(("gain times value of the people first written to, share off", off, 0, _ROUNDING, "in Python"))
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
 def consent_holds(run: Run, sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) -> pd.DataFrame:
     """Ask the ledger again, as of single moments, for contacts of people whose answer changed with time."""
     off, n, asked = 0, 0, permitted if permitted is not None and sent["known_at"].notna().all() else {}
     for name, may in [each for each in asked.items() if f"marketing_{each[0]}" in PURPOSES]:
 
         def said(moment: pd.Timestamp, purpose: str = f"marketing_{name}") -> set[str]:
-            return set(permitted_people(run, purpose=purpose, as_of=moment.to_pydatetime()).person_id.to_pandas())
+            told = permitted_people(run, purpose=purpose, as_of=moment.to_pydatetime(), among=sent["person_id"])
+            return set(told.person_id.to_pandas())
 
         times = sent["occurred_at"]
         changed = np.flatnonzero(sent["person_id"].isin(said(times.min()) ^ said(times.max())))
@@ -77,52 +101,87 @@ def groups_hold(
     fair: Fairness,
     sent: pd.DataFrame,
     groups: np.ndarray | None,
-    profiles: ibis.Table | None,
+    known: Sequence[ibis.Table | None],
     *,
     column: str | None,
 ) -> pd.DataFrame:
-    """Return how far groups, choices, rates and their ends are off, group by group in plain pandas."""
+    """Return how far groups, choices, rates and their ends are off, group by group in plain pandas.
+
+    `known` are the profiles and the features, each None where there are none.
+    """
     if fair.groups.empty or groups is None:
         return pd.DataFrame(columns=_COLUMNS)
-    rows, name = list[tuple](), column or "birth_decade"
-    if profiles is not None and name in profiles.columns and name not in sent:
-        known = dict(profiles.select("person_id", name).to_pandas().itertuples(index=False))
-        pairs = pd.DataFrame({"value": sent["person_id"].map(known).astype("str").fillna("-"), "group": groups})
-        off = len(pairs.drop_duplicates()) - pairs["value"].nunique()
-        rows.append(("values of the profiles in two groups", off, 0, 0, "person by person"))
+    pairs = pd.DataFrame({"value": _known_of(sent, known, column or "birth_decade"), "group": groups})
+    off = len(pairs.drop_duplicates()) - pairs["value"].nunique()
+    rows: list[tuple] = [("values of people in two groups", off, 0, 0, "person by person")]
     frame = sent.assign(group=groups)[(sent["part"] == "test") & (sent["channel"] != NO_CONTACT)]
     shown = frame[frame["group"].isin(fair.groups["group"])]
     shown = shown.sort_values("probability", ascending=False, kind="stable")
-    n_people, offs = shown["person"].nunique(), list[float]()
-    lines: dict[str, list[tuple]] = {rule: [] for rule in RULES}
-    for told in fair.groups.itertuples():
-        own = shown[shown["group"] == told.group]
-        p, y = own["probability"].astype(float), own["responded"].astype(float)
-        n_chosen, one = round(told.selection_rate * len(own)), p * 0 + 1
-        chosen = pd.Series(np.arange(len(own)) < n_chosen, own.index).astype(float)
+    p, y = (shown[name].astype(float) for name in ("probability", "responded"))
+    group, line = shown["group"], shown.groupby("group").cumcount()
+    costs, spread = fair.costs.set_index("rule"), fair.spread.set_index(["rule", "measure"])
+    one, n_off, offs, first = p * 0 + 1, 0, list[float](), None
+    for rule, listed in fair.groups.groupby("rule", sort=False):
+        told = listed.set_index("group")
+        chosen = (line < group.map((told["selection_rate"] * group.value_counts()).round())).astype(float)
+        first = chosen if first is None else first
         for figure, part, whole in (("selection_rate", chosen, one), ("true_positive_rate", chosen * y, y),
                                     ("calibration_gap", y - p, one)):  # fmt: skip
-            rate, ends = part.sum() / whole.sum(), [getattr(told, f"{figure}{end}") for end in _ENDS]
-            sums = ((part - rate * whole) / whole.sum()).groupby(own["person"]).sum()
-            error = float(np.sqrt((sums**2).sum() * n_people / (n_people - 1)))
-            if figure != "calibration_gap" and 0 < rate < 1:
-                error, rate, ends = error / (rate * (1 - rate)), logit(rate), list(logit(ends))
-            if error > 0:
-                half = stats.norm.ppf(0.975) * error
-                offs += [abs(e - rate - s * half) / error for e, s in zip(ends, _ENDS.values(), strict=True)]
-        # The last that is chosen and the first that is not, and the places of both in the group's line.
-        weight = {RULES[0]: None, RULES[1]: one, RULES[2]: p}[told.rule]
-        place = -p if weight is None else (weight.cumsum() - weight / 2) / weight.sum()
-        lines[told.rule].append((place.iloc[:n_chosen].max(), place.iloc[n_chosen:].min(), n_chosen))
-    n_off = 0
-    for line in lines.values():
-        last, first, n_chosen = (list(part) for part in zip(*line, strict=True))
-        all_chosen = sum(n_chosen) == round(fair.selected_share * len(shown))
-        n_off += not (all_chosen and np.nanmax(last) <= np.nanmin(first) + 1e-12)
+            rate, covariance = _ratios(part, whole, group, shown["person"])
+            offs.append(_ends_off(told.loc[rate.index], figure, rate, np.sqrt(np.diag(covariance))))
+            apart, k = spread.loc[[(rule, figure)]], len(rate)
+            pair = (rate.index == apart["largest"].item()) * 1.0 - (rate.index == apart["smallest"].item())
+            error = (pair @ covariance @ pair) ** 0.5
+            offs.append(_ends_off(apart, "difference", pair @ rate, error, stats.chi2.ppf(0.95, k - 1) ** 0.5))
+            steps = np.eye(k)[1:] - np.eye(k)[0]
+            wald = steps @ rate @ np.linalg.pinv(steps @ covariance @ steps.T) @ steps @ rate
+            offs.append(abs(apart["p_value"].item() - stats.chi2.sf(wald, k - 1)))
+        lost, covariance = _ratios(y * (first - chosen), y * first, one, shown["person"])
+        offs.append(_ends_off(costs.loc[[rule]], "responses_lost_share", lost, np.sqrt(np.diag(covariance))))
+        # Whoever is chosen stands before all who are not, in the line of the rule.
+        weight = p if rule == RULES[2] else one
+        share = (weight.groupby(group).cumsum() - weight / 2) / weight.groupby(group).transform("sum")
+        place = -p if rule == RULES[0] else share
+        enough = chosen.sum() == round(fair.selected_share * len(shown))
+        n_off += not (enough and place[chosen == 1].max() <= place[chosen == 0].min() + 1e-12)
     rows.append(("rules that choose others than the first of their line, or more", n_off, 0, 0, "group by group"))
     far, source = np.max(offs), "Cochran 1977, person by person"
-    rows.append(("rates of groups and their ends, furthest off in errors", far, 0, _ROUNDING, source))
+    rows.append(("rates of groups, their ends and differences, furthest off in errors", far, 0, _ROUNDING, source))
     return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _ratios(part: pd.Series, whole: pd.Series, by: pd.Series, who: pd.Series) -> tuple[pd.Series, np.ndarray]:
+    """Ratios of sums by group, and their covariance over people."""
+    total = whole.groupby(by).sum()
+    rate = part.groupby(by).sum() / total
+    moves = ((part - by.map(rate) * whole) / by.map(total)).groupby([who, by]).sum().unstack(fill_value=0)
+    return rate, (moves.T @ moves).to_numpy() * len(moves) / (len(moves) - 1)
+
+
+def _ends_off(told: pd.DataFrame, figure: str, value: Any, error: Any, reach: float = _REACH) -> float:
+    """How far figures and their ends are off, in errors; rates on the scale of log odds."""
+    ends = told[[f"{figure}{end}" for end in _ENDS]].to_numpy(dtype=float)
+    value, error = np.atleast_1d(value, error)
+    if figure.endswith("_rate"):
+        inside = (value > 0) & (value < 1)
+        ends, value, error = logit(ends[inside]), logit(value[inside]), (error / (value * (1 - value)))[inside]
+    due = value[:, None] + np.outer(error, [*_ENDS.values()]) * reach
+    return float((np.abs(ends - due) / np.where(error > 0, error, np.inf)[:, None]).max(initial=0.0))
+
+
+def _known_of(sent: pd.DataFrame, known: Sequence[ibis.Table | None], name: str) -> np.ndarray:
+    """What contacts, profiles, or features of a day before say of each person; many numbers in thirds."""
+    values = sent.get(name)
+    if values is None:
+        table = next(table for table in known if table is not None and name in table.columns)
+        said = table.select("person_id", *{"as_of"} & {*table.columns}, name).to_pandas()
+        both = sent.filter(["row", "person_id", "occurred_at"]).merge(said, on="person_id")
+        if "as_of" in both:
+            both = both[both["as_of"] < both["occurred_at"]].sort_values("as_of")
+        values = sent["row"].map(both.drop_duplicates("row", keep="last").set_index("row")[name])
+    if values.nunique() > MOST_VALUES and not values.map(lambda v: isinstance(v, str)).any():
+        values = np.ceil(stats.rankdata(values.astype(float), nan_policy="omit") / values.count() * 3)
+    return pd.Series(values).astype("str").fillna("-").to_numpy()
 
 
 def _weights_off(sent: pd.DataFrame) -> float | None:

@@ -1,13 +1,11 @@
 """Sentences and titles of page 14, true for other data and parameters."""
 
-from collections.abc import Mapping
-
-import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
-from journeybook.decisions.choices import CERTAIN, JUDGED, sent_unpermitted, who_was_certain
+from journeybook.decisions.choices import CERTAIN, JUDGED, who_was_certain
 from journeybook.decisions.off_policy import ESTIMATORS
-from journeybook.decisions.policy import MODEL, Deciding
+from journeybook.decisions.policy import EVERYONE, MODEL, NOTHING, PER, TODAY, Deciding, advantage
 from journeybook.decisions.truth import KnownAnswers
 from journeybook.decisions.uplift import Uplift
 from journeybook.findings import say_count, say_interval, say_money, say_p, say_share
@@ -26,22 +24,6 @@ def say_contacts(sent: pd.DataFrame) -> str:
     n = sent["part"].value_counts()
     parts = ", ".join(f"{name} {n[key]:,}" for name, key in _PARTS.items() if n.get(key, 0))
     return f"{len(sent):,} contacts: {parts}. {say_share(sent['responded'].mean())} responded."
-
-
-def say_unpermitted(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) -> str:
-    """Say how many messages were sent to people who did not permit them at that moment, by channel."""
-    if permitted is None:
-        return "There is no consent ledger: everyone is taken to permit every channel."
-    counts = sent_unpermitted(sent, permitted)
-    if not counts:
-        return "The ledger has no purpose for these channels, so that permission to send cannot be looked up."
-    n_sent, n_against = (sum(n) for n in zip(*counts.values(), strict=True))
-    listed = ", ".join(f"{name} {n:,}" for name, (_, n) in counts.items() if n)
-    return (
-        f"**{say_count(n_against)} of {say_count(n_sent)} messages were sent without permission**"
-        f"{f' ({listed})' if listed else ''}, "
-        "by the ledger at the moment of sending, among people who permit personalisation."
-    )
 
 
 def say_set_aside(tried: pd.DataFrame) -> str:
@@ -64,6 +46,18 @@ def title_policies(deciding: Deciding) -> str:
     at = "the costs given" if len(deciding.costs) == 1 else "no cost"
     gains = _of_money(ours, "gain_per_1000", currency=deciding.currency)
     return f"Expected profit gains {gains} per 1,000 contacts over sending nothing, at {at}"
+
+
+def policies_beside_today(deciding: Deciding) -> pd.DataFrame:
+    """Gain of each policy over sending nothing, doubly robust, at the first set of costs; last what was sent."""
+    rows = deciding.policy[(deciding.policy["estimator"] == "dr") & (deciding.policy["policy"] != NOTHING)]
+    rows = rows[rows["prices"] == rows["prices"].iloc[0]]
+    named = rows["policy"].str.replace(EVERYONE, f"{EVERYONE}by ")
+    more, error, _ = advantage(deciding, TODAY, NOTHING, true=None)
+    gain = [more, more - norm.ppf(0.975) * error, more + norm.ppf(0.975) * error]
+    names = ["gain_per_1000", "gain_per_1000_low", "gain_per_1000_high"]
+    today = pd.DataFrame([gain], columns=names).assign(policy="today's sending", refused="")
+    return pd.concat([rows.assign(policy=named), today], ignore_index=True)
 
 
 def say_deciding(deciding: Deciding) -> str:
@@ -98,6 +92,21 @@ def say_uplift(found: Uplift) -> str:
         f"A message to all {ours['n_contacts']:,.0f} contacts that may be sent one adds "
         f"{_ends(whole, 'added_per_1000')} responses per 1,000. The top {ours['reached_share']:.0%} by effect add "
         f"{_ends(ours, 'added_per_1000')}, by response {_ends(theirs, 'added_per_1000')}."
+    )
+
+
+def say_weighed(weighed: pd.DataFrame) -> str:
+    """Say what weighing by lifetime value changes in whom a message is sent first; nothing where it is unknown."""
+    first, heavy = (weighed[weighed[name].astype(bool)] for name in ("by_effect", "by_value"))
+    if not len(first):
+        return ""
+    others, n = (say_count(count) for count in ((~heavy["by_effect"].astype(bool)).sum(), len(first)))
+    worth = " each instead of ".join(say_money(part["value"].mean()) for part in (heavy, first))
+    fewer = say_count(PER * (first["added"].mean() - heavy["added"].mean()))
+    return (
+        f"Weighed by lifetime value (page 06), {others} of the {n} people first written to are others. Those "
+        f"first are worth {worth}, and by the model a message adds {fewer} fewer responses per 1,000. Values are "
+        "of the end of the data: this says whom to write to next, not what it would have earned."
     )
 
 

@@ -13,48 +13,27 @@ from journeybook.decisions.uplift import Uplift
 from journeybook.plots import COLOURS, draw_intervals, headed, shortened
 from journeybook.statistics.fairness import RULES, Fairness
 
-_ESTIMATOR = {
-    "ips": ("IPS", "grey", "v"),
-    "snips": ("self-normalised IPS", "sky", "s"),
-    "dr": ("doubly robust", "blue", "o"),
-}
 _RANKING = {"uplift": ("by effect", "green", "-"), "response": ("by response", "red", "--")}
 
 
-def plot_policies(deciding: Deciding) -> Figure | None:
-    """Gain over sending nothing per 1,000 decisions: a panel a set of costs, a line a policy, or None."""
+def plot_policies(deciding: Deciding, ax: Axes | None = None) -> Axes | None:
+    """Gain over sending nothing per 1,000 contacts, a line a policy, at the first set of costs; or None."""
     if deciding.why_not:
         return None
-    table = deciding.policy[deciding.policy["policy"] != "nothing"]
-    names = list(dict.fromkeys(table["policy"]))[::-1]
-    lists = list(dict.fromkeys(table["prices"]))
-    rows = (len(lists) + 1) // 2
-    figure, axes = plt.subplots(
-        rows, min(2, len(lists)), figsize=(8.8, 1.2 + rows * (0.7 + 0.36 * len(names))), sharey=True, squeeze=False
-    )
-    for ax, prices in zip(axes.flat, lists, strict=False):
-        part = table[table["prices"] == prices]
-        for shift, (estimator, (label, colour, marker)) in zip((0.24, 0, -0.24), _ESTIMATOR.items(), strict=True):
-            bars = part[part["estimator"] == estimator].set_index("policy").reindex(names)
-            places = [place + shift for place in range(len(names))]
-            draw_intervals(ax, bars, "gain_per_1000", places, colour=colour, fmt=marker, label=label)
-        for place, name in enumerate(names):
-            if part.loc[part["policy"] == name, "refused"].ne("").any():
-                ax.text(0.02, place, "refused", transform=ax.get_yaxis_transform(), va="center", fontsize=9)
-        ax.axvline(0, color="black", linewidth=1)
-        sent = part[part["policy"] == "expected profit"]["sent_share"].iloc[0]
-        ax.set_title(f"message costs {prices}\n(the policy writes at {sent:.0%})", fontsize=10)
-        ax.set_yticks(range(len(names)), names)
-        ax.set_ylim(-0.6, len(names) - 0.4)
-        ax.locator_params(axis="x", nbins=5)
-        ax.grid(visible=False, axis="y")
-    for ax in axes.flat[len(lists) :]:
-        ax.set_visible(False)
-    for ax in axes[-1]:
-        ax.set_xlabel(f"gain over sending nothing, {deciding.currency or 'money'} per 1,000 decisions", fontsize=9)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=9)
-    headed(figure, words.title_policies(deciding))
-    return figure
+    shown = words.policies_beside_today(deciding).iloc[::-1].reset_index(drop=True)
+    ax = ax or plt.subplots(figsize=(8.5, 1.4 + 0.36 * len(shown)))[1]
+    told = shown[shown["refused"] == ""]
+    draw_intervals(ax, told, "gain_per_1000", told.index, colour="blue")
+    for place in shown.index[shown["refused"] != ""]:
+        ax.text(0.02, place, "refused", transform=ax.get_yaxis_transform(), va="center", fontsize=9)
+    ax.axvline(0, color="black", linewidth=1)
+    ax.set_yticks(shown.index, shown["policy"])
+    ax.set_ylim(-0.6, len(shown) - 0.4)
+    ax.grid(visible=False, axis="y")
+    money = deciding.currency or "money"
+    ax.set_xlabel(f"gain over sending nothing, {money} per 1,000 contacts (95% interval)")
+    headed(ax, words.title_policies(deciding))
+    return ax
 
 
 def plot_uplift(found: Uplift, ax: Axes | None = None) -> Axes | None:
