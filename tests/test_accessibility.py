@@ -1,4 +1,4 @@
-"""Every page in a browser, on a desk and on a phone: nothing wider than the screen, and axe-core finds nothing."""
+"""Every page in a browser, on a desk and on a phone: what fits, what can be read, what axe-core finds."""
 
 import html
 import json
@@ -17,17 +17,20 @@ AXE = Path(os.environ.get("JOURNEYBOOK_AXE", root() / "node_modules" / "axe-core
 WIDTHS = (1280, 390)
 pytestmark = pytest.mark.slow
 
-# A page in a frame of the screen's width says what of it is too wide, and what axe finds once all is unfolded.
+# A page in a frame of the width of a screen says what of it is too wide, which figures shrink so far that letters
+# of 11 pixels fall under 9, and what axe finds once all is unfolded.
 LOOK = """
 const wider = () => [...document.querySelectorAll("body, .table-scroll:not(.whole *)")]
   .filter(box => box.scrollWidth > box.clientWidth + 1).map(box => box.textContent.trim().slice(0, 80));
 setTimeout(async () => {
   const wide = wider();
+  const shrunk = innerWidth > 640 ? [] : [...document.images]
+    .filter(image => image.clientWidth < 0.82 * image.naturalWidth).map(image => image.alt);
   document.querySelectorAll("main details").forEach(details => { details.open = true; });
   await new Promise(done => setTimeout(done, 100));
   const found = window.axe ? (await axe.run()).violations : [];
   const broken = found.flatMap(rule => rule.nodes.map(node => `${rule.id}: ${node.html.slice(0, 120)}`));
-  parent.postMessage([document.title, innerWidth, wide, broken], "*");
+  parent.postMessage([document.title, innerWidth, wide, broken, shrunk], "*");
 }, 100);
 """
 COLLECT = """
@@ -40,8 +43,10 @@ addEventListener("message", message => {
 
 
 @pytest.fixture(scope="session")
-def looked(small_run, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, int, list[str], list[str]]]:
-    """Every page of the small run at both widths: its title, the width, what is too wide, what axe finds."""
+def looked(
+    small_run, tmp_path_factory: pytest.TempPathFactory
+) -> list[tuple[str, int, list[str], list[str], list[str]]]:
+    """Every page of the small run at both widths: its title, the width, what is too wide, broken or shrunk."""
     folder = tmp_path_factory.mktemp("browser")
     axe = AXE.read_text(encoding="utf-8") if AXE.is_file() else ""
     frames = "".join(
@@ -60,18 +65,23 @@ def looked(small_run, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[st
         (folder / "page.html").write_text(text.replace("</body>", looking), encoding="utf-8")
         dumped = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
         found = json.loads(html.unescape(re.findall(r"<pre>(.*?)</pre>", dumped, flags=re.DOTALL)[0]))
-        assert sorted(width for _, width, _, _ in found) == sorted(WIDTHS)
+        assert sorted(width for _, width, *_ in found) == sorted(WIDTHS)
         seen += found
     return seen
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no browser is installed")
 def test_nothing_is_wider_than_the_screen(looked) -> None:
-    assert [(title, width, wide) for title, width, wide, _ in looked if wide] == []
+    assert [(title, width, wide) for title, width, wide, *_ in looked if wide] == []
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no browser is installed")
+def test_figures_can_be_read_on_a_phone(looked) -> None:
+    assert [(title, shrunk) for title, *_, shrunk in looked if shrunk] == []
 
 
 @pytest.mark.skipif(
     BROWSER is None or not AXE.is_file(), reason="needs a browser, and axe-core: npm install --no-save axe-core"
 )
 def test_axe_finds_nothing(looked) -> None:
-    assert [(title, width, broken) for title, width, _, broken in looked if broken] == []
+    assert [(title, width, broken) for title, width, _, broken, _ in looked if broken] == []

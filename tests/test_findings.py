@@ -55,5 +55,5 @@ def test_the_first_page_takes_every_page_s_first_before_any_second():
     assert [one.finding.text for one in front.do_now] == ["b", "a0", "a1"]
     assert [one.finding.text for one in front.do_not] == ["c"]
     assert front.do_not[0].address == "03_c.html#sales"
-    assert [finding.text for _, finding in front.strip] == ["a0", "b", "c"]
+    assert [(finding.text, variants) for _, finding, variants in front.strip] == [("a0", []), ("b", []), ("c", [])]
     assert set(STRENGTHS) >= {one.finding.strength for one in front.do_now}

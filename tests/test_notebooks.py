@@ -13,7 +13,7 @@ from journeybook.report.params import PARAMS, RUN_DEFAULTS, committed_parameters
 from journeybook.tables import SCHEMAS, access_of, schema_of
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
-# The parameters cell and exercises do not count.
+# Exercises do not count.
 MAX_CODE_CELLS = 16
 MAX_LINES = 14
 HEADINGS = ["Load and look", "Does it hold?", "The pitfall", "Limits"]
@@ -51,7 +51,8 @@ def test_stripped(path: Path) -> None:
 
 def test_pages_ask_call_plot_and_say(path: Path) -> None:
     sources = code(path)
-    assert len(sources) <= MAX_CODE_CELLS
+    # The parameters are in a cell of their own.
+    assert len(sources) + 1 <= MAX_CODE_CELLS
     for source in sources:
         tree = ast.parse(source)
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)

@@ -190,6 +190,16 @@ def say_group(name: str) -> str:
     return re.sub(r"^\d+ (?=[a-z])", "", name)
 
 
+def say_feature(name: str) -> str:
+    """Return the name of a feature in words.
+
+    >>> say_feature("n_baskets_91d"), say_feature("baskets_per_28d"), say_feature("recency_days")
+    ('baskets in 91 days', 'baskets per 28 days', 'recency days')
+    """
+    name = re.sub(r"(?<!per)_(\d+)d$", r" in \1 days", name.removeprefix("n_"))
+    return re.sub(r"_(\d+)d$", r" \1 days", name).replace("_", " ")
+
+
 def say_names(names: Sequence[str], *, most: int = 6) -> str:
     """Return names, one or more, as a sentence lists them; of those after the first `most` only how many.
 

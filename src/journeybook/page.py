@@ -108,7 +108,7 @@ class Page:
         if drawn is not None:
             figure = plots.stamp(drawn, data or self.data_is)
             # Shown here, it comes before what the cell says of it, and not after all else.
-            display(figure)
+            display(plots.as_bundle(figure), raw=True)
             plt.close(figure)
 
     def keep(self, **frames: pd.DataFrame) -> pd.DataFrame | None:

@@ -13,7 +13,11 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from journeybook.journeys import said
+from journeybook.plots.narrow import lay_out
 from journeybook.showing import show_tables
+
+NARROW = "application/vnd.journeybook.narrow+svg"
+"""What a notebook calls a figure's drawing for a phone."""
 
 # Okabe & Ito (2008): told apart by people of every colour vision.
 COLOURS = {
@@ -29,8 +33,7 @@ COLOURS = {
 
 
 def use_house_style() -> None:
-    """Set how the figures that follow look, and how a notebook shows them and its tables."""
-    _show_figures()
+    """Set how the figures that follow look, and how a notebook shows tables."""
     show_tables()
     plt.rcParams.update(
         {
@@ -54,33 +57,29 @@ def use_house_style() -> None:
     )
 
 
-def _show_figures() -> None:
-    """Let a notebook draw its figures as SVG, the same bytes in every run, each with its titles as plain text."""
-    from IPython import get_ipython
-    from matplotlib_inline.backend_inline import set_matplotlib_formats
-
-    shell = get_ipython()
-    if shell is not None:
-        set_matplotlib_formats("svg")
-        formatters = shell.display_formatter.formatters
-        formatters["image/svg+xml"].for_type(Figure, as_svg)
-        formatters["text/plain"].for_type(Figure, lambda figure, printer, _: printer.text(say_titles(figure)))
+def as_bundle(figure: Figure) -> dict[str, str]:
+    """Return a figure as a notebook keeps it, with a second drawing for a phone; it is laid out anew for that."""
+    bundle = {"text/plain": say_titles(figure), "image/svg+xml": _as_svg(figure)}
+    headed(figure, lay_out(figure))
+    return bundle | {NARROW: _as_svg(figure)}
 
 
-def as_svg(figure: Figure) -> str:
-    """Return a figure as SVG, cut to what is drawn.
+def _as_svg(figure: Figure) -> str:
+    """A figure as SVG, cut to what is drawn.
 
     Its places are worked out here, once: to save it as it is, matplotlib would draw all of it for them beforehand.
     """
     FigureCanvasSVG(figure)
-    dpi = figure.dpi
+    dpi, engine = figure.dpi, figure.get_layout_engine()
     figure.set_dpi(72)
-    if (engine := figure.get_layout_engine()) is not None:
+    if engine is not None:
         engine.execute(figure)
     with plt.rc_context({"figure.constrained_layout.use": False}):
         figure.set_layout_engine(None)
     drawn, cut = io.StringIO(), figure.get_tightbbox().padded(plt.rcParams["savefig.pad_inches"])
     figure.savefig(drawn, format="svg", dpi=dpi, bbox_inches=cut, metadata={"Date": None})
+    figure.set_dpi(dpi)
+    figure.set_layout_engine(engine)
     return drawn.getvalue()
 
 

@@ -23,7 +23,7 @@ def plot_attribution(found: Attribution, truth: pd.DataFrame, ax: Axes | None = 
     """Share of the conversions credited to each channel by each method, with intervals, and the true one."""
     if found.note is not None:
         return None
-    ax = ax or plt.subplots(figsize=(8.8, 5.4))[1]
+    ax = ax or plt.subplots(figsize=(8.8, 4.5))[1]
     table = found.table
     channels = list(dict.fromkeys(table["channel"]))[::-1]
     known = dict.fromkeys(table["method"])

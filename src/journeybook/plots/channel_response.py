@@ -12,7 +12,8 @@ from journeybook.channel_response.explanation import Explanation
 from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.windows import ANY_DAY, WEEKDAYS, ResponseWindows
-from journeybook.plots import COLOURS, draw_intervals, headed
+from journeybook.findings import say_feature
+from journeybook.plots import COLOURS, draw_intervals, headed, shortened
 
 _HUES = ("blue", "orange", "green", "red", "purple", "sky")
 _RESAMPLING = {
@@ -39,7 +40,7 @@ def plot_single_columns(gate: LeakGate, *, max_single_auc: float, ax: Axes | Non
         if not part.empty:
             ax.barh(part.index, part["auc"] - 0.5, left=0.5, color=COLOURS[colour], height=0.7, label=label)
     ax.axvline(max_single_auc, color="black", linewidth=1, linestyle=":", label=f"limit {max_single_auc:g}")
-    ax.set_yticks(shown.index, [short(name) for name in shown["column"]])
+    ax.set_yticks(shown.index, [*shortened(map(say_feature, shown["column"]), longest=28).values()])
     ax.set_xlim(0.5, max(1.0, max_single_auc))
     ax.set_xlabel("ROC AUC of the column alone, training contacts")
     ax.set_title(words.title_gate(gate))
@@ -146,7 +147,7 @@ def plot_shapley(explanation: Explanation, ax: Axes | None = None) -> Axes:
             value[known], place + aside[known], c=rank[known], cmap="viridis", vmin=0, vmax=1, **dots
         )
     ax.axvline(0, color="black", linewidth=0.8)
-    ax.set_yticks(shown.index, [short(name) for name in shown["feature"]])
+    ax.set_yticks(shown.index, [*shortened(map(say_feature, shown["feature"]), longest=28).values()])
     ax.set_ylim(-0.6, len(shown) - 0.4)
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("what the feature adds to the calibrated log odds (text and missing values grey)")
@@ -208,8 +209,3 @@ def _types(windows: ResponseWindows) -> list[str]:
 
 def _longest(axes: np.ndarray) -> tuple[list, list]:
     return max((ax.get_legend_handles_labels() for ax in axes), key=lambda found: len(found[1]))
-
-
-def short(name: str, longest: int = 28) -> str:
-    """Return a name that fits, its end cut off if need be."""
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"

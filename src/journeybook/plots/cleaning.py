@@ -1,39 +1,42 @@
 """Figures of page 02."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from journeybook.cleaning import ImputationTrial, title_missing
-from journeybook.plots import COLOURS
+from journeybook.plots import COLOURS, headed, part_of
 
 _ACTIONS = {"changed": "blue", "flagged": "orange", "set aside": "red", "reported": "grey"}
 
 
-def plot_changes(changes: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the rows that each rule touched, on a log scale; rules that touched none are left out."""
+def plot_changes(changes: pd.DataFrame, ax: Axes | None = None, *, most: int = 14) -> Axes:
+    """Draw the rows that each rule touched, on a log scale; the rules that touched most are drawn."""
     touched = changes[changes.rows_changed > 0].sort_values("rows_changed", kind="stable")
     if touched.empty:
         ax = ax or plt.subplots(figsize=(8.5, 0.8))[1]
         ax.set_axis_off()
         ax.set_title("No rule found anything to change or to flag")
         return ax
-    ax = ax or plt.subplots(figsize=(8.5, 1.6 + 0.3 * max(len(touched), 2)))[1]
-    names = [f"{row.table}, {row.column}: {row.rule}".replace("_", " ") for row in touched.itertuples()]
-    colours = [COLOURS[_ACTIONS[action]] for action in touched.action]
-    ax.barh(names, touched.rows_changed, color=colours)
+    shown = touched.tail(most)
+    ax = ax or plt.subplots(figsize=(8.5, 1.6 + 0.3 * max(len(shown), 2)))[1]
+    names = [f"{row.table}, {row.column}: {row.rule}".replace("_", " ") for row in shown.itertuples()]
+    for action in dict.fromkeys(touched.action):
+        rows = np.flatnonzero(shown.action == action)
+        ax.barh(rows, shown.rows_changed.iloc[rows], color=COLOURS[_ACTIONS[action]], label=action)
     ax.set_xscale("log")
     ax.set_xlim(0.7, touched.rows_changed.max() * 8)
-    for place, n in enumerate(touched.rows_changed):
+    ax.set_yticks(range(len(shown)), names)
+    for place, n in enumerate(shown.rows_changed):
         ax.text(n * 1.15, place, f"{n:,}", va="center", fontsize=9)
-    for action in dict.fromkeys(touched.action):
-        ax.barh([0], [0], color=COLOURS[_ACTIONS[action]], label=action)
     ax.grid(axis="y", visible=False)
     ax.legend(loc="lower right")
-    ax.set(
-        title=f"{len(touched)} of {len(changes)} rules found rows", xlabel="rows that the rule touched, log scale"
-    )
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.set_xlabel("rows that the rule touched, log scale")
+    told = f"{len(touched)} of {len(changes)} rules found rows, most of them {names[-1].partition(': ')[2]}"
+    headed(ax, told + part_of(len(shown), len(touched), "drawn"))
     return ax
 
 

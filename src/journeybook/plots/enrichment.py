@@ -18,12 +18,12 @@ def plot_snapshots(by_date: pd.DataFrame, *, currency: str | None) -> Figure | N
     figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharex=True)
     labels = (("revenue", f"revenue in 91 days, {currency or 'currency'}"), ("baskets", "baskets in 91 days"))
     short = by_date[~by_date.window_full]
-    for ax, (name, label), colour in zip(axes, labels, ("blue", "green"), strict=True):
+    for ax, (name, label) in zip(axes, labels, strict=True):
         low, middle, high = (by_date[f"{name}_{side}"] for side in ("low", "median", "high"))
         ax.fill_between(
-            by_date.as_of, low, high, color=COLOURS[colour], alpha=0.2, label="middle half of the people"
+            by_date.as_of, low, high, color=COLOURS["blue"], alpha=0.2, label="middle half of the people"
         )
-        ax.plot(by_date.as_of, middle, color=COLOURS[colour], marker="o", label="median")
+        ax.plot(by_date.as_of, middle, color=COLOURS["blue"], marker="o", label="median")
         if len(short):
             hollow = {"markersize": 7, "markerfacecolor": "white", "markeredgecolor": COLOURS["red"]}
             ax.plot(short.as_of, short[f"{name}_median"], "o", label="window not full", **hollow)
@@ -43,7 +43,9 @@ def plot_sources(added: pd.DataFrame, *, least_gain: float) -> Figure | None:
     for ax, outcome in zip(axes[0], names, strict=True):
         part = added[added.outcome == outcome]
         ends = [part.gain - part.gain_low, part.gain_high - part.gain]
-        ax.errorbar(part.gain, part.source, xerr=ends, fmt="o", color=COLOURS["blue"], capsize=3)
+        ax.errorbar(
+            part.gain, part.source.str.replace("_", "-"), xerr=ends, fmt="o", color=COLOURS["blue"], capsize=3
+        )
         ax.axvline(0, color="black", linewidth=0.8)
         ax.axvline(least_gain, color=COLOURS["red"], linestyle=":", label="least gain worth a source")
         ax.xaxis.set_major_formatter(PercentFormatter(1))

@@ -1,6 +1,7 @@
 """Figures of page 11; each title says what is seen."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from journeybook.experiments.comparisons import Experiment
 from journeybook.experiments.measures import amount
-from journeybook.findings import say_p, say_share
+from journeybook.findings import say_interval, say_p, say_points, say_share
 from journeybook.plots import COLOURS, draw_intervals, headed, shortened
 
 MAX_PANELS = 6
@@ -29,9 +30,11 @@ def plot_effects(found: Experiment) -> Figure:
     title = f"none of {len(comparisons)} comparisons shows an effect after correction"
     if len(held):
         row = held.iloc[0]
-        effect, low, high = (amount(row[c], row["kind"]) for c in ("effect", "effect_low", "effect_high"))
-        title = f"{_short(row['variant'])} moves {_short(row['metric'])} by {effect} ({low} to {high})"
-        title = f"{title.replace(' points to', ' to')}; {len(held)} of {len(comparisons)} comparisons hold"
+        say = say_points if row["kind"] == "proportion" else partial(amount, kind=row["kind"])
+        effect = say(row["effect"])
+        ends = say_interval(say, row["effect_low"], row["effect_high"]).replace(" points", "")
+        title = f"{_short(row['variant'])} moves {_short(row['metric'])} by {effect} ({ends}); "
+        title += f"{len(held)} of {len(comparisons)} comparisons hold"
     metrics = list(kinds)[:MAX_PANELS]
     height = 1.3 + 0.4 * (len(found.names) - 1)
     figure, axes = _panels(len(metrics), height=height)

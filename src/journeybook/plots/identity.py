@@ -7,33 +7,32 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from journeybook.identity import LinkageModel
-from journeybook.plots import COLOURS
+from journeybook.plots import COLOURS, headed
 
 
 def plot_weights(model: LinkageModel, ax: Axes | None = None) -> Axes:
-    """Draw how much each level of agreement counts for or against a match, in bits."""
-    weights = model.weights.iloc[::-1].reset_index(drop=True)
-    place = weights.index + 0.7 * (weights.field != weights.field.shift()).cumsum()
-    if ax is None:
-        _, ax = plt.subplots(figsize=(8.5, 0.24 * max(place, default=5) + 0.9))
-    colours = np.where(weights.weight_bits > 0, COLOURS["blue"], COLOURS["red"])
-    ax.barh(place, weights.weight_bits, color=colours, height=0.8)
+    """Draw how much each level of agreement counts for or against a match, in bits, a line a field."""
+    weights = model.weights
+    fields = list(dict.fromkeys(weights.field))
+    ax = ax or plt.subplots(figsize=(8.5, 1.2 + 0.36 * max(len(fields), 2)))[1]
+    for place, (_, part) in enumerate(weights.groupby("field", sort=False)):
+        ax.hlines(place, part.weight_bits.min(), part.weight_bits.max(), color=COLOURS["grey"], linewidth=1)
+        colours = np.where(part.weight_bits > 0, COLOURS["blue"], COLOURS["red"])
+        ax.scatter(part.weight_bits, [place] * len(part), color=colours, zorder=2)
     ax.axvline(0, color="black", linewidth=0.8)
-    ax.margins(y=0.01)
-    labels = [f"{_said(field)}: {label}" for field, label in zip(weights.field, weights.label, strict=True)]
-    ax.set_yticks(place, labels, fontsize=8)
-    ax.set_xlabel("weight in bits: log2 of (share among matches / share among strangers)")
+    ax.set_yticks(range(len(fields)), [_said(field) for field in fields])
+    ax.set_ylim(len(fields) - 0.5, -0.5)
+    ax.set_xlabel("weight of each level of agreement, in bits: against one person, and for it")
     if len(weights):
         strongest = weights.loc[weights.weight_bits.idxmax()]
-        ax.set_title(f"Strongest evidence for one person: {_said(strongest.field)} {strongest.label}")
+        headed(ax, f"Strongest evidence for one person: {_said(strongest.field)} {strongest.label}")
     ax.grid(axis="y", visible=False)
     return ax
 
 
 def plot_curve(curve: pd.DataFrame, threshold: float, ax: Axes | None = None) -> Axes:
     """Draw precision and recall by threshold, on the log-odds scale."""
-    if ax is None:
-        _, ax = plt.subplots()
+    ax = ax or plt.subplots(figsize=(8.5, 3.8))[1]
     odds = np.log10(curve.threshold / (1 - curve.threshold))
     ax.plot(
         odds, curve.precision, marker="o", color=COLOURS["blue"], label="precision: linked pairs that are right"
@@ -45,17 +44,14 @@ def plot_curve(curve: pd.DataFrame, threshold: float, ax: Axes | None = None) ->
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_xlabel("probability from which a pair is linked (dashed: this page's)")
     here = curve.loc[(curve.threshold - threshold).abs().idxmin()]
-    ax.set_title(
-        f"Copies of known truth: {here.precision:.1%} of the links are right, {here.recall:.1%} of the pairs found"
-    )
-    ax.legend(loc="lower center")
+    headed(ax, f"Copies of known truth: {here.precision:.1%} of links are right, {here.recall:.1%} of pairs found")
+    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=9)
     return ax
 
 
 def plot_calibration(bins: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw the share of pairs that are one person by the probability they were given, with intervals."""
-    if ax is None:
-        _, ax = plt.subplots()
+    ax = ax or plt.subplots(figsize=(8.5, 3.8))[1]
     place = np.arange(len(bins))
     ends = np.abs(bins[["right_share_low", "right_share_high"]].to_numpy().T - bins.right_share.to_numpy())
     ax.errorbar(
@@ -65,7 +61,7 @@ def plot_calibration(bins: pd.DataFrame, ax: Axes | None = None) -> Axes:
         fmt="o",
         color=COLOURS["blue"],
         capsize=4,
-        label="one person in truth, 95 % interval",
+        label="one person in truth, 95% interval",
     )
     ax.plot(place, bins.expected_share, "D", color=COLOURS["orange"], label="mean probability given")
     ax.set_xticks(
@@ -73,7 +69,7 @@ def plot_calibration(bins: pd.DataFrame, ax: Axes | None = None) -> Axes:
     )
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     n_in = int(bins.expected_share.between(bins.right_share_low, bins.right_share_high).sum())
-    ax.set_title(f"In {n_in} of {len(bins)} bins the mean probability lies within the interval of the truth")
+    headed(ax, f"In {n_in} of {len(bins)} bins the mean probability lies within the interval of the truth")
     ax.legend(loc="lower right")
     return ax
 

@@ -44,6 +44,7 @@ def plot_costs(errors: pd.DataFrame, costs: pd.DataFrame) -> Figure:
         left.plot(errors.epsilon, error, style, label=name, color=COLOURS[colour])
     left.set(xscale="log", yscale="log", xlabel="epsilon", ylabel="mean error, in people or one person's most")
     _epsilons(left, errors.epsilon)
+    left.yaxis.set_major_formatter("{x:g}")
     advanced = f"advanced composition, delta {costs.delta.iloc[0]:g}"
     right.plot(costs.n_releases, costs.epsilon_sum, "--", color=COLOURS["red"], label="sum, delta 0")
     right.plot(costs.n_releases, costs.epsilon_advanced, color=COLOURS["blue"], label=advanced)
@@ -69,7 +70,7 @@ def plot_attack(attack: pd.DataFrame) -> Axes:
     ax.set_ylabel("right guesses: is the biggest spender in?")
     _epsilons(ax, found.epsilon)
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_title(title_attack(attack), fontsize=12, loc="left")
+    headed(ax, title_attack(attack))
     ax.legend(loc="center left", bbox_to_anchor=(0.0, 0.72), fontsize=9)
     _watermark(ax.figure)
     return ax

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from journeybook.findings import say_feature
 from journeybook.plots import COLOURS, headed
 from journeybook.segmentation import (
     DEEP,
@@ -17,6 +18,7 @@ from journeybook.segmentation import (
     title_count,
     title_movement,
     title_profile,
+    title_usefulness,
 )
 
 MAX_FEATURES = 20
@@ -63,10 +65,11 @@ def plot_usefulness(uses: pd.DataFrame) -> Figure | None:
         apart = np.maximum([share - rows["low"].to_numpy(), rows["high"].to_numpy() - share], 0)
         ax.errorbar(share, place, xerr=apart, fmt="o", capsize=3, color=COLOURS["blue"])
         ax.axvline(0, color=COLOURS["grey"], linewidth=1)
-        ax.set_yticks(place, rows["predictor"].str.replace("n_baskets_91d", "baskets in 91 days"))
+        ax.set_yticks(place, rows["predictor"].str.replace("n_baskets_91d", say_feature("n_baskets_91d")))
         ax.set(title=f"Next quarter's {target}", xlabel="share explained out of sample")
         ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    headed(figure, title_usefulness(uses))
     return figure
 
 
@@ -77,17 +80,16 @@ def plot_profile(found: Segmentation, ax: Axes | None = None) -> Axes:
     shown = values[:, drawn].T
     ax = ax or plt.subplots(figsize=(8.8, 1.8 + 0.3 * len(shown)))[1]
     limit = max(float(np.abs(shown).max()), 1.0)
-    image = ax.imshow(shown, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    ax.imshow(shown, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     for (y, x), value in np.ndenumerate(shown):
         said = f"{value:+.1f}".replace("-0.0", "+0.0")
         ax.text(x, y, said, ha="center", va="center", fontsize=8, color=_ink(abs(value) / limit))
     labels = [f"{name}\n{share:.0%}" for name, share in zip(found.names, found.profile["share"], strict=True)]
     ax.set_xticks(range(len(labels)), labels)
-    ax.set_yticks(range(len(shown)), [_in_words(found.preparation.columns[at]) for at in drawn])
+    ax.set_yticks(range(len(shown)), [say_feature(found.preparation.columns[at]) for at in drawn])
     ax.grid(visible=False)
-    ax.set_title(title_profile(found).replace("; ", ";\n"), fontsize=11, loc="left")
-    bar = ax.figure.colorbar(image, ax=ax, shrink=0.8)
-    bar.set_label("standard deviations from everyone's mean")
+    headed(ax, title_profile(found))
+    ax.set_xlabel("standard deviations from everyone's mean")
     return ax
 
 
@@ -115,10 +117,6 @@ def plot_movement(moves: Movement) -> Figure:
         right.set_yticks(range(len(names)), names)
     headed(figure, title_movement(moves))
     return figure
-
-
-def _in_words(feature: str) -> str:
-    return feature.removeprefix("n_").replace("_", " ")
 
 
 def _ink(depth: float) -> str:

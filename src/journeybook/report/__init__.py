@@ -22,3 +22,8 @@ storing     files written whole or not at all, by one run at a time
 listing     parameters, tables and checks of data as text, for the command line
 comparing   the results of a run against the accepted ones
 """
+
+import sys
+
+# jsonschema, and with it all of Jupyter, would read a grammar for a second, for a format that nobody asks for.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]

@@ -21,6 +21,8 @@ SETTING_UP = {
     "folded": "Code that opens the page",
 }
 """Tags of the cells that stand at a page's end, and what their code is called."""
+NARROW = "application/vnd.journeybook.narrow+svg"
+"""What a notebook's output calls a figure's drawing for a phone."""
 _ASIDE = '<div class="jb aside">'
 _IN_SHORT = ("**In short**", "*Filled in when the page has run.*")
 _TITLE_AND_QUESTION = re.compile(r"^# .+$|^\*\*(?:.|\n)+?\*\*\n?", flags=re.MULTILINE)
@@ -29,12 +31,13 @@ _IDLE = re.compile(r"<(Axes|Figure|matplotlib|IPython)|\[?<matplotlib|array\(\[?
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: its content as a data address, what it says, and its size in pixels of the page."""
+    """A figure: what it says, its content as a data address, its size in pixels; the same for a phone."""
 
-    address: str
     alt: str
+    address: str
     width: int
     height: int
+    narrow: "Picture | None" = None
 
 
 @dataclass(frozen=True)
@@ -135,8 +138,7 @@ def _output(output: nbformat.NotebookNode, *, picture: Picture | None) -> str:
         folded = f'<details class="code"><summary>Messages</summary>{said}</details>'
         return said if output.name == "stdout" else folded
     if picture is not None:
-        said, size = html.escape(picture.alt), f'width="{picture.width}" height="{picture.height}"'
-        return f'<figure data-said="{said}"><img src="{picture.address}" alt="{said}" {size}></figure>'
+        return f"<figure>{picture_html(picture)}</figure>"
     if "text/html" in output.data:
         return _text(output.data["text/html"])
     if "text/markdown" in output.data:
@@ -144,21 +146,35 @@ def _output(output: nbformat.NotebookNode, *, picture: Picture | None) -> str:
     return f"<pre>{ansi2html(_text(output.data.get('text/plain', '')))}</pre>"
 
 
+def picture_html(picture: Picture, alt: str = "") -> str:
+    """Return a figure as HTML; a narrow screen shows what was drawn for it."""
+    size = 'width="{0.width}" height="{0.height}"'.format
+    image = f'<img src="{picture.address}" alt="{html.escape(alt or picture.alt)}" {size(picture)}>'
+    if picture.narrow is None:
+        return image
+    source = f'<source media="(max-width: 40rem)" srcset="{picture.narrow.address}" {size(picture.narrow)}>'
+    return f"<picture>{source}{image}</picture>"
+
+
 def _picture(output: nbformat.NotebookNode, *, heading: str) -> Picture | None:
     data = output.get("data", {})
     plain = _text(data.get("text/plain", "Figure"))
     alt = f"Figure: {heading}" if plain.startswith(("<", "Figure")) else plain
     if "image/svg+xml" in data:
-        drawn = _thinned(_text(data["image/svg+xml"]))
-        sizes = re.findall(r'(?:width|height)="([\d.]+)pt"', drawn.partition(">")[0])
-        width, height = (round(float(size) * 96 / 72) for size in sizes)
-        content = base64.b64encode(drawn.encode()).decode()
-        return Picture(f"data:image/svg+xml;base64,{content}", alt, width, height)
+        return _drawn(alt, _text(data["image/svg+xml"]), narrow=_text(data.get(NARROW, "")))
     if "image/png" in data:
         png = _text(data["image/png"]).replace("\n", "")
         width, height = struct.unpack(">II", base64.b64decode(png[:48])[16:24])
-        return Picture(f"data:image/png;base64,{png}", alt, width, height)
+        return Picture(alt, f"data:image/png;base64,{png}", width, height)
     return None
+
+
+def _drawn(alt: str, svg: str, *, narrow: str = "") -> Picture:
+    svg = _thinned(svg)
+    sizes = re.findall(r'(?:width|height)="([\d.]+)pt"', svg.partition(">")[0])
+    width, height = (round(float(size) * 96 / 72) for size in sizes)
+    address = f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+    return Picture(alt, address, width, height, _drawn(alt, narrow) if narrow else None)
 
 
 def _thinned(drawn: str) -> str:

@@ -13,7 +13,7 @@ from journeybook.datasets import build_dataset
 from journeybook.errors import JourneybookError
 from journeybook.report.params import RunParameters
 from journeybook.report.running import folders
-from journeybook.tables import owners_view, pseudonyms, root, store
+from journeybook.tables import engine, owners_view, pseudonyms, root, store
 
 # What holds figures in the folder of a report, notebooks run by hand among them.
 REPORT = ("index.html", "summary.md", "report.*", "[0-9][0-9]_*.html", "results", "executed", "manual")
@@ -29,7 +29,7 @@ def erase(customer_id: str, *, out: Path | None, parameters: RunParameters | Non
         JourneybookError: There is no run, or no table of it holds the id.
     """
     folder, tables = folders(out)
-    run, connection = owners_view(tables), ibis.duckdb.connect()
+    run, connection = owners_view(tables), engine(tables)
     paths = sorted(tables.rglob("*.parquet"))
     ids = {customer_id}
     if (tables / "people.parquet").is_file():

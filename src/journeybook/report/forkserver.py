@@ -6,6 +6,7 @@ It takes a request a line and answers with a process id; without its run it kill
 import builtins
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import shutil
@@ -16,6 +17,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 READY = b"ready\n"
+# What every kernel would import when it starts, and when it asks for its first table.
+_ANYWAY = ["import ipykernel.kernelapp", "import ibis.backends.duckdb.converter"]
 _PR_SET_PDEATHSIG = 1
 
 
@@ -30,13 +33,15 @@ def main(folder: str, imports: str, run: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # pandas asks when it is imported whether a notebook or a terminal will show its tables.
     builtins.get_ipython = lambda: SimpleNamespace(kernel=None)  # type: ignore[attr-defined]
-    for statement in ["import ipykernel.kernelapp", *json.loads(imports)]:
+    for statement in [*_ANYWAY, *json.loads(imports)]:
         # An import that fails fails again in its page, which says why.
         with contextlib.suppress(Exception):
             exec(statement, {})
     del builtins.get_ipython  # type: ignore[attr-defined]
     if not _alone():
         return
+    # What is here stays: no kernel need look through all of it for what could go.
+    gc.freeze()
     _signal_at_parents_end(0)
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     Path(folder).mkdir(mode=0o700)

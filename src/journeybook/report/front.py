@@ -2,19 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 
-from journeybook.findings import MOST, Finding, ordered, say_names, say_size
+from journeybook.findings import Finding, ordered, say_names, say_size
 from journeybook.report.cells import Picture, anchor
 from journeybook.report.outcomes import PageOutcome
 from journeybook.report.params import RunParameters
 
-PICTURES = 4
-"""Pictures on the front page."""
+SHOWN = 4
+"""Findings of a list, and pictures, on the front page: what one screen holds."""
+TALLEST = 1.25
+"""Height of a picture there at most, by its width."""
 
 _SURE = ("counted", "known answer recovered", "clear")
 _UNSURE = ("contradicted", "cannot be told")
 _WHAT = {
     "transactions": "purchases",
+    "contracts": "contracts",
     "products": "products",
     "coupon_contacts": "coupon mailings",
     "contacts": "contacts",
@@ -32,7 +36,7 @@ _WHAT = {
 
 @dataclass(frozen=True)
 class Told:
-    """A finding as the report shows it: its figure in words, the anchor of its section, its picture."""
+    """A finding as the report shows it: its interval in words, the anchor of its section, its picture."""
 
     page: PageOutcome
     finding: Finding
@@ -54,13 +58,13 @@ class Front:
         do_now: Findings that a decision can rest on, worth most first.
         do_not: What must not be concluded: contradicted, or cannot be told.
         pictures: Findings whose picture is shown.
-        strip: For each page that ran, its first finding; None where it found nothing.
+        strip: Each page that ran, its first finding (None where it found nothing), and its variants.
     """
 
     do_now: list[Told]
     do_not: list[Told]
     pictures: list[Told]
-    strip: list[tuple[PageOutcome, Finding | None]]
+    strip: list[tuple[PageOutcome, Finding | None, list[PageOutcome]]]
 
 
 def tell(page: PageOutcome, results: Mapping, *, pictures: Mapping[str, Sequence[Picture]]) -> list[Told]:
@@ -69,7 +73,10 @@ def tell(page: PageOutcome, results: Mapping, *, pictures: Mapping[str, Sequence
     for finding in ordered([read_finding(f) for f in results.get("findings", [])]):
         of_section, number = pictures.get(finding.section, []), finding.figure
         picture = of_section[number] if number is not None and number < len(of_section) else None
-        told.append(Told(page, finding, say_size(finding), anchor(finding.section), picture))
+        size = say_size(finding)
+        # A text says the figure itself, and sometimes its interval.
+        untold = finding.low is not None and size.partition("(")[2] not in finding.text
+        told.append(Told(page, finding, size if untold else "", anchor(finding.section), picture))
     return told
 
 
@@ -91,16 +98,22 @@ def make_front(pages: Sequence[PageOutcome], told: Mapping[str, Sequence[Told]])
         kept: list[Told] = []
         for worth, _, _, one in ranked:
             n_here = sum(_bare(other.page) == _bare(one.page) for other in kept)
-            if one.finding.strength in strengths and worth <= least and n_here < 2 and len(kept) < MOST:
+            if one.finding.strength in strengths and worth <= least and n_here < 2 and len(kept) < SHOWN:
                 kept.append(one)
         return kept
 
     do_now, do_not = chosen(_SURE, 2), chosen(_UNSURE, 3)
     pictures: list[Told] = []
     for one in [*do_now, *do_not]:
-        if one.picture and one.page not in [p.page for p in pictures] and len(pictures) < PICTURES:
+        shown = one.picture and one.picture.narrow
+        fits = shown is not None and shown.height <= TALLEST * shown.width
+        if fits and one.page not in [p.page for p in pictures] and len(pictures) < SHOWN:
             pictures.append(one)
-    strip = [(p, told[p.name][0].finding if told[p.name] else None) for p in done]
+    by_name: dict[str, list[PageOutcome]] = {}
+    for page in done:
+        by_name.setdefault(_bare(page), []).append(page)
+    firsts = {page.name: told[page.name][0].finding if told[page.name] else None for page in done}
+    strip = [(page, firsts[page.name], variants) for page, *variants in by_name.values()]
     return Front(do_now, do_not, pictures, strip)
 
 
@@ -127,7 +140,7 @@ def say_data(parameters: RunParameters, described: Mapping, results: Mapping[str
     counts = results.get("01_collection", {}).get("tables", {}).get("counts", [])
     spans = {row["table"]: (row["first_at"], row["last_at"]) for row in counts if row.get("first_at")}
     first = next((name for name in _WHAT if name in spans), None)
-    period = f", {_WHAT[first]} of {' to '.join(spans[first])}" if first else ""
+    period = f", {_WHAT[first]} of {' to '.join(map(_say_day, spans[first]))}" if first else ""
     if parameters.dataset == "files":
         return f"Your own data: {say_names([*tables], most=len(tables))}{period}."
     drawn = "" if parameters.scale == 1 else f", {parameters.scale:.0%} of its households"
@@ -149,6 +162,10 @@ def say_consent(described: Mapping) -> str:
     if ledger is None:
         return "No consent ledger: whether anyone permitted these uses is not known."
     return f"A ledger of {ledger['rows']:,} decisions rules what each page may read."
+
+
+def _say_day(at: str) -> str:
+    return f"{datetime.fromisoformat(at):%-d %B %Y}"
 
 
 def _bare(page: PageOutcome) -> str:

@@ -57,7 +57,7 @@ def params_yaml(parameters: RunParameters) -> str:
 def table_lines(tables: Path) -> Iterator[str]:
     """The tables of a run: rows, columns, REAL / SIMULATED / MIXED / YOURS, and what one row is."""
     run = owners_view(tables)
-    con = duckdb.connect()
+    con = duckdb.connect(config={"temp_directory": ""})
     yield f"{run.dataset}, seed {run.seed}, scale {run.scale:g}, {run.timezone}: {tables}"
     yield f"{'table':<44} {'rows':>12} {'columns':>8}  {'data':<10} what one row is"
     for path in sorted(tables.rglob("*.parquet"), key=lambda p: _place(p.relative_to(tables))):

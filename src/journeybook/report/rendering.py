@@ -11,7 +11,7 @@ import nbformat
 from pygments.formatters import HtmlFormatter
 
 from journeybook.findings import STRENGTHS
-from journeybook.report.cells import Parts, anchor, find_pictures, parts_of
+from journeybook.report.cells import Parts, anchor, find_pictures, parts_of, picture_html
 from journeybook.report.front import Told, make_front, say_consent, say_data, say_summary, tell
 from journeybook.report.outcomes import PageOutcome
 from journeybook.report.pages import read_parameter_cell
@@ -95,7 +95,6 @@ def render_report(
         here="",
         dataset=parameters.dataset,
         about=about,
-        kinds=sorted({t["provenance"] for t in described["tables"].values()}),
         consent=say_consent(described),
         front=front,
         strengths=STRENGTHS,
@@ -166,6 +165,7 @@ def _environment() -> jinja2.Environment:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     # The browser runs this script and no other, and fetches nothing, whatever text the data bring into a page.
     environment.globals |= {"style": _style(), "script": script, "script_hash": f"sha256-{digest}"}
+    environment.globals["picture_html"] = picture_html
     return environment
 
 

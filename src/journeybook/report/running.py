@@ -95,6 +95,7 @@ def run_report(
                 finally:
                     drawing.shutdown(wait=False, cancel_futures=True)
         finally:
+            remove_unfinished(folder, tables)
             progress.close()
 
 

@@ -27,12 +27,12 @@ BROWSERS = (
 PATIENCE = 300
 """Seconds that a browser may take for a PDF."""
 
-_STYLE = ".page + .page { margin-top: 5rem; border-top: 4px solid var(--line); }"
+_STYLE = ".page + .page { max-width: 62rem; margin: 5rem auto 0; border-top: 4px solid var(--line); }"
 # What the printed page looks like is known before it is printed, so that a table can be made to fit.
 _PAPER = """
 @page { size: A4 landscape; margin: 12mm; @bottom-right { content: counter(page); font: 8pt sans-serif; } }
 html { width: 273mm; } main { max-width: none; padding: 0; }
-.page + .page { break-before: page; margin: 0; border: 0; }
+.page + .page { break-before: page; max-width: none; margin: 0; border: 0; }
 tbody th, td { white-space: normal; }
 nav, label:has(input) { display: none !important; }
 """

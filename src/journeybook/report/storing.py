@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import re
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -89,4 +90,4 @@ def locked(folder: Path) -> Iterator[int]:
 def remove_unfinished(*folders: Path) -> None:
     """Remove what a run that was killed had begun to write."""
     for path in {p for folder in folders for p in folder.rglob("*.unfinished")}:
-        path.unlink()
+        shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,10 +1,9 @@
 const all = (selector, act) => document.querySelectorAll(selector).forEach(act);
 const unfold = () => document.getElementById(location.hash.slice(1))?.closest("details")?.setAttribute("open", "");
 // A table too wide for a phone becomes a list; what can be scrolled can be by the keyboard as well.
-const fit = () => all(".table-scroll, pre, figure", box => {
+const fit = () => all(".table-scroll, pre", box => {
   box.classList.remove("list");
-  const wide = box.scrollWidth > box.clientWidth;
-  if (wide && innerWidth <= 640 && box.tagName !== "FIGURE") box.classList.add("list");
+  if (innerWidth <= 640 && box.scrollWidth > box.clientWidth) box.classList.add("list");
   if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
   else box.removeAttribute("tabindex");
 });
