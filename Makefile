@@ -21,7 +21,8 @@ test-all: $(READY)  ## all tests
 	$(TEST)
 
 mutants: $(READY)  ## plant each known error in its page and see it caught (ACCEPT=--accept writes the table of them)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/mutants $(ACCEPT)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONHASHSEED=0 \
+		$(BIN)/python -m pytest -n 2 --dist loadgroup tests/mutants $(ACCEPT)
 
 lab: $(READY)  ## JupyterLab on the pages, the kernel ready
 	$(BIN)/jupyter lab --notebook-dir=.

@@ -1,6 +1,9 @@
 """Who may import whom, read from the source with `ast`."""
 
 import ast
+import re
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,7 @@ SHARED = {
     "planted",
     "page",
     "showing",
+    "sends",
     "plots",
     "report",
     "checking",
@@ -46,6 +50,7 @@ ALLOWED = {
     "findings": set(),
     "planted": {"statistics"},
     "showing": {"findings"},
+    "sends": {"findings", "tables"},
     "plots": {"errors", "statistics", "conservation", "findings", "journeys", "showing", *STAGES},
     "report": {"errors", "tables", "datasets", "results", "findings", "teaching"},
     # `journeybook score` applies a saved model, and needs no notebook for it.
@@ -53,7 +58,7 @@ ALLOWED = {
     "checking": {"errors", "report", "datasets", "statistics", "journeys", *STAGES},
     "cli": {"errors", "report", "teaching", "channel_response", "tables", "checking", "proposing"},
     **{
-        stage: {"errors", "tables", "statistics", "conservation", "journeys", "findings", "planted"}
+        stage: {"errors", "tables", "statistics", "conservation", "journeys", "findings", "planted", "sends"}
         for stage in STAGES
     },
 }
@@ -92,6 +97,14 @@ def test_arrows_point_one_way(path: Path) -> None:
 )
 def test_no_page_code_draws_or_runs_notebooks(path: Path) -> None:
     assert not {name.split(".")[0] for name in imports(path)} & FORBIDDEN
+
+
+def test_nothing_of_the_package_needs_what_only_its_developers_install() -> None:
+    project = Path(__file__).resolve().parents[1] / "pyproject.toml"
+    asked = tomllib.loads(project.read_text(encoding="utf-8"))["dependency-groups"]["dev"]
+    names, of = {re.split(r"[<>=]", name)[0] for name in asked}, packages_distributions()
+    imported = {name.split(".")[0] for path in FILES for name in imports(path)}
+    assert not {name for name in imported if names & {*of.get(name, ())}}
 
 
 @pytest.mark.parametrize("path", FILES)

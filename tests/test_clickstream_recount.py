@@ -38,7 +38,7 @@ def found(shop):  # noqa: F811
 
 
 NONE_OPEN = pd.DataFrame({"state": pd.Series(dtype="str"), "n_events": pd.Series(dtype="int64")})
-ASKED = {"improvement": 0.1, "kept_share": 0.2, "live": NONE_OPEN}
+ASKED = {"improvement": 0.1, "kept_share": 0.2, "live": NONE_OPEN, "rng": np.random.default_rng(5)}
 
 
 def off(found, **changed):

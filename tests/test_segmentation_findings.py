@@ -27,6 +27,7 @@ def find(
     ks=(1, 2),
     ahead=None,
     lost=None,
+    claimed=0.0,
 ):
     none, prepared = pd.DataFrame(), SimpleNamespace(columns=list("abcdefghijklmnopq"))
     profile = pd.DataFrame({"share": [0.5, 0.3, 0.2], "n_people": [50, 30, 20], "revenue_91d": [90.0, 10, 0]})
@@ -38,7 +39,8 @@ def find(
     uses = NONE if ahead is None else uses_of(*ahead)
     declared = SimpleNamespace(people=people_of(lost))
     refitted = Refitted(0.33, matched)
-    said = segmentation.find(found, count, nothing, moves, refitted, power=POWER, uses=uses, declared=declared)
+    power = POWER.assign(found_share=np.where(POWER["distance"] > 0, 0.8, claimed))
+    said = segmentation.find(found, count, nothing, moves, refitted, power=power, uses=uses, declared=declared)
     return told(said, "05_segmentation")
 
 
@@ -79,6 +81,7 @@ def people_of(lost):
         ({"lost": 0}, 4, "3 counted: Of 10 customers of high value a snapshot ago, 0 are now"),
         ({"n_groups": 3}, 0, "2 suggestive: There are 3 groups of customers; they explain 28.0% of the"),
         ({"n_groups": 4}, 0, "2 contradicted: The segments made are 3, but the data hold 4 groups;"),
+        ({"n_groups": 3, "claimed": 0.5}, 0, "2 cannot be told: Groups are claimed in 50.0% of clouds like"),
         ({"k": 1}, 0, "2 cannot be told: The customers are one cloud; no groups were found."),
         ({"k": 1}, 1, "3 cannot be told: Groups that lie less than 4"),
         ({"k": 1, "ks": [1]}, 0, "2 cannot be told: There are too few different customers to tell groups"),

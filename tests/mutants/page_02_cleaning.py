@@ -183,6 +183,18 @@ def turned(sound: Callable) -> Callable:
     return wrong
 
 
+def narrow(sound: Callable) -> Callable:
+    def wrong(*given: Any, **asked: Any) -> Any:
+        found = sound(*given, **asked)
+        return found.assign(**{end: (found.auc + found[end]) / 2 for end in ("auc_low", "auc_high")})
+
+    return wrong
+
+
+def one_by_one(sound: Callable) -> Callable:
+    return lambda having, lacking, *, level: sound(having, lacking, level=0.95)
+
+
 def half_aside(sound: Callable) -> Callable:
     return lambda found: sound(found).filter(ibis._.row % 2 == 0)
 
@@ -208,6 +220,10 @@ MUTANTS = [
     planted("seven_digits", "phones are cut to seven digits", ".records:_tidy_fields", fields(seven_digits)),
     planted("other_rule", "another way of filling in is handed on", ":choose", other_rule),
     planted("turned", "who has a value changes places with who has none", ":presence_by_spend", turned),
+    planted("presence_narrow", "intervals of presence are half as wide", ":presence_by_spend", narrow),
+    planted(
+        "one_by_one", "intervals of presence hold one by one, not together", ".missing:chance_of_more", one_by_one
+    ),
     planted("half_aside", "half of the rows set aside are not kept", ":rows_set_aside", half_aside),
     planted("shrunk", "filled cells are drawn to their mean", ".imputation:_fill", peeking),
     planted("beyond", "expected values lie beyond the known ones", ".imputation:_fill", beyond),

@@ -56,6 +56,16 @@ def any_link(sound: Callable) -> Callable:
     return wrong
 
 
+def joined(sound: Callable) -> Callable:
+    def wrong(*args: Any, **asked: Any) -> Any:
+        found = sound(*args, **asked)
+        before = found.records["cluster"].shift(fill_value=0)
+        kept = found.records["cluster"].where(found.records.index % 50 != 0, before)
+        return replace(found, records=found.records.assign(cluster=kept))
+
+    return wrong
+
+
 def swapped(sound: Callable) -> Callable:
     def wrong(*args: Any, **asked: Any) -> Any:
         model = sound(*args, **asked)
@@ -136,5 +146,8 @@ MUTANTS = [
             lambda sound: lambda *args: sound(*args).assign(n_refusing_people=lambda t: t.n_refusing_ids)),
     planted("keys_flattered", "wrong pairs of a key alone count half", ":keys_alone",
             lambda sound: lambda *args, **asked: sound(*args, **asked).assign(n_wrong=lambda t: t.n_wrong // 2)),
+    planted("joined", "one record in fifty goes to the person before", ":resolve", joined),
+    planted("any_copy", "copies are linked from a probability of one in a hundred on", ":try_linkage",
+            lambda sound: lambda *args, **asked: sound(*args, **(asked | {"threshold": 0.01}))),
     planted("lost", "one customer id in twenty is lost on the way to people", ":people_of", lost),
 ]  # fmt: skip

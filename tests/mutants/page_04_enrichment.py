@@ -162,6 +162,15 @@ def _end_unknown(make):
     return wrong
 
 
+def _neighbours(join):
+    def wrong(features, third_party, *, places):
+        joined = join(features, third_party, places=places)
+        new = [c for c in joined.columns if c not in features.columns]
+        return joined.mutate(**{c: joined[c].lag().over(order_by=joined.row) for c in new})
+
+    return wrong
+
+
 def _some_registered(make):
     return lambda *given, **how: make(*given, **how).filter(ibis._.row % 20 != 0)
 
@@ -203,6 +212,10 @@ MUTANTS = [
            f"{PACKAGE}.habits:rate", _bare_count, parameters={"max_snapshots": 12}),
     Mutant("everyone_registered", "Customers are among those who have not bought.", f"{PACKAGE}:registered_people",
            _everyone),
+    Mutant("untold", "A feature is missing in the dictionary.", f"{PACKAGE}:feature_dictionary",
+           lambda make: lambda *given, **how: make(*given, **how).iloc[1:]),
+    Mutant("neighbours", "Third-party attributes are those of the person before.", f"{PACKAGE}:join_third_party",
+           _neighbours),
     Mutant("all_totals", "Every feature is called a running total.", f"{PACKAGE}:feature_dictionary", _all_totals),
     Mutant("fitted_on_all", "Sources are judged on people that the models have seen.",
            f"{PACKAGE}.ablation:_folds", _fitted_on_all),

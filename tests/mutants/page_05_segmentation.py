@@ -151,6 +151,14 @@ def _steps_half_as_wide(movement):
     return wrong
 
 
+def _uses_narrow(usefulness):
+    def wrong(features, dated, **how):
+        made = usefulness(features, dated, **how)
+        return made.assign(**{end: (made[end] + made["explained"]) / 2 for end in ("low", "high")})
+
+    return wrong
+
+
 def _sizes_slipped(movement):
     def wrong(assignments, **how):
         made = movement(assignments, **how)
@@ -235,5 +243,11 @@ MUTANTS = [
            _flattered),
     Mutant("an_hour_late", "A basket counts as left an hour late.", f"{PACKAGE}:find_triggers", _an_hour_late,
            data=("demo",)),
+    Mutant("may_all", "Triggers may be written to whoever they are of.", f"{PACKAGE}:with_consent",
+           lambda mark: lambda run, moments: mark(run, moments).assign(may_email=True)),
+    Mutant("uses_narrow", "Intervals of what is explained are half as wide.", f"{PACKAGE}:usefulness",
+           _uses_narrow),
+    Mutant("flows", "Whoever enters late counts as having left.", f"{PACKAGE}.movement:_flows",
+           lambda make: lambda *given: make(*given).assign(n_entered=lambda t: t["n_left"] + 1)),
     Mutant("any_gap", "A buyer is back a day before having lapsed.", f"{PACKAGE}:find_triggers", _any_gap),
 ]  # fmt: skip

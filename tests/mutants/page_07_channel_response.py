@@ -105,6 +105,13 @@ def halved(sound: Callable) -> Callable:
     return wrong
 
 
+def part(name: str, of: Callable) -> Callable:
+    """A result with one field made otherwise."""
+    return lambda sound: (
+        lambda *args, **asked: replace(found := sound(*args, **asked), **{name: of(getattr(found, name))})
+    )
+
+
 def unlikeliest(sound: Callable) -> Callable:
     return lambda said, *args, **asked: sound(1 - said, *args, **asked)
 
@@ -143,6 +150,12 @@ MUTANTS = [
     planted("another_model", "measures as fitted and calibrated change places", f"{PAGE}.study:qualities",
             lambda sound: lambda said, *args: sound(said[::-1], *args)),
     planted("unlikeliest", "gains are those of the unlikeliest first", f"{PAGE}.study:gain", unlikeliest),
+    planted("base_forgotten", "Shapley values leave out where they start", f"{PAGE}:explain_trees",
+            part("base", lambda base: 0 * base)),
+    planted("sizes_halved", "sizes of Shapley values are halved", f"{PAGE}:explain_trees",
+            part("features", lambda table: table.assign(mean_size=table["mean_size"] / 2))),
+    planted("saved_otherwise", "the model that is saved lacks its intercept", f"{PAGE}:pack_model",
+            lambda sound: lambda model, *more, **asked: sound(replace(model, intercept=0.3), *more, **asked)),
     planted("no_more", "one message more changes no probability", f"{PAGE}:contact_probabilities",
             column("probability_one_more", lambda made: made["probability"])),
 ]  # fmt: skip

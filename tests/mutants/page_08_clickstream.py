@@ -7,6 +7,7 @@ from typing import Any
 import ibis
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from mutants.planted import Mutant
 
@@ -70,6 +71,15 @@ def after_the_fault(sound: Callable) -> Callable:
     return wrong
 
 
+def of_everybody(sound: Callable) -> Callable:
+    def wrong(*given: Any, **asked: Any) -> Any:
+        found = sound(*given, **asked)
+        all_of_them = (found.table["probability"] + found.table["probability_elsewhere"]) / 2
+        return replace(found, table=found.table.assign(probability_elsewhere=all_of_them))
+
+    return wrong
+
+
 def cheap_orders(sound: Callable) -> Callable:
     """Each parameter costs half of what BIC asks."""
 
@@ -101,6 +111,11 @@ def halved(sound: Callable) -> Callable:
     return lambda p: sound(p) / 2
 
 
+def raw_p(change: Callable) -> Callable:
+    """Another p value before Holm's correction."""
+    return lambda sound: lambda counts: replace(found := sound(counts), p_value=change(found))
+
+
 def _mutant(name: str, error: str, target: str, wrong: Callable) -> Mutant:
     return Mutant(name, error, f"journeybook.{target}", wrong)
 
@@ -125,5 +140,11 @@ MUTANTS = [
     _mutant("lost_narrow", "intervals of lost conversions are half as wide", "clickstream:state_table",
             narrowed("lost_conversions")),
     _mutant("halved", "p values of differences are halved", "clickstream.groups:holm", halved),
+    _mutant("raw_halved", "p values are halved before Holm", "clickstream.groups:rao_scott",
+            raw_p(lambda found: found.p_value / 2)),
+    _mutant("as_if_alone", "steps of one person count as those of many", "clickstream.groups:rao_scott",
+            raw_p(lambda found: stats.chi2.sf(found.statistic, found.df))),
+    _mutant("of_everybody", "a group is compared with all, itself among them", "clickstream:compare_groups",
+            of_everybody),
     _mutant("fault_shifted", "a fault is dated three weeks late", "clickstream:find_faults", after_the_fault),
 ]  # fmt: skip

@@ -59,6 +59,13 @@ def _spent_twice(sound):
     return wrong
 
 
+def _half_spent(sound):
+    def wrong(revenue, groups, *, epsilon, **settings):
+        return replace(sound(revenue, groups, epsilon=epsilon / 3, **settings), epsilon=epsilon)
+
+    return wrong
+
+
 def _bands_from_the_data(sound):
     def wrong(people, **declared):
         edges = people.revenue.quantile([0.2, 0.4, 0.6, 0.8]).round(2).tolist()
@@ -208,6 +215,10 @@ MUTANTS = [
         lambda _: lambda _people: "",
     ),
     Mutant("last_week", "the first snapshot is published", "journeybook.privacy:people_at_end", _first_snapshot),
+    Mutant("twice_the_noise", "a third of the budget is used", "journeybook.privacy:release_figures",
+           _half_spent),
+    Mutant("alone_halved", "half of those alone are counted", "journeybook.privacy:uniqueness",
+           _shown(n_unique=lambda t: t.n_unique // 2)),
     Mutant("reach_of_half", "intervals of people are half as wide", f"{RELEASES}:geometric_reach",
            lambda sound: lambda epsilon: sound(epsilon) // 2),
     Mutant("counts_share", "counts take another share of the budget", "journeybook.privacy:release_figures",

@@ -78,6 +78,19 @@ def _of_one_tail(sound: Callable) -> Callable:
     return wrong
 
 
+def _column(table: str, **changes: Callable) -> Callable:
+    """A table of a result with columns made otherwise."""
+
+    def planted(sound: Callable) -> Callable:
+        def wrong(*args: Any, **given: Any) -> Any:
+            found = sound(*args, **given)
+            return replace(found, **{table: getattr(found, table).assign(**changes)})
+
+        return wrong
+
+    return planted
+
+
 def _as_if_fixed(sound: Callable) -> Callable:
     return lambda seen, **_given: sound(seen, estimator="naive")
 
@@ -98,5 +111,15 @@ MUTANTS = [
     Mutant("one_arm_varies", "what is detectable leaves out one arm's chance",
            f"{DESIGN}.sizing:minimum_detectable_effect", _one_arm_varies),
     Mutant("of_one_tail", "the assignment's p values are halved", f"{DESIGN}:assignment_checks", _of_one_tail),
+    Mutant("too_small", "looks cost no units more", f"{DESIGN}:compare_rules",
+           _column("costs", size_ratio=lambda t: 0.8 * t["size_ratio"])),
+    Mutant("no_difference_saves", "tests stop as early without a difference", f"{DESIGN}:compare_rules",
+           _column("costs", none_ratio=lambda t: t["expected_ratio"])),
+    Mutant("few_false", "false positives are a fifth too few", f"{DESIGN}:compare_rules",
+           _column("errors", false_positive_share=lambda t: 0.8 * t["false_positive_share"])),
+    Mutant("little_lost", "a fixed split loses a twentieth too little", f"{DESIGN}:bandit_study",
+           _column("policies", regret=lambda t: 0.95 * t["regret"])),
+    Mutant("biased", "effects of a bandit are off by a point", f"{DESIGN}:bandit_study",
+           _column("estimates", bias=lambda t: t["bias"] + 0.01)),
     Mutant("as_if_fixed", "a bandit is estimated as a fixed split", f"{DESIGN}.bandits:estimate", _as_if_fixed),
 ]  # fmt: skip

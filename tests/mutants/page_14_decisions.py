@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from journeybook.tables import permitted_people
 from mutants.planted import Mutant
@@ -145,8 +146,37 @@ def added_is_all(sound: Callable) -> Callable:
     return wrong
 
 
-def planted(name: str, error: str, target: str, wrong: Callable) -> Mutant:
-    return Mutant(name, error, f"journeybook.{target}", wrong)
+def anybodys_value(sound: Callable) -> Callable:
+    """The effect is weighed by what the next person is worth."""
+
+    def wrong(sent: Any, found: Any, values: Any) -> Any:
+        return sound(sent, found, None if values is None else values.assign(value=np.roll(values["value"], 1)))
+
+    return wrong
+
+
+def month_later(sound: Callable) -> Callable:
+    """A snapshot counts from a month before its date."""
+    return lambda asked, dated, **by: sound(
+        asked, dated.assign(as_of=dated["as_of"] - pd.Timedelta(days=31)), **by
+    )
+
+
+def in_part(table: str, **changes: Callable) -> Callable:
+    """A table of the comparison of groups with columns made otherwise."""
+
+    def planted_in(sound: Callable) -> Callable:
+        def wrong(*args: Any, **asked: Any) -> Any:
+            found = sound(*args, **asked)
+            return replace(found, **{table: getattr(found, table).assign(**changes)})
+
+        return wrong
+
+    return planted_in
+
+
+def planted(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
+    return Mutant(name, error, f"journeybook.{target}", wrong, **more)
 
 
 PAGE = "decisions"
@@ -163,7 +193,7 @@ MUTANTS = [
             only_the_model),
     planted("gainful", "the threshold of the greatest gain is taken, however uncertain",
             f"{PAGE}.policy:choose_threshold", gainful),
-    planted("today", "today's permission counts, not that of the moment", f"{PAGE}.choices:permitted_at", today),
+    planted("today", "today's permission counts, not that of the moment", "sends:permitted_at", today),
     planted("untiring", "messages tire half as much", f"{PAGE}.policy:fatigue_loss", scaled(0.5)),
     planted("half_tired", "fatigue is of half the messages", f"{PAGE}.policy:_share_at_rest", scaled(0.5)),
     planted("every_response", "contacts without a response lower its value", f"{PAGE}.policy:value_of_a_response",
@@ -179,9 +209,21 @@ MUTANTS = [
             half_ends),
     planted("half_groups", "errors of groups are halved", "statistics.fairness:_ratios", half_errors),
     planted("rolled", "people are in each other's groups", f"{PAGE}:person_groups", rolled),
+    planted("month_later", "groups are made of what was known a month later", f"{PAGE}.groups:labels_before",
+            month_later, parameters={"fairness_by": "recency_days"}),
+    planted("rolled_features", "people are in the groups of each other's features", f"{PAGE}.groups:labels_before",
+            rolled, parameters={"fairness_by": "recency_days"}),
+    planted("apart_halved", "p values of groups being alike are halved", f"{PAGE}:compare_groups",
+            in_part("spread", p_value=lambda t: t["p_value"] / 2)),
+    planted("apart_narrow", "intervals between groups are half as wide", f"{PAGE}:compare_groups",
+            in_part("spread", difference_low=lambda t: (t["difference"] + t["difference_low"]) / 2)),
+    planted("price_halved", "the price of equal shares is halved", f"{PAGE}:compare_groups",
+            in_part("costs", responses_lost_share=lambda t: t["responses_lost_share"] / 2)),
     planted("all_alike", "groups are compared as one threshold would choose", "statistics.fairness:_choose",
             lambda sound: lambda kept, code, rule, share: sound(kept, code, "one threshold", share)),
     planted("gain_of_the_policy", "what comes anyway is counted as gain", f"{PAGE}.policy:_records",
             gain_of_the_policy),
+    planted("anybodys_value", "effects are weighed by the value of others", f"{PAGE}:weigh_by_value",
+            anybodys_value),
     planted("added_is_all", "what comes anyway is counted as added", f"{PAGE}.uplift:_rankings", added_is_all),
 ]  # fmt: skip

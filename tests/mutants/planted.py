@@ -13,8 +13,9 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from copy import copy
-from dataclasses import dataclass, field, replace
-from functools import wraps
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from datetime import date, timedelta
+from functools import cached_property, wraps
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -22,6 +23,7 @@ from unittest.mock import patch
 
 import ibis
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
@@ -62,7 +64,7 @@ class Step:
         reads: Names it looks at; `its files` are tables on disk, `its results` those the page keeps.
         changes: Names it binds or changes.
         mends: Those of `changes` that it changes in place.
-        mentions: Every name in it, of attributes as well.
+        mentions: Every name in it, of attributes and imports as well.
         settles: Whether what it changes owes nothing to what was there before.
         holds: Whether it holds a check.
         made: Values of `changes` once it had run.
@@ -107,23 +109,19 @@ class Sound:
         return [*self.page.checks.values()]
 
     def knows(self, mutant: Mutant) -> bool:
-        """Whether it is known what the error changes: the page calls its target after it was opened."""
-        called = [mutant.target in step.called for step in self.steps]
-        opened = next(i for i, step in enumerate(self.steps) if "page" in step.changes)
-        return not mutant.parameters and any(called) and not any(called[: opened + 1])
+        """Whether it is known what the error changes: the page calls its target, or may, after it was opened."""
+        called = [i for i, step in enumerate(self.steps) if mutant.target in step.called]
+        return bool(called or mutant.parameters) and min(called, default=len(self.steps)) > self.opened
 
-    def changed_by(self, target: str) -> list[bool]:
-        """For each statement, whether a check hangs on it and what is replaced reaches it."""
-        reached, changed = [], set()
-        for step in self.steps:
-            named = target.partition(":")[2] in step.mentions
-            reached.append(named or target in step.called or bool(step.reads & changed))
-            if reached[-1]:
-                changed |= step.changes
-            elif step.settles:
-                changed -= step.changes
-        needed = _hung_on(self.steps, lambda step: step.holds)
-        return [n and r for n, r in zip(needed, reached, strict=True)]
+    @cached_property
+    def needed(self) -> list[bool]:
+        """For each statement, whether a check hangs on it."""
+        return _hung_on(self.steps, lambda step: step.holds)
+
+    @property
+    def opened(self) -> int:
+        """Number of the statement that opens the page."""
+        return next(i for i, step in enumerate(self.steps) if "page" in step.changes)
 
 
 class _Handle:
@@ -137,17 +135,9 @@ def _display(*_args: object, **_kwargs: object) -> _Handle:
     return _Handle()
 
 
-def run_page(
-    name: str,
-    *,
-    tables: Path,
-    results: Path,
-    mutant: Mutant | None = None,
-    parameters: Mapping[str, Any] | None = None,
-) -> list[Check]:
+def run_page(name: str, **about: Any) -> list[Check]:
     """Run a page's cells in this process; returns its checks. The arguments are those of `run_cells`."""
-    found = run_cells(name, tables=tables, results=results, mutant=mutant, parameters=parameters)
-    return [*found["page"].checks.values()]
+    return [*run_cells(name, **about)["page"].checks.values()]
 
 
 def run_cells(
@@ -203,7 +193,7 @@ def run_sound(
     with ExitStack() as undone:
         _unseen(undone, name)
         _answered(undone, answers)
-        for target in {mutant.target for mutant in mutants if not mutant.parameters}:
+        for target in {mutant.target for mutant in mutants}:
             _plant(undone, target, lambda called, target=target: _noting(called, target, so_far))
         for step in steps:
             so_far.append(step)
@@ -212,27 +202,55 @@ def run_sound(
     return Sound(steps, start, space["page"], answers)
 
 
-def run_again(sound: Sound, mutant: Mutant, *, tables: Path) -> list[Check]:
+def run_again(sound: Sound, mutant: Mutant | None, *, tables: Path) -> list[Check]:
     """Run what a planted error changes of a page, as far as a check hangs on it; returns those checks.
+
+    Where a value comes out as it was, nothing that only hangs on that value is run.
 
     Args:
         sound: The page as it is; what the error leaves as it was is taken from there.
-        mutant: The planted error, which `sound` knows.
+        mutant: The planted error, which `sound` knows; None runs all again, as it is.
         tables: Folder of a run's tables, to which the page writes.
     """
     page = replace(sound.page, run=replace(sound.page.run, _folder=tables), checks={})
     page.tables, page.inputs, page.metrics = dict(page.tables), [*page.inputs], dict(page.metrics)
-    space = dict(sound.start)
+    given, target = (mutant.parameters, mutant.target) if mutant else ({}, "")
+    space, changed = {**sound.start, **given}, {*given}
     with ExitStack() as undone:
         _unseen(undone, page.name)
         _answered(undone, dict(sound.answers))
-        _plant(undone, mutant.target, mutant.wrong)
-        for step, changed in zip(sound.steps, sound.changed_by(mutant.target), strict=True):
-            if changed:
+        if mutant:
+            _plant(undone, target, mutant.wrong)
+        for place, (step, needed) in enumerate(zip(sound.steps, sound.needed, strict=True)):
+            reached = target.partition(":")[2] in step.mentions or target in step.called or step.reads & changed
+            if needed and (reached or (mutant is None and place > sound.opened)):
                 step.run(space)
+                was = {name: step.made.get(name) for name in step.changes} | {"its results": sound.page.tables}
+                now = space | {"its results": page.tables}
+                opens = "its files" in step.reads & changed
+                new = {n for n in step.changes if opens or n not in now or not _same(now[n], was[n])}
+                changed = (changed - step.changes if step.settles else changed) | new
             else:
+                changed -= step.changes if step.settles else set()
                 space |= step.made | ({"page": page} if "page" in step.made else {})
     return [*page.checks.values()]
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are known to be equal; of what cannot be compared it is not known."""
+    if one is other or type(one) is not type(other):
+        return one is other
+    if isinstance(one, pd.DataFrame | pd.Series | pd.Index | ibis.Expr):
+        return bool(one.equals(other))
+    if isinstance(one, np.ndarray):
+        return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    if isinstance(one, dict):
+        return [*one] == [*other] and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if is_dataclass(one):
+        return all(_same(getattr(one, each.name), getattr(other, each.name)) for each in fields(one))
+    return isinstance(one, str | int | float | date | timedelta) and one == other
 
 
 def _opened(
@@ -242,8 +260,18 @@ def _opened(
     (first, _), *cells = _cells(name)
     space: dict[str, Any] = {"__name__": "__main__"}
     exec(compile(first, name, "exec"), space)
-    steps = [_step(statement) for source, _ in cells for statement in ast.parse(source, name).body]
+    steps = [
+        _step(part) for source, _ in cells for whole in ast.parse(source, name).body for part in _parts(whole)
+    ]
     return space | {"tables": str(tables), "results": str(results), **parameters}, steps
+
+
+def _parts(statement: ast.stmt) -> list[ast.stmt]:
+    """The statement, or one for each argument where it holds several checks."""
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if not isinstance(call, ast.Call) or ast.unparse(call.func) != "page.hold":
+        return [statement]
+    return [ast.copy_location(ast.Expr(ast.copy_location(ast.Call(call.func, [a], []), a)), a) for a in call.args]
 
 
 def _hung_on(steps: Sequence[Step], goal: Callable[[Step], bool]) -> list[bool]:
@@ -269,6 +297,7 @@ def _step(statement: ast.stmt) -> Step:
     parts += [n.target for n in nodes if isinstance(n, ast.AugAssign)]
     mends = {n.id for part in parts for n in ast.walk(part) if isinstance(n, ast.Name)} - {"page"}
     mentions = {n.id for n in names} | {n.attr for n in nodes if isinstance(n, ast.Attribute)}
+    mentions |= {n.name for n in nodes if isinstance(n, ast.alias)}
     reads = {n.id for n in names if isinstance(n.ctx, ast.Load)} | mends
     of_page = {n.attr for n in nodes if isinstance(n, ast.Attribute) and ast.unparse(n.value) == "page"}
     handed = {ast.unparse(argument) for n in nodes if isinstance(n, ast.Call) for argument in n.args}
@@ -310,6 +339,14 @@ def _answered(undone: ExitStack, answers: dict[Any, Any]) -> None:
             answers[key] = memtable(data, schema=schema)
         return answers[key]
 
+    def kept(backend: Backend, name: str, obj: Any = None, make: Any = Backend.create_table, **how: Any) -> Any:
+        # Those of `kept_in_engine` alone: other tables are let go.
+        if not name.startswith("ibis_kept"):
+            return make(backend, name, obj, **how)
+        key = ("kept", obj.op())
+        return answers[key] if key in answers else answers.setdefault(key, make(backend, name, obj, **how))
+
+    undone.enter_context(patch.object(Backend, "create_table", kept))
     undone.enter_context(patch("ibis.memtable", one_of_equal))
     for asked in (Backend.execute, Backend.to_pyarrow):
         undone.enter_context(patch.object(Backend, asked.__name__, remembering(asked)))

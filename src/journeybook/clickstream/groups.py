@@ -19,7 +19,7 @@ OTHER = "(other)"
 # Groups and next steps kept apart in a test; rarer ones are put together.
 _MOST_LEVELS, _MOST_TARGETS = 8, 30
 # Links expected in each cell, at least; rarer next steps are put together.
-_LEAST_EXPECTED = 5.0
+LEAST_EXPECTED = 5.0
 # Visitors without whom a state is not tested: the variance between them is then hardly known.
 _FEWEST_CLUSTERS = 20
 # Most periods a log is cut into.
@@ -245,7 +245,7 @@ def _by_block(counts: pd.DataFrame) -> tuple[NDArray[np.float64], list[str], lis
     by_level, by_target = np.bincount(level, n), np.bincount(target, n)
     least = by_level.min() / by_level.sum() if len(by_level) else 0.0
     common = np.argsort(-by_target, kind="stable")[:_MOST_TARGETS]
-    common = common[by_target[common] * least >= _LEAST_EXPECTED]
+    common = common[by_target[common] * least >= LEAST_EXPECTED]
     place = np.full(len(by_target), len(common))
     place[common] = np.arange(len(common))
     shape = (len(blocks), len(levels), len(common) + 1)
@@ -253,7 +253,7 @@ def _by_block(counts: pd.DataFrame) -> tuple[NDArray[np.float64], list[str], lis
     table = np.bincount(cell, n, minlength=int(np.prod(shape))).reshape(shape).astype(float)
     names = [*targets[common], OTHER]
     # What is put together is left out where it is itself too rare to test.
-    if table[..., -1].sum() * least < _LEAST_EXPECTED:
+    if table[..., -1].sum() * least < LEAST_EXPECTED:
         table, names = table[..., :-1], names[:-1]
     return table, [*levels], names
 

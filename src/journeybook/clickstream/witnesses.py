@@ -8,12 +8,11 @@ import ibis
 import numpy as np
 import pandas as pd
 from scipy.special import xlogy
-from statsmodels.stats.multitest import multipletests
 
 from journeybook.clickstream.counts import StepCounts
 from journeybook.clickstream.faults import ALL
 from journeybook.clickstream.faults import UNKNOWN as UNSAID
-from journeybook.clickstream.groups import OTHER
+from journeybook.clickstream.groups import LEAST_EXPECTED, OTHER
 from journeybook.clickstream.intervals import ChainDraws, transition_table
 from journeybook.journeys.by_hand import (
     MOST_RECOUNTED,
@@ -31,6 +30,8 @@ from journeybook.journeys.sessions import CONVERSION, EXIT, START
 # The width of an interval of 200 draws has a standard error of some 7 %; the mean of several has less.
 WIDTH_APART = 0.25
 _TOP, _OFTEN = 20, 20
+# The page may put people into 4,096 groups: four errors of variances between so many move a p value by this.
+P_APART = 0.05
 
 
 def chain_holds(
@@ -74,17 +75,22 @@ def _ends_error(chain: ChainDraws, tables: Mapping[str, pd.DataFrame], improveme
         chance, leaves = solved(p), p.at[state["state"], EXIT]
         lost.append(frame.at[state["state"], EXIT] * chance[state["state"]] / (1 - leaves if leaves < 1 else 1))
         for row in best.itertuples():
-            was, better = p.at[row.source, row.target], p.copy()
-            grown = min(was * (1 + improvement), 1)
-            better.loc[row.source] *= (1 - grown) / (1 - was) if was < 1 else 1
-            better.loc[row.source, row.target] = grown
-            gain.append(solved(better)[START] / chance[START] - 1)
+            gain.append(solved(_improved(p, row.source, row.target, improvement))[START] / chance[START] - 1)
     told = [
         *state[["lost_conversions_low", "lost_conversions_high"]],
         *best[["gain_low", "gain_high"]].to_numpy().flat,
     ]
     due = [end for drawn in (lost, gain) if drawn for end in np.nanquantile(drawn, [0.025, 0.975])]
     return float(np.abs(np.array(told, dtype=float) - due).max())
+
+
+def _improved(p: pd.DataFrame, source: str, target: str, improvement: float) -> pd.DataFrame:
+    """Probabilities with one step likelier, the others of its page less."""
+    better, was = p.copy(), p.at[source, target]
+    grown = min(was * (1 + improvement), 1)
+    better.loc[source] *= (1 - grown) / (1 - was) if was < 1 else 1
+    better.loc[source, target] = grown
+    return better
 
 
 def _bic_error(counted: pd.DataFrame, orders: pd.DataFrame) -> float:
@@ -127,6 +133,7 @@ def recount(
     improvement: float,
     kept_share: float,
     live: pd.DataFrame,
+    rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Count the page's public figures again and return how far they are off; `live` are the open sessions.
 
@@ -146,7 +153,7 @@ def recount(
         found["events whose place in their session differs"] = misplaced(mine, steps)
         if len(tables["funnel"]):
             found["sessions by stage of the funnel, greatest difference"] = _funnel_error(tables["funnel"], mine)
-        found |= _of_days_and_devices(links, tables)
+        found |= _of_days_and_devices(links, tables, rng)
         # Ended, or further than a gap from the end of the log, whoever they are of.
         ended = mine["sold"].eq(0) & mine["last"] & mine["label"].ne(CONVERSION)
         ended &= mine["moment"] + pd.Timedelta(minutes=rules["session_gap_minutes"]) >= mine["moment"].max()
@@ -174,10 +181,7 @@ def _of_chain(
     found["what an offer brings, greatest difference"] = (moments - kept_share * offer).abs().max()
     worst = 0.0
     for row in tables["bottlenecks"].head(_TOP).itertuples():
-        better = p.copy()
-        grown = min(row.probability * (1 + improvement), 1)
-        better.loc[row.source] *= (1 - grown) / (1 - row.probability)
-        better.loc[row.source, row.target] = grown
+        better = _improved(p, row.source, row.target, improvement)
         worst = max(worst, abs(solved(better)[START] / chance[START] - 1 - row.gain))
     found["gain of an improved step, the chain solved again, greatest difference"] = worst
     return found
@@ -203,7 +207,9 @@ def _funnel_error(table: pd.DataFrame, mine: pd.DataFrame) -> float:
     return float(max(np.abs(n.to_numpy() - come[name]).max() for name, n in told))
 
 
-def _of_days_and_devices(links: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
+def _of_days_and_devices(
+    links: pd.DataFrame, tables: Mapping[str, pd.DataFrame], rng: np.random.Generator
+) -> dict[str, float]:
     """The deepest drop of a step, and the clearest difference between devices, from the links themselves."""
     found = {}
     if len(tables["faults"]):
@@ -219,15 +225,42 @@ def _of_days_and_devices(links: pd.DataFrame, tables: Mapping[str, pd.DataFrame]
         found["the deepest drop, steps lost, difference"] = abs(row["lost"] - missing)
     groups = tables["groups"]
     if len(groups):
-        due = multipletests(groups["p_value"], method="holm")[1]
-        found["p values of differences by Holm, greatest difference"] = np.abs(groups["p_adjusted"] - due).max()
-    groups = groups[(groups["grouping"] == "device") & (groups["level"] != OTHER) & (groups["target"] != OTHER)]
+        ordered = groups["p_value"].sort_values()
+        due = (ordered * np.arange(len(ordered), 0, -1)).cummax().clip(upper=1)
+        found["p values of differences by Holm, greatest difference"] = (groups["p_adjusted"] - due).abs().max()
+    groups = groups[groups["grouping"] == "device"]
+    if len(groups):
+        known = links[links["device"].notna()]
+        due = [_chance_of_devices(known[known["source"] == state], rng) for state in groups["state"]]
+        beyond = np.abs(groups["p_value"] - due).max() - P_APART
+        found["p values of differences between devices, off by more than 0.05"] = max(beyond, 0)
+    groups = groups[(groups["level"] != OTHER) & (groups["target"] != OTHER)]
     if len(groups):
         row = groups.iloc[0]
-        on = links[(links["source"] == row["state"]) & links["device"].notna()]
+        on = known[known["source"] == row["state"]]
         here = on["device"] == row["level"]
         shares = [on.loc[part, "target"].eq(row["target"]).mean() for part in (here, ~here)]
         found["the clearest difference between devices, greatest difference"] = max(
             abs(row["probability"] - shares[0]), abs(row["probability_elsewhere"] - shares[1])
         )
     return found
+
+
+def _chance_of_devices(on: pd.DataFrame, rng: np.random.Generator) -> float:
+    """P value of the next steps being alike on all devices: chi-squares weighted by a jackknife of people."""
+    least = on["device"].value_counts(normalize=True).min() / LEAST_EXPECTED
+    target = on["target"].where(on["target"].map(on["target"].value_counts()) * least >= 1, OTHER)
+    kept = (target != OTHER) | ((target == OTHER).sum() * least >= 1)
+    who = on["person"].fillna("s " + on["session"].astype("str"))
+    codes = [pd.factorize(by[kept])[0] for by in (who, on["device"], target)]
+    # The first stands for nobody: without it all are there.
+    codes[0] += 1
+    counts = np.zeros([code.max() + 1 for code in codes])
+    np.add.at(counts, tuple(codes), 1)
+    without = counts.sum(axis=0) - counts
+    margins = without.sum(axis=2, keepdims=True) * without.sum(axis=1, keepdims=True)
+    margins /= without.sum(axis=(1, 2), keepdims=True)
+    off = ((without - margins) / np.sqrt(margins[0])).reshape(len(without), -1)
+    moves = off[1:] - off[1:].mean(axis=0)
+    drawn = rng.chisquare(1, (20_000, len(off[0]))) @ np.linalg.eigvalsh(moves.T @ moves)
+    return float((drawn >= (off[0] ** 2).sum()).mean())

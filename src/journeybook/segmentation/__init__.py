@@ -61,4 +61,5 @@ from journeybook.segmentation.words import (
     title_count,
     title_movement,
     title_profile,
+    title_usefulness,
 )

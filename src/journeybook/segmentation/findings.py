@@ -9,6 +9,7 @@ import pandas as pd
 from journeybook.findings import Finding, say_share
 from journeybook.segmentation.groups import GroupCount
 from journeybook.segmentation.movement import Movement, Refitted
+from journeybook.segmentation.references import FALSE_ALARMS
 from journeybook.segmentation.rules import Declared
 from journeybook.segmentation.segments import Segmentation
 from journeybook.segmentation.usefulness import RIVALS
@@ -72,6 +73,11 @@ def _groups(found: Segmentation, count: GroupCount, chance: float, power: pd.Dat
         action = "Plan by them, and test whether treating them differently pays."
         if not count.seen_in.all():
             action = "Give `columns` the features in which they are seen, to segment by those alone."
+    nowhere = power[power["distance"] == 0]["found_share"]
+    if n > 1 and (nowhere > FALSE_ALARMS).any():
+        text = f"Groups are claimed in {say_share(nowhere.max())} of clouds like these data without any: "
+        text, strength = f"{text}whether customers form groups cannot be told.", "cannot be told"
+        action = "Take segments for ranges of one population."
     if n == k == 1:
         text, strength = "The customers are one cloud; no groups were found.", "cannot be told"
         if len(count.evidence) < 2:

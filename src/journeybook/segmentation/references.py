@@ -15,6 +15,8 @@ PLANTED_SHARE = 0.4
 # Two groups must be found this often for their separation to count as seen.
 POWER_WANTED = 0.8
 DISTANCES = np.arange(0.5, 8.5, 0.5)
+# Clouds without groups in which any may be claimed.
+FALSE_ALARMS = 0.05
 POWER = ["n_features", "distance", "n_found", "n_repeats", "found_share", "low", "high"]
 
 

@@ -85,7 +85,7 @@ def declare(
         high_value = float(np.round(amounts.quantile(1 - HIGH_VALUE_SHARE), 2)) if len(amounts) else 0.0
     days = {"new_days": new_days, "at_risk_days": at_risk_days, "lapsed_days": lapsed_days}
     sql = _SQL.format(**days, value=value, high_value=high_value)
-    with duckdb.connect() as engine:
+    with duckdb.connect(config={"temp_directory": ""}) as engine:
         people = engine.register("features", features[needed]).sql(sql).df().sort_values("row", ignore_index=True)
     last = people[people["as_of"] == people["as_of"].max()]
     counts = last.groupby("lifecycle").agg(n_people=("row", "size"), n_high_value=("high_value", "sum"))

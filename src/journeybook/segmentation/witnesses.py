@@ -29,10 +29,12 @@ from journeybook.segmentation.preparation import (
     Preparation,
     matrix,
 )
+from journeybook.segmentation.references import FALSE_ALARMS
 from journeybook.segmentation.rules import Declared
 from journeybook.segmentation.segments import SCORES, RfmScores, Segmentation, segment_as_of
 from journeybook.segmentation.triggers import BASKETS
 from journeybook.statistics.imputation import fill
+from journeybook.tables import Run, permitted_people
 
 # The width of a bootstrap interval of 500 draws has a standard error of 6 % of itself; four of them.
 WIDTH_APART = 0.25
@@ -52,7 +54,7 @@ def detection_holds(power: pd.DataFrame, *, n_people: int) -> pd.DataFrame:
     kind = "witness" if n_people >= ENOUGH_PEOPLE else "known_miss"
     rows = [
         (f"smallest distance found in {few.n_features:.0f} feature, sd", few.distance, 5.0, kind),
-        ("groups found in clouds without groups", nowhere.found_share, 0.05, "witness"),
+        ("groups found in clouds without groups", nowhere.found_share, FALSE_ALARMS, "witness"),
     ]
     source = f"simulation of this page; {few.n_repeats:.0f} clouds with the data's marginals and correlations"
     table = pd.DataFrame(rows, columns=["name", "value", "reference", "kind"])
@@ -213,19 +215,22 @@ def uses_hold(uses: pd.DataFrame, features: pd.DataFrame, dated: pd.DataFrame) -
     spent = (revenue[dates[-1]] - revenue[early]).fillna(0)[then.index].to_numpy()
     folds = KFold(10, shuffle=True, random_state=0)
     guess = cross_val_predict(Ridge(1.0), pd.get_dummies(then).to_numpy(dtype=float), spent, cv=folds)
-    row = (
-        "share of spend explained by segments",
-        told["explained"].iloc[0],
-        r2_score(spent, guess),
-        0.03,
-        "ridge",
-    )
-    return pd.DataFrame([row], columns=FIGURES)
+    share, own, of_mean = told.iloc[0], r2_score(spent, guess), (spent - spent.mean()) ** 2
+    error = ((spent - guess) ** 2 - (1 - own) * of_mean).std() * len(spent) ** 0.5 / of_mean.sum()
+    width = (share["high"] - share["low"]) / (2 * norm.ppf(0.975) * error)
+    # Below 0 nothing is explained, by how much is up to the folds; of few people these weigh more.
+    explained, again = (max(found, 0.0) for found in (share["explained"], own))
+    rows = [
+        ("share of spend explained by segments", explained, again, 0.03 + 3 / len(spent), "ridge"),
+        ("width of the interval of the share explained", width, 1, WIDTH_APART, "delta method over people"),
+    ]
+    return pd.DataFrame(rows, columns=FIGURES)
 
 
 def triggers_hold(
     triggers: pd.DataFrame,
     *,
+    run: Run,
     bought: pd.DataFrame | None,
     people: pd.DataFrame,
     events: ibis.Table | None,
@@ -245,11 +250,7 @@ def triggers_hold(
     if bought is not None:
         rows = bought.sort_values(["person_id", "occurred_at"])[["person_id", "occurred_at"]].to_numpy()
         gap = pd.Timedelta(days=lapsed_days)
-        due |= {
-            (who, at, "lapsed buyer back")
-            for (one, was), (who, at) in pairwise(rows)
-            if one == who and at - was >= gap
-        }
+        due |= {(b, at, "lapsed buyer back") for (a, was), (b, at) in pairwise(rows) if a == b and at - was >= gap}
     if events is not None and {"person_id", "occurred_at"} <= set(events.columns):
         end, wait = events.occurred_at.max().to_pandas(), pd.Timedelta(hours=left_hours)
         told = events.filter(events.event.isin([*BASKETS, conversion])).to_pandas().dropna(subset=["person_id"])
@@ -258,8 +259,13 @@ def triggers_hold(
             if event != conversion and at + wait <= end and (person != other or after - at > wait):
                 due.add((person, at + wait, "basket left"))
     found = set(triggers[["person_id", "occurred_at", "trigger"]].itertuples(index=False, name=None))
-    row = ("moments found otherwise", len(found ^ due) + len(triggers) - len(found), 0, 0, "person by person")
-    return pd.DataFrame([row], columns=FIGURES)
+    n_off = len(found ^ due) + len(triggers) - len(found)
+    rows = [("moments found otherwise", n_off, 0, 0, "person by person")]
+    if run.has_ledger:
+        still = permitted_people(run, purpose="marketing_email").person_id.to_pandas()
+        n_off = int((triggers["may_email"] & ~triggers["person_id"].isin(still)).sum())
+        rows.append(("moments to write to who no longer permits it", n_off, 0, 0, "the ledger"))
+    return pd.DataFrame(rows, columns=FIGURES)
 
 
 def movement_holds(
@@ -298,13 +304,7 @@ def movement_holds(
         ("shares of segments by date, greatest difference", off, 0, 1e-9, "a crosstab in pandas"),
         ("steps counted otherwise", np.abs(due - told).to_numpy().sum(), 0, 0, "a crosstab in pandas"),
         ("share of steps that stay", moves.stay_share, share, 1e-9, "a crosstab in pandas"),
-        (
-            "people who enter and leave counted otherwise",
-            _unlike_flows(kept, moves),
-            0,
-            0,
-            "sets of people",
-        ),
+        ("people who enter and leave counted otherwise", _unlike_flows(kept, moves), 0, 0, "sets of people"),
     ]
     if error > 0:
         width = (moves.stay_high - moves.stay_low) / (2 * norm.ppf((1 + level) / 2) * error)

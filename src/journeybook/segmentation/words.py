@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from journeybook.findings import say_group, say_share
+from journeybook.findings import say_feature, say_group, say_share
 from journeybook.segmentation.behaviour import Behaviour
 from journeybook.segmentation.describe import Words
 from journeybook.segmentation.groups import DEEP, GroupCount
@@ -62,6 +62,14 @@ def say_behaviour(found: Behaviour | None, checks: pd.DataFrame) -> str:
     for row in checks[checks["name"].str.startswith("customer types")].itertuples():
         said += f" With the planted types of customers they agree by {row.value:.2f} (adjusted Rand index)."
     return said
+
+
+def title_usefulness(uses: pd.DataFrame) -> str:
+    """What foretells the first outcome best, beside the segments."""
+    by = uses[uses["target"] == uses["target"].iloc[0]].set_index("predictor")["explained"]
+    first = uses["target"].iloc[0]
+    said = f"Next quarter's {first}: {say_feature(str(by.idxmax()))} explain most of it, {by.max():.1%}"
+    return said if by.idxmax() == "segments" else f"{said}; segments {by['segments']:.1%}"
 
 
 def say_usefulness(uses: pd.DataFrame) -> str:
