@@ -13,7 +13,7 @@ from journeybook.datasets import build_dataset
 from journeybook.errors import JourneybookError
 from journeybook.report.params import RunParameters
 from journeybook.report.running import folders
-from journeybook.tables import engine, owners_view, pseudonyms, root, store
+from journeybook.tables import REGISTERS, engine, owners_view, pseudonyms, root, store
 
 # What holds figures in the folder of a report, notebooks run by hand among them.
 REPORT = ("index.html", "summary.md", "report.*", "[0-9][0-9]_*.html", "results", "executed", "manual")
@@ -57,8 +57,8 @@ def erase(customer_id: str, *, out: Path | None, parameters: RunParameters | Non
     (tables / "fingerprints.json").unlink(missing_ok=True)
     yield from _report(folder, tables)
     yield "tables made of many people: kept, their figures count this person until the next run makes them anew"
-    for register in sorted(tables.resolve().parent.glob("looks.json")):
-        yield f"{register.name}: kept, for a look that was taken cannot be taken back; it holds no id"
+    for register in (path for path in sorted(tables.resolve().parent.glob("*.json")) if path.stem in REGISTERS):
+        yield f"{register.name}: kept, for what was looked at or claimed cannot be taken back; it holds no id"
     yield "private releases that were published stay published"
     for walk in sorted((root() / "data").glob("crosswalk-*.csv")):
         yield f"data/{walk.name}: kept, it says which pseudonym became which"

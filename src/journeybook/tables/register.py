@@ -1,6 +1,7 @@
 """What a page keeps beside its tables: files such as a saved model, and registers that outlive a run."""
 
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -11,6 +12,9 @@ from journeybook.errors import JourneybookError
 from journeybook.tables.access import normalised
 from journeybook.tables.places import write_private
 from journeybook.tables.run import Run, target
+
+REGISTERS = ("claims", "looks")
+"""Registers that outlive a run."""
 
 
 def write_files(run: Run, name: str, files: Mapping[str, bytes]) -> None:
@@ -55,10 +59,34 @@ def keep_in_register(run: Run, name: str, *, key: str, entry: dict[str, Any]) ->
         os.close(folder)
 
 
+def raw_digest(run: Run) -> str:
+    """Return a digest of the rows as they came, the same with any key and any parameters of pages."""
+    paths = sorted((run._folder / "raw").glob("*.parquet"))
+    made = hashlib.sha256()
+    for path in paths:
+        made.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return made.hexdigest()[:16]
+
+
+def keep_claims(run: Run, *, page: str, claims: Mapping[str, tuple[float, float, float]], digest: str) -> dict:
+    """Write down what a page claims of some data (value and ends, by words), and return all that it ever claimed.
+
+    What was claimed of the same data before stays as it went out.
+    """
+    held = read_register(run, "claims").get(page, {}).get("claims", {})
+    for words, (value, low, high) in claims.items():
+        made = held.setdefault(words, [])
+        if all(one["digest"] != digest for one in made):
+            made.append({"digest": digest, "value": value, "low": low, "high": high})
+    entry = {"claims": held}
+    keep_in_register(run, "claims", key=page, entry=entry)
+    return entry
+
+
 def outliving(run: Run) -> list[str]:
     """Return what is there from before this run and no withdrawal reaches: registers, saved models, releases."""
     folder = run._folder
-    registers = [path.name for path in sorted(folder.resolve().parent.glob("*.json")) if path.stem == "looks"]
+    registers = [path.name for path in sorted(folder.resolve().parent.glob("*.json")) if path.stem in REGISTERS]
     models = [f"models/{path.name}" for path in sorted((folder / "models").glob("*"))]
     releases = ["private_releases"] if (folder / "private_releases.parquet").is_file() else []
     return [*registers, *models, *releases]
