@@ -14,6 +14,7 @@ import nbformat
 import pandas as pd
 import pytest
 
+from journeybook.datasets import build_dataset
 from journeybook.errors import JourneybookError
 from journeybook.report import imports, kernel, planning, running
 from journeybook.report.kernel import Execution, execute
@@ -99,7 +100,7 @@ def test_one_page_keeps_what_it_needs(again) -> None:
     ("changed", "kept", "as_built"),
     [
         ("accepted/transactions", {"01_copy": False, "02_count": False, "04_last": True}, True),
-        ("raw/transactions", {"01_copy": False, "02_count": False}, False),
+        ("raw/transactions", {"01_copy": True, "02_count": False, "04_last": True}, False),
     ],
 )
 def test_a_table_that_its_page_did_not_write_is_not_kept(
@@ -132,11 +133,11 @@ def test_pages_log_their_reads_in_order(toy_run, again) -> None:
 
 
 def test_changed_parameters_drop_what_was_made_from_the_old(again) -> None:
-    outcome, _, out = again("02_count.least=4", only=("02_count",))
+    outcome, _, out = again("01_copy.rows=2", only=("02_count",))
     assert statuses(outcome) == {
         "01_copy": "done", "02_count": "done", "03_visits": "not run", "04_last": "not run",
     }  # fmt: skip
-    assert outcome.pages[0].kept
+    assert not outcome.pages[0].kept
     assert outcome.pages[3].reason == "it was not asked for"
     assert not (out / "results" / "04_last.json").exists()
     assert not (out / "04_last.html").exists()
@@ -183,7 +184,7 @@ def test_a_page_is_drawn_while_others_still_run(again, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(kernel, "execute", executed)
     monkeypatch.setattr(running, "_body", drawn)
-    again("02_count.least=2")
+    again("02_count.least=2", only=("02_count", "04_last"))
     assert done.index(("drawn", "02_count")) < done.index(("executed", "04_last"))
     assert ("drawn", "01_copy") in done, "one that was kept, for its neighbours may have changed"
 
@@ -238,6 +239,62 @@ def test_other_data_are_built_anew(again) -> None:
     assert statuses(outcome)["02_count"] == "not run"
     assert json.loads((out / "tables" / "dataset.json").read_text(encoding="utf-8"))["seed"] == 8
     assert not (out / "tables" / "counts.parquet").exists()
+
+
+def test_one_changed_table_makes_only_what_reads_it_again(
+    toy_pages, toy_world, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy_world(monkeypatch)
+    monkeypatch.setattr(running, "build_dataset", build_dataset)
+    monkeypatch.setenv("JOURNEYBOOK_KEY", bytes(range(32)).hex())
+    sales, sends, own = (tmp_path / name for name in ("sales.csv", "sends.csv", "own.yaml"))
+    sales.write_text("customer,at,amount\na,2017-01-01,1.5\nb,2017-01-02,2\nc,2017-01-03,3\n", encoding="utf-8")
+    own.write_text(
+        "dataset: files\ntimezone: UTC\nfiles:\n"
+        "  transactions: {path: sales.csv, columns: {customer_id: customer, occurred_at: at, revenue: amount}}\n"
+        "  contacts: {path: sends.csv, columns: {customer_id: customer, responded: answered}}\n",
+        encoding="utf-8",
+    )
+    parameters = read_parameters(own, pages=toy_pages, defaults=tmp_path / "none.yaml")
+
+    def kept(out: str) -> dict[str, bool]:
+        quiet = Progress(stream=io.StringIO())
+        outcome = running.run_report(parameters, out=tmp_path / out, progress=quiet)
+        return {page.name: page.kept for page in outcome.pages if page.status == "done"}
+
+    sends.write_text("customer,answered\na,1\nb,0\n", encoding="utf-8")
+    assert kept("out") == {"01_copy": False, "02_count": False, "04_last": False}
+    sends.write_text("customer,answered\na,1\nb,1\n", encoding="utf-8")
+    assert kept("out") == {"01_copy": False, "02_count": True, "04_last": True}
+    sales.write_text(sales.read_text(encoding="utf-8"), encoding="utf-8")
+    assert kept("out") == {"01_copy": True, "02_count": True, "04_last": True}, "the same bytes, later"
+    kept("fresh")
+    parts = ("results/*.json", "tables/[!r]*/*.parquet", "tables/*.parquet", "tables/raw/*.parquet")
+    for path in [path for part in parts for path in (tmp_path / "fresh").glob(part)]:
+        assert path.read_bytes() == (tmp_path / "out" / path.relative_to(tmp_path / "fresh")).read_bytes()
+    sales.write_text(sales.read_text(encoding="utf-8").replace("1.5", "2.5"), encoding="utf-8")
+    assert kept("out") == {"01_copy": False, "02_count": False, "04_last": True}, "it reads the count alone"
+
+
+def test_a_run_that_stops_while_tables_are_carried_over_is_made_whole_by_the_next(
+    again, toy_run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = running.write_json
+
+    def stops(path: Path, content: dict) -> None:
+        if path.parent.name.endswith(".building"):
+            raise KeyboardInterrupt
+        written(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "write_json", stops)
+        with pytest.raises(KeyboardInterrupt):
+            again("seed=8")
+    outcome, said, out = again()
+    assert "as built before" in said
+    assert not any(page.kept for page in outcome.pages)
+    for path in toy_run.out.glob("results/*.json"):
+        assert path.read_bytes() == (out / "results" / path.name).read_bytes()
 
 
 def test_a_data_set_that_cannot_be_built_leaves_the_old_one(again, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,17 +462,48 @@ def test_no_page_reads_the_tables_of_a_variant(journey) -> None:
 def test_fingerprints_follow_what_a_page_is_made_from(journey, toy_pages, tmp_path: Path) -> None:
     parameters = read_parameters(pages=toy_pages, defaults=tmp_path / "none.yaml")
     steps = planning.plan(journey, raw=["transactions", "contacts"])
-    first = planning.page_fingerprints(steps, parameters=parameters, data="a", key="k")
-    assert first == planning.page_fingerprints(steps, parameters=parameters, data="a", key="k")
-    for other in ({"data": "b", "key": "k"}, {"data": "a", "key": "l"}):
+    first = planning.page_fingerprints(steps, parameters=parameters, raw=["contacts"], key="k")
+    assert first == planning.page_fingerprints(steps, parameters=parameters, raw=["contacts"], key="k")
+    for other in ({"raw": ["contacts", "events"], "key": "k"}, {"raw": ["contacts"], "key": "l"}):
         found = planning.page_fingerprints(steps, parameters=parameters, **other)
         assert all(found[name] != first[name] for name in first)
     journey[3] = replace(journey[3], values={"as_of": "2017-06-01"})
     steps = planning.plan(journey, raw=["transactions", "contacts"])
-    found = planning.page_fingerprints(steps, parameters=parameters, data="a", key="k")
-    changed = {name for name in first if found[name] != first[name]}
-    assert changed >= {"04_enrichment", "05_segmentation", "07_channel", "10_privacy"}
-    assert not changed & {"01_collection", "02_cleaning", "03_identity", "08_clickstream", "11_experiments"}
+    found = planning.page_fingerprints(steps, parameters=parameters, raw=["contacts"], key="k")
+    assert {name for name in first if found[name] != first[name]} == {"04_enrichment"}
+
+
+def test_a_page_depends_on_the_bytes_of_the_tables_that_it_may_read(journey, tmp_path: Path) -> None:
+    steps = {s.name: s for s in planning.plan(journey, raw=["transactions", "contacts", "coupons"])}
+    own = "variants/coupons/response_scores"
+    files = ["raw/transactions", "clean/contacts", "clean/coupons", "consents", "features", "segments", own]
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.parquet").write_text(name, encoding="utf-8")
+    (tmp_path / "dataset.json").write_text("lines and notices", encoding="utf-8")
+
+    def prints() -> dict[str, str]:
+        return {name: planning.with_inputs("made by", step, tmp_path) for name, step in steps.items()}
+
+    first, changed = prints(), {}
+    for path in [*(tmp_path / f"{name}.parquet" for name in files), tmp_path / "dataset.json"]:
+        sound = path.read_bytes()
+        path.write_bytes(sound[:-1] + b"!")
+        name = path.relative_to(tmp_path).with_suffix("").as_posix()
+        changed[name] = {page for page, found in prints().items() if found != first[page]}
+        path.write_bytes(sound)
+    responses = {"07_channel", "07_channel.coupons"}
+    assert changed == {
+        "raw/transactions": {"01_collection"},
+        "dataset": {"01_collection"},
+        "clean/contacts": {"07_channel"},
+        "clean/coupons": {"07_channel.coupons"},
+        "consents": set(steps) - {"01_collection"},
+        "features": {"05_segmentation", "10_privacy", *responses},
+        "segments": {"10_privacy"},
+        own: set(),
+    }
+    assert prints() == first
 
 
 def test_a_page_is_made_by_the_modules_it_imports(journey) -> None:

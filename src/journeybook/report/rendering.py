@@ -28,7 +28,7 @@ GROUPS = {
     "Site": ("08", "09"),
     "Experiments": ("11", "12"),
     "Privacy": ("10",),
-    "Watch": ("15", "16"),
+    "Results": ("15", "16"),
 }
 """Which pages stand together, by number."""
 _WORDS = {

@@ -14,6 +14,7 @@ import journeybook
 from journeybook.datasets import build_dataset
 from journeybook.errors import JourneybookError
 from journeybook.report import planning
+from journeybook.report.claims import write_claims
 from journeybook.report.graph import Work, in_order, side_by_side
 from journeybook.report.imports import imports_of
 from journeybook.report.kernels import Kernels
@@ -27,6 +28,7 @@ from journeybook.report.storing import (
     file_digests,
     html_path,
     locked,
+    move_files,
     read_json,
     remove_unfinished,
     results_path,
@@ -119,7 +121,7 @@ class _Runner:
 
     def run(self, only: Sequence[str], *, send: Collection[str]) -> RunOutcome:
         self.progress.tell("run started", report=str(self.out), journeybook=journeybook.__version__)
-        data = self._prepare_data()
+        self._prepare_data()
         described = read_json(self.tables / "dataset.json")
         steps = planning.plan(self.parameters.pages, raw=described["tables"])
         asked, needed = planning.chosen(steps, only)
@@ -127,7 +129,8 @@ class _Runner:
             if step.missing and step.name in only:
                 raise JourneybookError(f"--only: {step.name} is not possible: {_lacks(step)}.")
         key = key_digest(owners_view(self.tables))
-        prints = planning.page_fingerprints(steps, parameters=self.parameters, data=data, key=key)
+        made_by = planning.page_fingerprints(steps, parameters=self.parameters, raw=described["tables"], key=key)
+        prints: dict[str, str] = {}
         self._forget_other_pages({step.name for step in steps})
         held = read_json(self.tables / "fingerprints.json")
         before = read_json(self.out / "manifest.json").get("pages", {})
@@ -138,6 +141,7 @@ class _Runner:
 
         def begin(name: str) -> Work[PageOutcome | Execution]:
             step = by_name[name]
+            prints[name] = planning.with_inputs(made_by[name], step, self.tables)
             same = held["pages"].get(name) == prints[name]
             if name not in only and same and self._holds(step, held):
                 return _ended(self._kept(step, before.get(name, {})))
@@ -168,6 +172,7 @@ class _Runner:
                 held["files"][name] = file_digests(planning.written_files(step, self.tables), self.tables)
                 write_json(self.tables / "fingerprints.json", held)
         pages = tuple(outcomes[step.name] for step in steps)
+        write_claims(self.tables, self.out, [page.name for page in pages if page.status == "done"])
         code = exit_code(pages, strict=self.strict)
         told = manifest(
             self.parameters, pages, started=self.started_at, code=code, tables=self.tables, described=described,
@@ -213,8 +218,8 @@ class _Runner:
         )  # fmt: skip
         _remove(self.out / f"report.{kind}" for kind in ("html", "pdf"))
 
-    def _prepare_data(self) -> str:
-        """Build the data set unless the tables already hold it; returns its fingerprint."""
+    def _prepare_data(self) -> None:
+        """Build the data set unless the tables hold it; what pages wrote stays, and holds where its inputs do."""
         building, old = (self.tables.with_name(f"{self.tables.name}.{word}") for word in ("building", "old"))
         for left in (building, old):
             shutil.rmtree(left, ignore_errors=True)
@@ -222,10 +227,9 @@ class _Runner:
         held = read_json(self.tables / "fingerprints.json")
         if held.get("data") == wanted and held["files"][""] == file_digests(_data_files(self.tables), self.tables):
             self.progress.tell("data kept", f"{'data':<32} {self.parameters.dataset}, as built before")
-            return wanted
+            return
         if self.tables.exists() and any(self.tables.iterdir()) and not (self.tables / "dataset.json").exists():
             raise JourneybookError(f"{self.tables} holds files that are not a run's tables: name another folder.")
-        started = time.monotonic()
         self.progress.tell("data started", f"{'data':<32} {self.parameters.dataset} is built")
         self.kernels.warm_up()
         # Papermill takes as long to import as a page to begin: by then it is there.
@@ -233,8 +237,12 @@ class _Runner:
         building.mkdir(parents=True, mode=0o700)
         try:
             build_dataset(building, **self.parameters.source)
-            files = {"": file_digests(_data_files(building), building)}
-            write_json(building / "fingerprints.json", {"data": wanted, "pages": {}, "files": files})
+            own = {run.name for run in self.parameters.pages}
+            pages = {name: made for name, made in held.get("pages", {}).items() if name in own}
+            files = {"": file_digests(_data_files(building), building)} | {n: held["files"][n] for n in pages}
+            for name in pages:
+                move_files([*files[name], f"reads/{name}.parquet"], self.tables, building)
+            write_json(building / "fingerprints.json", {"data": wanted, "pages": pages, "files": files})
             if self.tables.exists():
                 # A folder that is half removed is none that the next run would take for a run's.
                 self.tables.rename(old)
@@ -242,9 +250,8 @@ class _Runner:
         finally:
             shutil.rmtree(building, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - self.started
         self.progress.tell("data done", f"{'data':<32} done in {seconds:3.0f} s", seconds=round(seconds, 1))
-        return wanted
 
     def _execute(self, step: Step, written: "Future[None]") -> Execution:
         """Execute a page, in a thread of its own; what is made of it is for the main thread.

@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from journeybook.errors import JourneybookError
@@ -41,6 +41,14 @@ def file_digests(paths: Sequence[Path], folder: Path) -> dict[str, str]:
         with path.open("rb") as content:
             digests[path.relative_to(folder).as_posix()] = hashlib.file_digest(content, "sha256").hexdigest()
     return digests
+
+
+def move_files(places: Iterable[str], folder: Path, target: Path) -> None:
+    """Move those files that are there to the same places in another folder."""
+    for place in places:
+        if (folder / place).is_file():
+            (target / place).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (folder / place).rename(target / place)
 
 
 def results_path(out: Path, name: str) -> Path:
