@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from finding_rules import told
 from numpy.testing import assert_allclose
+from planted_customers import planted_customers
 from scipy import stats
 from scipy.special import hyp2f1
 
@@ -22,7 +23,6 @@ from journeybook.lifetime_value.fitting import maximise
 from journeybook.lifetime_value.holdout import Judged
 from journeybook.lifetime_value.models import ANY_TIME, BG_NBD, PARETO_NBD, fit
 from journeybook.lifetime_value.spend import fit_gamma_gamma
-from journeybook.lifetime_value.witnesses import planted_customers
 from journeybook.plots import lifetime_value as figures
 from journeybook.statistics import stream
 

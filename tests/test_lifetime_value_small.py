@@ -30,6 +30,27 @@ def at_random(n: int, *, together: bool = False) -> list[np.ndarray]:
     return [np.append(0, days[1:]) if together else days for days in found]
 
 
+def occasions(n: int) -> list[np.ndarray]:
+    """Days of donors who are asked every four weeks for two years: each gives to half, until a last time."""
+    rng = np.random.default_rng(8)
+    asked = np.arange(27)
+    first, last = rng.integers(0, 9, n), np.minimum(rng.geometric(0.05, n) + 9, 27)
+    given = (rng.random((n, 27)) < 0.5) & (asked > first[:, None]) & (asked < last[:, None])
+    return [28 * np.append(one, asked[row]) for one, row in zip(first, given, strict=True)]
+
+
+def subscribers(n: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Receipts every 30 days of customers with a contract, and the contracts."""
+    rng = np.random.default_rng(9)
+    first = rng.integers(0, 500, n)
+    end = first + 30 * rng.geometric(rng.beta(1.5, 8, n))
+    receipts = shop(*(np.arange(a, min(b, 720), 30) for a, b in zip(first, end, strict=True)))
+    began, ended = (START.normalize() + pd.to_timedelta(days, unit="D") for days in (first, end))
+    names = [f"c{number}" for number in range(n)]
+    about = {"customer_id": names, "started_at": began, "churned_at": np.where(end < 720, ended, pd.NaT)}
+    return receipts.assign(revenue=9), pd.DataFrame(about)
+
+
 def messy() -> pd.DataFrame:
     """Guests, returns, buyers of one day, several orders a day, orders for nothing, somebody who only returns."""
     sound = shop(*at_random(260))
@@ -58,6 +79,7 @@ RUNS = {
     "one first day": shop(*at_random(300, together=True)),
     "once a week": shop(*(np.arange(n % 7, 364, 7) for n in range(150))),
     "messy": messy(),
+    "at occasions": shop(*occasions(400)),
 }
 
 
@@ -101,3 +123,16 @@ def test_strange_shops_run(name: str, tmp_path, capsys) -> None:
         days = later.assign(day=later.occurred_at.dt.normalize()).drop_duplicates(["customer_id", "day"])
         known = days.customer_id.isin(bought.customer_id[bought.occurred_at < split])
         assert results["tables"]["ways"][0]["actual"] == known.sum()
+
+
+def test_contracts_take_the_place_of_guesses_on_the_page(tmp_path) -> None:
+    receipts, contracts = subscribers(500)
+    tables = {"transactions": receipts, "contracts": contracts}
+    made = leavers.run_files(tables, tmp_path / "run", pages=PAGES)
+    results = json.loads(made["06_lifetime_value.json"])
+    assert [c["name"] for c in results["checks"] if not c["passed"]] == []
+    ways = {row["way"]: row for row in results["tables"]["ways"]}
+    foreseen = {way: row["predicted"] / row["actual"] for way, row in ways.items() if row["actual"]}
+    assert abs(foreseen["sBG"] - 1) < 0.1 < foreseen["own rate"] - 1
+    n_ended = int(contracts.churned_at.notna().sum())
+    assert any(f"{n_ended} of 500 customers have ended" in found["text"] for found in results["findings"])

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from planted_customers import planted, planted_customers
 from scipy.special import betaln
 from statsmodels.duration.survfunc import SurvfuncRight
 
 from journeybook import lifetime_value as worth
 from journeybook.lifetime_value.contracts import retention
 from journeybook.lifetime_value.family import Histories, histories
-from journeybook.lifetime_value.models import BG_BB, BG_NBD, MBG_NBD, PARETO_NBD, SBG, fit
-from journeybook.lifetime_value.witnesses import planted, planted_customers
+from journeybook.lifetime_value.models import BG_BB, BG_NBD, PARETO_NBD, SBG, WITH_COVARIATES, fit
 from journeybook.plots import lifetime_value as figures
 from journeybook.results import checks_of
 
@@ -104,7 +104,7 @@ def of_contracts(n, *, seed, theta=(0.8, 4.0), step=4.0):
     none, T = np.zeros(n), rng.uniform(1, 100, n)
     x = rng.poisson(T / step).astype(float)
     blank = Histories(x, np.where(x > 0, T, 0), T, none + 1, np.arange(n), step=step, periods=T / step, left=none)
-    return planted("shifted beta geometric", np.array(theta), blank, rng=rng)
+    return planted("sBG", np.array(theta), blank, rng=rng)
 
 
 MADE = [(BG_BB, of_occasions, DONATIONS), (SBG, of_contracts, np.array([0.8, 4.0]))]
@@ -159,10 +159,10 @@ def test_bg_bb_foresees_the_occasions_that_follow():
     assert abs(BG_BB.alive(DONATIONS, h)[h.place].mean() - there[:, 9].mean()) < 4 * 0.5 / np.sqrt(n)
 
 
-@pytest.mark.parametrize("family", [BG_NBD, MBG_NBD, PARETO_NBD], ids=lambda family: family.name)
+@pytest.mark.parametrize("family", WITH_COVARIATES, ids=lambda family: family.name)
 def test_covariates_come_back(family):
     """Factors of a number and of a mark on buying and leaving, planted as CLVTools has them, in 5 data sets."""
-    theta = np.array([0.6, 6.0, 0.9, 2.5] if family is not PARETO_NBD else [0.8, 9.0, 0.7, 12.0])
+    theta = np.array([0.6, 6.0, 0.9, 2.5] if family.plain is BG_NBD else [0.8, 9.0, 0.7, 12.0])
     on_buying, on_leaving, apart = np.array([0.5, -0.3]), np.array([-0.4, 0.6]), []
     for seed in range(5):
         rng = np.random.default_rng(seed)
@@ -170,8 +170,12 @@ def test_covariates_come_back(family):
         rows = []
         for values, part in known.groupby(["mark", "number"]):
             buying, leaving = np.exp(np.array(values) @ on_buying), np.exp(np.array(values) @ on_leaving)
-            scales = [1, 1 / buying, 1, 1 / leaving] if family is PARETO_NBD else [1, 1 / buying, leaving, leaving]
-            made = planted_customers(family.name, theta * scales, np.full(len(part), 60.0), rng=rng)
+            scales = (
+                [1, 1 / buying, 1, 1 / leaving]
+                if family.plain is PARETO_NBD
+                else [1, 1 / buying, leaving, leaving]
+            )
+            made = planted_customers(family.plain.name, theta * scales, np.full(len(part), 60.0), rng=rng)
             rows.append(part.assign(x=made[0], t_x=made[1], T=made[2]))
         people = pd.concat(rows)
         found = fit(family, histories(people.x, people.t_x, people["T"], covariates=people[["mark", "number"]]))
@@ -181,25 +185,40 @@ def test_covariates_come_back(family):
     assert abs(np.mean(apart) - 8) < 4 * np.sqrt(16 / 5)
 
 
-@pytest.mark.parametrize("family", [BG_NBD, MBG_NBD, PARETO_NBD], ids=lambda family: family.name)
+@pytest.mark.parametrize("family", WITH_COVARIATES, ids=lambda family: family.name)
 def test_customers_alike_but_for_a_covariate_are_as_two_groups_apart(family):
     """A likelihood with a mark is that of each group at its own parameters, and so are its uses and its slopes."""
     rng, T = np.random.default_rng(6), np.full(400, 50.0)
-    x, t_x, _ = planted_customers(family.name, np.array([0.6, 6.0, 0.9, 12.0]), T, rng=rng)
+    x, t_x, _ = planted_customers(family.plain.name, np.array([0.6, 6.0, 0.9, 12.0]), T, rng=rng)
     mark = pd.DataFrame({"mark": np.arange(400) % 2})
     theta = np.array([0.6, 6.0, 0.9, 12.0, 1.7, 0.6])
     h, times = histories(x, t_x, T, covariates=mark), np.array([5.0, 20.0])
     value, by = family.likelihood(theta, h)
     for group, factors in enumerate(([1, 1], [1.7, 0.6])):
-        of = theta[:4] * ([1, 1 / factors[0], 1, 1 / factors[1]] if family is PARETO_NBD else
+        of = theta[:4] * ([1, 1 / factors[0], 1, 1 / factors[1]] if family.plain is PARETO_NBD else
                           [1, 1 / factors[0], factors[1], factors[1]])  # fmt: skip
         apart = histories(*(part[mark["mark"] == group] for part in (x, t_x, T)))
         rows = h.covariates[0] == group
-        assert_allclose(value[rows], family.likelihood(of, apart)[0])
-        assert_allclose(family.alive(theta, h)[rows], family.alive(of, apart))
-        assert_allclose(family.expected(theta, h, times)[rows], family.expected(of, apart, times))
+        assert_allclose(value[rows], family.plain.likelihood(of, apart)[0])
+        assert_allclose(family.alive(theta, h)[rows], family.plain.alive(of, apart))
+        assert_allclose(family.expected(theta, h, times)[rows], family.plain.expected(of, apart, times))
     ends = [[family.likelihood(theta + s * e, h)[0] for s in (1e-6, -1e-6)] for e in np.eye(6)]
     assert_allclose(by, [(up - down) / 2e-6 for up, down in ends], rtol=2e-5, atol=2e-5)
+
+
+def test_covariates_are_read_as_of_the_last_snapshot():
+    people = pd.DataFrame({"person_id": ["a", "b", "c", "new"], "x": [1, 2, 0, 0]})
+    rows = [("a", 1, 0.0), ("b", 1, 9.0), ("a", 2, 4.0), ("b", 2, 8.0), ("c", 2, 6.0), ("a", 3, 99.0)]
+    features = pd.DataFrame(rows, columns=["person_id", "as_of", "income"])
+    features["as_of"] = pd.to_datetime(features["as_of"].map("2020-0{}-01".format)).astype("datetime64[us]")
+    asked = {"features": ibis.memtable(features), "at": datetime(2020, 2, 15)}
+    found = worth.with_covariates(people, **asked, names=["income"])
+    assert_allclose(found["covariate_income"], np.array([-1, 1, 0, 0]) * np.sqrt(1.5))
+    assert worth.with_covariates(people, **asked, names=[]) is people
+    with pytest.raises(ValueError, match="covariates names 'incom': page 04 has no such number"):
+        worth.with_covariates(people, **asked, names=["incom"])
+    with pytest.raises(ValueError, match="not known at 2019-12-31"):
+        worth.with_covariates(people, **{**asked, "at": datetime(2019, 12, 31)}, names=["income"])
 
 
 def receipts(rows):
@@ -273,7 +292,7 @@ def test_under_contracts_survival_takes_the_place_of_guesses():
     customers = worth.under_terms(worth.customer_summary(days, split=split, end=end), terms, at=split)
     before = worth.customer_summary(days, split=split - (end - split), end=split)
     judged = worth.judge(customers, before, weeks=weeks)
-    assert judged.best_model == "shifted beta geometric" == judged.chosen
+    assert judged.best_model == "sBG" == judged.chosen
     assert judged.gain[0] > 0
     came = customers["n_after"].sum()
     assert abs(judged.predictions[judged.chosen].sum() / came - 1) < 0.1

@@ -144,7 +144,30 @@ def _always_independent(_sound: Callable) -> Callable:
     return lambda x, mean: (0.0, -0.01, 0.01)
 
 
+def _half_as_wide(sound):
+    def wrong(*given, **asked):
+        found = sound(*given, **asked)
+        ends = {name: (found.table["value"] * found.table[name]) ** 0.5 for name in ("value_low", "value_high")}
+        return replace(found, table=found.table.assign(**ends))
+
+    return wrong
+
+
+def _by_the_past(sound):
+    return lambda *given, **asked: sound(*given, **asked).assign(revenue_share=lambda t: t.past_share)
+
+
+def _one_sided(sound):
+    def wrong(*given, **asked):
+        return sound(*given, **asked).assign(revenue_share_high=lambda t: t.revenue_share)
+
+    return wrong
+
+
 MUTANTS = [
+    Mutant("half_as_wide", "intervals of values are half as wide", f"{WORTH}:customer_value", _half_as_wide),
+    Mutant("by_the_past", "tiers are those of revenue so far", f"{WORTH}:by_tier", _by_the_past),
+    Mutant("one_sided", "shares of tiers have no upper doubt", f"{WORTH}:by_tier", _one_sided),
     Mutant("delivered_twice", "purchases are counted twice", f"{WORTH}:customer_summary", _delivered_twice),
     Mutant("free_orders", "orders for nothing are purchases", f"{WORTH}:purchase_days", _free_orders),
     Mutant("time_in_days", "T is in days, t_x in weeks", f"{WORTH}:customer_summary", _in_days),

@@ -37,10 +37,16 @@ from journeybook.lifetime_value.models import fit
 from journeybook.lifetime_value.period import check_customers, read_period, split_of
 from journeybook.lifetime_value.pitfalls import find_pitfall
 from journeybook.lifetime_value.spend import spend_a_purchase, spend_holds
-from journeybook.lifetime_value.summary import customer_summary, purchase_days, weekly_purchases, with_features
+from journeybook.lifetime_value.summary import (
+    customer_summary,
+    purchase_days,
+    weekly_purchases,
+    with_covariates,
+    with_features,
+)
 from journeybook.lifetime_value.terms import find_terms, of_contracts, say_terms, under_terms
 from journeybook.lifetime_value.value import Value, customer_value
-from journeybook.lifetime_value.witnesses import models_hold, recount, value_holds
+from journeybook.lifetime_value.witnesses import models_hold, recount, tiers_hold, value_holds
 from journeybook.lifetime_value.words import (
     headline,
     say_cohorts,

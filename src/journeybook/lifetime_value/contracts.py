@@ -50,7 +50,7 @@ def _simulated(theta: Theta, h: Histories, time: float, rng: np.random.Generator
 
 
 # Fader & Hardie (2007), eq. 5 and 6. Each renewal brings a customer's own number of purchases: a bill, mostly.
-SBG = Family("shifted beta geometric", ("alpha", "beta"), (), _likelihood, _alive, _expected, _simulated)
+SBG = Family("sBG", ("alpha", "beta"), (), _likelihood, _alive, _expected, _simulated)
 
 
 def retention(h: Histories, theta: Array) -> pd.DataFrame:

@@ -68,8 +68,8 @@ class Family:
         expected: (parameters, histories, times) to the purchases expected within each time after T, shape
             (histories, times).
         simulated: (parameters, histories, time, rng) to a number of purchases drawn within the time after T.
-        scaling: Powers of a covariate's factor, first on buying, then on leaving, in each parameter; none where
-            the model takes no covariates.
+        plain: The model without covariates; None where it takes none.
+        scaling: Powers of a covariate's factor, first on buying, then on leaving, in each parameter.
     """
 
     name: str
@@ -79,7 +79,17 @@ class Family:
     alive: Callable[[Theta, Histories], Array]
     expected: Callable[[Theta, Histories, Array], Array]
     simulated: Callable[[Theta, Histories, float, np.random.Generator], Array]
+    plain: "Family | None" = None
     scaling: tuple[tuple[int, ...], ...] = ()
+
+    def own(self, theta: Theta, h: Histories) -> tuple["Family", list[Array]]:
+        """Return the model without covariates, and its parameters for each history: numbers, or arrays."""
+        if self.plain is None:
+            return self, list(theta)
+        n, powers = len(self.plain.parameters), np.array(self.scaling)
+        logs = powers.T @ (np.log(theta[n:]).reshape(2, -1) @ h.covariates)
+        scaled = zip(theta[:n], logs, np.abs(powers).sum(axis=0), strict=True)
+        return self.plain, [value * np.exp(log) if used else value for value, log, used in scaled]
 
 
 def histories(
@@ -130,35 +140,28 @@ def histories(
     return Histories(x[first], t_x[first], T[first], weight, place, known, step, *own[n_covariates:])
 
 
-def scaled(family: Family) -> Family:
+def scaled(family: Family, scaling: tuple[tuple[int, ...], ...]) -> Family:
     """Let covariates multiply how often customers buy and how soon they leave.
 
     The parameters that it returns take are the model's own, then the factor of each covariate on buying, then on
     leaving: one more of a covariate multiplies by it. Logs of factors are the coefficients of CLVTools.
     """
-    n, powers = len(family.parameters), np.array(family.scaling)
-
-    def own(theta: Theta, h: Histories) -> list[Array]:
-        """Parameters of each history: numbers, or arrays over histories where a covariate scales them."""
-        if not len(h.covariates):
-            return list(theta)
-        logs = powers.T @ (np.log(theta[n:]).reshape(2, -1) @ h.covariates)
-        return [value * np.exp(log) if used else value
-                for value, log, used in zip(theta[:n], logs, np.abs(powers).sum(axis=0), strict=True)]  # fmt: skip
 
     def likelihood(theta: Theta, h: Histories) -> tuple[Array, Array]:
-        given = own(theta, h)
+        given = result.own(theta, h)[1]
         value, by = family.likelihood(given, h)
-        if not len(h.covariates):
-            return value, by
         by_logs = np.stack([slope * parameter for slope, parameter in zip(by, given, strict=True)])
-        of_factors = [side * part for side in powers @ by_logs for part in h.covariates]
+        of_factors = [side * part for side in np.array(scaling) @ by_logs for part in h.covariates]
         return value, np.concatenate([by_logs, of_factors]) / np.asarray(theta)[:, None]
 
-    return replace(
+    result = replace(
         family,
+        name=f"{family.name} with covariates",
         likelihood=likelihood,
-        alive=lambda theta, h: family.alive(own(theta, h), h),
-        expected=lambda theta, h, times: family.expected(own(theta, h), h, times),
-        simulated=lambda theta, h, time, rng: family.simulated(own(theta, h), h, time, rng),
+        alive=lambda theta, h: family.alive(result.own(theta, h)[1], h),
+        expected=lambda theta, h, times: family.expected(result.own(theta, h)[1], h, times),
+        simulated=lambda theta, h, time, rng: family.simulated(result.own(theta, h)[1], h, time, rng),
+        plain=family,
+        scaling=scaling,
     )
+    return result

@@ -13,6 +13,7 @@ from journeybook.lifetime_value.contracts import retention
 from journeybook.lifetime_value.family import Family, Histories, histories
 from journeybook.lifetime_value.fitting import Array, Fit
 from journeybook.lifetime_value.models import ANY_TIME, FAMILIES, SBG, fit, suitable
+from journeybook.lifetime_value.summary import COVARIATE
 
 OWN_RATE, REPEATED, HIATUS, BOOSTED = "own rate", "last window repeated", "own rate until a pause", "boosted trees"
 MODELS = tuple(family.name for family in FAMILIES)
@@ -61,11 +62,12 @@ def family_of(name: str) -> Family:
 
 
 def histories_of(customers: pd.DataFrame) -> Histories:
-    """Return the histories of a summary's customers, on the terms that `under_terms` has added."""
+    """Return the histories of a summary's customers, with the terms and covariates that were added to them."""
     x, t_x, T = (customers[name].to_numpy(dtype=float) for name in ("x", "t_x", "T"))
     step = float(customers["occasion_weeks"].max()) if "occasion_weeks" in customers else 0.0
     contract = (customers["contract_periods"], customers["left"]) if "left" in customers else None
-    return histories(x, t_x, T, step=step, contract=contract)
+    known = customers.filter(like=COVARIATE)
+    return histories(x, t_x, T, covariates=None if known.empty else known, step=step, contract=contract)
 
 
 def judge(
@@ -197,7 +199,7 @@ def by_period(customers: pd.DataFrame, judged: Judged) -> pd.DataFrame | None:
     return retention(histories_of(customers), judged.fits[SBG.name].theta) if SBG.name in judged.fits else None
 
 
-def by_past(customers: pd.DataFrame, judged: Judged, *, n_classes: int = 8) -> pd.DataFrame:
+def by_past(customers: pd.DataFrame, judged: Judged, *, n_classes: int = 10) -> pd.DataFrame:
     """Return mean purchases after the split by those before it: `x_low`, `x_high`, `n`, `actual`, each way."""
     x = customers["x"].to_numpy()
     edges = np.unique(np.quantile(x, np.linspace(0, 1, n_classes + 1)[1:-1]).astype(int))

@@ -42,8 +42,7 @@ def _bought(r: Array, alpha: Array, x: Array) -> tuple[Array, Array]:
 def _geometric(name: str, shift: int) -> Family:
     """BG/NBD (shift 0) and MBG/NBD (shift 1), in which a customer may also leave after the first purchase.
 
-    Fader, Hardie & Lee (2005), eq. 6 and 10; Batislam, Denizel & Filiztekin (2007). A covariate multiplies both a
-    and b, as in CLVTools: it changes how alike customers are in leaving, and not the mean chance.
+    Fader, Hardie & Lee (2005), eq. 6 and 10; Batislam, Denizel & Filiztekin (2007).
     """
 
     def parts(theta: Theta, h: Histories) -> tuple[Array, Array, Array, Array]:
@@ -100,7 +99,6 @@ def _geometric(name: str, shift: int) -> Family:
         alive,
         expected,
         simulated,
-        ((0, -1, 0, 0), (0, 0, 1, 1)),
     )
 
 
@@ -187,36 +185,40 @@ def _pareto_simulated(theta: Theta, h: Histories, time: float, rng: np.random.Ge
     return np.where(rng.random(len(h.x)) < _pareto_alive(theta, h), rng.poisson(rate * stays), 0)
 
 
-# Schmittlein, Morrison & Colombo (1987); Fader & Hardie (2005), eq. 4 and 41; with covariates (2007).
-PARETO_NBD = scaled(
-    Family(
-        "Pareto/NBD",
-        ("r", "alpha", "s", "beta"),
-        ("alpha", "beta"),
-        _pareto_likelihood,
-        _pareto_alive,
-        _pareto_expected,
-        _pareto_simulated,
-        ((0, -1, 0, 0), (0, 0, 0, -1)),
-    )
+# Schmittlein, Morrison & Colombo (1987); Fader & Hardie (2005), eq. 4 and 41.
+PARETO_NBD = Family(
+    "Pareto/NBD",
+    ("r", "alpha", "s", "beta"),
+    ("alpha", "beta"),
+    _pareto_likelihood,
+    _pareto_alive,
+    _pareto_expected,
+    _pareto_simulated,
 )
-BG_NBD, MBG_NBD = scaled(_geometric("BG/NBD", 0)), scaled(_geometric("MBG/NBD", 1))
+BG_NBD, MBG_NBD = _geometric("BG/NBD", 0), _geometric("MBG/NBD", 1)
 ANY_TIME = (BG_NBD, MBG_NBD, PARETO_NBD)
-FAMILIES = (*ANY_TIME, BG_BB, SBG)
+# Fader & Hardie (2007). In BG/NBD a covariate multiplies both a and b, as in CLVTools: it changes how alike
+# customers are in leaving, and not the mean chance.
+WITH_COVARIATES = (
+    scaled(BG_NBD, ((0, -1, 0, 0), (0, 0, 1, 1))),
+    scaled(PARETO_NBD, ((0, -1, 0, 0), (0, 0, 0, -1))),
+)
+FAMILIES = (*ANY_TIME, *WITH_COVARIATES, BG_BB, SBG)
 
 
 def suitable(h: Histories) -> tuple[Family, ...]:
     """Return the models that suit the terms on which customers buy."""
     if len(h.left):
         return (SBG,)
-    return (*ANY_TIME, BG_BB) if h.step else ANY_TIME
+    told = (*ANY_TIME, *WITH_COVARIATES) if len(h.covariates) else ANY_TIME
+    return (*told, BG_BB) if h.step else told
 
 
 def fit(family: Family, h: Histories) -> Fit:
     """Fit a model by maximum likelihood; each covariate brings a factor on buying and one on leaving."""
     scale = float(np.average(h.T, weights=h.weight)) or 1.0
     sizes = [scale if name in family.timed else 1.0 for name in family.parameters]
-    n = len(h.covariates) if family.scaling else 0
+    n = len(h.covariates) if family.plain else 0
     factors = [f"factor {number} on {what}" for what in ("buying", "leaving") for number in range(1, n + 1)]
     return maximise(
         lambda theta, rows: family.likelihood(theta, h.of(rows)),

@@ -6,6 +6,8 @@ import ibis
 import pandas as pd
 
 DAYS_A_WEEK = 7
+# How the columns of covariates begin.
+COVARIATE = "covariate_"
 
 
 def purchase_days(transactions: ibis.Table) -> ibis.Table:
@@ -43,9 +45,10 @@ def customer_summary(days: ibis.Table, *, split: datetime, end: datetime) -> pd.
         row=days.row.min(),
         first=days.day.min(where=bought),
         last=days.day.max(where=known & bought),
-        n=(known & bought).sum(),
-        revenue=days.revenue.sum(where=known) - days.revenue.argmin(days.day, where=bought),
-        squares=squared.sum(where=known & bought) - squared.argmin(days.day, where=bought),
+        x=(known & bought).sum() - 1,
+        of_first=days.revenue.argmin(days.day, where=bought),
+        revenue=days.revenue.sum(where=known),
+        squares=squared.sum(where=known & bought),
         n_recent=(recent & bought).sum(),
         n_after=(after & bought).sum(),
         revenue_after=days.revenue.sum(where=after),
@@ -54,15 +57,18 @@ def customer_summary(days: ibis.Table, *, split: datetime, end: datetime) -> pd.
     returned = days.filter(~bought).inner_join(summed.select("person_id", "first"), "person_id")
     returned = returned.filter(returned.day < returned["first"]).group_by("person_id")
     summed = summed.left_join(returned.aggregate(returned=ibis._.revenue.sum()), "person_id")
-    found = summed.order_by("row").to_pandas()
-    found["repeat_revenue"] = (found["revenue"] - found["returned"].fillna(0)).astype(float)
-    week = pd.Timedelta(days=DAYS_A_WEEK)
+    # Exact sums cross as floats: an object for each decimal takes longer to make than to sum up.
     money = {
-        name: found[name].astype(float).fillna(0.0) for name in ("repeat_revenue", "squares", "revenue_after")
+        "repeat_revenue": summed.revenue - summed.of_first - summed.returned.fill_null(0),
+        "squares": summed.squares - summed.of_first * summed.of_first,
+        "revenue_after": summed.revenue_after.fill_null(0),
     }
-    counts = found[["n_recent", "n_after"]].astype(int)
-    times = {"t_x": (found["last"] - found["first"]) / week, "T": (split - found["first"]) / week}
-    return found[["person_id"]].assign(x=found["n"].astype(int) - 1, **times, **counts, **money)
+    money = {name: amount.cast("float64") for name, amount in money.items()}
+    counts = {name: summed[name].cast("int64") for name in ("x", "n_recent", "n_after")}
+    found = summed.select("person_id", "row", "first", "last", **counts, **money).order_by("row").to_pandas()
+    week = pd.Timedelta(days=DAYS_A_WEEK)
+    found["t_x"], found["T"] = (found["last"] - found["first"]) / week, (split - found["first"]) / week
+    return found[["person_id", "x", "t_x", "T", "n_recent", "n_after", *money]]
 
 
 def with_features(
@@ -98,6 +104,37 @@ def with_features(
         last = last.set_index("person_id").astype(float).add_prefix("feature_")
         made.append(people.join(last, on="person_id"))
     return made[0], made[1]
+
+
+def with_covariates(
+    customers: pd.DataFrame, features: ibis.Table | None, *, names: list[str], at: datetime
+) -> pd.DataFrame:
+    """Add covariates as of the last snapshot before a midnight, in standard deviations from their mean.
+
+    Args:
+        customers: Histories up to `at`.
+        features: Snapshots of page 04, or None.
+        names: Numbers among them that do not change with time; a missing one is at the mean.
+        at: Midnight.
+
+    Raises:
+        ValueError: A name is no number of page 04, or no snapshot is as old.
+    """
+    if not names:
+        return customers
+    if features is None:
+        raise ValueError("covariates are numbers of page 04, which has none of these customers.")
+    for name in names:
+        kind = features.schema().get(name)
+        if kind is None or not (kind.is_numeric() or kind.is_boolean()):
+            raise ValueError(f"covariates names '{name}': page 04 has no such number.")
+    seen = features.filter(features.as_of <= at)
+    last = seen.filter(seen.as_of == seen.as_of.max()).select("person_id", *names).to_pandas()
+    if last.empty:
+        raise ValueError(f"covariates are not known at {at:%Y-%m-%d}: page 04's first snapshot is later.")
+    known = last.set_index("person_id").astype(float).reindex(customers["person_id"]).reset_index(drop=True)
+    spread = known.std(ddof=0).replace(0.0, 1.0)
+    return customers.join(((known - known.mean()) / spread).fillna(0.0).add_prefix(COVARIATE))
 
 
 def weekly_purchases(days: ibis.Table, *, split: datetime, end: datetime) -> pd.DataFrame:
