@@ -243,7 +243,7 @@ def test_valleys_in_single_features():
     rng = stream(9, "alone")
     one, two = rng.standard_normal(2_000), rng.standard_normal(2_000) + 6 * (np.arange(2_000) % 5 < 2)
     counts, none_at_all = rng.poisson(2.0, 2_000).astype(float), np.where(rng.random(2_000) < 0.3, 0.0, one + 9)
-    found = valleys_alone(np.column_stack([one, two, counts, none_at_all, np.ones(2_000)]))
+    found = valleys_alone(np.column_stack([one, two, counts, none_at_all, np.ones(2_000)]), n_tried=5)
     deep = (found["valley"] <= 0.5) & (found["p_value"] < 1e-6)
     assert deep.tolist() == [False, True, False, False, False]
 
@@ -260,6 +260,13 @@ def test_groups_in_one_feature_of_fifteen_are_counted_and_the_feature_is_named()
     power = segmentation.detection(np.ones((5, 2)), weights=np.ones(2), n_repeats=5, rng=stream(1, "planted"))
     said = segmentation.say_count(found, power, columns=[f"x{i}" for i in range(15)])
     assert said.startswith("The groups are seen in x0 alone, where 0.")
+
+
+def test_clouds_of_groups_in_one_feature_have_none():
+    """What is held against the groups found must not hold them itself, or no group in one feature is ever told."""
+    rng = stream(14, "one feature")
+    power = segmentation.detection(planted(1_000, 4, 6.0, rng), weights=np.ones(4), n_repeats=10, rng=rng)
+    assert power.iloc[-1].n_found <= 2 and power.iloc[0].distance <= 5
 
 
 @pytest.mark.slow

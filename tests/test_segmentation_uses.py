@@ -238,7 +238,11 @@ def test_yesterday_and_today_s_rows_are_enough():
     cut = segmentation.steady(features[features["as_of"] < MONTHS[4]], found=found, border=0.2)
     pd.testing.assert_frame_equal(whole[whole["as_of"] < MONTHS[4]], cut)
     held = segmentation.steady_holds(features, whole, found=found, border=0.2)
-    assert held["value"].tolist() == [0, 0]
+    assert held["value"].tolist() == [0]
+    last, before = (whole[whole["as_of"] == date].set_index("person_id")["segment"] for date in MONTHS[[-1, -2]])
+    numbers = pd.Series(pd.Index(found.names).get_indexer(before), before.index)
+    again = move_on(features[features["as_of"] == MONTHS[-1]], found=found, before=numbers, border=0.2)
+    assert [found.names[n] for n in again] == last.tolist()
     plain = segmentation.steady(features, found=found, border=0.0)
     assert (plain["segment"] == found.assignments["segment"]).all()
     stays = [(f["segment"].groupby(f["person_id"]).nunique() == 1).mean() for f in (plain, whole)]

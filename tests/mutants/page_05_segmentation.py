@@ -1,8 +1,10 @@
 """Errors planted in page 05, segments and movement."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 
 from mutants.planted import Mutant
 
@@ -198,7 +200,52 @@ def _turned(refit):
     return wrong
 
 
+def _not_followed(precision):
+    """Moments that cannot be followed to the end count as well."""
+
+    def wrong(triggers, bought, people, **how):
+        later = bought if bought is None else bought.assign(occurred_at=bought["occurred_at"])
+        if later is not None:
+            end = later.iloc[[-1]].assign(
+                occurred_at=later["occurred_at"].max() + timedelta(days=28), person_id=""
+            )
+            later = pd.concat([later, end], ignore_index=True)
+        return precision(triggers, later, people, **how)
+
+    return wrong
+
+
+def _a_week_before(came):
+    def wrong(asked, *more):
+        return came(asked.assign(occurred_at=asked["occurred_at"] - timedelta(days=7)), *more)
+
+    return wrong
+
+
+def _of_others(proxies):
+    def wrong(last, *, found, profiles):
+        turned = None if profiles is None else profiles.assign(birth_decade=np.roll(profiles["birth_decade"], 1))
+        return proxies(last, found=found, profiles=turned)
+
+    return wrong
+
+
+def _newcomers_left_out(segments):
+    def wrong(features, **how):
+        made = segments(features, **how)
+        return made[~((made["as_of"] == made["as_of"].max()) & (np.arange(len(made)) % 10 == 0))]
+
+    return wrong
+
+
 MUTANTS = [
+    Mutant("not_followed", "Moments count that cannot be followed for 28 days.", f"{PACKAGE}:precision",
+           _not_followed),
+    Mutant("same_day", "What was bought in the week before the moment counts as what followed.",
+           f"{PACKAGE}.triggers:_came_true", _a_week_before),
+    Mutant("of_others", "Ages are those of the person before.", f"{PACKAGE}:proxies", _of_others, data=("demo",)),
+    Mutant("newcomers_left_out", "One in ten of the last date has no segment.",
+           f"{PACKAGE}:segments_of_each_date", _newcomers_left_out),
     Mutant("too_late", "Movement leaves out the first snapshot whose windows are full.",
            f"{PACKAGE}:first_full_snapshot",
            _one_later),
@@ -231,8 +278,8 @@ MUTANTS = [
     Mutant("blind", "Every valley between clusters is taken for a slice.", f"{PACKAGE}.groups:valley",
            lambda _: lambda values, *, centres: (1.0, 1.0)),
     Mutant("blind_alone", "Single features are not asked for valleys.", f"{PACKAGE}.groups:valleys_alone",
-           lambda alone: lambda values: alone(values).assign(valley=1.0)),
-    Mutant("sees_groups", "A valley counts from any depth, proven or not.", f"{PACKAGE}.groups:_proven",
+           lambda alone: lambda values, **asked: alone(values, **asked).assign(valley=1.0)),
+    Mutant("sees_groups", "A valley counts from any depth, proven or not.", f"{PACKAGE}.groups:proven",
            lambda _: lambda rows: rows["valley"] <= 2.5),
     Mutant("evenly", "All features weigh the same.", f"{PACKAGE}.preparation:weigh", _evenly),
     Mutant("unsteady", "Who stands near a border moves to and fro.", f"{PACKAGE}.movement:move_on", _unsteady),

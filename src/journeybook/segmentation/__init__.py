@@ -14,6 +14,7 @@ usefulness.py   what segments foretell, beside simpler things
 movement.py     steps between snapshots with intervals; the refitting that makes movement up
 triggers.py     moments to act on, and whether they foretell
 findings.py     what a manager should know
+recount.py      moments and ties to age counted once more
 witnesses.py    each result made again by another road
 words.py        titles and sentences of the page
 """
@@ -32,6 +33,7 @@ from journeybook.segmentation.movement import (
     steady,
 )
 from journeybook.segmentation.preparation import check_columns, first_full_snapshot, last_snapshot, matrix, prepare
+from journeybook.segmentation.recount import precision_holds, proxies_hold, triggers_hold
 from journeybook.segmentation.references import detection, structureless
 from journeybook.segmentation.rules import Declared, declare
 from journeybook.segmentation.segments import Segmentation, rfm_scores, segment, segments_of_each_date
@@ -45,7 +47,6 @@ from journeybook.segmentation.witnesses import (
     rules_hold,
     segments_hold,
     steady_holds,
-    triggers_hold,
     uses_hold,
 )
 from journeybook.segmentation.words import (

@@ -92,7 +92,8 @@ def count_groups(values: np.ndarray, *, max_segments: int, n_splits: int, rng: n
     n_features = values.shape[1]
     if max_segments < 2:
         nothing = pd.DataFrame({"k": [1]}).reindex(columns=EVIDENCE)
-        return GroupCount(nothing, valleys_alone(values), 1, 1, np.ones(n_features, dtype=bool))
+        alone = valleys_alone(values, n_tried=n_features)
+        return GroupCount(nothing, alone, 1, 1, np.ones(n_features, dtype=bool))
     found = seek_groups(values, max_segments=max_segments, rng=rng)
     stability = _stability(values, max_segments, n_splits, rng)
     steady = found.evidence["k"][np.minimum.accumulate(stability) >= STRONG]
@@ -106,9 +107,9 @@ def seek_groups(values: np.ndarray, *, max_segments: int, rng: np.random.Generat
     groups counts.
     """
     n_tried = max_segments - 1 + values.shape[1]
-    evidence, alone = _valleys_together(values, range(2, max_segments + 1), n_tried, rng), valleys_alone(values)
-    alone["p_value"] = (alone["p_value"] * n_tried).clip(upper=1)
-    apart = _proven(alone).to_numpy()
+    evidence = _valleys_together(values, range(2, max_segments + 1), n_tried, rng)
+    alone = valleys_alone(values, n_tried=n_tried)
+    apart = proven(alone).to_numpy()
     n_groups, seen_in = _choose(evidence), np.ones(values.shape[1], dtype=bool)
     if apart.any():
         most = min(max_segments, len(np.unique(values[:, apart], axis=0)))
@@ -120,8 +121,8 @@ def seek_groups(values: np.ndarray, *, max_segments: int, rng: np.random.Generat
 
 def has_groups(values: np.ndarray, *, rng: np.random.Generator) -> bool:
     """Return whether `seek_groups`, up to three, finds more than one; it stops at the first valley."""
-    n_tried, alone = 2 + values.shape[1], valleys_alone(values)
-    if _proven(alone.assign(p_value=alone["p_value"] * n_tried)).any():
+    n_tried = 2 + values.shape[1]
+    if proven(valleys_alone(values, n_tried=n_tried)).any():
         return True
     return any(_choose(_valleys_together(values, [k], n_tried, rng)) > 1 for k in (2, 3))
 
@@ -139,10 +140,11 @@ def _valleys_together(
 
 def _choose(evidence: pd.DataFrame) -> int:
     """The largest k whose clusters all have a valley round them."""
-    return int(evidence.loc[(evidence["k"] == 1) | _proven(evidence), "k"].max())
+    return int(evidence.loc[(evidence["k"] == 1) | proven(evidence), "k"].max())
 
 
-def _proven(rows: pd.DataFrame) -> pd.Series:
+def proven(rows: pd.DataFrame) -> pd.Series:
+    """Return whether each valley is deep enough, and too deep for chance."""
     return (rows["valley"] <= DEEP) & (rows["p_value"] <= ALPHA)
 
 
@@ -166,9 +168,10 @@ def valley(values: np.ndarray, *, centres: np.ndarray) -> tuple[float, float]:
     return float(depths.max()), float(p_values.max())
 
 
-def valleys_alone(values: np.ndarray) -> pd.DataFrame:
+def valleys_alone(values: np.ndarray, *, n_tried: int) -> pd.DataFrame:
     """The valley between the two parts of each feature that differ least within (Fisher 1958), a row a feature.
 
+    Its `p_value` is for `n_tried` valleys together (Bonferroni).
     Equal values are spread evenly between their neighbours, so that counts have no valleys between whole numbers.
     People at the least or the greatest value stand aside where they are more than one in twenty: who has not
     bought in a month is no other kind of person.
@@ -186,7 +189,7 @@ def valleys_alone(values: np.ndarray) -> pd.DataFrame:
         along = (ordered - low[at]) / ((high[at] - low[at]) or 1.0)
         counts.append([int((np.abs(along - place) <= BAND).sum()) for place in (0.0, 0.5, 1.0)])
     depths, p_values = _depths(np.array(counts))
-    return pd.DataFrame({"valley": depths, "p_value": p_values})
+    return pd.DataFrame({"valley": depths, "p_value": (p_values * n_tried).clip(max=1)})
 
 
 def _depths(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

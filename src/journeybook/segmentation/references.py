@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, rankdata
 
-from journeybook.segmentation.groups import MAX_PEOPLE, PEOPLE_A_GROUP, fit_kmeans, has_groups
+from journeybook.segmentation.groups import (
+    MAX_PEOPLE,
+    PEOPLE_A_GROUP,
+    fit_kmeans,
+    has_groups,
+    proven,
+    valleys_alone,
+)
 from journeybook.segmentation.preparation import FURTHEST_SD
 from journeybook.statistics import proportion_interval
 
@@ -23,12 +30,16 @@ POWER = ["n_features", "distance", "n_found", "n_repeats", "found_share", "low",
 def clouds(values: np.ndarray) -> Callable[[np.random.Generator], np.ndarray]:
     """A sampler of people without groups: a Gaussian copula (Nelsen 2006, sec. 2.3).
 
-    What is drawn has the data's own marginal distributions and rank correlations, and nothing else of them.
+    What is drawn has the data's own marginal distributions and rank correlations, and nothing else of them. A
+    feature that has a valley by itself holds groups in its own marginal, and gets a normal one instead.
     """
-    n = len(values)
+    n, n_features = values.shape
     scores = norm.ppf(rankdata(values, axis=0) / (n + 1))
     covariance, ordered = np.atleast_2d(np.cov(scores.T)), np.sort(values, axis=0)
     spread = np.sqrt(np.diag(covariance))
+    apart = proven(valleys_alone(values, n_tried=n_features)).to_numpy()
+    normal = norm.ppf((np.arange(n) + 0.5) / n)[:, None]
+    ordered[:, apart] = values[:, apart].mean(axis=0) + values[:, apart].std(axis=0) * normal
 
     def draw(rng: np.random.Generator) -> np.ndarray:
         drawn = rng.multivariate_normal(np.zeros(len(covariance)), covariance, size=n, method="eigh")

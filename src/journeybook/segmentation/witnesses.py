@@ -6,7 +6,6 @@ The functions return one row a comparison: name, value, reference, tolerance (or
 from collections.abc import Sequence
 from itertools import pairwise
 
-import ibis
 import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist
@@ -19,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from journeybook.segmentation.groups import ALPHA, DEEP, STRONG, GroupCount, seek_groups
-from journeybook.segmentation.movement import Movement, move_on
+from journeybook.segmentation.movement import Movement
 from journeybook.segmentation.preparation import (
     FURTHEST_SD,
     LOG_SKEWNESS,
@@ -32,9 +31,7 @@ from journeybook.segmentation.preparation import (
 from journeybook.segmentation.references import FALSE_ALARMS
 from journeybook.segmentation.rules import Declared
 from journeybook.segmentation.segments import SCORES, RfmScores, Segmentation, segment_as_of
-from journeybook.segmentation.triggers import BASKETS
 from journeybook.statistics.imputation import fill
-from journeybook.tables import Run, permitted_people
 
 # The width of a bootstrap interval of 500 draws has a standard error of 6 % of itself; four of them.
 WIDTH_APART = 0.25
@@ -124,7 +121,8 @@ def segments_hold(
     rfm_apart = (scores.scores[SCORES].to_numpy() != again.to_numpy()).sum()
     of_segment = again.set_axis(SCORES, axis=1).groupby(people).mean()
     scores_apart = (scores.by_segment.set_index("segment") - of_segment).abs().max(axis=None)
-    clouds = _clouds(values, max(len(names), 2), len(nothing), rng) if nothing.any() else nothing
+    own = [row.valley > DEEP or row.p_value > ALPHA for row in count.alone.itertuples()]
+    clouds = _clouds(values, own, max(len(names), 2), len(nothing), rng) if nothing.any() else nothing
     error = np.sqrt((nothing.var(ddof=1) + clouds.var(ddof=1)) / len(clouds))
     pandas, other = "made again in pandas", "other clouds, scikit-learn; four standard errors"
     table = [
@@ -181,7 +179,7 @@ def past_holds(
 def steady_holds(
     features: pd.DataFrame, steadied: pd.DataFrame, *, found: Segmentation, border: float
 ) -> pd.DataFrame:
-    """Walk with each person by hand; make today's segments of yesterday's and today's rows alone."""
+    """Walk with each person by hand."""
     rows = features.sort_values("row", kind="stable", ignore_index=True)
     at_end = (rows["as_of"] == rows["as_of"].max()).to_numpy()
     far = cdist(by_hand(rows, at_end, found.preparation), found.centres)
@@ -194,13 +192,8 @@ def steady_holds(
             number = old
         due[at], stands[people[at]] = number, (number, dates[at])
     told = pd.Index(found.names).get_indexer(pd.Index(steadied["segment"]))
-    figures = [("segments moved to otherwise than by hand", int((told != due).sum()), 0, 0, "person by person")]
-    if dates.max() > 1:
-        before = pd.Series(told[dates == dates.max() - 1], people[dates == dates.max() - 1])
-        again = move_on(rows[at_end], found=found, before=before, border=border)
-        apart = int((again.to_numpy() != told[at_end]).sum())
-        figures.append(("segments of today that differ from a recomputation", apart, 0, 0, "yesterday's segments"))
-    return pd.DataFrame(figures, columns=FIGURES)
+    row = ("segments moved to otherwise than by hand", int((told != due).sum()), 0, 0, "person by person")
+    return pd.DataFrame([row], columns=FIGURES)
 
 
 def uses_hold(uses: pd.DataFrame, features: pd.DataFrame, dated: pd.DataFrame) -> pd.DataFrame:
@@ -224,47 +217,6 @@ def uses_hold(uses: pd.DataFrame, features: pd.DataFrame, dated: pd.DataFrame) -
         ("share of spend explained by segments", explained, again, 0.03 + 3 / len(spent), "ridge"),
         ("width of the interval of the share explained", width, 1, WIDTH_APART, "delta method over people"),
     ]
-    return pd.DataFrame(rows, columns=FIGURES)
-
-
-def triggers_hold(
-    triggers: pd.DataFrame,
-    *,
-    run: Run,
-    bought: pd.DataFrame | None,
-    people: pd.DataFrame,
-    events: ibis.Table | None,
-    left_hours: int,
-    lapsed_days: int,
-    conversion: str,
-) -> pd.DataFrame:
-    """Find the moments once more, row after row, and count those that differ."""
-    due: set[tuple] = set()
-    columns = ["person_id", "as_of", "lifecycle", "high_value"]
-    rows = people.sort_values(columns[:2])[columns].itertuples(index=False, name=None)
-    for (one, _, _, was), (person, at, stage, high) in pairwise(rows):
-        if person == one and high and not was:
-            due.add((person, at, "high value reached"))
-        if person == one and was and stage in ("at risk", "lapsed"):
-            due.add((person, at, "high value lapsing"))
-    if bought is not None:
-        rows = bought.sort_values(["person_id", "occurred_at"])[["person_id", "occurred_at"]].to_numpy()
-        gap = pd.Timedelta(days=lapsed_days)
-        due |= {(b, at, "lapsed buyer back") for (a, was), (b, at) in pairwise(rows) if a == b and at - was >= gap}
-    if events is not None and {"person_id", "occurred_at"} <= set(events.columns):
-        end, wait = events.occurred_at.max().to_pandas(), pd.Timedelta(hours=left_hours)
-        told = events.filter(events.event.isin([*BASKETS, conversion])).to_pandas().dropna(subset=["person_id"])
-        told = told.sort_values(["person_id", "occurred_at", "row"])[["person_id", "occurred_at", "event"]]
-        for (person, at, event), (other, after, _) in pairwise([*told.to_numpy(), ("", end, "")]):
-            if event != conversion and at + wait <= end and (person != other or after - at > wait):
-                due.add((person, at + wait, "basket left"))
-    found = set(triggers[["person_id", "occurred_at", "trigger"]].itertuples(index=False, name=None))
-    n_off = len(found ^ due) + len(triggers) - len(found)
-    rows = [("moments found otherwise", n_off, 0, 0, "person by person")]
-    if run.has_ledger:
-        still = permitted_people(run, purpose="marketing_email").person_id.to_pandas()
-        n_off = int((triggers["may_email"] & ~triggers["person_id"].isin(still)).sum())
-        rows.append(("moments to write to who no longer permits it", n_off, 0, 0, "the ledger"))
     return pd.DataFrame(rows, columns=FIGURES)
 
 
@@ -368,14 +320,18 @@ def _scored(values: pd.Series, n_quantiles: int, turned: bool) -> list[int]:
     return scores
 
 
-def _clouds(values: np.ndarray, k: int, n_clouds: int, rng: np.random.Generator) -> np.ndarray:
+def _clouds(
+    values: np.ndarray, one_peak: list[bool], k: int, n_clouds: int, rng: np.random.Generator
+) -> np.ndarray:
     scores = norm.ppf(pd.DataFrame(values).rank().to_numpy() / (len(values) + 1))
     root = np.linalg.svd((scores - scores.mean(axis=0)) / np.sqrt(len(values) - 1), full_matrices=False)
     spread, own = root[1][:, None] * root[2], np.where(scores.std(axis=0) > 0, scores.std(axis=0, ddof=1), 1.0)
+    normal = [v.mean() + v.std() * norm.ppf((np.arange(len(v)) + 0.5) / len(v)) for v in values.T]
+    marginals = [v if peak else n for v, peak, n in zip(values.T, one_peak, normal, strict=True)]
     shares = []
     for number in range(n_clouds):
         place = norm.cdf(rng.standard_normal((len(values), len(spread))) @ spread / own)
-        drawn = [np.quantile(v, p, method="inverted_cdf") for v, p in zip(values.T, place.T, strict=True)]
+        drawn = [np.quantile(v, p, method="inverted_cdf") for v, p in zip(marginals, place.T, strict=True)]
         cloud = np.column_stack(drawn)
         with threadpool_limits(limits=1):
             within = KMeans(k, n_init=3, random_state=number).fit(cloud).inertia_

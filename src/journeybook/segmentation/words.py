@@ -46,7 +46,7 @@ def say_count(count: GroupCount, power: pd.DataFrame, *, columns: Sequence[str])
 
 def say_declared(declared: Declared) -> str:
     """Say what high value means, and which version of the rules was applied."""
-    by = f", what the best fifth spent on {declared.made_on:%-d %B %Y}" if declared.made_on is not None else ""
+    by = f", what the best fifth had spent by {declared.made_on:%-d %B %Y}" if declared.made_on is not None else ""
     said = f"High value is {declared.high_value:,.2f} or more in 91 days{by}."
     return f"{said} The rules, version {declared.version}:\n\n```sql\n{declared.sql}\n```"
 
