@@ -174,3 +174,15 @@ def test_a_date_far_from_all_others_is_told_with_its_rows(tmp_path, capsys) -> N
     assert told([*days, "2107-06-09"]) == ["1 row"]
     assert told([*days, "2107-06-09", "1900-01-01"]) == ["2 rows"]
     assert told([*days, "2107-06-09"], "01_collection.last_day=2200-01-01") == []
+
+
+def test_rows_that_break_a_rule_of_their_table_are_told(tmp_path, capsys) -> None:
+    text = "dataset: files\nfiles: {contacts: {path: t.csv, columns: "
+    text += "{customer_id: who, responded: did, propensity: p}}}\n"
+    (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
+    sent = pd.DataFrame({"who": range(90), "did": ["Y", "N", ""] * 30, "p": [40] * 7 + [0.4] * 83})
+    sent.to_csv(tmp_path / "t.csv", index=False)
+    assert main(["check", "--params", str(tmp_path / "own.yaml")]) == 0
+    said = capsys.readouterr().out
+    assert "7 rows for quarantine: propensity is above 1." in said
+    assert "30 rows for quarantine: responded is missing." in said

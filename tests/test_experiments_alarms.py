@@ -10,8 +10,8 @@ from journeybook import experiments
 from journeybook.experiments.plan import Plan
 from journeybook.experiments.words import say_effects, say_health
 from journeybook.statistics import stream
-from journeybook.statistics.contrasts import Effect
 from journeybook.statistics.exact import exact_mean, exact_share
+from journeybook.statistics.intervals import Effect
 
 FEW = Effect("welch", 1.0)
 UNPLANNED = Plan(alpha=0.05, power=0.8)

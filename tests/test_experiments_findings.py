@@ -146,6 +146,8 @@ def test_of_many_comparisons_the_witness_furthest_off_stands_for_all():
     asked = {"measured": measured, "health": checked(units, measured=measured, control="control"), "shares": None}
     held = checks_of(experiments.witnesses(units, found, **asked, alpha=0.05))
     assert len(held) < 12 and all(check.passed for check in held)
+    assert len(found.clearest(first="m3")) == 6 and "m3" in found.clearest(first="m3")
+    assert found.comparisons.sort_values("p_value")["metric"].iloc[0] in found.clearest()
     row = found.methods["metric"] == "m17"
     found.methods.loc[row, "effect"] += 0.5
     failed = [c.name for c in checks_of(experiments.witnesses(units, found, **asked, alpha=0.05)) if not c.passed]

@@ -157,3 +157,11 @@ def test_times_without_an_offset_beside_others_are_noticed(tmp_path):
     )
     for alike in ("Z", ""):
         assert notices(tmp_path, shop(day=[f"{day}T10:00:00{alike}" for day in DAYS])) == []
+
+
+def test_years_of_another_calendar_are_noticed(tmp_path):
+    rows = "".join(f"c{n},25{67 + n % 2}-03-0{1 + n % 9},5\n" for n in range(40))
+    columns = {"customer_id": "who", "occurred_at": "day", "revenue": "spent"}
+    asked = {"transactions": block(write(tmp_path, "t.csv", f"who,day,spent\n{rows}"), columns)}
+    (found,) = check_files(asked, base=tmp_path)
+    assert any("40 rows of transactions are dated before 1900 or after 2199" in note for note in found.notes)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from own_files import SHOP, SHOP_COLUMNS, block, build, buy, refusal, transactions, write
+from own_files import SHOP, SHOP_COLUMNS, block, build, buy, check_files, refusal, transactions, write
 
 
 def test_a_value_that_does_not_convert_goes_to_quarantine(tmp_path):
@@ -264,6 +264,28 @@ def test_a_file_that_cannot_tell_follows_the_others_where_they_agree(tmp_path):
 def test_dates_that_nothing_decides_ask_for_dateformat(tmp_path, files):
     message = dated(tmp_path, *files, refused=True)
     assert "options: {dateformat:" in message and message.startswith("files.transactions.columns.occurred_at")
+
+
+@pytest.mark.parametrize(
+    ("dates", "last"),
+    [
+        (["2026-03-05"] * 9 + ["25/03/2026", "05/03/2026"], datetime(2026, 3, 5)),
+        (["25/03/2026"] * 9 + ["2026-03-25 14:00", "2026-03-05"], datetime(2026, 3, 5)),
+        (["2026-03-05T10:00:00Z"] * 9 + ["5 March 2026"], datetime(2026, 3, 5)),
+    ],
+)
+def test_two_ways_of_writing_dates_in_one_file_are_both_read_and_said(tmp_path, dates, last):
+    assert dated(tmp_path, dates)[-1] == last
+    columns = {"customer_id": "who", "occurred_at": "day", "revenue": "spent"}
+    (check,) = check_files({"transactions": block("raw/*.csv", columns)}, base=tmp_path)
+    assert any("written in two ways" in note for note in check.notes)
+
+
+def test_a_second_way_that_nothing_decides_asks_where_it_is_many_and_goes_to_quarantine_where_it_is_few(tmp_path):
+    message = dated(tmp_path, ["2026-03-25"] * 20 + ["05/03/2026", "04/02/2026"], refused=True)
+    assert "options: {dateformat:" in message
+    found = dated(tmp_path, ["2026-03-25"] * 200 + ["05/03/2026", "04/02/2026"])
+    assert sum(pd.isna(one) for one in found) == 2
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,12 @@ CASES = {
         1,
         {"sum(revenue)": "15.0000", "min(customer_id)": "cus_1"},
     ),
+    "stripe_subscriptions.csv": (
+        "Stripe subscriptions",
+        "contracts",
+        2,
+        {"count(churned_at)": "1", "max(churned_at)": "2024-05-04 10:00:00", "count_if(active)": "1"},
+    ),
     "uci_online_retail.csv": (
         "UCI Online Retail",
         "transactions",
@@ -220,6 +226,23 @@ def test_nothing_but_values_is_said_to_be_a_guess(tmp_path: Path) -> None:
     rows = [f"{i // 4},{('view', 'basket', 'pay')[i % 3]},2024-05-01 10:{i % 60:02d}" for i in range(400)]
     _, given = proposed(tmp_path, write(tmp_path, "c.csv", "s,e,at\n" + "\n".join(rows)))
     assert given["files"]["events"]["columns"] == {"session_id": "s", "event": "e", "occurred_at": "at"}
+
+
+def test_subscriptions_become_contracts_by_their_names(tmp_path: Path) -> None:
+    rows = "".join(
+        f"s{n},K{n % 40},2024-0{1 + n % 3}-05,{'2024-06-01' if n % 2 else ''},12.50\n" for n in range(90)
+    )
+    for head in (
+        "id,customer_id,started_at,cancelled_at,price",
+        "Nr,Kundennummer,Vertragsbeginn,Vertragsende,Preis",
+    ):
+        _, given = proposed(tmp_path, write(tmp_path, "abos.csv", f"{head}\n{rows}"))
+        _, who, began, ended, _ = head.split(",")
+        columns = {"customer_id": who, "started_at": began, "churned_at": ended}
+        assert given["files"]["contracts"]["columns"] == columns
+    flagged = "".join(f"K{n},2024-0{1 + n % 3}-05,{('yes', 'no')[n % 2]}\n" for n in range(90))
+    _, given = proposed(tmp_path, write(tmp_path, "flags.csv", f"member id,member since,active\n{flagged}"))
+    assert "active" in given["files"]["contracts"]["columns"]
 
 
 def test_what_is_needed_and_not_found_is_a_question(tmp_path: Path) -> None:

@@ -182,6 +182,13 @@ def test_of_fewer_than_ten_people_only_types_and_holes_are_said(n):
     assert set(found.drop(columns=["column", "type", "missing"]).to_numpy().ravel()) == {""}
 
 
+def test_a_column_without_a_value_has_no_quantiles():
+    frame = many().assign(discount=np.nan, dated=pd.NaT)
+    found = describe_columns(ibis.memtable(frame))
+    for column in ("discount", "dated"):
+        assert [of(found, column)[q] for q in ("10 %", "50 %", "90 %")] == ["", "", ""]
+
+
 def test_the_engine_and_the_order_of_rows_play_no_part(tmp_path):
     shuffled = many().sample(frac=1, random_state=1)
     pd.testing.assert_frame_equal(describe_columns(many()), describe_columns(shuffled))

@@ -17,6 +17,7 @@ from journeybook.report.listing import indented
 from journeybook.report.params import RunParameters
 from journeybook.report.planning import Step, plan
 from journeybook.statistics import stream
+from journeybook.tables import kept_in_engine
 
 WILL_RUN = "will run"
 Values = dict[str, Any]
@@ -40,6 +41,7 @@ def check_lines(parameters: RunParameters) -> Iterator[str]:
         far = _far_rows([check for check, _ in found], tables, parameters)
         for check, _ in found:
             yield from _table_lines(check, n_far=far.get(check.table, 0))
+            yield from _broken_rules(check, tables[check.table])
         barred: set[str] = set()
         for step in plan(parameters.pages, raw=list(tables)):
             said = _page(step, tables, barred)
@@ -72,6 +74,17 @@ def _far_rows(found: Sequence[TableCheck], tables: Tables, parameters: RunParame
         for (name, column), span in near.items()
         if any(span) and column == "occurred_at"
     }
+
+
+def _broken_rules(found: TableCheck, rows: ibis.Table) -> Iterator[str]:
+    """The rows that page 01 will put into quarantine by the table's own rules; of a large file it alone tells."""
+    from journeybook import collection
+
+    if found.n_tried == found.n_rows:
+        seen = collection.collect({found.table: rows}, first_day="1000-01-01", last_day="9998-12-31")
+        for one in seen.problems.itertuples():
+            said = f"{one.n_rows:,} row{'s' if one.n_rows > 1 else ''} for quarantine: {one.column} {one.problem}."
+            yield indented(said, by=4)
 
 
 def _table_lines(found: TableCheck, *, n_far: int) -> Iterator[str]:
@@ -150,8 +163,9 @@ def features_by_name(values: Values, tables: Tables) -> ibis.Table:
     lines, products, some = _of_people(tables["transactions"]), tables.get("products"), datetime.max
     n_groups = 10**9 if values["n_groups"] else 0
     groups = enrichment.largest_groups(lines, products, before=some, n_groups=n_groups)
-    made = enrichment.feature_snapshots(lines, as_of_dates=[some], products=products, groups=groups, hours=True)
-    made = enrichment.add_habits(made, lines, as_of_dates=[some], products=products)
+    none = lines.limit(0)
+    made = enrichment.feature_snapshots(none, as_of_dates=[some], products=products, groups=groups, hours=True)
+    made = enrichment.add_habits(made, none, as_of_dates=[some], products=products)
     told = {
         name
         for name, (*_, source, _) in enrichment.FEATURES.items()
@@ -181,7 +195,8 @@ def _lifetime_value(values: Values, tables: Tables) -> None:
     lines, end = _of_people(tables["transactions"]), _midnight(tables)
     first = lines.occurred_at.min().to_pyarrow().as_py()
     split = lifetime_value.split_of(first, end=end, holdout_weeks=values["holdout_weeks"])
-    days, window = lifetime_value.purchase_days(lines), end - split
+    # Computed once: the rows of a large file are read and converted each time that they are asked for.
+    days, window = kept_in_engine(lifetime_value.purchase_days(lines)), end - split
     found = [lifetime_value.customer_summary(days, split=at, end=at + window) for at in (split, split - window)]
     lifetime_value.check_customers(*found)
 
@@ -255,6 +270,16 @@ def _design(values: Values, tables: Tables) -> None:
     experiment_design.spread(units, **given)
 
 
+def _recommendation(values: Values, tables: Tables) -> None:
+    from journeybook import recommendation
+
+    lines, end = _of_people(tables["transactions"]), _midnight(tables)
+    found = recommendation.read_purchases(lines, end=end, test_weeks=values["test_weeks"])
+    products = tables["products"].to_pandas() if "products" in tables else None
+    offer = {name: values[name] for name in ("n_products", "least_buyers")}
+    recommendation.catalogue_of(found, products, before=found.window, **offer)
+
+
 def _costs(values: Values, tables: Tables) -> None:
     from journeybook.decisions import check_group
     from journeybook.decisions.choices import NO_CONTACT, price_list
@@ -271,6 +296,12 @@ def _costs(values: Values, tables: Tables) -> None:
         records = tables["customer_records"].limit(0)
         there.append(golden_profiles(records, nobody, golden_values(records, nobody)).columns)
     check_group(values["fairness_by"], there)
+
+
+def _goals(values: Values, _tables: Tables) -> None:
+    from journeybook.impact import read_goals
+
+    read_goals(values["goals"], dataset="files")
 
 
 def _of_people(rows: ibis.Table) -> ibis.Table:
@@ -290,5 +321,7 @@ _ASKED: dict[str, Callable[[Values, Tables], None]] = {
     "10_privacy": _privacy,
     "11_experiments": _experiment,
     "12_experiment_design": _design,
+    "13_recommendation": _recommendation,
     "14_decisions": _costs,
+    "16_impact": _goals,
 }

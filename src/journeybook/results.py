@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from journeybook.tables import SCHEMAS, Run, fingerprint, provenance, root
 
 # A report shows no figure that fewer people share.
 AT_LEAST = 10
+# So many checks of one source are listed; of more the one furthest off stands for all.
+MANY = 24
 QUANTILES = (0.1, 0.5, 0.9)
 SHARED_BY = ("unit_id", "person_id", "customer_id", "person")
 IDENTIFIERS = {column for schema in SCHEMAS.values() for column in schema.identifiers}
@@ -83,7 +85,7 @@ def check(
 
 
 def checks_of(found: pd.DataFrame) -> list[Check]:
-    """Return the checks that rows of a table ask for.
+    """Return the checks that rows of a table ask for; of more than `MANY` of one source, the one furthest off.
 
     Args:
         found: One row a check: `name`, `value`, `reference`, `source`; `tolerance` where the value is to be within
@@ -96,7 +98,19 @@ def checks_of(found: pd.DataFrame) -> list[Check]:
     if len(twice):
         raise JourneybookError(f"two checks are named {twice.iloc[0]!r}: a check is known by its name.")
     columns = ["name", "value", "reference", "source", "tolerance", "rule", "kind"]
-    return [check(**row) for row in found[found.columns.intersection(columns)].to_dict("records")]
+    made = [check(**row) for row in found[found.columns.intersection(columns)].to_dict("records")]
+    by_source = {c.source: [one for one in made if one.source == c.source] for c in made}
+    return [
+        c if len(own) <= MANY else _furthest(own)
+        for c in made
+        if len(own := by_source[c.source]) <= MANY or c is own[0]
+    ]
+
+
+def _furthest(checks: Sequence[Check]) -> Check:
+    """The check that stands for all: one that failed if any did, else the one nearest to its tolerance."""
+    worst = max(checks, key=lambda c: (not c.passed, abs(c.value - c.reference) / max(c.tolerance, 1e-12)))
+    return replace(worst, name=f"{worst.name}, furthest off of {len(checks):,}")
 
 
 def show_checks(checks: Sequence[Check]) -> pd.DataFrame:
@@ -137,7 +151,7 @@ def describe_columns(frame: pd.DataFrame | ibis.Table) -> pd.DataFrame:
     totals = {"rows": table.count(), "people": table.person__.nunique()}
     totals |= {f"missing {n}": _missing(table[n]).mean() for n in names}
     totals |= {f"different {n}": table[n].nunique() for n in names}
-    totals |= {f"{q} {n}": number.quantile(q) for n, number in numbers.items() for q in QUANTILES}
+    totals |= {f"quantiles {n}": number.quantile(QUANTILES) for n, number in numbers.items()}
     counted = table.aggregate(**totals).to_pandas().iloc[0]
     enough = counted["people"] >= AT_LEAST
     quantiles = _shared_quantiles(table, numbers, counted) if enough else {}
@@ -268,35 +282,38 @@ def _missing(column: ibis.Value) -> ibis.Value:
 def _shared_quantiles(
     table: ibis.Table, numbers: Mapping[str, ibis.Value], counted: pd.Series
 ) -> dict[tuple[str, float], str]:
-    """Each quantile at the finest rounding that ten people share; one query for all of them."""
-    asked = {}
-    for n, number in numbers.items():
-        for q in QUANTILES:
-            found = counted[f"{q} {n}"]
-            if found is None or not math.isfinite(found):
-                continue
-            if not table[n].type().is_numeric():
-                at = pd.Timestamp(found, unit="s")
-                for form in ("%Y-%m-%d", "%Y-%m", "%Y"):
-                    same = table[n].cast("timestamp").strftime(form) == at.strftime(form)
-                    asked[n, q, at.strftime(form)] = same
-                continue
-            whole = table[n].type().is_integer()
-            for digits in (3, 2, 1):
-                places = digits - 1 - (math.floor(math.log10(abs(found))) if found else 0)
-                places = min(places, 0) if whole else places
-                rounded = round(float(found), places)
-                asked[n, q, say_figure(rounded)] = (number - rounded).abs() <= 0.5 * 10.0**-places
-    if not asked:
-        return {}
-    flags = {str(i): same.fill_null(False).any() for i, same in enumerate(asked.values())}
-    people = table.group_by("person__").aggregate(**flags)
-    sharing = people.aggregate(**{i: people[i].sum() for i in flags}).to_pandas().iloc[0]
+    """Each quantile at the finest rounding that ten people share; one query a rounding for all of them."""
+    # A column without a value has no quantiles.
+    told = {n: of for n in numbers if (of := counted[f"quantiles {n}"]) is not None}
+    found = {(n, q): at for n, of in told.items() for q, at in zip(QUANTILES, of, strict=True)}
+    left = [key for key, at in found.items() if at is not None and math.isfinite(at)]
     quantiles: dict[tuple[str, float], str] = {}
-    for i, (n, q, said) in enumerate(asked):
-        if sharing[str(i)] >= AT_LEAST:
-            quantiles.setdefault((n, q), said)
+    for level in range(3):
+        asked = {(n, q): _rounded(table[n], numbers[n], found[n, q], level=level) for n, q in left}
+        flags = {str(i): same.fill_null(False) for i, (_, same) in enumerate(asked.values())}
+        if not flags:
+            break
+        if counted["people"] < counted["rows"]:
+            people = table.group_by("person__").aggregate(**{i: flag.any() for i, flag in flags.items()})
+            sharing = people.aggregate(**{i: people[i].sum() for i in flags}).to_pandas().iloc[0]
+        else:
+            sharing = table.aggregate(**{i: flag.sum() for i, flag in flags.items()}).to_pandas().iloc[0]
+        shared = [key for i, key in enumerate(asked) if sharing[str(i)] >= AT_LEAST]
+        quantiles |= {key: asked[key][0] for key in shared}
+        left = [key for key in asked if key not in quantiles]
     return quantiles
+
+
+def _rounded(column: ibis.Value, number: ibis.Value, at: float, *, level: int) -> tuple[str, ibis.Value]:
+    """A quantile to the day, month or year, or to three, two or one digits, and whether a value rounds to it."""
+    if not column.type().is_numeric():
+        form = ("%Y-%m-%d", "%Y-%m", "%Y")[level]
+        said = pd.Timestamp(at, unit="s").strftime(form)
+        return said, column.cast("timestamp").strftime(form) == said
+    places = 2 - level - (math.floor(math.log10(abs(at))) if at else 0)
+    places = min(places, 0) if column.type().is_integer() else places
+    rounded = round(float(at), places)
+    return say_figure(rounded), (number - rounded).abs() <= 0.5 * 10.0**-places
 
 
 def _commonest(table: ibis.Table, name: str) -> str:

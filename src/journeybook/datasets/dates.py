@@ -1,6 +1,6 @@
 """How a source writes dates: found file by file, never guessed where day and month cannot be told apart."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -79,6 +79,8 @@ class Dates:
         offset: Whether some times bring an offset from UTC.
         ambiguous: A value that reads day first and month first, where nothing decides; empty where something does.
         by_file: Files and how they write dates, where they differ.
+        rest: How the dates are written that are read by none of this, where there are such.
+        n_rest: How many these are.
     """
 
     formats: tuple[str, ...] = ()
@@ -87,28 +89,38 @@ class Dates:
     offset: bool = False
     ambiguous: str = ""
     by_file: tuple[tuple[tuple[int, ...], "Dates"], ...] = ()
+    rest: "Dates | None" = None
+    n_rest: int = 0
+
+    @property
+    def ways(self) -> tuple["Dates", ...]:
+        """This one, those of single files, and that of the rest."""
+        inner = [d for _, d in self.by_file] + ([self.rest] if self.rest else [])
+        return (self, *(way for d in inner for way in d.ways))
 
     @property
     def timed(self) -> bool:
         """Whether some format holds an hour."""
-        return any("%H" in f or "%I" in f for f in self.formats) or any(d.timed for _, d in self.by_file)
+        return any("%H" in f or "%I" in f for d in self.ways for f in d.formats)
 
     @property
     def units(self) -> tuple[str, ...]:
         """What numbers count, in any file."""
-        return tuple(dict.fromkeys(d.unit for d in (self, *(d for _, d in self.by_file)) if d.unit))
+        return tuple(dict.fromkeys(d.unit for d in self.ways if d.unit))
 
     @property
     def zoned(self) -> bool:
         """Whether some values say which instant they mean, in any zone."""
-        counted = self.unit and _COUNTED[self.unit][1]
-        return bool(self.offset or counted or _has_zone(self.formats)) or any(d.zoned for _, d in self.by_file)
+        return any(d.offset or (d.unit and _COUNTED[d.unit][1]) or _has_zone(d.formats) for d in self.ways)
 
     def moment(self, text: str, notation: Notation, *, utc: bool = False) -> str:
         """Return SQL for the naive local time, or for that in UTC; null where there is none.
 
         Where files differ it asks for `file`.
         """
+        if self.rest:
+            first = replace(self, rest=None).moment(text, notation, utc=utc)
+            return f"coalesce({first}, {self.rest.moment(text, notation, utc=utc)})"
         if self.by_file:
             ways = (
                 f"WHEN file IN ({', '.join(map(str, n))}) THEN {d.moment(text, notation, utc=utc)}"
@@ -186,12 +198,19 @@ def _counted(text: str, unit: str, notation: Notation, *, utc: bool) -> str:
 
 
 def find_dates(
-    engine: duckdb.DuckDBPyConnection, view: str, text: str, *, notation: Notation, n_values: int | None = None
+    engine: duckdb.DuckDBPyConnection,
+    view: str,
+    text: str,
+    *,
+    notation: Notation,
+    n_values: int | None = None,
+    again: bool = True,
 ) -> tuple[Dates, int]:
     """Return how a column of text writes dates, and how many of its values are dates.
 
     Each file is judged alone: ISO 8601 first, then common formats, then numbers that count. The order of day and
-    month is decided by the values that allow one order only; a file without any is read as all others are.
+    month is decided by the values that allow one order only; a file without any is read as all others are. Values
+    that are not read so are looked at once more, if `again`.
     """
     if notation.formats:
         given = Dates(formats=notation.formats)
@@ -199,20 +218,39 @@ def find_dates(
     iso, offset = f"{ANY_ISO.moment(text, notation)} IS NOT NULL", f"regexp_matches({text}, {quoted(_OFFSET)})"
     if n_values is not None:
         return Dates(offset=_count(engine, view, offset) > 0), n_values
-    asked = [f"{text} IS NOT NULL", iso, f"{iso} AND {offset}"]
+    asked = [f"{text} IS NOT NULL", iso, f"{iso} AND {offset}", f"regexp_matches({text}, {quoted(_OPENS)})"]
     files = {file: counts for file, *counts in _by_file(engine, view, asked)}
     found: dict[int, tuple[Dates, int]] = {
         file: (Dates(offset=n_offset > 0), n_iso)
-        for file, (n, n_iso, n_offset) in files.items()
-        if 2 * n_iso > n or not n
+        for file, (n, n_iso, n_offset, n_open) in files.items()
+        if 2 * n_iso > n or not n_open
     }
-    open_ = {file: n_iso for file, (_, n_iso, _) in files.items() if file not in found}
+    open_ = {file: n_iso for file, (_, n_iso, *_) in files.items() if file not in found}
     for worded in (False, True):
         if open_:
             made = _find_written(engine, view, text, open_, notation=notation, worded=worded)
             found |= {file: way for file, way in made.items() if file not in found or way[1] > found[file][1]}
         open_ = {file: found[file][1] for file in open_ if found[file][1] < files[file][0]}
-    return _joined(found), sum(n for _, n in found.values())
+    dates, n_dates = _joined(found), sum(n for _, n in found.values())
+    return _with_rest(engine, view, text, dates, n_dates, notation=notation) if again else (dates, n_dates)
+
+
+def _with_rest(
+    engine: duckdb.DuckDBPyConnection, view: str, text: str, dates: Dates, n_dates: int, *, notation: Notation
+) -> tuple[Dates, int]:
+    """Add how the values write dates that are not read so far, and how many they are.
+
+    A second order of day and month is no second way, and a few that nothing tells apart stay unread.
+    """
+    if not n_dates or dates.ambiguous:
+        return dates, n_dates
+    unread = f"(SELECT * FROM {view} WHERE {text} IS NOT NULL AND {dates.moment(text, notation)} IS NULL)"
+    rest, n_rest = find_dates(engine, unread, text, notation=notation, again=False)
+    orders = {order for d in (*dates.ways, *rest.ways) if (order := _order(d))}
+    doubtful = (rest.ambiguous or rest.units) and n_rest <= _FEW * n_dates
+    if not n_rest or doubtful or len(orders) > 1:
+        return dates, n_dates
+    return replace(dates, rest=rest, n_rest=n_rest, ambiguous=rest.ambiguous), n_dates + n_rest
 
 
 def _find_written(
@@ -319,10 +357,25 @@ def count_local(engine: duckdb.DuckDBPyConnection, view: str, text: str) -> int:
     return n_local if n_local < n_times else 0
 
 
+def say_dates(dates: Dates, name: str) -> Iterator[str]:
+    """What a user should know of how a column's dates are read, one sentence each."""
+    yield from (f"{name} is read as {unit}." for unit in dates.units)
+    if dates.ambiguous:
+        yield f"The sample does not tell the day from the month in {name}."
+    if dates.by_file:
+        yield f"{name} is not written alike in all files: {'; '.join(_said(d) for _, d in dates.by_file)}."
+    if dates.rest:
+        yield f"{name} is written in two ways: {_said(dates)}, and in {dates.n_rest:,} values {_said(dates.rest)}."
+
+
+def _said(dates: Dates) -> str:
+    return ", ".join(dates.formats[:1]) or dates.unit or "ISO 8601"
+
+
 def check_dates(dates: Dates, *, expression: str, place: str) -> None:
     """Raise JourneybookError where nothing says whether the day or the month comes first."""
     if dates.ambiguous:
-        formats = next(d.formats for d in (dates, *(d for _, d in dates.by_file)) if d.ambiguous and d.formats)
+        formats = next(d.formats for d in dates.ways if d.ambiguous and d.formats)
         one = f" (one is {dates.ambiguous!r})" if dates.ambiguous != _BOTH else ", written in both orders,"
         raise JourneybookError(
             f"{place} is {expression!r}, whose dates{one} can be read month first or day first: say which, with "

@@ -153,23 +153,26 @@ def _check(engine: duckdb.DuckDBPyConnection, table: str, made: _Prepared, odd: 
         engine.execute(f"CREATE OR REPLACE TEMP VIEW {source.view} AS {source.unstaged}")
     ids = {target.name: n for n, target in enumerate(made.targets) if target.is_id}
     given = "v" if source.whole else "g"
-    asked = ["count(*)", *(f"approx_count_distinct({given}{n})" for n in ids.values())]
     known = "moment > TIMESTAMP '1000-01-01' AND moment < TIMESTAMP 'infinity'"
-    day = f"CAST(CASE WHEN {known} THEN moment END AS DATE)"
-    asked += [] if at is None else [f"{end}(moment) FILTER ({known})" for end in ("min", "max")]
-    asked.append(f"map_keys(histogram({day}))")
-    moment = "NULL" if at is None else (cast if plain else f"v{at}")
+    moment = "NULL::TIMESTAMP" if at is None else (cast if plain else f"v{at}")
     rows = f"(SELECT *, {moment} AS moment FROM {mapped.converted})"
-    *counts, days = engine.execute(f"SELECT {', '.join(asked)} FROM {rows}").fetchall()[0]
+    rows = f"(SELECT *, CASE WHEN {known} THEN moment END AS seen FROM {rows})"
+    asked = ["count(*)", "min(seen)", "max(seen)", *(f"approx_count_distinct({given}{n})" for n in ids.values())]
+    # By day and all together at once, for it is the reading that takes the time.
+    by_day = (
+        f"SELECT CAST(seen AS DATE) AS day, {', '.join(asked)} FROM {rows} GROUP BY GROUPING SETS ((day), ()) "
+    )
+    *each, (_, n_rows, *told) = engine.execute(f"{by_day} ORDER BY grouping(day)").fetchall()
+    days = sorted(day for day, *_ in each if day is not None)
     return TableCheck(
         table=table,
         n_files=source.n_files,
-        n_rows=counts[0],
+        n_rows=n_rows,
         n_tried=mapped.n_rows,
         n_unconverted=mapped.n_unconverted,
-        period=tuple(str(moment)[:16] for moment in counts[1 + len(ids) :] if moment is not None),
-        longest_gap=max(((late - early).days for early, late in pairwise(sorted(days or []))), default=0),
-        n_ids=dict(zip(ids, counts[1:], strict=False)),
+        period=tuple(str(moment)[:16] for moment in told[:2] if moment is not None),
+        longest_gap=max(((late - early).days for early, late in pairwise(days)), default=0),
+        n_ids=dict(zip(ids, told[2:], strict=True)),
         currencies=mapped.currencies,
         examples=tuple(
             (name, shape(pair["g"]), shape(pair["v"]), (given - made + wrong) / max(mapped.n_rows, 1))

@@ -9,7 +9,7 @@ import duckdb
 
 from journeybook.datasets.amounts import check_currency, check_numbers
 from journeybook.datasets.converting import Column, from_text, from_value, instant, profile
-from journeybook.datasets.dates import Dates, check_dates, count_local, find_dates
+from journeybook.datasets.dates import Dates, check_dates, count_local, find_dates, say_dates
 from journeybook.datasets.expressions import not_scalar
 from journeybook.datasets.ids import CROWD_SHARE, MISSING, among, check_digits, normal, without_nobody
 from journeybook.datasets.notation import column_name, quoted
@@ -127,12 +127,7 @@ def map_rows(
     for n, target in enumerate(targets):
         _check_counts(target, schema, counts[5 * n : 5 * n + 5], whole=source.whole)
     for target, written in zip(targets, dates, strict=True):
-        notes += [f"{target.name} is read as {unit}." for unit in written.units]
-        if written.ambiguous:
-            notes.append(f"The sample does not tell the day from the month in {target.name}.")
-        if written.by_file:
-            told = "; ".join(", ".join(d.formats[:1]) or d.unit or "ISO 8601" for _, d in written.by_file)
-            notes.append(f"{target.name} is not written alike in all files: {told}.")
+        notes += say_dates(written, target.name)
     notes += [note for c in columns.values() if (note := _how_numbers(c, source))]
     return Mapped(
         view=rows,

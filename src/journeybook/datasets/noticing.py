@@ -262,8 +262,9 @@ def _passing(
             if _FEW_ROWS // 2 < n < 0.8 * n_ids and n_filled > 0.5 * mapped.n_read
         ]
         lasting = f" Column {max(likely)[2]!r} comes back: it may be the lasting id." if likely else ""
+    tried = "transactions" if source.whole else "the first rows"
     yield Notice(
-        f"customer_id is new in nearly every order of transactions, {n_ids:,} ids in {n_orders:,}.{lasting}",
+        f"customer_id is new in nearly every order of {tried}, {n_ids:,} ids in {n_orders:,}.{lasting}",
         "If one of the columns knows the person, map it as customer_id; with this id nobody ever comes back.",
         n_ids / n_orders,
         "share",
@@ -282,6 +283,15 @@ def _hours(
             f"one: they are read in the time of {place}.",
             "If they are of another zone, such as UTC, write it behind them in an expression.",
             mapped.n_local,
+        )
+    asked = f"count_if(NOT ({usual_years('occurred_at')})), count(occurred_at)"
+    n_far, n_times = engine.execute(f"SELECT {asked} FROM {rows}").fetchall()[0]
+    if 2 * n_far > n_times:
+        yield Notice(
+            f"{_rows(n_far)} of {schema.name} are dated before 1900 or after 2199.",
+            "If another calendar is meant, such as the Buddhist, subtract its years in an expression.",
+            n_far,
+            worth=1,
         )
     zone = quoted(place)
     before = f"timezone({zone}, occurred_at - INTERVAL 1 HOUR)"

@@ -345,7 +345,7 @@ class _Staging:
             "delim": quoted(dialect.delimiter),
             "quote": quoted(quote),
             "escape": quoted(str(self.options.get("escape", quote))),
-            "nullstr": "[" + ", ".join(map(quoted, nulls)) + "]",
+            "nullstr": "[" + ", ".join(map(quoted, ["", *nulls])) + "]",
             "compression": "'none'",
         }
         for key in _PASSED:
@@ -377,7 +377,8 @@ class _Staging:
             # Lines of fixed width: their blanks are positions.
             cut = whole if not text or len(names) == 1 else trimmed(f"CAST({value} AS VARCHAR)")
             wanted.append(f"{cut} AS s{order.index(column)}")
-            quick.append(f"{whole} AS s{order.index(column)}")
+            # A parser of CSV has made blank fields null.
+            quick.append(f"{value if anew else whole} AS s{order.index(column)}")
         if self.options.get("filename"):
             wanted.append(f"{quoted(file)} AS s{order.index('filename')}")
             quick.append(wanted[-1])

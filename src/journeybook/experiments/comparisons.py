@@ -78,6 +78,12 @@ class Experiment:
         """The variant compared against."""
         return self.names[0]
 
+    def clearest(self, *, first: str = "", most: int = 6) -> list[str]:
+        """Metrics that a figure has room for, in their order: `first` and those of the smallest p values."""
+        rows = self.comparisons.assign(later=self.comparisons["metric"] != first)
+        few = rows.sort_values(["later", "p_value"], kind="stable")["metric"].unique()[:most]
+        return [metric for metric in self.kinds if metric in few]
+
 
 def compare(
     units: pd.DataFrame,

@@ -1,5 +1,7 @@
 """What page 11 says of an experiment beyond its figures' titles, computed from its results."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -74,8 +76,8 @@ def say_health(health: pd.DataFrame, given: Measures, analysed: Analysed) -> str
     return text + (f" Read with care: {', '.join(careful)}." if careful else "")
 
 
-def say_effects(found: Experiment) -> str:
-    """What small arms, moved shares and covariates did to the headline."""
+def say_effects(found: Experiment, drawn: Sequence[str]) -> str:
+    """What small arms, moved shares and covariates did to the headline, and which metrics are drawn of many."""
     rows, text = found.comparisons, ""
     if rows["method"].str.endswith(SUFFIX).any():
         text += "The arms are small, so intervals and p values are exact. "
@@ -83,7 +85,9 @@ def say_effects(found: Experiment) -> str:
     if len(pooled):
         said = (f"{row.effect:+.3g} on {row.metric}" for row in pooled.itertuples())
         text += f"Pooled over periods, and biased, effects would be {', '.join(said)}. "
-    saved = found.methods.dropna(subset="variance_saved_share")
+    if len(drawn) < len(found.kinds):
+        text += f"Figures draw the clearest {len(drawn)} of {len(found.kinds)} metrics; the tables hold all. "
+    saved = found.methods[found.methods["metric"].isin(drawn)].dropna(subset="variance_saved_share")
     if len(saved):
         means = saved.groupby("metric", sort=False)["variance_saved_share"].mean()
         said = (f"{max(share, 0):.0%} on {metric}" for metric, share in means.items())

@@ -1,6 +1,6 @@
 """Figures of page 11; each title says what is seen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import matplotlib.pyplot as plt
@@ -13,16 +13,15 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from journeybook.experiments.comparisons import Experiment
 from journeybook.experiments.measures import amount
 from journeybook.findings import say_interval, say_p, say_points, say_share
-from journeybook.plots import COLOURS, draw_intervals, headed, shortened
+from journeybook.plots import COLOURS, draw_intervals, headed, part_of, shortened
 
-MAX_PANELS = 6
 # The variants keep their colour and their marker.
 VARIANTS = [("blue", "s"), ("orange", "^"), ("green", "D"), ("purple", "v"), ("sky", "P")]
 # What is a difference of a metric, or its error, in the tables that are drawn.
 DIFFERENCES = ("effect", "standard_error", "trend", "always_valid")
 
 
-def plot_effects(found: Experiment) -> Figure:
+def plot_effects(found: Experiment, metrics: Sequence[str]) -> Figure:
     """Effect of each variant with its interval, a panel a metric, beside the plain method where it differs."""
     comparisons, kinds = found.comparisons, found.kinds
     plain = found.methods.drop_duplicates(["metric", "variant"])
@@ -35,7 +34,7 @@ def plot_effects(found: Experiment) -> Figure:
         ends = say_interval(say, row["effect_low"], row["effect_high"]).replace(" points", "")
         title = f"{_short(row['variant'])} moves {_short(row['metric'])} by {effect} ({ends}); "
         title += f"{len(held)} of {len(comparisons)} comparisons hold"
-    metrics = list(kinds)[:MAX_PANELS]
+    title += part_of(len(metrics), len(kinds), "metrics are drawn")
     height = 1.3 + 0.4 * (len(found.names) - 1)
     figure, axes = _panels(len(metrics), height=height)
     for ax, metric in zip(axes, metrics, strict=False):

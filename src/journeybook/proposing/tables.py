@@ -17,6 +17,7 @@ from journeybook.tables import SCHEMAS, Schema
 # What it is worth besides that a table's own column is found by its name.
 _TELLING = {"variant": 4, "metric": 4, "path": 4, "purpose": 4, "session_id": 1, "basket_id": 2, "quantity": 1}
 _TELLING |= {"revenue": 1, "event": 2, "responded": 2, "email": 2, "surname": 2, "given_name": 2}
+_TELLING |= {"churned_at": 4, "started_at": 1}
 # What a needed column is worth that is found by its values alone, and what it costs to lack one.
 _BY_VALUES, _OPEN = {"variant": 3, "path": 11}, 4
 _REST = ("contacts", "experiment", "products")

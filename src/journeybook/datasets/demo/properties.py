@@ -29,19 +29,25 @@ def with_properties(events: pd.DataFrame, *, products: np.ndarray, seed: int) ->
     app = (events["device"] == "app").to_numpy()
     broken = app & at.between(starts, starts + pd.Timedelta(days=BROKEN_DAYS), inclusive="left").to_numpy()
     number = (12 * (at.dt.year - first.year) + at.dt.month).to_numpy()
-    release = np.where(app, [f"app-5.{(k - 1) // 3}" for k in number], [f"web-{k}" for k in number])
+    months = range(number.max() + 1)
+    on_app, on_site = [f"app-5.{(k - 1) // 3}" for k in months], [f"web-{k}" for k in months]
+    release = np.where(app, np.array(on_app)[number], np.array(on_site)[number])
     product = products[(len(products) * rng.random(n) ** 3).astype(int)]
     quantity = rng.geometric(0.7, n).clip(max=9)
     payment = np.array(PAYMENTS)[rng.choice(len(PAYMENTS), n, p=_PAID_BY)]
     channel = events["channel"].where((events["position"] == 1) & (events["channel"] != "direct"), "")
     told = []
-    for k, (name, source) in enumerate(zip(events["event"], channel, strict=True)):
-        shown = f"/{product[k]}" if name == "product" else ""
+    # A plain list is walked through several times as fast.
+    columns = [
+        np.asarray(c, dtype=object).tolist() for c in (events["event"], channel, product, quantity, payment)
+    ]
+    for name, source, taken, many, paid in zip(*columns, strict=True):
+        shown = f"/{taken}" if name == "product" else ""
         said = f'{{"page_url": "{SITE}/{name}{shown}"'
         said += f', "referrer": "https://{source}.example"' if source else ""
-        said += f', "product_id": "{product[k]}"' if name in _OF_PRODUCT else ""
-        said += f', "quantity": {quantity[k]}' if name in ("basket", PURCHASE) else ""
-        said += f', "payment": "{payment[k]}"' if name == PURCHASE else ""
+        said += f', "product_id": "{taken}"' if name in _OF_PRODUCT else ""
+        said += f', "quantity": {many}' if name in ("basket", PURCHASE) else ""
+        said += f', "payment": "{paid}"' if name == PURCHASE else ""
         told.append(said + "}")
     sent = {"release": np.where(broken, BROKEN, release), "properties": told}
     return events.assign(**{name: pd.array(values, dtype="str") for name, values in sent.items()})
