@@ -14,7 +14,7 @@ from journeybook.tables import PURPOSES
 N_PEOPLE = 120
 PAGES = ("01_collection", "02_cleaning", "03_identity", "04_enrichment", "05_segmentation",
          "06_lifetime_value", "07_channel_response", "08_clickstream", "09_attribution", "10_privacy",
-         "11_experiments", "12_experiment_design", "14_decisions")  # fmt: skip
+         "11_experiments", "12_experiment_design", "13_recommendation", "14_decisions", "16_impact")  # fmt: skip
 START = pd.Timestamp("2024-01-01")
 LAST, SPENDER, ALONE, SHARED = "C000", "C001", "C002", "C003"
 """Who has the last receipt, spends most, lives alone in a postcode, and shares another's e-mail."""
@@ -35,6 +35,7 @@ def shop(seed: int = 20260101) -> dict[str, pd.DataFrame]:
     ]
     receipts = pd.DataFrame(lines, columns=["customer_id", "occurred_at", "revenue"])
     receipts["occurred_at"] = receipts.occurred_at.dt.floor("s")
+    receipts["product_id"] = [f"product {n}" for n in stream(seed, "products").integers(12, size=len(receipts))]
     postcode = {c: f"{10000 + n % 9}" for n, c in enumerate(ids)} | {ALONE: "99999"}
     records = pd.DataFrame(
         {
@@ -143,6 +144,8 @@ QUICK = {
     "07_channel_response": {"n_settings": 1, "n_trees": 30},
     "11_experiments": {"metrics": {"spend": "mean"}},
     "12_experiment_design": {"n_simulations": 200},
+    "13_recommendation": {"test_weeks": 8, "least_buyers": 2, "n_draws": 50},
+    "16_impact": {"n_people": 2000, "n_simulations": 200},
 }
 
 

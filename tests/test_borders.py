@@ -55,7 +55,7 @@ ALLOWED = {
     "report": {"errors", "tables", "datasets", "results", "findings", "teaching"},
     # `journeybook score` applies a saved model, and needs no notebook for it.
     # `journeybook check` asks the pages' own functions what they would refuse.
-    "checking": {"errors", "report", "datasets", "statistics", "journeys", *STAGES},
+    "checking": {"errors", "report", "datasets", "statistics", "tables", "journeys", *STAGES},
     "cli": {"errors", "report", "teaching", "channel_response", "tables", "checking", "proposing"},
     **{
         stage: {"errors", "tables", "statistics", "conservation", "journeys", "findings", "planted", "sends"}

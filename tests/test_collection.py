@@ -206,6 +206,29 @@ def test_a_date_that_another_table_reaches_is_not_far():
     assert found.counts.n_quarantined.sum() == 0
 
 
+def test_a_release_of_few_rows_in_2042_is_far_and_an_old_census_is_not():
+    codes = [f"{n:05d}" for n in range(40)]
+    census, typed = (
+        {"as_of": pd.Timestamp(day), "postcode": codes[:n]} for day, n in (("2010-04-01", 18), ("2042-04-01", 1))
+    )
+    rows = pd.concat(
+        [
+            pd.DataFrame(of | {"density": 1.0})
+            for of in (census, census | {"as_of": pd.Timestamp("2020-04-01"), "postcode": codes}, typed)
+        ]
+    )
+    found = collection.collect({"third_party": table(rows.reset_index(drop=True)), "transactions": table(DAILY)})
+    assert found.quarantine.to_pandas().value.str[:4].tolist() == ["2042"]
+    # What a third party has yet to release is no date that receipts may have.
+    late = collection.collect(
+        {
+            "third_party": table(rows.reset_index(drop=True)),
+            "transactions": table(pd.concat([DAILY, dated("2042-04-01")])),
+        }
+    )
+    assert late.counts.n_quarantined.sum() == 2
+
+
 def test_a_far_grant_goes_to_quarantine_and_a_far_refusal_holds():
     said = [(f"c{n}", "analytics", True, "2020-01-01", "2020-01-01") for n in range(20)]
     typed = ("c1", "analytics", True, "2042-01-01", "2042-01-01")

@@ -67,5 +67,6 @@ def say_unpermitted(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | No
     return (
         f"**{say_count(n_against)} of {say_count(n_sent)} messages were sent without permission**"
         f"{f' ({listed})' if listed else ''}, "
-        "by the ledger at the moment of sending, among people who permit personalisation."
+        "by the ledger at the moment of sending, among people who permit personalisation. A refusal "
+        "under any number of a person counts; page 01 counts by single number."
     )

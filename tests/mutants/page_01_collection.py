@@ -159,6 +159,22 @@ def receipts_unseen(sound: Callable) -> Callable:
     return lambda accepted: sound({name: t for name, t in accepted.items() if name != "transactions"})
 
 
+def records_not_ids(sound: Callable) -> Callable:
+    def wrong(consent: Any, records: Any) -> Any:
+        return sound(consent, records.mutate(source=records.source + ibis.ifelse(records.row % 7 == 0, "2", "")))
+
+    return wrong
+
+
+def a_month_at_most(sound: Callable) -> Callable:
+    return lambda grants: sound(grants.mutate(days=grants.days + 30))
+
+
+def accepted_alone(sound: Callable) -> Callable:
+    """Rates are of accepted events, so that none of a broken release fails."""
+    return lambda events, found, *more: sound(None if events is None else found.accepted["events"], found, *more)
+
+
 def planted(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
     return Mutant(name, error, f"journeybook.collection{target}", wrong, **more)
 
@@ -206,6 +222,15 @@ MUTANTS = [
     planted("any_name", "events of no name, from a broken release, are accepted", ".rows:impossible", any_name),
     planted(
         "no_dates_far", "rows of 1970 and 2038 are accepted", ".rows:near_dates", no_dates_far, data=("demo",)
+    ),
+    planted("sources_split", "records of one source count as two", ":shares_by_group", records_not_ids),
+    planted("renewed_late", "renewals are due a month later than they are", ":renewals_due", a_month_at_most),
+    planted("accepted_alone", "rates of failure are of accepted events", ":track", accepted_alone),
+    planted(
+        "own_code_alone",
+        "columns that shared code reads are called unread",
+        ".catalogue:_words_of",
+        lambda sound: lambda page: sound(page) - {"session_id", "occurred_at"},
     ),
     planted("ended_grants", "evidence is counted of grants that have ended", ".evidence:said", no_end),
     planted("any_value", "a property that is there may have any value", ".plan:_judged", any_value),

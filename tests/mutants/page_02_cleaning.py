@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from unittest.mock import patch
 
@@ -199,6 +200,11 @@ def half_aside(sound: Callable) -> Callable:
     return lambda found: sound(found).filter(ibis._.row % 2 == 0)
 
 
+def half_the_holes(sound: Callable) -> Callable:
+    """The mean of the sets counts as of one: what is missing adds nothing to the doubt."""
+    return lambda estimates, *more, **asked: sound(np.full_like(estimates, estimates.mean()), *more, **asked)
+
+
 def planted(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
     return Mutant(name, error, f"journeybook.cleaning{target}", wrong, **more)
 
@@ -238,6 +244,26 @@ MUTANTS = [
     ),
     planted("known_is_missing", "known cells count as missing", ":missing_report", known_is_missing),
     planted("holes_all", "structural empties count as missing", ":missing_report", no_empties),
+    planted(
+        "born_too_late",
+        "births after 1990 are taken for impossible",
+        f"{MISTAKES}_sentinels_of_records",
+        lambda sound: lambda records, _as_of: sound(records, datetime(1990, 1, 1)),
+        data=("demo",),
+    ),
+    planted("certain_holes", "what is missing adds no doubt to a mean", ".imputation:pooled", half_the_holes),
+    planted(
+        "half_level",
+        "intervals of means hold half of what they promise",
+        ".imputation:pooled",
+        lambda sound: lambda *sets, level, **more: sound(*sets, level=level / 2, **more),
+    ),
+    planted(
+        "draws_of_others",
+        "values are drawn about the mean of all",
+        ".imputation:normal_draws",
+        lambda sound: lambda values, others, **asked: sound(values, np.zeros_like(others), **asked),
+    ),
     planted("seen_cells", "the trial scores cells that were seen", ".imputation:_score", seen_cells),
     planted("cells_untold", "changed phones are not told cell by cell", ".stage:_cells", no_phones),
     planted("touched_by_rule", "rows touched twice count twice", ".stage:_counts", touched_by_rule),

@@ -119,8 +119,28 @@ def later(sound: Callable) -> Callable:
     return wrong
 
 
-def planted(name: str, error: str, target: str, wrong: Callable) -> Mutant:
-    return Mutant(name, error, f"journeybook.identity{target}", wrong)
+def beyond_the_window(sound: Callable) -> Callable:
+    return lambda events, people, *, window_days: sound(events, people, window_days=4 * window_days)
+
+
+def first_of_several(sound: Callable) -> Callable:
+    """A visit in which two people sign in is that of the first."""
+
+    def wrong(events: Any, people: Any, **asked: Any) -> Any:
+        joined = sound(events, people, **asked)
+        whose = ibis.ifelse(ibis._.via == "several people", people.person_id.min(), ibis._.person_id)
+        return replace(joined, sessions=joined.sessions.mutate(person_id=whose))
+
+    return wrong
+
+
+def forgotten_links(sound: Callable) -> Callable:
+    """On day two the links of the first day are not kept."""
+    return lambda *args, before=None, **asked: sound(*args, **asked)
+
+
+def planted(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
+    return Mutant(name, error, f"journeybook.identity{target}", wrong, **more)
 
 
 MUTANTS = [
@@ -149,5 +169,20 @@ MUTANTS = [
     planted("joined", "one record in fifty goes to the person before", ":resolve", joined),
     planted("any_copy", "copies are linked from a probability of one in a hundred on", ":try_linkage",
             lambda sound: lambda *args, **asked: sound(*args, **(asked | {"threshold": 0.01}))),
+    Mutant("one_purpose", "who permits to be recognised is taken to permit everything",
+           "journeybook.tables:permitted_people",
+           lambda sound: lambda run, *, purpose, **more: sound(run, purpose="identity_resolution", **more)),
+    planted("forgotten_links", "links of the day before are forgotten", ".trial:resolve", forgotten_links),
+    planted("own_keys_alone", "records of the page meet by one key alone, copies by all", ":compare",
+            lambda sound: lambda records, **asked: sound(records, **(asked | {"blocking": asked["blocking"][:1]})),
+            data=("demo",)),
+    planted("wider_window", "visits are joined by sign-ins of four weeks", ":join_sessions", beyond_the_window,
+            data=("files",)),
+    planted("first_of_several", "a visit of two people is given to one", ":join_sessions", first_of_several,
+            data=("files",)),
+    planted("half_known", "visits of every second customer number stay anonymous", ":join_sessions",
+            lambda sound: lambda events, people, **asked: sound(events, people.iloc[::2], **asked)),
+    planted("all_conflicts", "whoever has a value has a conflict", ":conflicts_of",
+            lambda sound: lambda values: sound(values).assign(n_conflicts=lambda t: t.n_people)),
     planted("lost", "one customer id in twenty is lost on the way to people", ":people_of", lost),
 ]  # fmt: skip

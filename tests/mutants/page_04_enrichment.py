@@ -175,7 +175,27 @@ def _some_registered(make):
     return lambda *given, **how: make(*given, **how).filter(ibis._.row % 20 != 0)
 
 
+def _gained_by_others(make):
+    def wrong(*given, **how):
+        return make(*given, **how).assign(gain=lambda t: t.explained - t.gain)
+
+    return wrong
+
+
+def _half_as_sure(make):
+    def wrong(*given, **how):
+        return make(*given, **how).assign(gain_low=lambda t: (t.gain + t.gain_low) / 2)
+
+    return wrong
+
+
 MUTANTS = [
+    Mutant("gained_by_others", "What a source adds is what the others explain.", f"{PACKAGE}:ablation",
+           _gained_by_others),
+    Mutant("half_as_sure", "Lower ends of what a source adds lie half as far off.", f"{PACKAGE}:ablation",
+           _half_as_sure),
+    Mutant("stages_of_customers", "Stages leave out who is only registered.", f"{PACKAGE}:people_by_stage",
+           lambda make: lambda features, registered: make(features, registered.limit(0))),
     Mutant("left_out", "One person in twenty is left out, though all could be described.",
            f"{PACKAGE}:limit_people", _left_out),
     Mutant("a_month_early", "The last snapshot is a month early.", f"{PACKAGE}:last_date", _a_month_early),

@@ -105,6 +105,36 @@ def halved(sound: Callable) -> Callable:
     return wrong
 
 
+def test_trained(sound: Callable) -> Callable:
+    """Training contacts are drawn from all, those of the test among them."""
+
+    def wrong(*args: Any, **asked: Any) -> Any:
+        split = sound(*args, **asked)
+        return replace(split, fit=np.append(split.fit, split.test))
+
+    return wrong
+
+
+def read_again(sound: Callable) -> Callable:
+    """Past the gate, recency is read again as of the end: whoever answered has bought since."""
+
+    def wrong(contacts: Any, *args: Any, **asked: Any) -> Any:
+        came = contacts.rows["responded"].astype(bool)
+        recency = contacts.rows["recency_days"].astype(float).mask(came, 0.01)
+        return sound(replace(contacts, rows=contacts.rows.assign(recency_days=recency)), *args, **asked)
+
+    return wrong
+
+
+def hours_later(sound: Callable) -> Callable:
+    def wrong(*args: Any) -> Any:
+        rows = sound(*args)
+        hours = np.unique(rows["hour"])
+        return rows.assign(hour=rows["hour"].map(dict(zip(hours, np.roll(hours, 5), strict=True))))
+
+    return wrong
+
+
 def part(name: str, of: Callable) -> Callable:
     """A result with one field made otherwise."""
     return lambda sound: (
@@ -150,6 +180,17 @@ MUTANTS = [
     planted("another_model", "measures as fitted and calibrated change places", f"{PAGE}.study:qualities",
             lambda sound: lambda said, *args: sound(said[::-1], *args)),
     planted("unlikeliest", "gains are those of the unlikeliest first", f"{PAGE}.study:gain", unlikeliest),
+    planted("lift_of_the_rest", "lifts are over the share that is not contacted", f"{PAGE}.study:gain",
+            column("lift", lambda made: made["found_share"] / (1 - made["contacted_share"]))),
+    planted("bins_slipped", "what was observed slips by one bin", f"{PAGE}.study:reliability",
+            column("observed", lambda made: np.roll(made["observed"], 1))),
+    planted("effects_turned", "effects of resampling are those of leaving it out", f"{PAGE}.study:difference",
+            lambda sound: lambda first, second, **asked: sound(second, first, **asked)),
+    planted("test_trained", "training contacts are drawn from all, the test among them", f"{PAGE}:split_contacts",
+            test_trained),
+    planted("read_again", "past the gate, recency is read as of the end", f"{PAGE}:compare_methods", read_again),
+    planted("utc_hours", "hours are those of another time zone", f"{PAGE}.windows:messages",
+            hours_later, data=("demo",)),
     planted("base_forgotten", "Shapley values leave out where they start", f"{PAGE}:explain_trees",
             part("base", lambda base: 0 * base)),
     planted("sizes_halved", "sizes of Shapley values are halved", f"{PAGE}:explain_trees",

@@ -120,7 +120,19 @@ def _mutant(name: str, error: str, target: str, wrong: Callable) -> Mutant:
     return Mutant(name, error, f"journeybook.{target}", wrong)
 
 
+def of_one_span(sound: Callable) -> Callable:
+    """A drop's p value is that of one span looked at alone."""
+
+    def wrong(*given: Any, **asked: Any) -> Any:
+        scan = sound(*given, **asked)
+        return replace(scan, table=scan.table.assign(p_value=lambda t: stats.norm.sf(t["score"])))
+
+    return wrong
+
+
 MUTANTS = [
+    _mutant("of_one_span", "p values of drops forget how many spans were looked at", "clickstream:find_faults",
+            of_one_span),
     _mutant("goes_on", "sessions are not cut at their conversion", "clickstream.counts:walk", goes_on),
     _mutant("transposed", "probabilities of steps are transposed", "clickstream:transition_table", transposed),
     _mutant("exits_forgotten", "one exit a page is counted, the others are not", "clickstream.counts:_count",

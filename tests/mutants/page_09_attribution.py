@@ -68,6 +68,15 @@ def forgets(sound: Callable) -> Callable:
     return lambda touches, order: sound(touches, 1)
 
 
+def credit_lost(sound: Callable) -> Callable:
+    def wrong(*given: Any, **asked: Any) -> Any:
+        found = sound(*given, **asked)
+        part = np.where(found.table["method"].str.startswith("markov"), 0.9, 1.0)
+        return replace(found, table=found.table.assign(credit=found.table["credit"] * part))
+
+    return wrong
+
+
 def _mutant(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
     return Mutant(name, error, f"journeybook.attribution{target}", wrong, **more)
 
@@ -89,5 +98,8 @@ MUTANTS = [
     _mutant("forgets", "the chain of order 2 remembers one channel", ".paths:_states", forgets, **BOTH_ORDERS),
     _mutant("each_visit", "each visit is a path of its own", ":channel_paths",
             lambda sound: lambda steps, **by: sound(steps.mutate(cluster=steps.session.cast("string")), **by)),
+    _mutant("signed_distances", "distances above and below the planted shares cancel", ":beside_planted",
+            lambda sound: lambda found, truth: sound(found, truth).assign(mean_distance=0.0), data=("demo",)),
+    _mutant("credit_lost", "a tenth of the credit by Markov chains is lost", ":attribute", credit_lost),
     _mutant("lost_paths", "paths that do not convert are not counted", ":channel_paths", lost_paths),
 ]  # fmt: skip

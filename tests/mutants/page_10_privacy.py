@@ -155,7 +155,19 @@ def _shown(**changes):
 
 
 RELEASES = "journeybook.privacy.releases"
+
+
+def _claims_of_one(sound):
+    def wrong(*given, **asked):
+        found = sound(*given, **asked)
+        return replace(found, proven=found.proven.assign(epsilon=lambda t: t.epsilon / t.n_people_more))
+
+    return wrong
+
+
 MUTANTS = [
+    Mutant("claims_of_one", "claims of several people are shown as those of one",
+           "journeybook.privacy:audit_release", _claims_of_one),
     Mutant("exact_sums", "sums are published without noise", f"{RELEASES}:Laplace", _without_noise),
     Mutant("exact_counts", "counts are published without noise", f"{RELEASES}:Geometric", _without_noise),
     Mutant(

@@ -169,6 +169,24 @@ UNDER_WAY = {
     "metrics": {"spend": "mean"},
     "plan": {"primary": "spend", "minimum_effect": 1, "alpha": 0.05, "power": 0.8, "planned_units": 10**6},
 }
+
+
+def _tenth_lost(sound: Callable) -> Callable:
+    def wrong(*args: Any, **given: Any) -> Any:
+        found = sound(*args, **given)
+        return replace(found, units=found.units.iloc[np.arange(len(found.units)) % 10 > 0])
+
+    return wrong
+
+
+def _too_low(sound: Callable) -> Callable:
+    def wrong(found: Any, **given: Any) -> Any:
+        lift = sound(found, **given)
+        return replace(lift, low=lift.low - 1)
+
+    return wrong
+
+
 MUTANTS = [
     Mutant("arms_swapped", "the control is taken for the treatment", f"{COMPARISONS}:arms_of", _arms_swapped),
     Mutant("cuped_sign", "CUPED adds what it should take off", f"{COMPARISONS}:contrast", _cuped_sign),
@@ -202,6 +220,19 @@ MUTANTS = [
     Mutant("every_other", "every other unit is analysed", f"{EXPERIMENTS}:ripe_units", _every_other),
     Mutant("of_treatment", "lifts are shares of the treatment", "journeybook.statistics.contrasts:relative_lift",
            _of_treatment),
+    Mutant("lifts_too_wide", "intervals of lifts reach too far down",
+           "journeybook.statistics.contrasts:relative_lift", _too_low),
+    Mutant("looks_never_wider", "looks so far are bounded as if each were the only one",
+           f"{EXPERIMENTS}.cumulative:always_valid", _one_look),
+    Mutant("independent_looks", "looks at the same data count as independent",
+           "journeybook.statistics.sequential:peeking",
+           lambda sound: lambda n_looks, *, alpha: 1 - (1 - alpha) ** np.arange(1, n_looks + 1)),
+    Mutant("rows_of_clusters", "a tenth of the rows is lost on the way to clusters", f"{EXPERIMENTS}:by_cluster",
+           _tenth_lost),
+    Mutant("levels_alike", "levels differ twice as much as they do",
+           f"{EXPERIMENTS}.subgroups:equal_effects",
+           lambda sound: lambda effects, *more: sound(effects - effects.mean() + effects, *more),
+           parameters=PLANNED),
     Mutant("uncorrected", "nothing is corrected for many metrics", f"{COMPARISONS}:corrections",
            lambda sound: SimpleNamespace(holm=np.asarray)),
     Mutant("as_searched", "a split is tested on the units that chose it", f"{EXPERIMENTS}.heterogeneity:_tested",

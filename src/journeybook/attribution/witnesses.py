@@ -15,6 +15,7 @@ from journeybook.journeys.by_hand import (
     checks_of,
     crossed,
     parts_by_hand,
+    read_out,
     sessions_by_hand,
     solved,
 )
@@ -43,7 +44,7 @@ def recount(
     """
     if found.note is not None or rows.count().execute() > MOST_RECOUNTED:
         return checks_of({})
-    events = rows.order_by("row").to_pandas()
+    events = read_out(rows)
     if paths.aggregated:
         touches = _touches_of_paths(events, path_separator(rows))
     else:
@@ -96,17 +97,25 @@ def beside_planted(found: Attribution, truth: pd.DataFrame) -> pd.DataFrame:
     return beside.sort_values(["mean_distance", "method"], ignore_index=True)
 
 
-def hold_against_truth(beside: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+def hold_against_truth(found: Attribution, beside: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """Ask that some method's intervals hold all planted shares but one: no method is known to.
 
     Returns:
         `name`, `value`, `reference`, `rule`, `kind`, `source`; no rows where nothing was planted.
     """
+    shares, planted = (
+        found.table.pivot(index="channel", columns="method", values="share"),
+        truth.set_index("channel"),
+    )
+    away = shares.sub(planted["share"].astype(float), axis=0).abs()
+    told = beside.set_index("method")[["mean_distance", "greatest_distance"]]
+    off = (told - away.agg(["mean", "max"]).T.set_axis([*told], axis=1)).abs().max(axis=None)
     name = f"planted shares of channels that the intervals of the best of {len(beside)} methods hold"
     row = (name, beside["n_inside"].max(), len(truth) - 1, "at least", "known_miss")
     columns = ["name", "value", "reference", "rule", "kind"]
     source = "the generator run again without each channel"
-    return pd.DataFrame([row] if len(beside) else [], columns=columns).assign(source=source)
+    rows = [row, ("distances from planted shares, greatest difference", off, 1e-9, "at most", "witness")]
+    return pd.DataFrame(rows if len(beside) else [], columns=columns).assign(source=source)
 
 
 def _touches(mine: pd.DataFrame, path_gap_days: float, half_life_days: float, each_of: str | None) -> pd.DataFrame:

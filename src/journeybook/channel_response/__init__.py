@@ -12,7 +12,8 @@
 | windows | when each type of person answers, with shrinkage |
 | scores | probabilities that other pages read |
 | storage, scoring | the saved model, its card and contract; applying it to new rows |
-| truth, witnesses | the known answer; each step made again; SMOTE in the wrong place |
+| truth, witnesses | the known answer; each step made again |
+| pitfall | SMOTE in the wrong place |
 | findings, words | what a manager should know; the sentences of the page |
 """
 
@@ -21,6 +22,7 @@ from journeybook.channel_response.contacts import contact_frame
 from journeybook.channel_response.explanation import explain_trees
 from journeybook.channel_response.findings import find
 from journeybook.channel_response.leaks import check_declared, leak_gate
+from journeybook.channel_response.pitfall import smote_before_split
 from journeybook.channel_response.scores import (
     contact_probabilities,
     granted_channels,
@@ -33,4 +35,4 @@ from journeybook.channel_response.storage import model_card, pack_model, trainin
 from journeybook.channel_response.study import compare_methods
 from journeybook.channel_response.truth import known_answers
 from journeybook.channel_response.windows import person_types, response_windows
-from journeybook.channel_response.witnesses import handed_on, noise_trial, recount, smote_before_split
+from journeybook.channel_response.witnesses import handed_on, noise_trial, recount, windows_hold

@@ -181,9 +181,10 @@ class SteadyNeighbours(NearestNeighbors):
             order = np.lexsort((place, np.rint(distance[row, place] * scale), row))
             return place[order][np.searchsorted(row, np.arange(len(distance)))[:, None] + np.arange(k)]
 
-        # A block of distances, of 64 MB, is copied some times.
+        # A block of distances, of 64 MB, is copied some times. Few columns are quicker dense.
         asked = {"metric": self.metric, "reduce_func": nearest, "working_memory": 64}
-        found = pairwise_distances_chunked(X, self._fit_X, **asked)
+        dense = [rows.toarray() if issparse(rows) else rows for rows in (X, self._fit_X)]
+        found = pairwise_distances_chunked(*dense, **asked)
         return np.concatenate(list(found))
 
 
@@ -246,10 +247,11 @@ def response_pipelines(
     weighted = resampling == "class_weights"
     ratio = float((1 - responded).sum() / responded.sum()) if weighted else 1.0
     seed = int(rng.integers(2**31))
+    one_hots = {clip: encoded.one_hot(clip=clip) for clip in (True, False)}
     made = []
     for method, chosen in settings:
         classify = _classifier(method, chosen, weighted=weighted, ratio=ratio, seed=seed)
-        one_hot = encoded.one_hot(clip=method == "logistic")
+        one_hot = one_hots[method == "logistic"]
         made.append(Pipeline([*steps, ("one_hot", one_hot), ("classify", classify)]))
     return made
 
@@ -267,22 +269,25 @@ def fit_together(
     codes, balanced = encode.fit_transform(features, responded), responded
     for step in resample:
         codes, balanced = step.fit_resample(codes, responded)
+    one_hots = {pipeline.named_steps["one_hot"] for pipeline in pipelines}
+    seen = {one_hot: one_hot.fit_transform(codes) for one_hot in one_hots}
     for pipeline in pipelines:
         one_hot, classify = (pipeline.named_steps[name] for name in ("one_hot", "classify"))
-        seen, stop = one_hot.fit_transform(codes), {}
+        stop = {}
         if stop_on is not None and isinstance(classify, XGBClassifier):
             loss = partial(_corrected_loss, shift=shift)
             classify.set_params(early_stopping_rounds=PATIENCE, eval_metric=update_wrapper(loss, _corrected_loss))
             judged = one_hot.transform(encode.transform(stop_on.drop(columns="responded")))
             stop = {"eval_set": [(judged, stop_on["responded"].to_numpy())], "verbose": False}
-        classify.fit(seen, balanced, **stop)
+        classify.fit(seen[one_hot], balanced, **stop)
 
 
 def said_together(pipelines: Sequence[Pipeline], rows: pd.DataFrame) -> list[np.ndarray]:
     """Return what each of some pipelines that share their encoder says of rows, as `predict_proba` would."""
     codes = pipelines[0].named_steps["encode"].transform(rows.drop(columns="responded", errors="ignore"))
     steps = [(p.named_steps["one_hot"], p.named_steps["classify"]) for p in pipelines]
-    return [classify.predict_proba(one_hot.transform(codes))[:, 1].astype(float) for one_hot, classify in steps]
+    seen = {one_hot: one_hot.transform(codes) for one_hot in {one_hot for one_hot, _ in steps}}
+    return [classify.predict_proba(seen[one_hot])[:, 1].astype(float) for one_hot, classify in steps]
 
 
 def stacked(

@@ -244,11 +244,13 @@ def model_card(
             ends = f"{row[name]:.3f} | {row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}"
             rows.append(f"| {_MEASURES[name]} | {row['channel']} | {ends} |")
     table = "\n".join(rows)
+    helped, not_so = "calibrated by Platt's method", "not calibrated, for that did not help on contacts apart"
+    calibrated = helped if model.is_calibrated else not_so
     return f"""# Model card: who answers a contact
 
 ## Model
 
-* Method `{model.method}`, resampling `{model.resampling}`; calibrated by Platt's method.
+* Method `{model.method}`, resampling `{model.resampling}`; {calibrated}.
 * It reads as numbers {numbers}; as levels {levels}.
 * Kept out, for they may tell the outcome: {_listed(dict.fromkeys(gate.leaks["column"]))}.
 * Nothing in it is of one person: no row is kept, a level of fewer than {RARE_LEVEL} rows has no name, ranges are

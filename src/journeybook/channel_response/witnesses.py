@@ -1,28 +1,27 @@
-"""Each step of page 07 made again by another road, on labels that mean nothing, and SMOTE in the wrong place."""
+"""Each step of page 07 made again by another road, and on labels that mean nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import ibis
 import numpy as np
 import pandas as pd
-from imblearn.pipeline import Pipeline
 from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from journeybook.channel_response.contacts import FATIGUE_DAYS, ContactFrame
 from journeybook.channel_response.explanation import Explanation
 from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.models import ResponseModel, log_odds, prior_shift, response_pipelines
+from journeybook.channel_response.pitfall import auc_of
 from journeybook.channel_response.scores import as_read, people_of
 from journeybook.channel_response.scoring import score_rows
 from journeybook.channel_response.splits import Split
 from journeybook.channel_response.storage import unpack_model
 from journeybook.channel_response.study import MethodComparison
+from journeybook.channel_response.windows import ResponseWindows
 from journeybook.sends import NO_CONTACT
 from journeybook.statistics.clusters import clustered_error
 from journeybook.statistics.labels import UNKNOWN
@@ -30,7 +29,6 @@ from journeybook.tables import Run, permitted_people
 from journeybook.tables.rows import rows_off
 
 _SAMPLE = 300
-_LEAST_ROWS = 10_000
 _COLUMNS = ["name", "value", "reference", "tolerance", "source"]
 
 
@@ -100,6 +98,30 @@ def _history_off(contacts: ContactFrame, asked: ibis.Table, segments: ibis.Table
     return int(off.sum())
 
 
+def windows_hold(
+    contacts: ContactFrame, split: Split, windows: ResponseWindows, types: np.ndarray
+) -> pd.DataFrame:
+    """Count messages and responses by type and hour, or weekday, once more; one check."""
+    rows = contacts.rows.assign(person_type=types).iloc[split.training]
+    if windows.cells.empty:
+        return pd.DataFrame(columns=_COLUMNS)
+    rows = rows[rows["channel"] != NO_CONTACT]
+    at, told = pd.DatetimeIndex(rows["occurred_at"]), windows.cells
+    n_off = 0.0
+    for by, value, of in (
+        ("hour", at.hour, told["hour"].notna()),
+        ("weekday", at.day_name(), told["hour"].isna()),
+    ):
+        due = (
+            rows["responded"].astype(float).groupby([rows["person_type"], np.asarray(value)]).agg(["size", "sum"])
+        )
+        for row in told[of].to_dict("records"):
+            n, came = due.loc[(row["person_type"], row[by])]
+            n_off += abs(row["n_rows"] - n) + abs(row["observed_rate"] * n - came)
+    row = ("messages and responses by hour or weekday counted otherwise", n_off, 0, 1e-6, "row by row")
+    return pd.DataFrame([row], columns=_COLUMNS)
+
+
 def _measured_again(contacts: ContactFrame, split: Split, comparison: MethodComparison) -> list[tuple]:
     """Measures and intervals of the models without resampling by scikit-learn and the delta method."""
     test, came = contacts.rows.iloc[split.test], comparison.responded
@@ -111,7 +133,6 @@ def _measured_again(contacts: ContactFrame, split: Split, comparison: MethodComp
         said = model.probability(test, calibrated=True)
         off = max(off, *(abs(float(measure(came, said)) - row[name]) for name, measure in by.items()))
     said = comparison.probability
-    half = np.argsort(-said, kind="stable")[: len(said) // 2]
     lost = -np.log(np.where(came == 1, said, 1 - said))
     error = clustered_error(lost - lost.mean(), test["person"].to_numpy())
     ends = comparison.row(calibrated=True)[["log_loss_low", "log_loss_high"]]
@@ -119,11 +140,45 @@ def _measured_again(contacts: ContactFrame, split: Split, comparison: MethodComp
     width = (ends.iloc[1] - ends.iloc[0]) / (2 * norm.ppf(0.975) * error)
     return [
         ("measures of models without resampling, greatest difference", off, 0, 1e-9, "scikit-learn, metrics"),
-        ("responders in the likelier half of the test", comparison.gain_at(0.5)["found_share"],
-         came[half].sum() / came.sum(), 1 / came.sum(), "counted; one responder in the middle"),
+        ("gains, in responders furthest off", _gains_off(comparison), 0, 1, "counted, to one responder"),
+        ("bins of probabilities and their error, furthest off", _bins_off(comparison), 0, 1e-9, "ranks in pandas"),
+        ("effects of resampling, furthest off", _effects_off(comparison), 0, 1e-9, "differences of the measures"),
         ("width of the interval of the log loss", width, 1, 4 / len(comparison.weights) ** 0.5,
          "delta method over whole people; four standard errors"),
     ]  # fmt: skip
+
+
+def _gains_off(comparison: MethodComparison) -> float:
+    """Responders that gain and lift of the chosen model are off those of the rows, the likeliest first."""
+    came = comparison.responded[np.argsort(-comparison.probability, kind="stable")]
+    told = comparison.of_chosen(comparison.gain)
+    first = [came[: int(share * len(came) + 1e-9)].sum() for share in told["contacted_share"]]
+    lifted = (told["lift"] * told["contacted_share"]).fillna(0)
+    return float(max(np.abs(of * came.sum() - first).max() for of in (told["found_share"], lifted)))
+
+
+def _bins_off(comparison: MethodComparison) -> float:
+    """How far the bins of the chosen model's calibrated probabilities, and their ECE, are off those by rank."""
+    rows = pd.DataFrame({"predicted": comparison.probability, "observed": comparison.responded})
+    ranks = rows["predicted"].rank(method="first").astype(int) - 1
+    bins = rows.groupby(ranks * 10 // len(rows)).agg(["mean", "size"])
+    due = bins.xs("mean", axis=1, level=1)
+    told = comparison.of_chosen(comparison.calibration).query("calibrated").set_index(due.index)[[*due]]
+    ece = np.average((due["observed"] - due["predicted"]).abs(), weights=bins["observed", "size"])
+    return float(max((told - due).abs().to_numpy().max(), abs(ece - comparison.row(calibrated=True)["ece"])))
+
+
+def _effects_off(comparison: MethodComparison) -> float:
+    """How far effects of resampling are off the differences of the models; "best" may be of any two methods."""
+    table = comparison.methods.query("calibrated and channel == 'all'").set_index(["resampling", "method"])
+    off = 0.0
+    for row in comparison.effects.to_dict("records"):
+        values, any_of = table[row["measure"]], row["method"] == "best"
+        names = [*values["none"].index] if any_of else [row["method"]]
+        pairs = zip(names * len(names), np.repeat(names, len(names)), strict=True)
+        gaps = [values[row["resampling"], a] - values["none", b] - row["difference"] for a, b in pairs]
+        off = max(off, np.abs(gaps).min())
+    return float(off)
 
 
 def handed_on(
@@ -153,10 +208,6 @@ def handed_on(
         ("largest difference between the model and its files, read back",
          reading_back(files, comparison.chosen, contacts, split), 1e-9, "the model in memory"),
     ]  # fmt: skip
-    row = comparison.row(calibrated=True)
-    if row["n_rows"] >= _LEAST_ROWS:
-        bar = "bar for 10,000 contacts and more; simulated: 0.013"
-        rows.append(("ECE of the chosen model", row["ece"], 0.02, bar))
     if run.has_ledger:
         n_off = sum(
             int((~of.person_id.isin(permitted_people(run, purpose=f"marketing_{c}").person_id.to_pandas())).sum())
@@ -208,7 +259,7 @@ def noise_trial(
         fit, [("xgboost", settings)], resampling="none", rules=contacts.rules, rng=rng
     )
     pipeline.fit(fit.drop(columns="responded"), fit["responded"].to_numpy())
-    auc = _auc(pipeline, test.drop(columns="responded"), test["responded"].to_numpy())
+    auc = auc_of(pipeline, test.drop(columns="responded"), test["responded"].to_numpy())
     n, hits = len(test), int(test["responded"].sum())
     half = norm.ppf(0.9995) * np.sqrt((n + 1) / (12 * hits * (n - hits)))
     row = ("ROC AUC on shuffled responses", auc, 0.5, half, "99.9 % range of a random score, Mann & Whitney 1947")
@@ -224,10 +275,6 @@ def refitted_alone(contacts: ContactFrame, split: Split, model: ResponseModel) -
     alone = clone(model.pipeline).fit(fit[list(model.features)], fit["responded"].to_numpy())
     said = alone.predict_proba(test[list(model.features)])[:, 1]
     return float(np.abs(said - model.probability(test, calibrated=False)).max())
-
-
-def _auc(fitted: Pipeline, features: pd.DataFrame | np.ndarray, responded: np.ndarray) -> float:
-    return float(roc_auc_score(responded, fitted.predict_proba(features)[:, 1]))
 
 
 def reading_back(files: Mapping[str, bytes], model: ResponseModel, contacts: ContactFrame, split: Split) -> float:
@@ -326,63 +373,3 @@ def _snapshots_off(contacts: ContactFrame, snapshots: ibis.Table) -> int:
     same = np.isclose(written, expected, equal_nan=True).all(axis=1)
     none = last["as_of"].isna().to_numpy()
     return int(np.where(none, some["as_of"].notna(), ~same).sum())
-
-
-@dataclass(frozen=True, eq=False)
-class OversamplingPitfall:
-    """SMOTE before the split beside SMOTE inside it.
-
-    Attributes:
-        trials: One row a kind of label (noise, own) and place of SMOTE (before the split, inside each fold):
-            `labels`, `smote`, `roc_auc` (mean of the folds).
-    """
-
-    trials: pd.DataFrame
-
-    def roc_auc(self, labels: str, smote: str) -> float:
-        """Return the AUC of one trial."""
-        return float(self.trials.set_index(["labels", "smote"])["roc_auc"][labels, smote])
-
-
-def smote_before_split(
-    contacts: ContactFrame,
-    split: Split,
-    gate: LeakGate,
-    *,
-    max_rows: int,
-    n_folds: int,
-    settings: Mapping[str, float],
-    rng: np.random.Generator,
-) -> OversamplingPitfall:
-    """Cross-validate trees with SMOTE in the wrong place and in the right one, on shuffled and true labels.
-
-    Before the split, synthetic responders are neighbours of responders on the other side, and the test itself is
-    half synthetic. With shuffled labels there is nothing to find: the right answer is 0.5. At most `max_rows`
-    training contacts are drawn; inside the folds a person is on one side.
-    """
-    drawn = np.sort(rng.permutation(split.training)[:max_rows])
-    own = contacts.rows.iloc[drawn][[*gate.features, "responded"]].reset_index(drop=True)
-    person = contacts.rows["person"].to_numpy()[drawn]
-    noise = own.assign(responded=rng.permutation(own["responded"].to_numpy()))
-    seed, records = int(rng.integers(2**31)), []
-    apart = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    mixed = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
-    for labels, rows in (("noise", noise), ("own", own)):
-        features, responded = rows.drop(columns="responded"), rows["responded"].to_numpy()
-        (pipeline,) = response_pipelines(
-            rows, [("xgboost", settings)], resampling="smote", rules=contacts.rules, rng=rng
-        )
-        inside = [
-            _auc(pipeline.fit(features.iloc[a], responded[a]), features.iloc[b], responded[b])
-            for a, b in apart.split(features, responded, person)
-        ]
-        # The wrong way: the same steps, but the first two see every row before the folds are made.
-        codes = pipeline.named_steps["encode"].fit_transform(features, responded)
-        codes, doubled = pipeline.named_steps["resample"].fit_resample(codes, responded)
-        rest = Pipeline(pipeline.steps[2:])
-        before = [
-            _auc(rest.fit(codes[a], doubled[a]), codes[b], doubled[b]) for a, b in mixed.split(codes, doubled)
-        ]
-        for place, found in (("before the split", before), ("inside each fold", inside)):
-            records.append({"labels": labels, "smote": place, "roc_auc": float(np.mean(found))})
-    return OversamplingPitfall(trials=pd.DataFrame(records))

@@ -7,11 +7,11 @@ from journeybook.channel_response.contacts import ContactFrame
 from journeybook.channel_response.explanation import Explanation
 from journeybook.channel_response.leaks import LeakGate
 from journeybook.channel_response.models import RESAMPLINGS, ResponseModel
+from journeybook.channel_response.pitfall import OversamplingPitfall
 from journeybook.channel_response.splits import Split
 from journeybook.channel_response.study import MethodComparison
 from journeybook.channel_response.truth import KnownAnswers
 from journeybook.channel_response.windows import EVERYONE, ResponseWindows
-from journeybook.channel_response.witnesses import OversamplingPitfall
 from journeybook.findings import say_feature, say_group, say_points, say_share
 from journeybook.sends import NO_CONTACT
 from journeybook.statistics.labels import UNKNOWN
@@ -138,12 +138,16 @@ def say_calibration(comparison: MethodComparison) -> str:
     rows = comparison.of_chosen(comparison.methods).query("calibrated and channel != 'all'")
     beyond = rows.loc[rows["ece_low"] >= 0.0005, "channel"].tolist()
     channels = f" Beyond chance by channel: {', '.join(beyond) or 'none'}." if len(rows) > 1 else ""
+    applied = [m for m in models if m.is_calibrated]
+    of = table.set_index(["method", "resampling"]).loc[[(m.method, m.resampling) for m in applied]]
+    n_worse = int((of["ece_calibrated"] > of["ece_corrected"]).sum())
+    worse = f", and made {n_worse} of them worse on the test set" if n_worse else ""
     off = [100 * moved[f"ece_{stage}"] for stage in ("as_fitted", "corrected", "calibrated")]
     fitted, corrected, calibrated = (f"{of.min():.1f} to {of.max():.1f} points" for of in off)
     return (
         f"Resampled models are off by {fitted} as fitted, {corrected} corrected for the prior, {calibrated} "
-        f"calibrated. Calibration helped {sum(m.is_calibrated for m in models)} of {len(models)} models and is "
-        f"applied to no other.{channels}"
+        f"calibrated. Calibration is applied to {len(applied)} of {len(models)} models, which it helped before "
+        f"the test{worse}.{channels}"
     )
 
 

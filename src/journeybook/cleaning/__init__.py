@@ -29,7 +29,7 @@ from journeybook.cleaning.imputation import (
 from journeybook.cleaning.missing import missing_report, presence_by_spend
 from journeybook.cleaning.mistakes import score_mistakes
 from journeybook.cleaning.stage import clean_tables, row_places, rows_set_aside
-from journeybook.cleaning.witnesses import handed_on_holds, mistakes_hold, rows_hold, trial_holds
+from journeybook.cleaning.witnesses import handed_on_holds, means_hold, mistakes_hold, rows_hold, trial_holds
 from journeybook.cleaning.words import (
     by_method,
     metrics,

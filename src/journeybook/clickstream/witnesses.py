@@ -7,6 +7,7 @@ from typing import Any
 import ibis
 import numpy as np
 import pandas as pd
+from scipy import stats
 from scipy.special import xlogy
 
 from journeybook.clickstream.counts import StepCounts
@@ -21,6 +22,7 @@ from journeybook.journeys.by_hand import (
     crossed,
     links_by_hand,
     misplaced,
+    read_out,
     sessions_by_hand,
     solved,
     walked_by_hand,
@@ -32,6 +34,8 @@ WIDTH_APART = 0.25
 _TOP, _OFTEN = 20, 20
 # The page may put people into 4,096 groups: four errors of variances between so many move a p value by this.
 P_APART = 0.05
+# Three errors of a p value of one half from the 99 sound logs that the page simulates.
+P_OF_A_SCAN = 0.15
 
 
 def chain_holds(
@@ -66,16 +70,21 @@ def chain_holds(
 def _ends_error(chain: ChainDraws, tables: Mapping[str, pd.DataFrame], improvement: float) -> float:
     """How far the ends of the state that loses most, and of the step that brings most, are from those by draw."""
     model, best, state = chain.model, tables["bottlenecks"].head(1), tables["states"].iloc[0]
-    names, lost, gain = [*model.states, CONVERSION, EXIT], [], []
+    k, at, start = len(model.states), model.at(state["state"]), model.at(START)
+    names = [*model.states, CONVERSION, EXIT]
+    lost, gain = [], []
     for counted in chain.drawn:
-        table = np.zeros((len(model.states), len(names)))
+        table = np.zeros((k, len(names)))
         table[model.source, model.target] = counted
-        frame = pd.DataFrame(table, model.states, names)
-        p = frame.div(frame.sum(axis=1).replace(0, 1), axis=0)
-        chance, leaves = solved(p), p.at[state["state"], EXIT]
-        lost.append(frame.at[state["state"], EXIT] * chance[state["state"]] / (1 - leaves if leaves < 1 else 1))
+        total = table.sum(axis=1, keepdims=True)
+        p = table / np.where(total == 0, 1, total)
+        chance, leaves = np.linalg.solve(np.eye(k) - p[:, :k], p[:, k]), p[at, k + 1]
+        lost.append(table[at, k + 1] * chance[at] / (1 - leaves if leaves < 1 else 1))
         for row in best.itertuples():
-            gain.append(solved(_improved(p, row.source, row.target, improvement))[START] / chance[START] - 1)
+            better = _improved(
+                pd.DataFrame(p, model.states, names), row.source, row.target, improvement
+            ).to_numpy()
+            gain.append(np.linalg.solve(np.eye(k) - better[:, :k], better[:, k])[start] / chance[start] - 1)
     told = [
         *state[["lost_conversions_low", "lost_conversions_high"]],
         *best[["gain_low", "gain_high"]].to_numpy().flat,
@@ -143,7 +152,7 @@ def recount(
     """
     if counts.n_events > MOST_RECOUNTED:
         return checks_of({})
-    events = rows.order_by("row").to_pandas()
+    events = read_out(rows)
     found: dict[str, float] = {}
     if counts.aggregated:
         links = walked_by_hand(events, counts.separator)
@@ -223,6 +232,10 @@ def _of_days_and_devices(
         )
         missing = during.sum() * (spared - taken)
         found["the deepest drop, steps lost, difference"] = abs(row["lost"] - missing)
+        # A scan of many spans is as deep by chance at least as often as one span of each step.
+        one = 1 - (1 - stats.norm.sf(tables["faults"]["score"])) ** len(tables["faults"])
+        short = (one - tables["faults"]["p_value"]).max() - P_OF_A_SCAN
+        found["p values of drops, below those of one span a step by more than 0.15"] = max(short, 0)
     groups = tables["groups"]
     if len(groups):
         ordered = groups["p_value"].sort_values()

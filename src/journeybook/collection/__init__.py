@@ -26,12 +26,12 @@ from journeybook.collection.rows import collect, row_places
 from journeybook.collection.tracking import out_of_order, track
 from journeybook.collection.validity import score_faults
 from journeybook.collection.witnesses import (
+    check_columns,
     check_ledger,
     check_places,
     check_planted,
     check_rows,
     check_rules,
-    check_study,
     check_times,
 )
 from journeybook.collection.words import (

@@ -9,7 +9,8 @@ it off, before or after the rest of its table, no other table reaches it, and ei
   year and than the whole length of the rest: sentinels such as 1900-01-01, and odd dates in tables of few rows.
 
 A season that comes once a year, a weekly delivery and a shop that reopens with more than a few receipts stay.
-A refusal is never far: it holds whenever it was made. An early grant moves no date.
+A refusal is never far: it holds whenever it was made. An early grant moves no date. Releases of third parties come
+on few days: one is far by the second way, and if it has one row, or one in twenty. No other table goes by them.
 """
 
 from collections.abc import Mapping
@@ -22,17 +23,18 @@ import pandas as pd
 
 from journeybook.tables import brought_in, undecided_or_granting
 
-_TIMES = ("occurred_at", "recorded_at")
+_TIMES = ("occurred_at", "recorded_at", "as_of")
 _FEW_RECEIPTS, _FEW_DAYS = 1_000, 20
 _MANY_DAYS = 10
 LONG, _TIMES_LONGEST, _YEAR = 60, 10, 366
 
 
-def near_days(days: pd.DataFrame) -> tuple[int, int]:
+def near_days(days: pd.DataFrame, *, releases: bool = False) -> tuple[int, int]:
     """Return the first and last place of the days that are not far.
 
     Args:
         days: One row a day, sorted: `day` (days since any date), `n_rows`, `n_receipts`.
+        releases: They are of releases of third parties.
 
     >>> near_days(pd.DataFrame({"day": [0, 1, 3, 9000], "n_rows": 1, "n_receipts": 1}))
     (0, 2)
@@ -41,6 +43,7 @@ def near_days(days: pd.DataFrame) -> tuple[int, int]:
     gaps = np.diff(day)
     rows, receipts = (np.r_[0, np.cumsum(days[c].to_numpy())] for c in ("n_rows", "n_receipts"))
     breaks = np.flatnonzero(gaps > LONG)
+    most = max(1, rows[-1] // 20) if releases else (rows[-1] - 1) // 2
     n_far = max(_MANY_DAYS, n // _FEW_DAYS, receipts[-1] // _FEW_RECEIPTS)
 
     def is_far(gap: int, first: int, last: int, beyond: slice) -> bool:
@@ -55,10 +58,10 @@ def near_days(days: pd.DataFrame) -> tuple[int, int]:
         )
         strange = (
             n_days <= max(1, n // _FEW_DAYS)
-            and 2 * (rows[beyond.stop] - rows[beyond.start]) < rows[-1]
+            and rows[beyond.stop] - rows[beyond.start] <= most
             and gap > max(_YEAR, day[last] - day[first])
         )
-        return bool(lone or strange)
+        return bool((lone and not releases) or strange)
 
     firsts = [0, *(int(b) + 1 for b in breaks if b + 1 <= n_far)]
     lasts = [n - 1, *(int(b) for b in breaks if n - 1 - b <= n_far)]
@@ -102,13 +105,13 @@ def near_dates(
         for column in (c for c in _TIMES if c in table.columns):
             days = _days(name, table, column, stays)
             if len(days):
-                place = near_days(days)
+                place = near_days(days, releases=column == "as_of")
                 moments = pd.to_datetime(days.day, unit="D").tolist()
                 whole[name, column] = (moments[0], moments[-1])
                 near[name, column] = (moments[place[0]], moments[place[1]])
     found: dict[tuple[str, str], tuple[datetime | None, datetime | None]] = {}
     for pair, (low, high) in near.items():
-        others = [span for (name, _), span in near.items() if name != pair[0]]
+        others = [span for (name, of), span in near.items() if name != pair[0] and of != "as_of"]
         earliest = min([low, *(span[0] for span in others)])
         latest = max([high, *(span[1] for span in others)])
         early = not first_given and pair[0] != "consents" and whole[pair][0] < low

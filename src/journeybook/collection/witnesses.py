@@ -1,31 +1,35 @@
-"""What the page is held against: published totals, the planted ledger, and counts made a second way.
+"""What the page is held against: the planted ledger, and counts made a second way.
 
 Each function returns one row a comparison: name, value, reference, tolerance, source.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 
 import ibis
 import jsonschema
 import numpy as np
 import pandas as pd
 
-from journeybook.collection.consents import Consent, count_permits
+from journeybook.collection.consents import Consent
+from journeybook.collection.evidence import DUE_DAYS
 from journeybook.collection.plan import TrackingPlan
 from journeybook.collection.rows import Collection
 from journeybook.collection.validity import NO_NAMES
 from journeybook.conservation import n_without_place
-from journeybook.tables import PURPOSES, UNCONVERTED_SIGN, added_up, schema_of
+from journeybook.tables import PURPOSES, UNCONVERTED_SIGN, added_up, readers, schema_of
 
 _COLUMNS = ["name", "value", "reference", "tolerance", "source"]
-_STUDY = "The Complete Journey, totals of the published files"
+_CODE = Path(__file__).parents[1]
 _OPTIONAL = ("recorded_at", "expires_at")
 _LATEST = """
     SELECT customer_id, purpose,
            last(granted AND coalesce(expires_at > $as_of, true) ORDER BY occurred_at, granted DESC) AS permits,
-           NOT last(granted ORDER BY occurred_at, granted DESC) AS refuses
+           NOT last(granted ORDER BY occurred_at, granted DESC) AS refuses,
+           last(expires_at ORDER BY occurred_at, granted DESC) AS ends
     FROM words
     WHERE occurred_at < $as_of AND (NOT granted OR coalesce(recorded_at, occurred_at) < $as_of)
     GROUP BY ALL
@@ -176,16 +180,42 @@ def check_places(places: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=_COLUMNS).assign(kind="conservation")
 
 
-def check_study(found: Collection, *, dataset: str, scale: float) -> pd.DataFrame:
-    """Compare the accepted rows with the study's published totals, where they are the whole study."""
-    if dataset not in ("complete_journey", "journey_demo") or scale != 1:
-        return pd.DataFrame(columns=_COLUMNS)
-    lines = found.accepted["transactions"]
-    counts = {"lines": lines.count(), "baskets": lines.basket_id.nunique()}
-    counts |= {"households": lines.customer_id.nunique(), "sales": lines.revenue.sum()}
-    published = {"lines": 1_469_307, "baskets": 155_848, "households": 2_469, "sales": 4_596_039.58}
-    sums = lines.aggregate(**counts).to_pandas().iloc[0]
-    rows = [(name, float(sums[name]), total, 0.005, _STUDY) for name, total in published.items()]
+def check_columns(
+    collected: Mapping[str, ibis.Table], found: Collection, *, rates: pd.DataFrame, listed: pd.DataFrame
+) -> pd.DataFrame:
+    """Count events by what they are in pandas; look for empty cells, and for each column's name in pages' code."""
+    n_rates_off, n_listed_off = 0.0, 0
+    aside = found.quarantine.filter(found.quarantine.table == "events").select("row", "column").to_pandas()
+    for by, told in rates.groupby("by"):
+        column = "occurred_at" if by == "day" else by
+        events = collected["events"].select("row", value=column).to_pandas()
+        if by == "day":
+            events = events[~events.row.isin(aside.row[aside.column == column])]
+            events["value"] = events.value.dt.floor("D")
+        due = events.row.isin(aside.row).groupby(events.value).agg(["size", "sum", "mean"])
+        due.index = due.index.strftime("%Y-%m-%d") if by == "day" else due.index
+        told = told.set_index("value")[["n_events", "n_failed", "failed_share"]].set_axis(due.columns, axis=1)
+        n_rates_off += due.sub(told, fill_value=0).abs().to_numpy().sum()
+    for name, of in listed.groupby("table"):
+        table = collected[name]
+        empty = table.aggregate(n=table.count(), **{f"no {c}": table[c].isnull().sum() for c in of.column})
+        counts = empty.to_pandas().iloc[0].fillna(0)
+        n_listed_off += sum(counts.n - counts[f"no {c}"] != n for c, n in zip(of.column, of.n_filled, strict=True))
+        for page in readers(name):
+            own = (
+                file.read_text(encoding="utf-8")
+                for at in (page[3:], "journeys")
+                for file in (_CODE / at).glob("*.py")
+            )
+            code = "\n".join(own)
+            for row in of[of.named_by != "any"].itertuples():
+                n_listed_off += bool(re.search(rf"\b{row.column}\b", code)) != (
+                    page[:2] in row.named_by.split(", ")
+                )
+    rows = [
+        ("events that keep the plan or fail counted otherwise", n_rates_off, 0, 1e-9, "value by value, in pandas"),
+        ("columns of the catalogue filled or named otherwise", n_listed_off, 0, 0, "empty cells; the pages' code"),
+    ]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
@@ -195,8 +225,10 @@ def check_ledger(
     *,
     refusing: ibis.Table | None,
     evidence: pd.DataFrame | None = None,
+    groups: pd.DataFrame | None = None,
+    renewals: ibis.Table | None = None,
 ) -> pd.DataFrame:
-    """Compare permissions, sends and the records kept of who refuses with the same rule in SQL."""
+    """Compare permissions, sends, renewals and the records kept of who refuses with the same rule in SQL."""
     if consent.ledger is None or consent.now is None:
         return pd.DataFrame(columns=_COLUMNS)
     words = consent.ledger.to_pandas()
@@ -208,12 +240,10 @@ def check_ledger(
         due = engine.execute(_LATEST, {"as_of": as_of}).df().groupby("purpose")[["permits", "refuses"]]
         due = due.sum().add_prefix("n_").assign(n_decided=due.size())
         n_history += told.set_index("purpose")[due.columns].sub(due, fill_value=0).abs().to_numpy().sum()
-    by_sql = engine.execute(_LATEST, {"as_of": consent.as_of}).df()
-    by_sql = by_sql[by_sql.permits][["customer_id", "purpose"]]
+    decided = engine.execute(_LATEST, {"as_of": consent.as_of}).df()
+    by_sql = decided[decided.permits][["customer_id", "purpose"]]
     permits = consent.now.filter(consent.now.permits).select("customer_id", "purpose").to_pandas()
     both = permits.merge(by_sql, how="outer", indicator="side")
-    told = consent.today.set_index("purpose").n_permits.reindex(PURPOSES).fillna(0)
-    n_unlike = (told - count_permits(consent.now)).abs().sum()
     for name, opened in consent.opened.groupby("table") if len(consent.opened) else ():
         ids = accepted[name].group_by("customer_id").aggregate(n=ibis._.count()).to_pandas()
         for row in opened.itertuples():
@@ -231,13 +261,28 @@ def check_ledger(
         refuse = consent.now.filter(consent.now.refuses, consent.now.purpose == "identity_resolution").to_pandas()
         ids = accepted["customer_records"].select("customer_id").to_pandas().customer_id
         n_kept_off = len(set(ids[ids.isin(refuse.customer_id)]) ^ set(refusing.customer_id.to_pandas()))
-    rows = [
+    rows: list[tuple[str, float, float, float, str]] = []
+    if groups is not None and len(groups):
+        of = accepted["customer_records"].select("customer_id", "source").distinct().to_pandas()
+        by = ["purpose", "source"]
+        due = decided.merge(of, on="customer_id").groupby(by).permits.agg(["size", "sum"])
+        told = groups.set_index(by)[["n_decided", "n_permits"]].set_axis(due.columns, axis=1)
+        off = due.sub(told, fill_value=0).abs().to_numpy().sum()
+        rows.append(("permissions by source counted otherwise", off, 0, 0, "the rule in plain SQL"))
+    if renewals is not None:
+        days = (decided.ends[decided.permits] - consent.as_of) / pd.Timedelta(days=1)
+        due = by_sql.assign(
+            due_within_days=pd.cut(days, [-np.inf, *DUE_DAYS], labels=list(DUE_DAYS)).astype(float)
+        )
+        pairs = (set(t[[*due]].itertuples(index=False, name=None)) for t in (due.dropna(), renewals.to_pandas()))
+        off = len(set.symmetric_difference(*pairs))
+        rows.append(("grants due for renewal listed otherwise", off, 0, 0, "the rule in plain SQL"))
+    rows += [
         ("sends without permission counted otherwise by SQL", n_sends_off, 0, 0, "send by send, in plain SQL"),
         ("ids of kept records that do not refuse, or lack", n_kept_off, 0, 0, "the ledger's latest words"),
         ("consents over time counted otherwise by SQL", n_history, 0, 0, "the rule in plain SQL, date by date"),
         ("rows open to a purpose counted otherwise", n_opened, 0, 1e-9, "customer by customer, in pandas"),
         ("permissions judged otherwise by SQL", int((both.side != "both").sum()), 0, 0, "the rule in plain SQL"),
-        ("permissions counted otherwise by the door", int(n_unlike), 0, 0, "the rule of tables.standing"),
     ]
     if evidence is not None:
         listed = evidence.set_index("purpose").n_permits.reindex(PURPOSES).fillna(0)

@@ -7,10 +7,12 @@ from typing import Any
 import ibis
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from journeybook.enrichment.ablation import Quarter, gained, losses
 from journeybook.enrichment.behaviour import BASKET_EVENTS, OUTCOMES, PURCHASE_EVENTS
 from journeybook.enrichment.witnesses import furthest
+from journeybook.findings import wider
 from journeybook.tables import kept_in_engine
 
 _VISITS = """
@@ -85,10 +87,17 @@ def registered_holds(
     *,
     profiles: ibis.Table | None,
     max_people: int,
+    stages: pd.DataFrame,
 ) -> pd.DataFrame:
     """Ask who is on both lists and, where nobody was left out on purpose, who is on neither or not known."""
     n_both = int(registered.semi_join(features, ["person_id", "as_of"]).count().to_pandas())
-    rows = [("registered people who have bought", n_both, "features of the same date")]
+    both = [t.select("lifecycle_stage", "as_of").to_pandas() for t in (features, registered)]
+    due = pd.crosstab(*pd.concat(both)[["as_of", "lifecycle_stage"]].to_numpy().T)
+    off = due.sub(stages.set_index("as_of"), fill_value=0).abs().to_numpy().sum()
+    rows = [
+        ("registered people who have bought", n_both, "features of the same date"),
+        ("people by stage counted otherwise", off, "a crosstab in pandas"),
+    ]
     tables = [t.select("person_id", "at") for t in seen if t is not None]
     if profiles is not None:
         at = profiles.updated_at if "updated_at" in profiles.columns else ibis.null("timestamp(6)")
@@ -121,8 +130,13 @@ def _apart(features: ibis.Table, told: ibis.Table, query: str, at: datetime, how
     return furthest(ours, due)
 
 
-def ablation_holds(quarter: Quarter | None, dictionary: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFrame:
-    """Ask what the features of other people, drawn by chance, add as one more source: it may not be anything."""
+def ablation_holds(
+    quarter: Quarter | None, dictionary: pd.DataFrame, added: pd.DataFrame, *, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Ask what the features of other people, drawn by chance, add as one more source: it may not be anything.
+
+    What each source adds to the first outcome is drawn again, person by person: 500 bootstrap samples.
+    """
     columns = ["name", "value", "reference", "rule", "source"]
     if quarter is None or not quarter.asked():
         return pd.DataFrame(columns=columns)
@@ -132,5 +146,22 @@ def ablation_holds(quarter: Quarter | None, dictionary: pd.DataFrame, *, rng: np
     more = Quarter(people, quarter.spend, quarter.n_sent, quarter.n_answered)
     found = losses(more, pd.concat([dictionary, nothing]), outcome=next(iter(quarter.asked())))
     gain, error = gained(found["nothing"] - found["all"], found["mean"])
-    row = ("standard errors that a source of nothing adds", gain / error, 2, "at most", "features of other people")
-    return pd.DataFrame([row], columns=columns)
+    told = added[added.outcome == next(iter(quarter.asked()))]
+    lost = losses(quarter, dictionary, outcome=told.outcome.iloc[0])
+    drawn = rng.multinomial(len(lost), np.full(len(lost), 1 / len(lost)), 500) @ lost.to_numpy()
+    drawn, whole = (
+        pd.DataFrame(sums, columns=lost.columns) for sums in (drawn, lost.to_numpy().sum(axis=0)[None])
+    )
+    reach = norm.ppf(0.975) * wider(len(added))
+    off, widths = [float((1 - whole["all"] / whole["mean"] - told.explained.iloc[0]).abs().max())], []
+    for row in told.itertuples():
+        gains, gain_ = ((t[row.source] - t["all"]) / t["mean"] for t in (drawn, whole))
+        off.append(abs(gain_.iloc[0] - row.gain))
+        widths.append((row.gain_high - row.gain_low) / (2 * reach * gains.std()) if gains.std() else 1.0)
+    rows = [
+        ("standard errors that a source of nothing adds", gain / error, 2, "at most", "features of other people"),
+        ("what sources add, greatest difference", max(off), 1e-9, "at most", "losses added up"),
+        ("mean width of intervals of what sources add, share off", abs(np.mean(widths) - 1), 0.2, "at most",
+         "bootstrap of people"),
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)

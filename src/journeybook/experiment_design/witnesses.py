@@ -196,6 +196,11 @@ def bandits_hold(
     biased = own.loc[(own["bias"].abs() / own["bias_error"]).idxmax()]
     source = "simulation without a difference; five Monte Carlo errors"
     rows.append(_row("bias of the effect, weighted", biased["bias"], 0, 5 * biased["bias_error"], source))
+    means = none.estimates[~none.estimates["quantity"].str.startswith("effect of ")]
+    naive = means[(means["estimator"] == "naive") & (means["policy"] != "fixed_split")]
+    up = float((naive["bias"] / naive["bias_error"]).max())
+    row = _row("bias of an arm's naive mean upwards, in its errors", up, 4, 0, "Nie et al. 2018: never above 0")
+    rows.append(row | {"rule": "at most"})
     worst = own.loc[own["coverage"].idxmin()]
     near, source = 0.01 + 4 * worst["coverage_error"], "simulation; one point and four Monte Carlo errors"
     rows.append(_row("coverage of the effect, weighted", worst["coverage"], 1 - none.alpha, near, source))

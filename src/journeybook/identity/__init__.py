@@ -35,5 +35,12 @@ from journeybook.identity.quality import calibration, keys_alone, misses_by_kind
 from journeybook.identity.records import normalise
 from journeybook.identity.sessions import join_sessions, say_sessions
 from journeybook.identity.trial import simulate_copies, try_linkage
-from journeybook.identity.witnesses import copies_hold, keys_hold, refusals_hold, rows_hold, tables_hold
+from journeybook.identity.witnesses import (
+    copies_hold,
+    keys_hold,
+    refusals_hold,
+    rows_hold,
+    sessions_hold,
+    tables_hold,
+)
 from journeybook.identity.words import metrics, say_choice, say_exact, say_fit, say_people

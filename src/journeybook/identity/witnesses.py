@@ -15,6 +15,7 @@ from journeybook.identity.clusters import Resolution, expected_precision
 from journeybook.identity.model import LinkageModel
 from journeybook.identity.people import HELD_BACK, CarriedRefusals
 from journeybook.identity.quality import PairQuality
+from journeybook.identity.sessions import JoinedSessions
 from journeybook.identity.trial import LinkageTrial
 
 _COLUMNS = ["name", "value", "reference", "tolerance", "source", "kind"]
@@ -33,6 +34,7 @@ def rows_hold(
     found: Resolution,
     model: LinkageModel,
     linked: pd.DataFrame,
+    conflicts: pd.DataFrame,
 ) -> pd.DataFrame:
     """Follow records, links and people once more; `linked` are the pairs from the threshold on."""
     frame = records.order_by("row").to_pandas()
@@ -43,7 +45,7 @@ def rows_hold(
         ("customer ids lost, invented or in two people", n_ids_off, 0, "customer records read", "conservation"),
         ("golden profiles that differ", _profiles_off(frame, people, profiles), 0,
          "plain Python, record by record", "witness"),
-        ("golden values without the record they name", _values_off(frame, people, values), 0,
+        ("golden values without the record they name", _values_off(frame, people, values, conflicts), 0,
          "plain Python, record by record", "witness"),
         ("probability of a link, greatest difference", _probability_error(model), 1e-6,
          "Bayes' rule on the weights shown", "witness"),
@@ -158,6 +160,32 @@ def tables_hold(
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
+def sessions_hold(
+    events: ibis.Table, people: pd.DataFrame, joined: JoinedSessions, *, window_days: float
+) -> pd.DataFrame:
+    """Join sessions to people once more in pandas, and count those that come out otherwise."""
+    columns = [column for column in ("device_id", "occurred_at") if column in events.columns]
+    frame = events.select("session_id", "customer_id", *columns).to_pandas().dropna(subset="session_id")
+    frame["who"] = frame["customer_id"].map(people.set_index("customer_id")["person_id"])
+    by = frame.groupby("session_id")
+    each = by[columns].min().join(by["who"].agg(["nunique", "min"]))
+    due = each["min"].where(each["nunique"] == 1)
+    via = each["nunique"].clip(upper=2).map({0: "anonymous", 1: "signed in", 2: "several people"})
+    if len(columns) == 2:
+        none = each[each["nunique"] == 0].reset_index().dropna(subset="device_id")
+        near = none.merge(each[each["nunique"] == 1], on="device_id", suffixes=("", "_known"))
+        near = near[(near["occurred_at"] - near["occurred_at_known"]).abs() <= pd.Timedelta(days=window_days)]
+        beside = near.groupby("session_id")["min_known"].agg(["nunique", "first"])
+        due.update(beside["first"][beside["nunique"] == 1])
+        via.update(beside["nunique"].clip(upper=2).map({1: "same device", 2: "several people"}))
+    told = joined.sessions.to_pandas().set_index("session_id")["person_id"]
+    n_off = abs(len(told) - len(due)) + int((told.reindex(due.index).fillna("") != due.fillna("")).sum())
+    counts = joined.counts.groupby("via")["n_sessions"].sum()
+    n_off += int(counts.sub(via.value_counts(), fill_value=0).abs().sum())
+    row = ("sessions joined or counted otherwise", n_off, 0, 0, "session by session, in pandas", "witness")
+    return pd.DataFrame([row], columns=_COLUMNS)
+
+
 def keys_hold(keys: pd.DataFrame, records: ibis.Table, who: pd.Series) -> pd.DataFrame:
     """Follow equal keys from id to id by SciPy, and count pairs once more."""
     frame = records.to_pandas()
@@ -210,8 +238,8 @@ def _profiles_off(frame: pd.DataFrame, people: pd.DataFrame, profiles: pd.DataFr
     )
 
 
-def _values_off(frame: pd.DataFrame, people: pd.DataFrame, values: pd.DataFrame) -> int:
-    """Number of values that the record they name does not hold, or with another count of values."""
+def _values_off(frame: pd.DataFrame, people: pd.DataFrame, values: pd.DataFrame, conflicts: pd.DataFrame) -> int:
+    """Number of values that the record they name does not hold, or with another count of values or conflicts."""
     person = dict(zip(people["customer_id"], people["person_id"], strict=True))
     held: dict[tuple, dict] = {}
     for record in frame.astype(object).where(frame.notna(), None).to_dict("records"):
@@ -228,6 +256,9 @@ def _values_off(frame: pd.DataFrame, people: pd.DataFrame, values: pd.DataFrame)
         shown = theirs if one["value"] is None else [one["value"]]
         from_there = any((one["source"], one["updated_at"]) in theirs.get(value, ()) for value in shown)
         n_off += not from_there or len(theirs) != one["n_values"]
+    for one in conflicts.to_dict("records"):
+        sizes = [len(theirs) for (_, field), theirs in held.items() if field == one["field"]]
+        n_off += one["n_people"] != len(sizes) or one["n_conflicts"] != sum(size > 1 for size in sizes)
     return n_off
 
 

@@ -13,11 +13,19 @@ from journeybook.journeys.sessions import CONVERSION, EXIT, PACED, START
 MOST_RECOUNTED = 1_000_000
 """Events that are counted again, at most; of a larger log nothing is, and the checks are left out."""
 
+_WALKED = ("row", "session_id", "person_id", "event", "occurred_at", "instant", "position", "channel", "device")
+
 
 def checks_of(apart: Mapping[str, float], *, source: str = "plain pandas, from the events") -> pd.DataFrame:
     """Return differences that must be none as rows that `Page.hold` takes."""
     rows = [(name, float(value), 0.0, 1e-6, source) for name, value in apart.items()]
     return pd.DataFrame(rows, columns=["name", "value", "reference", "tolerance", "source"])
+
+
+def read_out(rows: ibis.Table) -> pd.DataFrame:
+    """Return paths, or events in their order with what sessions and steps go by."""
+    walked = [c for c in _WALKED if c in rows.columns]
+    return (rows.select(walked) if "event" in walked else rows).order_by("row").to_pandas()
 
 
 def sessions_by_hand(

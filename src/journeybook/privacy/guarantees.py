@@ -217,7 +217,15 @@ def release_holds(
     wide = released.figures.pivot(index="group", columns="release", values="value")
     wide = wide[wide.people >= 1]
     means = float((wide["mean revenue"] - wide.revenue / wide.people).abs().max()) if len(wide) else 0.0
+    shown = audit.proven.assign(over=audit.proven.epsilon_low - audit.proven.epsilon)
+    claim = (
+        shown.n_people_more
+        * epsilon
+        * shown.figure.map({"people": count_share, "revenue": 1 - count_share, "both": 1})
+    )
+    off = max(abs(shown.over.max() - audit.excess), (shown.epsilon - claim).abs().max())
     rows = [
+        ("audit: claims and proofs as shown, off", off, "within", 0, 1e-9, "the budget and its shares"),
         ("audit: epsilon proven over the claim", audit.excess, "at most", 0, 0, "the promise"),
         ("audit: share of the claim not proven", 1 - audit.tightness, "at most", 0.5, 0, "half the noise"),
         ("audit: noise alike, in standard errors", audit.correlation, "at most", 4.5, 0, "drawn apart"),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from journeybook.statistics.intervals import Effect
+
 # Rows taken together in one pass over all columns: few enough to stay in a processor's cache.
 BLOCK = 1 << 14
 
@@ -263,32 +265,6 @@ def relative_lift(found: Contrast, *, alpha: float) -> Ratio:
         low, high = (b - root) / a - 1, (b + root) / a - 1
         relative = np.where(control > 0, treatment / control - 1, np.nan)
     return Ratio(relative=relative, low=np.where(bounded, low, np.nan), high=np.where(bounded, high, np.nan))
-
-
-@dataclass(frozen=True, eq=False)
-class Effect:
-    """What a method says of a metric in two arms; numbers for one experiment, arrays for many, NaN for nothing.
-
-    Attributes:
-        method: The method, as in the column `method`.
-        p_value: Two-sided p value of no effect.
-        effect: Treatment less control, with the interval `low` to `high`, `standard_error` and `df` of its t.
-        control: The control's mean, ratio, quantile or restricted mean; `treatment` is the treatment's.
-        relative: Treatment over control, less 1, with its interval; NaN where the control is not above 0.
-    """
-
-    method: str
-    p_value: np.ndarray | float
-    effect: np.ndarray | float = np.nan
-    low: np.ndarray | float = np.nan
-    high: np.ndarray | float = np.nan
-    standard_error: np.ndarray | float = np.nan
-    df: np.ndarray | float = np.nan
-    control: np.ndarray | float = np.nan
-    treatment: np.ndarray | float = np.nan
-    relative: np.ndarray | float = np.nan
-    relative_low: np.ndarray | float = np.nan
-    relative_high: np.ndarray | float = np.nan
 
 
 def effect_of(found: Contrast, *, method: str, alpha: float) -> Effect:

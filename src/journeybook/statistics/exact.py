@@ -8,7 +8,7 @@ from math import comb
 import numpy as np
 from scipy import optimize, stats
 
-from journeybook.statistics.contrasts import Effect
+from journeybook.statistics.intervals import Effect
 
 # Below this many units in an arm the headline is exact, as long as both arms together are no more than the second.
 FEW_UNITS, MOST_UNITS = 30, 400

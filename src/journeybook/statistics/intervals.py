@@ -1,10 +1,10 @@
-"""Intervals of proportions."""
+"""Intervals of proportions, and what an interval of an effect says."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import ndtri
 
 
 @dataclass(frozen=True, eq=False)
@@ -13,6 +13,32 @@ class Interval:
 
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Effect:
+    """What a method says of a metric in two arms; numbers for one experiment, arrays for many, NaN for nothing.
+
+    Attributes:
+        method: The method, as in the column `method`.
+        p_value: Two-sided p value of no effect.
+        effect: Treatment less control, with the interval `low` to `high`, `standard_error` and `df` of its t.
+        control: The control's mean, ratio, quantile or restricted mean; `treatment` is the treatment's.
+        relative: Treatment over control, less 1, with its interval; NaN where the control is not above 0.
+    """
+
+    method: str
+    p_value: np.ndarray | float
+    effect: np.ndarray | float = np.nan
+    low: np.ndarray | float = np.nan
+    high: np.ndarray | float = np.nan
+    standard_error: np.ndarray | float = np.nan
+    df: np.ndarray | float = np.nan
+    control: np.ndarray | float = np.nan
+    treatment: np.ndarray | float = np.nan
+    relative: np.ndarray | float = np.nan
+    relative_low: np.ndarray | float = np.nan
+    relative_high: np.ndarray | float = np.nan
 
 
 def proportion_interval(successes: ArrayLike, n: ArrayLike, *, level: float = 0.95) -> Interval:
@@ -26,7 +52,7 @@ def proportion_interval(successes: ArrayLike, n: ArrayLike, *, level: float = 0.
     if wrong.any():
         at = tuple(np.argwhere(wrong)[0])
         raise ValueError(f"{k[at]:g} successes of {trials[at]:g} trials: successes must be from 0 to trials.")
-    z2 = stats.norm.ppf((1 + level) / 2) ** 2
+    z2 = ndtri((1 + level) / 2) ** 2
     safe = np.where(trials > 0, trials, 1.0)
     centre = (k + z2 / 2) / (safe + z2)
     half = np.sqrt(z2) / (safe + z2) * np.sqrt(k * (safe - k) / safe + z2 / 4)

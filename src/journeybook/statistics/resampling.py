@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from journeybook.statistics.contrasts import Effect
+from journeybook.statistics.intervals import Effect
 
 # Units that an arm needs beyond its quantile: below about ten the bootstrap's interval is too narrow.
 MIN_TAIL = 10

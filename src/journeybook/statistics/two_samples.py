@@ -3,7 +3,8 @@
 import numpy as np
 from scipy import stats
 
-from journeybook.statistics.contrasts import Effect, arm_moments
+from journeybook.statistics.contrasts import arm_moments
+from journeybook.statistics.intervals import Effect
 
 
 def stratified(values: np.ndarray, treated: np.ndarray, strata: np.ndarray, *, alpha: float) -> Effect:

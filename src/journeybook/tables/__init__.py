@@ -29,7 +29,15 @@ from journeybook.tables.door import (
 from journeybook.tables.keys import PUBLISHED_KEY, new_key
 from journeybook.tables.log import logged_reads
 from journeybook.tables.places import root
-from journeybook.tables.register import keep_in_register, outliving, read_register, write_files
+from journeybook.tables.register import (
+    REGISTERS,
+    keep_claims,
+    keep_in_register,
+    outliving,
+    raw_digest,
+    read_register,
+    write_files,
+)
 from journeybook.tables.rotation import rotate_key
 from journeybook.tables.rows import added_up, brought_in, kept_in_engine, whole_row
 from journeybook.tables.run import (

@@ -15,6 +15,7 @@ from journeybook.tables.codes import coded
 from journeybook.tables.consent import check_purpose, pseudonym, said, standing, standings
 from journeybook.tables.dates import last_times, ledger_dates, midnight_after
 from journeybook.tables.log import log_read
+from journeybook.tables.rows import brought_in
 from journeybook.tables.run import Run, by_hand, find, has, opened, provenance, store, target
 from journeybook.tables.schema import PURPOSES, schema_of
 
@@ -143,7 +144,8 @@ def permitted_at(run: Run, asked: pd.DataFrame, *, purpose: str) -> NDArray[np.b
     question = ibis.memtable(asked[["person_id", "occurred_at"]].assign(question=range(len(asked))))
     question = question.rename(person="person_id", moment="occurred_at")
     heard = question.inner_join(voices, question.person == voices.person_id)
-    answers = _permits(said(heard, by=("question", "voice", "carried")), by="question")
+    # Brought in, they are worked out once, and not for the log again.
+    answers = brought_in(_permits(said(heard, by=("question", "voice", "carried")), by="question"))
     yes = _handed_out(run, "consents", purpose, answers).to_pandas().question
     permitted = np.zeros(len(asked), dtype=bool)
     permitted[yes.to_numpy(dtype=int)] = True

@@ -33,12 +33,12 @@ def log_read(run: Run, name: str, *, purpose: str, table: ibis.Table) -> int | N
 
 
 def logged_reads(tables: Path) -> list[dict]:
-    """What each page read: `page`, `table`, `purpose`, `n_rows`, `n_columns`, at most."""
+    """What each page read the last time: `page`, `table`, `purpose`, `n_rows`, `n_columns`."""
     logs = [str(path) for path in (tables / "reads").glob("*.parquet")]
     if not logs:
         return []
     asked = """
-        SELECT page, "table", purpose, max(n_rows) AS n_rows, max(n_columns) AS n_columns
+        SELECT page, "table", purpose, arg_max(n_rows, "row") AS n_rows, arg_max(n_columns, "row") AS n_columns
         FROM read_parquet($logs) GROUP BY page, "table", purpose ORDER BY ALL
     """
     return duckdb.execute(asked, {"logs": logs}).df().to_dict("records")
