@@ -40,6 +40,7 @@ _SAID = {
     "roc": "ROC",
     "pr": "PR",
     "ece": "ECE",
+    "ndcg": "nDCG",
     "bic": "BIC",
     "f1": "F1",
     "rfm": "RFM",

@@ -1,7 +1,7 @@
 """Page 06 beside lifetimes 0.11.3, in one process: BG/NBD, Pareto/NBD, and the summary of receipts.
 
     python -m venv other && other/bin/pip install -r requirements.lock lifetimes==0.11.3
-    PYTHONPATH=src other/bin/python tests/benchmarks/lifetime_value.py [LINES]
+    PYTHONPATH=src:tests other/bin/python tests/benchmarks/lifetime_value.py [LINES]
 
 Customers are simulated from known parameters over 39 weeks, by the day; both fit the same rows, and their log
 likelihoods must agree. Receipts are LINES lines (10,000,000) of a hundredth as many customers over a year. The
@@ -22,11 +22,11 @@ import duckdb
 import ibis
 import numpy as np
 import pandas as pd
+from planted_customers import planted_customers
 
 from journeybook import lifetime_value as worth
 from journeybook.lifetime_value.family import histories
 from journeybook.lifetime_value.models import BG_NBD, PARETO_NBD
-from journeybook.lifetime_value.witnesses import planted_customers
 
 try:
     import lifetimes

@@ -47,10 +47,11 @@ def find(
 ) -> list[Finding]:
     """Return the page's findings."""
     return [
+        # First among its equals: whoever is treated worse than others.
+        *unlike_groups(fair),
+        *_policy(deciding, known.probability),
         *_sends(sent, permitted),
         *_certain(sent),
-        *_policy(deciding, known.probability),
-        *unlike_groups(fair),
         _effect(moved, known.rankings, decided=not deciding.why_not),
     ]
 
@@ -67,8 +68,8 @@ def _sends(sent: pd.DataFrame, permitted: Mapping[str, np.ndarray] | None) -> li
     counts = sent_unpermitted(sent, permitted)
     n_sent, n_against = (sum(n) for n in zip((0, 0), *counts.values(), strict=True))
     return _counted(
-        f"{say_count(n_against)} of {say_count(n_sent)} messages looked at here went to people who did not permit "
-        "that channel when they were sent.",
+        f"{say_count(n_against)} of {say_count(n_sent)} messages looked at here went to people who, under one "
+        "of their customer numbers, did not permit that channel then.",
         "Check the ledger at the moment of sending; no policy of page 14 writes to them.",
         n=n_against, unit="messages", worth=1, section=_SENT,
     )  # fmt: skip
@@ -97,7 +98,7 @@ def _policy(deciding: Deciding, true: np.ndarray | None) -> list[Finding]:
         text = f"What a choice earns cannot be told: {why.replace('`', '')}."
         action = "Mend that in the table of contacts, and run the page again."
         return [Finding(text=text, action=action, strength="cannot be told", worth=1, section=_WHOM, figure=None)]
-    at = "At the costs given" if len(deciding.costs) == 1 else "Even if messages cost nothing"
+    at = "At the costs given" if len(deciding.costs) == 1 else "Before the cost of messages"
     more, error, planted = advantage(deciding, MODEL, TODAY, true=true)
     low, high = _ends(more, error)
     strength = strength_of(low, high, true=planted)
