@@ -326,7 +326,7 @@ def test_the_sentences_follow_the_figures():
     units = simulated(2_000, effect=3.0)
     found = compared(units)
     saved = found.methods["variance_saved_share"].dropna().iloc[0]
-    assert f"save this share of the variance: {saved:.0%} on spend" in say_effects(found)
+    assert f"save this share of the variance: {saved:.0%} on spend" in say_effects(found, found.clearest())
     assert "no factorial design" in say_factorial(
         experiments.factorial_effects(found.moments, names=found.names, alpha=0.05, power=0.8, minimum_effects={}),
         power=0.8,

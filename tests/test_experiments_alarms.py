@@ -46,7 +46,7 @@ def test_a_ramp_is_found_and_the_headline_is_the_effect_within_periods():
     assert headline["effect_low"] < 0 < headline["effect_high"]
     pooled = found.methods.set_index("method").loc["welch_pooled_biased"]
     assert pooled["p_value"] < 1e-20
-    said = say_effects(found)
+    said = say_effects(found, found.clearest())
     assert f"Pooled over periods, and biased, effects would be {pooled['effect']:+.3g} on y" in said
 
 
@@ -127,7 +127,7 @@ def test_small_arms_have_an_exact_test_and_interval():
     assert headline["p_value"] == pytest.approx(0.1189, abs=5e-5)
     assert headline["effect_low"] == pytest.approx(-0.0072, abs=1e-3)
     assert headline["effect_high"] == pytest.approx(0.8516, abs=1e-3)
-    assert "intervals and p values are exact" in say_effects(found)
+    assert "intervals and p values are exact" in say_effects(found, found.clearest())
     # Of two 0/1 samples a permutation of the units is Fisher's test.
     _, headline, _ = looked_at(units, "mean")
     assert (headline["method"], headline["p_value"]) == ("permutation_exact", pytest.approx(0.1189, abs=5e-5))

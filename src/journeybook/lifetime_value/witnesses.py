@@ -186,8 +186,10 @@ def value_holds(
         ("customers without a value", len(set(customers["person_id"]) ^ set(table["person_id"])), 1e-6, here),
         ("values, greatest relative difference", off, 0.01, weekly),
     ]
-    if found is not None and not value.trouble:
-        some = np.unique(np.linspace(0, len(customers) - 1, 30).astype(int))
+    # Who has left is worth nothing, for certain.
+    worth = np.flatnonzero(own > 0)
+    if found is not None and not value.trouble and len(worth):
+        some = worth[np.unique(np.linspace(0, len(worth) - 1, 30).astype(int))]
         few, family, n = histories_of(customers.iloc[some]), family_of(value.way), 400
         # A hundredth of the way, where nothing bends yet.
         at = found.theta * np.exp(0.01 * rng.multivariate_normal(0 * found.theta, found.covariance, n))
@@ -222,7 +224,9 @@ def tiers_hold(
         shares = [revenue[part].sum() / revenue.sum() for part in (own, past)]
         off = max(off, abs(row.revenue_share - shares[0]), abs(row.past_share - shares[1]), abs(row.n - len(own)))
         gains = drawn[:, own].sum(axis=1) / drawn.sum(axis=1)
-        widths.append((row.revenue_share_high - row.revenue_share_low) / (2 * stats.norm.isf(0.025) * gains.std()))
+        width = (row.revenue_share_high - row.revenue_share_low) / (2 * stats.norm.isf(0.025))
+        # A tier of those who have left brings nothing, whoever is drawn.
+        widths.append(width / gains.std() if gains.any() else 1 + width)
     rows = [
         ("revenue of tiers, greatest difference of a share", off, 1e-9, "customers sorted"),
         ("mean width of tiers' intervals, share off", np.mean(widths) - 1, 0.25, "bootstrap of customers"),

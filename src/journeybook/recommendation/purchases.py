@@ -163,7 +163,9 @@ def catalogue_of(
     barred = about.get("in_stock", pd.Series(True, about.index)).eq(False).to_numpy()
     limited = about.get("age_limited", pd.Series(False, about.index)).eq(True).to_numpy()
     rules = {"never bought before": buyers == 0, "not in stock": barred, "limited by age": limited}
-    rules |= {"not sold lately": lately == 0, f"fewer than {least_buyers} buyers": buyers < least_buyers}
+    # Where next to nothing was sold lately, as behind one late receipt, that tells of no product.
+    unsold = (lately == 0) & ((lately > 0).sum() > 1)
+    rules |= {"not sold lately": unsold, f"fewer than {least_buyers} buyers": buyers < least_buyers}
     open_, left_out = np.ones(n, dtype=bool), {}
     for why, out in rules.items():
         left_out[why] = int((open_ & out).sum())

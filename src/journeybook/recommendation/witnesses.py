@@ -111,9 +111,9 @@ def methods_hold(purchases: Purchases, known: Known, chosen: Chosen, *, least_bu
     products, n = known.catalogue.products, len(known.catalogue.products)
     late = purchases.lines[purchases.lines["day"].between(known.before - RECENT_DAYS, known.before - 1)]
     lately = late.groupby("product")["person"].nunique()
-    few = sum(len(buyers.get(p, ())) < least_buyers or lately.get(p, 0) == 0 for p in products)
+    few = sum(len(buyers.get(p, ())) < least_buyers or (len(lately) > 1 and p not in lately) for p in products)
     off = np.abs(buyers.reindex(products).map(len) - known.catalogue.popularity).max()
-    off_late = np.abs(lately.reindex(products).to_numpy() - known.catalogue.recent).max()
+    off_late = np.abs(lately.reindex(products, fill_value=0).to_numpy() - known.catalogue.recent).max()
     cosine = 0.0
     for at in np.unique(np.linspace(0, n - 1, 25).astype(int)):
         row = known.similar[[at]].tocoo()
