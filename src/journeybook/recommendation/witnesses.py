@@ -28,7 +28,7 @@ def recount(transactions: ibis.Table, purchases: Purchases, known: Known, judged
     some = np.unique(np.linspace(0, len(purchases.people) - 1, N_RECOUNTED).astype(int))
     ids = purchases.people[some].tolist()
     lines = transactions.filter(transactions.person_id.isin(ids), transactions.product_id.notnull())
-    lines = lines.select("person_id", "product_id", "occurred_at", "revenue").to_pandas()
+    lines = lines.order_by("row").select("person_id", "product_id", "occurred_at", "revenue").to_pandas()
     lines["day"] = (lines["occurred_at"].dt.normalize() - pd.Timestamp("1970-01-01")).dt.days
     lines = lines[(lines["revenue"].astype(float) > 0) & (lines["day"] < purchases.end)]
     days = lines.drop_duplicates(["person_id", "product_id", "day"])
