@@ -39,8 +39,8 @@ def one_form(written: str, country_code: str) -> str | None:
         region = phonenumbers.region_code_for_country_code(home)
         number = phonenumbers.parse(re.sub(r"^\s*00", "+", written), region)
     except phonenumbers.NumberParseException:
-        pass  # What no plan knows keeps its digits.
-    else:
+        number = None  # What no plan knows keeps its digits.
+    if number is not None:
         national = phonenumbers.national_significant_number(number)
         if number.country_code in _OLD:
             national = re.sub(*_OLD[number.country_code], national)

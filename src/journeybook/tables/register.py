@@ -61,26 +61,26 @@ def keep_in_register(run: Run, name: str, *, key: str, entry: dict[str, Any]) ->
 
 def raw_digest(run: Run) -> str:
     """Return a digest of the rows as they came, the same with any key and any parameters of pages."""
-    paths = sorted((run._folder / "raw").glob("*.parquet"))
     made = hashlib.sha256()
-    for path in paths:
-        made.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    for path in sorted((run._folder / "raw").glob("*.parquet")):
+        with path.open("rb") as file:
+            made.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return made.hexdigest()[:16]
 
 
 def keep_claims(run: Run, *, page: str, claims: Mapping[str, tuple[float, float, float]], digest: str) -> dict:
     """Write down what a page claims of some data (value and ends, by words), and return all that it ever claimed.
 
-    What was claimed of the same data before stays as it went out.
+    What was claimed of the same data before stays as it went out; where all was, nothing is written.
     """
     held = read_register(run, "claims").get(page, {}).get("claims", {})
-    for words, (value, low, high) in claims.items():
-        made = held.setdefault(words, [])
-        if all(one["digest"] != digest for one in made):
-            made.append({"digest": digest, "value": value, "low": low, "high": high})
-    entry = {"claims": held}
-    keep_in_register(run, "claims", key=page, entry=entry)
-    return entry
+    new = [words for words in claims if all(one["digest"] != digest for one in held.get(words, ()))]
+    for words in new:
+        value, low, high = claims[words]
+        held.setdefault(words, []).append({"digest": digest, "value": value, "low": low, "high": high})
+    if new:
+        keep_in_register(run, "claims", key=page, entry={"claims": held})
+    return {"claims": held}
 
 
 def outliving(run: Run) -> list[str]:
