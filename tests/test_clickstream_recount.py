@@ -10,6 +10,7 @@ from journeybook.clickstream.funnels import funnel
 from journeybook.clickstream.groups import compare_groups
 from journeybook.clickstream.intervals import bottleneck_table, draw_chains, state_table, transition_table
 from journeybook.clickstream.moments import best_moments
+from journeybook.clickstream.orders import choose_order
 from journeybook.clickstream.witnesses import recount
 from journeybook.journeys.links import path_steps
 from journeybook.journeys.sessions import CONVERSION, computed, session_steps
@@ -33,6 +34,7 @@ def found(shop):  # noqa: F811
         "groups": compare_groups(steps, group_by=["channel"], n_periods=2, alpha=0.05).table,
         "funnel": funnel(steps, chain.model, stages=["home", "item", "cart", CONVERSION]),
         "faults": pd.DataFrame(),
+        "orders": choose_order(steps, max_order=3).table,
     }
     return shop, steps, tables, counts
 
@@ -73,6 +75,9 @@ def test_paths_of_numbers_are_counted_again():
         ("transitions", "probability"),
         ("states", "lost_conversions"),
         ("bottlenecks", "gain"),
+        ("orders", "held_out_log_likelihood"),
+        ("orders", "held_out_gain"),
+        ("orders", "held_out_gain_error"),
         ("moments", "gain_now"),
         ("funnel", "n_sessions"),
     ],

@@ -154,7 +154,7 @@ def test_budgets_out_of_range_are_errors(epsilon, count_share):
 
 def test_publishing_for_good_comes_later():
     privacy.check_mode("teaching")
-    with pytest.raises(ValueError, match="comes later"):
+    with pytest.raises(ValueError, match="publishes for good"):
         privacy.check_mode("release")
     with pytest.raises(ValueError, match="needed is 'teaching'"):
         privacy.check_mode("secret")

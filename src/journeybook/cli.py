@@ -1,4 +1,4 @@
-"""The command line: run, check, map, params, data, score, compare, teach, erase, key."""
+"""The command line: run, check, map, params, data, score, compare, teach, erase, key, budget."""
 
 import argparse
 import json
@@ -181,6 +181,66 @@ def _erase(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _budget(arguments: argparse.Namespace) -> int:
+    from journeybook.privacy.ledger import budget_lines, budget_table, grant, read_ledger
+
+    path, sign = _ledger(arguments)
+    if arguments.grant is None:
+        entries = read_ledger(path, sign=sign)
+    else:
+        for option in ("delta", "unit", "period"):
+            if getattr(arguments, option) is None:
+                raise JourneybookError(f"--grant needs --{option}: a budget has a delta, a unit and a period.")
+        about = {"delta": arguments.delta, "unit": arguments.unit, "period": arguments.period}
+        entries = grant(path, epsilon=arguments.grant, sign=sign, **about)
+    table = budget_table(entries)
+    for line in budget_lines(table):
+        print(line)
+    if arguments.plot is not None:
+        from journeybook.plots.privacy import save_budget
+
+        save_budget(table, arguments.plot)
+        print(f"Written: {arguments.plot}")
+    return 0
+
+
+def _release(arguments: argparse.Namespace) -> int:
+    from datetime import date
+
+    from journeybook.privacy.asking import read_plan
+    from journeybook.privacy.publishing import publish
+    from journeybook.privacy.scanning import exact_figures_of, scan_release
+    from journeybook.report.running import folders
+    from journeybook.tables import owners_view
+
+    plan, run = read_plan(arguments.plan), owners_view(folders(arguments.out)[1])
+    if not arguments.scan:
+        path, sign = _ledger(arguments)
+        made = publish(run, plan, ledger=path, sign=sign, day=date.today(), target=arguments.to)
+        print(f"Charged: {', '.join(made.charged) or 'nothing'}.")
+        if made.served:
+            print(f"As released before, at no cost: {', '.join(made.served)}.")
+        print(f"Written: {arguments.to} ({', '.join(made.files)})")
+    found = scan_release(arguments.to, exact_figures_of(run, plan))
+    for row in found.itertuples():
+        said = f"{row.file}, line {row.line}: {row.number} is the exact {row.figure} of {row.release}"
+        print(said, file=sys.stderr)
+    if len(found):
+        n = _counted(len(found), "exact figure")
+        raise JourneybookError(f"{arguments.to} holds {n}: publish nothing of it.")
+    print("Scanned: no number in it agrees with an exact figure better than by chance.")
+    return 0
+
+
+def _ledger(arguments: argparse.Namespace) -> tuple[Path, Callable[[bytes], str]]:
+    """Where the ledger of budget is, and what signs its entries: the key of the run's pseudonyms."""
+    from journeybook.report.running import folders
+    from journeybook.tables import owners_view, root, signature
+
+    run = owners_view(folders(arguments.out)[1])
+    return arguments.ledger or root() / "data" / "budget.jsonl", lambda content: signature(run, content)
+
+
 def _parameters(arguments: argparse.Namespace) -> "RunParameters":
     from journeybook.report.pages import discover
     from journeybook.report.params import read_parameters
@@ -236,6 +296,18 @@ def _parser() -> argparse.ArgumentParser:
     changed = "put a new key in place, and write a crosswalk from the old pseudonyms"
     key("--rotate", action="store_true", help=changed)
     key("--out", type=Path, metavar="DIR", help="folder of the run whose customers it lists")
+    budget = _command(commands, _budget, "what may still be published, and what was spent; or grant a budget")
+    budget("--grant", type=float, metavar="EPSILON", help="grant this for a period, with the next three")
+    budget("--delta", type=float, metavar="DELTA", help="probability that epsilon may be passed with; 0 for never")
+    budget("--unit", metavar="UNIT", help="whom it protects: person or household")
+    budget("--period", metavar="DAYS", help="first and last day, such as 2026-01-01/2026-12-31")
+    budget("--plot", type=Path, metavar="FILE", help="also draw it: a new PNG, SVG or PDF")
+    _drawing(budget)
+    release = _command(commands, _release, "publish for good what a plan asks, with noise, and charge the budget")
+    release("plan", type=Path, metavar="PLAN", help="YAML: unit, releases, and each one's bounds and budget")
+    release("--to", type=Path, required=True, metavar="FOLDER", help="a new folder, with nothing else in it")
+    release("--scan", action="store_true", help="publish nothing: look through the folder for exact figures")
+    _drawing(release)
     data = _command(commands, _data, "the tables of the last run")
     data("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")
     return parser
@@ -252,6 +324,12 @@ def _command(commands: Any, do: Callable, said: str, *, asked: bool = False) -> 
         one = "one parameter, such as seed=7 or 05_segmentation.max_segments=5"
         command.add_argument("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", help=one)
     return command.add_argument
+
+
+def _drawing(command: Callable) -> None:
+    """Add what a command needs that draws on a budget."""
+    command("--ledger", type=Path, metavar="FILE", help="the ledger of budget; default data/budget.jsonl")
+    command("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")
 
 
 def _counted(n: int, what: str) -> str:

@@ -1,5 +1,7 @@
 """Figures of page 10: what is published, what it costs, what bounds from the data give away."""
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -7,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from journeybook.plots import COLOURS, headed
+from journeybook.errors import JourneybookError
+from journeybook.plots import COLOURS, headed, use_house_style
 from journeybook.privacy import PrivateReleases
 from journeybook.privacy.findings import title_attack, title_costs, title_releases
 
@@ -74,6 +77,29 @@ def plot_attack(attack: pd.DataFrame) -> Axes:
     ax.legend(loc="center left", bbox_to_anchor=(0.0, 0.72), fontsize=9)
     _watermark(ax.figure)
     return ax
+
+
+def plot_budget(table: pd.DataFrame) -> Axes:
+    """Draw what is left of the last period's budget after each release, and what each took."""
+    rows = table[table.period == table.period.iloc[-1]].reset_index(drop=True)
+    ax, place = plt.subplots(figsize=(8.8, 1.2 + 0.4 * len(rows)))[1], np.arange(len(rows))
+    ax.barh(place, rows.left, color=COLOURS["blue"], alpha=0.6, label="left")
+    ax.barh(place, rows.spent.diff().fillna(0), left=rows.left, color=COLOURS["orange"], label="taken by it")
+    ax.set_yticks(place, rows.release)
+    ax.invert_yaxis()
+    ax.set(xlabel="epsilon", xlim=(0, rows.left.iloc[0] * 1.02))
+    ax.legend(fontsize=9)
+    left = f"Epsilon {rows.left.iloc[-1]:.3g} of {rows.left.iloc[0]:g} is left for {rows.period.iloc[0]}"
+    headed(ax, f"{left}, each {rows.unit.iloc[0]}")
+    return ax
+
+
+def save_budget(table: pd.DataFrame, target: Path) -> None:
+    """Save `plot_budget` as a new file; JourneybookError where it is there, or its ending names no picture."""
+    if target.exists() or target.suffix not in (".png", ".svg", ".pdf"):
+        raise JourneybookError(f"{str(target)!r} needs to be a new file that ends with .png, .svg or .pdf.")
+    use_house_style()
+    plot_budget(table).figure.savefig(target, bbox_inches="tight")
 
 
 def _epsilons(ax: Axes, epsilons: pd.Series) -> None:

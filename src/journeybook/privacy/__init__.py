@@ -5,6 +5,12 @@
 | releases | counts and sums that a mechanism has noised, and what they cost |
 | guarantees | whether the release keeps its promise: audit, each person left out, error, composition, checks |
 | attacks | what an outsider can tell without them, or where bounds come from the data |
+| asking | publishing for good: the plan of releases, every bound declared in it |
+| bounding | what one person adds at most, before anything is grouped |
+| mechanisms | OpenDP's noise on whole numbers, its cost, its reach, figures that add up |
+| ledger, composing | what was granted and spent, signed and in a chain; what charges cost together |
+| publishing, card | charged, then written into a folder of its own, with a card |
+| scanning | numbers in such a folder that agree with an exact figure |
 | findings | titles, sentences, and what a manager should know |
 """
 

@@ -61,8 +61,8 @@ class Grouping:
 def check_mode(mode: str) -> None:
     """Raise ValueError unless the mode is `teaching`."""
     if mode != "teaching":
-        later = "; publishing for good, with cryptographic noise, comes later" if mode == "release" else ""
-        raise ValueError(f"mode is {mode!r}: needed is 'teaching'{later}.")
+        other = "; `journeybook release` publishes for good" if mode == "release" else ""
+        raise ValueError(f"mode is {mode!r}: needed is 'teaching'{other}.")
 
 
 def people_at_end(
@@ -111,10 +111,20 @@ def group_people(
         return Grouping(names, pd.Index(names).get_indexer(segment), np.full(len(names), float(max_revenue)))
     if not all(low < high for low, high in pairwise([0.0, *band_edges, max_revenue])):
         raise ValueError(f"band_edges are {list(band_edges)}: needed is an ascent between 0 and {max_revenue:g}.")
-    bands = [f"{low:,.0f} to {high:,.0f}" for low, high in pairwise(band_edges)]
-    bands = [f"under {band_edges[0]:,.0f}", *bands, f"{band_edges[-1]:,.0f} and more"] if band_edges else ["all"]
     codes = np.searchsorted(np.asarray(band_edges, float), people.revenue.to_numpy(dtype=float), side="right")
-    return Grouping(tuple(bands), codes, np.array([*band_edges, max_revenue], dtype=float))
+    return Grouping(band_names(band_edges), codes, np.array([*band_edges, max_revenue], dtype=float))
+
+
+def band_names(edges: Sequence[float]) -> tuple[str, ...]:
+    """Return the names of the bands that ascending edges cut.
+
+    >>> band_names([100, 1000])
+    ('under 100', '100 to 1,000', '1,000 and more')
+    """
+    if not edges:
+        return ("all",)
+    between = [f"{low:,.0f} to {high:,.0f}" for low, high in pairwise(edges)]
+    return f"under {edges[0]:,.0f}", *between, f"{edges[-1]:,.0f} and more"
 
 
 def release_figures(

@@ -59,7 +59,7 @@ def erase(customer_id: str, *, out: Path | None, parameters: RunParameters | Non
     yield "tables made of many people: kept, their figures count this person until the next run makes them anew"
     for register in (path for path in sorted(tables.resolve().parent.glob("*.json")) if path.stem in REGISTERS):
         yield f"{register.name}: kept, for what was looked at or claimed cannot be taken back; it holds no id"
-    yield "private releases that were published stay published"
+    yield "private releases that were published stay published; the ledger of their budget holds no row of anyone"
     for walk in sorted((root() / "data").glob("crosswalk-*.csv")):
         yield f"data/{walk.name}: kept, it says which pseudonym became which"
     if parameters is not None and parameters.dataset == "files":

@@ -52,6 +52,7 @@ from journeybook.tables.run import (
     open_run,
     owners_view,
     provenance,
+    signature,
     source_lines,
     source_notices,
     store,

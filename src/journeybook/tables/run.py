@@ -1,6 +1,7 @@
 """A run and where its tables are; key, folders and connection stay inside the door."""
 
 import hashlib
+import hmac
 import json
 import secrets
 from dataclasses import dataclass, field
@@ -133,6 +134,11 @@ def source_notices(run: Run) -> list[dict[str, Any]]:
 def key_digest(run: Run) -> str:
     """Return a digest of the key of the pseudonyms: another key is another run."""
     return hashlib.sha256(f"digest of a key\0{run._key}".encode()).hexdigest()
+
+
+def signature(run: Run, content: bytes) -> str:
+    """Return a keyed hash (HMAC with SHA-256), which nobody makes without the key of the pseudonyms."""
+    return hmac.new(run._key.encode(), content, "sha256").hexdigest()
 
 
 def by_hand(run: Run) -> tuple[str, ...]:
