@@ -73,6 +73,16 @@ def test_a_policy_is_advised_only_where_the_interval_shows_it(monkeypatch, more,
     assert found.action.startswith(action) and found.unit == "EUR" and " EUR " in found.text
 
 
+@pytest.mark.parametrize(("more", "action"), [(300.0, "Release them"), (90.0, "Do not release")])
+def test_rules_are_released_only_where_the_interval_shows_a_gain(monkeypatch, more, action):
+    monkeypatch.setattr(page, "advantage", lambda *_args, **_asked: (more, 80.0, None))
+    told = Bag(deciding=Bag(currency="EUR"), values=pd.DataFrame({"refused": ["", ""]}), left_out=("vip",))
+    (found,) = page._released(told, None)
+    assert short(found).action.startswith(action) and "but those that read" in found.text
+    refused = Bag(deciding=told.deciding, values=pd.DataFrame({"refused": ["few"]}), left_out=())
+    assert page._released(refused, None) == page._released(Bag(deciding=None), None) == []
+
+
 def test_weights_that_do_not_average_1_name_the_usual_mistake():
     why = (
         "the weights average 0.723, not 1: `propensity` must be the chance of the choice that was made, row by row"
@@ -104,5 +114,5 @@ def test_messages_without_permission_are_counted():
 def test_each_section_is_a_heading_of_the_page():
     cells = json.loads((NOTEBOOKS / "14_decisions.ipynb").read_text(encoding="utf-8"))["cells"]
     headings = {line for cell in cells for line in "".join(cell["source"]).splitlines() if line.startswith("## ")}
-    named = (page._SENT, page._WHOM, page._MOVED, page._CHOSEN)
+    named = (page._SENT, page._WHOM, page._RULED, page._MOVED, page._CHOSEN)
     assert {f"## {name}" for name in named} <= headings

@@ -175,6 +175,44 @@ def in_part(table: str, **changes: Callable) -> Callable:
     return planted_in
 
 
+def all_permitted(_sound: Callable) -> Callable:
+    """Rules never hear what people refuse."""
+    return lambda *_args, **_asked: {}
+
+
+def limitless(**lifted: Any) -> Callable:
+    """Some of the limits in the file of rules are not heeded."""
+
+    def planted_in(sound: Callable) -> Callable:
+        def wrong(rules: Any, *args: Any, **asked: Any) -> Any:
+            return replace(sound(replace(rules, **lifted), *args, **asked), rules=rules)
+
+        return wrong
+
+    return planted_in
+
+
+def slipped_states(sound: Callable) -> Callable:
+    """Each person is decided on by what holds for the one before."""
+
+    def wrong(*args: Any, **asked: Any) -> Any:
+        state, free, content = sound(*args, **asked)
+        return np.roll(state, 1, axis=0), free, content
+
+    return wrong
+
+
+def changed_table(**changes: Callable) -> Callable:
+    def planted_in(sound: Callable) -> Callable:
+        def wrong(*args: Any, **asked: Any) -> Any:
+            found = sound(*args, **asked)
+            return replace(found, table=found.table.assign(**{k: of(found.table) for k, of in changes.items()}))
+
+        return wrong
+
+    return planted_in
+
+
 def planted(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
     return Mutant(name, error, f"journeybook.{target}", wrong, **more)
 
@@ -187,7 +225,7 @@ MUTANTS = [
     planted("unlikeliest", "groups are compared by the unlikeliest", f"{PAGE}.groups:fairness", unlikeliest),
     planted("unasked", "policies write to people who did not permit it", f"{PAGE}:decide", unasked),
     planted("uncapped", "policies write to people who had enough messages", f"{PAGE}:decide", uncapped),
-    planted("free_messages", "messages cost nothing when policies are valued", f"{PAGE}.policy:_records",
+    planted("free_messages", "messages cost nothing when policies are valued", f"{PAGE}.policy:valued",
             free_messages),
     planted("only_the_model", "policies are valued by the model alone", f"{PAGE}.policy:off_policy_value",
             only_the_model),
@@ -221,9 +259,26 @@ MUTANTS = [
             in_part("costs", responses_lost_share=lambda t: t["responses_lost_share"] / 2)),
     planted("all_alike", "groups are compared as one threshold would choose", "statistics.fairness:_choose",
             lambda sound: lambda kept, code, rule, share: sound(kept, code, "one threshold", share)),
-    planted("gain_of_the_policy", "what comes anyway is counted as gain", f"{PAGE}.policy:_records",
+    planted("gain_of_the_policy", "what comes anyway is counted as gain", f"{PAGE}.policy:valued",
             gain_of_the_policy),
     planted("anybodys_value", "effects are weighed by the value of others", f"{PAGE}:weigh_by_value",
             anybodys_value),
+    planted("rules_unasked", "rules write to people who did not permit it", f"{PAGE}.carrying:permitted_channels",
+            all_permitted, data=("demo",)),
+    planted("rules_uncapped", "caps of the rules are not heeded", f"{PAGE}.carrying:decide_slots",
+            limitless(caps={}), data=("demo",)),
+    planted("never_quiet", "quiet hours are not heeded", f"{PAGE}.carrying:decide_slots",
+            limitless(quiet_hours={}), data=("demo",)),
+    planted("no_lot", "nobody is held out", f"{PAGE}.carrying:decide_slots", limitless(holdout=0.0),
+            data=("demo",)),
+    planted("slipped_rules", "people are decided on by what holds for others", f"{PAGE}.slots:rule_states",
+            slipped_states, data=("demo",)),
+    planted("twice_decided", "some people have two decisions in a slot", f"{PAGE}.carrying:decide_slots",
+            changed_table(person_id=lambda t: t["person_id"].where(t.index > 0, t["person_id"].iloc[1])),
+            data=("demo",)),
+    planted("without_reason", "decisions have no reason", f"{PAGE}.carrying:decide_slots",
+            changed_table(reason=lambda t: ""), data=("demo",)),
+    planted("gains_halved", "expected gains are halved", f"{PAGE}.carrying:decide_slots",
+            changed_table(expected_gain=lambda t: t["expected_gain"] / 2), data=("demo",)),
     planted("added_is_all", "what comes anyway is counted as added", f"{PAGE}.uplift:_rankings", added_is_all),
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from scipy.stats import norm
 
 from journeybook.decisions.choices import CERTAIN, JUDGED, who_was_certain
 from journeybook.decisions.policy import ANSWERED, EVERYONE, MODEL, TODAY, Deciding, advantage
+from journeybook.decisions.release import THE_RULES, Released
 from journeybook.decisions.truth import KnownAnswers
 from journeybook.decisions.uplift import Uplift
 from journeybook.findings import (
@@ -26,6 +27,7 @@ from journeybook.statistics.fairness import RULES, Fairness
 from journeybook.statistics.labels import UNKNOWN
 
 _SENT, _WHOM = "Who was sent what they had not permitted?", "Whom to write to, if anyone?"
+_RULED = "What would the rules have earned?"
 _MOVED, _CHOSEN = "Whom does a message move?", "Who would be chosen?"
 
 _UNEVEN = {
@@ -44,12 +46,14 @@ def find(
     known: KnownAnswers,
     *,
     permitted: Mapping[str, np.ndarray] | None,
+    released: Released,
 ) -> list[Finding]:
     """Return the page's findings."""
     return [
         # First among its equals: whoever is treated worse than others.
         *unlike_groups(fair),
         *_policy(deciding, known.probability),
+        *_released(released, known.probability),
         *_sends(sent, permitted),
         *_certain(sent),
         _effect(moved, known.rankings, decided=not deciding.why_not),
@@ -113,6 +117,30 @@ def _policy(deciding: Deciding, true: np.ndarray | None) -> list[Finding]:
         **size(more, low, high, deciding.currency or "money"),
     )
     return [today] if simple.empty else [today, _beside(deciding, str(simple.idxmax()), len(simple), true)]
+
+
+def _released(released: Released, true: np.ndarray | None) -> list[Finding]:
+    """What the user's rules would have earned beyond today's sending."""
+    told = released.deciding
+    if told is None or (released.values["refused"] != "").any():
+        return []
+    more, error, planted = advantage(told, THE_RULES, TODAY, true=true)
+    low, high = _ends(more, error)
+    strength = strength_of(low, high, true=planted)
+    gains = low > 0 and strength != "contradicted"
+    part = " (but those that read what was not known then)" if released.left_out else ""
+    return [
+        Finding(
+            text=f"On logged contacts the rules{part} would have earned {_said(more, told)} per 1,000 contacts "
+            f"than today's sending{_missed(strength, planted)}.",
+            action="Release them, with people held out by lot." if gains else "Do not release them for this.",
+            strength=strength,
+            worth=2,
+            section=_RULED,
+            figure=None,
+            **size(more, low, high, told.currency or "money"),
+        )
+    ]
 
 
 def _beside(deciding: Deciding, rule: str, n_rules: int, true: np.ndarray | None) -> Finding:

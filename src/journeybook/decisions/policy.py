@@ -115,7 +115,7 @@ def decide(
         threshold = tried.loc[tried["chosen"], "threshold"].item()
         for policy, chosen in _policies(test, charged, threshold, value_per_response=value).items():
             made[name, policy] = chosen
-            found = _records(test, chosen, charged, value_per_response=value)
+            found = valued(test, chosen, charged, value_per_response=value)
             records.append(found.assign(prices=name, policy=policy))
     table, tried = (pd.concat(parts, ignore_index=True) for parts in (records, thresholds))
     listed = pd.DataFrame(lists).T.rename_axis("prices").reset_index()
@@ -253,7 +253,7 @@ def _policies(
     return {**policies, NOTHING: nothing}
 
 
-def _records(test: Choices, chosen: np.ndarray, costs: np.ndarray, *, value_per_response: float) -> pd.DataFrame:
+def valued(test: Choices, chosen: np.ndarray, costs: np.ndarray, *, value_per_response: float) -> pd.DataFrame:
     """One row an estimator: the value of one policy."""
     found, unasked = (off_policy_value(test, to) for to in (chosen, np.full(len(chosen), test.nothing)))
     paid, refused = costs[chosen], found.refusal or unasked.refusal

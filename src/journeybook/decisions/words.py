@@ -3,12 +3,15 @@
 import pandas as pd
 from scipy.stats import norm
 
+from journeybook.decisions.carrying import Carried
 from journeybook.decisions.choices import CERTAIN, JUDGED, who_was_certain
 from journeybook.decisions.off_policy import ESTIMATORS
 from journeybook.decisions.policy import EVERYONE, MODEL, NOTHING, PER, TODAY, Deciding, advantage
+from journeybook.decisions.release import Released
 from journeybook.decisions.truth import KnownAnswers
 from journeybook.decisions.uplift import Uplift
 from journeybook.findings import say_count, say_interval, say_money, say_p, say_share
+from journeybook.sends import NO_CONTACT
 from journeybook.statistics.fairness import RULES, Fairness
 
 _PARTS = {"training": "fit", "calibration": "calibrate", "test": "test", "purged": "purged"}
@@ -172,3 +175,57 @@ def _ends(row: pd.Series, name: str) -> str:
 def _of_money(row: pd.Series, name: str, *, currency: str | None) -> str:
     between = say_interval(say_money, row[f"{name}_low"], row[f"{name}_high"])
     return f"{say_money(row[name], currency=currency)} ({between})"
+
+
+def say_rules(carried: Carried) -> str:
+    """Say which rules are in force, and what is wrong with them."""
+    if carried.decided is None:
+        return carried.why_not
+    rules, faults = carried.decided.rules, carried.faults
+    told = f"{rules.source}, version {rules.version}: {len(rules.tried)} rules, tried in this order: "
+    told += f"{', '.join(rule.name for rule in rules.tried)}."
+    if faults.empty:
+        return f"{told} Each holds for somebody, none hides another, and nobody is left without a rule."
+    listed = "; ".join(
+        f"{' and '.join(filter(None, (row.rule, row.other)))} ({row.fault}, {row.n_people:,} people)".strip()
+        for row in faults.itertuples()
+    )
+    return f"{told} **To be looked at:** {listed}."
+
+
+def say_decided(carried: Carried, *, currency: str | None = None) -> str:
+    """Say how many are sent a message in each slot, what is expected of it, and how many a lot leaves out."""
+    if carried.decided is None:
+        return ""
+    table, said = carried.decided.table, []
+    for slot, rows in table.groupby("slot", sort=False):
+        sent = rows[rows["channel"] != NO_CONTACT]
+        gain, low, high = (sent[name].sum(min_count=len(sent)) for name in ("expected_gain", "low", "high"))
+        known = f", expected to gain {say_money(gain, currency=currency)} ({say_interval(say_money, low, high)})"
+        worth = known if gain == gain else ""
+        said.append(f"{slot}: {say_count(len(sent))} of {say_count(len(rows))} people are sent a message{worth}.")
+    held = table.drop_duplicates("person_id")["holdout"].mean()
+    lot = f" A lot holds out {say_share(held)} of people, to measure all of this later." if held else ""
+    return " ".join(said) + lot
+
+
+def say_changed(carried: Carried, *, currency: str | None = None) -> str:
+    """Say how many get another action than by the version before, and what that is worth."""
+    if carried.changed is None:
+        return ""
+    n, gain, low, high = (carried.changed[name].sum() for name in ("n_people", "gain", "low", "high"))
+    known = f", worth {say_money(gain, currency=currency)} ({say_interval(say_money, low, high)}) in all"
+    worth = known if gain == gain else ""
+    return f"Beside the version before, {say_count(n)} decisions are others{worth}."
+
+
+def say_released(released: Released) -> str:
+    """Say what the rules would have earned beside today's sending, or why that cannot be told."""
+    if released.why_not:
+        return f"What the rules would have earned cannot be told: {released.why_not.rstrip('.')}."
+    out = f" Not judged, for they read what was not known then: {', '.join(released.left_out)}."
+    said = []
+    for _, row in released.values[released.values["estimator"].isin(["dr", "observed"])].iterrows():
+        gain = f"refused ({row['refused']})" if row["refused"] else _of_money(row, "gain_per_1000", currency=None)
+        said.append(f"{row['policy']} {gain}")
+    return f"Gain over sending nothing, per 1,000 contacts: {'; '.join(said)}.{out if released.left_out else ''}"

@@ -1,5 +1,7 @@
 """Figures of page 14: what policies would have brought, whom messages move, who would be chosen."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -7,11 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from journeybook.decisions import words
+from journeybook.decisions.carrying import Carried
+from journeybook.decisions.choices import NO_CONTACT
 from journeybook.decisions.findings import unlike_groups
 from journeybook.decisions.policy import Deciding
 from journeybook.decisions.uplift import Uplift
+from journeybook.findings import say_share
 from journeybook.plots import COLOURS, draw_intervals, headed, shortened
 from journeybook.statistics.fairness import RULES, Fairness
+
+NOTHING_SENT, HELD_OUT = "nothing", "held out by lot"
+
+_WHAT = [COLOURS[name] for name in ("blue", "orange", "green", "purple", "sky", "yellow", "red")]
 
 _RANKING = {"uplift": ("by effect", "green", "-"), "response": ("by response", "red", "--")}
 
@@ -34,6 +43,41 @@ def plot_policies(deciding: Deciding, ax: Axes | None = None) -> Axes | None:
     ax.set_xlabel(f"gain over sending nothing, {money} per 1,000 contacts (95% interval)")
     headed(ax, words.title_policies(deciding))
     return ax
+
+
+def plot_decided(carried: Carried, axes: Sequence[Axes] | None = None) -> Figure | None:
+    """How many people each rule sends what, or nothing, a panel a slot; None where no rules are carried out."""
+    if carried.decided is None:
+        return None
+    counts, slots = carried.counts, [*carried.decided.rules.slots]
+    rules = [*(rule.name for rule in carried.decided.rules.tried), ""]
+    whats = dict(zip(sorted(set(counts["channel"]) - {NO_CONTACT}), _WHAT, strict=False))
+    whats |= {NOTHING_SENT: "lightgrey", HELD_OUT: COLOURS["grey"]}
+    counts["what"] = counts["channel"].where(counts["channel"] != NO_CONTACT, NOTHING_SENT)
+    counts["what"] = counts["what"].mask(counts["holdout"], HELD_OUT)
+    if axes is None:
+        axes = plt.subplots(1, len(slots), figsize=(8.9, 1.9 + 0.36 * len(rules)), sharey=True, squeeze=False)[1][
+            0
+        ]
+    for ax, slot in zip(axes, slots, strict=True):
+        start = np.zeros(len(rules))
+        for what, colour in whats.items():
+            part = counts[(counts["slot"] == slot) & (counts["what"] == what)].groupby("rule")["n_people"].sum()
+            n = part.reindex(rules).fillna(0).to_numpy()
+            ax.barh(range(len(rules)), n, left=start, color=colour, label=what, edgecolor="white", linewidth=0.5)
+            start += n
+        ax.set_title(slot, fontsize=10.5)
+        ax.set_xlabel("people")
+        ax.grid(visible=False, axis="y")
+        ax.locator_params(axis="x", nbins=5)
+    names = shortened([name or "no rule" for name in rules])
+    axes[0].set_yticks(range(len(rules)), [names[name or "no rule"] for name in rules])
+    axes[0].set_ylim(len(rules) - 0.5, -0.5)
+    figure = axes[0].get_figure()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=len(whats), fontsize=9)
+    n, every = (rows["n_people"].sum() for rows in (counts[counts["channel"] != NO_CONTACT], counts))
+    headed(figure, f"{say_share(n / every)} of decisions send a message, each by one rule")
+    return figure
 
 
 def plot_uplift(found: Uplift, ax: Axes | None = None) -> Axes | None:
