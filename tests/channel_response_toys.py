@@ -1,5 +1,6 @@
 """Contacts of known probability, framed and studied, for the tests of page 07."""
 
+from dataclasses import replace
 from functools import cache
 
 import ibis
@@ -9,6 +10,7 @@ import pandas as pd
 from journeybook import channel_response as cr
 from journeybook.channel_response.contacts import ContactFrame
 from journeybook.statistics import stream
+from journeybook.statistics.imputation import Imputer, fit_imputer
 
 SHARES = {"test_share": 0.3, "calibration_share": 0.25, "response_window_days": 7}
 
@@ -53,7 +55,17 @@ def simulated(n: int = 4000, *, n_people: int = 250, seed: int = 5, prefix: str 
 
 def framed(frame: pd.DataFrame, features: pd.DataFrame | None = None, max_rows: int = 100_000) -> ContactFrame:
     snapshots = None if features is None else ibis.memtable(features)
-    return cr.contact_frame(ibis.memtable(frame), snapshots, max_rows=max_rows)
+    return filled(cr.contact_frame(ibis.memtable(frame), snapshots, max_rows=max_rows))
+
+
+def filled(contacts: ContactFrame, rules: dict[str, str] | None = None) -> ContactFrame:
+    """Contacts with an imputer that was fitted on all of them."""
+    return replace(contacts, imputer=imputer_of(contacts.rows[list(contacts.features)], rules))
+
+
+def imputer_of(rows: pd.DataFrame, rules: dict[str, str] | None = None) -> Imputer:
+    """What fills in the numbers of some rows, fitted on them."""
+    return fit_imputer(rows.select_dtypes("float64"), rules=rules)
 
 
 def studied(frame: pd.DataFrame, *, seed: int = 1, n_draws: int = 60):

@@ -9,7 +9,7 @@ import channel_response_toys
 import numpy as np
 import pandas as pd
 import pytest
-from channel_response_toys import BUDGET, OPEN_GATE, SHARES, TREES, framed, simulated, studied
+from channel_response_toys import BUDGET, OPEN_GATE, SHARES, TREES, framed, imputer_of, simulated, studied
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
@@ -225,7 +225,9 @@ def test_bank_marketing_from_its_file():
     rows = contacts.rows[[*gate.features, "responded"]]
     fit, test = rows.iloc[split.training], rows.iloc[split.test]
     settings = {"max_depth": 3, "n_estimators": 150}
-    (pipeline,) = response_pipelines(fit, [("xgboost", settings)], resampling="none", rng=stream(1, "x"))
+    (pipeline,) = response_pipelines(
+        fit, [("xgboost", settings)], resampling="none", imputer=imputer_of(fit), rng=stream(1, "x")
+    )
     pipeline.fit(fit.drop(columns="responded"), fit["responded"])
     said = pipeline.predict_proba(test.drop(columns="responded"))[:, 1]
     # Moro, Cortez & Rita 2014: AUC 0.80, and 79 % of the subscribers in the best half.

@@ -6,6 +6,7 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
+from channel_response_toys import imputer_of
 
 from journeybook.channel_response import contact_frame, leak_gate, model_card, split_contacts, training_contract
 from journeybook.channel_response.models import calibrated_model, fit_together, response_pipelines
@@ -39,7 +40,9 @@ def judged():
     rows = contacts.rows[[*gate.features, "responded"]]
     fit, calibrate, test = (rows.iloc[part] for part in (split.fit, split.calibrate, split.test))
     settings = [("xgboost", {"max_depth": 3, "n_estimators": 30})]
-    (pipeline,) = response_pipelines(fit, settings, resampling="none", rng=stream(1, "models"))
+    (pipeline,) = response_pipelines(
+        fit, settings, resampling="none", imputer=imputer_of(fit), rng=stream(1, "models")
+    )
     fit_together([pipeline], fit)
     model = calibrated_model(pipeline, calibrate, method="xgboost", resampling="none", shift=0.0)
     said, responded = model.probability(test, calibrated=True), test["responded"].to_numpy()

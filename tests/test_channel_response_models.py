@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from channel_response_toys import TREES, columns, simulated
+from channel_response_toys import TREES, columns, imputer_of, simulated
 from imblearn.over_sampling import SMOTENC
 from imblearn.under_sampling import RandomUnderSampler
 from scipy.special import expit
@@ -47,7 +47,9 @@ def by_hand(rows: pd.DataFrame, like: pd.DataFrame) -> np.ndarray:
 def test_logistic_regression_by_hand(frame, resampling):
     rows = columns(frame)
     fit, new = rows.iloc[:3000], rows.iloc[3000:]
-    (pipeline,) = response_pipelines(fit, [("logistic", {})], resampling=resampling, rng=stream(1, "x"))
+    (pipeline,) = response_pipelines(
+        fit, [("logistic", {})], resampling=resampling, imputer=imputer_of(fit), rng=stream(1, "x")
+    )
     pipeline.fit(fit.drop(columns="responded"), fit["responded"])
     weight = None if resampling == "none" else "balanced"
     plain = LogisticRegression(max_iter=1000, class_weight=weight).fit(by_hand(fit, fit), fit["responded"])
@@ -59,7 +61,9 @@ def test_logistic_regression_by_hand(frame, resampling):
 def test_resampling_by_hand(frame, resampling):
     rows = columns(frame)
     features, responded = rows.drop(columns="responded"), rows["responded"]
-    (pipeline,) = response_pipelines(rows, [("logistic", {})], resampling=resampling, rng=stream(1, "x"))
+    (pipeline,) = response_pipelines(
+        rows, [("logistic", {})], resampling=resampling, imputer=imputer_of(rows), rng=stream(1, "x")
+    )
     assert [name for name, _ in pipeline.steps] == ["encode", "resample", "one_hot", "classify"]
     codes = pipeline.named_steps["encode"].fit_transform(features, responded)
     assert codes.shape == (len(rows), 4)
@@ -102,7 +106,9 @@ def test_fitting_together_is_fitting_alone(frame, resampling):
     rows = columns(frame)
     fit, new = rows.iloc[:3000], rows.iloc[3000:].drop(columns="responded")
     settings = [("logistic", {}), ("forest", {"min_samples_leaf": 50}), ("xgboost", TREES)]
-    together = response_pipelines(fit, settings, resampling=resampling, rng=stream(1, "x"))
+    together = response_pipelines(
+        fit, settings, resampling=resampling, imputer=imputer_of(fit), rng=stream(1, "x")
+    )
     fit_together(together, fit)
     for pipeline in together:
         alone = clone(pipeline).fit(fit.drop(columns="responded"), fit["responded"].to_numpy())
@@ -113,7 +119,9 @@ def test_many_levels_become_a_cross_fitted_rate():
     rng = np.random.default_rng(2)
     rows = pd.DataFrame({"shop": rng.integers(60, size=6000).astype(str), "responded": rng.random(6000) < 0.2})
     rows = rows.astype({"shop": "object", "responded": "int8"})
-    (pipeline,) = response_pipelines(rows, [("logistic", {})], resampling="none", rng=stream(1, "x"))
+    (pipeline,) = response_pipelines(
+        rows, [("logistic", {})], resampling="none", imputer=imputer_of(rows), rng=stream(1, "x")
+    )
     encode = pipeline.named_steps["encode"]
     fitted = encode.fit_transform(rows[["shop"]], rows["responded"])
     assert fitted.shape == (6000, 1)
@@ -152,7 +160,9 @@ def test_features_of_one_kind(frame, kind, resampling):
         ["visits", "responded"] if kind == "only numbers" else ["region", "channel", "responded"]
     ]
     settings = [("logistic", {}), ("xgboost", {"n_estimators": 5})]
-    pipelines = response_pipelines(rows, settings, resampling=resampling, rng=stream(1, "x"))
+    pipelines = response_pipelines(
+        rows, settings, resampling=resampling, imputer=imputer_of(rows), rng=stream(1, "x")
+    )
     fit_together(pipelines, rows)
     for pipeline in pipelines:
         said = pipeline.predict_proba(rows.drop(columns="responded"))[:, 1]
@@ -162,7 +172,9 @@ def test_features_of_one_kind(frame, kind, resampling):
 def test_calibration_keeps_the_order_and_meets_the_rate(frame):
     rows = columns(frame)
     fit, calibrate = rows.iloc[:2500], rows.iloc[2500:]
-    pipelines = response_pipelines(fit, [("xgboost", TREES)], resampling="class_weights", rng=stream(1, "x"))
+    pipelines = response_pipelines(
+        fit, [("xgboost", TREES)], resampling="class_weights", imputer=imputer_of(fit), rng=stream(1, "x")
+    )
     fit_together(pipelines, fit)
     model = calibrated_model(pipelines[0], calibrate, method="xgboost", resampling="class_weights", shift=0.0)
     raw, said = (model.probability(calibrate, calibrated=c) for c in (False, True))
@@ -186,4 +198,10 @@ def test_a_calibration_that_does_not_help_apart_is_not_applied():
 
 def test_an_unknown_method_is_named():
     with pytest.raises(ValueError, match="method 'wood'"):
-        response_pipelines(columns(simulated(50)), [("wood", {})], resampling="none", rng=stream(1, ""))
+        response_pipelines(
+            columns(simulated(50)),
+            [("wood", {})],
+            resampling="none",
+            imputer=imputer_of(columns(simulated(50))),
+            rng=stream(1, ""),
+        )

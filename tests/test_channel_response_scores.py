@@ -5,7 +5,7 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from channel_response_toys import OPEN_GATE, SHARES, TREES, framed, simulated
+from channel_response_toys import OPEN_GATE, SHARES, TREES, framed, imputer_of, simulated
 
 from journeybook import channel_response as cr
 from journeybook.channel_response.models import calibrated_model, fit_together, response_pipelines
@@ -72,7 +72,9 @@ def test_scores_with_snapshots_average_over_occasions():
     fit, calibrate = (
         contacts.rows.iloc[part][[*gate.features, "responded"]] for part in (split.fit, split.calibrate)
     )
-    (pipeline,) = response_pipelines(fit, [("xgboost", TREES)], resampling="none", rng=stream(1, "models"))
+    (pipeline,) = response_pipelines(
+        fit, [("xgboost", TREES)], resampling="none", imputer=imputer_of(fit), rng=stream(1, "models")
+    )
     fit_together([pipeline], fit)
     model = calibrated_model(pipeline, calibrate, method="xgboost", resampling="none", shift=0.0)
     newest = cr.latest_snapshot(ibis.memtable(features))

@@ -43,7 +43,9 @@ def test_the_search_says_what_cross_validation_says(study):
     assert not set(rows.index[fold == 0]) & set(rows.index[fold == 1])
     people = contacts.rows["person"].to_numpy()[places]
     assert not set(people[fold == 0]) & set(people[fold == 1])
-    (plain,) = response_pipelines(rows, [("logistic", {"C": 1.0})], resampling="none", rng=stream(1, "x"))
+    (plain,) = response_pipelines(
+        rows, [("logistic", {"C": 1.0})], resampling="none", imputer=contacts.imputer, rng=stream(1, "x")
+    )
     features, responded = rows.drop(columns="responded"), rows["responded"].to_numpy()
     said = cross_val_predict(plain, features, responded, cv=PredefinedSplit(fold), method="predict_proba")[:, 1]
     assert search.said["logistic", "none"] == pytest.approx(said, abs=1e-9)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from channel_response_toys import imputer_of
 from sklearn.preprocessing import FunctionTransformer
 
 from journeybook.channel_response import contact_frame, split_contacts
@@ -62,7 +63,11 @@ def learned():
     rows = contacts.rows[[*contacts.features, "responded"]]
     fit, calibrate = rows.iloc[split.fit], rows.iloc[split.calibrate]
     pipelines = response_pipelines(
-        fit, list(METHODS.items()), resampling="smote", rng=stream(1, "models"), rules={"age_days": "model"}
+        fit,
+        list(METHODS.items()),
+        resampling="smote",
+        rng=stream(1, "models"),
+        imputer=imputer_of(fit, {"age_days": "model"}),
     )
     fit_together(pipelines, fit, stop_on=calibrate)
     parts = dict(zip(METHODS, pipelines, strict=True))

@@ -491,3 +491,18 @@ def test_returns_find_the_latest_sale_that_has_units_left():
     matched, unmatched = int(due.notna().sum()), int(due.isna().sum())
     assert log["sale_row", "return matched to its sale"] == matched
     assert log["sale_row", "return without its sale"] == unmatched
+
+
+def test_of_what_customers_write_the_tone_alone_goes_on():
+    events = ibis.memtable(
+        {"row": [1, 2, 3, 4], "event": ["review"] * 4, "text": ["I love it!", "Terrible quality.", None, "!!! 5"]},
+        schema={"row": "int64", "event": "string", "text": "string"},
+    )
+    found = cleaning.clean_tables({"events": events}, **RULES)
+    clean = found.tables["events"].order_by("row").to_pandas()
+    # What the lexicon's authors give for both words: 3.2 and -2.1, over the root of their square and 15.
+    assert clean.text_tone[:2].round(4).tolist() == [round((3.2 + 0.292) / (3.492**2 + 15) ** 0.5, 4), -0.4767]
+    assert clean.text_tone[2:].isna().all() and "text" not in clean
+    assert (
+        "text_tone" not in cleaning.clean_tables({"events": events.drop("text")}, **RULES).tables["events"].columns
+    )

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
 from test_cleaning import table
 
 from journeybook import cleaning
+from journeybook.channel_response import contact_frame, split_contacts
 from journeybook.cleaning.cells import Cells, correlated_normals, with_outcome
 from journeybook.cleaning.imputation import METHODS, _fill
 from journeybook.statistics import stream
@@ -167,3 +169,41 @@ def test_rare_values_many_words_and_infinite_numbers_are_no_obstacle():
         axis=None
     )
     assert np.isfinite(cleaning.pooled_means(cells, level=0.95, rng=rng)["mean"]).all()
+
+
+def sent(n, **more):
+    at = pd.date_range("2026-01-01", periods=n, freq="D")
+    rng = np.random.default_rng(1)
+    age = np.where(rng.random(n) < 0.2, np.nan, np.arange(n, dtype=float))
+    columns = {"customer_id": [f"c{i % 50}" for i in range(n)], "occurred_at": at, "age": age, "responded": False}
+    return table(**(columns | more))
+
+
+def test_contacts_teach_only_what_is_sent_after_them():
+    rows = sent(200, joined=pd.Timestamp("2025-01-01"), job="clerk", score=["1", "?"] * 100)
+    taught = cleaning.contact_imputers({"contacts": rows}, {"age": "median"}, max_rows=1_000)
+    assert set(taught.column) == {"age", "joined", "score"} and taught.as_of.nunique() == 10
+    frame = rows.to_pandas()
+    for one in taught[taught.column == "age"].itertuples():
+        assert one.constant == frame.age[frame.occurred_at < one.as_of].median()
+    held = cleaning.taught_holds({"contacts": rows}, taught, max_rows=1_000)
+    assert held.value.tolist() == [0]
+    wrong = cleaning.taught_holds({"contacts": rows}, taught.assign(constant=taught.constant + 1), max_rows=1_000)
+    assert wrong.value.item() > 0
+
+
+def test_without_times_people_teach_who_are_in_no_test_of_page_07():
+    frame = sent(400).to_pandas().drop(columns="occurred_at")
+    rows = ibis.memtable(frame)
+    taught = cleaning.contact_imputers({"contacts": rows}, {}, max_rows=1_000)
+    people = ibis.memtable(frame.rename(columns={"customer_id": "person_id"}).assign(responded=frame.row % 3 == 0))
+    contacts = contact_frame(people, None, max_rows=1_000)
+    shares = {"test_share": 0.3, "calibration_share": 0.25, "response_window_days": 0}
+    split = split_contacts(contacts, **shares, rng=stream(1, "split"))
+    teaches = contacts.rows["_learner"].to_numpy()
+    assert taught.as_of.isna().all() and taught.constant.item() == contacts.rows.age[teaches].median()
+    assert 0.2 < teaches.mean() < 0.6 and not teaches[split.test].any()
+    late = split_contacts(
+        contacts, **(shares | {"test_share": 0.7, "calibration_share": 0.5}), rng=stream(1, "split")
+    )
+    assert "also taught how missing numbers are filled in" in late.warning

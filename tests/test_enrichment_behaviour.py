@@ -22,7 +22,7 @@ DAY = timedelta(days=1)
 
 def table(rows, columns):
     frame = pd.DataFrame(rows, columns=columns.split())
-    times = {c: frame[c].astype("datetime64[us]") for c in frame if c in ("occurred_at", "as_of", "updated_at")}
+    times = {c: frame[c].astype("datetime64[us]") for c in frame if c in ("occurred_at", "as_of", "known_from")}
     return ibis.memtable(frame.assign(**times, row=range(1, len(frame) + 1)))
 
 
@@ -196,17 +196,22 @@ def test_entropy_is_scipys_on_many_categories():
 
 def test_registered_people_exist_until_they_buy():
     snapshots = people("ann").filter(ibis._.as_of >= DATES[1])
-    profiles = table([("ann", "2026-01-05"), ("cem", "2026-05-15"), ("dee", None)], "person_id updated_at")
+    history = [
+        ("ann", "2026-01-05"),
+        ("cem", "2026-08-01"),
+        ("cem", "2026-05-15"),
+        ("dee", DATES[2] - timedelta(days=1)),
+    ]
+    history = table(history, "person_id known_from")
     visited = enrichment.visits(steps(("s1", "eve", "2026-01-20", "home")), basket_event=None, conversion=None)
     how = {"as_of_dates": DATES, "max_people": 10}
-    made = enrichment.registered_people(snapshots, [visited, None], profiles=profiles, **how)
+    made = enrichment.registered_people(snapshots, [visited, None], history=history, **how)
     found = made.order_by("row").to_pandas()
     assert found["row"].tolist() == list(range(1, len(found) + 1))
     by_date = found.groupby("as_of").person_id.agg(list).to_dict()
-    # Of a record without a date the day before the last date counts.
     assert by_date == {DATES[0]: ["eve", "ann"], DATES[1]: ["eve", "cem"], DATES[2]: ["eve", "cem", "dee"]}
     assert (found.lifecycle_stage == "registered").all()
-    nobody = enrichment.registered_people(snapshots, [None, None], profiles=None, **how)
+    nobody = enrichment.registered_people(snapshots, [None, None], history=None, **how)
     assert nobody.count().execute() == 0
     stages = enrichment.people_by_stage(snapshots.mutate(lifecycle_stage=ibis.literal("new")), made)
     assert stages[["new", "registered"]].to_numpy().tolist() == [[0, 2], [1, 2], [1, 3]]
@@ -378,3 +383,22 @@ def test_plain_sql_agrees_and_notices_a_figure_that_is_off(lost):
     for column in ("visits_per_28d", "n_visits_28d", "fatigue_28d", "responded_share_91d", "days_since_message"):
         off = made.mutate(**{column: made[column] + 0.01})
         assert (behaviour_holds(off, **how)["value"] > holds["tolerance"]).sum() == 1
+
+
+def test_texts_count_before_the_date_and_their_mean_tone_is_that_of_ninety_one_days():
+    tones = [
+        ("ann", "2026-05-20", 0.5),
+        ("ann", "2026-05-21", -0.1),
+        ("ann", "2026-01-05", 0.9),
+        ("ann", "2026-05-22", None),
+    ]
+    events = table([*tones, (None, "2026-05-20", 0.9)], "person_id occurred_at text_tone").mutate(
+        event=ibis.literal("review")
+    )
+    how = {"as_of_dates": DATES, "known_after_days": 7, "written": enrichment.written(events)}
+    found = enrichment.add_behaviour(people("ann", "bob"), None, None, **how).order_by("row").to_pandas()
+    found = found.set_index(["person_id", "as_of"])
+    assert found.n_texts_91d.tolist() == [1, 0, 2, 0, 2, 0]
+    assert found.loc["ann"].text_tone_91d.tolist() == pytest.approx([0.9, 0.2, 0.2])
+    assert found.loc["bob"].text_tone_91d.isna().all()
+    assert enrichment.written(events.drop("text_tone")) is None

@@ -163,19 +163,43 @@ def test_the_latest_value_survives():
 def test_postcodes_count_from_their_record_on_and_undated_ones_from_the_last_day():
     people = pd.DataFrame({"customer_id": ["a", "b", "c"], "person_id": ["P", "P", "Q"], "row": [1, 2, 3]})
     records = table(
+        source=["s"] * 6,
         customer_id=["a", "b", "b", "b", "a", "c"],
         postcode=["late", "early", "same moment", None, "undated", "undated"],
         updated_at=pd.to_datetime(["2017-03-01", "2017-01-01", "2017-01-01", "2017-02-01", None, None]),
     )
-    found = identity.postcode_history(records, people, data_end=datetime(2018, 1, 1))
+    history = identity.value_history(records, people, data_end=datetime(2018, 1, 1))
+    found = identity.postcodes_of(history)
+    assert history.is_change.tolist() == [False, True, False]
     # P has dated records, so that the undated one says nothing.
     assert found[["person_id", "postcode", "row"]].to_numpy().tolist() == [
         ["P", "same moment", 1], ["P", "late", 2], ["Q", "undated", 3],
     ]  # fmt: skip
     assert found.known_from.tolist() == list(pd.to_datetime(["2017-01-01", "2017-03-01", "2017-12-31"]))
-    assert len(identity.postcode_history(records, people, data_end=None)) == 2
+    assert len(identity.value_history(records, people, data_end=None)) == 2
     bare = records.drop("updated_at", "postcode")
-    assert identity.postcode_history(bare, people, data_end=None).empty
+    assert identity.value_history(bare, people, data_end=None).empty
+
+
+def test_the_history_of_values_ends_in_the_golden_one_and_holds_no_name():
+    people = pd.DataFrame({"customer_id": ["a", "b"], "person_id": ["P", "P"], "row": [1, 2]})
+    records = table(
+        source=["s"] * 3,
+        customer_id=["a", "b", "a"],
+        surname=["Lee", "Ray", "Ray"],
+        birth_date=["1971-02-03", None, "1971-02-03"],
+        updated_at=pd.to_datetime(["2017-01-01", "2017-03-01", "2017-05-01"]),
+    )
+    history = identity.value_history(records, people, data_end=None)
+    names = history[history.field == "surname"]
+    assert names.is_change.tolist() == [False, True, False] and names.value.isna().all()
+    assert names.known_from.tolist() == list(pd.to_datetime(["2017-01-01", "2017-03-01", "2017-05-01"]))
+    last = history.groupby("field").last()
+    golden = identity.golden_values(records, people).set_index("field")
+    assert last.value.birth_decade == golden.value.birth_decade == "1970"
+    assert (
+        last.source.eq(golden.source[last.index]).all() and last.known_from.eq(golden.updated_at[last.index]).all()
+    )
 
 
 def test_a_refusal_reaches_the_other_records_of_a_person_and_merges_nothing():

@@ -1,5 +1,6 @@
 """Segmentation against planted groups, structureless data, counts by hand and scikit-learn."""
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
 
 from journeybook import segmentation
+from journeybook.enrichment.filling import feature_imputers
 from journeybook.segmentation.groups import GroupCount, has_groups, seek_groups, valley, valleys_alone
 from journeybook.segmentation.movement import Movement
 from journeybook.segmentation.names import name_segments
@@ -55,6 +57,11 @@ def grouped(n: int = 600, *, n_months: int = 5, moving_share: float = 0.0, seed:
     features = pd.concat(frames, ignore_index=True)
     features.insert(0, "row", np.arange(1, len(features) + 1))
     return features
+
+
+def handed(features: pd.DataFrame, *, rules: dict[str, str] | None) -> pd.DataFrame:
+    """What page 04 hands on to fill in missing features."""
+    return feature_imputers(ibis.memtable(features), rules=rules)
 
 
 def segmented(features: pd.DataFrame, *, n_segments: int = 3, seed: int = 1) -> Segmentation:
@@ -122,8 +129,8 @@ def test_a_column_is_filled_in_by_its_rule_on_past_dates_too():
     features = grouped()
     features["gap"] = 3 * features["revenue_28d"]
     features.loc[::9, "gap"] = np.nan
-    asked = {"columns": ["gap", "revenue_28d", "recency_days"], "rules": {"gap": "model"}, "dictionary": None}
-    prepared = segmentation.prepare(features, **asked)
+    asked = {"columns": ["gap", "revenue_28d", "recency_days"], "dictionary": None}
+    prepared = segmentation.prepare(features, **asked, handed=handed(features, rules={"gap": "model"}))
     missing = features["gap"].isna().to_numpy()
     assert prepared.columns == ["recency_days", "revenue_28d", "gap"]
     values = segmentation.matrix(features, preparation=prepared)
@@ -146,7 +153,10 @@ def test_a_column_is_filled_in_by_its_rule_on_past_dates_too():
 def test_a_missing_value_counts_as_the_median_and_an_outlier_as_four_sd():
     features = grouped(n_months=1)
     features.loc[0, "recency_days"], features.loc[1, "recency_days"] = np.nan, 1e9
-    prepared = segmentation.prepare(features, columns=["recency_days"], dictionary=KINDS)
+    asked = {"columns": ["recency_days"], "dictionary": KINDS}
+    with pytest.raises(ValueError, match="'recency_days': values are missing, and no page has learned"):
+        segmentation.prepare(features, **asked)
+    prepared = segmentation.prepare(features, **asked, handed=handed(features, rules=None))
     values = segmentation.matrix(features, preparation=prepared)[:, 0]
     middle = (
         np.log1p(features["recency_days"].median()) if prepared.logged[0] else features["recency_days"].median()

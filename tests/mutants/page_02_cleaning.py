@@ -205,6 +205,14 @@ def half_the_holes(sound: Callable) -> Callable:
     return lambda estimates, *more, **asked: sound(np.full_like(estimates, estimates.mean()), *more, **asked)
 
 
+def taught_later(sound: Callable) -> Callable:
+    def wrong(*tables: Any, **asked: Any) -> Any:
+        made = sound(*tables, **asked)
+        return made.assign(constant=made.groupby("column").constant.shift(-1).fillna(made.constant))
+
+    return wrong
+
+
 def planted(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
     return Mutant(name, error, f"journeybook.cleaning{target}", wrong, **more)
 
@@ -214,16 +222,36 @@ WHOLE = ":clean_tables"
 MUTANTS = [
     planted("no_mail", "every e-mail is emptied", ".records:_tidy_fields", fields(no_mail)),
     planted("surnames", "phones are replaced by surnames", ".records:_tidy_fields", fields(surnames)),
-    planted("code_cut_twice", "phones lose three more digits", ".records:_tidy_fields", fields(code_cut_twice)),
+    planted(
+        "code_cut_twice",
+        "phones lose three more digits",
+        ".records:_tidy_fields",
+        fields(code_cut_twice),
+        data=("demo",),
+    ),
     planted("dear_lines_cut", "dear receipt lines are cut to 20", WHOLE, rows_of("transactions", dear_lines_cut)),
     planted("units_of_all", "several units count as one", WHOLE, rows_of("transactions", units_of_all)),
     planted("outcomes_shifted", "responses slip by one contact", WHOLE, rows_of("contacts", outcomes_shifted)),
     planted("some_lost", "one product in fifty is lost", WHOLE, rows_of("products", some_lost)),
-    planted("brands_mixed", "brands slip by one product", WHOLE, rows_of("products", brands_mixed)),
+    planted(
+        "brands_mixed", "brands slip by one product", WHOLE, rows_of("products", brands_mixed), data=("demo",)
+    ),
     planted("free_as_sales", "free lines are called sales", ".transactions:_line_type", free_as_sales),
     planted("nearer_fence", "the fence of outliers lies too near", ".transactions:revenue_fence", nearer_fence),
-    planted("slipped", "attributes of third parties slip by a row", WHOLE, rows_of("third_party", slipped)),
-    planted("seven_digits", "phones are cut to seven digits", ".records:_tidy_fields", fields(seven_digits)),
+    planted(
+        "slipped",
+        "attributes of third parties slip by a row",
+        WHOLE,
+        rows_of("third_party", slipped),
+        data=("demo",),
+    ),
+    planted(
+        "seven_digits",
+        "phones are cut to seven digits",
+        ".records:_tidy_fields",
+        fields(seven_digits),
+        data=("demo",),
+    ),
     planted("other_rule", "another way of filling in is handed on", ":choose", other_rule),
     planted("turned", "who has a value changes places with who has none", ":presence_by_spend", turned),
     planted("presence_narrow", "intervals of presence are half as wide", ":presence_by_spend", narrow),
@@ -231,8 +259,15 @@ MUTANTS = [
         "one_by_one", "intervals of presence hold one by one, not together", ".missing:chance_of_more", one_by_one
     ),
     planted("half_aside", "half of the rows set aside are not kept", ":rows_set_aside", half_aside),
+    planted(
+        "taught_later",
+        "later contacts teach how earlier ones are filled in",
+        ":contact_imputers",
+        taught_later,
+        data=("demo",),
+    ),
     planted("shrunk", "filled cells are drawn to their mean", ".imputation:_fill", peeking),
-    planted("beyond", "expected values lie beyond the known ones", ".imputation:_fill", beyond),
+    planted("beyond", "expected values lie beyond the known ones", ".imputation:_fill", beyond, data=("demo",)),
     planted("sentinels_kept", "births of 1900-01-01 are kept", f"{MISTAKES}_sentinels_of_records", no_rule),
     planted("same_session", "all but the first step of a visit are copies", f"{MISTAKES}_is_copy", same_session),
     planted(
@@ -263,6 +298,7 @@ MUTANTS = [
         "values are drawn about the mean of all",
         ".imputation:normal_draws",
         lambda sound: lambda values, others, **asked: sound(values, np.zeros_like(others), **asked),
+        data=("demo",),
     ),
     planted("seen_cells", "the trial scores cells that were seen", ".imputation:_score", seen_cells),
     planted("cells_untold", "changed phones are not told cell by cell", ".stage:_cells", no_phones),

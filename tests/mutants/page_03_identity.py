@@ -102,11 +102,11 @@ def lost(sound: Callable) -> Callable:
 
 
 def slipped(sound: Callable) -> Callable:
-    """Every postcode goes to the row after it."""
+    """Every value goes to the row after it."""
 
     def wrong(*args: Any, **asked: Any) -> Any:
         found = sound(*args, **asked)
-        return found.assign(postcode=np.roll(found["postcode"].to_numpy(), 1))
+        return found.assign(value=np.roll(found["value"].to_numpy(), 1))
 
     return wrong
 
@@ -150,16 +150,20 @@ MUTANTS = [
     planted("shuffled", "postcodes of people are shuffled", ":golden_profiles", shuffled("postcode")),
     planted("certain", "the model says 1.0 for every link", ":pairs_above", certain),
     planted("any_link", "links are followed below the threshold", ":resolve", any_link),
-    planted("swapped", "matches and strangers change places in the model", ":fit_linkage", swapped),
+    planted("swapped", "matches and strangers change places in the model", ":fit_linkage", swapped,
+             data=("demo",)),
     planted("not_carried", "refusals of recognised people are not carried", ":carry_refusals", not_carried),
     planted("carried_elsewhere", "refusals are carried to other people", ":carry_refusals", carried_elsewhere),
     planted("few_keys", "two keys alone bring pairs together", ".comparison:blocking_rules",
-            lambda sound: lambda texts, **asked: sound(texts[:2], **asked)),
+            lambda sound: lambda texts, **asked: sound(texts[:2], **asked), data=("demo",)),
     planted("pairs_twice", "each pair is linked twice", ":pairs_above",
-            lambda sound: lambda *args, **asked: pd.concat([sound(*args, **asked)] * 2)),
-    planted("decades", "birth decades of people are shuffled", ":golden_profiles", shuffled("birth_decade")),
-    planted("slipped", "postcodes slip by one row of the history", ":postcode_history", slipped),
-    planted("later", "postcodes count a day too late", ":postcode_history", later),
+            lambda sound: lambda *args, **asked: pd.concat([sound(*args, **asked)] * 2), data=("demo",)),
+    planted("decades", "birth decades of people are shuffled", ":golden_profiles", shuffled("birth_decade"),
+            data=("demo",)),
+    planted("slipped", "values slip by one row of the history", ":value_history", slipped),
+    planted("later", "values count a day too late", ":value_history", later),
+    planted("never_changed", "no value of the history is a change", ":value_history",
+            lambda sound: lambda *args, **asked: sound(*args, **asked).assign(is_change=False)),
     planted("records_as_sources", "records count as sources", ":golden_profiles",
             lambda sound: lambda *args: sound(*args).assign(n_sources=lambda t: t.n_records)),
     planted("reach", "ids that refuse count as people", ":refusal_reach",
@@ -168,7 +172,7 @@ MUTANTS = [
             lambda sound: lambda *args, **asked: sound(*args, **asked).assign(n_wrong=lambda t: t.n_wrong // 2)),
     planted("joined", "one record in fifty goes to the person before", ":resolve", joined),
     planted("any_copy", "copies are linked from a probability of one in a hundred on", ":try_linkage",
-            lambda sound: lambda *args, **asked: sound(*args, **(asked | {"threshold": 0.01}))),
+            lambda sound: lambda *args, **asked: sound(*args, **(asked | {"threshold": 0.01})), data=("demo",)),
     Mutant("one_purpose", "who permits to be recognised is taken to permit everything",
            "journeybook.tables:permitted_people",
            lambda sound: lambda run, *, purpose, **more: sound(run, purpose="identity_resolution", **more)),

@@ -189,7 +189,21 @@ def _half_as_sure(make):
     return wrong
 
 
+def _taught_last(make):
+    def wrong(*given, **how):
+        made = make(*given, **how)
+        last = made[made.as_of == made.as_of.max()].set_index("column").constant
+        return made.assign(constant=made.column.map(last))
+
+    return wrong
+
+
 MUTANTS = [
+    Mutant("taught_last", "People of the last date teach how earlier ones are filled in.",
+           f"{PACKAGE}:feature_imputers", _taught_last),
+    Mutant("opposite_tone", "Texts that praise count as those that blame.", f"{PACKAGE}:written",
+           lambda make: lambda events: None if make(events) is None else make(events).mutate(tone=-ibis._.tone),
+           data=("demo",)),
     Mutant("gained_by_others", "What a source adds is what the others explain.", f"{PACKAGE}:ablation",
            _gained_by_others),
     Mutant("half_as_sure", "Lower ends of what a source adds lie half as far off.", f"{PACKAGE}:ablation",
@@ -218,9 +232,9 @@ MUTANTS = [
            f"{PACKAGE}:join_third_party", _known_only),
     Mutant("shares", "Shares of two departments are halved and swapped.", f"{PACKAGE}:feature_snapshots", _shares),
     Mutant("tomorrow", "Features hold one day too much.", f"{PACKAGE}:feature_snapshots", _tomorrow),
-    Mutant("lines", "Lines are counted as baskets.", f"{PACKAGE}.snapshots:_baskets", _lines),
+    Mutant("lines", "Lines are counted as baskets.", f"{PACKAGE}.snapshots:_baskets", _lines, data=("demo",)),
     Mutant("leak_tomorrow", "Features of a question hold the day of the question itself.",
-           f"{PACKAGE}.leak:feature_snapshots", _tomorrow),
+           f"{PACKAGE}.leak:feature_snapshots", _tomorrow, data=("demo",)),
     Mutant("leak_from_the_end", "The features of a question are those of the end.", f"{PACKAGE}.leak:_examples",
            _from_the_end),
     Mutant("a_day_early", "Windows of visits and messages hold the date itself.",
@@ -229,17 +243,19 @@ MUTANTS = [
            _known_at_once),
     Mutant("swapped", "Visits with a basket and with a purchase are exchanged.", f"{PACKAGE}:visits", _swapped),
     Mutant("bare_count", "Who was first seen inside a window counts as if there for all of it.",
-           f"{PACKAGE}.habits:rate", _bare_count, parameters={"max_snapshots": 12}),
+           f"{PACKAGE}.habits:rate", _bare_count, parameters={"max_snapshots": 12}, data=("demo",)),
     Mutant("everyone_registered", "Customers are among those who have not bought.", f"{PACKAGE}:registered_people",
            _everyone),
     Mutant("untold", "A feature is missing in the dictionary.", f"{PACKAGE}:feature_dictionary",
            lambda make: lambda *given, **how: make(*given, **how).iloc[1:]),
     Mutant("neighbours", "Third-party attributes are those of the person before.", f"{PACKAGE}:join_third_party",
-           _neighbours),
+           _neighbours, data=("demo",)),
     Mutant("all_totals", "Every feature is called a running total.", f"{PACKAGE}:feature_dictionary", _all_totals),
     Mutant("fitted_on_all", "Sources are judged on people that the models have seen.",
            f"{PACKAGE}.ablation:_folds", _fitted_on_all),
-    Mutant("window", "The window of 28 days holds 91.", f"{PACKAGE}.snapshots:_features", _window),
-    Mutant("recency", "Recency counts from the first basket.", f"{PACKAGE}.snapshots:_features", _recency),
-    Mutant("rounded", "Revenue is rounded to whole units.", f"{PACKAGE}.snapshots:_features", _rounded),
+    Mutant("window", "The window of 28 days holds 91.", f"{PACKAGE}.snapshots:_features", _window, data=("demo",)),
+    Mutant("recency", "Recency counts from the first basket.", f"{PACKAGE}.snapshots:_features", _recency,
+           data=("demo",)),
+    Mutant("rounded", "Revenue is rounded to whole units.", f"{PACKAGE}.snapshots:_features", _rounded,
+           data=("demo",)),
 ]  # fmt: skip

@@ -18,7 +18,7 @@
 """
 
 from journeybook.channel_response import words
-from journeybook.channel_response.contacts import contact_frame
+from journeybook.channel_response.contacts import contact_frame, filled_by
 from journeybook.channel_response.explanation import explain_trees
 from journeybook.channel_response.findings import find
 from journeybook.channel_response.leaks import check_declared, leak_gate

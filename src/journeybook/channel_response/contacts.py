@@ -1,13 +1,14 @@
 """From a contact table, and the feature snapshots if there are any, to one frame of contacts."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import ibis
 import numpy as np
 import pandas as pd
 
-from journeybook.sends import NO_CONTACT, channels_of
+from journeybook.sends import NO_CONTACT, channels_of, learners, quantity
+from journeybook.statistics.imputation import NOTHING, Imputer, fill, handed_imputer, side_by_side
 from journeybook.tables import in_sample, sample_share
 
 OUTCOMES = ("opened", "clicked", "value")
@@ -28,9 +29,6 @@ RARE = "rare level"
 MISSING = "missing"
 """What stands for no value in a text column."""
 
-MARKS_OF_MISSING = frozenset({"?", "-", "", "na", "n/a", "nan", "null", "none", "missing", "unknown", "\\n"})
-"""What stands for no value, in any case, where all else in a text column is numbers."""
-
 
 @dataclass(frozen=True, eq=False)
 class ContactFrame:
@@ -40,7 +38,8 @@ class ContactFrame:
         rows: One row a contact, sorted by `row`: `row`, `person` (integer code by first appearance; guests and
             tables without ids have a code a row, and copies of a row share one), `channel` ("all" where the table
             names none), `responded` (0 or 1), the columns of the table, and the features. `person_id`,
-            `occurred_at` and `contact_id` only where the table has them.
+            `occurred_at` and `contact_id` only where the table has them; `_learner` (`sends.learners`) only where
+            there are no times.
         features: Names of the columns that may predict, in order: numbers as float64, the rest as text.
         contact_features: Those of `features` that come from the contact table itself.
         times: Those of `features` that were times: now days before sending, negative where later.
@@ -52,7 +51,7 @@ class ContactFrame:
         n_unknown: Contacts left out because `responded` is missing.
         n_sampled_out: Contacts left out by the hash sample; 0 where all were taken.
         n_with_snapshot: Contacts with a feature snapshot strictly before sending.
-        rules: How page 02 has missing numbers filled in, by column.
+        imputer: What fills in missing numbers, as pages 02 and 04 learned it; nothing before `filled_by`.
         n_identical: Rows equal to an earlier row in every feature, outcome and time, where no person is named.
     """
 
@@ -69,7 +68,7 @@ class ContactFrame:
     n_sampled_out: int
     n_with_snapshot: int
     n_identical: int
-    rules: Mapping[str, str] | None
+    imputer: Imputer = NOTHING
 
     @property
     def has_times(self) -> bool:
@@ -87,9 +86,7 @@ class ContactFrame:
         return channels_of(self.rows)
 
 
-def contact_frame(
-    contacts: ibis.Table, features: ibis.Table | None, *, max_rows: int, rules: Mapping[str, str] | None = None
-) -> ContactFrame:
+def contact_frame(contacts: ibis.Table, features: ibis.Table | None, *, max_rows: int) -> ContactFrame:
     """Join each contact with the latest feature snapshot strictly before it was sent.
 
     Strictly before: a snapshot stamped at the moment of sending is not used, and a later one can never be.
@@ -101,7 +98,6 @@ def contact_frame(
         features: Snapshots by (person_id, as_of), each made from rows before `as_of`; None to use none.
         max_rows: Contacts taken into memory at most, but for chance; beyond it whole people are drawn by a keyed
             hash of each (`tables.in_sample`), contacts without a person one by one.
-        rules: How page 02 has missing numbers filled in, by column; None for the median.
 
     Raises:
         ValueError: A column is missing, no contact is left, or `responded` is not 0 or 1.
@@ -119,6 +115,8 @@ def contact_frame(
     given = tuple(name for name in contacts.columns if name not in (*ROLES, *OUTCOMES))
 
     table = _with_fatigue(contacts) if has_history else contacts
+    if "occurred_at" not in table.columns:
+        table = table.mutate(_learner=learners(table, person="person_id"))
     if says_cut_off := "cut_off" in table.columns:
         table = table.filter(~table.cut_off.cast("boolean").fill_null(False)).drop("cut_off")
     n_kept = _count(table)
@@ -137,7 +135,38 @@ def contact_frame(
     counts = {"n_cut_off": n_read - n_kept, "n_unknown": n_kept - n_known, "n_sampled_out": n_known - n_taken}
     rows = table.order_by("row").to_pandas()
     counts["n_read"] = n_read
-    return _frame(rows, given=given, snapshot=snapshot, says_cut_off=says_cut_off, counts=counts, rules=rules)
+    return _frame(rows, given=given, snapshot=snapshot, says_cut_off=says_cut_off, counts=counts)
+
+
+def filled_by(
+    contacts: ContactFrame,
+    *,
+    own: ibis.Table,
+    snapshots: ibis.Table | None,
+    source: str,
+    cut_at: pd.Timestamp | None,
+) -> ContactFrame:
+    """Give contacts what fills in their missing numbers: what was learned last before the test begins.
+
+    Args:
+        contacts: Contacts.
+        own: `contact_imputers` of page 02, for the columns of the contacts themselves.
+        snapshots: `feature_imputers` of page 04, for the features; None where there are none.
+        source: Name of the contacts' table.
+        cut_at: First moment of the test; None where the split is not by time.
+
+    Raises:
+        ValueError: A number is missing in a column that neither page knows.
+    """
+    imputer = handed_imputer(own.to_pandas(), source=source, before=cut_at)
+    if snapshots is not None:
+        late = handed_imputer(snapshots.to_pandas(), source="features", before=cut_at)
+        prefixed = [f"snapshot_{c}" for c in late.columns]
+        names = [p if p in contacts.features else c for p, c in zip(prefixed, late.columns, strict=True)]
+        imputer = side_by_side(imputer, replace(late, columns=tuple(names)))
+    numbers = [name for name in contacts.features if pd.api.types.is_float_dtype(contacts.rows[name])]
+    fill(contacts.rows, imputer, columns=numbers)
+    return replace(contacts, imputer=imputer)
 
 
 def _count(table: ibis.Table) -> int:
@@ -176,7 +205,6 @@ def _frame(
     snapshot: Sequence[str],
     says_cut_off: bool,
     counts: dict[str, int],
-    rules: Mapping[str, str] | None,
 ) -> ContactFrame:
     """Type the collected rows and say which columns are features."""
     outcome = rows["responded"].astype("float64")
@@ -209,7 +237,7 @@ def _frame(
         outcomes=tuple(name for name in OUTCOMES if name in rows),
         says_cut_off=says_cut_off,
         n_with_snapshot=int(rows["as_of"].notna().sum()) if snapshot else 0,
-        rules=rules,
+        imputer=NOTHING,
         n_identical=0 if named else int(rows.duplicated([*compared, "responded"]).sum()),
         **counts,
     )
@@ -239,24 +267,10 @@ def _typed(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     typed = {}
     for name in names:
         column = rows[name]
-        if pd.api.types.is_datetime64_any_dtype(column):
-            column = (rows["occurred_at"] - column).dt.total_seconds() / 86_400
-        elif not pd.api.types.is_numeric_dtype(column):
-            column = _numbers(column)
-        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-            typed[name] = column.astype("float64").replace([np.inf, -np.inf], np.nan)
+        number = quantity(column, sent_at=rows.get("occurred_at"))
+        if number is not None:
+            typed[name] = number
         else:
             words = column.astype("object").where(column.notna(), MISSING).astype(str).astype("object")
             typed[name] = words.where(words.map(words.value_counts()) >= RARE_LEVEL, RARE)
     return rows.assign(**typed)
-
-
-def _numbers(column: pd.Series) -> pd.Series:
-    """A text column as numbers, where all of it is numbers but for marks of missing; else as it is."""
-    levels = column.dropna().unique()
-    said = pd.Series(levels, dtype="object").astype("str").str.strip()
-    marks = said.str.lower().isin(MARKS_OF_MISSING)
-    numbers = pd.to_numeric(said.where(~marks), errors="coerce")
-    if not marks.any() or marks.all() or numbers[~marks].isna().any():
-        return column
-    return column.map(dict(zip(levels, numbers, strict=True))).astype("float64")

@@ -18,7 +18,6 @@ from scipy.stats import rankdata
 from journeybook.channel_response.contacts import ContactFrame
 from journeybook.channel_response.splits import Split
 from journeybook.errors import nearest
-from journeybook.statistics.imputation import fill, fit_imputer
 
 PUBLISHED_NAMES = frozenset(
     {
@@ -167,8 +166,9 @@ def leaking_pairs(
 
     numbers = [name for name in names if _is_number(rows[name]) and rows[name].nunique() > 1]
     if len(numbers) > 1 and 1 < responded.sum() < len(rows) - 1:
-        values = fill(rows, fit_imputer(rows[numbers], rules=None))
-        values = ((values - values.mean()) / values.std()).to_numpy()
+        values = rows[numbers].to_numpy(dtype=float)
+        # A missing number tells nothing along a line: it stands in the middle.
+        values = np.nan_to_num((values - np.nanmean(values, axis=0)) / np.nanstd(values, axis=0))
         within = np.cov((values - np.stack([values[responded == k].mean(axis=0) for k in (0, 1)])[responded]).T)
         apart = values[responded == 1].mean(axis=0) - values[responded == 0].mean(axis=0)
         # Mahalanobis' distance of each two columns at once; those that say the same are as far as one of them.

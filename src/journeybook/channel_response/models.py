@@ -26,7 +26,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEnc
 from xgboost import XGBClassifier
 
 from journeybook.channel_response.contacts import RARE_LEVEL
-from journeybook.statistics.imputation import fill, fit_imputer
+from journeybook.statistics.imputation import Imputer, fill
 
 BASES = ("logistic", "forest", "xgboost")
 METHODS = (*BASES, "stack")
@@ -119,23 +119,22 @@ class Encoding:
 
 
 class FillIn(TransformerMixin, BaseEstimator):
-    """Fills in missing numbers by the rules of page 02, learned on the rows that the model is fitted on."""
+    """Fills in missing numbers by what was learned before and handed on; fitting learns nothing."""
 
-    def __init__(self, rules: Mapping[str, str] | None):
-        self.rules = rules
+    def __init__(self, imputer: Imputer):
+        self.imputer = imputer
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> "FillIn":
-        self.imputer_ = fit_imputer(X, rules=self.rules)
         return self
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
-        return fill(X, self.imputer_).to_numpy()
+        return fill(X, self.imputer, columns=list(X)).to_numpy()
 
 
-def encoding(features: pd.DataFrame, *, rules: Mapping[str, str] | None, rng: np.random.Generator) -> Encoding:
+def encoding(features: pd.DataFrame, *, imputer: Imputer, rng: np.random.Generator) -> Encoding:
     """Make the unfitted encoder of the rows it will be fitted on: float64 columns are numbers, others categories.
 
-    Numbers are filled in by `rules` and standardised. A category with many levels becomes its response rate,
+    Numbers are filled in by `imputer` and standardised. A category with many levels becomes its response rate,
     each row's from folds without it (Micci-Barreca 2001), whose draws `rng` seeds.
     """
     numbers = [name for name in features if pd.api.types.is_float_dtype(features[name])]
@@ -146,7 +145,7 @@ def encoding(features: pd.DataFrame, *, rules: Mapping[str, str] | None, rng: np
     many = [name for name in texts if (features[name].value_counts() >= RARE_LEVEL).sum() > MANY_LEVELS]
     words = [name for name in texts if name not in many]
     seed = int(rng.integers(2**31))
-    fill = make_pipeline(FillIn(rules), StandardScaler())
+    fill = make_pipeline(FillIn(imputer), StandardScaler())
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, min_frequency=RARE_LEVEL)
     rates = make_pipeline(clone(codes), TargetEncoder(target_type="binary", random_state=seed), StandardScaler())
     parts = [
@@ -216,7 +215,7 @@ def response_pipelines(
     *,
     resampling: str,
     rng: np.random.Generator,
-    rules: Mapping[str, str] | None = None,
+    imputer: Imputer,
 ) -> list[Pipeline]:
     """Make unfitted pipelines that share their first steps: encode, resample; then one-hot and classify, each.
 
@@ -228,7 +227,7 @@ def response_pipelines(
         settings: A method of `BASES` and the settings of its classifier, for each pipeline.
         resampling: One of `RESAMPLINGS`.
         rng: Seeds the folds of the encoder, the resampler and the trees.
-        rules: How page 02 has missing numbers filled in, by column; None for the median.
+        imputer: What fills in missing numbers, learned before on training people.
 
     Raises:
         ValueError: A method or the resampling is unknown.
@@ -240,7 +239,7 @@ def response_pipelines(
                 f"the resamplings {', '.join(RESAMPLINGS)}."
             )
     responded = rows["responded"].to_numpy()
-    encoded = encoding(rows.drop(columns="responded"), rules=rules, rng=rng)
+    encoded = encoding(rows.drop(columns="responded"), imputer=imputer, rng=rng)
     steps = [("encode", encoded.transformer)]
     if resampling in ("smote", "undersample"):
         steps.append(("resample", resampler(resampling, encoded, responded, rng=rng)))

@@ -57,7 +57,7 @@ def smote_before_split(
     for labels, rows in (("noise", noise), ("own", own)):
         features, responded = rows.drop(columns="responded"), rows["responded"].to_numpy()
         (pipeline,) = response_pipelines(
-            rows, [("xgboost", settings)], resampling="smote", rules=contacts.rules, rng=rng
+            rows, [("xgboost", settings)], resampling="smote", imputer=contacts.imputer, rng=rng
         )
         inside = [
             auc_of(pipeline.fit(features.iloc[a], responded[a]), features.iloc[b], responded[b])

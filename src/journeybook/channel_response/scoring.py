@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from journeybook.channel_response.contacts import MARKS_OF_MISSING, MISSING, RARE
+from journeybook.channel_response.contacts import MISSING, RARE
 from journeybook.channel_response.storage import SavedModel, TrainedColumn, unpack_model
 from journeybook.errors import JourneybookError
+from journeybook.sends import MARKS_OF_MISSING
 
 IDS = ("row", "contact_id", "customer_id", "person_id")
 """Columns that say which row a probability belongs to; they are carried over."""

@@ -20,6 +20,7 @@ from journeybook.channel_response.models import (
     said_together,
 )
 from journeybook.channel_response.splits import Split, place_in_line
+from journeybook.statistics.imputation import Imputer
 
 SPACE: dict[str, tuple[dict[str, float], ...]] = {
     "logistic": tuple({"C": c} for c in (1.0, 0.01, 0.1, 0.001)),
@@ -93,7 +94,9 @@ def search_settings(
     # The dearest first, so that no core waits at the end.
     tasks = [(kind, k) for kind in ("smote", "none", "class_weights", "undersample") for k in range(n_folds)]
     results = Parallel(n_jobs=-1, prefer="threads")(
-        delayed(_one_fold)(rows[fold != k], rows[fold == k], tried, kind, n_trees, rules=contacts.rules, rng=own)
+        delayed(_one_fold)(
+            rows[fold != k], rows[fold == k], tried, kind, n_trees, imputer=contacts.imputer, rng=own
+        )
         for (kind, k), own in zip(tasks, rng.spawn(len(tasks)), strict=True)
     )
     found = dict(zip(tasks, results, strict=True))
@@ -135,11 +138,11 @@ def _one_fold(
     resampling: str,
     n_trees: int,
     *,
-    rules: Mapping[str, str] | None,
+    imputer: Imputer,
     rng: np.random.Generator,
 ) -> _Fold:
     grown = [(name, {**s, "n_estimators": n_trees} if name == "xgboost" else s) for name, s in tried]
-    pipelines = response_pipelines(fit, grown, resampling=resampling, rules=rules, rng=rng)
+    pipelines = response_pipelines(fit, grown, resampling=resampling, imputer=imputer, rng=rng)
     shift = prior_shift(resampling, rate=fit["responded"].mean())
     fit_together(pipelines, fit, stop_on=judge, shift=shift)
     said, responded = said_together(pipelines, judge), judge["responded"].to_numpy()

@@ -7,6 +7,7 @@ import pandas as pd
 
 from journeybook.channel_response.contacts import ContactFrame
 from journeybook.errors import TooLittle
+from journeybook.findings import say_count
 
 FEWEST = 10
 """Responses, and contacts without one, that every part must hold."""
@@ -97,13 +98,16 @@ def split_contacts(
     else:
         how = "person" if contacts.has_people else "draw"
         strata = rows["responded"].to_numpy() if how == "draw" else np.zeros(len(rows), dtype=int)
+        learner = rows["_learner"].groupby(person).transform("any").to_numpy()
         if how == "draw":
             warning = (
                 "The contacts have neither times nor people: the test is a random draw. It cannot show how the "
                 "model ages, and one person may be on both sides. Expect less of the next campaign."
             )
-        place = place_in_line(person, strata, rng=rng)
+        place = place_in_line(person, strata, last=learner, rng=rng)
         test = place < test_share
+        if taught := int((test & learner).sum()):
+            warning += f" {say_count(taught)} of the test also taught how missing numbers are filled in."
         calibrate = ~test & (place < test_share + calibration_share * (1 - test_share))
     fit = ~test & ~purged & ~calibrate
     for name, part in (("fit", fit), ("calibration", calibrate), ("test", test)):
@@ -158,16 +162,23 @@ def _last_with_enough(times: pd.Series, responded: np.ndarray) -> pd.Timestamp:
     return pd.Timestamp(enough[0] if len(enough) else counts.index[0])
 
 
-def place_in_line(person: np.ndarray, strata: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+def place_in_line(
+    person: np.ndarray, strata: np.ndarray, *, rng: np.random.Generator, last: np.ndarray | None = None
+) -> np.ndarray:
     """Place each row in [0, 1) of a shuffled line: a person's rows together, each stratum over the whole line.
 
-    `person` and `strata` hold a code a row, shape (n,); each stratum is shuffled apart.
+    `person` and `strata` hold a code a row, shape (n,); each stratum is shuffled apart. People who are `last`,
+    shape (n,), stand behind all others.
     """
     place = np.empty(len(person))
     for stratum in np.unique(strata):
         inside = np.flatnonzero(strata == stratum)
-        _, code, size = np.unique(person[inside], return_inverse=True, return_counts=True)
+        _, first, code, size = np.unique(
+            person[inside], return_index=True, return_inverse=True, return_counts=True
+        )
         order = rng.permutation(len(size))
+        if last is not None:
+            order = order[np.argsort(last[inside][first][order], kind="stable")]
         start = np.empty(len(size))
         start[order] = np.concatenate([[0], np.cumsum(size[order])[:-1]])
         place[inside] = start[code] / len(inside)

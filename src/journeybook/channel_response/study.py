@@ -29,6 +29,7 @@ from journeybook.channel_response.search import Search
 from journeybook.channel_response.splits import FEWEST, Split
 from journeybook.statistics import cluster_weights
 from journeybook.statistics.clusters import clustered_error
+from journeybook.statistics.imputation import Imputer
 from journeybook.statistics.quality import (
     Quality,
     difference,
@@ -137,7 +138,7 @@ def compare_methods(
     # The dearest first, so that no core waits at the end.
     kinds = sorted(RESAMPLINGS, key=lambda kind: kind != "smote")
     fitted = at_once(
-        delayed(_fit_all)(fit, table.iloc[search.places], calibrate, test, search, kind, contacts.rules, rng=own)
+        delayed(_fit_all)(fit, table.iloc[search.places], calibrate, test, search, kind, contacts.imputer, rng=own)
         for kind, own in zip(kinds, rng.spawn(len(kinds)), strict=True)
     )
     by_key = {(each.model.method, each.model.resampling): each for several in fitted for each in several}
@@ -209,13 +210,13 @@ def _fit_all(
     test: pd.DataFrame,
     search: Search,
     resampling: str,
-    rules: Mapping[str, str] | None,
+    imputer: Imputer,
     *,
     rng: np.random.Generator,
 ) -> list[_Fitted]:
     """Fit every method with one resampling, and the stack of them."""
     settings = [(method, search.settings[method, resampling]) for method in BASES]
-    pipelines = response_pipelines(fit, settings, resampling=resampling, rules=rules, rng=rng)
+    pipelines = response_pipelines(fit, settings, resampling=resampling, imputer=imputer, rng=rng)
     fit_together(pipelines, fit)
     parts = dict(zip(BASES, pipelines, strict=True))
     stack = stacked(parts, searched, said={m: search.said[m, resampling] for m in BASES})

@@ -66,11 +66,26 @@ def recount(
         rows.append(
             ("contacts whose features are not the last ones before", off, 0, 0, f"{_SAMPLE} contacts by hand")
         )
+        off, name = _fills_off(contacts, snapshots, split), "features filled in by what was not handed on"
+        rows.append((name, off, 0, 0, "medians in pandas of the last date before the test"))
     if contacts.has_times and contacts.has_people:
         off = _history_off(contacts, asked, segments, types)
         rows.append(("messages before, or types, that the past does not give", off, 0, 0, f"{_SAMPLE} by hand"))
     rows += _measured_again(contacts, split, comparison)
     return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _fills_off(contacts: ContactFrame, snapshots: ibis.Table, split: Split) -> int:
+    """Number of features whose filling in is not the median of the people known last before the test began."""
+    last = snapshots.as_of.max(where=snapshots.as_of < split.cut_at)
+    known, off = snapshots.filter(snapshots.as_of == last).to_pandas(), 0
+    imputer = contacts.imputer
+    for column, method, constant in zip(imputer.columns, imputer.methods, imputer.constants, strict=True):
+        if method in ("median", "indicator") and column not in contacts.contact_features:
+            values = known[column if column in known else column.removeprefix("snapshot_")].astype("Float64")
+            due = 0.0 if values.isna().all() else float(values.median())
+            off += not np.isclose(constant, due, rtol=1e-9)
+    return off
 
 
 def _history_off(contacts: ContactFrame, asked: ibis.Table, segments: ibis.Table | None, types: np.ndarray) -> int:
@@ -256,7 +271,7 @@ def noise_trial(
     table = table.assign(responded=rng.permutation(table["responded"].to_numpy()))
     fit, test = table.iloc[split.training], table.iloc[split.test]
     (pipeline,) = response_pipelines(
-        fit, [("xgboost", settings)], resampling="none", rules=contacts.rules, rng=rng
+        fit, [("xgboost", settings)], resampling="none", imputer=contacts.imputer, rng=rng
     )
     pipeline.fit(fit.drop(columns="responded"), fit["responded"].to_numpy())
     auc = auc_of(pipeline, test.drop(columns="responded"), test["responded"].to_numpy())

@@ -9,6 +9,7 @@ mistakes.py      what sources get wrong: encodings, sentinels, test records, exc
 records.py       customer records, written one way
 transactions.py  the kind of each receipt line; returns and their sale
 attributes.py    products and third-party attributes
+texts.py         what customers wrote, by a lexicon
 missing.py       what is missing, and whether that goes with spend
 cells.py         known cells that can be hidden
 imputation.py    a trial of filling in, and the rule by which each column is filled in
@@ -20,8 +21,10 @@ words.py         sentences and headline figures
 from journeybook.cleaning.cells import holed_cells
 from journeybook.cleaning.findings import find
 from journeybook.cleaning.imputation import (
+    SENDS,
     ImputationTrial,
     choose,
+    contact_imputers,
     imputation_rules,
     impute_trial,
     pooled_means,
@@ -29,7 +32,14 @@ from journeybook.cleaning.imputation import (
 from journeybook.cleaning.missing import missing_report, presence_by_spend
 from journeybook.cleaning.mistakes import score_mistakes
 from journeybook.cleaning.stage import clean_tables, row_places, rows_set_aside
-from journeybook.cleaning.witnesses import handed_on_holds, means_hold, mistakes_hold, rows_hold, trial_holds
+from journeybook.cleaning.witnesses import (
+    handed_on_holds,
+    means_hold,
+    mistakes_hold,
+    rows_hold,
+    taught_holds,
+    trial_holds,
+)
 from journeybook.cleaning.words import (
     by_method,
     metrics,

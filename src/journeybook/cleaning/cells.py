@@ -90,13 +90,11 @@ def holed_cells(
     for name, pages in USED_BY.items():
         if name not in tables:
             continue
-        table, columns = tables[name], _columns(tables[name], name)
+        table, columns = tables[name], further_columns(tables[name], name)
         holed = [column for column in columns if missing.get((name, column), 0) > 0]
         if not holed:
             continue
-        person = table.customer_id if "customer_id" in table.columns else ibis.null("string")
-        share = sample_share(int(table.count().execute()), at_most=min(max_rows, _MOST_ROWS))
-        drawn = table.filter(in_sample(person, table.row, share=share, name="cells")).order_by("row").to_pandas()
+        drawn = drawn_rows(table, max_rows=min(max_rows, _MOST_ROWS))
         helping = {c: _helper(drawn[c], table[c].type(), c) for c in columns}
         for column in holed:
             values = _number(drawn[column], table[column].type())
@@ -155,7 +153,14 @@ def _told_by_others(others: pd.DataFrame, known: pd.Series) -> tuple[float, floa
     return chance, low, high
 
 
-def _columns(table: ibis.Table, name: str) -> list[str]:
+def drawn_rows(table: ibis.Table, *, max_rows: int) -> pd.DataFrame:
+    """Return rows in order, beyond `max_rows` about as many, drawn by a hash of each person."""
+    person = table.customer_id if "customer_id" in table.columns else ibis.null("string")
+    share = sample_share(int(table.count().execute()), at_most=max_rows)
+    return table.filter(in_sample(person, table.row, share=share, name="cells")).order_by("row").to_pandas()
+
+
+def further_columns(table: ibis.Table, name: str) -> list[str]:
     """Return the further columns of a table, which the trial may hide, and which help to fill in others."""
     by_name = SCHEMAS["contacts" if name == "coupon_contacts" else name].by_name
     return [c for c in table.columns if c not in ("row", *_LATER) and c not in by_name]

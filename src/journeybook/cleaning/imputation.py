@@ -1,8 +1,9 @@
 """Which way of filling in a column is handed on: known cells are hidden, filled in, and later figures compared."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import ibis
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
@@ -12,8 +13,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from journeybook.cleaning.cells import FEWEST_ROWS, USED_BY, Cells, closest
-from journeybook.statistics.imputation import fill, fit_imputer
+from journeybook.cleaning.cells import FEWEST_ROWS, USED_BY, Cells, closest, drawn_rows, further_columns
+from journeybook.sends import learners, quantity
+from journeybook.statistics.imputation import HANDED, OTHERS, fill, fit_imputer, imputer_table
 from journeybook.statistics.multiple import hot_deck, normal_draws, pooled
 from journeybook.tables import SCHEMAS
 
@@ -29,13 +31,16 @@ MECHANISMS = {
 LEAST_GAIN, LEAST_AUC_GAIN = 0.02, 0.005
 """Standard deviations, and ROC AUC, that are worth leaving the median for."""
 
+SENDS = ("contacts", "coupon_contacts")
+"""Tables of contacts, whose further columns page 07 learns from."""
+
 RULES = ["column", "method", "reason"]
 
 # Features of page 04 that are missing where they have no meaning, which no trial can tell anything of.
 _NO_MEANING = {
     "gap_days_mean": "not applicable: below two baskets there is no gap",
     "gap_days_sd": "not applicable: below three baskets gaps have no spread",
-    "(any other)": "not judged here: a feature is missing where it has no meaning",
+    OTHERS: "not judged here: a feature is missing where it has no meaning",
 }
 _FEW_VALUES, _N_CLASSES, _MAX_USES, _NEAR, _N_DRAWS = 20, 5, 5, 5, 5
 
@@ -166,6 +171,39 @@ def imputation_rules(
     if "transactions" in tables:
         rows += [(column, "indicator", reason) for column, reason in _NO_MEANING.items()]
     return pd.DataFrame(rows, columns=RULES).drop_duplicates("column", ignore_index=True)
+
+
+def contact_imputers(tables: Mapping[str, ibis.Table], rules: Mapping[str, str], *, max_rows: int) -> pd.DataFrame:
+    """Learn how to fill in the numbers of contacts, for page 07, from contacts that teach there.
+
+    Where contacts have times, what was sent before each tenth of them teaches: page 07 takes the last that ends
+    before its test begins. Without times it is people (`learners`), whom page 07 keeps out of its test.
+
+    Args:
+        tables: Rows that may teach, by table (`SENDS`); the further columns are taken (`sends.quantity`).
+        rules: Method by column, as chosen.
+        max_rows: Rows of a table at most, but for chance, drawn by a hash of each person.
+
+    Returns:
+        Rows of `HANDED`; `as_of` is null where contacts have no times.
+    """
+    found = [pd.DataFrame(columns=HANDED)]
+    for name in tables:
+        table = tables[name].mutate(_learner=learners(tables[name], person="customer_id"))
+        rows = drawn_rows(table, max_rows=max_rows)
+        sent = rows.get("occurred_at")
+        sent = None if sent is None or sent.isna().any() else sent
+        numbers = {c: quantity(rows[c], sent_at=sent) for c in further_columns(tables[name], name)}
+        frame = pd.DataFrame({c: of for c, of in numbers.items() if of is not None})
+        if sent is None:
+            taught = {pd.NaT: rows["_learner"]}
+        else:
+            ends = sent.sort_values().iloc[np.arange(1, 11) * (len(sent) - 1) // 10]
+            taught = {end: sent < end for end in ends.unique()}
+        for as_of, known in taught.items() if len(frame.columns) else ():
+            imputer = fit_imputer(frame[known.to_numpy(dtype=bool)], rules=rules)
+            found.append(imputer_table(imputer, source=name, as_of=as_of))
+    return pd.concat(found, ignore_index=True).astype({"as_of": "datetime64[us]"})
 
 
 def pooled_means(cells: Sequence[Cells], *, level: float, rng: np.random.Generator) -> pd.DataFrame:

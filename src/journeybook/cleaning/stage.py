@@ -12,6 +12,7 @@ from journeybook.cleaning.attributes import clean_products, clean_third_party, p
 from journeybook.cleaning.log import LOG_COLUMNS, Cleaned
 from journeybook.cleaning.mistakes import Mistakes, find_mistakes
 from journeybook.cleaning.records import clean_records, has_five_digit_postcodes
+from journeybook.cleaning.texts import with_tone
 from journeybook.cleaning.transactions import clean_transactions
 from journeybook.tables import whole_row
 
@@ -83,7 +84,7 @@ def clean_tables(
         elif name == "customer_records":
             cleaned[name] = clean_records(table, country_code=country_code, five_digits=five_digits, as_of=as_of)
         elif name in PASSED_THROUGH:
-            cleaned[name] = pass_through(table)
+            cleaned[name] = pass_through(with_tone(table) if name == "events" else table)
         else:
             raise ValueError(f"table {name!r} has no rules of cleaning: it is not a canonical table.")
     logs = [mistakes.changes] if len(mistakes.changes) else []

@@ -15,7 +15,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from journeybook.cleaning import imputation
-from journeybook.cleaning.cells import Cells
+from journeybook.cleaning.cells import Cells, drawn_rows
 from journeybook.cleaning.imputation import ImputationTrial
 from journeybook.cleaning.missing import PLACEHOLDERS, customer_spend
 from journeybook.cleaning.mistakes import Mistakes
@@ -51,7 +51,9 @@ def rows_hold(
     """
     n_lost = n_altered = 0
     for name, before in mended.items():
-        columns, aside = [c for c in before.columns if c != "row"], found.set_aside.get(name)
+        # What customers wrote goes no further.
+        columns = [c for c in before.columns if c != "row" and (name, c) != ("events", "text")]
+        aside = found.set_aside.get(name)
         (n_in, sum_in), (n_out, sum_out) = (added_up(t, columns) for t in (before, found.tables[name]))
         n_aside, sum_aside = (0, 0) if aside is None else added_up(aside, columns)
         n_lost += abs(n_in - n_out - n_aside)
@@ -276,6 +278,18 @@ def handed_on_holds(
         ("rules of filling in that the trial does not give", n_other, 0, "repeat by repeat", "witness"),
     ]
     return pd.DataFrame(rows, columns=["name", "value", "tolerance", "source", "kind"]).assign(reference=0)
+
+
+def taught_holds(tables: Mapping[str, ibis.Table], taught: pd.DataFrame, *, max_rows: int) -> pd.DataFrame:
+    """Hold the medians handed on of contacts with times against those of what was sent before their moment."""
+    n_off, handed = 0, taught[taught.as_of.notna() & ~taught.method.isin(["mode", "model"])]
+    for name, own in handed.groupby("source"):
+        rows = drawn_rows(tables[name], max_rows=max_rows)
+        for one in own.itertuples():
+            values = rows.loc[rows.occurred_at < one.as_of, one.column]
+            if pd.api.types.is_numeric_dtype(values):
+                n_off += not np.isclose(one.constant, values.median() if values.notna().any() else 0, rtol=1e-9)
+    return _zeros([("medians of contacts that are not of what was sent before", n_off, "pandas", "witness")])
 
 
 def trial_holds(cells: Sequence[Cells], trial: ImputationTrial, *, rng: np.random.Generator) -> pd.DataFrame:

@@ -5,6 +5,7 @@ habits.py       how varied and regular purchases are, and where the customer sta
 behaviour.py    what visits and messages tell, and who is registered without a purchase
 third_party.py  what others say of people or postcodes, joined as of a date
 dictionary.py   what each feature is, for the pages that read them
+filling.py      how missing features are filled in, for the same pages
 ablation.py     what each source adds to predicting the next quarter
 leak.py         the pitfall: features that know what came after
 truth.py        the join, held against what was planted
@@ -15,9 +16,17 @@ words.py        titles of the page
 """
 
 from journeybook.enrichment.ablation import ablation, next_quarter
-from journeybook.enrichment.behaviour import add_behaviour, messages, people_by_stage, registered_people, visits
+from journeybook.enrichment.behaviour import (
+    add_behaviour,
+    messages,
+    people_by_stage,
+    registered_people,
+    visits,
+    written,
+)
 from journeybook.enrichment.by_hand import ablation_holds, behaviour_holds, registered_holds
 from journeybook.enrichment.dictionary import AS_OF_RULES, FEATURES, feature_dictionary
+from journeybook.enrichment.filling import feature_imputers, imputers_hold
 from journeybook.enrichment.findings import find
 from journeybook.enrichment.habits import add_habits
 from journeybook.enrichment.leak import LeakTrial, leak_examples, leak_holds, leak_trial

@@ -1,7 +1,7 @@
 """What people did on the site and with messages before each date, in the engine."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import reduce
 
 import ibis
@@ -64,6 +64,15 @@ def messages(contacts: ibis.Table | None) -> ibis.Table | None:
     return sent.select("person_id", "row", *outcomes, at=sent.occurred_at)
 
 
+def written(events: ibis.Table | None) -> ibis.Table | None:
+    """Return the texts of known people: `person_id`, `at`, `tone`; None where events have no `text_tone`."""
+    if events is None or not {"person_id", "occurred_at", "text_tone"} <= set(events.columns):
+        return None
+    told = events.filter(*(events[c].notnull() for c in ("person_id", "occurred_at", "text_tone")))
+    # Of decimals a sum does not depend on the order of the engine's rows.
+    return told.select("person_id", at=told.occurred_at, tone=told.text_tone.cast("decimal(6, 4)"))
+
+
 def add_behaviour(
     snapshots: ibis.Table,
     visited: ibis.Table | None,
@@ -71,6 +80,7 @@ def add_behaviour(
     *,
     as_of_dates: Sequence[datetime],
     known_after_days: int,
+    written: ibis.Table | None = None,
 ) -> ibis.Table:
     """Add to each person and date what `visits` and `messages` before it tell, where there are any; computed once.
 
@@ -84,6 +94,8 @@ def add_behaviour(
     `responded_share_91d`; and `fatigue_28d`: by how much less was opened (without openings, clicked, then
     answered) in the last 28 days than in the 63 before. Missing where no outcome is known.
 
+    Of texts `written` in 91 days: `n_texts_91d`, and `text_tone_91d`, their mean, missing where there is none.
+
     Raises:
         ValueError: `known_after_days` is below 0 or not below 28.
     """
@@ -93,6 +105,11 @@ def add_behaviour(
         snapshots = _add_visits(snapshots, visited, as_of_dates)
     if sent is not None:
         snapshots = _add_messages(snapshots, sent, as_of_dates, known_after_days)
+    if written is not None:
+        pairs, _ = _in_window(written, as_of_dates)
+        sums = {"n_texts_91d": pairs.count(), "text_tone_91d": pairs.tone.sum().cast("float64") / pairs.count()}
+        found = pairs.group_by("person_id", "as_of").aggregate(**sums)
+        snapshots = _joined(snapshots, found, ["n_texts_91d"])
     return kept_in_engine(snapshots)
 
 
@@ -134,13 +151,13 @@ def registered_people(
     features: ibis.Table,
     seen: Sequence[ibis.Table | None],
     *,
-    profiles: ibis.Table | None,
+    history: ibis.Table | None,
     as_of_dates: Sequence[datetime],
     max_people: int,
 ) -> ibis.Table:
     """Return who was known before each date and had not bought yet: on record, or `seen` in visits or messages.
 
-    A record counts from its last change on, without one from the day before the last date.
+    A person is on record from the first value in the `history` of page 03 on.
 
     Returns:
         One row a person and date: `row` (1 to n, by date and place in the sources), `person_id`, `as_of`,
@@ -148,10 +165,8 @@ def registered_people(
     """
     tables = [features.select("person_id", "row", at="as_of").limit(0)]
     tables += [table.select("person_id", "row", "at") for table in seen if table is not None]
-    if profiles is not None:
-        late = ibis.literal(max(as_of_dates) - timedelta(days=1))
-        at = profiles.updated_at.fill_null(late) if "updated_at" in profiles.columns else late
-        tables.append(profiles.select("person_id", "row", at=at))
+    if history is not None:
+        tables.append(history.select("person_id", "row", at="known_from"))
     # Places of one source after those of the other, so that each person has one of their own.
     placed = [t.mutate(at=t["at"].cast("timestamp(6)"), row=t.row + n * 10**12) for n, t in enumerate(tables)]
     known = reduce(ibis.union, placed)

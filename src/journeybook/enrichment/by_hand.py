@@ -1,7 +1,7 @@
 """What visits and messages tell in plain SQL, one date at a time, and a source that may not add anything."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import ibis
@@ -47,6 +47,11 @@ SELECT person_id, count(*) FILTER (ago <= 28) AS n_messages_28d, count(*) FILTER
            AS fatigue_28d
 FROM dated GROUP BY person_id
 """
+_TEXTS = """
+SELECT person_id, count(*) AS n_texts_91d, avg(text_tone) AS text_tone_91d FROM {told}
+WHERE text_tone IS NOT NULL AND person_id IS NOT NULL AND occurred_at < {date}
+      AND occurred_at >= {date} - INTERVAL 91 DAY GROUP BY person_id
+"""
 
 
 def behaviour_holds(
@@ -63,7 +68,9 @@ def behaviour_holds(
     dates = features.select("as_of").distinct().order_by("as_of").to_pandas().as_of
     words: dict[str, Any] = {"basket": basket_event or BASKET_EVENTS, "purchase": conversion or PURCHASE_EVENTS}
     words = {k: ", ".join(f"'{e}'" for e in ([of] if isinstance(of, str) else of)) for k, of in words.items()}
-    for what, table, query in (("visits", events, _VISITS), ("messages", contacts, _MESSAGES)):
+    texts = events if events is not None and "text_tone" in events.columns else None
+    told = (("visits", events, _VISITS), ("messages", contacts, _MESSAGES), ("texts", texts, _TEXTS))
+    for what, table, query in told:
         if table is None or not {"person_id", "occurred_at"} <= set(table.columns):
             continue
         there = {name: name if name in table.columns else "NULL" for name in ("device", "channel")}
@@ -85,7 +92,7 @@ def registered_holds(
     registered: ibis.Table,
     seen: Sequence[ibis.Table | None],
     *,
-    profiles: ibis.Table | None,
+    history: ibis.Table | None,
     max_people: int,
     stages: pd.DataFrame,
 ) -> pd.DataFrame:
@@ -99,15 +106,12 @@ def registered_holds(
         ("people by stage counted otherwise", off, "a crosstab in pandas"),
     ]
     tables = [t.select("person_id", "at") for t in seen if t is not None]
-    if profiles is not None:
-        at = profiles.updated_at if "updated_at" in profiles.columns else ibis.null("timestamp(6)")
-        tables.append(profiles.select("person_id", at=at))
+    if history is not None:
+        tables.append(history.select("person_id", at="known_from"))
     known = [t.group_by("person_id").aggregate(first=t["at"].min()).to_pandas() for t in tables]
     here, there = (t.select("person_id", "as_of").to_pandas() for t in (features, registered))
     if known and len(here):
-        # Who is on record without a date is known on the last date alone.
         first = pd.concat(known).groupby("person_id")["first"].min()
-        first = first.fillna(here.as_of.max() - timedelta(days=1))
         due = {(p, date) for date in here.as_of.unique() for p in first.index[first < date]}
         bought, told = (set(t.itertuples(index=False, name=None)) for t in (here, there))
         if len(first) <= max_people:
@@ -123,7 +127,7 @@ def _apart(features: ibis.Table, told: ibis.Table, query: str, at: datetime, how
     due = told.get_backend().con.execute(sql).df().set_index("person_id")
     ours = features.filter(features.as_of == at).to_pandas().set_index("person_id")
     due = due[[name for name in due if name in ours]].astype(float)
-    zero = [name for name in due if name.startswith(("n_visits", "visits_per", "n_messages"))]
+    zero = [name for name in due if name.startswith(("n_visits", "visits_per", "n_messages", "n_texts"))]
     never = ~ours.index.isin(due.index)
     due = due.reindex(ours.index)
     due.loc[never, zero] = 0.0

@@ -48,6 +48,8 @@ visit_purchase_share_91d | share | window | events | Visits with a purchase
 abandoned_share_91d | share | window | events | Visits without a purchase, of those with a basket
 visits_per_28d | visits | rate | events | Visits in 28 days, of the last 91 days that the person was there
 days_since_visit | days | state | events | Since the last visit
+n_texts_91d | texts | window | events | Texts written, such as reviews
+text_tone_91d | -1 to 1 | window | events | Mean tone of these texts by the lexicon VADER
 n_messages_28d | messages | treatment | contacts | Messages sent
 n_messages_91d | messages | treatment | contacts | Messages sent
 opened_share_91d | share | window | contacts | Messages opened

@@ -27,9 +27,10 @@ from journeybook.identity.people import (
     golden_profiles,
     golden_values,
     people_of,
-    postcode_history,
+    postcodes_of,
     read_people,
     refusal_reach,
+    value_history,
 )
 from journeybook.identity.quality import calibration, keys_alone, misses_by_kind, people_quality, who_is_who
 from journeybook.identity.records import normalise

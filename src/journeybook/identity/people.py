@@ -137,13 +137,7 @@ def golden_values(records: ibis.Table, people: pd.DataFrame) -> pd.DataFrame:
         back), `source`, `rule` (`only value`, `latest update`, or `last row` without a date), `updated_at`,
         `n_values` (different ones, in conflict from two on).
     """
-    fields = [name for name in (*HELD_BACK, "postcode") if name in records.columns]
-    born = {"birth_decade": _decade(records.birth_date).cast("string")} if "birth_date" in records.columns else {}
-    dates = records.updated_at if _dated(records) else ibis.null("timestamp")
-    frame = _of_people(records.select("row", "customer_id", "source", *fields, **born, updated_at=dates), people)
-    told = frame.melt(["row", "person_id", "source", "updated_at"], [*fields, *born], "field").dropna(
-        subset="value"
-    )
+    told = _told(records, people)
     told = told.sort_values(["person_id", "field", "updated_at", "row"], na_position="first")
     n_values = told.groupby(["person_id", "field"]).value.nunique().to_numpy()
     found = told.drop_duplicates(["person_id", "field"], keep="last").assign(n_values=n_values)
@@ -153,6 +147,16 @@ def golden_values(records: ibis.Table, people: pd.DataFrame) -> pd.DataFrame:
     )
     columns = ["person_id", "field", "value", "source", "rule", "updated_at", "n_values"]
     return found[columns].assign(row=range(1, len(found) + 1)).reset_index(drop=True)
+
+
+def _told(records: ibis.Table, people: pd.DataFrame) -> pd.DataFrame:
+    """Every value that a record gives: `row`, `person_id`, `source`, `updated_at`, `field`, `value`."""
+    fields = [name for name in (*HELD_BACK, "postcode") if name in records.columns]
+    born = {"birth_decade": _decade(records.birth_date).cast("string")} if "birth_date" in records.columns else {}
+    dates = records.updated_at if _dated(records) else ibis.null("timestamp")
+    frame = _of_people(records.select("row", "customer_id", "source", *fields, **born, updated_at=dates), people)
+    told = frame.melt(["row", "person_id", "source", "updated_at"], [*fields, *born], "field")
+    return told.dropna(subset="value")
 
 
 def _dated(records: ibis.Table) -> list[str]:
@@ -171,33 +175,44 @@ def conflicts_of(values: pd.DataFrame) -> pd.DataFrame:
     return found.assign(conflict_share=found.n_conflicts / found.n_people)
 
 
-def postcode_history(records: ibis.Table, people: pd.DataFrame, *, data_end: datetime | None) -> pd.DataFrame:
-    """Return every postcode that a person's records give, each from the record's `updated_at` on.
+def value_history(records: ibis.Table, people: pd.DataFrame, *, data_end: datetime | None) -> pd.DataFrame:
+    """Return every value that a person's records give, field by field, each from the record's `updated_at` on.
 
-    A record without a date may have been written on any day of the data, so it counts from the last day on, and
-    only where no dated record of the person gives a postcode.
+    The golden value as of a date is the last one that is known from before it. A record without a date may have
+    been written on any day of the data, so it counts from the last day on, and only where no dated record of the
+    person gives the field.
 
     `data_end` is the first midnight after the data; None, where no table has times, leaves out undated records.
 
     Returns:
-        `person_id`, `postcode`, `known_from`, `row` (1, 2, ... by person and moment). Of two records of one person
-        and moment the later row counts.
+        `row` (1, 2, ... by person, field and moment), `person_id`, `field`, `value` (text; missing where held
+        back), `source`, `known_from`, `is_change` (whether the value differs from the one before). Of two records
+        of one person and moment the later row counts.
     """
-    if "postcode" not in records.columns:
-        records = records.mutate(postcode=ibis.null("string"))
-    if "updated_at" not in records.columns:
-        records = records.mutate(updated_at=ibis.null("timestamp"))
-    known = records.filter(records.postcode.notnull())
-    frame = _of_people(known.select("row", "customer_id", "postcode", "updated_at"), people)
-    dated = frame.updated_at.notna()
-    frame = frame[dated | ~frame.person_id.isin(frame.person_id[dated])]
+    told = _told(records, people)
+    keys = ["person_id", "field"]
+    has_date = told.updated_at.notna().groupby([told[key] for key in keys]).transform("any").astype(bool)
     last_day = pd.NaT if data_end is None else pd.Timestamp(data_end - timedelta(days=1))
-    frame = frame.assign(known_from=frame.updated_at.astype("datetime64[us]").fillna(last_day))
-    frame = frame.dropna(subset="known_from")
-    frame = frame.drop_duplicates(["person_id", "known_from"], keep="last")
-    first = frame.groupby("person_id")["row"].transform("min")
-    frame = frame.assign(first=first).sort_values(["first", "known_from"])
-    return frame[["person_id", "postcode", "known_from"]].assign(row=range(1, len(frame) + 1))
+    told = told[told.updated_at.notna() | ~has_date]
+    told = told.assign(known_from=told.updated_at.astype("datetime64[us]").fillna(last_day)).dropna(
+        subset="known_from"
+    )
+    told = told.sort_values("row").drop_duplicates([*keys, "known_from"], keep="last")
+    first = told.groupby("person_id")["row"].transform("min")
+    told = told.assign(first=first).sort_values(["first", "field", "known_from"], ignore_index=True)
+    before = told.groupby(keys)["value"].shift()
+    found = told.assign(
+        is_change=before.notna() & (before != told["value"]),
+        value=told["value"].mask(told["field"].isin(HELD_BACK)),
+    )
+    columns = ["person_id", "field", "value", "source", "known_from", "is_change"]
+    return found[columns].assign(row=range(1, len(found) + 1))
+
+
+def postcodes_of(history: pd.DataFrame) -> pd.DataFrame:
+    """Return the postcodes of a `value_history`: `person_id`, `postcode`, `known_from`, `row` (1, 2, ...)."""
+    own = history.loc[history["field"] == "postcode", ["person_id", "value", "known_from"]]
+    return own.rename(columns={"value": "postcode"}).assign(row=range(1, len(own) + 1)).reset_index(drop=True)
 
 
 def carry_refusals(

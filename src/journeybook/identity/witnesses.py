@@ -129,18 +129,29 @@ def tables_hold(
     refused: dict[str, pd.Series],
     reach: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Make what other pages and the reader are told of people once more: postcodes, and how far refusals reach."""
+    """Make what other pages and the reader are told of people once more: values by date, and reach of refusals."""
     person = dict(zip(people["customer_id"], people["person_id"], strict=True))
-    due: dict[str, dict] = {}
+    due: dict[tuple[str, str], dict] = {}
     for record in records.order_by("row").to_pandas().to_dict("records"):
-        if pd.notna(code := record.get("postcode")) and record["customer_id"] in person:
-            due.setdefault(person[record["customer_id"]], {})[record.get("updated_at")] = code
+        if record["customer_id"] in person:
+            decade = str(record.get("birth_date"))[:3] + "0" if pd.notna(record.get("birth_date")) else None
+            for field in [f for f in (*HELD_BACK, "postcode", "birth_decade") if f in {*record, "birth_decade"}]:
+                if pd.notna(value := record.get(field, decade)):
+                    key = (person[record["customer_id"]], field)
+                    due.setdefault(key, {})[record.get("updated_at")] = value
     placed: set[tuple] = set()
-    for one, codes in due.items():
-        dated = {(one, code, at) for at, code in codes.items() if pd.notna(at)}
-        undated = {(one, [*codes.values()][-1], data_end - timedelta(days=1))} if data_end else set()
-        placed |= dated or undated
-    told = history[["person_id", "postcode", "known_from"]].itertuples(index=False, name=None)
+    for (one, field), values in due.items():
+        dated = sorted(((at, value) for at, value in values.items() if pd.notna(at)), key=lambda pair: pair[0])
+        undated = [(data_end - timedelta(days=1), [*values.values()][-1])] if data_end else []
+        before = None
+        for at, value in dated or undated:
+            shown = None if field in HELD_BACK else value
+            placed.add((one, field, shown, at, before is not None and value != before))
+            before = value
+    known = history[["person_id", "field", "value", "known_from", "is_change"]].astype({"value": object})
+    told = known.assign(value=known["value"].where(known["value"].notna(), None)).itertuples(
+        index=False, name=None
+    )
     own, any_of = (
         {one: set(ids) for one, ids in voices.groupby("person_id").customer_id}
         for voices in (people, pd.concat([people, links]))
@@ -154,7 +165,7 @@ def tables_hold(
         counts["n_by_link"] = sum(not own[one] & ids for one in reached)
         n_off += sum(row[name] != n for name, n in counts.items())
     rows = [
-        ("postcodes of another person or date", len(placed ^ set(told)), 0, 0, "record by record", "witness"),
+        ("values of another person or date", len(placed ^ set(told)), 0, 0, "record by record", "witness"),
         ("reach of refusals counted otherwise", n_off, 0, 0, "sets of ids, person by person", "witness"),
     ]
     return pd.DataFrame(rows, columns=_COLUMNS)

@@ -1,14 +1,14 @@
 """From features to the matrix that is clustered: which columns, on which scale."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from journeybook.statistics.imputation import Imputer, fill, fit_imputer
+from journeybook.statistics.imputation import NOTHING, Imputer, fill, handed_imputer
 
 KEYS = ("person_id", "as_of", "row")
 MAX_MISSING_SHARE = 0.3
@@ -40,12 +40,12 @@ class Preparation:
     Attributes:
         columns: The features used, shape (features,).
         logged: Whether log(1 + x) is taken first, shape (features,).
-        imputer: What fills in missing values, before the log, by `rules`.
+        imputer: What fills in missing values, before the log, as page 04 learned it on that date.
         centre: Mean after log and filling, shape (features,).
         scale: Standard deviation after log and filling, shape (features,).
         weights: What each counts, as `weigh` gives it; 1 is most, shape (features,).
         roles: One row a column of the features: column, role (used, left out), reason.
-        rules: How page 02 has each column filled in.
+        handed: What page 04 learned on each date; None where no value is missing.
     """
 
     columns: list[str]
@@ -55,7 +55,7 @@ class Preparation:
     scale: np.ndarray
     weights: np.ndarray
     roles: pd.DataFrame
-    rules: Mapping[str, str] | None
+    handed: pd.DataFrame | None
 
 
 def last_snapshot(features: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +75,7 @@ def prepare(
     *,
     columns: Sequence[str] | None,
     dictionary: pd.DataFrame | None,
-    rules: Mapping[str, str] | None = None,
+    handed: pd.DataFrame | None = None,
 ) -> Preparation:
     """Choose the features to cluster on (None chooses by rule) and learn their scale from the last snapshot.
 
@@ -84,8 +84,8 @@ def prepare(
     find that value and call it a group), and what the `dictionary` of page 04 names as no behaviour: running
     totals, which measure how long we have watched and would turn the passing of time into movement, and
     attributes, such as a postcode's. None says nothing of any column. Where fewer than three columns are left,
-    recency, number of baskets and revenue are used all the same, even if all people are alike. `rules` say how
-    missing values of a column are filled in (`fit_imputer`).
+    recency, number of baskets and revenue are used all the same, even if all people are alike. Missing values
+    are filled in by what was `handed` on from the date of the last snapshot (`HANDED`).
 
     A feature weighs by what it tells of the next quarter's revenue, and shares its weight with those that say the
     same (`weigh`).
@@ -118,11 +118,12 @@ def prepare(
     square = np.nanmean(away**2, axis=0)
     skewness = np.nanmean(away**3, axis=0) / np.where(square > 0, square, 1.0) ** 1.5
     logged = (np.nanmin(raw, axis=0) >= 0) & (skewness > LOG_SKEWNESS)
-    imputer = fit_imputer(last[used], rules=rules)
-    values = _logged(fill(last, imputer).to_numpy(), logged)
+    after = last["as_of"].iloc[0] + pd.Timedelta(microseconds=1)
+    imputer = NOTHING if handed is None else handed_imputer(handed, source="features", before=after)
+    values = _logged(fill(last, imputer, columns=used).to_numpy(), logged)
     spread = values.std(axis=0)
     scale = np.where(spread > 0, spread, 1.0)
-    found = Preparation(used, logged, imputer, values.mean(axis=0), scale, np.ones(len(used)), roles, rules)
+    found = Preparation(used, logged, imputer, values.mean(axis=0), scale, np.ones(len(used)), roles, handed)
     later, telling = later_revenue(features), np.zeros(len(used))
     if later is not None:
         revenue = np.log1p(later[1].clip(lower=0).to_numpy())
@@ -132,7 +133,7 @@ def prepare(
 
 def matrix(rows: pd.DataFrame, *, preparation: Preparation) -> np.ndarray:
     """Rows as comparable numbers, shape (rows, features): mean 0 and sd `weights` on the last snapshot."""
-    values = _logged(fill(rows, preparation.imputer).to_numpy(), preparation.logged)
+    values = _logged(fill(rows, preparation.imputer, columns=preparation.columns).to_numpy(), preparation.logged)
     values = np.clip((values - preparation.centre) / preparation.scale, -FURTHEST_SD, FURTHEST_SD)
     return values * preparation.weights
 

@@ -173,10 +173,10 @@ def segment_as_of(
 ) -> Segmentation:
     """Segment the people of a date by the rows up to it, and nothing later, from the stream `segments`.
 
-    The number of segments and the rules of filling in are those of `found`.
+    The number of segments is that of `found`; values are filled in as they were on the date.
     """
-    known, rules = features[features["as_of"] <= as_of], found.preparation.rules
-    prepared = prepare(known, columns=columns, dictionary=dictionary, rules=rules)
+    known, handed = features[features["as_of"] <= as_of], found.preparation.handed
+    prepared = prepare(known, columns=columns, dictionary=dictionary, handed=handed)
     then = features[features["as_of"] == as_of]
     return segment(then, preparation=prepared, n_segments=found.n_segments, rng=stream(seed, "segments"))
 

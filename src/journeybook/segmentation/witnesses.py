@@ -270,8 +270,9 @@ def movement_holds(
 def by_hand(rows: pd.DataFrame, at_end: np.ndarray, preparation: Preparation) -> np.ndarray:
     """The features on comparable scales, shape (rows, columns), learned on the rows of the last snapshot."""
     raw = pd.DataFrame({c: pd.to_numeric(rows[c]).astype(float) for c in preparation.columns})
-    expected = fill(rows, preparation.imputer)
-    for column, method in zip(raw, preparation.imputer.methods, strict=True):
+    expected, methods = fill(rows, preparation.imputer, columns=[*raw]), preparation.imputer.method_of
+    for column in raw:
+        method = methods.get(column)
         known = raw.loc[at_end, column].dropna()
         away = known - known.mean()
         logged = known.min() >= 0 and away.any() and (away**3).mean() / (away**2).mean() ** 1.5 > LOG_SKEWNESS

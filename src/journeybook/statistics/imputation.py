@@ -1,17 +1,25 @@
-"""Filling in missing numbers by a rule a column, learned once and applied to any rows."""
+"""Filling in missing numbers by a rule a column, learned once, handed on as a table, and applied to any rows."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import block_diag
 
 FILLS = ("median", "mode", "model", "indicator")
 """What a rule may say; `indicator` is the median where a page cannot keep a mark of what was missing."""
 
 UNJUDGED = "median"
 """What is done for a column without a rule."""
+
+OTHERS = "(any other)"
+"""Stands for the columns that no rule names."""
+
+HANDED = ["source", "as_of", "column", "method", "constant", "intercept", "lowest", "highest", "weights"]
+"""Columns of the tables in which fitted imputers are handed on; `weights` is JSON, by column."""
 
 # Weight of the ridge, as a share of the rows: columns that say the same share their weight.
 _RIDGE = 1e-3
@@ -39,6 +47,16 @@ class Imputer:
     lowest: np.ndarray
     highest: np.ndarray
 
+    @property
+    def method_of(self) -> dict[str, str]:
+        """The method of each column."""
+        return dict(zip(self.columns, self.methods, strict=True))
+
+
+_NONE = np.zeros(0)
+NOTHING = Imputer((), (), _NONE, _NONE, np.zeros((0, 0)), _NONE, _NONE)
+"""Fills in no column."""
+
 
 def rules_by_column(rules: Any) -> dict[str, str] | None:
     """Return the method of each column from the table `imputation_rules` (column, method); None from None."""
@@ -53,13 +71,14 @@ def fit_imputer(frame: pd.DataFrame, *, rules: Mapping[str, str] | None) -> Impu
 
     Args:
         frame: Numbers, a column each; missing values are NaN or NA.
-        rules: Method by column; other columns are filled with their median, and so are all where it is None.
+        rules: Method by column; others are filled as `OTHERS`, and with their median where that has no rule.
 
     Raises:
         ValueError: A rule is not one of `FILLS`.
     """
     columns = tuple(str(column) for column in frame)
-    methods = tuple((rules or {}).get(column, UNJUDGED) for column in columns)
+    rules = rules or {}
+    methods = tuple(rules.get(column, rules.get(OTHERS, UNJUDGED)) for column in columns)
     for column, method in zip(columns, methods, strict=True):
         if method not in FILLS:
             raise ValueError(
@@ -81,8 +100,77 @@ def fit_imputer(frame: pd.DataFrame, *, rules: Mapping[str, str] | None) -> Impu
     return Imputer(columns, methods, constants, intercepts, weights, lowest, highest)
 
 
-def fill(frame: pd.DataFrame, imputer: Imputer) -> pd.DataFrame:
-    """Return the imputer's columns of the rows, shape (n, k), with every missing value filled in."""
+def imputer_table(imputer: Imputer, *, source: str, as_of: Any) -> pd.DataFrame:
+    """Return an imputer as rows of `HANDED`, one a column: learned from `source`, of what was known at `as_of`."""
+    weights = [
+        json.dumps({other: w for other, w in zip(imputer.columns, row.tolist(), strict=True) if w})
+        for row in imputer.weights
+    ]
+    known = (imputer.constants, imputer.intercepts, imputer.lowest, imputer.highest)
+    named = zip(imputer.columns, imputer.methods, *known, weights, strict=True)
+    return pd.DataFrame([(source, as_of, *row) for row in named], columns=HANDED).astype(
+        {"as_of": "datetime64[us]"}
+    )
+
+
+def handed_imputer(table: pd.DataFrame, *, source: str, before: Any = None) -> Imputer:
+    """Read back the imputer of a source that was learned last, strictly before a moment where one is given.
+
+    Where none was, nothing is known: each column is filled with 0, as one without a value is.
+
+    Args:
+        table: Rows of `HANDED`.
+        source: What it was learned from.
+        before: A moment; None takes the last.
+    """
+    own = table[table["source"] == source].sort_values("column", kind="stable")
+    dates = own["as_of"] if before is None else own["as_of"][own["as_of"] < before]
+    rows = own if own["as_of"].isna().all() else own[own["as_of"] == dates.max()]
+    if rows.empty:
+        rows = own.drop_duplicates("column").assign(
+            constant=0.0, intercept=0.0, weights="{}", lowest=0.0, highest=0.0
+        )
+    columns = tuple(rows["column"])
+    weights = [[by.get(other, 0.0) for other in columns] for by in map(json.loads, rows["weights"])]
+    known = [rows[name].to_numpy(dtype=float) for name in ("constant", "intercept", "lowest", "highest")]
+    constants, intercepts, lowest, highest = known
+    shape = (len(columns), len(columns))
+    weighed = np.array(weights, dtype=float).reshape(shape)
+    return Imputer(columns, tuple(rows["method"]), constants, intercepts, weighed, lowest, highest)
+
+
+def side_by_side(one: Imputer, other: Imputer) -> Imputer:
+    """Return one imputer of the columns of two, neither of which helps the other."""
+    both = [
+        np.concatenate([getattr(one, name), getattr(other, name)])
+        for name in ("constants", "intercepts", "lowest", "highest")
+    ]
+    constants, intercepts, lowest, highest = both
+    columns, methods = one.columns + other.columns, one.methods + other.methods
+    return Imputer(
+        columns, methods, constants, intercepts, block_diag(one.weights, other.weights), lowest, highest
+    )
+
+
+def fill(frame: pd.DataFrame, imputer: Imputer, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return columns of the rows, shape (n, k), with every missing value filled in; all of the imputer's for None.
+
+    A column that the rows do not have counts as its median where it would help.
+
+    Raises:
+        ValueError: Values of a column are missing that the imputer does not know.
+    """
+    asked = list(imputer.columns if columns is None else columns)
+    unknown = [column for column in asked if column not in imputer.columns]
+    for column in unknown:
+        if frame[column].isna().any():
+            raise ValueError(f"{column!r}: values are missing, and no page has learned how to fill them in.")
+    filled = _filled(frame.reindex(columns=list(imputer.columns)), imputer)
+    # Rows may be there twice, so that no index tells them apart.
+    return filled.assign(**{c: frame[c].to_numpy(dtype=float) for c in unknown})[asked]
+
+
+def _filled(frame: pd.DataFrame, imputer: Imputer) -> pd.DataFrame:
     values = _numbers(frame, imputer.columns)
     missing = np.isnan(values)
     base = np.where(missing, imputer.constants, values)

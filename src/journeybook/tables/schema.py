@@ -174,6 +174,7 @@ SCHEMAS = _by_name(
         Column("referrer", TEXT, "Address that led there"),
         Column("product_id", TEXT, "Id of the product"),
         Column("quantity", MONEY, "Units"),
+        Column("text", TEXT, "What the customer wrote, such as a review; page 02 hands on its tone alone"),
         either=(("session_id", "customer_id"), ("occurred_at", "position")),
     ),
     _table(
@@ -292,6 +293,13 @@ MADE = _by_name(
         _needed("person_id", TEXT, "Pseudonym of the person"),
         _identifier("postcode", TEXT, "Postal code; shown for third-party enrichment only"),
         further="a date",
+    ),
+    _table(
+        "profile_history",
+        "One value of one field of one person, from the day it was recorded",
+        _needed("person_id", TEXT, "Pseudonym of the person"),
+        _identifier("value", TEXT, "The value; shown for identity resolution only"),
+        further="the field, its source, the day, and whether the value differs from the one before",
     ),
     _table(
         "profile_values",

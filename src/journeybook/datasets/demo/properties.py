@@ -15,10 +15,14 @@ BROKEN_DAYS = 12
 SITE = "https://shop.example"
 PAYMENTS, _PAID_BY = ("card", "wallet", "voucher"), (0.7, 0.25, 0.05)
 _OF_PRODUCT = ("product", "review", "basket")
+# One review in ten is written, seven in ten of these are good; nothing else in the demo goes with their tone.
+WRITTEN_SHARE, GOOD_SHARE = 0.1, 0.7
+GOOD = ("I love it.", "Great, I will buy it again.", "Works very well and looks nice.")
+BAD = ("Terrible quality.", "It was broken, a waste of money.", "Not good, I am disappointed.")
 
 
 def with_properties(events: pd.DataFrame, *, products: np.ndarray, seed: int) -> pd.DataFrame:
-    """Return events with `release` and `properties`: page_url, referrer, product_id, quantity, payment.
+    """Return events with `release`, `text` and `properties`: page_url, referrer, product_id, quantity, payment.
 
     `products` are ids to draw from. Who looks at, reviews and lays in a product need not take the same one.
     """
@@ -49,5 +53,14 @@ def with_properties(events: pd.DataFrame, *, products: np.ndarray, seed: int) ->
         said += f', "quantity": {many}' if name in ("basket", PURCHASE) else ""
         said += f', "payment": "{paid}"' if name == PURCHASE else ""
         told.append(said + "}")
-    sent = {"release": np.where(broken, BROKEN, release), "properties": told}
+    sent = {"release": np.where(broken, BROKEN, release), "properties": told, "text": _texts(events, seed)}
     return events.assign(**{name: pd.array(values, dtype="str") for name, values in sent.items()})
+
+
+def _texts(events: pd.DataFrame, seed: int) -> np.ndarray:
+    """What was written in each step, shape (n,); None of most."""
+    rng, n = stream(seed, "events: texts"), len(events)
+    writes = (events["event"] == "review").to_numpy() & (rng.random(n) < WRITTEN_SHARE)
+    said = np.where(rng.random(n) < GOOD_SHARE, rng.choice(GOOD, n), rng.choice(BAD, n)).astype(object)
+    said[~writes] = None
+    return said
