@@ -20,9 +20,10 @@ from journeybook import lifetime_value as worth
 from journeybook.errors import TooLittle
 from journeybook.lifetime_value.family import histories
 from journeybook.lifetime_value.fitting import maximise
-from journeybook.lifetime_value.holdout import Judged
+from journeybook.lifetime_value.holdout import Judged, baselines
 from journeybook.lifetime_value.models import ANY_TIME, BG_NBD, PARETO_NBD, fit
 from journeybook.lifetime_value.spend import fit_gamma_gamma
+from journeybook.lifetime_value.words import say_way
 from journeybook.plots import lifetime_value as figures
 from journeybook.statistics import stream
 
@@ -218,7 +219,20 @@ def test_histories_by_hand():
     assert_allclose(found["repeat_revenue"], [21, 0])
     assert found["n_recent"].tolist() == [0, 1]
     assert found["n_after"].tolist() == [1, 0]
+    assert found["n_last_year"].tolist() == [1, 0]
     assert_allclose(found["revenue_after"], [7, 0])
+
+
+def test_last_year_is_the_same_weeks_of_it():
+    """Weeks of 2021 from 4 October are those of 2020 from 5 October; without a year of history nobody has them."""
+    bought = ["2020-10-04", "2020-10-05", "2020-12-27", "2020-12-28", "2021-09-30", "2021-11-01"]
+    days = worth.purchase_days(receipts([("a", day, 10) for day in bought] + [("b", "2021-02-01", 9)]))
+    split, end = datetime(2021, 10, 4), datetime(2021, 12, 27)
+    customers = worth.customer_summary(days, split=split, end=end)
+    assert customers["n_last_year"].tolist() == [2, 0]
+    assert_allclose(baselines(customers, customers, weeks=12)["last year repeated"], [2.5, 0.5])
+    assert "last year repeated" not in baselines(customers.iloc[1:], customers, weeks=12)
+    assert say_way("last year repeated") == "repeating the same weeks of last year"
 
 
 def shop(n=600, *, seed=0, correlated=0.0):
@@ -361,22 +375,39 @@ def test_cohorts_by_hand(monkeypatch):
     assert worth.by_cohort(days, end=datetime(2020, 12, 31)).empty
 
 
+def fitted_to_planted(name, theta, rng):
+    """A fit to 1,000 customers simulated from parameters; Gamma-Gamma knows what their purchases brought."""
+    if name != "Gamma-Gamma":
+        made = planted_customers(name, theta, rng.uniform(60, 120, 1_000), rng=rng)
+        return fit(worth.family_of(name), histories(*made))
+    p, q, gamma = theta
+    x = rng.integers(1, 30, 1_000).astype(float)
+    return fit_gamma_gamma(x, rng.gamma(p * x, 1 / rng.gamma(q, 1 / gamma, len(x))) / x)
+
+
+PRIORS = {
+    "BG/NBD": [0.6, 6, 1.2, 3],
+    "Gamma-Gamma": [2, 4, 15],
+}
+
+
 @pytest.mark.slow
-def test_ranks_of_planted_parameters_are_uniform():
-    """Simulation-based calibration on 500 sets of 1,000 customers (Talts et al. 2018), for BG/NBD.
+@pytest.mark.parametrize("name", PRIORS)
+def test_ranks_of_planted_parameters_are_uniform(name):
+    """Simulation-based calibration on 500 sets of 1,000 customers (Talts et al. 2018).
 
     Parameters are drawn and customers simulated. Ranks of the planted among 99 draws of the fitted are counted
-    in ten classes: the chi-square of each of the four is below its quantile of one in 4,000.
+    in ten classes: the chi-square of each parameter is below its quantile of one in 4,000.
     """
-    rng, ranks = np.random.default_rng(15), []
+    rng, ranks, centre = np.random.default_rng(15), [], np.array(PRIORS[name], dtype=float)
     for _ in range(500):
-        theta, T = np.array([0.6, 6, 1.2, 3]) * np.exp(rng.normal(0, 0.2, 4)), rng.uniform(60, 120, 1_000)
-        found = fit(BG_NBD, histories(*planted_customers("BG/NBD", theta, T, rng=rng)))
+        theta = centre * np.exp(rng.normal(0, 0.2, len(centre)))
+        found = fitted_to_planted(name, theta, rng)
         assert found.trouble is None
         drawn = rng.multivariate_normal(np.log(found.theta), found.covariance, 99)
         ranks.append((drawn < np.log(theta)).sum(axis=0))
     counts = np.array([np.bincount(rank // 10, minlength=10) for rank in np.array(ranks).T])
-    assert (((counts - 50) ** 2 / 50).sum(axis=1) < stats.chi2.isf(1 / 4_000, 9)).all()
+    assert (((counts - 50) ** 2 / 50).sum(axis=1) < stats.chi2.isf(1 / 4_000, 9)).all(), counts
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from scipy import sparse
 from sklearn.metrics.pairwise import cosine_similarity
 
 from journeybook.recommendation import methods as ways
-from journeybook.recommendation.lists import greatest
+from journeybook.recommendation.lists import greatest, in_blocks
 from journeybook.recommendation.purchases import Catalogue, Histories
 
 N_PRODUCTS, N_EACH, N_LISTED, N_COMPARED = 20_000, 100, 10, 5_000
@@ -44,17 +44,19 @@ def purchases(n_people: int, *, seed: int = 1) -> sparse.csr_array:
 
 
 def lists_of(days: sparse.csr_array) -> tuple[sparse.csr_array, np.ndarray]:
-    """Likeness of products, and each person's list of what is new to them, block by block as on the page."""
+    """Likeness of products, and each person's list of what is new to them, in blocks on all threads."""
     counts = np.diff(days.tocsc().indptr).astype(np.float32)
     empty = np.full(N_PRODUCTS, "", dtype=object)
     catalogue = Catalogue(np.arange(N_PRODUCTS), counts, counts, empty, empty, empty, empty, {})
     similar = ways.similar_products(days, least_buyers=1)
-    score, found = ways.item_similarity(similar, catalogue), []
-    for start in range(0, days.shape[0], 1_000):
-        block = days[start : start + 1_000]
-        nobody = np.full(block.shape[0], -1)
-        found.append(greatest(score(Histories(block, block, nobody, nobody)), block.toarray() > 0, k=N_LISTED))
-    return similar, np.vstack(found)
+    score = ways.item_similarity(similar, catalogue)
+
+    def block(rows: slice) -> np.ndarray:
+        part = days[rows]
+        nobody = np.full(part.shape[0], -1)
+        return greatest(score(Histories(part, part, nobody, nobody)), part.toarray() > 0, k=N_LISTED)
+
+    return similar, np.vstack(in_blocks(days.shape[0], block, size=100))
 
 
 def timed(what: str, run: Callable[[], Any]) -> tuple[Any, float]:

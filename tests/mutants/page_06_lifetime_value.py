@@ -164,17 +164,46 @@ def _one_sided(sound):
     return wrong
 
 
+def _learned_where_judged(sound):
+    """The window that widens intervals is the one they are judged in."""
+    return lambda customers, _before, *given, **asked: sound(customers, customers, *given, **asked)
+
+
+def _between_the_ends(_sound):
+    def wrong(draws, actual, levels):
+        low, high = np.quantile(draws, levels, axis=0)
+        return float(((actual > low) & (actual < high)).mean())
+
+    return wrong
+
+
+def _allowed_twice_the_error(sound):
+    def wrong(*given, **asked):
+        return sound(*given, **asked).assign(reference=lambda t: t["reference"] - 4 * t["error"])
+
+    return wrong
+
+
 MUTANTS = [
+    Mutant("learned_where_judged", "intervals are widened by the answers", f"{WORTH}:judge_intervals",
+           _learned_where_judged),
+    Mutant("between_the_ends", "customers at an end of their interval are outside",
+           f"{WORTH}.intervals:share_inside", _between_the_ends),
+    Mutant("twice_the_error", "coverage is allowed twice its error", f"{WORTH}:judge_intervals",
+           _allowed_twice_the_error),
     Mutant("half_as_wide", "intervals of values are half as wide", f"{WORTH}:customer_value", _half_as_wide),
     Mutant("by_the_past", "tiers are those of revenue so far", f"{WORTH}:by_tier", _by_the_past),
     Mutant("one_sided", "shares of tiers have no upper doubt", f"{WORTH}:by_tier", _one_sided),
-    Mutant("delivered_twice", "purchases are counted twice", f"{WORTH}:customer_summary", _delivered_twice),
-    Mutant("free_orders", "orders for nothing are purchases", f"{WORTH}:purchase_days", _free_orders),
-    Mutant("time_in_days", "T is in days, t_x in weeks", f"{WORTH}:customer_summary", _in_days),
+    Mutant("delivered_twice", "purchases are counted twice", f"{WORTH}:customer_summary", _delivered_twice,
+           data=("demo",)),
+    Mutant("free_orders", "orders for nothing are purchases", f"{WORTH}:purchase_days", _free_orders,
+           data=("demo",)),
+    Mutant("time_in_days", "T is in days, t_x in weeks", f"{WORTH}:customer_summary", _in_days, data=("demo",)),
     Mutant("knows_the_end", "histories go past the split", f"{WORTH}:customer_summary", _knows_the_end),
     Mutant("nobody_leaves", "models foresee 5 % too much", f"{WORTH}:judge", _nobody_leaves),
     Mutant("stops_early", "the search stops beside the peak", f"{WORTH}.models:maximise", _stops_early),
-    Mutant("of_one_customer", "errors are those of one customer", f"{WORTH}.models:maximise", _of_one_customer),
+    Mutant("of_one_customer", "errors are those of one customer", f"{WORTH}.models:maximise", _of_one_customer,
+           data=("demo",)),
     Mutant("dead_cohort", "later receipts of one cohort are missing", f"{WORTH}:purchase_days", _dead_cohort),
     Mutant("dying_cohort", "cohorts bring nothing after their first quarter", f"{WORTH}:by_cohort", _dying_cohort),
     Mutant(
@@ -207,4 +236,4 @@ MUTANTS = [
     Mutant(
         "month_for_horizon", "a month is valued, not the horizon", f"{WORTH}:customer_value", _month_for_horizon
     ),
-]
+]  # fmt: skip

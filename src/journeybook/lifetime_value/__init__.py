@@ -32,7 +32,7 @@ from journeybook.lifetime_value.holdout import (
     histories_of,
     judge,
 )
-from journeybook.lifetime_value.intervals import judge_intervals
+from journeybook.lifetime_value.intervals import intervals_hold, judge_intervals
 from journeybook.lifetime_value.models import fit
 from journeybook.lifetime_value.period import check_customers, read_period, split_of
 from journeybook.lifetime_value.pitfalls import find_pitfall
@@ -46,7 +46,7 @@ from journeybook.lifetime_value.summary import (
 )
 from journeybook.lifetime_value.terms import find_terms, of_contracts, say_terms, under_terms
 from journeybook.lifetime_value.value import Value, customer_value
-from journeybook.lifetime_value.witnesses import models_hold, recount, tiers_hold, value_holds
+from journeybook.lifetime_value.witnesses import contracts_hold, models_hold, recount, tiers_hold, value_holds
 from journeybook.lifetime_value.words import (
     headline,
     say_cohorts,

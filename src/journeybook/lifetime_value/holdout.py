@@ -13,9 +13,11 @@ from journeybook.lifetime_value.contracts import retention
 from journeybook.lifetime_value.family import Family, Histories, histories
 from journeybook.lifetime_value.fitting import Array, Fit
 from journeybook.lifetime_value.models import ANY_TIME, FAMILIES, SBG, fit, suitable
+from journeybook.lifetime_value.period import WEEKS_A_YEAR
 from journeybook.lifetime_value.summary import COVARIATE
 
-OWN_RATE, REPEATED, HIATUS, BOOSTED = "own rate", "last window repeated", "own rate until a pause", "boosted trees"
+OWN_RATE, HIATUS, BOOSTED = "own rate", "own rate until a pause", "boosted trees"
+REPEATED, LAST_YEAR = "last window repeated", "last year repeated"
 MODELS = tuple(family.name for family in FAMILIES)
 # Why a model of silent leaving is not judged where contracts are known.
 KNOWN = "contracts tell who has left, and it would guess"
@@ -80,9 +82,9 @@ def judge(
 
     Where contracts tell who has left, the models that guess it are fitted, but not judged.
 
-    The baselines: each customer's own rate; the last window repeated; the own rate until a pause (Wuebben &
-    v. Wangenheim 2008), whose length is chosen a window earlier; boosted trees on what was known, taught a window
-    earlier.
+    The baselines: each customer's own rate; the last window repeated; the same weeks of last year, where somebody
+    is known for a year; the own rate until a pause (Wuebben & v. Wangenheim 2008), whose length is chosen a window
+    earlier; boosted trees on what was known, taught a window earlier.
 
     Args:
         customers: Histories up to the split, with what came after, from `customer_summary`.
@@ -133,6 +135,8 @@ def baselines(customers: pd.DataFrame, before: pd.DataFrame, *, weeks: float) ->
         REPEATED: customers["n_recent"].to_numpy(dtype=float) + JEFFREYS,
         HIATUS: _until_pause(customers, weeks=weeks, pause=_best_pause(before, weeks=weeks)),
     }
+    if customers["T"].max() >= WEEKS_A_YEAR:
+        result[LAST_YEAR] = customers["n_last_year"].to_numpy(dtype=float) + JEFFREYS
     if len(before) >= FEWEST_TAUGHT and before["n_after"].sum() > 0:
         result[BOOSTED] = fit_trees(before)(customers)
     return result

@@ -92,3 +92,44 @@ def share_inside(draws: Array, actual: Array, levels: Sequence[float] | Array) -
     """Return the share of customers between two quantiles of their draws, ends included."""
     low, high = np.quantile(draws, levels, axis=0, method="closest_observation")
     return float(((actual >= low) & (actual <= high)).mean())
+
+
+def intervals_hold(
+    customers: pd.DataFrame,
+    before: pd.DataFrame,
+    judged: Judged,
+    held: pd.DataFrame,
+    *,
+    weeks: float,
+    n_draws: int,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Draw what `judge_intervals` drew, with as its `rng`, sort it and count who lies inside; one row, or none."""
+    if held.empty:
+        return held
+    family, windows, own = family_of(str(judged.best_model)), [], []
+    known = fit(family, histories_of(before)).theta, judged.fits[family.name].theta
+    for people, theta in zip((before, customers), known, strict=True):
+        each = histories_of(people).each
+        bought = np.array([family.simulated(theta, each, weeks, rng) for _ in range(n_draws)])
+        often = people[(people["x"] > 1) & (people["repeat_revenue"] > 0)]
+        x, revenue, squares = often[["x", "repeat_revenue", "squares"]].to_numpy(dtype=float).T
+        scatter = (squares - revenue**2 / x).sum() / ((x - 1) * (revenue / x) ** 2).sum() if len(often) else 0.0
+        brought = rng.gamma(bought / max(scatter, 1e-6), spend_a_purchase(people).expected * max(scatter, 1e-6))
+        windows.append([np.sort(drawn, axis=0).T for drawn in (bought, brought)])
+    usual = (1 - INSIDE) / 2, (1 + INSIDE) / 2
+    for past, now, column in zip(*windows, AFTER.values(), strict=True):
+        was, came = (people[column].to_numpy(dtype=float) for people in (before, customers))
+        less, most = (
+            np.array([np.searchsorted(drawn, actual, side) for drawn, actual in zip(past, was, strict=True)])
+            for side in ("left", "right")
+        )
+        place = np.sort((less + rng.random(len(was)) * (most - less + 1)) / (n_draws + 1))
+        for levels in (usual, np.interp(usual, np.linspace(0, 1, len(place)), place)):
+            low, high = (now[:, max(round(n_draws * level), 1) - 1] for level in levels)
+            own.append((*levels, ((low <= came) & (came <= high)).mean()))
+    error = (INSIDE * (1 - INSIDE) * (1 / len(customers) + 1 / len(before))) ** 0.5
+    told = held[["low", "high", "value"]].to_numpy(dtype=float)
+    off = max(np.abs(told - own).max(), np.abs(held["reference"] - INSIDE + MC_ERRORS * error).max())
+    about = {"name": "intervals of customers, greatest difference of a share", "value": float(off)}
+    return pd.DataFrame([about | {"reference": 0, "tolerance": 1e-9, "source": "the same futures, sorted"}])

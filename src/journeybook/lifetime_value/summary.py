@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 import ibis
 import pandas as pd
 
+from journeybook.lifetime_value.period import WEEKS_A_YEAR
+
 DAYS_A_WEEK = 7
 # How the columns of covariates begin.
 COVARIATE = "covariate_"
@@ -34,12 +36,15 @@ def customer_summary(days: ibis.Table, *, split: datetime, end: datetime) -> pd.
         One row a person with a purchase before the split, by their first lines: `person_id`, `x` (days with a
         purchase after the first), `t_x` and `T` (weeks from the first such day to the last, and to the
         split), `repeat_revenue` (net revenue after the first such day), `squares` (of the revenue of each of its
-        days), `n_recent` (purchases in a window before the split as long as the one after it), and of the time
-        from the split to the end `n_after` and `revenue_after`.
+        days), `n_recent` (purchases in a window before the split as long as the one after it), `n_last_year`
+        (purchases before the split in the same weeks of the year before as those after it), and of the time from
+        the split to the end `n_after` and `revenue_after`.
     """
     bought, squared = days.bought, days.revenue * days.revenue
     known, after = days.day < split, (days.day >= split) & (days.day < end)
     recent = known & (days.day >= split - (end - split))
+    year = timedelta(weeks=WEEKS_A_YEAR)
+    last_year = known & (days.day >= split - year) & (days.day < end - year)
     # The first purchase is taken off the sums: a window over all days takes twice as long.
     summed = days.group_by("person_id").aggregate(
         row=days.row.min(),
@@ -48,27 +53,27 @@ def customer_summary(days: ibis.Table, *, split: datetime, end: datetime) -> pd.
         x=(known & bought).sum() - 1,
         of_first=days.revenue.argmin(days.day, where=bought),
         revenue=days.revenue.sum(where=known),
+        returns=ibis.struct({"day": days.day, "revenue": days.revenue}).collect(where=~bought),
         squares=squared.sum(where=known & bought),
         n_recent=(recent & bought).sum(),
+        n_last_year=(last_year & bought).sum(),
         n_after=(after & bought).sum(),
         revenue_after=days.revenue.sum(where=after),
     ).filter(ibis._["first"] < split)  # fmt: skip
-    # So are returns before it, which are of purchases before the data began.
-    returned = days.filter(~bought).inner_join(summed.select("person_id", "first"), "person_id")
-    returned = returned.filter(returned.day < returned["first"]).group_by("person_id")
-    summed = summed.left_join(returned.aggregate(returned=ibis._.revenue.sum()), "person_id")
+    # So are returns before it, which are of purchases before the data began; to join them takes as long again.
+    early = summed.returns.filter(lambda one: one.day < summed["first"]).map(lambda one: one.revenue).sums()
     # Exact sums cross as floats: an object for each decimal takes longer to make than to sum up.
     money = {
-        "repeat_revenue": summed.revenue - summed.of_first - summed.returned.fill_null(0),
+        "repeat_revenue": summed.revenue - summed.of_first - early.fill_null(0),
         "squares": summed.squares - summed.of_first * summed.of_first,
         "revenue_after": summed.revenue_after.fill_null(0),
     }
     money = {name: amount.cast("float64") for name, amount in money.items()}
-    counts = {name: summed[name].cast("int64") for name in ("x", "n_recent", "n_after")}
+    counts = {name: summed[name].cast("int64") for name in ("x", "n_recent", "n_last_year", "n_after")}
     found = summed.select("person_id", "row", "first", "last", **counts, **money).order_by("row").to_pandas()
     week = pd.Timedelta(days=DAYS_A_WEEK)
     found["t_x"], found["T"] = (found["last"] - found["first"]) / week, (split - found["first"]) / week
-    return found[["person_id", "x", "t_x", "T", "n_recent", "n_after", *money]]
+    return found[["person_id", "x", "t_x", "T", "n_recent", "n_last_year", "n_after", *money]]
 
 
 def with_features(

@@ -1,6 +1,7 @@
 """Histories, likelihoods, expectations, tiers and values once more by another road."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 import ibis
 import numpy as np
@@ -15,6 +16,7 @@ from journeybook.lifetime_value.fitting import FLAT, Array, Fit
 from journeybook.lifetime_value.holdout import MODELS, Judged, family_of, histories_of
 from journeybook.lifetime_value.models import BG_BB, MBG_NBD, PARETO_NBD, SBG
 from journeybook.lifetime_value.spend import Spend
+from journeybook.lifetime_value.terms import Terms
 from journeybook.lifetime_value.value import Value
 
 # Customers whose histories are counted again.
@@ -143,6 +145,29 @@ def _coins(theta: Array, hits: float, misses: float) -> float:
 def _beta_mean(a: float, b: float, of: Callable[[float], float]) -> float:
     """Return the mean of a function over a beta distribution, whose ends may be infinite."""
     return integrate.quad(of, 0, 1, weight="alg", wvar=(a - 1, b - 1), limit=200)[0] / np.exp(betaln(a, b))
+
+
+def contracts_hold(
+    customers: pd.DataFrame, kept: pd.DataFrame | None, terms: Terms, *, at: datetime
+) -> pd.DataFrame:
+    """Count ended contracts, and Kaplan & Meier's shares, once more; one row a check, none without contracts."""
+    rows: list[tuple[str, float]] = []
+    if kept is not None and terms.contracts is not None:
+        last = terms.contracts.sort_values("started_at", kind="stable")
+        last = last[last["started_at"] < at].groupby("person_id").tail(1).set_index("person_id")["churned_at"]
+        told = pd.to_datetime(customers["person_id"].map(last))
+        otherwise = told.notna() & ((told < at) != (customers["left"] > 0))
+        rows = [("contracts ended counted otherwise", int(otherwise.sum()))]
+        # Whoever is still there was asked as often as whole periods went by; the last was the end of who left.
+        asked = np.ceil(customers["contract_periods"] - 1e-6) - 1 + customers["left"]
+        share, off = 1.0, 0.0
+        for row in kept.itertuples():
+            here = asked >= row.period
+            share *= 1 - customers["left"][asked == row.period].sum() / here.sum()
+            off = max(off, abs(share - row.kaplan_meier), abs(here.sum() - row.n_at_risk))
+        rows.append(("Kaplan & Meier's shares, greatest difference", off))
+    table = pd.DataFrame(rows, columns=["name", "value"])
+    return table.assign(reference=0, tolerance=1e-9, source="plain pandas, period by period")
 
 
 def value_holds(

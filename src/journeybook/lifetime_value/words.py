@@ -25,8 +25,12 @@ def title_judged(judged: Judged) -> str:
 
 def say_way(way: str) -> str:
     """Return the name of a way of foreseeing in a sentence."""
-    said = {"own rate": "each customer's own rate", "last window repeated": "repeating the last window"}
-    return said.get(way, "the own rate up to a pause" if way == "own rate until a pause" else way)
+    return {
+        "own rate": "each customer's own rate",
+        "last window repeated": "repeating the last window",
+        "last year repeated": "repeating the same weeks of last year",
+        "own rate until a pause": "the own rate up to a pause",
+    }.get(way, way)
 
 
 def say_models(judged: Judged) -> str:

@@ -26,8 +26,8 @@ from journeybook.statistics import cluster_weights, holm
 
 HALF_LIVES = (30.0, 90.0, 180.0)
 RIDGES = (100.0, 400.0, 1600.0)
-# People scored at once.
-_BLOCK = 1_000
+# People scored at once: their scores stay near the processor.
+_BLOCK = 200
 # People from whose purchases the weights of the hybrid are learned, at most; of more every second, or third.
 _MOST_TAUGHT = 5_000
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
@@ -12,7 +13,7 @@ from scipy.linalg import lapack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from journeybook.recommendation.lists import greatest
+from journeybook.recommendation.lists import greatest, in_blocks
 from journeybook.recommendation.purchases import Catalogue, Histories
 
 Array = NDArray[np.float32]
@@ -27,8 +28,10 @@ BASELINES = (REPEAT, RECENT, POPULAR, BY_SEGMENT)
 
 # Most similar products that are kept of each: more change no list to speak of, and cost as much time again.
 N_NEIGHBOURS = 100
-# Columns of the product of co-purchases that are held at once.
-_BLOCK = 1_000
+# Terms of a product of matrices that are held at once, unless one row has more: they stay near the processor.
+_MOST_TERMS = 1 << 18
+# Products whose likeness to all others is worked out at once.
+_AT_ONCE = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,27 +83,41 @@ def similar_products(
     Returns:
         Row: a product; column: one like it; shape (offered, offered).
     """
-    binary = _binary(days).tocsc()
-    across, n = binary.T.tocsr(), binary.shape[1]
-    root = np.sqrt(np.maximum(np.diff(binary.indptr), 1)).astype(np.float32)
+    binary = _binary(days)
+    across = binary.T.tocsr()
+    root = np.sqrt(np.maximum(np.diff(across.indptr), 1)).astype(np.float32)
 
-    def block(start: int) -> sparse.csr_array:
-        both = across[start : start + _BLOCK] @ binary
-        both.data[both.data < least_buyers] = 0
-        both.data /= np.repeat(root[start : start + _BLOCK], np.diff(both.indptr)) * root[both.indices]
-        whole = both.toarray()
-        near = np.sort(greatest(whole, whole <= 0, k=n_neighbours), axis=1)
+    def block(rows: slice) -> sparse.csr_array:
+        both = _product(across[rows], binary)
+        few = both < least_buyers
+        both /= root[rows, None] * root
+        near = np.sort(greatest(both, few, k=n_neighbours), axis=1)
         row, rank = np.nonzero(near >= 0)
         at = near[row, rank]
-        return sparse.csr_array((whole[row, at], (row, at)), shape=whole.shape)
+        return sparse.csr_array((both[row, at], (row, at)), shape=both.shape)
 
-    return sparse.vstack([block(start) for start in range(0, n, _BLOCK)], format="csr")
+    return sparse.vstack(in_blocks(across.shape[0], block, size=_AT_ONCE), format="csr")
+
+
+def _product(left: sparse.csr_array, right: sparse.csr_array) -> Array:
+    """Return a product with most cells filled as an array: added up in place, which a sparse one is not."""
+    found = np.zeros((left.shape[0], right.shape[1]), dtype=np.float32)
+    before = np.append(0, np.cumsum(np.diff(right.indptr)[left.indices]))[left.indptr]
+    cuts = np.searchsorted(before, np.arange(0, before[-1], _MOST_TERMS))
+    for start, stop in pairwise([*np.unique(cuts), len(found)]):
+        begins = left.indptr[start : stop + 1]
+        inner = slice(begins[0], begins[-1])
+        rows = right[left.indices[inner]]
+        terms = rows.data * np.repeat(left.data[inner], np.diff(rows.indptr))
+        summed = (terms, rows.indices, rows.indptr[begins - begins[0]])
+        found[start:stop] = sparse.csr_array(summed, shape=(stop - start, found.shape[1])).toarray()
+    return found
 
 
 def item_similarity(similar: sparse.csr_array, catalogue: Catalogue) -> Scorer:
     """Score by likeness to what a person bought, weighted by how lately: SAR without its own counts of time."""
     across = similar.T.tocsr()
-    return lambda h: _then_popular((h.recent @ across).toarray(), catalogue)
+    return lambda h: _then_popular(_product(h.recent, across), catalogue)
 
 
 def ease_coefficients(days: sparse.csr_array, *, ridge: float) -> Array:
@@ -140,13 +157,13 @@ def als(known: Histories, catalogue: Catalogue, *, seed: int, n_factors: int = 6
     Each person's factors are the closed form given the products', so that newcomers are scored alike.
     """
     model = AlternatingLeastSquares(
-        factors=n_factors, regularization=0.05, iterations=10, num_threads=1, random_state=seed
+        factors=n_factors, regularization=0.05, iterations=10, num_threads=1, random_state=seed, dtype=np.float64
     )
     model.fit(sparse.csr_matrix(known.days), show_progress=False)
 
     def score(h: Histories) -> Array:
         people = model.recalculate_user(np.arange(h.days.shape[0]), sparse.csr_matrix(h.days))
-        return _then_popular(people @ model.item_factors.T, catalogue)
+        return _then_popular((people @ model.item_factors.T).astype(np.float32), catalogue)
 
     return score
 
@@ -193,12 +210,14 @@ def _share(catalogue: Catalogue) -> Array:
 
 
 def _then_popular(scores: Array, catalogue: Catalogue) -> Array:
-    """Scores above 0, of equals the more popular first; below 0 all others by popularity.
+    """Scores above 0, of equals the more popular first; below 0 all others by popularity; changed in place.
 
     implicit alone would end a short list with what is owned, or with whatever comes first.
     """
-    share = _share(catalogue)
-    return np.where(scores > 0, scores * (1 + 1e-5 * share), share - 1).astype(np.float32, copy=False)
+    share, unknown = _share(catalogue), scores <= 0
+    scores *= 1 + 1e-5 * share
+    np.copyto(scores, share - 1, where=unknown)
+    return scores
 
 
 def _binary(days: sparse.csr_array) -> sparse.csr_array:

@@ -76,24 +76,12 @@ def mixed_days(purchases: Purchases, rng: np.random.Generator) -> Purchases:
     return replace(purchases, lines=lines.assign(day=lines["day"].where(~drawn, purchases.end)))
 
 
-def _random_gain(drawn: Purchases, *, k: int, chosen: Chosen, n_products: int, least_buyers: int) -> float:
-    known = known_before(
-        drawn,
-        None,
-        None,
-        before=drawn.end,
-        half_life_days=chosen.settings.half_life_days,
-        n_products=n_products,
-        least_buyers=least_buyers,
-    )
+def _random_gain(drawn: Purchases, *, k: int, chosen: Chosen, **offer: int) -> float:
+    days = chosen.settings.half_life_days
+    known = known_before(drawn, None, None, before=drawn.end, half_life_days=days, **offer)
     bought = bought_in(drawn, start=drawn.end, stop=drawn.end + 1, task=NEW)
-    own, recent = (
-        mean_ndcg(known, {"": scorer}, bought, k=k, new=True)
-        for scorer in (
-            ways.item_similarity(known.similar, known.catalogue),
-            ways.recent_popularity(known.catalogue),
-        )
-    )
+    scorers = (ways.item_similarity(known.similar, known.catalogue), ways.recent_popularity(known.catalogue))
+    own, recent = (mean_ndcg(known, {"": scorer}, bought, k=k, new=True) for scorer in scorers)
     return own / recent - 1
 
 

@@ -15,11 +15,13 @@ from threadpoolctl import threadpool_limits
 from journeybook.recommendation import methods as ways
 from journeybook.recommendation.hybrid import Stack
 from journeybook.recommendation.judging import Chosen, Judged, Known
-from journeybook.recommendation.lists import NEW, Places, greatest
+from journeybook.recommendation.lists import NEW, Places, greatest, in_blocks
 from journeybook.recommendation.methods import Array, Scorer, Settings
 from journeybook.recommendation.purchases import Catalogue, Histories, Purchases
 
 MANY = "bought by many of late"
+# People scored at once.
+_BLOCK = 200
 # Days ago on which the people who are made up bought.
 _MADE_UP = (3, 10, 24)
 
@@ -63,12 +65,11 @@ class Model:
         return {name: made[name] for name in ((self.way,) if self.stack is None else self.stack.names)}
 
     def scores(self, histories: Histories) -> Array:
-        """Return the scores of people, shape (people, offered)."""
-        with threadpool_limits(1):
-            found = {name: score(histories) for name, score in self.scorers.items()}
-            scores = found[self.way] if self.stack is None else self.stack.combine(found)
-            new = np.diff(histories.days.indptr) == 0
-            return np.where(new[:, None], ways.recent_popularity(self.catalogue)(histories), scores)
+        """Return the scores of people, shape (people, offered); no sum in them is left to threads of BLAS."""
+        found = {name: score(histories) for name, score in self.scorers.items()}
+        scores = found[self.way] if self.stack is None else self.stack.combine(found)
+        new = np.diff(histories.days.indptr) == 0
+        return np.where(new[:, None], ways.recent_popularity(self.catalogue)(histories), scores)
 
 
 def way_for(judged: Judged, *, task: str) -> str:
@@ -106,22 +107,24 @@ def recommend(purchases: Purchases, known: Known, model: Model, *, task: str, k:
         One row a person and rank: `person_id`, `rank` from 1, `product_id`, `score` (higher is better, comparable
         within a person), `method`, `reason` in words.
     """
-    lists, values = [], []
-    for rows in range(0, len(purchases.people), 1_000):
-        part = known.histories.of(slice(rows, rows + 1_000))
-        scores, barred = model.scores(part), known.barred[rows : rows + 1_000].toarray()
+
+    def block(rows: slice) -> tuple[Places, Array]:
+        part, barred = known.histories.of(rows), known.barred[rows].toarray()
         if task == NEW:
             barred |= part.days.toarray() > 0
-        lists.append(greatest(scores, barred, k=k))
-        values.append(np.take_along_axis(scores, np.maximum(lists[-1], 0), axis=1))
-    places, person = np.vstack(lists), np.arange(len(purchases.people))
+        scores = model.scores(part)
+        places = greatest(scores, barred, k=k)
+        return places, np.take_along_axis(scores, np.maximum(places, 0), axis=1)
+
+    person = np.arange(len(purchases.people))
+    places, values = map(np.vstack, zip(*in_blocks(len(person), block, size=_BLOCK), strict=True))
     past = purchases.lines[purchases.lines["day"] < known.before]
     past = past.drop_duplicates(["person", "product"], keep="last")
     last = sparse.csr_array(
         (past["day"], (past["person"], past["product"])), shape=(len(person), len(purchases.products))
     )
     ago = known.before - last[:, known.catalogue.products][person[:, None], np.maximum(places, 0)].toarray()
-    table = _as_rows(places, np.vstack(values), model, known.histories, ago)
+    table = _as_rows(places, values, model, known.histories, ago)
     return table.assign(person_id=purchases.people[table.pop("person")])[
         ["person_id", "rank", "product_id", "score", "method", "reason"]
     ]
