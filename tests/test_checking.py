@@ -186,3 +186,27 @@ def test_rows_that_break_a_rule_of_their_table_are_told(tmp_path, capsys) -> Non
     said = capsys.readouterr().out
     assert "7 rows for quarantine: propensity is above 1." in said
     assert "30 rows for quarantine: responded is missing." in said
+
+
+def test_of_a_large_file_some_customers_say_that_a_page_will_run(check, monkeypatch) -> None:
+    monkeypatch.setattr("journeybook.checking._SOME", 400)
+    days = pd.Timestamp("2023-01-01") + pd.to_timedelta(
+        [(n + n // 3000 * 61) % 700 for n in range(30_000)], unit="D"
+    )
+    lines = pd.DataFrame({"who": [f"c{n * 7919 % 3000}" for n in range(30_000)], "day": days, "spent": 10.0})
+    columns = {"customer_id": "who", "occurred_at": "day", "revenue": "spent"}
+    code, said, _ = check("transactions", lines, columns, page="06_lifetime_value")
+    assert (code, said) == (0, "will run, as all rows of about 400 customers say")
+    # Too few of some customers: then of all, whose number is in the sentence.
+    code, said, _ = check("transactions", lines.drop_duplicates("who"), columns, page="06_lifetime_value")
+    n_asked = int(said.removeprefix("not possible: ").split(" customers")[0].replace(",", ""))
+    assert code == 0 and n_asked == (lines.drop_duplicates("who")["day"] < "2024-06-09").sum() > 2_000
+
+
+def test_a_mark_of_several_arms_is_no_arm(check) -> None:
+    several = pd.concat([UNITS, UNITS.head(4).assign(unit=range(900, 904), arm="__multiple__")])
+    own = ["11_experiments.metrics={spend: mean}"]
+    code, said, _ = check(
+        "experiment", several, COLUMNS, *own, "11_experiments.control=old", page="11_experiments"
+    )
+    assert (code, said) == (0, "will run")

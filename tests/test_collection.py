@@ -14,6 +14,7 @@ from journeybook import collection
 from journeybook.collection.consents import consent_history, count_permits
 from journeybook.collection.pitfalls import consent_pitfall, type_pitfall
 from journeybook.collection.rows import Collection
+from journeybook.collection.witnesses import check_rules
 from journeybook.datasets.files import build_files
 from journeybook.tables import PURPOSES, standing, standings
 
@@ -99,6 +100,18 @@ def test_a_row_is_kept_whole_with_every_rule_that_it_breaks():
     assert quarantine(found)[["row", "column"]].to_numpy().tolist() == [[2, "propensity"], [2, "responded"]]
     assert json.loads(quarantine(found).record[0]) == {"responded": None, "propensity": "1.5", "channel": "email"}
     assert found.counts.n_quarantined.item() == 1
+
+
+def test_a_contract_cannot_end_before_the_day_it_began():
+    began = pd.to_datetime(["2020-03-05 10:00"] * 4)
+    ended = pd.to_datetime(["2020-03-05", "2020-03-04", None, "2020-06-01"])
+    rows = pd.DataFrame({"customer_id": ["a", "b", "c", "d"], "started_at": began, "churned_at": ended})
+    found = collection.collect({"contracts": table(rows)})
+    (said,) = found.problems.itertuples()
+    assert (said.column, said.problem, said.n_rows) == ("churned_at", "is earlier than started_at", 1)
+    assert sorted(found.accepted["contracts"].customer_id.to_pandas()) == ["a", "c", "d"]
+    by_hand = check_rules({"contracts": table(rows)}, found, max_rows=10)
+    assert by_hand["value"].tolist() == [0, 0]
 
 
 def test_days_outside_the_asked_ones():

@@ -167,3 +167,13 @@ def test_shares_that_moved_with_an_arm_that_stopped_have_one_cure_and_missing_va
     lacking = health.assign(check="missing_outcome: converted", value=0.3, passed=True)
     text = told(effect=0.1, health=lacking)[0].text
     assert text.startswith("New raises the share converted of the 70.0% of units that have one from 19.0%")
+
+
+@pytest.mark.parametrize(("effect", "n_told"), [(-0.15, 2), (0.15, 1)])
+def test_an_arm_without_values_of_one_metric_does_not_hide_the_harm_that_another_shows(effect, n_told):
+    rows = [("nothing_in_an_arm: aov, new", False), ("unit_twice", True), ("missing_outcome: converted", True)]
+    health = pd.DataFrame([(check, 0.0, np.nan, passed, "") for check, passed in rows])
+    health.columns = ["check", "value", "p_value", "passed", "meaning"]
+    found = told(effect, plan=UNPLANNED, health=health)
+    assert len(found) == n_told and found[0].text.startswith("New has no values of aov")
+    assert all(f.action == "Do not ship it: it makes things worse." for f in found[1:])

@@ -165,3 +165,77 @@ def test_years_of_another_calendar_are_noticed(tmp_path):
     asked = {"transactions": block(write(tmp_path, "t.csv", f"who,day,spent\n{rows}"), columns)}
     (found,) = check_files(asked, base=tmp_path)
     assert any("40 rows of transactions are dated before 1900 or after 2199" in note for note in found.notes)
+
+
+def test_several_ids_in_one_cell(tmp_path):
+    several = [f"c{n % 40}; c{n % 7}" if n % 10 == 0 else f"c{n % 40}" for n in range(200)]
+    (found,) = notices(tmp_path, shop(who=several))
+    assert found["text"] == "In 20 rows of transactions customer_id looks like several ids in one cell."
+    assert found["value"] == 20 and found["worth"] == 1
+
+
+@pytest.mark.parametrize("who", ["12|{}", "Smith, {:c}", "jo+{}@example.org", "A/{}"])
+def test_an_id_of_several_parts_is_one_id(tmp_path, who):
+    ids = [who.format(97 + n % 20) for n in range(200)]
+    assert notices(tmp_path, shop(who=ids)) == []
+
+
+def test_several_ids_are_told_where_most_cells_hold_some(tmp_path):
+    ids = [f"P{n % 9}, P{n % 5 + 20}" if n % 4 else f"P{n % 9}" for n in range(200)]
+    (found,) = notices(tmp_path, shop(item=ids), columns={**COLUMNS, "product_id": "item"})
+    assert "150 rows of transactions product_id" in found["text"]
+
+
+def test_refunds_in_a_column_that_nothing_uses(tmp_path):
+    back = ["12.50" if n % 10 == 0 else "0.00" if n % 2 else "" for n in range(200)]
+    frame = shop(**{"Refunded Amount": back})
+    (found,) = notices(tmp_path, frame)
+    assert "holds amounts in 20 rows, 12.5% of revenue" in found["text"] and found["value"] == 0.125
+    cure = {**COLUMNS, "revenue": 'spent - coalesce("Refunded Amount", 0)'}
+    assert cure["revenue"].removeprefix("spent") in found["action"]
+    assert notices(tmp_path, frame, columns=cure) == []
+
+
+def test_states_that_say_a_row_was_no_sale(tmp_path):
+    state = ["wc-failed" if n % 20 == 0 else "wc-refunded" if n % 20 == 1 else "wc-completed" for n in range(200)]
+    frame = shop(status=state, **{"Cancelled at": ["2024-02-01" if n == 7 else "" for n in range(200)]})
+    called_off, states = sorted(notices(tmp_path, frame), key=lambda one: one["text"])
+    assert "In 1 row of" in called_off["text"] and called_off["worth"] == 3
+    assert "20 rows of transactions, 10.0%" in states["text"] and "'wc-failed', 'wc-refunded'" in states["text"]
+    where = states["action"].partition("where: ")[2].removesuffix(".")
+    (left,) = notices(tmp_path, frame, where=where)
+    assert "Cancelled at" in left["text"]
+
+
+def test_messages_that_did_not_arrive(tmp_path):
+    state = ["Hard Bounced" if n % 5 == 0 else "Delivered" for n in range(200)]
+    frame = pd.DataFrame({"who": [f"c{n}" for n in range(200)], "y": [n % 2 for n in range(200)], "state": state})
+    (found,) = notices(tmp_path, frame, "contacts", {"customer_id": "who", "responded": "y"})
+    assert "In 40 rows of contacts, 20.0%" in found["text"] and "messages that arrived" in found["action"]
+
+
+def test_deliveries_that_overlap(tmp_path):
+    frame = shop(spent=[float(n) for n in range(200)])
+    for number, part in enumerate((frame.head(120), frame.tail(120))):
+        part.to_csv(tmp_path / f"week{number}.csv", index=False)
+    odd = check_files({"transactions": block("week*.csv", COLUMNS)}, base=tmp_path)[0].notes
+    (said,) = (note for note in odd if "another file" in note)
+    assert said.startswith("40 rows of transactions stand in another file as well, 17%.")
+    frame.tail(80).to_csv(tmp_path / "week1.csv", index=False)
+    (found,) = check_files({"transactions": block("week*.csv", COLUMNS)}, base=tmp_path)
+    assert not any("another file" in note for note in found.notes)
+
+
+def test_rows_of_nothing_are_told_from_rows_without_an_amount(tmp_path):
+    text = "who,day,spent\n" + "".join(f"c{n % 40},{day},10\n,,\n" for n, day in enumerate(DAYS))
+    write(tmp_path, "gaps.csv", text)
+    (found,) = check_files({"transactions": block("gaps.csv", COLUMNS)}, base=tmp_path)
+    assert any("200 of them hold nothing at all" in note for note in found.notes)
+
+
+def test_counts_where_yes_or_no_is_needed_name_the_expression(tmp_path):
+    clicks = [n % 4 for n in range(200)]
+    frame = pd.DataFrame({"who": [f"c{n}" for n in range(200)], "clicks": clicks})
+    (found,) = notices(tmp_path, frame, "contacts", {"customer_id": "who", "responded": "clicks"})
+    assert "responded: clicks > 0" in found["action"]
+    assert notices(tmp_path, frame, "contacts", {"customer_id": "who", "responded": "clicks > 0"}) == []

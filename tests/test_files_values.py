@@ -426,3 +426,19 @@ def test_yes_and_no_work_in_expressions(tmp_path, words):
     columns = {"responded": "opened AND NOT clicked", "value": "CASE WHEN clicked THEN 2 ELSE 0 END"}
     found = build(tmp_path, {"contacts": block(write(tmp_path, "c.csv", text), columns)})["contacts"]
     assert found.responded.tolist() == [True, False, False] and found["value"].tolist() == [0, 2, 0]
+
+
+def test_ids_of_digits_around_a_point_are_not_rounded(tmp_path):
+    ids = [f"{1234567890123 + n}.{1700000123 + n}" for n in range(40)]
+    text = "browser,day,spent\n" + "".join(f"{one},2024-01-05,10\n" for one in ids)
+    columns = {"customer_id": "browser || '/x'", "occurred_at": "day", "revenue": "spent"}
+    made = transactions(tmp_path, text, columns=columns)
+    assert made.customer_id.tolist() == [f"{one}/x" for one in ids]
+
+
+def test_a_spreadsheet_s_dash_beside_a_currency_is_nothing(tmp_path):
+    text = "who,day,spent\n" + "".join(
+        f"c{n},2024-01-05,{' $-   ' if n % 4 == 0 else ' $12.50 '}\n" for n in range(40)
+    )
+    made = transactions(tmp_path, text, columns={"customer_id": "who", "occurred_at": "day", "revenue": "spent"})
+    assert made.revenue.astype(float).tolist() == [0 if n % 4 == 0 else 12.5 for n in range(40)]

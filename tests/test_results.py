@@ -10,7 +10,7 @@ import pytest
 
 from journeybook.errors import JourneybookError
 from journeybook.findings import Finding
-from journeybook.results import check, describe_columns, failed, save_results, say_figure, show_checks
+from journeybook.results import check, checks_of, describe_columns, failed, save_results, say_figure, show_checks
 from journeybook.tables import owners_view, store
 
 
@@ -195,3 +195,7 @@ def test_the_engine_and_the_order_of_rows_play_no_part(tmp_path):
     many().to_parquet(tmp_path / "many.parquet")
     lazy = ibis.duckdb.connect().read_parquet(tmp_path / "many.parquet")
     pd.testing.assert_frame_equal(describe_columns(many()), describe_columns(lazy))
+
+
+def test_a_table_without_rows_asks_for_no_check():
+    assert checks_of(pd.DataFrame([])) == []

@@ -5,6 +5,7 @@ functions, so that nothing is judged here by another rule than there.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,9 +18,12 @@ from journeybook.report.listing import indented
 from journeybook.report.params import RunParameters
 from journeybook.report.planning import Step, plan
 from journeybook.statistics import stream
-from journeybook.tables import kept_in_engine
+from journeybook.tables import kept_in_engine, sample_share
 
 WILL_RUN = "will run"
+# Pages that ask how customers buy; of a large file this many customers are asked first, all their rows of each.
+_OF_CUSTOMERS = ("06_lifetime_value", "13_recommendation")
+_SOME = 20_000
 Values = dict[str, Any]
 Tables = Mapping[str, ibis.Table]
 
@@ -43,9 +47,13 @@ def check_lines(parameters: RunParameters) -> Iterator[str]:
             yield from _table_lines(check, n_far=far.get(check.table, 0))
             yield from _broken_rules(check, tables[check.table])
         barred: set[str] = set()
+        ends = [check.period[1] for check, _ in found if check.period]
+        last = min(max(map(datetime.fromisoformat, ends), default=datetime.min), datetime(9999, 12, 30))
+        end = last.replace(hour=0, minute=0) + timedelta(days=1)
+        some = dict(drawn for check, rows in found for drawn in _of_some(check, rows))
         for step in plan(parameters.pages, raw=list(tables)):
-            said = _page(step, tables, barred)
-            barred |= set() if said == WILL_RUN else {step.name}
+            said = _page(step, tables, barred, some=some, end=end)
+            barred |= set() if said.startswith(WILL_RUN) else {step.name}
             if step.run.page.name == "04_enrichment" and said == WILL_RUN:
                 tables |= {"features": features_by_name(step.run.values, tables)}
             yield f"{step.name:<32} {said}"
@@ -59,6 +67,16 @@ def _usable(check: TableCheck, rows: ibis.Table) -> ibis.Table:
     """The rows that do not go to quarantine, numbered also where they were read in no order."""
     rows = rows.filter(rows.unconverted.isnull()).drop("unconverted")
     return rows if check.n_tried == check.n_rows else rows.mutate(row=ibis.row_number())
+
+
+def _of_some(check: TableCheck, rows: ibis.Table) -> Iterator[tuple[str, ibis.Table]]:
+    """All rows of some customers, drawn by a hash of their id, where a table is too large to be asked whole."""
+    n = check.n_ids.get("customer_id", 0)
+    if check.table == "transactions" and check.n_tried < check.n_rows and n > _SOME:
+        drawn = (ibis.literal("check: ") + rows.customer_id).hash().abs() % 2**20
+        some = rows.filter(drawn < sample_share(n, at_most=_SOME) * 2**20)
+        # Held: rows of a large file are read and converted each time that they are asked for.
+        yield check.table, kept_in_engine(_usable(check, some))
 
 
 def _far_rows(found: Sequence[TableCheck], tables: Tables, parameters: RunParameters) -> dict[str, int]:
@@ -106,15 +124,24 @@ def _table_lines(found: TableCheck, *, n_far: int) -> Iterator[str]:
         yield indented(f"{said}first_day and last_day of 01_collection override this.", by=4)
 
 
-def _page(step: Step, tables: Tables, barred: set[str]) -> str:
-    """What would become of a page, as far as its parameters and the raw tables tell."""
+def _page(step: Step, tables: Tables, barred: set[str], *, some: Tables, end: datetime) -> str:
+    """What would become of a page, as far as its parameters and the raw tables tell.
+
+    Customers of whom some are enough are enough; what is too little of some is asked of all. Functions are given
+    a page's parameters and `end`, the first midnight after the last row.
+    """
     if step.missing:
         return f"not possible: it needs {step.missing}"
     if lacking := sorted(barred & set(step.needs)):
         return f"not possible: it needs {lacking[0]}"
+    asked, values = _ASKED.get(step.run.page.name), step.run.values | {"end": end}
+    if asked and some and step.run.page.name in _OF_CUSTOMERS:
+        with suppress(ValueError, TooLittle):
+            asked(values, {**tables, **some})
+            return f"{WILL_RUN}, as all rows of about {_SOME:,} customers say"
     try:
-        if asked := _ASKED.get(step.run.page.name):
-            asked(step.run.values, tables)
+        if asked:
+            asked(values, tables)
     except TooLittle as reason:
         return f"not possible: {reason}"
     except ValueError as reason:
@@ -142,14 +169,8 @@ def _enrichment(values: Values, tables: Tables) -> None:
     from journeybook import enrichment
 
     if values["as_of"] is not None:
-        last = enrichment.last_date(_midnight(tables), as_of=values["as_of"])
+        last = enrichment.last_date(values["end"], as_of=values["as_of"])
         enrichment.snapshot_dates(enrichment.first_receipt(tables["transactions"]), last=last, max_snapshots=1)
-
-
-def _midnight(tables: Tables) -> datetime:
-    """The first midnight after the last row."""
-    ends = [table.occurred_at.max().to_pyarrow().as_py() for table in tables.values() if "occurred_at" in table]
-    return datetime.combine(max(filter(None, ends)), datetime.min.time()) + timedelta(days=1)
 
 
 def features_by_name(values: Values, tables: Tables) -> ibis.Table:
@@ -192,10 +213,9 @@ def _privacy(values: Values, tables: Tables) -> None:
 def _lifetime_value(values: Values, tables: Tables) -> None:
     from journeybook import lifetime_value
 
-    lines, end = _of_people(tables["transactions"]), _midnight(tables)
+    lines, end = _of_people(tables["transactions"]), values["end"]
     first = lines.occurred_at.min().to_pyarrow().as_py()
     split = lifetime_value.split_of(first, end=end, holdout_weeks=values["holdout_weeks"])
-    # Computed once: the rows of a large file are read and converted each time that they are asked for.
     days, window = kept_in_engine(lifetime_value.purchase_days(lines)), end - split
     found = [lifetime_value.customer_summary(days, split=at, end=at + window) for at in (split, split - window)]
     lifetime_value.check_customers(*found)
@@ -238,14 +258,16 @@ def _events(values: Values, tables: Tables) -> None:
 
 def _experiment(values: Values, tables: Tables) -> None:
     from journeybook import experiments
+    from journeybook.collection.validity import NO_NAMES
     from journeybook.experiments.health import sample_ratio
 
-    named = values["experiment"]
-    source = next(kind for kind in (named, f"{named}_values", f"{named}_arms") if kind in tables)
+    table = values["experiment"]
+    source = next(kind for kind in (table, f"{table}_values", f"{table}_arms") if kind in tables)
     rows = _of_people(tables[source])
     acted = _of_people(tables[values["outcomes"]]) if values["outcomes"] in tables else None
     how = {name: values[name] for name in ("aggregates", "window_days", "pre_days")}
-    made = experiments.units_from_rows(rows.filter(rows.variant.notnull()), acted, **how)
+    named = rows.variant.notnull() & rows.variant.strip().lower().notin(NO_NAMES)
+    made = experiments.units_from_rows(rows.filter(named), acted, **how)
     everybody = made.units.order_by("row").to_pandas()
     everybody = experiments.with_zeros(everybody, columns=values["empty_is_zero"])
     everybody = experiments.summed_arms(everybody) if source.endswith("_arms") else everybody
@@ -273,7 +295,7 @@ def _design(values: Values, tables: Tables) -> None:
 def _recommendation(values: Values, tables: Tables) -> None:
     from journeybook import recommendation
 
-    lines, end = _of_people(tables["transactions"]), _midnight(tables)
+    lines, end = _of_people(tables["transactions"]), values["end"]
     found = recommendation.read_purchases(lines, end=end, test_weeks=values["test_weeks"])
     products = tables["products"].to_pandas() if "products" in tables else None
     offer = {name: values[name] for name in ("n_products", "least_buyers")}
@@ -283,6 +305,7 @@ def _recommendation(values: Values, tables: Tables) -> None:
 def _costs(values: Values, tables: Tables) -> None:
     from journeybook.decisions import check_group
     from journeybook.decisions.choices import NO_CONTACT, price_list
+    from journeybook.decisions.rules import read_rules
     from journeybook.identity import golden_profiles, golden_values
 
     rows = tables[values["contacts"]]
@@ -296,6 +319,8 @@ def _costs(values: Values, tables: Tables) -> None:
         records = tables["customer_records"].limit(0)
         there.append(golden_profiles(records, nobody, golden_values(records, nobody)).columns)
     check_group(values["fairness_by"], there)
+    for path in (values["rules"], values["rules_before"]):
+        read_rules(path, dataset="files", as_of=datetime.min)
 
 
 def _goals(values: Values, _tables: Tables) -> None:

@@ -192,7 +192,7 @@ MUTANTS = [
         receipts_unseen,
     ),
     planted("rows_lost", "marking loses one row in ten", ".rows:_sound", on_some(some_lost)),
-    planted("rows_doubled", "a join doubles one row in ten", ".rows:_sound", on_some(some_twice)),
+    planted("rows_doubled", "a join doubles one row in ten", ".rows:_sound", on_some(some_twice), data=("demo",)),
     planted("first_rule", "only the first broken rule is said", ".rows:_violations", first_rule, data=("files",)),
     planted("rows_half", "quarantine keeps half of the raw row", ".rows:whole_row", half_a_row, data=("files",)),
     Mutant(
@@ -203,7 +203,9 @@ MUTANTS = [
     ),
     planted("left_out_lost", "rows that where left out are lost", ":row_places", not_left_out, data=("files",)),
     planted("text_cut", "e-mail addresses are cut to eight letters", ".rows:_accepted", cut_text),
-    planted("money_rounded", "amounts are rounded to whole units", ".rows:_accepted", shifted_money),
+    planted(
+        "money_rounded", "amounts are rounded to whole units", ".rows:_accepted", shifted_money, data=("demo",)
+    ),
     planted("first_decision", "the first decision counts, not the latest", ".consents:standings", first_decision),
     planted(
         "year_before",
@@ -233,7 +235,9 @@ MUTANTS = [
         lambda sound: lambda page: sound(page) - {"session_id", "occurred_at"},
     ),
     planted("ended_grants", "evidence is counted of grants that have ended", ".evidence:said", no_end),
-    planted("any_value", "a property that is there may have any value", ".plan:_judged", any_value),
+    planted(
+        "any_value", "a property that is there may have any value", ".plan:_judged", any_value, data=("demo",)
+    ),
     planted(
         "any_order", "half of the events out of order go unnoticed", ":out_of_order", any_order, data=("demo",)
     ),

@@ -10,8 +10,8 @@ import pandas as pd
 from journeybook.planted import faults_found
 from journeybook.tables import Schema, brought_in
 
-# What broken trackers and forms send in place of a name.
-NO_NAMES = ("", "undefined", "(not set)")
+# What broken trackers and forms send in place of a name, and GrowthBook for a unit that it saw in several arms.
+NO_NAMES = ("", "undefined", "(not set)", "__multiple__")
 # Nothing can have been known from this year on; a date long past may mean `always known`.
 FIRST_YEAR_TO_COME = 2100
 # A row is late if rows younger by more than so many days came before it, in a table in order of time.
@@ -46,6 +46,10 @@ def impossible(schema: Schema, table: ibis.Table) -> list[Rule]:
     if "as_of" in table.columns:
         to_come = table.as_of.year() >= FIRST_YEAR_TO_COME
         rules.append(Rule(to_come, "as_of", "is a date that cannot be", table.as_of.cast("string")))
+    if {"started_at", "churned_at"} <= {*table.columns}:
+        # By day, for one of the two may have no hour.
+        wrong = table.churned_at.truncate("D") < table.started_at.truncate("D")
+        rules.append(Rule(wrong, "churned_at", "is earlier than started_at", table.churned_at.cast("string")))
     return rules
 
 

@@ -157,9 +157,11 @@ def _broken_cells(name: str, records: Mapping[int, dict]) -> set[tuple[int, str]
                 wrong |= column.low is not None and value < column.low
                 wrong |= column.high is not None and value > column.high
                 wrong |= value in (float("inf"), float("-inf"))
-                no_name = str(value).strip().lower() in ("", "undefined", "(not set)")
+                no_name = str(value).strip().lower() in ("", "undefined", "(not set)", "__multiple__")
                 wrong |= name != "consents" and column.name in named and no_name
                 wrong |= column.name == "as_of" and value.year >= 2100
+                if column.name == "churned_at" and (began := record.get("started_at")) is not None:
+                    wrong |= value.date() < began.date()
             if wrong:
                 bad.add((row, column.name))
         for group in schema.either:

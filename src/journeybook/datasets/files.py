@@ -26,6 +26,7 @@ from journeybook.datasets.noticing import Notice, notice
 from journeybook.datasets.reading import Source, read_options, stage
 from journeybook.datasets.storage import write_raw
 from journeybook.datasets.targets import Target, check_required, make_target, rest_of
+from journeybook.datasets.unmapped import notice_unmapped
 from journeybook.errors import JourneybookError, nearest
 from journeybook.tables import SCHEMAS, Schema, engine, kept_in_engine, schema_of
 
@@ -99,7 +100,7 @@ def build_files(
                 rows = rows.drop("unconverted")
             write_raw(connection, folder, table, rows, provenance="YOURS", source=_describe(block, made))
             written = f"read_parquet({quoted(glob.escape(str(folder / 'raw' / f'{table}.parquet')))})"
-            odd = notice(connection.con, written, schema=made.schema, mapped=made.rows, source=made.source)
+            odd = _odd(connection.con, written, made)
         n_counted, n_read = made.source.n_counted, made.rows.n_read
         assert n_counted is not None
         lines = {"n_counted": n_counted, "n_read": n_read, "n_left_out": n_read - made.rows.n_rows}
@@ -126,14 +127,19 @@ def open_checked(*, files: Mapping, base: Path, timezone: str) -> Iterator[list[
             made = _prepare(
                 connection.con, table, block, timezone=timezone, base=base, folder=place, sample=_SAMPLE_ROWS
             )
-            odd = notice(connection.con, made.rows.view, schema=made.schema, mapped=made.rows, source=made.source)
-            check = _check(connection.con, table, made, odd)
+            check = _check(connection.con, table, made, _odd(connection.con, made.rows.view, made))
             rows = connection.table(made.rows.view)
             if made.source.whole:
                 # Asked again and again, hundreds of columns would be converted as often.
                 rows = kept_in_engine(rows)
             found.append((check, rows))
         yield found
+
+
+def _odd(engine: duckdb.DuckDBPyConnection, rows: str, made: _Prepared) -> list[Notice]:
+    """Return what is odd about a table's rows, written or not."""
+    found = notice(engine, rows, schema=made.schema, mapped=made.rows, source=made.source)
+    return [*found, *notice_unmapped(engine, rows, schema=made.schema, mapped=made.rows, source=made.source)]
 
 
 def _check(engine: duckdb.DuckDBPyConnection, table: str, made: _Prepared, odd: Sequence[Notice]) -> TableCheck:

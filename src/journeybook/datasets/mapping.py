@@ -221,6 +221,8 @@ def _bind(
         for c in used
         if c.kind == "text"
         or c.name in target.expression.cast
+        # Digits around a point, as in ids of browsers, are no fraction: a float would round them.
+        or (target.is_id and c.kind == "number" and c.native == "VARCHAR")
         or (not c.clean and c.kind in ("integer", "number") and c.native == "VARCHAR")
     }
     open_ = [c.name for c in used if c.kind not in ("text", "nested")]
@@ -352,7 +354,7 @@ def _check_counts(target: Target, schema: Schema, counts: Sequence, *, whole: bo
     if target.dtype in ("date", "timestamp(6)"):
         needs += "; say how they are written, as options: {dateformat: '%d.%m.%Y %H:%M'} or strptime(...) does"
     if target.dtype in ("boolean", "float64", "int64", "decimal(18, 4)"):
-        needs += "; an expression makes one, as answer = 'on' or replace(discount, '%', '') does"
+        needs += "; an expression makes one, as clicked_at IS NOT NULL or replace(discount, '%', '') does"
     if target.dtype == "boolean":
         needs += "; counts of several people are rows of experiment_arms"
     if n_made:

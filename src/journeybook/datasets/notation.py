@@ -91,7 +91,12 @@ class Notation:
         # A dash in place of the cents, as in 12,-, is no minus.
         below = quoted(rf"^\(.*\)|^\D*{_MINUS}|[^.,]{_MINUS}\D*$")
         minus = f"CASE WHEN regexp_matches({text}, {below}) THEN '-' ELSE '' END"
-        return f"CASE WHEN regexp_matches({text}, {pattern}) THEN {minus} || {digits} END"
+        # Spreadsheets show an amount of nothing as a currency and a dash.
+        zero = quoted(
+            rf"{_BLANK}*{_CURRENCY}{_BLANK}*{_MINUS}{_BLANK}*|{_BLANK}*{_MINUS}{_BLANK}*{_CURRENCY}{_BLANK}*"
+        )
+        nothing = f"WHEN regexp_full_match({text}, {zero}) THEN '0'"
+        return f"CASE WHEN regexp_matches({text}, {pattern}) THEN {minus} || {digits} {nothing} END"
 
     @staticmethod
     def _grouped(sign: str) -> str:

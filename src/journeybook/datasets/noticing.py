@@ -55,6 +55,9 @@ def notice(
     have = {name: n for n, name in enumerate(mapped.columns)}
     found = list(_unread(engine, rows, schema, mapped))
     found += _sums(engine, rows, schema, mapped)
+    found += _several_ids(engine, rows, schema, mapped)
+    if source.n_files > 1 and schema.name in ("transactions", "events", "contacts"):
+        found += _delivered_again(engine, schema, mapped)
     if schema.name == "transactions":
         found += _debits(engine, rows)
         found += _blank(engine, rows, mapped)
@@ -94,12 +97,14 @@ def _unread(engine: duckdb.DuckDBPyConnection, rows: str, schema: Schema, mapped
     ]
     n_worst, worst = max(losses, default=(0, ""))
     dtype = schema.by_name[worst].dtype if worst in schema.by_name else ""
-    cure = _OPTIONS.get(dtype, "nullstr") if n_worst else "quote and delim"
+    cure = f"the options {_OPTIONS.get(dtype, 'nullstr') if n_worst else 'quote and delim'} may read them"
+    if dtype == "boolean":
+        cure = f"an expression does, such as {worst}: clicks > 0 of counts"
     why = f", most often for {worst}" if n_worst else ", for they do not fit the header"
     of_rows = f"{mapped.n_unconverted / mapped.n_rows:.1%} of the rows"
     yield Notice(
         f"{_rows(mapped.n_unconverted)} of {schema.name} cannot be read{why}: {of_rows}{money}.",
-        f"See in the quarantine how they are written; the options {cure} may read them.",
+        f"See in the quarantine how they are written; {cure}.",
         share,
         "share",
         1 if share > _MUCH else 3,
@@ -140,6 +145,43 @@ def _sums(engine: duckdb.DuckDBPyConnection, rows: str, schema: Schema, mapped: 
             )
 
 
+def _several_ids(engine: duckdb.DuckDBPyConnection, rows: str, schema: Schema, mapped: Mapped) -> Iterator[Notice]:
+    """Several ids in one cell: few of the values, or such that one of them stands alone elsewhere."""
+    one = r"[^\s;,|/&]*[\d@][^\s;,|/&]*"
+    for name in (c for c in mapped.columns if c.endswith("_id") and c in schema.by_name):
+        # Most ids hold no such sign, and are only looked at.
+        several = (
+            f"regexp_matches({name}, '[;,|/&]') AND regexp_full_match({name}, '{one}(\\s*[;,|/&]\\s*{one})+')"
+        )
+        asked = f"SELECT {name} AS i, count(*) AS n FROM {rows} WHERE {several} GROUP BY i"
+        n_ids, n_rows = engine.execute(f"SELECT count(*), sum(n) FROM ({asked})").fetchall()[0]
+        if not n_ids:
+            continue
+        alone = f"SELECT count(*) FROM ({asked}) WHERE regexp_extract(i, '{one}') IN (SELECT {name} FROM {rows})"
+        all_ids = engine.execute(f"SELECT count(DISTINCT {name}), ({alone}) FROM {rows}").fetchall()[0]
+        if all_ids[1] or 2 * n_ids < all_ids[0]:
+            yield Notice(
+                f"In {_rows(int(n_rows))} of {schema.name} {name} looks like several ids in one cell.",
+                "Each combination counts as an id of its own: export one id a row, or take one in an expression.",
+                int(n_rows),
+                worth=1 if n_rows > _MUCH * mapped.n_rows else 3,
+            )
+
+
+def _delivered_again(engine: duckdb.DuckDBPyConnection, schema: Schema, mapped: Mapped) -> Iterator[Notice]:
+    """Rows that stand in several files, as where each delivery holds the last one's rows once more."""
+    whole = ", ".join(f"v{n}" for n in range(len(mapped.columns)))
+    each = f"SELECT count(DISTINCT file) - 1 AS n FROM {mapped.converted} WHERE file >= 0 GROUP BY hash({whole})"
+    n_again = int(engine.execute(f"SELECT coalesce(sum(n), 0) FROM ({each})").fetchall()[0][0])
+    if n_again > _MUCH * mapped.n_rows:
+        yield Notice(
+            f"{_rows(n_again)} of {schema.name} stand in another file as well, {n_again / mapped.n_rows:.0%}.",
+            "If the deliveries overlap they count twice: name files that do not, or the last one alone.",
+            n_again,
+            worth=1,
+        )
+
+
 def _blank(engine: duckdb.DuckDBPyConnection, rows: str, mapped: Mapped) -> Iterator[Notice]:
     """Rows that are without time or amount, although nothing in them is unreadable."""
     readable = "unconverted IS NULL AND " if mapped.n_unconverted else ""
@@ -155,6 +197,9 @@ def _blank(engine: duckdb.DuckDBPyConnection, rows: str, mapped: Mapped) -> Iter
         asked = f"SELECT count(*) FROM {rows} WHERE {blank} AND basket_id IN ({above})"
         n_told = engine.execute(asked).fetchall()[0][0]
         told = f"; {n_told:,} of them belong to a basket of which another row has both" if n_told else ""
+    nothing = " AND ".join(f"{c} IS NULL" for c in mapped.columns)
+    if n_empty := engine.execute(f"SELECT count(*) FROM {rows} WHERE {readable}{nothing}").fetchall()[0][0]:
+        told += f"; {n_empty:,} of them hold nothing at all"
     yield Notice(
         f"{_rows(n_blank)} of transactions have no time or no amount, {n_blank / mapped.n_rows:.1%} and "
         f"{float(of_money):.1%} of revenue{told}.",
@@ -286,7 +331,7 @@ def _hours(
         )
     asked = f"count_if(NOT ({usual_years('occurred_at')})), count(occurred_at)"
     n_far, n_times = engine.execute(f"SELECT {asked} FROM {rows}").fetchall()[0]
-    if 2 * n_far > n_times:
+    if n_times and 2 * n_far > n_times:
         yield Notice(
             f"{_rows(n_far)} of {schema.name} are dated before 1900 or after 2199.",
             "If another calendar is meant, such as the Buddhist, subtract its years in an expression.",

@@ -169,7 +169,10 @@ def units_from_values(values: ibis.Table) -> ibis.Table:
     """
     by = ["unit_id", "variant"]
     if "unit_id" not in values.columns:
-        raise ValueError("metric: rows of a metric and value need the column 'unit_id', whose they are.")
+        raise ValueError(
+            "metric: rows of a metric and value need the column 'unit_id', whose they are; rows of whole arms are "
+            "`experiment_arms`."
+        )
     twice = values.group_by(*by, "metric").aggregate(n=values.count()).filter(lambda t: t.n > 1)
     n_twice = int(twice.count().execute())
     if n_twice:

@@ -22,7 +22,7 @@ _FAILED = {
     "unit_in_two_arms": "{n} units were in more than one arm.",
     "left_out": "{n} units were in more than one arm and are left out.",
     "spelled_alike": "{n} rows spelled their arm with other capitals or spaces, and were taken for it.",
-    "nothing_in_an_arm": "{arm} has no values of {name}, so that nothing is compared.",
+    "nothing_in_an_arm": "{arm} has no values of {name}, so that its effect on that is not compared.",
     "person_in_two_arms": "{n} people were in more than one arm.",
     "exposed_before_assignment": "{n} units met the change before they were assigned.",
     "allocation_over_time": "The arms' shares moved during the test, by up to {points}.",
@@ -47,6 +47,7 @@ _FAILED = {
 _MANY_METRICS = 10
 _ALARM = "Read no effect of this test: find the cause, and run it again."
 # What to do where that is more than to find the cause.
+_HARM = "Do not ship it: it makes things worse."
 _CURES = {
     "sample_ratio": "Read no effect of this test: name `shares` if arms were not meant equal, or find the cause.",
     "arm_began_late": "Keep the days on which all arms ran, by `where` on the time, and run the page again.",
@@ -83,7 +84,9 @@ def find(
     `truth` is what was planted, as `hold_against_truth` takes it, and `lower` the metrics of which less is better.
     """
     said, rows = [*_plan_changed(seen), *_health(health)], found.comparisons
-    if alarms(health):
+    # An arm may have lost all values of one metric by what is tested, as without orders: another tells the harm.
+    lost = not plan.given and all(check.startswith("nothing_in_an_arm") for check in alarms(health))
+    if alarms(health) and not lost:
         return [f for f in said if f.strength == "contradicted"]
     metric = plan.primary or str(rows.loc[rows["p_value"].idxmin(), "metric"])
     rows = rows[rows["metric"] == metric].sort_values("p_value", kind="stable")
@@ -102,6 +105,8 @@ def find(
         _effect(row, plan, made[row.variant], planted, cautions(health), lacking, fewer=metric in lower)
         for row in rows.drop(others.index).itertuples()
     ] + [*_no_effects(others)] + [f for f in said if f.strength != "contradicted"]  # fmt: skip
+    if alarms(health):
+        return [f for f in said if f.strength == "contradicted" or f.action == _HARM]
     said += _together(crossed[crossed["metric"] == metric], kind, plan, planted)
     said += _for_whom(grouped, searched.found, metric, kind, plan, planted)
     return [*said, *_many_metrics(found, plan), _looks(seen, plan, followed)]
@@ -173,7 +178,7 @@ def _effect(
         f = replace(f, strength="cannot be told")
     harms = shown and sign * row.effect < 0
     if harms:
-        action = "Do not ship it: it makes things worse."
+        action = _HARM
     if f.strength == "contradicted":
         text = f"{text[:-1]}; the simulation planted {_said(planted[row.variant, 'all'], f.unit)}."
         action = "Do not act on it before the cause is found."
