@@ -22,7 +22,7 @@ test-all: $(READY)  ## all tests
 
 mutants: $(READY)  ## plant each known error in its page and see it caught (ACCEPT=--accept writes the table of them)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONHASHSEED=0 \
-		$(BIN)/python -m pytest -n 2 --dist loadgroup tests/mutants $(ACCEPT)
+		$(BIN)/python -m pytest -n 2 tests/mutants $(ACCEPT)
 
 lab: $(READY)  ## JupyterLab on the pages, the kernel ready
 	$(BIN)/jupyter lab --notebook-dir=.

@@ -348,7 +348,7 @@ def test_paths_with_their_numbers_are_counted_again():
     frame = pd.DataFrame(WALKED, columns=["path", "conversions", "nulls"]).assign(row=range(1, len(WALKED) + 1))
     again, _ = recounted(ibis.memtable(frame), conversion=None)
     assert off(again) == []
-    assert len(again) == 11
+    assert len(again) == 16
 
 
 def test_each_conversion_of_a_session_is_credited(visits):

@@ -421,13 +421,25 @@ def own_files(tables, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "key", ["", " ", "short", "a passphrase that is long enough but made of words", KEY[:62], "ab" * 32, "AQ" * 22]
+    "key", ["", " ", "short", "a passphrase that is long enough but made of words", KEY[:62], "ab" * 31]
 )
 def test_a_short_key_is_refused_in_one_sentence(own_files, monkeypatch, key):
     monkeypatch.setenv("JOURNEYBOOK_KEY", key)
     with pytest.raises(JourneybookError, match="JOURNEYBOOK_KEY is no key: at least 32 random bytes") as refused:
         open_run(own_files, page="08_clickstream")
     assert not key.strip() or key not in str(refused.value)
+    assert not (own_files.parent / "pseudonym.key").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "n_bytes", "n_values"), [("ab" * 32, 32, 1), ("0123" * 16, 32, 2), ("AQ" * 22, 33, 3)]
+)
+def test_a_key_that_repeats_itself_is_told_from_a_short_one(own_files, monkeypatch, key, n_bytes, n_values):
+    monkeypatch.setenv("JOURNEYBOOK_KEY", key)
+    told = f"JOURNEYBOOK_KEY is not random: its {n_bytes} bytes have {n_values} different values"
+    with pytest.raises(JourneybookError, match=told) as refused:
+        open_run(own_files, page="08_clickstream")
+    assert key not in str(refused.value)
     assert not (own_files.parent / "pseudonym.key").exists()
 
 

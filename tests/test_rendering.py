@@ -14,6 +14,7 @@ import pytest
 
 from journeybook.report.cells import find_pictures, parts_of
 from journeybook.report.outcomes import VARIANTS, PageOutcome
+from journeybook.report.pages import NOTEBOOKS
 from journeybook.report.params import RunParameters
 from journeybook.report.rendering import page_body, parameters_of, render_report
 from journeybook.tables import logged_reads
@@ -179,6 +180,12 @@ def executed(*outputs: dict) -> nbformat.NotebookNode:
     new = nbformat.v4
     made = [new.new_output("display_data", data=output) for output in outputs]
     return new.new_notebook(cells=[new.new_code_cell("x", id="a", outputs=made)])
+
+
+def test_page_01_leaves_one_place_for_the_log_of_reads() -> None:
+    body = parts_of(nbformat.read(NOTEBOOKS / "01_collection.ipynb", as_version=4)).body
+    said, place, _ = body.partition('<div id="reads"></div>')
+    assert place and "<code>reads/</code>" in said.rpartition("<p>")[2]
 
 
 def test_what_a_cell_shows_is_not_taken_for_markup() -> None:

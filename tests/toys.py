@@ -40,7 +40,8 @@ def write_page(
     new = nbformat.v4
     opening = f"# {name[:2]} {name[3:].capitalize()}\n\n**What does {name[3:]} do?** It is a toy."
     parameters = new.new_code_cell(own.strip() + GIVEN.format(name=name), metadata={"tags": ["parameters"]})
-    held = new.new_markdown_cell("## Does it hold?")
+    log = '\n\n<div id="reads"></div>' if "raw/*" in reads else ""
+    held = new.new_markdown_cell(f"## Does it hold?{log}")
     code = [new.new_code_cell(cell) for cell in cells]
     notebook = new.new_notebook(
         cells=[new.new_markdown_cell(opening), parameters, *code[:-1], held, code[-1]],

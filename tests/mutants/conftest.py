@@ -1,6 +1,9 @@
 """`--accept` writes the table of planted errors; the tests then hold it against the list there is."""
 
 import json
+from typing import Any
+
+import pytest
 
 from journeybook.report.trust import PLANTED_ERRORS
 
@@ -10,6 +13,18 @@ _caught: dict[tuple[str, str], dict] = {}
 def pytest_addoption(parser) -> None:
     """Let `--accept` write the table."""
     parser.addoption("--accept", action="store_true", help="write tests/baseline/planted_errors.json")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log) -> Any:
+    """One data set a process, so that each page runs once as it is: with pytest 9.2 marks of groups are lost."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByData(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid.rpartition("-")[2]
+
+    return ByData(config, log)
 
 
 def pytest_runtest_logreport(report) -> None:

@@ -116,8 +116,37 @@ def raw_p(change: Callable) -> Callable:
     return lambda sound: lambda counts: replace(found := sound(counts), p_value=change(found))
 
 
-def _mutant(name: str, error: str, target: str, wrong: Callable) -> Mutant:
-    return Mutant(name, error, f"journeybook.{target}", wrong)
+def rows_held_out(sound: Callable) -> Callable:
+    """Folds are of rows of the table of counts, so that a chain is judged on people it was fitted to."""
+
+    def wrong(contexts: Any, cells: Any, n: Any, fold: Any, n_targets: int) -> Any:
+        return sound(contexts, cells, n, np.arange(len(n)) % (fold.max() + 1), n_targets)
+
+    return wrong
+
+
+def one_back(sound: Callable) -> Callable:
+    """Two steps back is one step back."""
+
+    def wrong(steps: Any, *columns: str, memory: int = 1) -> Any:
+        found = sound(steps, *columns, memory=memory)
+        return found.mutate(source_2=found.source) if memory > 1 else found
+
+    return wrong
+
+
+def error_of_a_fold(sound: Callable) -> Callable:
+    """The error of a gain is that of one fold's share of it."""
+
+    def wrong(steps: Any, **asked: Any) -> Any:
+        found = sound(steps, **asked)
+        return replace(found, table=found.table.assign(held_out_gain_error=found.table["held_out_gain_error"] / 4))
+
+    return wrong
+
+
+def _mutant(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
+    return Mutant(name, error, f"journeybook.{target}", wrong, **more)
 
 
 def of_one_span(sound: Callable) -> Callable:
@@ -133,10 +162,11 @@ def of_one_span(sound: Callable) -> Callable:
 MUTANTS = [
     _mutant("of_one_span", "p values of drops forget how many spans were looked at", "clickstream:find_faults",
             of_one_span),
-    _mutant("goes_on", "sessions are not cut at their conversion", "clickstream.counts:walk", goes_on),
+    _mutant("goes_on", "sessions are not cut at their conversion", "clickstream.counts:walk", goes_on,
+             data=("demo",)),
     _mutant("transposed", "probabilities of steps are transposed", "clickstream:transition_table", transposed),
     _mutant("exits_forgotten", "one exit a page is counted, the others are not", "clickstream.counts:_count",
-            exits_forgotten),
+            exits_forgotten, data=("demo",)),
     _mutant("half_the_width", "intervals are half as wide", "clickstream.intervals:ends_of", half_the_width),
     _mutant("flat_funnel", "every stage of the funnel has all sessions", "clickstream:funnel", any_order),
     _mutant("every_exit_is_lost", "every exit counts as a lost conversion", "clickstream:state_table",
@@ -146,8 +176,12 @@ MUTANTS = [
     _mutant("all_open", "sessions of long ago count as open", "clickstream:live_sessions",
             lambda sound: lambda *given, **asked: sound(*given, **asked | {"session_gap_minutes": 5_000})),
     _mutant("strict_is_loose", "the strict funnel is the loose one", "clickstream.funnels:_reached",
-            lambda sound: lambda *given: sound(*given).mutate(strict=ibis._.loose)),
+            lambda sound: lambda *given: sound(*given).mutate(strict=ibis._.loose), data=("demo",)),
     _mutant("cheap_orders", "parameters of an order cost half", "clickstream:choose_order", cheap_orders),
+    _mutant("rows_held_out", "rows, not visitors, are held out", "clickstream.orders:_held_out", rows_held_out),
+    _mutant("one_back", "a chain of order 2 looks one step back twice", "clickstream.orders:links", one_back),
+    _mutant("error_of_a_fold", "the error of a gain held out is that of one fold", "clickstream:choose_order",
+            error_of_a_fold),
     _mutant("gain_narrow", "intervals of gain are half as wide", "clickstream:bottleneck_table", narrowed("gain")),
     _mutant("lost_narrow", "intervals of lost conversions are half as wide", "clickstream:state_table",
             narrowed("lost_conversions")),
@@ -158,5 +192,6 @@ MUTANTS = [
             raw_p(lambda found: stats.chi2.sf(found.statistic, found.df))),
     _mutant("of_everybody", "a group is compared with all, itself among them", "clickstream:compare_groups",
             of_everybody),
-    _mutant("fault_shifted", "a fault is dated three weeks late", "clickstream:find_faults", after_the_fault),
+    _mutant("fault_shifted", "a fault is dated three weeks late", "clickstream:find_faults", after_the_fault,
+             data=("demo",)),
 ]  # fmt: skip

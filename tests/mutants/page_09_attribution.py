@@ -77,6 +77,23 @@ def credit_lost(sound: Callable) -> Callable:
     return wrong
 
 
+def narrow_by(*methods: str, of: str) -> Callable:
+    """Intervals of some methods are half as wide about the middle."""
+
+    def planted_in(sound: Callable) -> Callable:
+        def wrong(*given: Any, **asked: Any) -> Any:
+            found = sound(*given, **asked)
+            table, part = found.table, found.table["method"].isin(methods)
+            ends = {
+                end: table[end].mask(part, (table[end] + table[of]) / 2) for end in (f"{of}_low", f"{of}_high")
+            }
+            return replace(found, table=table.assign(**ends))
+
+        return wrong
+
+    return planted_in
+
+
 def _mutant(name: str, error: str, target: str, wrong: Callable, **more: Any) -> Mutant:
     return Mutant(name, error, f"journeybook.attribution{target}", wrong, **more)
 
@@ -100,6 +117,14 @@ MUTANTS = [
             lambda sound: lambda steps, **by: sound(steps.mutate(cluster=steps.session.cast("string")), **by)),
     _mutant("signed_distances", "distances above and below the planted shares cancel", ":beside_planted",
             lambda sound: lambda found, truth: sound(found, truth).assign(mean_distance=0.0), data=("demo",)),
+    _mutant("removal_narrow", "intervals of removal effects are half as wide", ":attribute",
+            narrow_by("markov_removal", of="removal_effect")),
+    _mutant("markov_narrow", "intervals of credit by removal are half as wide", ":attribute",
+            narrow_by("markov_removal", of="share")),
+    _mutant("shapley_narrow", "intervals of Shapley's credit are half as wide", ":attribute",
+            narrow_by("shapley", of="share")),
+    _mutant("last_narrow", "intervals of the last touch are half as wide", ":attribute",
+            narrow_by("last_touch", of="share")),
     _mutant("credit_lost", "a tenth of the credit by Markov chains is lost", ":attribute", credit_lost),
     _mutant("lost_paths", "paths that do not convert are not counted", ":channel_paths", lost_paths),
 ]  # fmt: skip

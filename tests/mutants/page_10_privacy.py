@@ -1,5 +1,6 @@
 """Errors planted in page 10."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,8 @@ from mutants.planted import Mutant
 
 PARAMETERS = {"n_draws": 16000, "epsilons": [0.1, 1.0]}
 DEMO = ("demo",)
+# Low enough that clamping takes more than a hundredth of all revenue.
+LOW_BOUND = {"band_edges": [250.0, 1000.0], "max_revenue": 2500.0}
 
 
 def _without_noise(_sound):
@@ -157,6 +160,27 @@ def _shown(**changes):
 RELEASES = "journeybook.privacy.releases"
 
 
+def _of_other_releases(**changes):
+    """The sentence on noise and clamping is of figures with a column made otherwise."""
+
+    def planted_in(sound):
+        def wrong(released, people, groups):
+            return sound(replace(released, figures=released.figures.assign(**changes)), people, groups)
+
+        return wrong
+
+    return planted_in
+
+
+def _bias_of_people(sound):
+    def wrong(released, people, groups):
+        clamped = (people.revenue.to_numpy() > groups.max_revenue[groups.codes]).mean()
+        said = sound(released, people, groups)
+        return re.sub("clamping takes .*% off", f"clamping takes {clamped:.0%} off", said)
+
+    return wrong
+
+
 def _claims_of_one(sound):
     def wrong(*given, **asked):
         found = sound(*given, **asked)
@@ -172,18 +196,15 @@ MUTANTS = [
     Mutant("exact_counts", "counts are published without noise", f"{RELEASES}:Geometric", _without_noise),
     Mutant(
         "sensitivity_one", "noise of the sums as if a person spent 1", f"{RELEASES}:Laplace",
-        _settings(sensitivity=lambda _: 1.0),
-    ),
+        _settings(sensitivity=lambda _: 1.0), data=("demo",)),
     Mutant("half_noise_sums", "half the noise on sums", f"{RELEASES}:Laplace", _settings(epsilon=lambda e: 2 * e)),
     Mutant(
         "half_noise_counts", "half the noise on counts", f"{RELEASES}:Geometric",
-        _settings(epsilon=lambda e: 2 * e),
-    ),
+        _settings(epsilon=lambda e: 2 * e), data=("demo",)),
     Mutant("raw_sums", "revenue is added up without clamping", f"{RELEASES}:clamped_sums", _raw_sums),
     Mutant(
         "below_zero", "refunds are not clamped at 0", f"{RELEASES}:clamped_sums",
-        _never_below_zero_forgotten,
-    ),
+        _never_below_zero_forgotten, data=("demo",)),
     Mutant("same_seed", "every draw has one seed", f"{RELEASES}:_seed", lambda _: lambda _rng: 7),
     Mutant(
         "one_noise", "one draw of noise for all groups", "journeybook.privacy:release_figures", _one_noise_for_all
@@ -228,11 +249,11 @@ MUTANTS = [
     ),
     Mutant("last_week", "the first snapshot is published", "journeybook.privacy:people_at_end", _first_snapshot),
     Mutant("twice_the_noise", "a third of the budget is used", "journeybook.privacy:release_figures",
-           _half_spent),
+           _half_spent, data=("demo",)),
     Mutant("alone_halved", "half of those alone are counted", "journeybook.privacy:uniqueness",
            _shown(n_unique=lambda t: t.n_unique // 2)),
     Mutant("reach_of_half", "intervals of people are half as wide", f"{RELEASES}:geometric_reach",
-           lambda sound: lambda epsilon: sound(epsilon) // 2),
+           lambda sound: lambda epsilon: sound(epsilon) // 2, data=("demo",)),
     Mutant("counts_share", "counts take another share of the budget", "journeybook.privacy:release_figures",
            lambda sound: lambda *given, **asked: sound(*given, **asked | {"count_share": 0.8})),
     Mutant("geometric_size", "geometric noise is drawn too small", "journeybook.privacy:error_curve",
@@ -241,6 +262,12 @@ MUTANTS = [
            _shown(ceiling=1.0)),
     Mutant("nobody_left_out", "the largest change leaves nobody out", "journeybook.privacy:largest_change",
            lambda _: lambda _people, **_asked: 0.0),
+    Mutant("no_bias_said", "the bias that is told is of sums without clamping",
+           "journeybook.privacy.findings:clamped_sums", _raw_sums, parameters=LOW_BOUND),
+    Mutant("bias_of_people", "the bias that is told is of people, not of their revenue",
+           "journeybook.privacy:say_releases", _bias_of_people, parameters=LOW_BOUND),
+    Mutant("noise_of_counts", "the noise that is told is that of one person more",
+           "journeybook.privacy:say_releases", _of_other_releases(sensitivity=1.0)),
     Mutant("sum_by_root", "epsilons are added by the root", "journeybook.privacy:composition",
            _shown(epsilon_sum=lambda t: t.epsilon * np.sqrt(t.n_releases)), DEMO),
 ]  # fmt: skip

@@ -91,6 +91,17 @@ def _column(table: str, **changes: Callable) -> Callable:
     return planted
 
 
+def _normal(_sound: Callable) -> Callable:
+    def wrong(
+        delta: Any, *, n_control: Any, n_treatment: Any, sd_control: Any, sd_treatment: Any = None, alpha: float
+    ) -> Any:
+        second = sd_control if sd_treatment is None else sd_treatment
+        shift = np.abs(delta) / np.sqrt(sd_control**2 / n_control + second**2 / n_treatment)
+        return stats.norm.sf(stats.norm.isf(alpha / 2) - shift)
+
+    return wrong
+
+
 def _as_if_fixed(sound: Callable) -> Callable:
     return lambda seen, **_given: sound(seen, estimator="naive")
 
@@ -107,27 +118,27 @@ MUTANTS = [
            _no_probability),
     Mutant("double_pace", "units enter twice as fast", f"{DESIGN}:units_a_day",
            lambda sound: lambda *args, **given: 2 * sound(*args, **given)),
-    Mutant("never_stops", "looks save nothing", f"{DESIGN}:compare_rules", _never_stops),
+    Mutant("never_stops", "looks save nothing", f"{DESIGN}:compare_rules", _never_stops, data=("demo",)),
     Mutant("one_arm_varies", "what is detectable leaves out one arm's chance",
            f"{DESIGN}.sizing:minimum_detectable_effect", _one_arm_varies),
     Mutant("of_one_tail", "the assignment's p values are halved", f"{DESIGN}:assignment_checks", _of_one_tail),
     Mutant("too_small", "looks cost no units more", f"{DESIGN}:compare_rules",
-           _column("costs", size_ratio=lambda t: 0.8 * t["size_ratio"])),
+           _column("costs", size_ratio=lambda t: 0.8 * t["size_ratio"]), data=("demo",)),
     Mutant("no_difference_saves", "tests stop as early without a difference", f"{DESIGN}:compare_rules",
-           _column("costs", none_ratio=lambda t: t["expected_ratio"])),
+           _column("costs", none_ratio=lambda t: t["expected_ratio"]), data=("demo",)),
     Mutant("few_false", "false positives are half of what they are", f"{DESIGN}:compare_rules",
-           _column("errors", false_positive_share=lambda t: 0.5 * t["false_positive_share"])),
+           _column("errors", false_positive_share=lambda t: 0.5 * t["false_positive_share"]), data=("demo",)),
     Mutant("look_by_look", "false positives of looks are added up", f"{DESIGN}:compare_rules",
-           _column("errors", false_positive_share=lambda t: t["false_positive_share"] * 5)),
+           _column("errors", false_positive_share=lambda t: t["false_positive_share"] * 5), data=("demo",)),
     Mutant("one_tail", "walks that leave below are not counted", "journeybook.statistics.sequential:crossing",
            lambda sound: lambda *args, **given: sound(*args, **given) / 2),
-    Mutant("z_for_t", "sizes are for a test at twice the level", f"{DESIGN}.sizing:sample_size",
-           lambda sound: lambda *args, alpha, **given: sound(*args, alpha=2 * alpha, **given)),
+    Mutant("z_for_t", "power is that of a normal test", "journeybook.statistics.power:power_of", _normal),
     Mutant("little_lost", "a fixed split loses a twentieth too little", f"{DESIGN}:bandit_study",
            _column("policies", regret=lambda t: 0.95 * t["regret"])),
     Mutant("biased", "effects of a bandit are off by a point", f"{DESIGN}:bandit_study",
-           _column("estimates", bias=lambda t: t["bias"] + 0.01)),
+           _column("estimates", bias=lambda t: t["bias"] + 0.01), data=("demo",)),
     Mutant("bias_turned", "the bias of naive means has the wrong sign", f"{DESIGN}:bandit_study",
-           _column("estimates", bias=lambda t: t["bias"].where(t["estimator"] != "naive", -t["bias"]))),
+           _column("estimates", bias=lambda t: t["bias"].where(t["estimator"] != "naive", -t["bias"])),
+             data=("demo",)),
     Mutant("as_if_fixed", "a bandit is estimated as a fixed split", f"{DESIGN}.bandits:estimate", _as_if_fixed),
 ]  # fmt: skip

@@ -10,12 +10,14 @@ import importlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from copy import copy
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import date, timedelta
-from functools import cached_property, wraps
+from functools import wraps
+from itertools import compress
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -69,6 +71,8 @@ class Step:
         holds: Whether it holds a check.
         made: Values of `changes` once it had run.
         called: Targets of mutants that were called while it ran.
+        held: Names of the checks that it held.
+        seconds: Processor time that it took.
     """
 
     code: CodeType
@@ -80,6 +84,8 @@ class Step:
     holds: bool
     made: dict[str, Any] = field(default_factory=dict)
     called: set[str] = field(default_factory=set)
+    held: set[str] = field(default_factory=set)
+    seconds: float = 0.0
 
     def run(self, space: dict[str, Any]) -> None:
         """Run the statement; what it changes in place is copied first, so that no other run sees it."""
@@ -113,9 +119,11 @@ class Sound:
         called = [i for i, step in enumerate(self.steps) if mutant.target in step.called]
         return bool(called or mutant.parameters) and min(called, default=len(self.steps)) > self.opened
 
-    @cached_property
-    def needed(self) -> list[bool]:
-        """For each statement, whether a check hangs on it."""
+    def needed(self, wanted: Collection[str]) -> list[bool]:
+        """For each statement, whether a check hangs on it: any, or the one of `wanted` that is there soonest."""
+        if holding := [step for step in self.steps if step.held & {*wanted}]:
+            hung_on = [_hung_on(self.steps, lambda step, one=one: step is one) for one in holding]
+            return min(hung_on, key=lambda needed: sum(compress((s.seconds for s in self.steps), needed)))
         return _hung_on(self.steps, lambda step: step.holds)
 
     @property
@@ -197,12 +205,15 @@ def run_sound(
             _plant(undone, target, lambda called, target=target: _noting(called, target, so_far))
         for step in steps:
             so_far.append(step)
+            before, started = {*space["page"].checks} if "page" in space else set(), time.process_time()
             step.run(space)
+            step.seconds = time.process_time() - started
+            step.held |= {*space["page"].checks} - before if step.holds else set()
             step.made |= {changed: space[changed] for changed in step.changes if changed in space}
     return Sound(steps, start, space["page"], answers)
 
 
-def run_again(sound: Sound, mutant: Mutant | None, *, tables: Path) -> list[Check]:
+def run_again(sound: Sound, mutant: Mutant | None, *, tables: Path, wanted: Collection[str] = ()) -> list[Check]:
     """Run what a planted error changes of a page, as far as a check hangs on it; returns those checks.
 
     Where a value comes out as it was, nothing that only hangs on that value is run.
@@ -211,6 +222,7 @@ def run_again(sound: Sound, mutant: Mutant | None, *, tables: Path) -> list[Chec
         sound: The page as it is; what the error leaves as it was is taken from there.
         mutant: The planted error, which `sound` knows; None runs all again, as it is.
         tables: Folder of a run's tables, to which the page writes.
+        wanted: Names of checks; where the page has some, only what one of them hangs on is run.
     """
     page = replace(sound.page, run=replace(sound.page.run, _folder=tables), checks={})
     page.tables, page.inputs, page.metrics = dict(page.tables), [*page.inputs], dict(page.metrics)
@@ -221,7 +233,7 @@ def run_again(sound: Sound, mutant: Mutant | None, *, tables: Path) -> list[Chec
         _answered(undone, dict(sound.answers))
         if mutant:
             _plant(undone, target, mutant.wrong)
-        for place, (step, needed) in enumerate(zip(sound.steps, sound.needed, strict=True)):
+        for place, (step, needed) in enumerate(zip(sound.steps, sound.needed(wanted), strict=True)):
             reached = target.partition(":")[2] in step.mentions or target in step.called or step.reads & changed
             if needed and (reached or (mutant is None and place > sound.opened)):
                 step.run(space)
@@ -346,7 +358,13 @@ def _answered(undone: ExitStack, answers: dict[Any, Any]) -> None:
         key = ("kept", obj.op())
         return answers[key] if key in answers else answers.setdefault(key, make(backend, name, obj, **how))
 
+    def opened(backend: Backend, path: Path, /, *, read: Any = Backend.read_parquet, **how: Any) -> Any:
+        # A file that is linked into another folder is the same file.
+        key = ("opened", path.stat().st_ino, path.stat().st_mtime_ns)
+        return answers[key] if key in answers else answers.setdefault(key, read(backend, path, **how))
+
     undone.enter_context(patch.object(Backend, "create_table", kept))
+    undone.enter_context(patch.object(Backend, "read_parquet", opened))
     undone.enter_context(patch("ibis.memtable", one_of_equal))
     for asked in (Backend.execute, Backend.to_pyarrow):
         undone.enter_context(patch.object(Backend, asked.__name__, remembering(asked)))

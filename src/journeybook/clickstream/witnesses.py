@@ -1,5 +1,6 @@
 """What page 08 shows once more by another road: the delta method, and plain pandas from the events."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -169,6 +170,8 @@ def recount(
         due = mine[ended].groupby(["label", "step"]).size()
         told = live.assign(step=live["n_events"] - 1).groupby(["state", "step"]).size()
         found["sessions said to be open that are not"] = told.sub(due, fill_value=0).clip(lower=0).sum()
+        off = _held_out_error(links, tables["orders"])
+        found["held-out likelihood of orders up to 2, greatest difference"] = off
     own = crossed(links)
     found["counts of steps, greatest difference"] = apart(crossed(counts.counts), own)
     return checks_of(found | _of_chain(own, tables, improvement=improvement, kept_share=kept_share))
@@ -194,6 +197,31 @@ def _of_chain(
         worst = max(worst, abs(solved(better)[START] / chance[START] - 1 - row.gain))
     found["gain of an improved step, the chain solved again, greatest difference"] = worst
     return found
+
+
+def _held_out_error(links: pd.DataFrame, orders: pd.DataFrame) -> float:
+    """How far likelihood, gain and its error are from those of chains fitted to every fold of visitors but one."""
+    who = links["person"].fillna("s " + links["session"].astype("str"))
+    ranks = links.groupby(who)["row"].min().rank().sub(1).astype(int).astype("str")
+    fold = who.map(ranks.map(lambda rank: hashlib.md5(rank.encode()).hexdigest()[0]))
+    ways = links.assign(all=0, fold=fold).sort_values(["session", "step"], kind="stable")
+    ways["back"] = ways.groupby("session")["source"].shift().fillna(START)
+    names, told = ["all", "source", "back"], orders.head(3)
+    counted = ways.groupby([*names, "target", "fold"])["n"].sum().unstack(fill_value=0)
+    left = -counted.sub(counted.sum(axis=1), axis=0)
+    chance, due = 1 / links["target"].nunique(), []
+    for order in range(len(told)):
+        key = names[: order + 1]
+        cells, context = (left.groupby(level=by).transform("sum") for by in ([*key, "target"], key))
+        once = ~counted.index.droplevel(names[order + 1 :]).duplicated()
+        kinds = (cells > 0).mul(once, axis=0).groupby(level=key).transform("sum").where(context > 0, 1)
+        chance = (cells + kinds * chance) / (context + kinds)
+        due.append((counted * np.log(chance)).sum())
+    by_fold = np.array(due)
+    gain = np.diff(by_fold, axis=0)
+    found = [*by_fold.sum(axis=1), *gain.sum(axis=1), *gain.std(axis=1, ddof=1) * gain.shape[1] ** 0.5]
+    said = [*told["held_out_log_likelihood"], *told["held_out_gain"][1:], *told["held_out_gain_error"][1:]]
+    return float(np.abs(np.subtract(said, found)).max()) if gain.shape[1] > 1 else 0.0
 
 
 def _funnel_error(table: pd.DataFrame, mine: pd.DataFrame) -> float:

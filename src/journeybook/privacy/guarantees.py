@@ -8,6 +8,7 @@ import ibis
 import numpy as np
 import pandas as pd
 from diffprivlib import BudgetAccountant
+from diffprivlib.mechanisms import Laplace
 from numpy.typing import NDArray
 from scipy import integrate, special, stats
 
@@ -254,11 +255,15 @@ def methods_hold(
     by_hand: Sequence[float],
     quasi_identifiers: Mapping[str, float],
     seeds: Sequence[str],
+    released: PrivateReleases,
+    groups: Grouping,
+    sentence: str,
 ) -> pd.DataFrame:
     """Hold people, uniqueness and attack against a second road, noise and composition against what is published.
 
     `twenty` is the `composition` of 20 releases of epsilon 0.05 with slack 0.001; `by_hand` are sizes of Laplace
-    noise, drawn at the first budget of `errors`; `seeds` name the noise with and without one person.
+    noise, drawn at the first budget of `errors`; `seeds` name the noise with and without one person; `sentence`
+    is what `say_releases` says of `released`.
     """
     last = features.select("person_id", "as_of", "revenue").to_pandas().query("as_of == as_of.max()")
     due, ours = (frame.groupby("person_id").revenue.agg(["sum", "size"]).astype(float) for frame in (last, people))
@@ -281,13 +286,24 @@ def methods_hold(
         ("mean geometric noise, off", np.abs(errors.geometric - geometric).max(), "within", 0, 1e-6, "summed"),
         ("attacker's ceiling off", (attack.ceiling / (1 - attack.ceiling) - np.exp(attack.epsilon)).abs().max(),
          "within", 0, 1e-6, "odds of exp(epsilon) at most"),
+        ("shares of noise and clamping said otherwise", _said_otherwise(sentence, released, people, groups),
+         "within", 0, 0, "diffprivlib's variance; each person clamped"),
         ("people alone, off", off, "within", 0, 1e-9, "a second road"),
         ("attack off, in standard errors", told, "at most", 4, 0, total),
         ("noise by hand: mean error off, in standard errors", drawn, "within", 0, 4, closed),
         ("20 times 0.05: epsilon", epsilon, "within", 0.7613352285668463, 1e-12, documented),
         ("20 times 0.05, added up: epsilon", twenty.epsilon_sum.iloc[0], "within", 1, 1e-12, "sum"),
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=_COLUMNS).assign(kind=["witness"] * 7 + ["constant"] * 2)
+    return pd.DataFrame(rows, columns=_COLUMNS).assign(kind=["witness"] * 8 + ["constant"] * 2)
+
+
+def _said_otherwise(sentence: str, released: PrivateReleases, people: pd.DataFrame, groups: Grouping) -> int:
+    """Count the shares of all revenue, that noise blurs and clamping takes, which a sentence says otherwise."""
+    sums, total = released.noised.query("release == 'revenue'"), sum(max(float(v), 0) for v in people.revenue)
+    variance = sum(Laplace(epsilon=r.epsilon, sensitivity=r.sensitivity).variance(0) for r in sums.itertuples())
+    shares = {"noise blurs": variance**0.5, "clamping takes": total - recount(people, groups)[1].sum()}
+    words = {what: f"{off / total:.0%}" if off >= 0.01 * total else "less than 1%" for what, off in shares.items()}
+    return sum(f"{what} {word} " not in sentence for what, word in words.items())
 
 
 def attack_gap(attack: pd.DataFrame, values: pd.Series) -> pd.Series:

@@ -52,7 +52,7 @@ def render_report(
     """Write the HTML of every page that was executed, and the index; returns the path of the index.
 
     `described` is the data set as `dataset.json` says it; `bodies` has what `page_body` returns of each page,
-    `reads` what each page read.
+    `reads` what each page read, for the page that shows it.
     """
     results = {p.name: read_json(results_path(out, p.name)) for p in pages}
     shown = [p for p in pages if p.status != "not run"]
@@ -81,6 +81,7 @@ def render_report(
             parts=bodies[page.name],
             parameters=parameters_of(notebook, found.get("parameters", {})),
             inputs=found.get("inputs", {}),
+            reads=reads,
         )
     front = make_front(pages, told)
     about = say_data(parameters, described, results)
@@ -106,7 +107,6 @@ def render_report(
         planted_errors=planted,
         n_caught=sum(all(row["caught"].values()) for row in planted),
         tables=[{**t, "name": name, "rows": f"{t['rows']:,}"} for name, t in described["tables"].items()],
-        reads=reads,
         manifest=manifest,
     )
     return index

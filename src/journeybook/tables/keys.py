@@ -27,7 +27,12 @@ def new_key() -> str:
 def checked_key(text: str, *, where: str) -> str:
     """Return a key (hexadecimal or base64) that spells at least 32 random bytes; `where` it comes from is told."""
     found = _spelled_bytes(text.strip())
-    if len(found) < N_BYTES or len(set(found)) < _LEAST_DISTINCT:
+    if len(found) >= N_BYTES and (n_values := len(set(found))) < _LEAST_DISTINCT:
+        raise JourneybookError(
+            f"{where} is not random: its {len(found)} bytes have {n_values} different values, and random ones "
+            f"have {_LEAST_DISTINCT} or more (`journeybook key` makes a key)."
+        )
+    if len(found) < N_BYTES:
         raise JourneybookError(
             f"{where} is no key: at least {N_BYTES} random bytes are needed, as hexadecimal or base64 "
             "(`journeybook key` makes one)."
