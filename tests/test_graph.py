@@ -82,6 +82,21 @@ def test_a_page_begins_once_the_tables_it_waits_for_are_written_and_again_where_
     assert began == ["01", "02", "03"] + ["02", "03"] * fails
 
 
+def test_of_ready_pages_the_most_awaited_begins_first_then_the_largest() -> None:
+    waits = {"01": [], "02": ["01"], "03": ["01"], "04": ["01"], "05": ["04"], "06": ["05"]}
+    began: list[str] = []
+
+    def begin(name: str) -> graph.Work[str]:
+        began.append(name)
+        work: graph.Work[str] = graph.Work(Future())
+        work.end.set_result(name)
+        return work
+
+    size = {"03": 2, "02": 1}
+    list(graph.in_order(waits, begin=begin, failed=never, at_most=1, size=lambda name: size.get(name, 0)))
+    assert began == ["01", "04", "05", "03", "02", "06"]
+
+
 def test_memory_bounds_the_pages_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph, "_processors", lambda: 8)
     for free, pages in ((0.5, 1), (3.5, 3), (100, 8)):

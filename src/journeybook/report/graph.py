@@ -27,17 +27,22 @@ def in_order(
     begin: Callable[[str], Work[T]],
     failed: Callable[[str], bool],
     at_most: int,
+    size: Callable[[str], int] = lambda _name: 0,
 ) -> Iterator[tuple[str, T]]:
     """Begin each page once every page it waits for has its tables written; yield each after those it waits for.
 
     What was begun before a page that then failed had ended may rest on tables that are no more: it begins again.
+    Of pages that may begin, the one that most others wait for comes first, then the largest: the last page then
+    runs alone for a short while only.
 
     Args:
         waits: For each page, in reading order, the pages it waits for, whatever becomes of them.
         begin: Begins a page; called in this thread, and free to end it at once.
         failed: Whether a page that was yielded failed.
         at_most: Pages at work side by side.
+        size: How large a page is that may begin, such as the bytes that it reads.
     """
+    awaited = _awaited(waits)
     left, ended = list(waits), set[str]()
     at_work: dict[str, Work[T]] = {}
     over: dict[str, Work[T]] = {}
@@ -46,6 +51,7 @@ def in_order(
     while left or at_work:
         written = {name for name, work in (at_work | over).items() if work.written.done()}
         ready = [name for name in left if (ended | written).issuperset(waits[name])]
+        ready.sort(key=lambda name: (awaited[name], size(name)), reverse=True)
         for name in ready[: at_most - len(at_work)]:
             early[name] = set(waits[name]) - ended
             at_work[name] = begin(name)
@@ -64,6 +70,14 @@ def in_order(
             else:
                 yield name, work.end.result()
                 ended.add(name)
+
+
+def _awaited(waits: Mapping[str, Collection[str]]) -> dict[str, int]:
+    """For each page, how many others wait for it, be it by way of another."""
+    before: dict[str, set[str]] = {}
+    for name, pages in waits.items():
+        before[name] = {*pages}.union(*(before[page] for page in pages))
+    return {name: sum(name in pages for pages in before.values()) for name in waits}
 
 
 def side_by_side() -> int:

@@ -131,6 +131,11 @@ def read_files(step: Step, folder: Path) -> list[Path]:
     return [*said, *filter(None, found)]
 
 
+def bytes_read(step: Step, folder: Path) -> int:
+    """Size of what a page may read, all its files together."""
+    return sum(path.stat().st_size for path in read_files(step, folder))
+
+
 def unmet(step: Step, folder: Path) -> str:
     """What the page lacks among the tables it cannot do without, in words; empty when each is there with a row."""
     bases = {_own(step, folder), folder}

@@ -157,11 +157,11 @@ class _Runner:
             written: Future[None] = Future()
             return Work(self.pool.submit(self._execute, step, written), written)
 
-        def failed(name: str) -> bool:
-            return outcomes[name].status == "failed"
-
-        waits = {step.name: step.uses for step in steps}
-        for name, found in in_order(waits, begin=begin, failed=failed, at_most=self.workers):
+        for name, found in in_order(
+            {step.name: step.uses for step in steps}, begin=begin, at_most=self.workers,
+            failed=lambda name: outcomes[name].status == "failed",
+            size=lambda name: planning.bytes_read(by_name[name], self.tables),
+        ):  # fmt: skip
             step = by_name[name]
             outcomes[name] = self._looked_at(step, found, only) if isinstance(found, Execution) else found
             if isinstance(found, Execution):

@@ -35,7 +35,7 @@ html { width: 273mm; } main { max-width: none; padding: 0; }
 .page + .page { break-before: page; max-width: none; margin: 0; border: 0; }
 tbody th, td { white-space: normal; }
 /* A section's figure stands beside what is said of it, and an answer on one page. */
-figure img { max-height: 100mm; width: auto; } .answer img { max-height: 66mm; }
+body { font-size: 9pt; } figure img { max-height: 86mm; width: auto; } .answer img { max-height: 54mm; }
 h2 { margin-top: 1.2rem; } h2 + p, tbody tr:nth-child(-n+2) { break-after: avoid; }
 nav, label:has(input) { display: none !important; }
 """
