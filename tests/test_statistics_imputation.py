@@ -7,7 +7,14 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from journeybook.statistics import stream
-from journeybook.statistics.imputation import fill, fit_imputer
+from journeybook.statistics.imputation import (
+    NOTHING,
+    fill,
+    fit_imputer,
+    handed_imputer,
+    imputer_table,
+    side_by_side,
+)
 
 
 def correlated(n=400, *, seed=1):
@@ -62,6 +69,35 @@ def test_a_column_without_a_value_becomes_nothing_and_helps_nobody():
     )
     assert (with_it["empty"] == 0).all()
     pd.testing.assert_frame_equal(with_it.drop(columns="empty"), without, rtol=1e-9)
+
+
+def test_what_is_handed_on_as_a_table_fills_in_alike_and_nothing_later_teaches():
+    frame = correlated()
+    early, late = (fit_imputer(rows, rules={"y": "model", "n": "mode"}) for rows in (frame.head(100), frame))
+    days = pd.to_datetime(["2026-01-01", "2026-02-01"])
+    table = pd.concat(
+        imputer_table(one, source="features", as_of=at) for one, at in zip((early, late), days, strict=True)
+    )
+    table = pd.concat([table, imputer_table(late, source="contacts", as_of=None)]).sample(frac=1, random_state=1)
+    for before, due in ((days[1], early), (days[1] + pd.Timedelta(1, "us"), late), (None, late)):
+        got = handed_imputer(table, source="features", before=before)
+        pd.testing.assert_frame_equal(fill(frame, got, columns=[*frame]), fill(frame, due), rtol=1e-9)
+    untimed = handed_imputer(table, source="contacts", before=days[0])
+    pd.testing.assert_frame_equal(fill(frame, untimed, columns=[*frame]), fill(frame, late), rtol=1e-9)
+    unknown = handed_imputer(table, source="features", before=days[0])
+    holes = frame[[*unknown.columns]].isna().to_numpy()
+    assert (fill(frame, unknown).to_numpy()[holes] == 0).all()
+
+
+def test_helpers_that_are_not_there_count_as_their_medians_and_what_nobody_learned_is_named():
+    frame = correlated()
+    imputer = fit_imputer(frame, rules={"y": "model"})
+    alone = fill(frame[["y"]], imputer, columns=["y"])
+    assert np.allclose(alone.y[frame.y.isna()], np.sinh(imputer.intercepts[imputer.columns.index("y")]))
+    both = side_by_side(fit_imputer(frame[["x"]], rules=None), fit_imputer(frame[["y"]], rules=None))
+    assert fill(frame, both, columns=["y", "x"]).columns.tolist() == ["y", "x"]
+    with pytest.raises(ValueError, match="'y': values are missing, and no page has learned"):
+        fill(frame, NOTHING, columns=["y"])
 
 
 def test_a_rule_that_is_none_is_named():
