@@ -16,7 +16,7 @@ from journeybook.decisions.gains import Gains, assign
 from journeybook.decisions.people import people_now, people_then
 from journeybook.decisions.release import changes, review
 from journeybook.decisions.rules import bind, read_rules
-from journeybook.decisions.rules_hold import evaluate, first_free, parsed, trees_of
+from journeybook.decisions.rules_hold import _unknown, evaluate, first_free, parsed, trees_of
 from journeybook.decisions.slots import decide_slots
 from journeybook.decisions.words import say_changed, say_decided, say_rules
 from journeybook.errors import JourneybookError
@@ -253,6 +253,11 @@ def test_plain_python_and_the_engine_agree_on_nulls(text):
 def test_what_python_does_not_know_is_not_guessed():
     with pytest.raises(NotImplementedError, match="jaccard"):
         evaluate(parsed("jaccard(t, 'x') > 0"), {"t": "x"})
+
+
+@pytest.mark.parametrize("text", ["a IS DISTINCT FROM 1", "round(a) = 2", "a::TEXT = '1'", "a IN (1, sqrt(a))"])
+def test_what_plain_python_does_not_know_or_rounds_otherwise_is_not_taken_again_by_row(text):
+    assert _unknown(parsed(text))
 
 
 # --- looked through ---------------------------------------------------------------------------------------

@@ -27,8 +27,9 @@ _COMPARE = {"EQUAL": operator.eq, "NOTEQUAL": operator.ne, "LESSTHAN": operator.
 _FUNCTIONS: dict[str, Callable] = {
     "+": operator.add, "-": lambda *x: x[0] - x[1] if len(x) > 1 else -x[0], "*": operator.mul, "abs": abs,
     "/": lambda x, y: x / y if y else None, "lower": str.lower, "upper": str.upper, "||": lambda *x: "".join(x),
-    "sqrt": math.sqrt, "ln": math.log, "round": round, "floor": math.floor, "ceil": math.ceil,
+    "floor": math.floor, "ceil": math.ceil,
 }  # fmt: skip
+_OPERATORS = ("IS_NULL", "IS_NOT_NULL", "COALESCE", "IN", "NOT_IN", "NOT")
 
 
 def rules_hold(run: Run, carried: Carried, asked: ibis.Table, *, n_rows: int = 200) -> pd.DataFrame:
@@ -156,7 +157,9 @@ def trees_of(rules: Rules) -> dict[str, Any]:
 
 def _unknown(tree: Mapping[str, Any]) -> bool:
     """Whether an expression holds what `evaluate` does not know."""
-    known = tree["class"] in ("CONSTANT", "COLUMN_REF", "CONJUNCTION", "COMPARISON", "OPERATOR", "BETWEEN")
+    sort = tree["type"].removeprefix("COMPARE_").removeprefix("OPERATOR_")
+    sorts = {"COMPARISON": _COMPARE, "OPERATOR": _OPERATORS, "BETWEEN": ("BETWEEN",)}
+    known = tree["class"] in ("CONSTANT", "COLUMN_REF", "CONJUNCTION") or sort in sorts.get(tree["class"], ())
     known |= tree["class"] == "FUNCTION" and tree["function_name"] in _FUNCTIONS
     return not known or any(map(_unknown, _parts(tree) if tree["class"] not in ("CONSTANT", "COLUMN_REF") else ()))
 
