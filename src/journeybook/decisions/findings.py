@@ -128,10 +128,11 @@ def _released(released: Released, true: np.ndarray | None) -> list[Finding]:
     low, high = _ends(more, error)
     strength = strength_of(low, high, true=planted)
     gains = low > 0 and strength != "contradicted"
+    at = "At the costs given" if len(told.costs) == 1 else "Before the cost of messages"
     part = " (but those that read what was not known then)" if released.left_out else ""
     return [
         Finding(
-            text=f"On logged contacts the rules{part} would have earned {_said(more, told)} per 1,000 contacts "
+            text=f"{at}, the rules{part} would have earned {_said(more, told)} per 1,000 contacts "
             f"than today's sending{_missed(strength, planted)}.",
             action="Release them, with people held out by lot." if gains else "Do not release them for this.",
             strength=strength,
