@@ -76,9 +76,11 @@ def test_a_policy_is_advised_only_where_the_interval_shows_it(monkeypatch, more,
 @pytest.mark.parametrize(("more", "action"), [(300.0, "Release them"), (90.0, "Do not release")])
 def test_rules_are_released_only_where_the_interval_shows_a_gain(monkeypatch, more, action):
     monkeypatch.setattr(page, "advantage", lambda *_args, **_asked: (more, 80.0, None))
-    told = Bag(deciding=Bag(currency="EUR"), values=pd.DataFrame({"refused": ["", ""]}), left_out=("vip",))
+    deciding = Bag(currency="EUR", costs=pd.DataFrame({"prices": ["0%", "1%"]}))
+    told = Bag(deciding=deciding, values=pd.DataFrame({"refused": ["", ""]}), left_out=("vip",))
     (found,) = page._released(told, None)
     assert short(found).action.startswith(action) and "but those that read" in found.text
+    assert found.text.startswith("Before the cost of messages, ")
     refused = Bag(deciding=told.deciding, values=pd.DataFrame({"refused": ["few"]}), left_out=())
     assert page._released(refused, None) == page._released(Bag(deciding=None), None) == []
 
