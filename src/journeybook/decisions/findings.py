@@ -129,7 +129,7 @@ def _released(released: Released, true: np.ndarray | None) -> list[Finding]:
     strength = strength_of(low, high, true=planted)
     gains = low > 0 and strength != "contradicted"
     at = "At the costs given" if len(told.costs) == 1 else "Before the cost of messages"
-    part = " (but those that read what was not known then)" if released.left_out else ""
+    part = " (but those that read later facts)" if released.left_out else ""
     return [
         Finding(
             text=f"{at}, the rules{part} would have earned {_said(more, told)} per 1,000 contacts "
