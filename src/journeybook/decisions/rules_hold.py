@@ -107,7 +107,7 @@ def evaluate(tree: Mapping[str, Any], row: Mapping[str, Any]) -> Any:
 
 def parsed(text: str) -> dict[str, Any]:
     """Return DuckDB's tree of one expression."""
-    with duckdb.connect() as engine:
+    with duckdb.connect(config={"temp_directory": ""}) as engine:
         (answer,) = engine.execute("SELECT json_serialize_sql(?)", [f"SELECT ({text})"]).fetchall()
     tree: dict[str, Any] = json.loads(answer[0])["statements"][0]["node"]["select_list"][0]
     return tree
