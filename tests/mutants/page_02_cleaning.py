@@ -302,5 +302,11 @@ MUTANTS = [
     ),
     planted("seen_cells", "the trial scores cells that were seen", ".imputation:_score", seen_cells),
     planted("cells_untold", "changed phones are not told cell by cell", ".stage:_cells", no_phones),
+    planted(
+        "all_touched",
+        "every receipt counts as touched",
+        ".transactions:touched_rows",
+        lambda _sound: lambda lines, _rules: lines.select("row"),
+    ),
     planted("touched_by_rule", "rows touched twice count twice", ".stage:_counts", touched_by_rule),
 ]

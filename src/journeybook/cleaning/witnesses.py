@@ -68,6 +68,7 @@ def rows_hold(
             "conservation",
         ),
         ("columns with cells of no kind, or of two", int((cells != report.n_rows).sum()), "sums", "conservation"),
+        ("rows touched beyond all rules, or fewer than one rule's", _touched_off(found), "log of changes", "witness"),
     ]
     for name in [name for name in ("contacts", "coupon_contacts") if name in mended]:
         if not {*_OUTCOMES} & {*mended[name].columns}:
@@ -87,6 +88,14 @@ def rows_hold(
         off = _kinds_off(found.tables["transactions"], volume_quantity, outlier_mads)
         zeros.append(("kinds and outliers that differ, line by line", off, "NumPy, fence by SciPy", "witness"))
     return _zeros(zeros)
+
+
+def _touched_off(found: Cleaning) -> int:
+    """Number of rows touched that are more than all rules of a table together tell of, or fewer than one does."""
+    by_rule = found.changes[found.changes.action != "reported"].groupby("table").rows_changed
+    touched = found.counts.set_index("table").rows_touched
+    most, least = (told.reindex(touched.index, fill_value=0) for told in (by_rule.sum(), by_rule.max()))
+    return int(((touched - most).clip(lower=0) + (least - touched).clip(lower=0)).sum())
 
 
 def _zeros(rows: Sequence[tuple[str, float, str, str]]) -> pd.DataFrame:
