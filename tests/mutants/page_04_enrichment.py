@@ -253,6 +253,8 @@ MUTANTS = [
     Mutant("all_totals", "Every feature is called a running total.", f"{PACKAGE}:feature_dictionary", _all_totals),
     Mutant("fitted_on_all", "Sources are judged on people that the models have seen.",
            f"{PACKAGE}.ablation:_folds", _fitted_on_all),
+    Mutant("mostly_answered", "Who answers less than half of the messages counts as answering none.",
+           f"{PACKAGE}.ablation:xlogy", lambda xlogy: lambda y, p: xlogy(y.round(), p)),
     Mutant("window", "The window of 28 days holds 91.", f"{PACKAGE}.snapshots:_features", _window, data=("demo",)),
     Mutant("recency", "Recency counts from the first basket.", f"{PACKAGE}.snapshots:_features", _recency,
            data=("demo",)),

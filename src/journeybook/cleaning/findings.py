@@ -69,10 +69,10 @@ def _spend(differing: pd.DataFrame) -> Iterator[Finding]:
 def _holes(report: pd.DataFrame, chosen: pd.DataFrame) -> Iterator[Finding]:
     holes = report[report.n_missing > 0].sort_values("missing_share", ascending=False, kind="stable")
     better = chosen.column[(chosen.method == "model") & (chosen.n_missing > 0)]
-    action = "Fill it in with the median and keep a mark: nothing comes nearer to the segments' profile."
+    action = "Fill it in with the median and flag it: nothing comes nearer to the segments' profile."
     if len(better):
         named = " and ".join(name.split(".")[-1].replace("_", " ") for name in better[:2])
-        action = f"Expect {named} from the other columns, as pages 05 and 07 do; keep a mark of the others."
+        action = f"Fill in {named} from the other columns, as pages 05 and 07 do; flag the rest as missing."
     for most in holes.head(1).itertuples():
         if not len(better) and most.column not in chosen.column.str.split(".").str[-1].tolist():
             action = "Map the column that holds it, if there is one: no other column stands in for it."

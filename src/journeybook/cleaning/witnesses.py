@@ -68,7 +68,7 @@ def rows_hold(
             "conservation",
         ),
         ("columns with cells of no kind, or of two", int((cells != report.n_rows).sum()), "sums", "conservation"),
-        ("rows touched beyond all rules, or fewer than one rule's", _touched_off(found), "log of changes", "witness"),
+        ("rows touched beyond all rules, or below one of them", _touched_off(found), "log of changes", "witness"),
     ]
     for name in [name for name in ("contacts", "coupon_contacts") if name in mended]:
         if not {*_OUTCOMES} & {*mended[name].columns}:

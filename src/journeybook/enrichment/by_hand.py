@@ -8,8 +8,9 @@ import ibis
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
+from sklearn.metrics import log_loss, mean_squared_error
 
-from journeybook.enrichment.ablation import Quarter, gained, losses
+from journeybook.enrichment.ablation import N_FOLDS, SPEND, Quarter, gained, losses
 from journeybook.enrichment.behaviour import BASKET_EVENTS, OUTCOMES, PURCHASE_EVENTS
 from journeybook.enrichment.witnesses import furthest
 from journeybook.findings import wider
@@ -139,7 +140,8 @@ def ablation_holds(
 ) -> pd.DataFrame:
     """Ask what the features of other people, drawn by chance, add as one more source: it may not be anything.
 
-    What each source adds to the first outcome is drawn again, person by person: 500 bootstrap samples.
+    What each source adds to the last outcome is drawn again, person by person: 500 bootstrap samples. Losses of
+    the mean alone are scikit-learn's.
     """
     columns = ["name", "value", "reference", "rule", "source"]
     if quarter is None or not quarter.asked():
@@ -148,10 +150,11 @@ def ablation_holds(
     nothing = dictionary.assign(feature="nothing " + dictionary.feature, source="nothing")
     people = pd.concat([quarter.people, drawn], axis=1)
     more = Quarter(people, quarter.spend, quarter.n_sent, quarter.n_answered)
-    found = losses(more, pd.concat([dictionary, nothing]), outcome=next(iter(quarter.asked())))
+    first, *_, last = [*quarter.asked()] * 2
+    found = losses(more, pd.concat([dictionary, nothing]), outcome=first)
     gain, error = gained(found["nothing"] - found["all"], found["mean"])
-    told = added[added.outcome == next(iter(quarter.asked()))]
-    lost = losses(quarter, dictionary, outcome=told.outcome.iloc[0])
+    told, lost = added[added.outcome == last], losses(quarter, dictionary, outcome=last)
+    means = [_mean_off(quarter, outcome, of["mean"]) for outcome, of in ((first, found), (last, lost))]
     drawn = rng.multinomial(len(lost), np.full(len(lost), 1 / len(lost)), 500) @ lost.to_numpy()
     drawn, whole = (
         pd.DataFrame(sums, columns=lost.columns) for sums in (drawn, lost.to_numpy().sum(axis=0)[None])
@@ -167,5 +170,19 @@ def ablation_holds(
         ("what sources add, greatest difference", max(off), 1e-9, "at most", "losses added up"),
         ("mean width of intervals of what sources add, share off", abs(np.mean(widths) - 1), 0.2, "at most",
          "bootstrap of people"),
+        ("losses of the mean alone, greatest share off", max(means), 1e-9, "at most", "scikit-learn"),
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
+
+
+def _mean_off(quarter: Quarter, outcome: str, told: pd.Series) -> float:
+    """Share by which a sum of losses of the mean of the other folds differs from scikit-learn's."""
+    _, y, n = quarter.asked()[outcome]
+    fold = np.arange(len(y)) % N_FOLDS
+    mean = np.array([np.average(y[fold != left], weights=n[fold != left]) for left in range(N_FOLDS)])[fold]
+    if outcome == SPEND:
+        right = mean_squared_error(y, mean) * len(y)
+    else:
+        answered, weight = np.repeat([1, 0], len(y)), np.concatenate([n * y, n * (1 - y)])
+        right = 2 * log_loss(answered, np.tile(mean, 2), sample_weight=weight, normalize=False)
+    return abs(told.sum() / right - 1)

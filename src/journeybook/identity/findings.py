@@ -42,7 +42,7 @@ def _pairs(got: PairQuality, expected: float | None) -> Iterator[Finding]:
         value, unit, worth = n_wrong, "wrong pairs", 2
     if got.n_found:
         about = partial(Finding, section="Does it hold?", value=value, unit=unit)
-        figure = 0 if expected is None else None
+        figure = int(expected is not None)  # copies made of the records, or all pairs against the truth
         yield about(text=f"{text}.", action=action, strength=strength, worth=worth, figure=figure)
 
 
