@@ -235,6 +235,8 @@ MUTANTS = [
     Mutant("lines", "Lines are counted as baskets.", f"{PACKAGE}.snapshots:_baskets", _lines, data=("demo",)),
     Mutant("leak_tomorrow", "Features of a question hold the day of the question itself.",
            f"{PACKAGE}.leak:feature_snapshots", _tomorrow, data=("demo",)),
+    Mutant("cut_off_asked", "Contacts whose outcome the end cuts off are asked of.", f"{PACKAGE}:coupon_examples",
+           lambda make: lambda lines, contacts, **when: make(lines, contacts.drop("cut_off"), **when)),
     Mutant("leak_from_the_end", "The features of a question are those of the end.", f"{PACKAGE}.leak:_examples",
            _from_the_end),
     Mutant("a_day_early", "Windows of visits and messages hold the date itself.",

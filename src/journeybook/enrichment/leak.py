@@ -176,10 +176,11 @@ def leak_holds(
     The day is read from the contact itself. People with a line on that very day come first, for whom a day too
     much shows. Nothing where nothing was asked.
     """
-    asked, names = examples.rows.reset_index(drop=True), list(examples.feature_names)
+    asked, names, n_cut = examples.rows.reset_index(drop=True), list(examples.feature_names), 0
     if contacts is not None and examples.question == COUPON_QUESTION:
-        days = contacts.select("row", day=contacts.occurred_at.truncate("D")).to_pandas().set_index("row").day
-        asked["as_of"] = asked.row.map(days).to_numpy()
+        cut = contacts.cut_off if "cut_off" in contacts.columns else ibis.literal(False)
+        sent = contacts.select("row", day=contacts.occurred_at.truncate("D"), cut=cut).to_pandas().set_index("row")
+        asked["as_of"], n_cut = asked.row.map(sent.day).to_numpy(), int(asked.row.map(sent.cut).sum())
     same = transactions.select("person_id", as_of=transactions.occurred_at.truncate("D")).distinct().to_pandas()
     first = asked.merge(same.assign(first=True), on=["person_id", "as_of"], how="left")["first"].eq(True)
     chosen = np.argsort(~first.to_numpy(), kind="stable")[:n_rows]
@@ -194,7 +195,9 @@ def leak_holds(
             worst.append((np.abs(told - due) / np.maximum(1.0, np.abs(due))).max())
     source = f"a second count in pandas, {len(chosen)} questions"
     row = ("worst difference of the features of a question", max(worst, default=0.0), 0, 1e-9, source)
-    rows = [row][: len(chosen)]
+    rows = [row, ("questions whose outcome the end cuts off", n_cut, 0, 0, "the contacts asked of")][
+        : 2 * len(chosen)
+    ]
     if len(trial.figures):
         told = trial.figures.set_index("features").roc_auc
         far = max(abs(told[name] - auc) for name, auc in _auc_by_hand(examples).items())
