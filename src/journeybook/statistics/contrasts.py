@@ -174,17 +174,6 @@ def cumulated(arms: ArmMoments) -> ArmMoments:
     return merged(arms, np.tri(len(arms.n)))
 
 
-def proportion_moments(*, n: Sequence[int], successes: Sequence[int]) -> ArmMoments:
-    """Sufficient statistics of 0/1 outcomes from counts by arm.
-
-    >>> contrast(proportion_moments(n=[10, 10], successes=[2, 5]), weights=(-1, 1)).effect.round(3).item()
-    0.3
-    """
-    units, share = np.asarray(n, dtype=float), np.asarray(successes, dtype=float) / np.asarray(n, dtype=float)
-    variance = share * (1 - share) * units / (units - 1)
-    return ArmMoments(n=units, mean=share[..., None], covariance=variance[..., None, None])
-
-
 def contrast(arms: ArmMoments, *, weights: Sequence[float]) -> Contrast:
     """Estimate a weighted sum of arm means, adjusted for covariates measured before assignment.
 
