@@ -20,6 +20,8 @@
 | clusters | errors of means whose rows belong together |
 | labels | names of groups from the values of a column |
 | quality | how good probabilities are: ROC AUC, log loss, calibration error, gain |
+| recalibration | the line that maps probabilities to what came, with errors that count clusters |
+| simultaneous | intervals that hold for the largest of many estimates |
 | imputation | missing numbers filled in by a rule a column |
 | multiple | donors within a class; multiple imputation, pooled by Rubin's rules |
 | log_odds | rates of cells drawn to each other: a logistic mixed model |
