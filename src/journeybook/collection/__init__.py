@@ -17,7 +17,7 @@ words.py      sentences and headline figures
 
 from journeybook.collection.catalogue import catalogue
 from journeybook.collection.consents import Consent, goes_on, refusing_records, who_permits
-from journeybook.collection.deliveries import compare_schemas, delivered_twice, odd_days
+from journeybook.collection.deliveries import aside_by_day, compare_schemas, delivered_twice, odd_days
 from journeybook.collection.evidence import evidence, renewals_due, shares_by_group, standing_grants
 from journeybook.collection.findings import find
 from journeybook.collection.pitfalls import find_pitfall

@@ -49,6 +49,35 @@ def odd_days(accepted: Mapping[str, ibis.Table]) -> pd.DataFrame:
     return pd.concat(found[1:] or found, ignore_index=True)
 
 
+def aside_by_day(
+    tables: Mapping[str, ibis.Table], quarantine: ibis.Table, *, now: ibis.Table | None
+) -> pd.DataFrame:
+    """Count the raw rows of each dated table that are set aside, by day and rule; of nobody by name.
+
+    Args:
+        tables: Raw rows by table.
+        quarantine: Rows set aside: table, row, column, problem.
+        now: `Consent.now`, by which only rows of whoever permits analytics count; None where there is no ledger.
+
+    Returns:
+        One row a table, day and rule: table, day, problem (column and rule; empty for all of the day), n_rows.
+    """
+    found = [pd.DataFrame(columns=["table", "day", "problem", "n_rows"])]
+    for name in (name for name, table in tables.items() if "occurred_at" in table.columns):
+        rows = tables[name].filter(ibis._.occurred_at.notnull())
+        if now is not None and "customer_id" in rows.columns:
+            who = now.filter((now.purpose == "analytics") & now.permits)
+            rows = rows.filter(rows.customer_id.isnull() | rows.customer_id.isin(who.customer_id))
+        rows = rows.select("row", day=rows.occurred_at.strftime("%Y-%m-%d"))
+        told = quarantine.filter(quarantine.table == name)
+        told = told.select("row", problem=told.column + " " + told.problem).distinct().inner_join(rows, "row")
+        by_rule = told.group_by("day", "problem").aggregate(n_rows=told.count()).to_pandas()
+        every = told.group_by("day").aggregate(n_rows=told.row.nunique()).to_pandas().assign(problem="")
+        parts = pd.concat([every, by_rule]).assign(table=name)
+        found.append(parts[found[0].columns].sort_values(["day", "problem"]))
+    return pd.concat(found[1:] or found, ignore_index=True)
+
+
 def compare_schemas(
     tables: Mapping[str, ibis.Table], described: Mapping[str, Any], register: Mapping[str, Any]
 ) -> tuple[list[str], dict[str, Any]]:
