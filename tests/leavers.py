@@ -14,7 +14,8 @@ from journeybook.tables import PURPOSES
 N_PEOPLE = 120
 PAGES = ("01_collection", "02_cleaning", "03_identity", "04_enrichment", "05_segmentation",
          "06_lifetime_value", "07_channel_response", "08_clickstream", "09_attribution", "10_privacy",
-         "11_experiments", "12_experiment_design", "13_recommendation", "14_decisions", "16_impact")  # fmt: skip
+         "11_experiments", "12_experiment_design", "13_recommendation", "14_decisions", "15_monitoring",
+         "16_impact")  # fmt: skip
 START = pd.Timestamp("2024-01-01")
 LAST, SPENDER, ALONE, SHARED = "C000", "C001", "C002", "C003"
 """Who has the last receipt, spends most, lives alone in a postcode, and shares another's e-mail."""
@@ -145,6 +146,7 @@ QUICK = {
     "11_experiments": {"metrics": {"spend": "mean"}},
     "12_experiment_design": {"n_simulations": 200},
     "13_recommendation": {"test_weeks": 8, "least_buyers": 2, "n_draws": 50},
+    "15_monitoring": {"n_histories": 4, "n_simulations": 20, "groups": "n_sources", "min_group_size": 20},
     "16_impact": {"n_people": 2000, "n_simulations": 200},
 }
 
