@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 VARIANTS = {"coupons": "coupon mailings", "factorial": "two changes at once", "ongoing": "a test still running"}
 """What the variants of a page look at, in words."""
 
+MONITORING = "15_monitoring"
+"""The page that raises alarms."""
+
 
 @dataclass(frozen=True, eq=False)
 class Execution:
@@ -48,6 +51,7 @@ class PageOutcome:
         kept: Whether it was done by an earlier run with the same data, parameters and code.
         checks: How many checks it made, known misses left out; `failed_checks` of them failed.
         known_misses: Known answers that a method of the page is known to miss.
+        alarms: New alarms that it raised of the data (page 15).
     """
 
     name: str
@@ -60,11 +64,12 @@ class PageOutcome:
     checks: int = 0
     failed_checks: int = 0
     known_misses: int = 0
+    alarms: int = 0
 
     @property
     def counts(self) -> dict[str, Any]:
         """Its checks, by what became of them."""
-        return {name: getattr(self, name) for name in ("checks", "failed_checks", "known_misses")}
+        return {name: getattr(self, name) for name in ("checks", "failed_checks", "known_misses", "alarms")}
 
 
 @dataclass(frozen=True)
@@ -87,17 +92,29 @@ class RunOutcome:
         """Number of checks that failed, on all pages."""
         return sum(page.failed_checks for page in self.pages)
 
+    @property
+    def alarms(self) -> int:
+        """Number of new alarms, on all pages."""
+        return sum(page.alarms for page in self.pages)
+
 
 def exit_code(pages: Iterable[PageOutcome], *, strict: bool) -> int:
-    """Return 0, or 1 where a page failed, or where a check did and `strict` is asked."""
-    return int(any(page.status == "failed" or (strict and page.failed_checks > 0) for page in pages))
+    """Return 0, or 1 where a page failed, or where `strict` is asked and a check failed or an alarm is new."""
+    return int(any(page.status == "failed" or (strict and page.failed_checks + page.alarms > 0) for page in pages))
+
+
+def alarms_of(page: str, results: Mapping) -> list[dict]:
+    """Return the new alarms in the results of a page: rows of its table `alerts`, if it is page 15."""
+    rows = results.get("tables", {}).get("alerts", []) if page.startswith(MONITORING) else []
+    return [row for row in rows if row["is_new"]]
 
 
 def with_checks(outcome: PageOutcome, results: Mapping) -> PageOutcome:
     """Return the outcome with the checks of its results counted."""
     found = trust((outcome.name, check) for check in results.get("checks", []))
     n_checks = found.witnesses + found.conservation
-    return replace(outcome, checks=n_checks, failed_checks=found.failed, known_misses=found.known_misses)
+    n_alarms, n_misses = len(alarms_of(outcome.name, results)), found.known_misses
+    return replace(outcome, checks=n_checks, failed_checks=found.failed, known_misses=n_misses, alarms=n_alarms)
 
 
 def checks_said(outcome: PageOutcome) -> str:

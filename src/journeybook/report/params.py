@@ -37,7 +37,7 @@ RUN_MEANINGS = {
     "currency": "Currency of all amounts, three letters such as EUR; null for files where none is given.",
     "files": "Your own tables, for dataset: files; paths are relative to this file.",
 }
-KEYS = (*RUN_DEFAULTS, "pages")
+KEYS = (*RUN_DEFAULTS, "pages", "alerts")
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,12 @@ def _apply(document: dict, run: dict, changes: dict, *, pages: Sequence[Page], w
     for key in document:
         if key not in KEYS:
             raise JourneybookError(f"{where}: unknown key {key}; {nearest(key, KEYS)}")
-    given = {k: v for k, v in document.items() if k != "pages" and not (k == "files" and v is None)}
+    given = {k: v for k, v in document.items() if k in RUN_DEFAULTS and not (k == "files" and v is None)}
+    if "alerts" in document:
+        from journeybook.report.delivering import delivery_of
+
+        # A run sends nothing, and is not changed by it; but a mistake is told before it begins.
+        delivery_of(document["alerts"], where=where, base=Path())
     if where.startswith("--set") and "files" in given:
         given["files"] = _merged(run["files"], given["files"])
     _check_run(given, where=where)

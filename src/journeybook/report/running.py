@@ -69,7 +69,7 @@ def run_report(
         out: Folder of the report, its tables in `tables`; None is `reports`, with the tables in `data/processed`.
         only: Pages to run in any case, with those they need; empty means all pages whose results do not hold.
         cell_timeout: Longest time a cell may take, in seconds.
-        strict: Whether a failed check counts for the exit code.
+        strict: Whether a failed check or an alarm counts for the exit code.
         send: What to write beside the pages, of `html` (all of them in one file) and `pdf`.
         events: Whether standard output gets one JSON object a line, and nothing else.
         progress: What is said while it runs; None writes to standard output and to `run.log`.
@@ -194,7 +194,7 @@ class _Runner:
         outcome = RunOutcome(html_path(self.out, "index"), self.tables, pages, seconds, code)
         self.progress.tell(
             "run done", seconds=round(seconds, 1), exit_code=code, failed_pages=outcome.failed,
-            failed_checks=outcome.failed_checks, report=str(outcome.index),
+            failed_checks=outcome.failed_checks, alarms=outcome.alarms, report=str(outcome.index),
         )  # fmt: skip
         return outcome
 
