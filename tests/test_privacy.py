@@ -88,10 +88,10 @@ def test_no_more_is_used_of_people_than_is_named():
     features = ibis.memtable(
         pd.DataFrame(rows).assign(as_of=pd.to_datetime(["2026-01-01"] * 2 + ["2026-02-01"] * 2))
     )
-    people = privacy.people_at_end(features, None, quasi_identifiers=["visits", "age", "revenue"])
-    assert people.columns.tolist() == ["person_id", "revenue", "visits"] and people.revenue.tolist() == [3.0, 4.0]
+    people = privacy.people_at_end(features, None)
+    assert people.columns.tolist() == ["person_id", "revenue"] and people.revenue.tolist() == [3.0, 4.0]
     segments = features.filter(features.row != 4).mutate(segment=ibis.literal("1 frequent"))
-    people = privacy.people_at_end(features, segments, quasi_identifiers=[])
+    people = privacy.people_at_end(features, segments)
     assert people.segment.fillna("none").tolist() == ["1 frequent", "none"]
 
 
@@ -273,19 +273,6 @@ def test_composition_by_the_theorem():
 
 
 # --- attacks ----------------------------------------------------------------------------------------------
-
-
-def test_who_stands_alone():
-    people = pd.DataFrame({"a": [1, 1, 2, 3, 3], "b": [0.0, 9.9, 0.0, 5.0, 5.0]})
-    found = privacy.uniqueness(people, quasi_identifiers={"a": 1.0, "b": 5.0, "missing": 1.0})
-    assert found.known.tolist() == ["a", "a + b"]
-    assert found.n_unique.tolist() == [1, 3]
-    assert found.unique_share.tolist() == [0.2, 0.6]
-    assert found.below_5_share.tolist() == [1.0, 1.0]
-    with pytest.raises(ValueError, match="none of the columns"):
-        privacy.uniqueness(people, quasi_identifiers={"c": 1.0})
-    with pytest.raises(ValueError, match="step above 0"):
-        privacy.uniqueness(people, quasi_identifiers={"a": 0.0})
 
 
 @pytest.mark.parametrize("ratio", [1.0, 1.5, 10.0])

@@ -22,8 +22,12 @@ def made() -> dict:
     people = pd.DataFrame({"revenue": np.append(rng.exponential(400, size=2000).round(2), 9000.0)})
     grouped = partial(privacy.group_people, segment_names=[], band_edges=[300.0], max_revenue=10_000.0)
     release = partial(privacy.release_figures, epsilon=EPSILON, count_share=0.5)
+    known = pd.DataFrame({"person_id": people.index, "shop": rng.integers(0, 900, 2001), "group": "all"})
+    asked = {"steps": {"shop": [1, 100, 0]}, "k": 11, "l_diversity": 1, "max_suppressed": 0.05}
+    published = privacy.anonymise(known, **asked)
     return {
-        "alone": privacy.uniqueness(people, quasi_identifiers={"revenue": 10.0}),
+        "linked": privacy.linkage_attack(known, known, published, steps=asked["steps"], rng=rng),
+        "published": published,
         "released": release(people.revenue, grouped(people), rng=rng),
         "audit": privacy.audit_release(
             people, grouped_by=grouped, released_by=release, epsilon=EPSILON, n_draws=1600, rng=rng
@@ -41,9 +45,11 @@ def found(made: dict, **change) -> list[page.Finding]:
 
 
 def test_a_kept_promise(made):
-    cost, error, alone, bounds, promise = found(made)
+    cost, error, linked, bounds, promise = found(made)
     assert "73.1% of the time at most" in cost.text and "fresh noise" in cost.action
-    assert error.strength == "known answer recovered" and "knows one thing" in alone.text
+    assert error.strength == "known answer recovered" and "knows one thing" in linked.text
+    k = made["published"].k
+    assert k > 150 and f"where at least {k} share a row" in linked.text and linked.low < linked.value < linked.high
     assert (
         bounds.strength == "contradicted" and "histogram edges 100%; the promise is 52.5% at most" in bounds.text
     )
@@ -72,6 +78,13 @@ def test_other_data(made):
         error.value,
         error.unit,
     ) == (4, "figures")
+    nobody = dataclasses.replace(made["published"], k=0)
+    said = found(made, published=nobody)[2]
+    assert "no coarser one hides everybody" in said.text and said.action.startswith("Publish figures with noise")
+    assert page.title_linkage(made["linked"], nobody).endswith("no coarser table hides everybody")
+    assert page.say_anonymity(made["linked"], nobody, n_people=2001).startswith("No combination of the steps")
+    told = page.say_anonymity(made["linked"], made["published"], n_people=2004)
+    assert "3 people without a profile" in told and "whole" not in told
     bounds = found(made, attack=made["attack"].assign(edges=0.5, from_data=0.52))[3]
     assert bounds.strength == "cannot be told" and "no clearer than the" in bounds.text
 

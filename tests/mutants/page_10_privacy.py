@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from journeybook.privacy.releases import exact_figures
+from journeybook.privacy.utility import Compared
 from mutants.planted import Mutant
 
 PARAMETERS = {"n_draws": 16000, "epsilons": [0.1, 1.0]}
@@ -101,14 +102,6 @@ def _raw_sums(_sound):
     return lambda revenue, groups: np.bincount(groups.codes, weights=revenue, minlength=len(groups.names))
 
 
-def _groups_counted_for_people(sound):
-    def wrong(people, **settings):
-        found = sound(people, **settings)
-        return found.assign(unique_share=found.n_unique / found.n_unique.max())
-
-    return wrong
-
-
 def _composition_by_the_root(sound):
     def wrong(*, epsilon, n_releases, slack):
         costs = sound(epsilon=epsilon, n_releases=n_releases, slack=slack)
@@ -189,6 +182,40 @@ def _claims_of_one(sound):
     return wrong
 
 
+def _asked_otherwise(**changes):
+    return lambda sound: lambda known, **asked: sound(known, **asked | changes)
+
+
+def _nobody_left_out(sound):
+    def wrong(known, **asked):
+        found = sound(known, **asked)
+        return replace(found, rows=found.rows.assign(kept=True))
+
+    return wrong
+
+
+def _all_left_out_columns(sound):
+    def wrong(known, *, steps, **asked):
+        return sound(known, steps={column: listed[-1:] for column, listed in steps.items()}, **asked)
+
+    return wrong
+
+
+def _half_is_lost(sound):
+    def wrong(known, **asked):
+        found = sound(known, **asked)
+        return replace(found, suppressed_share=found.suppressed_share / 2)
+
+    return wrong
+
+
+def _share_of_the_budget_forgotten(_sound):
+    def wrong(of, _epsilon):
+        return Compared(of.value.to_numpy(dtype=float), of.sensitivity.to_numpy(dtype=float))
+
+    return wrong
+
+
 MUTANTS = [
     Mutant("claims_of_one", "claims of several people are shown as those of one",
            "journeybook.privacy:audit_release", _claims_of_one),
@@ -226,10 +253,6 @@ MUTANTS = [
     ),
     Mutant("twice", "every person stands twice in the table", "journeybook.tables:read", _everybody_twice),
     Mutant(
-        "alone_share", "share alone of the wrong whole", "journeybook.privacy:uniqueness",
-        _groups_counted_for_people
-    ),
-    Mutant(
         "root_composition", "repeated releases add up by the root", "journeybook.privacy:composition",
         _composition_by_the_root, DEMO,
     ),
@@ -250,8 +273,6 @@ MUTANTS = [
     Mutant("last_week", "the first snapshot is published", "journeybook.privacy:people_at_end", _first_snapshot),
     Mutant("twice_the_noise", "a third of the budget is used", "journeybook.privacy:release_figures",
            _half_spent, data=("demo",)),
-    Mutant("alone_halved", "half of those alone are counted", "journeybook.privacy:uniqueness",
-           _shown(n_unique=lambda t: t.n_unique // 2)),
     Mutant("reach_of_half", "intervals of people are half as wide", f"{RELEASES}:geometric_reach",
            lambda sound: lambda epsilon: sound(epsilon) // 2, data=("demo",)),
     Mutant("counts_share", "counts take another share of the budget", "journeybook.privacy:release_figures",
@@ -270,4 +291,26 @@ MUTANTS = [
            "journeybook.privacy:say_releases", _of_other_releases(sensitivity=1.0)),
     Mutant("sum_by_root", "epsilons are added by the root", "journeybook.privacy:composition",
            _shown(epsilon_sum=lambda t: t.epsilon * np.sqrt(t.n_releases)), DEMO),
+    Mutant("k_of_two", "a coarsened row is shared by two people only", "journeybook.privacy:anonymise",
+           _asked_otherwise(k=2)),
+    Mutant("l_of_one", "a coarsened row may tell the group", "journeybook.privacy:anonymise",
+           _asked_otherwise(l_diversity=1), DEMO, {"k": 2, "l_diversity": 4}),
+    Mutant("kept_all", "who stands out stays in the coarsened table", "journeybook.privacy:anonymise",
+           _nobody_left_out, DEMO),
+    Mutant("too_coarse", "every column is left out whole", "journeybook.privacy:anonymise", _all_left_out_columns),
+    Mutant("half_lost", "half of those left out are told", "journeybook.privacy:anonymise", _half_is_lost, DEMO),
+    Mutant("class_of_fewer", "one column is forgotten where people alike are counted",
+           "journeybook.privacy.anonymity:_classes", lambda sound: lambda codes: sound(codes[1:] or codes)),
+    Mutant("half_linked", "half of the right links are shown", "journeybook.privacy:linkage_attack",
+           _shown(reidentified_share=lambda t: t.reidentified_share / 2)),
+    Mutant("chance_of_links", "the chance to be linked is that of the rows", "journeybook.privacy:linkage_attack",
+           _shown(expected_share=lambda t: 1 / t.n_published.clip(lower=1))),
+    Mutant("half_enough", "half the budget is told to be enough", "journeybook.privacy:budgets_of_page",
+           _shown(budget=lambda t: t.budget / 2)),
+    Mutant("whole_budget", "each figure is taken to have the whole budget",
+           "journeybook.privacy.utility:_of_page", _share_of_the_budget_forgotten),
+    Mutant("within_mean", "what errors stay within is their mean", "journeybook.privacy:error_curve",
+           _shown(laplace_within=lambda t: t.laplace)),
+    Mutant("within_less", "what errors of counts stay within is one too little", "journeybook.privacy:error_curve",
+           _shown(geometric_within=lambda t: t.geometric_within - 1)),
 ]  # fmt: skip

@@ -12,7 +12,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from journeybook.errors import JourneybookError
 from journeybook.plots import COLOURS, headed, use_house_style
 from journeybook.privacy import PrivateReleases
-from journeybook.privacy.findings import title_attack, title_costs, title_releases
+from journeybook.privacy.anonymity import Anonymised
+from journeybook.privacy.findings import title_attack, title_costs, title_linkage, title_releases
 
 
 def plot_releases(released: PrivateReleases, *, currency: str | None) -> Figure:
@@ -35,17 +36,45 @@ def plot_releases(released: PrivateReleases, *, currency: str | None) -> Figure:
     return figure
 
 
+def plot_linkage(linked: pd.DataFrame, published: Anonymised) -> Figure:
+    """Draw whom an outsider finds before and after coarsening, and what coarsening takes away."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), width_ratios=[1, 1.1])
+    place, share = np.arange(len(linked)), linked.reidentified_share
+    around = [share - linked.low, linked.high - share]
+    left.bar(
+        place, share, color=[COLOURS["red"], COLOURS["blue"]][: len(linked)], alpha=0.6, yerr=around, capsize=4
+    )
+    left.set_xticks(place, linked.table)
+    left.set(ylabel="people found (95% interval)", ylim=(0, max(0.02, 1.15 * linked.high.max())))
+    left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    lost = published.columns.iloc[::-1]
+    names = [
+        f"{row.column.replace('_', ' ')}\n{row.n_values:,} → {row.n_values_left:,} values"
+        for row in lost.itertuples()
+    ]
+    right.barh(["people left out", *names], [published.suppressed_share, *lost.coarsened], color=COLOURS["grey"])
+    right.set(xlim=(0, 1), xlabel="lost: people, or steps of coarsening")
+    right.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    right.grid(axis="y", visible=False)
+    headed(figure, title_linkage(linked, published))
+    _watermark(figure)
+    return figure
+
+
 def plot_costs(errors: pd.DataFrame, costs: pd.DataFrame) -> Figure:
     """Draw the error that noise adds by epsilon, and what repeated releases cost together."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2))
     # In units of what one person changes, so that both mechanisms share an axis.
     one = errors.laplace.iloc[0] * errors.epsilon.iloc[0]
-    for name, error, style, colour in (
-        ("Laplace", errors.laplace / one, "s-", "orange"),
-        ("geometric", errors.geometric, "o-", "blue"),
+    for name, error, within, style, colour in (
+        ("Laplace", errors.laplace / one, errors.laplace_within / one, "s-", "orange"),
+        ("geometric", errors.geometric, errors.geometric_within, "o-", "blue"),
     ):
-        left.plot(errors.epsilon, error, style, label=name, color=COLOURS[colour])
-    left.set(xscale="log", yscale="log", xlabel="epsilon", ylabel="mean error, in people or one person's most")
+        left.plot(errors.epsilon, error, style, label=f"{name}, mean", color=COLOURS[colour])
+        # A reach of 0 has no place on this axis.
+        left.plot(errors.epsilon, within.where(within > 0), style[0] + ":", color=COLOURS[colour], alpha=0.6)
+    left.plot([], [], "k:", label="95 of 100 stay within")
+    left.set(xscale="log", yscale="log", xlabel="epsilon", ylabel="error, in people or one person's most")
     _epsilons(left, errors.epsilon)
     left.yaxis.set_major_formatter("{x:g}")
     advanced = f"advanced composition, delta {costs.delta.iloc[0]:g}"

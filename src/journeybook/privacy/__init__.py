@@ -4,7 +4,9 @@
 |---|---|
 | releases | counts and sums that a mechanism has noised, and what they cost |
 | guarantees | whether the release keeps its promise: audit, each person left out, error, composition, checks |
-| attacks | what an outsider can tell without them, or where bounds come from the data |
+| attacks | what an outsider can tell where bounds come from the data |
+| anonymity | without noise: rows coarsened and left out until each hides among k; what linking still finds |
+| utility | what budget makes a decision come out right, from the mechanism alone |
 | asking | publishing for good: the plan of releases, every bound declared in it |
 | bounding | what one person adds at most, before anything is grouped |
 | mechanisms | OpenDP's noise on whole numbers, its cost, its reach, figures that add up |
@@ -14,8 +16,15 @@
 | findings | titles, sentences, and what a manager should know |
 """
 
-from journeybook.privacy.attacks import membership_attack, uniqueness
-from journeybook.privacy.findings import find, say_releases
+from journeybook.privacy.anonymity import (
+    anonymise,
+    anonymity_holds,
+    known_of_people,
+    linkage_attack,
+    outside_table,
+)
+from journeybook.privacy.attacks import membership_attack
+from journeybook.privacy.findings import find, say_anonymity, say_decisions, say_releases
 from journeybook.privacy.guarantees import (
     audit_release,
     composition,
@@ -33,3 +42,4 @@ from journeybook.privacy.releases import (
     release_figures,
     seed_name,
 )
+from journeybook.privacy.utility import budgets_of_page, decisions_hold

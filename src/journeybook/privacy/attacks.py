@@ -1,38 +1,9 @@
-"""What an outsider can tell: unique people in a raw table, and whether the biggest spender is in the data."""
+"""What an outsider can tell where bounds come from the data: whether the biggest spender is in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-
-
-def uniqueness(people: pd.DataFrame, *, quasi_identifiers: Mapping[str, float]) -> pd.DataFrame:
-    """Return how many people stand alone when one, two, ... columns of a table without names are known.
-
-    Args:
-        people: One row a person.
-        quasi_identifiers: Column and the step it is rounded down to; columns that `people` lacks are passed over.
-
-    Returns:
-        One row a number of columns: `known` (their names), `n_unique` (people whose values no one shares),
-        `unique_share`, `below_5_share` (people who share theirs with fewer than four others).
-
-    Raises:
-        ValueError: A step is not above 0, or `people` has none of the columns.
-    """
-    for column, step in quasi_identifiers.items():
-        if not step > 0:
-            raise ValueError(f"quasi_identifiers rounds {column!r} to {step}: needed is a step above 0.")
-    columns = [column for column in quasi_identifiers if column in people]
-    if not columns:
-        raise ValueError(f"people have none of the columns {', '.join(quasi_identifiers)}: name one they have.")
-    rounded = np.floor(people[columns].astype(float) / [quasi_identifiers[column] for column in columns])
-    rows = []
-    for n in range(1, len(columns) + 1):
-        sharing = rounded.groupby(columns[:n], dropna=False)[columns[0]].transform("size")
-        n_unique = int((sharing == 1).sum())
-        rows.append((" + ".join(columns[:n]), n_unique, n_unique / len(people), float((sharing < 5).mean())))
-    return pd.DataFrame(rows, columns=["known", "n_unique", "unique_share", "below_5_share"])
 
 
 def membership_attack(

@@ -1,11 +1,15 @@
 """The card that goes with a release: what it holds, what it promises, what it does not; no figure of the data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from journeybook.privacy.asking import Plan
 from journeybook.privacy.ledger import Entry
 from journeybook.privacy.mechanisms import CUT_SHARE
 from journeybook.privacy.releases import CENTS
+from journeybook.privacy.utility import DECISIONS
+
+Decisions = Mapping[str, Sequence[Mapping[str, Any]]]
 
 _KINDS = {
     "people": "how many there are",
@@ -19,8 +23,11 @@ _KINDS = {
 }
 
 
-def write_card(plan: Plan, made: Sequence[Entry], *, data_is: str, has_ledger: bool) -> str:
-    """Return the card of a release, as Markdown; `made` are the entries of the ledger, one a release."""
+def write_card(plan: Plan, made: Sequence[Entry], decisions: Decisions, *, data_is: str, has_ledger: bool) -> str:
+    """Return the card of a release, as Markdown.
+
+    `made` are the entries of the ledger, one a release, and `decisions` what `budgets_of_release` says of each.
+    """
     consent = (
         "Whoever did not permit `analytics` in the consent ledger, as of the release, is not in it."
         if has_ledger
@@ -57,6 +64,7 @@ def write_card(plan: Plan, made: Sequence[Entry], *, data_is: str, has_ledger: b
         f"is noised too, and takes {CUT_SHARE:.0%} of a release's budget.",
         "* No figure is negative, and groups add up to `total`: computed afterwards from noised figures.",
         "* Groups that were found in the data are listed where their noised count passes the threshold.",
+        *_enough(plan, decisions),
         "",
         "## What is promised",
         "",
@@ -72,3 +80,19 @@ def write_card(plan: Plan, made: Sequence[Entry], *, data_is: str, has_ledger: b
         "* Rows that belong to no customer are left out.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _enough(plan: Plan, decisions: Decisions) -> list[str]:
+    """Say what each decision that a release invites would cost to be right, by its noised figures alone."""
+    lines = []
+    for asked in plan.releases:
+        what = "rho" if asked.rho else "epsilon"
+        for one in decisions[asked.name]:
+            least = (
+                f"{what} {one['budget']:.3g} ({one['low']:.3g} to {one['high']:.3g})" if one["high"] else "none"
+            )
+            told = f"* {asked.name}, {DECISIONS[one['decision']]}: right 95 times of 100 from {least} on"
+            lines.append(
+                f"{told}; {asked.rho or asked.epsilon:.3g} was spent. The figures here are taken as true."
+            )
+    return lines

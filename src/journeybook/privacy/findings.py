@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 
 from journeybook.findings import Finding, say_count, say_share
+from journeybook.privacy.anonymity import Anonymised
 from journeybook.privacy.guarantees import Audit
 from journeybook.privacy.releases import Grouping, PrivateReleases, clamped_sums
+from journeybook.privacy.utility import DECISIONS
 
 _ALONE, _PUBLISHED = "How anonymous is a table without names?", "What is published, and what does it cost?"
 _HOLDS, _PITFALL = "Does it hold?", "The pitfall: bounds taken from the data"
@@ -48,6 +50,44 @@ def say_releases(released: PrivateReleases, people: pd.DataFrame, groups: Groupi
     )
 
 
+def title_linkage(linked: pd.DataFrame, published: Anonymised) -> str:
+    """Say whom linking finds by the rows as they are, and by the coarsened ones."""
+    before, after = linked.iloc[0], linked.iloc[1]
+    found = f"Linking finds {say_share(before.reidentified_share)} where names are taken off"
+    if not published.k:
+        return f"{found}; no coarser table hides everybody"
+    return f"{found}, {say_share(after.reidentified_share)} where at least {published.k} people share a row"
+
+
+def say_anonymity(linked: pd.DataFrame, published: Anonymised, *, n_people: int) -> str:
+    """Say what the coarsened table lost, and who is not in it."""
+    before, after = linked.iloc[0], linked.iloc[1]
+    unknown = n_people - len(published.rows)
+    apart = (
+        f" {unknown:,} people without a profile that may be used for this are in neither table." if unknown else ""
+    )
+    if not published.k:
+        return f"No combination of the steps hides enough people: nothing could be published.{apart}"
+    whole = [row.column for row in published.columns.itertuples() if not row.step]
+    gone = f", of them {', '.join(f'`{column}`' for column in whole)} whole" if whole else ""
+    lost, told = (
+        say_share(published.columns.coarsened.mean()),
+        [say_share(row.told_share) for row in (before, after)],
+    )
+    said = f"Left out: {say_share(published.suppressed_share)} of the people, and {lost} of the steps{gone}. "
+    return f"{said}An outsider is sure of the group of {told[0]} of all people before, of {told[1]} after.{apart}"
+
+
+def say_decisions(budgets: pd.DataFrame) -> str:
+    """Say from which budget on each decision is right 95 times of 100."""
+    kept = budgets[np.isfinite(budgets.budget)].itertuples()
+    each = [f"{DECISIONS[r.decision]} by {r.release} {r.budget:.3g} ({r.low:.3g} to {r.high:.3g})" for r in kept]
+    told = (
+        f"Epsilon from which on it is right 95 times of 100, the noised figures taken as true: {'; '.join(each)}."
+    )
+    return told if each else "No budget makes a decision right 95 times of 100, the noised figures taken as true."
+
+
 def title_costs(errors: pd.DataFrame, costs: pd.DataFrame) -> str:
     """Say what a budget buys in accuracy, and what repeating a release costs."""
     ordered, last = errors.sort_values("epsilon"), costs.iloc[-1]
@@ -69,10 +109,12 @@ def title_attack(attack: pd.DataFrame) -> str:
     )
 
 
-def find(alone: pd.DataFrame, released: PrivateReleases, audit: Audit, attack: pd.DataFrame) -> list[Finding]:
+def find(
+    linked: pd.DataFrame, published: Anonymised, released: PrivateReleases, audit: Audit, attack: pd.DataFrame
+) -> list[Finding]:
     """Return the page's findings."""
     blurred = [_error(released, audit)] if np.isfinite(audit.coverage) else []
-    return [_cost(released, audit), *blurred, _unique(alone), _bounds(attack), _promise(audit)]
+    return [_cost(released, audit), *blurred, _linked(linked, published), _bounds(attack), _promise(audit)]
 
 
 def _cost(released: PrivateReleases, audit: Audit) -> Finding:
@@ -103,13 +145,19 @@ def _error(released: PrivateReleases, audit: Audit) -> Finding:
     return Finding(text=text, action=action, worth=2, value=value, unit=unit, **about)
 
 
-def _unique(alone: pd.DataFrame) -> Finding:
-    share, n = float(alone.unique_share.iloc[-1]), len(alone)
+def _linked(linked: pd.DataFrame, published: Anonymised) -> Finding:
+    before, after, n = linked.iloc[0], linked.iloc[1], len(published.columns)
     text = f"Whoever knows {'one thing' if n == 1 else f'{n} things'} of each person finds "
-    text += f"{say_share(share)} of them alone in a table without names."
+    text += f"{say_share(before.reidentified_share)} of them in a table without names, "
     action = "Publish figures with noise, never rows, however few columns they have."
-    about: dict[str, Any] = {"strength": "counted", "section": _ALONE, "figure": None}
-    return Finding(text=text, action=action, worth=2 if share else 3, value=share, unit="share", **about)
+    if published.k:
+        text += f"{say_share(after.reidentified_share)} where at least {published.k} share a row."
+        action = "Prefer figures with noise: coarsened rows hide who, and promise nothing beside a second table."
+    else:
+        text += "and no coarser one hides everybody."
+    value, low, high = (float(before[name]) for name in ("reidentified_share", "low", "high"))
+    about: dict[str, Any] = {"value": value, "low": low, "high": high, "unit": "share", "section": _ALONE}
+    return Finding(text=text, action=action, strength="counted", worth=2 if value else 3, **about)
 
 
 def _bounds(attack: pd.DataFrame) -> Finding:

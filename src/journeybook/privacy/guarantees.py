@@ -1,7 +1,6 @@
 """Whether the release keeps its promise, and what that costs: audit, one left out, error, composition, checks."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -130,14 +129,17 @@ def recount(people: pd.DataFrame, groups: Grouping) -> NDArray[np.float64]:
 
 
 def error_curve(epsilons: Sequence[float], *, sensitivity: float) -> pd.DataFrame:
-    """Return the mean absolute error that noise adds, in closed form; ValueError if a budget is not above 0.
+    """Return the error that noise adds, in closed form; ValueError if a budget is not above 0.
 
-    One row an `epsilon`: `geometric` (people, 1 / sinh(epsilon)), `laplace` (sensitivity / epsilon).
+    One row an `epsilon`: mean size `geometric` (people, 1 / sinh(epsilon)) and `laplace` (sensitivity /
+    epsilon), and what 95 of 100 stay within, `geometric_within` and `laplace_within`.
     """
     if not epsilons or min(epsilons) <= 0:
         raise ValueError(f"epsilons are {list(epsilons)}: needed are values above 0.")
     budget = np.asarray(epsilons, dtype=float)
-    return pd.DataFrame({"epsilon": budget, "geometric": 1 / np.sinh(budget), "laplace": sensitivity / budget})
+    mean = {"epsilon": budget, "geometric": 1 / np.sinh(budget), "laplace": sensitivity / budget}
+    within = [releases.geometric_reach(float(one)) for one in budget]
+    return pd.DataFrame(mean | {"geometric_within": within, "laplace_within": mean["laplace"] * np.log(20)})
 
 
 def composition(*, epsilon: float, n_releases: Sequence[int], slack: float) -> pd.DataFrame:
@@ -247,19 +249,17 @@ def release_holds(
 def methods_hold(
     features: ibis.Table,
     people: pd.DataFrame,
-    alone: pd.DataFrame,
     attack: pd.DataFrame,
     errors: pd.DataFrame,
     *,
     twenty: pd.DataFrame,
     by_hand: Sequence[float],
-    quasi_identifiers: Mapping[str, float],
     seeds: Sequence[str],
     released: PrivateReleases,
     groups: Grouping,
     sentence: str,
 ) -> pd.DataFrame:
-    """Hold people, uniqueness and attack against a second road, noise and composition against what is published.
+    """Hold people and attack against a second road, noise and composition against what is published.
 
     `twenty` is the `composition` of 20 releases of epsilon 0.05 with slack 0.001; `by_hand` are sizes of Laplace
     noise, drawn at the first budget of `errors`; `seeds` name the noise with and without one person; `sentence`
@@ -267,18 +267,20 @@ def methods_hold(
     """
     last = features.select("person_id", "as_of", "revenue").to_pandas().query("as_of == as_of.max()")
     due, ours = (frame.groupby("person_id").revenue.agg(["sum", "size"]).astype(float) for frame in (last, people))
-    columns = [column for column in quasi_identifiers if column in people]
-    shared = Counter(zip(*([float(v) // quasi_identifiers[c] for v in people[c]] for c in columns), strict=True))
-    few, share = [sum(n for n in shared.values() if n < most) / len(people) for most in (2, 5)], alone.iloc[-1]
-    said = [share.unique_share, share.below_5_share, share.n_unique / len(people)]
-    off = float(np.abs(np.subtract(said, [*few, few[0]])).max())
     told = float((attack_gap(attack, people.revenue) / attack.standard_error).max())
     drawn = float(np.mean(by_hand) / errors.laplace.iloc[0] - 1) * len(by_hand) ** 0.5
     documented, total = "diffprivlib, documentation of BudgetAccountant", "(1 + total variation) / 2"
     closed, epsilon = "diffprivlib's Laplace mechanism", twenty.epsilon_advanced.iloc[0]
     # Sizes 1, 2, ... of geometric noise, each as likely as (1 - a) / (1 + a) times a to its power, and its sign.
     sizes, a = np.arange(1, 10_000), np.exp(-errors.epsilon.to_numpy()[:, None])
-    geometric = (2 * sizes * (1 - a) / (1 + a) * a**sizes).sum(axis=1)
+    likely = 2 * (1 - a) / (1 + a) * a**sizes
+    geometric, reach = (sizes * likely).sum(axis=1), errors.geometric_within.to_numpy()[:, None]
+    beyond, not_less = (
+        1 - (1 - a[:, 0]) / (1 + a[:, 0]) - (likely * (sizes <= at)).sum(axis=1) for at in (reach, reach - 1)
+    )
+    # A reach of 0 cannot be less.
+    not_less = np.where(reach[:, 0] > 0, not_less, 1.0)
+    held = float(np.mean([size <= errors.laplace_within.iloc[0] for size in by_hand]))
     rows = [
         ("people of the last snapshot, off", (~((due - ours).abs() < 1e-6)).any(axis=1).sum(), "within", 0, 0,
          "plain pandas"),
@@ -288,13 +290,15 @@ def methods_hold(
          "within", 0, 1e-6, "odds of exp(epsilon) at most"),
         ("shares of noise and clamping said otherwise", _said_otherwise(sentence, released, people, groups),
          "within", 0, 0, "diffprivlib's variance; each person clamped"),
-        ("people alone, off", off, "within", 0, 1e-9, "a second road"),
         ("attack off, in standard errors", told, "at most", 4, 0, total),
         ("noise by hand: mean error off, in standard errors", drawn, "within", 0, 4, closed),
+        ("counts off beyond the reach, share", beyond.max(), "at most", 0.05 + 1e-9, 0, "summed"),
+        ("counts off by the reach or more, share", not_less.min(), "at least", 0.05, 0, "summed"),
+        ("noise by hand within the reach", held, "within", 0.95, 4 * (0.0475 / len(by_hand)) ** 0.5, closed),
         ("20 times 0.05: epsilon", epsilon, "within", 0.7613352285668463, 1e-12, documented),
         ("20 times 0.05, added up: epsilon", twenty.epsilon_sum.iloc[0], "within", 1, 1e-12, "sum"),
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=_COLUMNS).assign(kind=["witness"] * 8 + ["constant"] * 2)
+    return pd.DataFrame(rows, columns=_COLUMNS).assign(kind=["witness"] * 10 + ["constant"] * 2)
 
 
 def _said_otherwise(sentence: str, released: PrivateReleases, people: pd.DataFrame, groups: Grouping) -> int:

@@ -19,6 +19,7 @@ from journeybook.privacy.card import write_card
 from journeybook.privacy.ledger import Entry, Sign, append, budget_on, check_charge, locked, read_ledger
 from journeybook.privacy.mechanisms import WRONG, Noise, charge_of, draw, noise_of, reach, together
 from journeybook.privacy.releases import CENTS, band_names
+from journeybook.privacy.utility import budgets_of_release
 from journeybook.tables import Run, added_up, list_tables, provenance, read
 
 COLUMNS = ["release", "group", "figure", "value", "low", "high", "made_by"]
@@ -257,12 +258,16 @@ def _files(plan: Plan, made: Sequence[Entry], *, run: Run) -> dict[str, str]:
         if asked.amount:
             bounds["amount"] = asked.amount / CENTS
         spent = {k: entry[k] for k in ("mechanism", "sensitivity", "epsilon", "rho", "delta") if k in entry}
-        about |= {"asked": bounds, "cost": spent, "noise": [asdict(noise) for noise in noise_of(asked)]}
+        noises = noise_of(asked)
+        about |= {"asked": bounds, "cost": spent, "noise": [asdict(noise) for noise in noises]}
+        about["decisions"] = budgets_of_release(asked, entry["figures"], noises)
         about["ledger"] = {key: entry[key] for key in ("entry", "signature", "made_on")}
         mechanisms.append(about)
     tables = sorted({f"clean/{asked.table}" for asked in plan.releases})
+    decisions = {about["release"]: about["decisions"] for about in mechanisms}
+    data_is = provenance(run, *tables)
     return {
         "figures.csv": figures.to_csv(index=False),
         "mechanisms.json": json.dumps(mechanisms, indent=1, sort_keys=True) + "\n",
-        "card.md": write_card(plan, made, data_is=provenance(run, *tables), has_ledger=run.has_ledger),
+        "card.md": write_card(plan, made, decisions, data_is=data_is, has_ledger=run.has_ledger),
     }

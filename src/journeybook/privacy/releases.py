@@ -65,19 +65,16 @@ def check_mode(mode: str) -> None:
         raise ValueError(f"mode is {mode!r}: needed is 'teaching'{other}.")
 
 
-def people_at_end(
-    features: ibis.Table, segments: ibis.Table | None, *, quasi_identifiers: Sequence[str]
-) -> pd.DataFrame:
+def people_at_end(features: ibis.Table, segments: ibis.Table | None) -> pd.DataFrame:
     """Return what this page uses of each person of the last snapshot, and nothing else, in the order of `row`.
 
-    That is `person_id`, `revenue`, the quasi-identifiers that are there, and the `segment` of `segments`.
+    That is `person_id`, `revenue`, and the `segment` of `segments`.
 
     Raises:
         TooLittle: Fewer than two people have revenue.
     """
     last = features.filter(features.as_of == features.as_of.max()).order_by("row")
-    columns = dict.fromkeys(["person_id", "revenue", *(c for c in quasi_identifiers if c in features.columns)])
-    people = last.select(*columns).to_pandas().astype({"revenue": float})
+    people = last.select("person_id", "revenue").to_pandas().astype({"revenue": float})
     if (n := int((people["revenue"] > 0).sum())) < 2:
         raise TooLittle(f"features describe {n} people with revenue, and a group to hide in has two or more.")
     if segments is None:

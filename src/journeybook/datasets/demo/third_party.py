@@ -66,11 +66,12 @@ def simulate_third_party(households: pd.DataFrame, *, seed: int) -> DemoThirdPar
 def third_party_truth(vendor: DemoThirdParty, postcodes: pd.DataFrame) -> pd.DataFrame:
     """Return what a perfect join would find of where each household lives at the end of 2017.
 
-    One row a `customer_id` and `as_of`: `listed` (the release has the postcode, in whatever spelling), attributes.
+    One row a `customer_id` and `as_of`: `postcode`, `listed` (the release has it, in whatever spelling),
+    attributes.
     """
     found = postcodes.merge(vendor.areas, on="postcode", how="left", validate="many_to_many")
     found = found.sort_values("as_of", kind="stable", ignore_index=True)
-    return found[["customer_id", "as_of", "listed", *ATTRIBUTES]]
+    return found[["customer_id", "as_of", "postcode", "listed", *ATTRIBUTES]]
 
 
 def _draw_postcodes(n: int, rng: np.random.Generator) -> np.ndarray:
