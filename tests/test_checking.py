@@ -97,7 +97,7 @@ def test_too_few_or_alike_is_told_and_no_error(check) -> None:
         ),
         ("04_enrichment.as_of='2020-01-01'", "04_enrichment", "it must be a midnight after the first receipt"),
         ("05_segmentation.columns=[n_baskets, spend]", "05_segmentation", "columns: 'spend' is not a feature"),
-        ("10_privacy.quasi_identifiers={age: 5.0}", "10_privacy", "people have none of the columns age"),
+        ("10_privacy.known_outside={shop: [0, 2]}", "10_privacy", "known_outside coarsens 'shop' by [0, 2]"),
     ],
 )
 def test_what_transactions_do_not_allow(check, setting: str, page: str, sentence: str) -> None:

@@ -21,6 +21,7 @@ experiments       11: did the change work, for whom, may we look already
 experiment_design 12: how large, how long, how to assign, fixed or adaptive
 recommendation    13: which product next, for whom, and is that better than what everybody buys
 decisions         14: whom to contact, by what, at what cost, and what it would have earned
+monitoring        15: whether the data and the models are still what they were
 impact            16: what personalisation earned, and whether the claims may be believed
 planted           faults planted in simulated rows, against what pages 01 and 02 found
 sends             messages, and who permitted which channel when it was used

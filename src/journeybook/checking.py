@@ -204,10 +204,10 @@ def _segments(values: Values, tables: Tables) -> None:
 
 
 def _privacy(values: Values, tables: Tables) -> None:
-    from journeybook.privacy import uniqueness
+    from journeybook.privacy.anonymity import check_anonymity
 
-    somebody = pd.DataFrame(0, index=[0], columns=list(tables["features"].columns))
-    uniqueness(somebody, quasi_identifiers=values["quasi_identifiers"])
+    asked = {name: values[name] for name in ("k", "l_diversity", "max_suppressed")}
+    check_anonymity(values["known_outside"], **asked)
 
 
 def _lifetime_value(values: Values, tables: Tables) -> None:

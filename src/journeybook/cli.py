@@ -1,4 +1,4 @@
-"""The command line: run, check, map, params, data, score, compare, teach, erase, key, budget."""
+"""The command line, thin: each command calls one function of the package."""
 
 import argparse
 import json
@@ -68,6 +68,8 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"{_counted(outcome.failed, 'page')} failed; the report shows why.")
     if outcome.failed_checks:
         print(f"{_counted(outcome.failed_checks, 'check')} failed; the report shows which.")
+    if outcome.alarms:
+        print(f"{_counted(outcome.alarms, 'new alarm')}; page 15 shows which.")
     print(f"Report in {outcome.seconds:.0f} s: {outcome.index}")
     return outcome.exit_code
 
@@ -181,6 +183,38 @@ def _erase(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _alert(arguments: argparse.Namespace) -> int:
+    from journeybook.report.alerting import alert, read_delivery
+    from journeybook.report.running import folders
+
+    told = alert(folders(arguments.out)[0], read_delivery(arguments.to))
+    for line in told.said:
+        print(line)
+    for line in told.failed:
+        print(f"journeybook: {line}", file=sys.stderr)
+    return int(bool(told.failed))
+
+
+def _access(arguments: argparse.Namespace) -> int:
+    from journeybook.report.access import access
+
+    asked = _parameters(arguments) if arguments.params or arguments.set else None
+    for line in access(arguments.customer, out=arguments.out, target=arguments.to, parameters=asked):
+        print(line)
+    return 0
+
+
+def _notice(arguments: argparse.Namespace) -> int:
+    from journeybook.privacy.ledger import read_ledger
+    from journeybook.report.notice import write_notice
+
+    path, sign = _ledger(arguments)
+    entries = read_ledger(path, sign=sign) if path.is_file() else []
+    write_notice(arguments.to, out=arguments.out, contact=arguments.contact, released=entries)
+    print(f"Written: {arguments.to}. Have it read by whoever answers for it before it goes out.")
+    return 0
+
+
 def _budget(arguments: argparse.Namespace) -> int:
     from journeybook.privacy.ledger import budget_lines, budget_table, grant, read_ledger
 
@@ -266,7 +300,7 @@ def _parser() -> argparse.ArgumentParser:
         help="these pages, and those they need unless the tables already hold them",
     )
     run("--out", type=Path, metavar="DIR", help="folder of the report and its tables; default reports")
-    run("--strict", action="store_true", help="exit with 1 where a check fails")
+    run("--strict", action="store_true", help="exit with 1 where a check fails, or page 15 has a new alarm")
     sent = {"dest": "send", "action": "append_const", "default": []}
     run("--single-file", const="html", **sent, help="also write report.html: all pages in one file, to send")
     run("--pdf", const="pdf", **sent, help="also write report.pdf, by Chromium")
@@ -292,6 +326,18 @@ def _parser() -> argparse.ArgumentParser:
     erase = _command(commands, _erase, "remove a person from a run's tables and models", asked=True)
     erase("--customer", required=True, metavar="ID", help="an id of the person, in any table")
     erase("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")
+    alerts = _command(commands, _alert, "send what a finished run has to tell: alarms, failed checks and pages")
+    to = "YAML with a block alerts: that names a file, mail or webhook; a parameters file may hold it"
+    alerts("--to", type=Path, required=True, metavar="FILE", help=to)
+    alerts("--out", type=Path, metavar="DIR", help="folder of the report; default reports")
+    held = _command(commands, _access, "everything that is held on one person, for that person", asked=True)
+    held("--customer", required=True, metavar="ID", help="an id of the person, in any table")
+    held("--out", type=Path, metavar="DIR", help="folder of the run; default the last default run")
+    held("--to", type=Path, metavar="FOLDER", help="a new folder; default data/access- and their pseudonym")
+    told = _command(commands, _notice, "a notice in plain words: what is held, why, how long, how to object")
+    told("--to", type=Path, required=True, metavar="FILE", help="a new file that ends with .html or .md")
+    told("--contact", required=True, metavar="TEXT", help="who is to be written to, such as an address")
+    _drawing(told)
     key = _command(commands, _key, "make a key for the pseudonyms, or change the one in use")
     changed = "put a new key in place, and write a crosswalk from the old pseudonyms"
     key("--rotate", action="store_true", help=changed)

@@ -20,6 +20,8 @@ cells       the cells of an executed notebook as HTML
 rendering   a page and the index as HTML
 storing     files written whole or not at all, by one run at a time
 listing     parameters, tables and checks of data as text, for the command line
+alerting    what a run has to tell, sent once
+delivering  a message to a file, by mail, to a webhook
 comparing   the results of a run against the accepted ones
 """
 

@@ -67,9 +67,9 @@ def parts_of(notebook: nbformat.NotebookNode) -> Parts:
         if cell.cell_type == "markdown":
             heading = (_headings(cell.source) or [heading])[-1]
             if number == 0:
-                opening = _markdown(_TITLE_AND_QUESTION.sub("", cell.source, count=2).strip())
+                opening = markdown(_TITLE_AND_QUESTION.sub("", cell.source, count=2).strip())
             else:
-                body.append(_markdown(cell.source))
+                body.append(markdown(cell.source))
         elif cell.cell_type == "code":
             setting_up = [said for tag, said in SETTING_UP.items() if tag in cell.metadata.get("tags", [])]
             shown = [o for o in cell.outputs if not _left_out(o) and (not setting_up or _went_wrong(o))]
@@ -142,7 +142,7 @@ def _output(output: nbformat.NotebookNode, *, picture: Picture | None) -> str:
     if "text/html" in output.data:
         return _text(output.data["text/html"])
     if "text/markdown" in output.data:
-        return _markdown(_text(output.data["text/markdown"]))
+        return markdown(_text(output.data["text/markdown"]))
     return f"<pre>{ansi2html(_text(output.data.get('text/plain', '')))}</pre>"
 
 
@@ -188,7 +188,8 @@ def _code(source: str, *, said: str, idle: bool) -> str:
     return f'<details class="code{" idle" * idle}"><summary>{said}</summary>{coloured}</details>'
 
 
-def _markdown(source: str) -> str:
+def markdown(source: str) -> str:
+    """Return Markdown as HTML; tags in it stay tags."""
     return _renderer().render(source)
 
 

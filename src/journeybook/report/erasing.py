@@ -5,15 +5,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import ibis
-import pandas as pd
 from ibis.backends.duckdb import Backend
 
-from journeybook.datasets import build_dataset
 from journeybook.errors import JourneybookError
+from journeybook.report.holding import Person, about_file, find_person, is_of_person, rows_in_files
 from journeybook.report.params import RunParameters
 from journeybook.report.running import folders
-from journeybook.tables import REGISTERS, engine, owners_view, pseudonyms, root, store
+from journeybook.tables import REGISTERS, engine, owners_view, root, store
 
 # What holds figures in the folder of a report, notebooks run by hand among them.
 REPORT = ("index.html", "summary.md", "report.*", "[0-9][0-9]_*.html", "results", "executed", "manual")
@@ -31,15 +29,8 @@ def erase(customer_id: str, *, out: Path | None, parameters: RunParameters | Non
     folder, tables = folders(out)
     run, connection = owners_view(tables), engine(tables)
     paths = sorted(tables.rglob("*.parquet"))
-    ids = {customer_id}
-    if (tables / "people.parquet").is_file():
-        people = pd.read_parquet(tables / "people.parquet", columns=["customer_id", "person_id"])
-        own = people.person_id[people.customer_id == customer_id]
-        ids |= set(people.customer_id[people.person_id.isin(own)])
-    names = set(pseudonyms(run, pd.Series(sorted(ids))))
-    if (tables / "people.parquet").is_file():
-        names |= set(people.person_id[people.customer_id.isin(ids)])
-    removed = [(path, n) for path in paths if (n := _remove_rows(connection, path, ids, names))]
+    person = find_person(run, tables, connection, customer_id)
+    removed = [(path, n) for path in paths if (n := _remove_rows(connection, path, person))]
     n_unread = _n_unread(connection, tables / "quarantine.parquet")
     if not removed:
         raise JourneybookError(f"no table of this run holds the customer {customer_id!r}.")
@@ -63,7 +54,7 @@ def erase(customer_id: str, *, out: Path | None, parameters: RunParameters | Non
     for walk in sorted((root() / "data").glob("crosswalk-*.csv")):
         yield f"data/{walk.name}: kept, it says which pseudonym became which"
     if parameters is not None and parameters.dataset == "files":
-        yield from _own_files(connection, ids, parameters)
+        yield from _own_files(connection, person, parameters)
     yield "your own files were not touched: what they still hold, the next run reads, unless the ledger refuses it"
 
 
@@ -88,38 +79,20 @@ def _report(folder: Path, tables: Path) -> Iterator[str]:
         yield f"{folder.name}: {', '.join(left)} kept and not searched; a message in a log may name an id"
 
 
-def _own_files(connection: Backend, ids: set[str], parameters: RunParameters) -> Iterator[str]:
+def _own_files(connection: Backend, person: Person, parameters: RunParameters) -> Iterator[str]:
     """Name the user's files that still hold the person."""
     with tempfile.TemporaryDirectory() as place:
-        build_dataset(place, **parameters.source)
-        for path in sorted(Path(place).glob("raw/*.parquet")):
-            table = connection.read_parquet(path)
-            if "customer_id" in table.columns:
-                n = int(table.customer_id.cast("string").isin(sorted(ids)).sum().to_pyarrow().as_py() or 0)
-                if n:
-                    named = parameters.files[path.stem]["path"]
-                    yield f"{named}: still holds {n:,} row{'s' if n > 1 else ''} of this person ({path.stem})"
+        for named, table, rows in rows_in_files(connection, person, parameters, place=Path(place)):
+            yield f"{named}: still holds {len(rows):,} row{'s' if len(rows) > 1 else ''} of this person ({table})"
 
 
-def _remove_rows(connection: Backend, path: Path, ids: set[str], names: set[str]) -> int:
-    """Rewrite a table without the rows of these ids and pseudonyms; returns how many there were."""
+def _remove_rows(connection: Backend, path: Path, person: Person) -> int:
+    """Rewrite a table without the rows of a person; returns how many there were."""
     table = connection.read_parquet(path)
-    theirs = [
-        table[column].cast("string").isin(sorted(values))
-        for column, values in (("customer_id", ids), ("person_id", names))
-        if column in table.columns
-    ]
-    if "record" in table.columns:
-        # A whole row set aside, as text.
-        theirs.append(table.record.cast("json")["customer_id"].unwrap_as("string").isin(sorted(ids)))
-    if not theirs:
+    theirs = is_of_person(table, person)
+    if theirs is None:
         return 0
-    gone = ibis.or_(*theirs).fill_null(False)
-    n = int(table.filter(gone).count().to_pyarrow().as_py())
+    n = int(table.filter(theirs).count().to_pyarrow().as_py())
     if n:
-        found = connection.con.execute(
-            "SELECT decode(key), decode(value) FROM parquet_kv_metadata(?)", [str(path)]
-        )
-        about = dict(found.fetchall())
-        store(connection, table.filter(~gone), path, about=about)
+        store(connection, table.filter(~theirs), path, about=about_file(connection, path))
     return n

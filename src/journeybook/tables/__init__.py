@@ -1,6 +1,6 @@
 """The canonical tables: their columns, reading them for a purpose, writing them."""
 
-from journeybook.tables.access import access_of, notebook_of, parameter_cell, readers
+from journeybook.tables.access import access_of, maker_of, notebook_of, parameter_cell, readers
 from journeybook.tables.codes import FEWEST_DIGITS, REFUSAL_RULES, SHORT_FORMS, coded, spelled
 from journeybook.tables.consent import (
     keep_permitted,
@@ -26,9 +26,9 @@ from journeybook.tables.door import (
     refusing_ids,
     write,
 )
-from journeybook.tables.keys import PUBLISHED_KEY, new_key
+from journeybook.tables.keys import PUBLISHED_KEY, has_key, new_key
 from journeybook.tables.log import logged_reads
-from journeybook.tables.places import root
+from journeybook.tables.places import root, write_private
 from journeybook.tables.register import (
     REGISTERS,
     keep_claims,

@@ -128,6 +128,12 @@ def readers(table: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def maker_of(table: str) -> str:
+    """Return the page whose notebook writes a table, such as `clean/contacts`; empty where none does."""
+    pages = [path.stem for path in sorted(_notebooks().glob("[0-9][0-9]_*.ipynb"))]
+    return next((p for p in pages if any(_stands_for(w, table) for w in find_access(p).writes)), "")
+
+
 def notebook_of(page: str) -> dict:
     """Return a page's notebook as its file holds it; a variant (`07_channel_response.coupons`) has its page's."""
     bare = page.split(".")[0]

@@ -55,6 +55,11 @@ def secret() -> str:
     return checked_key(path.read_text(encoding="utf-8"), where="data/pseudonym.key")
 
 
+def has_key() -> bool:
+    """Return whether there is a key of the user's own, which `secret` would otherwise make."""
+    return os.environ.get("JOURNEYBOOK_KEY") is not None or key_file().is_file()
+
+
 def key_file() -> Path:
     """Return where the key is kept that no environment gives."""
     return root() / "data" / "pseudonym.key"
