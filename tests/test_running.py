@@ -73,7 +73,7 @@ def test_paths_hosts_and_times_are_in_the_manifest_alone(toy_run) -> None:
     assert manifest["started_at"] <= manifest["ended_at"]
     assert manifest["totals"] == {
         "rows": 4, "pages": {"done": 3, "failed": 0, "not run": 1},
-        "checks": 1, "failed_checks": 0, "known_misses": 0,
+        "checks": 1, "failed_checks": 0, "known_misses": 0, "alarms": 0,
     }  # fmt: skip
     for path in [*toy_run.out.glob("results/*"), *toy_run.out.glob("executed/*"), *toy_run.out.glob("0*.html")]:
         text = path.read_text(encoding="utf-8")
