@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from journeybook import privacy
+from journeybook.errors import JourneybookError
 from journeybook.privacy.anonymity import check_anonymity, coarsen
 from journeybook.privacy.releases import Grouping
 from journeybook.statistics import proportion_interval, stream
@@ -162,6 +163,9 @@ def test_what_is_known_of_people():
     assert found.group.tolist() == ["high", "low"] and found.birth_decade.isna().tolist() == [True, False]
     bare = privacy.known_of_people(whole, ibis.memtable(features), groups, profiles=None, receipts=None)
     assert [*bare] == ["person_id", "group", "weeks_since_visit"] and len(bare) == 3
+    again = Grouping(groups.names, np.repeat(groups.codes, 2), np.ones(2))
+    with pytest.raises(JourneybookError, match=r"^features: 3 rows of the last snapshot are of a person who"):
+        privacy.known_of_people(pd.concat([whole, whole]), ibis.memtable(features), again, **asked)
 
 
 # --- linking ----------------------------------------------------------------------------------------------

@@ -107,12 +107,12 @@ def _measure_off(place: int, change: Callable) -> Callable:
     return planted_in
 
 
-def _unlikeliest_first(sound: Callable) -> Callable:
-    """The top 20 % are the unlikeliest."""
+def _top_tenth(sound: Callable) -> Callable:
+    """The top 20 % are the top 10 %."""
 
     def wrong(probability: Any, responded: Any, person: Any) -> Any:
         estimate, influence = sound(probability, responded, person)
-        first = np.argsort(probability, kind="stable")[: round(len(probability) / 5)]
+        first = np.argsort(-probability, kind="stable")[: round(len(probability) / 10)]
         estimate[3] = responded[first].sum() / responded.sum()
         return estimate, influence
 
@@ -199,7 +199,7 @@ MUTANTS += [
     Mutant("timid", "the bandit never tries what it does not know", f"{REPLAY}:LinUCB", _timid),
     Mutant("forgetful", "the bandit learns of another choice", f"{REPLAY}:LinUCB", _forgetful),
     Mutant("anywhere", "fixed policies write to whom they may not", f"{REPLAY}:fixed_choice", _anywhere),
-    Mutant("unlikeliest_first", "the top 20% are the unlikeliest", f"{ACTING}:measured", _unlikeliest_first),
+    Mutant("top_tenth", "the top 20% are the top 10%", f"{ACTING}:measured", _top_tenth),
     Mutant("only_reached", "who was sent nothing is left out of the reach", f"{SERVING}:_steps", _only_reached),
     Mutant("id_among_features", "the id counts as a feature", f"{SERVING}:_steps", _id_among_features),
     Mutant("groups_slipped", "people have the group of the person before", f"{SERVING}:labels",

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from journeybook.errors import JourneybookError
 from journeybook.privacy.releases import Grouping
 from journeybook.statistics import proportion_interval
 
@@ -61,7 +62,12 @@ def known_of_people(
     Returns:
         `person_id`, `group`, `weeks_since_visit` and, where it is known, `postcode`, `birth_decade` (its first
         year), `shop` (on most lines of their receipts; of two, the first by name).
+
+    Raises:
+        JourneybookError: A person stands twice in the last snapshot.
     """
+    if twice := int(people.person_id.duplicated().sum()):
+        raise JourneybookError(f"features: {twice} rows of the last snapshot are of a person who has one already.")
     last = features.filter(features.as_of == features.as_of.max())
     weeks = (last.recency_days / 7).floor().cast("int64")
     known = people[["person_id"]].assign(group=np.array(groups.names)[groups.codes])
