@@ -135,9 +135,9 @@ def plot_upkeep(found: Upkeep) -> Figure | None:
         ax.set_ylim(-0.6, len(rows) - 0.4)
         ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.grid(visible=False, axis="y")
-        ax.set_xlabel(f"{label} per 1,000 contacts (95% interval)", fontsize=8)
-    axes[0].set_title("Updates of page 07's model, over keeping it", fontsize=9)
-    axes[1].set_title("A linear model through the weeks, over frozen", fontsize=9)
+        ax.set_xlabel(f"{label} per 1,000 contacts (95%)", fontsize=8)
+    axes[0].set_title("Over keeping the model", fontsize=9)
+    axes[1].set_title("A linear model, over frozen", fontsize=9)
     headed(figure, title_upkeep(found))
     return figure
 
