@@ -24,8 +24,8 @@ MADE_FOR = {
     "identity_resolution": {"clean/customer_records", "people", "profiles", "03_identity"},
 }
 
-# Page 03 counts who refuses, 14 whom it wrote to without a permission then; four log decisions that they read.
-_LOGS = ("05_segmentation", "07_channel_response", "11_experiments", "14_decisions")
+# Page 03 counts who refuses, 14 whom it wrote to without a permission then; five log decisions that they read.
+_LOGS = ("05_segmentation", "07_channel_response", "11_experiments", "14_decisions", "15_monitoring")
 OF_THE_LEDGER = {f"reads/{page}.parquet" for page in _LOGS}
 OF_THE_LEDGER |= {"03_identity.json", "14_decisions.json"}
 

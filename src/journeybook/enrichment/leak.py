@@ -195,9 +195,9 @@ def leak_holds(
             worst.append((np.abs(told - due) / np.maximum(1.0, np.abs(due))).max())
     source = f"a second count in pandas, {len(chosen)} questions"
     row = ("worst difference of the features of a question", max(worst, default=0.0), 0, 1e-9, source)
-    rows = [row, ("questions whose outcome the end cuts off", n_cut, 0, 0, "the contacts asked of")][
-        : 2 * len(chosen)
-    ]
+    rows = [row][: len(chosen)]
+    if contacts is not None and examples.question == COUPON_QUESTION:
+        rows.append(("questions whose outcome the end cuts off", n_cut, 0, 0, "the contacts asked of"))
     if len(trial.figures):
         told = trial.figures.set_index("features").roc_auc
         far = max(abs(told[name] - auc) for name, auc in _auc_by_hand(examples).items())
